@@ -1,0 +1,132 @@
+"""A run is a small JSON file that names the keys of its stages; the lock beside it tells whether its process lives.
+
+    <workspace>/runs/<run>.json            RunRecord, replaced atomically at every change
+    <workspace>/runs/<run>.lock            held for as long as the process of the run lives
+    <workspace>/runs/<run>.tracking.json   what tracking made of it (infra/tracking.py)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from infra.files import locked, write_json
+from steps.errors import InputError
+
+FINAL = ("pass", "rejected", "error", "interrupted", "killed")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass
+class StageRecord:
+    """What became of one stage in one run."""
+
+    name: str
+    key: str
+    status: str = "pending"
+    """pending | running | ran | cached | refused | failed | skipped; 'refused' is published, its gate said no."""
+    seconds: float = 0.0
+    reason: str = ""
+    journal: str = ""
+    """Path of the journal, relative to the workspace (in the store, or in the working directory while it runs)."""
+
+
+@dataclass
+class RunRecord:
+    """One run of one problem."""
+
+    run: str
+    problem_name: str
+    problem_path: str
+    problem: dict[str, Any]
+    overrides: dict[str, str]
+    smoke: bool
+    status: str
+    """running | pass | rejected | error | interrupted | killed"""
+    started: str
+    finished: str | None = None
+    stages: list[StageRecord] = field(default_factory=list)
+    message: str = ""
+    """Why it ended as it did, for a person."""
+    versions: dict[str, str] = field(default_factory=dict)
+
+    def stage(self, name: str) -> StageRecord:
+        return next(stage for stage in self.stages if stage.name == name)
+
+
+def path_of(workspace: Path, run: str) -> Path:
+    return workspace / "runs" / f"{run}.json"
+
+
+def lock_of(workspace: Path, run: str) -> Path:
+    return workspace / "runs" / f"{run}.lock"
+
+
+def save(workspace: Path, record: RunRecord) -> None:
+    write_json(path_of(workspace, record.run), asdict(record))
+
+
+def load(workspace: Path, run: str) -> RunRecord:
+    """The record of a run.
+
+    Raises:
+        InputError: there is no such run; the message lists the newest ones.
+    """
+    path = path_of(workspace, run)
+    if not path.is_file():
+        known = [record.run for record in every(workspace)][:5]
+        hint = f"the newest are: {', '.join(known)}" if known else "there are no runs yet: start one with 'fourscore run PROBLEM'"
+        raise InputError(f"no run {run!r} in {workspace}; {hint}")
+    return _read(path)
+
+
+def _read(path: Path) -> RunRecord:
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    fields["stages"] = [StageRecord(**stage) for stage in fields["stages"]]
+    return RunRecord(**fields)
+
+
+def every(workspace: Path) -> Iterator[RunRecord]:
+    """All runs, the newest first."""
+    directory = workspace / "runs"
+    files = [path for path in directory.glob("*.json") if not path.name.endswith(".tracking.json")] if directory.is_dir() else []
+    yield from sorted(map(_read, files), key=lambda record: (record.started, record.run), reverse=True)
+
+
+def is_alive(workspace: Path, run: str) -> bool:
+    """Whether a process holds the run's lock."""
+    if not lock_of(workspace, run).exists():
+        return False
+    with locked(lock_of(workspace, run), blocking=False) as free:
+        return not free
+
+
+def mark_killed(workspace: Path) -> list[RunRecord]:
+    """Runs that say they are running but whose process is gone (kill -9, power) are marked; returns those marked now."""
+    marked = []
+    for record in every(workspace):
+        if record.status != "running":
+            continue
+        with locked(lock_of(workspace, record.run), blocking=False) as free:
+            if not free:
+                continue
+            record = load(workspace, record.run)
+            if record.status != "running":
+                continue
+            record.status, record.finished = "killed", now()
+            record.message = "the process was killed; run it again and it goes on from the last published stage and checkpoint"
+            for stage in record.stages:
+                if stage.status == "running":
+                    stage.status, stage.reason = "failed", "the process was killed"
+                elif stage.status == "pending":
+                    stage.status = "skipped"
+            save(workspace, record)
+            marked.append(record)
+    return marked

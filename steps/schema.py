@@ -1,0 +1,66 @@
+"""The schema of a table on disk: what each column is, what part it plays and when it is known.
+
+A table is a directory with ``data.parquet`` and ``schema.json``. Every table has a first column ``_row`` (Int64), the
+1-based number of the record as it was read, so that later stages can name rows without showing values.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from steps.core import Config
+
+ROW = "_row"
+LABEL_SOURCE = "_label_source"
+
+Type = Literal["integer", "float", "boolean", "category", "text", "date", "datetime"]
+Role = Literal["feature", "key", "group", "time", "ignore"]
+Available = Literal["at-prediction", "later"]
+
+
+class Column(Config):
+    """One column of the table."""
+
+    name: str
+    type: Type
+    role: Role = "feature"
+    available: Available = Field(default="at-prediction", description="'later': not known when the prediction is made, so never a feature.")
+    timezone: str | None = Field(default=None, description="Of a datetime; the values are kept as instants in it.")
+    missing: int = Field(default=0, description="How many rows have no value.")
+
+
+class Target(Config):
+    """What is predicted; present from the label stage on."""
+
+    name: str
+    task: str
+    classes: tuple[str, ...] = Field(default=(), description="Class names in the order of their indices; the last of two is the positive one.")
+
+
+class TableSchema(Config):
+    """What ``schema.json`` beside ``data.parquet`` says."""
+
+    rows: int
+    digest: str = Field(description="sha256 over the content (names, types, values in order), not over the Parquet bytes.")
+    columns: tuple[Column, ...]
+    target: Target | None = None
+
+    def features(self) -> tuple[Column, ...]:
+        """The columns that a model may use: role feature, known at prediction time, not the target, not free text."""
+        name = self.target.name if self.target else None
+        return tuple(c for c in self.columns if c.role == "feature" and c.available == "at-prediction" and c.name != name and c.type != "text")
+
+    def of_role(self, role: Role) -> tuple[Column, ...]:
+        return tuple(c for c in self.columns if c.role == role)
+
+
+def write_schema(directory: Path, schema: TableSchema) -> None:
+    (directory / "schema.json").write_text(json.dumps(schema.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_schema(directory: Path) -> TableSchema:
+    return TableSchema.model_validate_json((directory / "schema.json").read_bytes())

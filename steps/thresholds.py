@@ -1,0 +1,43 @@
+"""What success means: thresholds on a metric's value or on the bound of its interval, optionally on one slice."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from steps.core import Config
+
+
+class Threshold(Config):
+    """One promise that the model must keep on the sealed test set."""
+
+    metric: str = Field(description="A metric of the task, by scikit-learn's name: roc_auc, f1_macro, rmse ...")
+    at_least: float | None = Field(default=None, description="The metric must be this or more.")
+    at_most: float | None = Field(default=None, description="The metric must be this or less.")
+    on: Literal["interval", "value"] = Field(
+        default="interval", description="'interval': the unfavourable end of the 95 % interval must clear it; 'value': the estimate itself."
+    )
+    slice: str | None = Field(default=None, description="Only on the rows of one slice, written column=value.")
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> Self:
+        if (self.at_least is None) == (self.at_most is None):
+            raise ValueError(f"threshold on {self.metric!r}: give exactly one of at_least and at_most")
+        if self.slice is not None and "=" not in self.slice:
+            raise ValueError(f"threshold on {self.metric!r}: slice {self.slice!r} is not of the form column=value")
+        return self
+
+    @property
+    def wanted(self) -> str:
+        """The promise in words, as reports print it."""
+        bound = f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
+        where = f" on {self.slice}" if self.slice else ""
+        return f"{self.metric} {bound} ({'95 % bound' if self.on == 'interval' else 'value'}){where}"
+
+    def met(self, value: float, low: float, high: float) -> bool:
+        """Whether an estimate with its 95 % interval keeps the promise."""
+        if self.at_least is not None:
+            return (low if self.on == "interval" else value) >= self.at_least
+        assert self.at_most is not None
+        return (high if self.on == "interval" else value) <= self.at_most
