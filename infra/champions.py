@@ -1,0 +1,43 @@
+"""Which model is the champion: a small file that the plan reads without asking any server.
+
+    <workspace>/champions/<model name>.json    Champion, replaced atomically by a promotion
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from infra.files import write_json
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The model that new ones are compared with."""
+
+    name: str
+    run: str
+    train_key: str
+    model_digest: str
+    version: str | None
+    since: str
+    directory: str
+    """The model directory in the workspace's store, relative to the workspace."""
+    model: Path | None = None
+    """The same as a path that can be opened; filled when it is read."""
+
+
+def read(workspace: Path, name: str) -> Champion | None:
+    try:
+        fields = json.loads((workspace / "champions" / f"{name}.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    return Champion(**{**fields, "model": workspace / fields["directory"]})
+
+
+def write(workspace: Path, champion: Champion) -> None:
+    (workspace / "champions").mkdir(parents=True, exist_ok=True)
+    fields = asdict(champion)
+    del fields["model"]
+    write_json(workspace / "champions" / f"{champion.name}.json", fields)

@@ -1,0 +1,204 @@
+"""The backend that runs every step in this process, with the store on this machine's disk."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from infra import runs
+from infra.backend import Plan, PlannedStep, Reporter
+from infra.files import write_atomically
+from infra.runs import RunRecord, StageRecord
+from infra.seals import note_reading
+from infra.sources import check_unchanged, materialise
+from infra.store import JOURNAL, CorruptExecution, LocalStore, Manifest
+from steps.core import execute
+from steps.errors import FourscoreError, GateRefused, Interrupted
+from steps.journal import Event, Journal, read_events
+
+
+class LocalBackend:
+    """Runs a plan here. What is cached is not run; what fails or is stopped leaves nothing half-written."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self.store = store
+
+    def run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
+        self.store.sweep()
+        execution = _Execution(self.store, plan, record, reporter)
+        try:
+            execution.all()
+        except BaseException as stop:
+            _close(self.store.workspace, record, stop)
+            if isinstance(stop, KeyboardInterrupt):
+                raise Interrupted(record.message) from None
+            if isinstance(stop, GateRefused):
+                return record
+            raise
+        return record
+
+
+class _Execution:
+    """One run of one plan, while it goes on."""
+
+    def __init__(self, store: LocalStore, plan: Plan, record: RunRecord, reporter: Reporter) -> None:
+        self.store, self.plan, self.record, self.reporter = store, plan, record, reporter
+        self.by_key = {planned.key: planned for planned in plan.steps}
+
+    def all(self) -> None:
+        rejections: list[str] = []
+        for planned in self.plan.steps:
+            manifest = self.ensure(planned)
+            if manifest.verdict == "refused":
+                raise GateRefused(*manifest.reasons)
+            if manifest.verdict == "rejected":
+                rejections = manifest.reasons
+        rejected = bool(rejections) and not self.record.smoke
+        self.record.status = "rejected" if rejected else "pass"
+        self.record.message = "\n".join(rejections)
+        self.record.finished = runs.now()
+        for stage in self.record.stages:
+            if stage.status == "pending":
+                stage.status = "skipped"
+        self.save()
+
+    def ensure(self, planned: PlannedStep) -> Manifest:
+        """The execution of one step: found, or made now while everyone else who wants it waits."""
+        stage = self.record.stage(planned.step.name)
+        manifest = self.store.find(planned.key)
+        if manifest is None:
+            with self.store.lock(planned.key):
+                manifest = self.store.find(planned.key) or self.make(planned, stage)
+        if stage.status == "pending":
+            stage.status, stage.seconds = "cached", 0.0
+        stage.journal = f"store/{planned.key}/{JOURNAL}"
+        if manifest.verdict == "refused":
+            stage.status = "refused"
+        self.reporter(stage.name, {"kind": "stage", "status": stage.status, "seconds": stage.seconds})
+        self.save()
+        return manifest
+
+    def make(self, planned: PlannedStep, stage: StageRecord) -> Manifest:
+        inputs = {artifact: self.open(key, artifact) for artifact, key in planned.inputs.items()}
+        with self.store.working(planned.key) as directory:
+            stage.status = "running"
+            stage.journal = str((directory / JOURNAL).relative_to(self.store.workspace))
+            self.save()
+            self.reporter(stage.name, {"kind": "stage", "status": "running"})
+            note_reading(self.store.workspace, planned, self.record.run)
+            try:
+                manifest = self.execute(planned, stage, directory, inputs)
+            except BaseException:
+                self.keep_journal(directory, stage)
+                raise
+            self.store.publish(directory, manifest)
+        stage.status, stage.seconds = "ran", manifest.seconds
+        return manifest
+
+    def execute(self, planned: PlannedStep, stage: StageRecord, directory: Path, inputs: dict[str, Path]) -> Manifest:
+        step = planned.step
+        directories = inputs | self.sources(planned, directory.with_name(f"{directory.name}.in"))
+        for name in step.outputs:
+            directories[name] = directory / name
+            directories[name].mkdir()
+        for name in step.scratch:
+            directories[name] = self.store.scratch(planned.key, name)
+        started, clock = runs.now(), time.perf_counter()
+        refusal: GateRefused | None = None
+        try:
+            with Journal(directory / JOURNAL, lambda event: self.hear(step.name, event)) as log:
+                try:
+                    execute(step, directories, planned.config, log)
+                except GateRefused as refused:
+                    refusal = refused
+                    log.verdict("refused", refused.reasons)
+            if "raw" in step.inputs:
+                check_unchanged(self.plan.raw)
+        finally:
+            shutil.rmtree(directory.with_name(f"{directory.name}.in"), ignore_errors=True)
+        verdicts = [event for event in read_events(directory / JOURNAL) if event["kind"] == "verdict"]
+        return Manifest(
+            key=planned.key,
+            step=step.name,
+            ingredients=planned.ingredients,
+            verdict=verdicts[-1]["verdict"] if verdicts else "pass",
+            reasons=list(refusal.reasons) if refusal else verdicts[-1]["reasons"] if verdicts else [],
+            started=started,
+            finished=runs.now(),
+            seconds=round(time.perf_counter() - clock, 3),
+        )
+
+    def sources(self, planned: PlannedStep, directory: Path) -> dict[str, Path]:
+        """The artifacts from outside that the step reads, laid out as directories of links."""
+        found: dict[str, Path] = {}
+        if "raw" in planned.step.inputs:
+            found["raw"] = directory / "raw"
+            found["raw"].mkdir(parents=True, exist_ok=True)
+            materialise(self.plan.raw, found["raw"])
+        if "champion" in planned.step.inputs:
+            found["champion"] = self.plan.champion or directory / "champion"
+            found["champion"].mkdir(parents=True, exist_ok=True)
+        return found
+
+    def open(self, key: str, artifact: str) -> Path:
+        """An input, verified; one that rotted is put aside and made again."""
+        try:
+            return self.store.open(key, artifact)
+        except CorruptExecution as rot:
+            self.reporter(self.by_key[key].step.name, {"kind": "note", "level": "warning", "text": str(rot)})
+            self.store.quarantine(key)
+            self.record.stage(self.by_key[key].step.name).status = "pending"
+            self.ensure(self.by_key[key])
+            return self.store.open(key, artifact)
+
+    def keep_journal(self, directory: Path, stage: StageRecord) -> None:
+        """What a failed attempt said is worth reading; it stays beside the run."""
+        kept = self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
+        if (directory / JOURNAL).exists():
+            shutil.copyfile(directory / JOURNAL, kept)
+            stage.journal = str(kept.relative_to(self.store.workspace))
+
+    def hear(self, stage: str, event: Event) -> None:
+        self.reporter(stage, event)
+
+    def save(self) -> None:
+        runs.save(self.store.workspace, self.record)
+
+
+def _close(workspace: Path, record: RunRecord, stop: BaseException) -> None:
+    """Write down how a run ended that did not end well."""
+    running = next((stage for stage in record.stages if stage.status == "running"), None)
+    if isinstance(stop, GateRefused):
+        record.status, record.message = "rejected", "\n".join(stop.reasons)
+    elif isinstance(stop, KeyboardInterrupt | Interrupted):
+        record.status = "interrupted"
+        where = f" in stage {running.name}" if running else ""
+        record.message = f"interrupted{where}; run the same command again and it goes on from there"
+    else:
+        record.status, record.message = "error", _message(workspace, record, stop, running)
+    if running:
+        running.status, running.reason = "failed", record.message.partition("\n")[0]
+    for stage in record.stages:
+        if stage.status == "pending":
+            stage.status = "skipped"
+    record.finished = runs.now()
+    runs.save(workspace, record)
+
+
+def _message(workspace: Path, record: RunRecord, stop: BaseException, running: StageRecord | None) -> str:
+    if isinstance(stop, FourscoreError):
+        return str(stop)
+    if isinstance(stop, OSError) and stop.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"no space left on the disk of {workspace}; nothing was published half. Free some space and run the same command again"
+    details = workspace / "runs" / f"{record.run}.traceback.txt"
+    write_atomically(details, "".join(traceback.format_exception(stop)))
+    where = f"stage {running.name}" if running else "the run"
+    return f"{where} broke: {type(stop).__name__}: {stop}\n  the details are in {details}"
+
+
+def python_version() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -1,0 +1,166 @@
+"""Every execution of a step, addressed by what made it; published whole or not at all; verified before it is read.
+
+    <workspace>/store/<key>/manifest.json    written last: every file with size and sha256, ingredients, verdict, times
+                           /journal.jsonl    what the step said
+                           /<artifact>/...   one directory per output
+    <workspace>/working/<key>.<pid>/         an execution in progress; invisible, swept when its process is gone
+    <workspace>/scratch/<key>/<name>/        checkpoints; survive a killed attempt, removed when the step is published
+    <workspace>/locks/<key>                  held while a step executes, so that two runs do the work once
+    <workspace>/quarantine/                  executions whose files no longer match their manifest
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from infra.files import fsync_directory, locked, sha256_of, write_json
+from steps.errors import FourscoreError
+
+MANIFEST = "manifest.json"
+JOURNAL = "journal.jsonl"
+
+
+class CorruptExecution(FourscoreError):
+    """Files of a published execution differ from its manifest: a disk that rots, or a hand that edits."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a published execution is. All but the three times is the same wherever and whenever it ran."""
+
+    key: str
+    step: str
+    ingredients: dict[str, Any]
+    verdict: str = "pass"
+    """pass | rejected (goes on, never a candidate) | refused (a gate stopped the run)"""
+    reasons: list[str] = field(default_factory=list)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Path within the execution -> {"size": bytes, "sha256": hex}; the journal, which holds times, is not among them."""
+    started: str = ""
+    finished: str = ""
+    seconds: float = 0.0
+
+
+class Store(Protocol):
+    """What a place that keeps executions can do; the same on a disk and on S3."""
+
+    def find(self, key: str) -> Manifest | None:
+        """The manifest, or None when nothing is published under the key."""
+
+    def open(self, key: str, artifact: str) -> Path:
+        """A local directory with the artifact, verified against the manifest."""
+
+    def publish(self, directory: Path, manifest: Manifest) -> None:
+        """Make the directory's files the execution of ``manifest.key``; a second publication changes nothing."""
+
+    def lock(self, key: str) -> AbstractContextManager[object]:
+        """Held by the one who executes the step."""
+
+
+class LocalStore:
+    """A store on this machine's disk, inside a workspace."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.workspace = workspace
+        self.root = workspace / "store"
+        self._verified: set[tuple[str, str]] = set()
+
+    def directory(self, key: str) -> Path:
+        return self.root / key
+
+    def find(self, key: str) -> Manifest | None:
+        try:
+            return Manifest(**json.loads((self.directory(key) / MANIFEST).read_bytes()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError):
+            self.quarantine(key)
+            return None
+
+    def lock(self, key: str) -> AbstractContextManager[bool]:
+        return locked(self.workspace / "locks" / key)
+
+    def open(self, key: str, artifact: str) -> Path:
+        manifest = self.find(key)
+        if manifest is None:
+            raise CorruptExecution(f"execution {key[:12]} is not in the store")
+        if (key, artifact) not in self._verified:
+            self.verify(manifest, f"{artifact}/")
+            self._verified.add((key, artifact))
+        return self.directory(key) / artifact
+
+    def verify(self, manifest: Manifest, prefix: str = "") -> None:
+        """Compare the files under ``prefix`` with the manifest.
+
+        Raises:
+            CorruptExecution: one is missing, or has another size or digest.
+        """
+        for name, entry in manifest.files.items():
+            if not name.startswith(prefix):
+                continue
+            path = self.directory(manifest.key) / name
+            if not path.is_file() or path.stat().st_size != entry["size"] or sha256_of(path) != entry["sha256"]:
+                found = "is missing" if not path.is_file() else "differs from its manifest"
+                raise CorruptExecution(f"{path} {found} (stage {manifest.step}); it is not used, and the stage runs again")
+
+    def quarantine(self, key: str) -> None:
+        """Take a broken execution out of sight, keeping it for whoever wants to know what happened."""
+        target = self.workspace / "quarantine" / f"{key}.{os.getpid()}"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(target, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            self.directory(key).rename(target)
+        self._verified = {entry for entry in self._verified if entry[0] != key}
+
+    @contextlib.contextmanager
+    def working(self, key: str) -> Iterator[Path]:
+        """A directory to execute in; removed afterwards unless it was published."""
+        directory = self.workspace / "working" / f"{key}.{os.getpid()}"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
+        try:
+            yield directory
+        finally:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    def scratch(self, key: str, name: str) -> Path:
+        directory = self.workspace / "scratch" / key / name
+        directory.mkdir(parents=True, exist_ok=True)
+        return directory
+
+    def publish(self, directory: Path, manifest: Manifest) -> None:
+        for path in sorted(directory.rglob("*")):
+            if path.is_dir():
+                fsync_directory(path)
+            elif path.name != JOURNAL or path.parent != directory:
+                with path.open("rb") as file:
+                    os.fsync(file.fileno())
+                manifest.files[path.relative_to(directory).as_posix()] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+        write_json(directory / MANIFEST, asdict(manifest))
+        fsync_directory(directory)
+        self.root.mkdir(parents=True, exist_ok=True)
+        target = self.directory(manifest.key)
+        try:
+            directory.rename(target)
+        except OSError:
+            if self.find(manifest.key) is None:
+                raise
+            return
+        fsync_directory(self.root)
+        shutil.rmtree(self.workspace / "scratch" / manifest.key, ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove working directories whose process is gone."""
+        for directory in self.workspace.glob("working/*"):
+            key = directory.name.partition(".")[0]
+            with locked(self.workspace / "locks" / key, blocking=False) as free:
+                if free:
+                    shutil.rmtree(directory, ignore_errors=True)

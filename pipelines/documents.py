@@ -1,0 +1,133 @@
+"""Reading YAML so that every complaint can name the file and the line."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from steps.errors import InputError
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+Location = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A YAML document and the line of everything in it."""
+
+    path: Path
+    content: dict[str, Any]
+    lines: Mapping[Location, int]
+
+    def place(self, location: Iterable[str | int]) -> str:
+        """``file:line`` of the nearest thing that is written there."""
+        wanted = tuple(location)
+        while wanted and wanted not in self.lines:
+            wanted = wanted[:-1]
+        return f"{self.path}:{self.lines.get(wanted, 1)}"
+
+
+def read(path: Path) -> Document:
+    """Parse a YAML mapping.
+
+    Raises:
+        InputError: the file is missing, not UTF-8, not YAML, not a mapping, or says a key twice.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(_missing(path)) from None
+    except IsADirectoryError:
+        raise InputError(f"{path} is a directory; give the problem file in it, such as {path / 'problem.yaml'}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            lines: dict[Location, int] = {}
+            _number(path, node, (), lines)
+            content = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise InputError(f"{path}:{mark.line + 1 if mark else 1}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        raise InputError(f"{path}:1: wanted 'key: value' lines that define a problem, found {found}; 'fourscore new' writes one to start from")
+    return Document(path, content, lines)
+
+
+def _missing(path: Path) -> str:
+    folder = path.parent
+    near = sorted({*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob("*/problem.yaml")}) if folder.is_dir() else []
+    hint = f"; there is {', '.join(map(str, near[:4]))}" if near else "; 'fourscore new DIR --data FILE --target COLUMN' writes one"
+    return f"no problem file {path}{hint}"
+
+
+def _number(path: Path, node: Any, location: Location, lines: dict[Location, int]) -> None:
+    if node is None:
+        return
+    lines.setdefault(location, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            here = (*location, key.value)
+            line = key.start_mark.line + 1
+            if here in lines:
+                raise InputError(f"{path}:{line}: {'.'.join(map(str, here))} is given twice; the first is on line {lines[here]}")
+            lines[here] = line
+            _number(path, value, here, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _number(path, value, (*location, index), lines)
+
+
+def complain(document: Document, error: ValidationError, model: type[BaseModel], overrides: Mapping[str, str]) -> InputError:
+    """A pydantic error as one line per fault: file, line, what was found, what would work."""
+    return InputError("\n".join(_fault(document, fault, model, overrides) for fault in error.errors(include_url=False)))
+
+
+def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Mapping[str, str]) -> str:
+    location: Location = tuple(fault["loc"])
+    dotted = ".".join(map(str, location))
+    place = next((f"--set {key}={value}" for key, value in overrides.items() if dotted == key or dotted.startswith(f"{key}.")), None)
+    place = place or document.place(location)
+    if fault["type"] == "extra_forbidden":
+        known = _fields(model, location[:-1])
+        close = difflib.get_close_matches(str(location[-1]), known, 1)
+        choices = f"did you mean {close[0]!r}?" if close else f"known here are: {', '.join(known)}"
+        return f"{place}: unknown key {dotted!r}; {choices}"
+    if fault["type"] == "missing":
+        return f"{place}: {dotted!r} is missing"
+    message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+    message = message.replace("Input should be", "wanted")
+    shown = repr(fault["input"])
+    found = "" if fault["type"] in {"value_error"} else f", found {shown if len(shown) < 80 else shown[:77] + '...'}"  # noqa: PLR2004
+    return f"{place}: {dotted + ': ' if dotted else ''}{message}{found}"
+
+
+def _fields(model: type[BaseModel], location: Location) -> list[str]:
+    """The fields of the model that a location leads to."""
+    current: Any = model
+    for part in location:
+        field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None
+        current = _model_in(field.annotation) if field is not None else current
+    return list(getattr(current, "model_fields", {}))
+
+
+def _model_in(annotation: Any) -> Any:
+    """The model in an annotation such as ``dict[str, Source]`` or ``Budget | None``."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in getattr(annotation, "__args__", ()) if (found := _model_in(part))), None)
