@@ -1,0 +1,177 @@
+"""The oracle is scikit-learn, on the rows that are left where a weight is zero."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import sklearn.metrics
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from model_code import metrics, tasks
+
+Array = np.ndarray[Any, Any]
+
+
+def _oracle(name: str, truth: Array, prediction: Array, weights: Array) -> float:
+    """What scikit-learn says on the rows with weight; its answers for undefined cases are replaced by nan."""
+    kept = weights > 0
+    truth, prediction, weights = truth[kept], prediction[kept], weights[kept]
+    if not len(truth):
+        return math.nan
+    labels = prediction.argmax(axis=1) if prediction.ndim > 1 else None
+    arguments: dict[str, Any] = {"sample_weight": weights}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        match name:
+            case "accuracy":
+                return float(sklearn.metrics.accuracy_score(truth, labels, **arguments))
+            case "balanced_accuracy":
+                return float(sklearn.metrics.balanced_accuracy_score(truth, labels, **arguments))
+            case "f1":
+                return float(sklearn.metrics.f1_score(truth, labels, zero_division=math.nan, **arguments))
+            case "f1_macro":
+                return float(sklearn.metrics.f1_score(truth, labels, average="macro", **arguments))
+            case "roc_auc":
+                one_class = len(np.unique(truth)) < 2
+                return (
+                    math.nan
+                    if one_class
+                    else float(sklearn.metrics.roc_auc_score(truth, prediction[:, 1], **arguments))
+                )
+            case "average_precision":
+                return (
+                    float(sklearn.metrics.average_precision_score(truth, prediction[:, 1], **arguments))
+                    if truth.any()
+                    else math.nan
+                )
+            case "log_loss":
+                return float(
+                    sklearn.metrics.log_loss(truth, prediction, labels=range(prediction.shape[1]), **arguments)
+                )
+            case "brier":
+                return float(sklearn.metrics.brier_score_loss(truth, prediction[:, 1], pos_label=1, **arguments))
+            case "r2":
+                return (
+                    math.nan if np.ptp(truth) == 0 else float(sklearn.metrics.r2_score(truth, prediction, **arguments))
+                )
+            case "rmse":
+                return float(sklearn.metrics.root_mean_squared_error(truth, prediction, **arguments))
+            case "mae":
+                return float(sklearn.metrics.mean_absolute_error(truth, prediction, **arguments))
+            case _:
+                return float(sklearn.metrics.mean_absolute_percentage_error(truth, prediction, **arguments))
+
+
+@st.composite
+def _cases(draw: st.DrawFn, classes: int) -> tuple[Array, Array, Array]:
+    """Truth, prediction and three rows of weights; few distinct scores (ties) or many, many zero weights or none."""
+    rows, seed = draw(st.integers(1, 40)), draw(st.integers(0, 2**32 - 1))
+    random = np.random.default_rng(seed)
+    weights = draw(
+        st.sampled_from([random.poisson(1, (3, rows)).astype(float), random.random((3, rows)), np.ones((3, rows))])
+    )
+    if not classes:
+        truth = random.normal(size=rows) * draw(st.sampled_from([1e-3, 1.0, 1e6])) + draw(
+            st.sampled_from([0.0, 5.0, -1e7])
+        )
+        return truth, truth + random.normal(size=rows), weights
+    levels = draw(st.sampled_from([2, 5, 10**9]))
+    raw = np.floor(random.random((rows, classes)) * levels) + draw(st.sampled_from([1e-12, 1.0]))
+    return random.integers(0, draw(st.integers(1, classes)), rows), raw / raw.sum(axis=1, keepdims=True), weights
+
+
+def _agrees(name: str, case: tuple[Array, Array, Array]) -> None:
+    truth, prediction, weights = case
+    prepared = getattr(metrics, name)(truth, prediction)
+    expected = [_oracle(name, truth, prediction, row) for row in weights]
+    np.testing.assert_allclose([prepared(row) for row in weights], expected, rtol=1e-7, atol=1e-9, err_msg=name)
+    np.testing.assert_allclose(prepared(weights), expected, rtol=1e-7, atol=1e-9, err_msg=f"{name} in a batch")
+
+
+@given(_cases(classes=2))
+@settings(max_examples=150, deadline=None)
+def test_metrics_of_two_classes_are_those_of_scikit_learn(case: tuple[Array, Array, Array]) -> None:
+    for name in (*tasks.get("binary-classification").metrics, "f1_macro"):
+        _agrees(name, case)
+
+
+@given(_cases(classes=4))
+@settings(max_examples=100, deadline=None)
+def test_metrics_of_many_classes_are_those_of_scikit_learn(case: tuple[Array, Array, Array]) -> None:
+    for name in tasks.get("multiclass-classification").metrics:
+        _agrees(name, case)
+
+
+@given(_cases(classes=0))
+@settings(max_examples=100, deadline=None)
+def test_metrics_of_a_number_are_those_of_scikit_learn(case: tuple[Array, Array, Array]) -> None:
+    for name in tasks.get("regression").metrics:
+        _agrees(name, case)
+
+
+@given(_cases(classes=2), st.sampled_from(sorted(tasks.get("binary-classification").metrics)))
+@example((np.array([0, 1]), np.array([[0.5, 0.5], [0.5, 0.5]]), np.ones((3, 2))), "roc_auc")
+@settings(max_examples=60, deadline=None)
+def test_a_weight_of_two_is_the_row_twice(case: tuple[Array, Array, Array], name: str) -> None:
+    truth, prediction, _ = case
+    counts = np.arange(len(truth)) % 3
+    twice = np.repeat(np.arange(len(truth)), counts)
+    one = getattr(metrics, name)(truth, prediction)(counts.astype(float))
+    other = getattr(metrics, name)(truth[twice], prediction[twice])(np.ones(len(twice)))
+    np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
+
+
+def test_every_metric_that_a_task_names_is_here() -> None:
+    for task in map(tasks.get, tasks.names()):
+        for name in task.metrics:
+            assert callable(getattr(metrics, name)), name
+
+
+@pytest.mark.parametrize("name", sorted(tasks.get("binary-classification").metrics))
+def test_no_rows_no_weight_and_a_prediction_of_nan_are_nan_without_a_warning(name: str) -> None:
+    metric = getattr(metrics, name)
+    truth, prediction = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
+    broken = prediction.copy()
+    broken[1] = math.nan
+    assert math.isnan(metric(truth, prediction)(np.zeros(3)))
+    assert math.isnan(metric(truth[:0], prediction[:0])(np.zeros(0)))
+    assert math.isnan(metric(truth, broken)(np.ones(3)))
+    assert np.isnan(metric(truth, broken)(np.ones((2, 3)))).all()
+
+
+@pytest.mark.parametrize("name", sorted(tasks.get("regression").metrics))
+def test_a_number_that_is_not_finite_has_no_metric(name: str) -> None:
+    metric = getattr(metrics, name)
+    truth = np.array([1.0, 2.0, 4.0])
+    for answer in (math.nan, math.inf):
+        assert math.isnan(metric(truth, np.array([1.0, answer, 4.0]))(np.ones(3)))
+    assert math.isnan(metric(truth, truth)(np.zeros(3)))
+    assert math.isnan(metric(truth[:0], truth[:0])(np.zeros(0)))
+
+
+def test_squares_that_overflow_are_undefined_and_not_a_warning() -> None:
+    truth = np.array([1.0, 2.0, 4.0])
+    for name in ("rmse", "r2"):
+        assert math.isnan(getattr(metrics, name)(truth, truth * 1e200)(np.ones(3)))
+
+
+def test_one_class_has_no_roc_auc_and_a_class_never_seen_no_f1() -> None:
+    truth, prediction = np.zeros(3, dtype=np.int64), np.array([[0.9, 0.1]] * 3)
+    for name in ("roc_auc", "average_precision", "f1"):
+        assert math.isnan(getattr(metrics, name)(truth, prediction)(np.ones(3))), name
+    assert metrics.accuracy(truth, prediction)(np.ones(3)) == 1
+
+
+def test_a_constant_truth_has_no_r2_even_when_its_mean_is_rounded() -> None:
+    truth = np.full(7, 0.1)
+    assert math.isnan(metrics.r2(truth, truth + 1)(np.ones(7)))
+
+
+def test_a_constant_score_is_worth_half_an_area() -> None:
+    truth = np.array([0, 1, 0, 1, 1])
+    assert metrics.roc_auc(truth, np.full((5, 2), 0.5))(np.ones(5)) == 0.5
