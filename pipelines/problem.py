@@ -59,7 +59,8 @@ class Problem(Config):
     split: SplitConfig
     train: TrainConfig
     evaluate: EvaluateConfig
-    register: RegisterConfig
+    register_as: RegisterConfig = Field(alias="register")
+    tracking_uri: str | None = Field(default=None, description="MLflow tracking server; the workspace's own sqlite when left out.")
 
     @field_validator("task")
     @classmethod
@@ -91,7 +92,7 @@ class Loaded(Config):
             "split": p.split,
             "train": p.train,
             "evaluate": p.evaluate,
-            "register": p.register,
+            "register": p.register_as,
         }
 
 

@@ -1,0 +1,332 @@
+"""The command line. Every command imports what it needs when it is called, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from infra.runs import RunRecord
+    from pipelines.launch import Request
+
+EXIT_CODES = "Exit codes: 0 done, 1 something broke, 2 the input is wrong, 3 a gate said no, 130 interrupted."
+
+
+class Commands(click.Group):
+    """Turns every error meant for a person into a message and its exit code; nothing else is caught."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            _fail(ctx, "interrupted", 130)
+        except BrokenPipeError:
+            sys.stderr.close()
+            ctx.exit(1)
+        except Exception as error:
+            code = getattr(error, "exit_code", None)
+            if isinstance(error, click.ClickException | click.exceptions.Exit) or code is None:
+                raise
+            _fail(ctx, str(error), code)
+
+
+def _fail(ctx: click.Context, message: str, code: int) -> None:
+    if "--json" in sys.argv and not ctx.meta.get("printed"):
+        click.echo(json.dumps({"verdict": "error", "error": message, "exit_code": code}, ensure_ascii=False))
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {message}", err=True)
+    ctx.exit(code)
+
+
+def _print_json(document: Any) -> None:
+    """One document on standard output."""
+    click.get_current_context().meta["printed"] = True
+    click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    settings = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not equals or not key.strip():
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as split.by=row")
+        settings[key.strip()] = text
+    return settings
+
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there.")
+in_workspace = click.option(
+    "--workspace", type=click.Path(path_type=Path, file_okay=False), default=Path(".fourscore"), envvar="FOURSCORE_WORKSPACE",
+    show_default=True, help="Where runs, results and tracking are kept.",
+)  # fmt: skip
+tracking_uri = click.option("--tracking-uri", help="MLflow server; default: the problem's, or sqlite in the workspace.")
+STAGE_NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
+
+
+def problem_options(command: Any) -> Any:
+    """What ``plan`` and ``run`` share."""
+    for decorate in reversed((
+        click.argument("problem", type=click.Path(path_type=Path)),
+        click.option("--smoke", is_flag=True, help="The same graph on a small sample; never a candidate."),
+        click.option("--until", type=click.Choice(STAGE_NAMES), help="Stop after this stage."),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_settings, help="Override a field, recorded."),
+        in_workspace,
+        click.option("--name", metavar="RUN", help="Name of the run; default: from what it is made of."),
+        tracking_uri,
+        as_json,
+    )):  # fmt: skip
+        command = decorate(command)
+    return command
+
+
+@click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="fourscore", prog_name="fourscore")
+def main() -> None:
+    """From a problem definition and a dataset to a registered model, through gates that say no."""
+
+
+@main.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--data", "data", multiple=True, required=True, metavar="[NAME=]FILE", help="File, glob, package:// or s3:// URI.")
+@click.option("--target", required=True, help="The column to predict.")
+@click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that is no feature, such as an id.")
+@click.option("--task", help="binary-classification, multiclass-classification or regression; guessed when left out.")
+@click.option("--split", "split", metavar="row|group:COLUMN|time:COLUMN", default="row", show_default=True, help="How rows are divided.")
+@click.option("--yes", is_flag=True, help="Do not ask; take every guess.")
+@as_json
+def new(directory: Path, data: tuple[str, ...], target: str, ignore: tuple[str, ...], task: str | None, split: str, yes: bool, as_json: bool) -> None:
+    """Look at the data and write a commented problem.yaml and expectations.json."""
+    from pipelines import propose
+
+    proposal = propose.propose(directory, data, target, ignore, task, split)
+    if not as_json:
+        click.echo(propose.describe(proposal), err=True)
+        if not yes and sys.stdin.isatty():
+            click.confirm(f"write {directory / 'problem.yaml'}?", default=True, abort=True, err=True)
+    propose.write(proposal)
+    problem = directory / "problem.yaml"
+    if as_json:
+        _print_json(propose.as_document(proposal))
+    else:
+        click.echo(f"wrote {problem} and {directory / 'expectations.json'}\nnext: read them, then  fourscore run {problem}", err=True)
+
+
+@main.command()
+@problem_options
+def plan(problem: Path, smoke: bool, until: str | None, settings: dict[str, str], workspace: Path, name: str | None, tracking_uri: str | None, as_json: bool) -> None:
+    """Every stage: cached or runs, and why."""
+    from pipelines.launch import Request, prepare
+    from pipelines.terminal import table
+
+    prepared = prepare(Request(problem, workspace, settings, smoke, until, name, tracking_uri))
+    stages = [
+        {"name": step.step.name, "status": "cached" if step.cached else "runs", "reason": step.reason, "key": step.key}
+        for step in prepared.plan.steps
+    ]
+    if as_json:
+        _print_json({"run": prepared.run, "problem": str(problem), "stages": stages})
+        return
+    click.echo(f"run {prepared.run}")
+    click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
+
+
+@main.command()
+@problem_options
+@click.option("--no-tracking", is_flag=True, help="Do not project to MLflow now; 'fourscore runs --sync' does it later.")
+def run(problem: Path, smoke: bool, until: str | None, settings: dict[str, str], workspace: Path, name: str | None, tracking_uri: str | None, as_json: bool, no_tracking: bool) -> None:
+    """Run what the plan says; resumes by itself."""
+    from pipelines import launch
+
+    request = launch.Request(problem, workspace, settings, smoke, until, name, "off" if no_tracking else tracking_uri)
+    _run(request, as_json)
+
+
+def _run(request: Request, as_json: bool) -> None:
+    from pipelines import launch
+    from pipelines.summary import summarise
+    from pipelines.terminal import Progress
+    from steps.errors import FourscoreError
+
+    prepared = launch.prepare(request)
+    progress = Progress(quiet=False)
+    cached = sum(step.cached for step in prepared.plan.steps)
+    click.echo(f"run {prepared.run}: {len(prepared.plan.steps)} stages, {cached} cached", err=True)
+    failure: FourscoreError | None = None
+    try:
+        launch.run(prepared, progress)
+    except FourscoreError as error:
+        failure = error
+    except Exception as error:  # what nobody foresaw: the record says where the details are
+        failure = FourscoreError(launch.message_of(request.workspace, prepared.run, error))
+    if launch.exists(request.workspace, prepared.run):
+        document = summarise(request.workspace, prepared.run)
+        if as_json:
+            _print_json(document)
+        else:
+            _conclude(document)
+        if failure is None and document["verdict"] != "pass":
+            click.get_current_context().exit(3)
+    if failure is not None:
+        raise failure
+
+
+def _conclude(document: dict[str, Any]) -> None:
+    """The decision first, then where to look and what to do next."""
+    from pipelines.terminal import conclusion
+
+    click.echo(conclusion(document))
+
+
+@main.command()
+@click.argument("run", required=False)
+@in_workspace
+@as_json
+def report(run: str | None, workspace: Path, as_json: bool) -> None:
+    """Write or locate the self-contained HTML report of a run (default: the newest)."""
+    from pipelines.report import write_report
+
+    name = _named(workspace, run).run
+    path = write_report(workspace, name)
+    if as_json:
+        _print_json({"run": name, "report": str(path)})
+    else:
+        click.echo(path)
+
+
+@main.command()
+@click.argument("model")
+@click.argument("input", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path))
+@in_workspace
+@tracking_uri
+@as_json
+def predict(model: str, input: Path, output: Path, workspace: Path, tracking_uri: str | None, as_json: bool) -> None:  # noqa: A002
+    """Predict a file with MODEL: a run, a model directory, or a registered NAME, NAME@ALIAS or NAME/VERSION."""
+    from pipelines.predict import predict_file
+
+    done = predict_file(model, input, output, workspace, tracking_uri)
+    if as_json:
+        _print_json(done)
+    else:
+        click.echo(f"{done['rows']:,} predictions in {output} (columns {', '.join(done['columns'])})", err=True)
+
+
+@main.command()
+@in_workspace
+@click.option("--sync", is_flag=True, help="Project to MLflow what is missing there, exactly once.")
+@tracking_uri
+@as_json
+def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -> None:
+    """List runs, the newest first."""
+    from infra import runs as records
+    from pipelines.terminal import table
+
+    for record in records.mark_killed(workspace):
+        click.echo(f"run {record.run} was killed and is now marked so", err=True)
+    synced: dict[str, Any] = {}
+    if sync:
+        from infra import tracking
+
+        synced = tracking.sync(workspace, tracking_uri)
+    listed = [
+        {"run": each.run, "problem": each.problem_name, "status": each.status, "smoke": each.smoke, "started": each.started, "finished": each.finished}
+        for each in records.every(workspace)
+    ]
+    if as_json:
+        _print_json({"runs": listed, **({"sync": synced} if sync else {})})
+        return
+    if sync:
+        click.echo("\n".join(f"  {run}: {what}" for run, what in synced.items()) or "nothing to project", err=True)
+    if not listed:
+        click.echo(f"no runs in {workspace}; start one with  fourscore run PROBLEM", err=True)
+    click.echo(table([(str(each["run"]), f"{each['status']}{' (smoke)' if each['smoke'] else ''}", str(each["started"])) for each in listed]))
+
+
+@main.command()
+@click.argument("run", required=False)
+@in_workspace
+@as_json
+def show(run: str | None, workspace: Path, as_json: bool) -> None:
+    """One run with its lineage (default: the newest)."""
+    from pipelines.summary import summarise
+    from pipelines.terminal import conclusion, lineage
+
+    record = _named(workspace, run)
+    document = summarise(workspace, record.run)
+    if as_json:
+        _print_json(document)
+    else:
+        click.echo(conclusion(document))
+        click.echo(lineage(record, document))
+
+
+@main.command()
+@click.argument("run")
+@click.option("--yes", is_flag=True, help="Required: until approvals exist, this is the decision.")
+@in_workspace
+@tracking_uri
+@as_json
+def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_json: bool) -> None:
+    """Make the candidate of RUN the champion that later runs are compared with."""
+    from pipelines.release import promote as move
+
+    if not yes:
+        raise click.UsageError(f"promoting changes what every later run is compared with; say  fourscore promote {run} --yes")
+    done = move(workspace, run, tracking_uri)
+    if as_json:
+        _print_json(done)
+    else:
+        click.echo(f"{done['name']}: champion is now run {run} (before: {done['before'] or 'none'})")
+
+
+@main.command()
+@in_workspace
+@tracking_uri
+@click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+def ui(workspace: Path, tracking_uri: str | None, port: int) -> None:
+    """The MLflow UI, on this machine's loopback address only."""
+    from infra import tracking
+
+    tracking.ui(workspace, tracking_uri, port)
+
+
+@main.command()
+@in_workspace
+@as_json
+def doctor(workspace: Path, as_json: bool) -> None:
+    """Is this installation healthy, and is what the store holds unbroken?"""
+    from pipelines.doctor import examine
+
+    findings = examine(workspace)
+    healthy = all(finding["ok"] for finding in findings)
+    if as_json:
+        _print_json({"healthy": healthy, "checks": findings})
+    else:
+        for finding in findings:
+            mark = click.style("ok  ", fg="green") if finding["ok"] else click.style("FAIL", fg="red")
+            click.echo(f"  {mark}  {finding['check']}: {finding['found']}")
+    if not healthy:
+        click.get_current_context().exit(1)
+
+
+def _named(workspace: Path, run: str | None) -> RunRecord:
+    from infra import runs as records
+    from steps.errors import InputError
+
+    records.mark_killed(workspace)
+    if run is not None:
+        return records.load(workspace, run)
+    newest = next(records.every(workspace), None)
+    if newest is None:
+        raise InputError(f"no runs in {workspace}; start one with  fourscore run PROBLEM")
+    return newest
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""Running a problem: load it, plan it, run what is not cached, write the report, let tracking follow."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from infra import champions, runs
+from infra.backend import Plan, Reporter
+from infra.files import locked
+from infra.local import LocalBackend
+from infra.runs import RunRecord, StageRecord
+from infra.sources import resolve
+from infra.store import LocalStore
+from pipelines.plan import make_plan
+from pipelines.problem import Loaded, load
+from pipelines.training import TRAINING
+from steps.errors import FourscoreError, InputError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    problem: Path
+    workspace: Path
+    settings: Mapping[str, str]
+    smoke: bool = False
+    until: str | None = None
+    name: str | None = None
+    tracking_uri: str | None = None
+    """None: the problem's own, or sqlite in the workspace; 'off': no tracking."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A problem that was loaded and planned; nothing has run yet."""
+
+    request: Request
+    loaded: Loaded
+    plan: Plan
+    run: str
+
+    @property
+    def tracking_uri(self) -> str | None:
+        """Where to project to, None for the workspace's own sqlite; asked only where tracking is on."""
+        return self.request.tracking_uri or self.loaded.problem.tracking_uri
+
+
+def prepare(request: Request) -> Prepared:
+    """Load and plan; nothing is run and nothing but memories of digests is written."""
+    loaded = load(request.problem, request.settings, smoke=request.smoke)
+    problem = loaded.problem
+    store = LocalStore(request.workspace)
+    raw = resolve(problem.data.sources, request.problem.parent, request.workspace)
+    champion = champions.read(request.workspace, problem.register_as.name)
+    plan = make_plan(TRAINING, loaded.configs(), raw, champion, store, request.workspace, problem.name, request.until)
+    last = plan.steps[-1].key
+    return Prepared(request, loaded, plan, request.name or f"{problem.name}-{last[:8]}")
+
+
+def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
+    """Run the plan, or find that this very run is finished already.
+
+    Raises:
+        FourscoreError: whatever stopped it; the record on disk says the same.
+    """
+    workspace = prepared.request.workspace
+    (workspace / "runs").mkdir(parents=True, exist_ok=True)
+    with locked(runs.lock_of(workspace, prepared.run), blocking=False) as mine:
+        if not mine:
+            reporter("", {"kind": "note", "level": "info", "text": f"run {prepared.run} is being made by another process; waiting for it"})
+    with locked(runs.lock_of(workspace, prepared.run)):
+        if finished := _finished(prepared):
+            return finished
+        record = _record(prepared)
+        runs.save(workspace, record)
+        with _terminated_as_interrupted(), _followed(prepared, record):
+            try:
+                return LocalBackend(LocalStore(workspace)).run(prepared.plan, record, reporter)
+            finally:
+                _report(workspace, record, reporter)
+
+
+def _finished(prepared: Prepared) -> RunRecord | None:
+    workspace = prepared.request.workspace
+    if not runs.path_of(workspace, prepared.run).exists():
+        return None
+    before = runs.load(workspace, prepared.run)
+    keys = [planned.key for planned in prepared.plan.steps]
+    same = [stage.key for stage in before.stages] == keys
+    if not same and prepared.request.name:
+        raise InputError(f"run {prepared.run!r} exists and was made from something else; choose another --name, or leave it out")
+    store = LocalStore(workspace)
+    complete = before.status in ("pass", "rejected") and all(
+        store.find(stage.key) for stage in before.stages if stage.status != "skipped"
+    )
+    return before if same and complete else None
+
+
+def _record(prepared: Prepared) -> RunRecord:
+    request = prepared.request
+    return RunRecord(
+        run=prepared.run,
+        problem_name=prepared.loaded.problem.name,
+        problem_path=str(request.problem.resolve()),
+        problem=prepared.loaded.problem.model_dump(mode="json", by_alias=True),
+        overrides=dict(request.settings),
+        smoke=request.smoke,
+        status="running",
+        started=runs.now(),
+        stages=[StageRecord(planned.step.name, planned.key, reason=planned.reason) for planned in prepared.plan.steps],
+        versions={
+            name.removeprefix("package "): value
+            for planned in prepared.plan.steps
+            for name, value in planned.ingredients.items()
+            if name.startswith("package ") or name == "python"
+        },
+    )
+
+
+def exists(workspace: Path, run: str) -> bool:
+    return runs.path_of(workspace, run).exists()
+
+
+def message_of(workspace: Path, run: str, error: BaseException) -> str:
+    """What the record says of an error that nobody foresaw; without a record, the error itself."""
+    if exists(workspace, run) and (said := runs.load(workspace, run).message):
+        return said
+    return f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does: nothing half-written, the run marked."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    try:
+        before = signal.signal(signal.SIGTERM, interrupt)
+    except ValueError:  # not the main thread: whoever runs us there has their own handling
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _followed(prepared: Prepared, record: RunRecord) -> Iterator[None]:
+    """Tracking follows in a process of its own, so that a slow or absent server costs the run nothing."""
+    if prepared.request.tracking_uri == "off":
+        yield
+        return
+    from infra import tracking
+
+    follower = tracking.follow(prepared.request.workspace, record.run, prepared.tracking_uri)
+    try:
+        yield
+    finally:
+        follower.finish()
+
+
+def _report(workspace: Path, record: RunRecord, reporter: Reporter) -> None:
+    """The report of a run that stopped early is as wanted as any; one that cannot be drawn must not hide the run."""
+    from pipelines.report import write_report
+
+    try:
+        write_report(workspace, record.run)
+    except (FourscoreError, OSError, ValueError, KeyError, TypeError) as error:
+        text = f"the report could not be written ({type(error).__name__}: {error}); try 'fourscore report {record.run}'"
+        reporter("", {"kind": "note", "level": "warning", "text": text})
