@@ -149,7 +149,8 @@ def run(problem: Path, smoke: bool, until: str | None, settings: dict[str, str],
 
 def _run(request: Request, as_json: bool) -> None:
     from pipelines import launch
-    from pipelines.summary import summarise
+    from pipelines.report.gather import gather
+    from pipelines.summary import summary
     from pipelines.terminal import Progress
     from steps.errors import FourscoreError
 
@@ -165,7 +166,7 @@ def _run(request: Request, as_json: bool) -> None:
     except Exception as error:  # what nobody foresaw: the record says where the details are
         failure = FourscoreError(launch.message_of(request.workspace, prepared.run, error))
     if launch.exists(request.workspace, prepared.run):
-        document = summarise(request.workspace, prepared.run)
+        document = summary(gather(request.workspace, prepared.run))
         if as_json:
             _print_json(document)
         else:
@@ -254,11 +255,12 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
 @as_json
 def show(run: str | None, workspace: Path, as_json: bool) -> None:
     """One run with its lineage (default: the newest)."""
-    from pipelines.summary import summarise
+    from pipelines.report.gather import gather
+    from pipelines.summary import summary
     from pipelines.terminal import conclusion, lineage
 
     record = _named(workspace, run)
-    document = summarise(workspace, record.run)
+    document = summary(gather(workspace, record.run))
     if as_json:
         _print_json(document)
     else:

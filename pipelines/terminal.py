@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from steps.journal import Event
+
+if TYPE_CHECKING:
+    from infra.runs import RunRecord
 
 COLOURS = {"ran": "green", "cached": "cyan", "refused": "yellow", "failed": "red"}
 
@@ -73,3 +76,55 @@ def table(rows: list[tuple[str, ...]], indent: str = "  ") -> str:
         return ""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+VERDICT_COLOURS = {"pass": "green", "rejected": "yellow", "error": "red"}
+NOT_CANDIDATES = ("smoke run: thresholds are shown, not judged; nothing was made a candidate",)
+
+
+def conclusion(document: dict[str, Any]) -> str:
+    """The decision first, what it rests on, where to look, what to do next."""
+    verdict = document["verdict"]
+    lines = [f"{click.style(verdict.upper(), fg=VERDICT_COLOURS.get(verdict), bold=True)}  {document['run']}"]
+    if document["message"]:
+        lines += [f"  {line}" for line in str(document["message"]).splitlines()]
+    if document["smoke"]:
+        lines += [f"  {line}" for line in NOT_CANDIDATES]
+    if document["thresholds"]:
+        lines.append(table([(each["wanted"], _estimate(each), "met" if each["met"] else "NOT met") for each in document["thresholds"]]))
+        headline = document["thresholds"][0]["metric"]
+        rivals = [(name, f"{headline} {metrics[headline]:.4g}") for name, metrics in document["yardsticks"].items() if metrics.get(headline) is not None]
+        lines.append(table([("yardsticks on the same rows:", ", ".join(f"{name} {value}" for name, value in rivals))] if rivals else []))
+    model = document["model"]
+    if model["path"]:
+        lines.append(f"  model   {model['path']}" + (f"  ({model['name']} version {model['version']})" if model["version"] else ""))
+    if document["report"]:
+        lines.append(f"  report  {document['report']}")
+    lines.append(f"  next    {_next(document)}")
+    return "\n".join(line for line in lines if line)
+
+
+def _estimate(threshold: dict[str, Any]) -> str:
+    low, high = threshold["interval"]
+    if threshold["value"] is None:
+        return "no value"
+    return f"{threshold['value']:.4g}" + (f" [{low:.4g}, {high:.4g}]" if low is not None and high is not None else "")
+
+
+def _next(document: dict[str, Any]) -> str:
+    if document["verdict"] == "pass" and not document["smoke"]:
+        return f"open the report; 'fourscore ui' shows the tracking; 'fourscore promote {document['run']} --yes' makes it champion"
+    if document["verdict"] == "pass":
+        return "run without --smoke"
+    if document["verdict"] == "rejected":
+        return "open the report for what was wanted and what was found"
+    return "mend what the message names and run the same command again; what was finished is kept"
+
+
+def lineage(record: RunRecord, document: dict[str, Any]) -> str:
+    """What a run was made of: stages with their keys, versions, overrides."""
+    stages = [(stage["name"], stage["status"], f"{stage['seconds']:.1f} s", stage["key"][:12], stage["reason"]) for stage in document["stages"]]
+    facts = [("problem", record.problem_path), ("started", record.started), ("finished", record.finished or "not yet")]
+    facts += [("override", f"{key}={value}") for key, value in record.overrides.items()]
+    facts += [("versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()))]
+    return f"{table(stages)}\n{table(facts)}"

@@ -1,0 +1,81 @@
+"""Is this installation healthy, and is what the store holds unbroken? Each finding says what to do."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from infra import runs
+from infra.store import CorruptExecution, LocalStore
+
+ENOUGH_SPACE = 1 << 30
+Finding = dict[str, Any]
+
+
+def examine(workspace: Path) -> list[Finding]:
+    """All checks; none changes anything."""
+    checks: tuple[Callable[[Path], Iterator[Finding]], ...] = (_python, _packages, _device, _workspace, _store, _unfinished)
+    return [finding for check in checks for finding in check(workspace)]
+
+
+def _finding(check: str, ok: bool, found: str) -> Finding:
+    return {"check": check, "ok": ok, "found": found}
+
+
+def _python(_: Path) -> Iterator[Finding]:
+    wanted = sys.version_info >= (3, 11)
+    yield _finding("python", wanted, sys.version.split()[0] + ("" if wanted else "; wanted 3.11 or newer"))
+
+
+def _packages(_: Path) -> Iterator[Finding]:
+    """Every requirement of the distribution that is not optional is importable in the version that it asks for."""
+    from packaging.requirements import Requirement
+
+    for text in metadata.requires("fourscore") or []:
+        requirement = Requirement(text)
+        if requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            yield _finding(requirement.name, ok=False, found=f"not installed; wanted {requirement.specifier}: run 'make setup'")
+            continue
+        fits = requirement.specifier.contains(version, prereleases=True)
+        yield _finding(requirement.name, fits, version if fits else f"{version}; wanted {requirement.specifier}: run 'make setup'")
+
+
+def _device(_: Path) -> Iterator[Finding]:
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    name = torch.cuda.get_device_name() if device == "cuda" else device
+    yield _finding("training device", ok=True, found=name)
+
+
+def _workspace(workspace: Path) -> Iterator[Finding]:
+    place = next(path for path in (workspace.absolute(), *workspace.absolute().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    yield _finding("disk space", free > ENOUGH_SPACE, f"{free / (1 << 30):.1f} GiB free at {place}")
+
+
+def _store(workspace: Path) -> Iterator[Finding]:
+    store = LocalStore(workspace)
+    keys = [path.name for path in store.root.iterdir()] if store.root.is_dir() else []
+    broken = []
+    for key in keys:
+        manifest = store.find(key)
+        try:
+            if manifest:
+                store.verify(manifest)
+        except CorruptExecution as rot:
+            broken.append(str(rot))
+    yield _finding("store", not broken, "; ".join(broken) or f"{len(keys)} executions, every file as its manifest says")
+
+
+def _unfinished(workspace: Path) -> Iterator[Finding]:
+    lost = [record.run for record in runs.every(workspace) if record.status == "running" and not runs.is_alive(workspace, record.run)]
+    yield _finding("runs", not lost, f"killed and not yet marked: {', '.join(lost)}; 'fourscore runs' marks them" if lost else "none was lost")
