@@ -1,0 +1,286 @@
+"""Running a Great Expectations suite over a table and making sure that every expectation was really evaluated."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steps.errors import InputError
+from steps.schema import ROW, Column, TableSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+Asked = tuple[str, Mapping[str, Any]]
+"""An expectation as it is asked: its type and its arguments."""
+
+SHOWN = 20
+"""How many failing rows are named."""
+
+_WHOLE_TABLE = ("expect_table_column", "expect_column_to_exist", "unexpected_rows", "expect_query")
+_NEEDS_NO_VALUES = ("expect_column_values_to_be_null", "expect_column_values_to_not_be_null", "expect_column_to_exist", "expect_column_proportion_of_non_null")
+_REACH_OUTSIDE = ("unexpected_rows_expectation", "expect_query_results_to_match_comparison", "expect_table_row_count_to_equal_other_table")
+
+
+def check_suite(suite: Sequence[Asked], schema: TableSchema) -> None:
+    """Whether every expectation exists, has arguments that it understands and names columns that the table has.
+
+    Raises:
+        InputError: one line for each that does not, with what would have worked.
+    """
+    with _quiet():
+        faults = [fault for position, asked in enumerate(suite) for fault in _faults(position, asked, schema)]
+    if faults:
+        raise InputError("\n".join(faults))
+
+
+def _faults(position: int, asked: Asked, schema: TableSchema) -> Iterator[str]:
+    from great_expectations.expectations.registry import list_registered_expectation_implementations
+
+    kind, kwargs = asked
+    here = f"expectation {position} ({kind})"
+    known = sorted(set(list_registered_expectation_implementations()) - set(_REACH_OUTSIDE))
+    if kind not in known:
+        yield f"{here}: there is no such expectation{near(kind, known)}; Great Expectations has {len(known)}, such as {', '.join(known[:3])}"
+        return
+    columns = [column.name for column in schema.columns]
+    if kind != "expect_column_to_exist":
+        for name in _named(kwargs):
+            if name not in columns:
+                yield f"{here}: the table has no column {name!r}{near(name, columns)}; its columns are: {', '.join(columns)}"
+                return
+    try:
+        _build(position, asked)
+    except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
+        yield f"{here}: {_first_line(error)}"
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """A hint, ready to be put into a message, or nothing."""
+    lower = {each.lower(): each for each in known}
+    close = [lower[each] for each in get_close_matches(name.lower(), list(lower), n=3, cutoff=0.6)]
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and "validation error" in lines[0]:
+        return "; ".join(f"{where}: {what}".replace("__root__: ", "") for where, what in zip(lines[1::2], lines[2::2], strict=False))
+    return lines[0] if lines else type(error).__name__
+
+
+def _named(kwargs: Mapping[str, Any]) -> list[str]:
+    """The columns that an expectation speaks of."""
+    single = [kwargs[key] for key in ("column", "column_A", "column_B") if isinstance(kwargs.get(key), str)]
+    return [*single, *(name for name in kwargs.get("column_list") or () if isinstance(name, str))]
+
+
+def _build(position: int, asked: Asked, types: Mapping[str, Column] | None = None) -> Any:
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    kind, kwargs = asked
+    column = (types or {}).get(str(kwargs.get("column")))
+    converted = {key: _instant(value, column) if key in ("min_value", "max_value", "value_set") else value for key, value in kwargs.items()}
+    return get_expectation_impl(kind)(**converted, meta={"position": position})
+
+
+def _instant(value: Any, column: Column | None) -> Any:
+    """Dates arrive in JSON as text; compared with a date column they must be instants."""
+    if column is None or column.type not in ("date", "datetime"):
+        return value
+    if isinstance(value, list):
+        return [_instant(each, column) for each in value]
+    if not isinstance(value, str):
+        return value
+    import pandas as pd
+
+    try:
+        instant = pd.Timestamp(value)
+    except ValueError:
+        raise InputError(f"{value!r} is not a date, and column {column.name!r} holds {column.type}s; write it as 2013-01-31") from None
+    return instant.tz_localize(column.timezone) if column.timezone and instant.tzinfo is None else instant
+
+
+def run_suite(table: Path, suite: Sequence[Asked], schema: TableSchema) -> list[dict[str, Any]]:
+    """Evaluate a checked suite; one finding for each expectation, in the same order.
+
+    Returns:
+        dictionaries with success, error (None when it was evaluated), observed (numbers and counts only), observed_values, failing (rows),
+        rows (their first numbers) and values (what they held).
+    """
+    frame = _pandas(table, suite, schema)
+    types = {column.name: column for column in schema.columns}
+    with _quiet():
+        found = _evaluate(frame, [_build(position, asked, types) for position, asked in enumerate(suite)])
+    return [_finding(asked, found.get(position), schema) for position, asked in enumerate(suite)]
+
+
+def _evaluate(frame: pd.DataFrame, expectations: list[Any]) -> dict[int, Any]:
+    """Great Expectations' results by position; one that it dropped has none."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults, ProgressBarsConfig
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
+    batch = (
+        context.data_sources.add_pandas("table")
+        .add_dataframe_asset("table")
+        .add_batch_definition_whole_dataframe("table")
+        .get_batch(batch_parameters={"dataframe": frame})
+    )
+    suite = gx.ExpectationSuite(name="suite", expectations=expectations)
+    result = batch.validate(suite, result_format={"result_format": "COMPLETE", "partial_unexpected_count": SHOWN})
+    return {each.expectation_config.meta["position"]: each for each in result.results}
+
+
+def _finding(asked: Asked, result: Any, schema: TableSchema) -> dict[str, Any]:
+    kind, _ = asked
+    if result is None:
+        return _not_evaluated("Great Expectations dropped it without a word")
+    if error := _raised(result.exception_info or {}):
+        return _not_evaluated(error)
+    detail: Mapping[str, Any] = result.result
+    success = bool(result.success)
+    count = detail.get("unexpected_count")
+    elements, missing = detail.get("element_count"), detail.get("missing_count")
+    if success and elements and missing == elements and not kind.startswith(_NEEDS_NO_VALUES):
+        success = False
+        observed = f"nothing to check: all {elements:,} rows are missing"
+    elif count is not None and detail.get("unexpected_index_list") is not None:
+        checked = elements or schema.rows
+        observed = f"{count:,} of {checked:,} rows fail ({_percent(count, checked)})" + (f", {missing:,} missing" if missing else "")
+    elif count is not None:
+        observed = f"{count:,} distinct value{'' if count == 1 else 's'} outside"
+        count = 0
+    elif kind == "expect_column_to_exist":
+        observed = "it is there" if success else "there is no such column"
+    else:
+        observed = _plain(detail.get("observed_value"))
+    rows = sorted({int(row[ROW] if isinstance(row, Mapping) else row) for row in detail.get("unexpected_index_list") or ()})
+    return {
+        "success": success,
+        "error": None,
+        "observed": observed,
+        "observed_values": observed if count is not None else str(detail.get("observed_value")),
+        "failing": int(count or 0),
+        "rows": rows[:SHOWN],
+        "values": [str(value) for value in detail.get("partial_unexpected_list") or ()][:SHOWN],
+    }
+
+
+def _percent(count: int, total: int) -> str:
+    share = 100 * count / total if total else 0.0
+    return f"{share:.1f} %" if share >= 0.1 or not count else "under 0.1 %"
+
+
+def _not_evaluated(why: str) -> dict[str, Any]:
+    return {"success": False, "error": why, "observed": None, "observed_values": None, "failing": 0, "rows": [], "values": []}
+
+
+def _raised(information: Mapping[str, Any]) -> str | None:
+    """The exception inside a result, which comes in two shapes: flat, or one for each metric."""
+    nested = [each for each in information.values() if isinstance(each, Mapping)]
+    for each in (information, *nested):
+        if each.get("raised_exception"):
+            message = str(each.get("exception_message") or "").strip()
+            return message.splitlines()[0][:300] if message else "it raised an exception"
+    return None
+
+
+def _plain(value: Any) -> Any:
+    """What was observed, without values of rows: a number stays, text and lists become how many there are."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        many = len(value) if isinstance(value, Sequence | set | Mapping) and not isinstance(value, str) else 1
+        return f"{many} value{'' if many == 1 else 's'} (not shown)"
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number if math.isfinite(number) else str(number)
+
+
+def _pandas(table: Path, suite: Sequence[Asked], schema: TableSchema) -> pd.DataFrame:
+    """The columns that the suite speaks of, indexed by row number; all of them where an expectation is about the whole table."""
+    import polars as pl
+
+    named = {name for _, kwargs in suite for name in _named(kwargs)}
+    whole = any(kind.startswith(_WHOLE_TABLE) or kwargs.get("row_condition") for kind, kwargs in suite)
+    columns = [column for column in schema.columns if whole or column.name in named]
+    frame = pl.read_parquet(table / "data.parquet", columns=[ROW, *(column.name for column in columns)])
+    return _frame(frame)
+
+
+def _frame(frame: pl.DataFrame) -> pd.DataFrame:
+    """Polars to pandas without losing anything; dates become instants.
+
+    Whole numbers with gaps become float64 with NaN, as pandas' users know them (comparisons of nullable integers raise inside Great
+    Expectations), and stay nullable integers only where a float64 could not hold them.
+    """
+    import pandas as pd
+    import polars as pl
+
+    columns: dict[str, Any] = {}
+    for series in frame.drop(ROW):
+        gaps = series.null_count() > 0
+        if series.dtype.is_integer() and gaps and _beyond_float(series):
+            columns[series.name] = pd.array(series.to_list(), dtype="Int64")
+        elif series.dtype == pl.Boolean and gaps:
+            columns[series.name] = pd.Series(series.to_list(), dtype=object)
+        elif series.dtype == pl.Date:
+            columns[series.name] = series.cast(pl.Datetime("us")).to_pandas()
+        elif series.dtype.is_numeric() or series.dtype.is_temporal() or series.dtype == pl.Boolean:
+            columns[series.name] = series.to_pandas()
+        else:
+            columns[series.name] = pd.Series(series.cast(pl.String).to_list(), dtype=object)
+    return pd.DataFrame({name: pd.Series(values).array for name, values in columns.items()}, index=pd.Index(frame[ROW].to_numpy(), name=ROW))
+
+
+def _beyond_float(series: pl.Series) -> bool:
+    largest = max(abs(int(bound)) for bound in (series.min() or 0, series.max() or 0))  # type: ignore[call-overload]
+    return largest > 2**53
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Great Expectations warns of its own imports and logs what is in the results anyway."""
+    logger = logging.getLogger("great_expectations")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def wanted_in_words(kind: str, kwargs: Mapping[str, Any]) -> str:
+    """What an expectation asks for, as a person would say it."""
+    words = kind.removeprefix("expect_").removeprefix("column_").replace("_", " ")
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    if low is not None or high is not None:
+        what = words.removesuffix(" to be between")
+        bounds = (f"{low} or more" if high is None else f"{high} or less") if low is None or high is None else f"between {low} and {high}"
+        words = f"{what} {bounds}"
+    words += "".join(f" {_short(kwargs[key])}" for key in ("value_set", "regex", "regex_list", "value", "type_", "type_list", "strftime_format") if kwargs.get(key) is not None)
+    mostly = kwargs.get("mostly")
+    return words + (f" in at least {100 * float(mostly):g} % of the rows" if mostly not in (None, 1, 1.0) else "")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value[:8]))}{f', ... {len(value)} in all' if len(value) > 8 else ''}]"
+    return str(value)
