@@ -1,0 +1,217 @@
+"""Intervals by the percentile bootstrap, over rows or over what belongs together, shared by every metric and model.
+
+One set of resamples serves all measures of an evaluation, so that the difference of two models is taken on the same
+resamples (paired) and a slice is the same resample seen through fewer rows. A resample is a row of weights: how often each row
+was drawn. Weights are made in chunks, so memory does not grow with the number of resamples.
+
+Sources: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 (percentile interval) and 8 (dependent data);
+Field & Welsh, "Bootstrapping clustered data", 2007 (whole clusters); Carlstein, "The use of subseries values for estimating the
+variance of a general statistic from a stationary sequence", 1986 (blocks of time that do not overlap).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    Array = np.ndarray[Any, Any]
+
+Key = TypeVar("Key", bound=Hashable)
+
+LEVEL = 0.95
+METHOD = "percentile bootstrap (Efron & Tibshirani 1993); differences are paired"
+FEW_CLUSTERS = 30
+"""With fewer clusters than this a bootstrap over clusters gives intervals that are too narrow."""
+
+_CHUNK = 2**21  # weights kept at once: 16 MiB
+_CACHED = 2**16  # weights that a metric is given at once: what fits the processor's cache is several times faster
+_AFFORDABLE = 2 * 10**8  # rows times resamples; above it fewer resamples are drawn, never fewer than _ENOUGH
+_ENOUGH = 200
+_UNDEFINED_SHARE = 0.05  # of the resamples; where more are undefined there is no interval
+_FEW_DAYS = 20
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with the ends of its 95 % interval; nan where undefined."""
+
+    value: float
+    low: float
+    high: float
+
+    def document(self) -> dict[str, float | None]:
+        """As JSON: ten significant digits (the rest is rounding that differs between machines), None for nan."""
+        return {"value": rounded(self.value), "low": rounded(self.low), "high": rounded(self.high)}
+
+
+def rounded(value: float) -> float | None:
+    return float(f"{value:.10g}") if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """Which rows are drawn together, how often, from which seed, and how to say so."""
+
+    rows: int
+    resamples: int
+    seed: int
+    resampled: str = "rows"
+    clusters: Array | None = None
+    """int64[rows]: the cluster of each row, numbered from 0 without gaps; None: each row for itself."""
+
+    @property
+    def count(self) -> int:
+        """How many things are drawn in each resample."""
+        return self.rows if self.clusters is None else int(self.clusters.max(initial=-1)) + 1
+
+    def weights(self) -> Iterator[Array]:
+        """Chunks float64[b, rows] of the resamples' weights; the same for the same seed, whatever the chunk."""
+        import numpy as np
+
+        random = np.random.default_rng(self.seed)
+        size = max(1, _CHUNK // max(1, self.rows))
+        for start in range(0, self.resamples, size):
+            made = np.empty((min(size, self.resamples - start), self.rows))
+            for row in made:
+                drawn = np.bincount(random.integers(0, self.count, self.count), minlength=self.count)
+                row[:] = drawn if self.clusters is None else drawn[self.clusters]
+            yield made
+
+
+def by_row(rows: int, resamples: int, seed: int) -> Resampling:
+    return Resampling(rows, affordable(rows, resamples), seed)
+
+
+def by_group(values: pl.Series, resamples: int, seed: int) -> Resampling:
+    """Whole groups are drawn; rows without a group count as one group."""
+    clusters = _numbered(values)
+    return Resampling(len(values), affordable(len(values), resamples), seed, f"groups of {values.name}", clusters)
+
+
+def by_time(values: pl.Series, resamples: int, seed: int) -> Resampling:
+    """Whole blocks of time are drawn: calendar days where these are neither too few nor too many, else about sqrt(n) blocks.
+
+    A block of sqrt(n) rows is longer than the n^(1/3) that would be best for the variance; it errs towards wide intervals.
+    """
+    import polars as pl
+
+    rows, name = len(values), values.name
+    if values.dtype in (pl.Date, pl.Datetime):
+        days = values.dt.date()
+        if _FEW_DAYS <= days.n_unique() <= math.isqrt(rows):
+            return Resampling(rows, affordable(rows, resamples), seed, f"days of {name}", _numbered(days))
+    clusters = _blocks(values, math.isqrt(rows))
+    return Resampling(rows, affordable(rows, resamples), seed, f"blocks of time by {name}", clusters)
+
+
+def affordable(rows: int, resamples: int) -> int:
+    """Fewer resamples where the rows are very many: there the interval is narrow and its ends need less precision."""
+    return min(resamples, max(_ENOUGH, _AFFORDABLE // max(1, rows)))
+
+
+def _numbered(values: pl.Series) -> Array:
+    """int64[n]: equal values get equal numbers, from 0, in the order of the values."""
+    import numpy as np
+
+    ranks = values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    numbers: Array = np.unique(ranks, return_inverse=True)[1]
+    return numbers
+
+
+def _blocks(values: pl.Series, count: int) -> Array:
+    """int64[n]: contiguous blocks of about equal size in the order of the values; equal values stay together."""
+    import numpy as np
+
+    moments = _numbered(values)
+    first_position = np.concatenate([[0], np.cumsum(np.bincount(moments))[:-1]])
+    size = max(1, math.ceil(len(values) / max(1, count)))
+    blocks: Array = np.unique(first_position[moments] // size, return_inverse=True)[1]
+    return blocks
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A prepared metric, and the rows that it was prepared on."""
+
+    function: Callable[[Array], Any]
+    """weights float64[m] -> float and float64[b, m] -> float64[b], as ``model_code.metrics`` gives them."""
+    rows: Array | None = None
+    """int64[m]: row numbers within the resampled table; None: all. Measures that share the object share the work."""
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """A measure's value on all rows and on each resample."""
+
+    value: float
+    samples: Array
+
+    def estimate(self) -> Estimate:
+        """The value between the 2.5 % and the 97.5 % quantile of the resamples; no interval where too many are undefined."""
+        import numpy as np
+
+        defined = self.samples[np.isfinite(self.samples)]
+        if not math.isfinite(self.value) or len(defined) < max(2, (1 - _UNDEFINED_SHARE) * len(self.samples)):
+            return Estimate(self.value, math.nan, math.nan)
+        low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return Estimate(self.value, float(low), float(high))
+
+
+def compare(a: Sampled, b: Sampled) -> Estimate:
+    """The difference a - b with its interval, on the same resamples."""
+    import numpy as np
+
+    with np.errstate(invalid="ignore"):
+        return Sampled(a.value - b.value, a.samples - b.samples).estimate()
+
+
+def bootstrap(
+    measures: Mapping[Key, Measure],
+    resampling: Resampling,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[Key, Sampled]:
+    """Every measure on all rows and on every resample.
+
+    With fewer than two things to draw nothing varies, so the samples are nan: there is no interval.
+
+    Args:
+        progress: told how many resamples of how many are done.
+    """
+    import numpy as np
+
+    samples = {key: np.full(resampling.resamples, np.nan) for key in measures}
+    values = {key: _value(measure, resampling.rows) for key, measure in measures.items()}
+    views = _views({key: measure for key, measure in measures.items() if math.isfinite(values[key])})
+    done = 0
+    for weights in resampling.weights() if resampling.count > 1 else ():
+        for rows, keys in views:
+            seen = weights if rows is None else weights.take(rows, axis=-1)
+            step = max(1, _CACHED // max(1, seen.shape[-1]))
+            for start in range(0, len(seen), step):
+                part = seen[start : start + step]
+                for key in keys:
+                    samples[key][done + start : done + start + len(part)] = measures[key].function(part)
+        done += len(weights)
+        if progress:
+            progress(done, resampling.resamples)
+    return {key: Sampled(values[key], samples[key]) for key in measures}
+
+
+def _value(measure: Measure, rows: int) -> float:
+    import numpy as np
+
+    return float(measure.function(np.ones(rows if measure.rows is None else len(measure.rows))))
+
+
+def _views(measures: Mapping[Key, Measure]) -> list[tuple[Array | None, list[Key]]]:
+    """The measures by the rows that they look at."""
+    views: dict[int, tuple[Array | None, list[Key]]] = {}
+    for key, measure in measures.items():
+        views.setdefault(id(measure.rows), (measure.rows, []))[1].append(key)
+    return list(views.values())
