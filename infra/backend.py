@@ -13,7 +13,7 @@ from steps.core import Config, Step
 from steps.journal import Event
 
 Ingredients = dict[str, Any]
-"""What made a key, flat: 'code steps.split', 'config split.test_fraction', 'input labeled', 'package polars' -> value."""
+"""What made a key, flat: 'code steps.split', 'config split.by', 'input labeled', 'package polars' -> value."""
 
 
 @dataclass(frozen=True)

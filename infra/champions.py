@@ -1,6 +1,6 @@
 """Which model is the champion: a small file that the plan reads without asking any server.
 
-    <workspace>/champions/<model name>.json    Champion, replaced atomically by a promotion
+<workspace>/champions/<model name>.json    Champion, replaced atomically by a promotion
 """
 
 from __future__ import annotations

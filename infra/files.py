@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, never half of it; locks that die with their process."""
+"""Writing files so that a reader sees the old content or the new, never half; locks that die with their process."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import shutil
-import sys
 import time
 import traceback
 from pathlib import Path
@@ -18,7 +17,7 @@ from infra.sources import check_unchanged, materialise
 from infra.store import JOURNAL, CorruptExecution, LocalStore, Manifest
 from steps.core import execute
 from steps.errors import FourscoreError, GateRefused, Interrupted
-from steps.journal import Event, Journal, read_events
+from steps.journal import Journal, read_events
 
 
 class LocalBackend:
@@ -110,7 +109,7 @@ class _Execution:
         started, clock = runs.now(), time.perf_counter()
         refusal: GateRefused | None = None
         try:
-            with Journal(directory / JOURNAL, lambda event: self.hear(step.name, event)) as log:
+            with Journal(directory / JOURNAL, lambda event: self.reporter(step.name, event)) as log:
                 try:
                     execute(step, directories, planned.config, log)
                 except GateRefused as refused:
@@ -162,9 +161,6 @@ class _Execution:
             shutil.copyfile(directory / JOURNAL, kept)
             stage.journal = str(kept.relative_to(self.store.workspace))
 
-    def hear(self, stage: str, event: Event) -> None:
-        self.reporter(stage, event)
-
     def save(self) -> None:
         runs.save(self.store.workspace, self.record)
 
@@ -193,12 +189,9 @@ def _message(workspace: Path, record: RunRecord, stop: BaseException, running: S
     if isinstance(stop, FourscoreError):
         return str(stop)
     if isinstance(stop, OSError) and stop.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left on the disk of {workspace}; nothing was published half. Free some space and run the same command again"
+        advice = "free some space and run the same command again"
+        return f"no space left on the disk of {workspace}; nothing was published half: {advice}"
     details = workspace / "runs" / f"{record.run}.traceback.txt"
     write_atomically(details, "".join(traceback.format_exception(stop)))
     where = f"stage {running.name}" if running else "the run"
     return f"{where} broke: {type(stop).__name__}: {stop}\n  the details are in {details}"
-
-
-def python_version() -> str:
-    return f"{sys.version_info.major}.{sys.version_info.minor}"

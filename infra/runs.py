@@ -1,8 +1,8 @@
 """A run is a small JSON file that names the keys of its stages; the lock beside it tells whether its process lives.
 
-    <workspace>/runs/<run>.json            RunRecord, replaced atomically at every change
-    <workspace>/runs/<run>.lock            held for as long as the process of the run lives
-    <workspace>/runs/<run>.tracking.json   what tracking made of it (infra/tracking.py)
+<workspace>/runs/<run>.json            RunRecord, replaced atomically at every change
+<workspace>/runs/<run>.lock            held for as long as the process of the run lives
+<workspace>/runs/<run>.tracking.json   what tracking made of it (infra/tracking.py)
 """
 
 from __future__ import annotations
@@ -82,7 +82,11 @@ def load(workspace: Path, run: str) -> RunRecord:
     path = path_of(workspace, run)
     if not path.is_file():
         known = [record.run for record in every(workspace)][:5]
-        hint = f"the newest are: {', '.join(known)}" if known else "there are no runs yet: start one with 'fourscore run PROBLEM'"
+        hint = (
+            f"the newest are: {', '.join(known)}"
+            if known
+            else "there are no runs yet: start one with 'fourscore run PROBLEM'"
+        )
         raise InputError(f"no run {run!r} in {workspace}; {hint}")
     return _read(path)
 
@@ -96,7 +100,11 @@ def _read(path: Path) -> RunRecord:
 def every(workspace: Path) -> Iterator[RunRecord]:
     """All runs, the newest first."""
     directory = workspace / "runs"
-    files = [path for path in directory.glob("*.json") if not path.name.endswith(".tracking.json")] if directory.is_dir() else []
+    files = (
+        [path for path in directory.glob("*.json") if not path.name.endswith(".tracking.json")]
+        if directory.is_dir()
+        else []
+    )
     yield from sorted(map(_read, files), key=lambda record: (record.started, record.run), reverse=True)
 
 
@@ -109,19 +117,21 @@ def is_alive(workspace: Path, run: str) -> bool:
 
 
 def mark_killed(workspace: Path) -> list[RunRecord]:
-    """Runs that say they are running but whose process is gone (kill -9, power) are marked; returns those marked now."""
+    """Mark the runs that say they are running but whose process is gone (kill -9, power); returns those marked now."""
     marked = []
-    for record in every(workspace):
-        if record.status != "running":
+    for seen in every(workspace):
+        if seen.status != "running":
             continue
-        with locked(lock_of(workspace, record.run), blocking=False) as free:
+        with locked(lock_of(workspace, seen.run), blocking=False) as free:
             if not free:
                 continue
-            record = load(workspace, record.run)
+            record = load(workspace, seen.run)
             if record.status != "running":
                 continue
             record.status, record.finished = "killed", now()
-            record.message = "the process was killed; run it again and it goes on from the last published stage and checkpoint"
+            record.message = (
+                "the process was killed; run it again and it goes on from the last published stage and checkpoint"
+            )
             for stage in record.stages:
                 if stage.status == "running":
                     stage.status, stage.reason = "failed", "the process was killed"

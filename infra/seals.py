@@ -1,6 +1,6 @@
 """The test set is sealed: each time a step is given it, a line is added to a ledger that no run rewrites.
 
-    <workspace>/seals/<key of the split>.jsonl    {"time", "run", "step", "key"} per reading
+<workspace>/seals/<key of the split>.jsonl    {"time", "run", "step", "key"} per reading
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Every execution of a step, addressed by what made it; published whole or not at all; verified before it is read.
 
-    <workspace>/store/<key>/manifest.json    written last: every file with size and sha256, ingredients, verdict, times
-                           /journal.jsonl    what the step said
-                           /<artifact>/...   one directory per output
-    <workspace>/working/<key>.<pid>/         an execution in progress; invisible, swept when its process is gone
-    <workspace>/scratch/<key>/<name>/        checkpoints; survive a killed attempt, removed when the step is published
-    <workspace>/locks/<key>                  held while a step executes, so that two runs do the work once
-    <workspace>/quarantine/                  executions whose files no longer match their manifest
+<workspace>/store/<key>/manifest.json    written last: every file with size and sha256, ingredients, verdict, times
+                       /journal.jsonl    what the step said
+                       /<artifact>/...   one directory per output
+<workspace>/working/<key>.<pid>/         an execution in progress; invisible, swept when its process is gone
+<workspace>/scratch/<key>/<name>/        checkpoints; survive a killed attempt, removed when the step is published
+<workspace>/locks/<key>                  held while a step executes, so that two runs do the work once
+<workspace>/quarantine/                  executions whose files no longer match their manifest
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Manifest:
     """pass | rejected (goes on, never a candidate) | refused (a gate stopped the run)"""
     reasons: list[str] = field(default_factory=list)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Path within the execution -> {"size": bytes, "sha256": hex}; the journal, which holds times, is not among them."""
+    """Path within the execution -> {"size": bytes, "sha256": hex}; not the journal, which holds times."""
     started: str = ""
     finished: str = ""
     seconds: float = 0.0
@@ -109,7 +109,9 @@ class LocalStore:
             path = self.directory(manifest.key) / name
             if not path.is_file() or path.stat().st_size != entry["size"] or sha256_of(path) != entry["sha256"]:
                 found = "is missing" if not path.is_file() else "differs from its manifest"
-                raise CorruptExecution(f"{path} {found} (stage {manifest.step}); it is not used, and the stage runs again")
+                raise CorruptExecution(
+                    f"{path} {found} (stage {manifest.step}); it is not used, and the stage runs again"
+                )
 
     def quarantine(self, key: str) -> None:
         """Take a broken execution out of sight, keeping it for whoever wants to know what happened."""
@@ -143,7 +145,10 @@ class LocalStore:
             elif path.name != JOURNAL or path.parent != directory:
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-                manifest.files[path.relative_to(directory).as_posix()] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+                manifest.files[path.relative_to(directory).as_posix()] = {
+                    "size": path.stat().st_size,
+                    "sha256": sha256_of(path),
+                }
         write_json(directory / MANIFEST, asdict(manifest))
         fsync_directory(directory)
         self.root.mkdir(parents=True, exist_ok=True)

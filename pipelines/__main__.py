@@ -60,10 +60,12 @@ def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[st
     return settings
 
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there.")
+as_json = click.option(
+    "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there."
+)
 in_workspace = click.option(
-    "--workspace", type=click.Path(path_type=Path, file_okay=False), default=Path(".fourscore"), envvar="FOURSCORE_WORKSPACE",
-    show_default=True, help="Where runs, results and tracking are kept.",
+    "--workspace", type=click.Path(path_type=Path, file_okay=False), default=Path(".fourscore"),
+    envvar="FOURSCORE_WORKSPACE", show_default=True, help="Where runs, results and tracking are kept.",
 )  # fmt: skip
 tracking_uri = click.option("--tracking-uri", help="MLflow server; default: the problem's, or sqlite in the workspace.")
 STAGE_NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
@@ -75,7 +77,7 @@ def problem_options(command: Any) -> Any:
         click.argument("problem", type=click.Path(path_type=Path)),
         click.option("--smoke", is_flag=True, help="The same graph on a small sample; never a candidate."),
         click.option("--until", type=click.Choice(STAGE_NAMES), help="Stop after this stage."),
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_settings, help="Override a field, recorded."),
+        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_settings, help="Override a field."),
         in_workspace,
         click.option("--name", metavar="RUN", help="Name of the run; default: from what it is made of."),
         tracking_uri,
@@ -85,7 +87,9 @@ def problem_options(command: Any) -> Any:
     return command
 
 
-@click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(package_name="fourscore", prog_name="fourscore")
 def main() -> None:
     """From a problem definition and a dataset to a registered model, through gates that say no."""
@@ -93,14 +97,32 @@ def main() -> None:
 
 @main.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--data", "data", multiple=True, required=True, metavar="[NAME=]FILE", help="File, glob, package:// or s3:// URI.")
+@click.option(
+    "--data", "data", multiple=True, required=True, metavar="[NAME=]FILE", help="File, glob, package:// or s3:// URI."
+)
 @click.option("--target", required=True, help="The column to predict.")
 @click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that is no feature, such as an id.")
 @click.option("--task", help="binary-classification, multiclass-classification or regression; guessed when left out.")
-@click.option("--split", "split", metavar="row|group:COLUMN|time:COLUMN", default="row", show_default=True, help="How rows are divided.")
+@click.option(
+    "--split",
+    "split",
+    metavar="row|group:COLUMN|time:COLUMN",
+    default="row",
+    show_default=True,
+    help="How rows are divided.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask; take every guess.")
 @as_json
-def new(directory: Path, data: tuple[str, ...], target: str, ignore: tuple[str, ...], task: str | None, split: str, yes: bool, as_json: bool) -> None:
+def new(
+    directory: Path,
+    data: tuple[str, ...],
+    target: str,
+    ignore: tuple[str, ...],
+    task: str | None,
+    split: str,
+    yes: bool,
+    as_json: bool,
+) -> None:
     """Look at the data and write a commented problem.yaml and expectations.json."""
     from pipelines import propose
 
@@ -114,12 +136,24 @@ def new(directory: Path, data: tuple[str, ...], target: str, ignore: tuple[str, 
     if as_json:
         _print_json(propose.as_document(proposal))
     else:
-        click.echo(f"wrote {problem} and {directory / 'expectations.json'}\nnext: read them, then  fourscore run {problem}", err=True)
+        click.echo(
+            f"wrote {problem} and {directory / 'expectations.json'}\nnext: read them, then  fourscore run {problem}",
+            err=True,
+        )
 
 
 @main.command()
 @problem_options
-def plan(problem: Path, smoke: bool, until: str | None, settings: dict[str, str], workspace: Path, name: str | None, tracking_uri: str | None, as_json: bool) -> None:
+def plan(
+    problem: Path,
+    smoke: bool,
+    until: str | None,
+    settings: dict[str, str],
+    workspace: Path,
+    name: str | None,
+    tracking_uri: str | None,
+    as_json: bool,
+) -> None:
     """Every stage: cached or runs, and why."""
     from pipelines.launch import Request, prepare
     from pipelines.terminal import table
@@ -138,8 +172,20 @@ def plan(problem: Path, smoke: bool, until: str | None, settings: dict[str, str]
 
 @main.command()
 @problem_options
-@click.option("--no-tracking", is_flag=True, help="Do not project to MLflow now; 'fourscore runs --sync' does it later.")
-def run(problem: Path, smoke: bool, until: str | None, settings: dict[str, str], workspace: Path, name: str | None, tracking_uri: str | None, as_json: bool, no_tracking: bool) -> None:
+@click.option(
+    "--no-tracking", is_flag=True, help="Do not project to MLflow now; 'fourscore runs --sync' does it later."
+)
+def run(
+    problem: Path,
+    smoke: bool,
+    until: str | None,
+    settings: dict[str, str],
+    workspace: Path,
+    name: str | None,
+    tracking_uri: str | None,
+    as_json: bool,
+    no_tracking: bool,
+) -> None:
     """Run what the plan says; resumes by itself."""
     from pipelines import launch
 
@@ -236,7 +282,14 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
 
         synced = tracking.sync(workspace, tracking_uri)
     listed = [
-        {"run": each.run, "problem": each.problem_name, "status": each.status, "smoke": each.smoke, "started": each.started, "finished": each.finished}
+        {
+            "run": each.run,
+            "problem": each.problem_name,
+            "status": each.status,
+            "smoke": each.smoke,
+            "started": each.started,
+            "finished": each.finished,
+        }
         for each in records.every(workspace)
     ]
     if as_json:
@@ -246,7 +299,14 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
         click.echo("\n".join(f"  {run}: {what}" for run, what in synced.items()) or "nothing to project", err=True)
     if not listed:
         click.echo(f"no runs in {workspace}; start one with  fourscore run PROBLEM", err=True)
-    click.echo(table([(str(each["run"]), f"{each['status']}{' (smoke)' if each['smoke'] else ''}", str(each["started"])) for each in listed]))
+    click.echo(
+        table(
+            [
+                (str(each["run"]), f"{each['status']}{' (smoke)' if each['smoke'] else ''}", str(each["started"]))
+                for each in listed
+            ]
+        )
+    )
 
 
 @main.command()
@@ -279,7 +339,9 @@ def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_j
     from pipelines.release import promote as move
 
     if not yes:
-        raise click.UsageError(f"promoting changes what every later run is compared with; say  fourscore promote {run} --yes")
+        raise click.UsageError(
+            f"promoting changes what every later run is compared with; say  fourscore promote {run} --yes"
+        )
     done = move(workspace, run, tracking_uri)
     if as_json:
         _print_json(done)

@@ -18,7 +18,14 @@ Finding = dict[str, Any]
 
 def examine(workspace: Path) -> list[Finding]:
     """All checks; none changes anything."""
-    checks: tuple[Callable[[Path], Iterator[Finding]], ...] = (_python, _packages, _device, _workspace, _store, _unfinished)
+    checks: tuple[Callable[[Path], Iterator[Finding]], ...] = (
+        _python,
+        _packages,
+        _device,
+        _workspace,
+        _store,
+        _unfinished,
+    )
     return [finding for check in checks for finding in check(workspace)]
 
 
@@ -42,10 +49,14 @@ def _packages(_: Path) -> Iterator[Finding]:
         try:
             version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
-            yield _finding(requirement.name, ok=False, found=f"not installed; wanted {requirement.specifier}: run 'make setup'")
+            yield _finding(
+                requirement.name, ok=False, found=f"not installed; wanted {requirement.specifier}: run 'make setup'"
+            )
             continue
         fits = requirement.specifier.contains(version, prereleases=True)
-        yield _finding(requirement.name, fits, version if fits else f"{version}; wanted {requirement.specifier}: run 'make setup'")
+        yield _finding(
+            requirement.name, fits, version if fits else f"{version}; wanted {requirement.specifier}: run 'make setup'"
+        )
 
 
 def _device(_: Path) -> Iterator[Finding]:
@@ -77,5 +88,13 @@ def _store(workspace: Path) -> Iterator[Finding]:
 
 
 def _unfinished(workspace: Path) -> Iterator[Finding]:
-    lost = [record.run for record in runs.every(workspace) if record.status == "running" and not runs.is_alive(workspace, record.run)]
-    yield _finding("runs", not lost, f"killed and not yet marked: {', '.join(lost)}; 'fourscore runs' marks them" if lost else "none was lost")
+    lost = [
+        record.run
+        for record in runs.every(workspace)
+        if record.status == "running" and not runs.is_alive(workspace, record.run)
+    ]
+    yield _finding(
+        "runs",
+        not lost,
+        f"killed and not yet marked: {', '.join(lost)}; 'fourscore runs' marks them" if lost else "none was lost",
+    )

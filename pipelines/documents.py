@@ -44,7 +44,9 @@ def read(path: Path) -> Document:
     except FileNotFoundError:
         raise InputError(_missing(path)) from None
     except IsADirectoryError:
-        raise InputError(f"{path} is a directory; give the problem file in it, such as {path / 'problem.yaml'}") from None
+        raise InputError(
+            f"{path} is a directory; give the problem file in it, such as {path / 'problem.yaml'}"
+        ) from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
     except OSError as error:
@@ -65,14 +67,24 @@ def read(path: Path) -> Document:
         raise InputError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(content, dict):
         found = "nothing" if content is None else f"a {type(content).__name__}"
-        raise InputError(f"{path}:1: wanted 'key: value' lines that define a problem, found {found}; 'fourscore new' writes one to start from")
+        raise InputError(
+            f"{path}:1: wanted 'key: value' lines that define a problem, found {found}; 'fourscore new' writes one"
+        )
     return Document(path, content, lines)
 
 
 def _missing(path: Path) -> str:
     folder = path.parent
-    near = sorted({*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob("*/problem.yaml")}) if folder.is_dir() else []
-    hint = f"; there is {', '.join(map(str, near[:4]))}" if near else "; 'fourscore new DIR --data FILE --target COLUMN' writes one"
+    near = (
+        sorted({*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob("*/problem.yaml")})
+        if folder.is_dir()
+        else []
+    )
+    hint = (
+        f"; there is {', '.join(map(str, near[:4]))}"
+        if near
+        else "; 'fourscore new DIR --data FILE --target COLUMN' writes one"
+    )
     return f"no problem file {path}{hint}"
 
 
@@ -85,7 +97,9 @@ def _number(path: Path, node: Any, location: Location, lines: dict[Location, int
             here = (*location, key.value)
             line = key.start_mark.line + 1
             if here in lines:
-                raise InputError(f"{path}:{line}: {'.'.join(map(str, here))} is given twice; the first is on line {lines[here]}")
+                raise InputError(
+                    f"{path}:{line}: {'.'.join(map(str, here))} is given twice; the first is on line {lines[here]}"
+                )
             lines[here] = line
             _number(path, value, here, lines)
     elif isinstance(node, yaml.SequenceNode):
@@ -93,7 +107,9 @@ def _number(path: Path, node: Any, location: Location, lines: dict[Location, int
             _number(path, value, (*location, index), lines)
 
 
-def complain(document: Document, error: ValidationError, model: type[BaseModel], overrides: Mapping[str, str]) -> InputError:
+def complain(
+    document: Document, error: ValidationError, model: type[BaseModel], overrides: Mapping[str, str]
+) -> InputError:
     """A pydantic error as one line per fault: file, line, what was found, what would work."""
     return InputError("\n".join(_fault(document, fault, model, overrides) for fault in error.errors(include_url=False)))
 
@@ -101,7 +117,10 @@ def complain(document: Document, error: ValidationError, model: type[BaseModel],
 def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Mapping[str, str]) -> str:
     location: Location = tuple(fault["loc"])
     dotted = ".".join(map(str, location))
-    place = next((f"--set {key}={value}" for key, value in overrides.items() if dotted == key or dotted.startswith(f"{key}.")), None)
+    place = next(
+        (f"--set {key}={value}" for key, value in overrides.items() if dotted == key or dotted.startswith(f"{key}.")),
+        None,
+    )
     place = place or document.place(location)
     if fault["type"] == "extra_forbidden":
         known = _fields(model, location[:-1])
@@ -113,7 +132,7 @@ def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Ma
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.replace("Input should be", "wanted")
     shown = repr(fault["input"])
-    found = "" if fault["type"] in {"value_error"} else f", found {shown if len(shown) < 80 else shown[:77] + '...'}"  # noqa: PLR2004
+    found = "" if fault["type"] == "value_error" else f", found {shown if len(shown) < 80 else shown[:77] + '...'}"
     return f"{place}: {dotted + ': ' if dotted else ''}{message}{found}"
 
 

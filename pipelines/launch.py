@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
+from infra.sources import resolve
+
 from infra import champions, runs
 from infra.backend import Plan, Reporter
 from infra.files import locked
 from infra.local import LocalBackend
 from infra.runs import RunRecord, StageRecord
-from infra.sources import resolve
 from infra.store import LocalStore
 from pipelines.plan import make_plan
 from pipelines.problem import Loaded, load
@@ -73,7 +74,14 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
     (workspace / "runs").mkdir(parents=True, exist_ok=True)
     with locked(runs.lock_of(workspace, prepared.run), blocking=False) as mine:
         if not mine:
-            reporter("", {"kind": "note", "level": "info", "text": f"run {prepared.run} is being made by another process; waiting for it"})
+            reporter(
+                "",
+                {
+                    "kind": "note",
+                    "level": "info",
+                    "text": f"run {prepared.run} is being made by another process; waiting for it",
+                },
+            )
     with locked(runs.lock_of(workspace, prepared.run)):
         if finished := _finished(prepared):
             return finished
@@ -94,7 +102,9 @@ def _finished(prepared: Prepared) -> RunRecord | None:
     keys = [planned.key for planned in prepared.plan.steps]
     same = [stage.key for stage in before.stages] == keys
     if not same and prepared.request.name:
-        raise InputError(f"run {prepared.run!r} exists and was made from something else; choose another --name, or leave it out")
+        raise InputError(
+            f"run {prepared.run!r} exists and was made from something else; choose another --name, or leave it out"
+        )
     store = LocalStore(workspace)
     complete = before.status in ("pass", "rejected") and all(
         store.find(stage.key) for stage in before.stages if stage.status != "skipped"

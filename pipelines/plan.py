@@ -1,7 +1,7 @@
 """Keys: what makes a step's result. All are known before anything runs, so the plan can say what runs and why.
 
-    key(step) = sha256(step, source of the step and of our modules that it imports, versions of the packages that those
-                       import, its config, the keys of its inputs or the content digest of what comes from outside)
+key(step) = sha256(step, source of the step and of our modules that it imports, versions of the packages that those
+                   import, its config, the keys of its inputs or the content digest of what comes from outside)
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from infra.sources import ResolvedFile
+from infra.sources import digest as digest_of_sources
+
 from infra import runs
 from infra.backend import Ingredients, Plan, PlannedStep
 from infra.champions import Champion
 from infra.files import write_json
-from infra.sources import ResolvedFile
-from infra.sources import digest as digest_of_sources
 from infra.store import Store
 from steps.core import Config, Pipeline, Step
 
@@ -44,22 +45,26 @@ class Sources:
 
     def module(self, name: str) -> tuple[str, list[str]] | None:
         """Digest of a module's source and the names that it imports; None for what is not a module of ours."""
-        spec = find_spec(name)
-        if spec is None or spec.origin is None:
+        origin = _origin(name)
+        if origin is None:
             return None
-        path = Path(spec.origin)
+        path = Path(origin)
         stat = path.stat()
         stamp = [stat.st_size, stat.st_mtime_ns]
         entry = self.known.get(str(path))
         if entry is None or entry["stamp"] != stamp:
             source = path.read_bytes()
-            entry = {"stamp": stamp, "digest": hashlib.sha256(source).hexdigest()[:16], "imports": sorted(imports(source))}
+            entry = {
+                "stamp": stamp,
+                "digest": hashlib.sha256(source).hexdigest()[:16],
+                "imports": sorted(imports(source)),
+            }
             self.known[str(path)] = entry
             self.changed = True
         return entry["digest"], entry["imports"]
 
     def closure(self, module: str) -> tuple[dict[str, str], set[str]]:
-        """Our modules that a module needs, itself included, with their digests; and the packages of others they import."""
+        """Our modules that a module needs, itself included, with their digests; and the packages that they import."""
         digests: dict[str, str] = {}
         packages: set[str] = set()
         waiting = [module]
@@ -68,7 +73,7 @@ class Sources:
             if name in digests:
                 continue
             root = name.partition(".")[0]
-            if root not in OURS:
+            if root not in OURS and name != module:
                 if root not in sys.stdlib_module_names:
                     packages.add(root)
                 continue
@@ -83,6 +88,14 @@ class Sources:
         if self.changed:
             self.memory.parent.mkdir(parents=True, exist_ok=True)
             write_json(self.memory, self.known)
+
+
+def _origin(name: str) -> str | None:
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        return getattr(loaded, "__file__", None)
+    spec = find_spec(name)
+    return spec.origin if spec else None
 
 
 def imports(source: bytes) -> set[str]:
@@ -165,7 +178,17 @@ def make_plan(
         key = key_of(step.name, made)
         cached = store.find(key) is not None
         internal = {name: value for name, value in inputs.items() if name not in pipeline.sources}
-        planned.append(PlannedStep(step, configs[step.name], key, made, internal, cached, _reason(cached, made, previous.get(step.name), pipeline)))
+        planned.append(
+            PlannedStep(
+                step,
+                configs[step.name],
+                key,
+                made,
+                internal,
+                cached,
+                _reason(cached, made, previous.get(step.name), pipeline),
+            )
+        )
         keys |= dict.fromkeys(step.outputs, key)
         if step.name == until:
             break
@@ -192,11 +215,15 @@ def _reason(cached: bool, made: Ingredients, before: Ingredients | None, pipelin
         return "nothing that makes it has changed"
     if before is None:
         return "has not run here before"
-    changes = [_change(name, before.get(name), made.get(name), pipeline) for name in {**before, **made} if before.get(name) != made.get(name)]
+    changes = [
+        _change(name, before.get(name), made.get(name), pipeline)
+        for name in {**before, **made}
+        if before.get(name) != made.get(name)
+    ]
     if not changes:
         return "its result is no longer in the store"
     own = sorted(changes, key=lambda change: change.startswith("reads"))
-    more = f" (and {len(own) - 3} more)" if len(own) > 3 else ""  # noqa: PLR2004
+    more = f" (and {len(own) - 3} more)" if len(own) > 3 else ""
     return "; ".join(own[:3]) + more
 
 
@@ -213,4 +240,4 @@ def _change(name: str, old: Any, new: Any, pipeline: Pipeline) -> str:
 
 def _short(value: Any) -> str:
     text = "(absent)" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -16,15 +16,18 @@ def predict_file(model: str, source: Path, target: Path, workspace: Path, tracki
     """Predict every row of ``source`` into ``target`` (CSV, Parquet or NDJSON by its suffix), atomically.
 
     Raises:
-        InputError: no such model or file, a column that the model needs is missing or does not parse, an unknown suffix.
+        InputError: no such model or file, a column that the model needs is missing, an unknown suffix.
     """
     if target.suffix not in WRITERS:
-        raise InputError(f"{target}: cannot write {target.suffix or 'a file without a suffix'}; wanted one of {', '.join(WRITERS)}")
+        raise InputError(
+            f"{target}: cannot write {target.suffix or 'a file without a suffix'}; wanted one of {', '.join(WRITERS)}"
+        )
     if not source.is_file():
         raise InputError(f"no input file {source}")
     directory = _directory(model, workspace, tracking_uri)
-    from model_code.serving import load
     from steps.readers import read_for_prediction
+
+    from model_code.serving import load
 
     predictor = load(directory)
     frame = read_for_prediction(source, predictor.schema["inputs"])

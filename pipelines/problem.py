@@ -14,19 +14,19 @@ from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
-
-from model_code import tasks
-from pipelines.documents import Document, complain, read
-from steps.core import Config
 from steps.define import DefineConfig
-from steps.errors import InputError
 from steps.evaluate import EvaluateConfig
 from steps.ingest import IngestConfig
 from steps.label import LabelConfig
 from steps.register import RegisterConfig
 from steps.split import SplitConfig
-from steps.thresholds import Threshold
 from steps.train import TrainConfig
+
+from model_code import tasks
+from pipelines.documents import Document, complain, read
+from steps.core import Config
+from steps.errors import InputError
+from steps.thresholds import Threshold
 from steps.validate import ValidateConfig
 
 SHARED = {
@@ -45,7 +45,10 @@ SMOKE = {"data.sample_rows": "2000", "train.budget.epochs": "5", "evaluate.resam
 class Problem(Config):
     """A question, the data that may answer it, and what would count as an answer."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$", description="Lower-case letters, digits, - and _; names runs and experiments.")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
+        description="Lower-case letters, digits, - and _; names runs and experiments.",
+    )
     question: str = Field(min_length=1, description="The question in words.")
     decision: str = Field(min_length=1, description="The decision that the answer serves.")
     owner: str = Field(min_length=1, description="The role that answers for the decision.")
@@ -60,7 +63,9 @@ class Problem(Config):
     train: TrainConfig
     evaluate: EvaluateConfig
     register_as: RegisterConfig = Field(alias="register")
-    tracking_uri: str | None = Field(default=None, description="MLflow tracking server; the workspace's own sqlite when left out.")
+    tracking_uri: str | None = Field(
+        default=None, description="MLflow tracking server; the workspace's own sqlite when left out."
+    )
 
     @field_validator("task")
     @classmethod
@@ -126,7 +131,9 @@ def _override(content: dict[str, Any], overrides: Mapping[str, str]) -> dict[str
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
-            raise InputError(f"--set {key}={text}: the value is not valid YAML; quote it, such as --set {key}='\"...\"'") from None
+            raise InputError(
+                f"--set {key}={text}: the value is not valid YAML; quote it, such as --set {key}='\"...\"'"
+            ) from None
         if isinstance(section, list):
             _enter(section, last, key)
             section[int(last)] = value
@@ -151,9 +158,13 @@ def _refuse_shared(document: Document, settings: Mapping[str, str]) -> None:
     for section, names in SHARED.items():
         written = document.content.get(section)
         for name in names:
-            at_top = {"by": "split.by", "column": "split.column", "clusters": "split", "smoke": "--smoke"}.get(name, name)
+            at_top = {"by": "split.by", "column": "split.column", "clusters": "split", "smoke": "--smoke"}.get(
+                name, name
+            )
             if isinstance(written, dict) and name in written:
-                raise InputError(f"{document.place((section, name))}: {section}.{name} is not written here; it follows from {at_top}")
+                raise InputError(
+                    f"{document.place((section, name))}: {section}.{name} is not written here; it follows from {at_top}"
+                )
             if f"{section}.{name}" in settings:
                 raise InputError(f"--set {section}.{name}: it follows from {at_top}; set that")
 
@@ -188,16 +199,25 @@ def _suite(path: Path, document: Document) -> ValidateConfig:
         raise InputError(f"{path}: cannot be read: {error}") from None
     listed = raw.get("expectations") if isinstance(raw, dict) else raw
     if not isinstance(listed, list) or not listed:
-        raise InputError(f"{path}: wanted {{'expectations': [...]}} with at least one expectation, found none; an empty suite checks nothing")
+        raise InputError(
+            f"{path}: wanted {{'expectations': [...]}} with at least one, found none; an empty suite checks nothing"
+        )
     shows = bool(raw.get("show_values", False)) if isinstance(raw, dict) else False
     known = {"type", "kwargs", "severity", "notes"}
     try:
         return ValidateConfig.model_validate({"suite": [_slim(each, known) for each in listed], "show_values": shows})
     except ValidationError as error:
-        lines = [f"{path}: expectation {fault['loc'][1] if len(fault['loc']) > 1 else ''}: {fault['msg']}" for fault in error.errors()]
+        lines = [
+            f"{path}: expectation {fault['loc'][1] if len(fault['loc']) > 1 else ''}: {fault['msg']}"
+            for fault in error.errors()
+        ]
         raise InputError("\n".join(lines)) from None
 
 
 def _slim(expectation: Any, known: set[str]) -> Any:
     """Great Expectations writes ids and meta beside what matters."""
-    return {key: value for key, value in expectation.items() if key not in ("id", "meta")} if isinstance(expectation, dict) else expectation
+    return (
+        {key: value for key, value in expectation.items() if key not in ("id", "meta")}
+        if isinstance(expectation, dict)
+        else expectation
+    )

@@ -25,7 +25,9 @@ def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, An
     if record.status == "rejected":
         raise GateRefused(f"run {run} was rejected and cannot be promoted:\n{record.message}")
     if record.status != "pass" or record.stages[-1].name != "register":
-        raise InputError(f"run {run} has no candidate (it is {record.status}); finish it with 'fourscore run {record.problem_path}'")
+        raise InputError(
+            f"run {run} has no candidate (it is {record.status}); finish it with 'fourscore run {record.problem_path}'"
+        )
     store = LocalStore(workspace)
     request = json.loads((store.open(record.stage("register").key, "registration") / "registration.json").read_bytes())
     train_key = record.stage("train").key

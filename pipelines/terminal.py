@@ -75,7 +75,9 @@ def table(rows: list[tuple[str, ...]], indent: str = "  ") -> str:
     if not rows:
         return ""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(
+        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
 
 
 VERDICT_COLOURS = {"pass": "green", "rejected": "yellow", "error": "red"}
@@ -91,13 +93,33 @@ def conclusion(document: dict[str, Any]) -> str:
     if document["smoke"]:
         lines += [f"  {line}" for line in NOT_CANDIDATES]
     if document["thresholds"]:
-        lines.append(table([(each["wanted"], _estimate(each), "met" if each["met"] else "NOT met") for each in document["thresholds"]]))
+        lines.append(
+            table(
+                [
+                    (each["wanted"], _estimate(each), "met" if each["met"] else "NOT met")
+                    for each in document["thresholds"]
+                ]
+            )
+        )
         headline = document["thresholds"][0]["metric"]
-        rivals = [(name, f"{headline} {metrics[headline]:.4g}") for name, metrics in document["yardsticks"].items() if metrics.get(headline) is not None]
-        lines.append(table([("yardsticks on the same rows:", ", ".join(f"{name} {value}" for name, value in rivals))] if rivals else []))
+        rivals = [
+            (name, f"{headline} {metrics[headline]:.4g}")
+            for name, metrics in document["yardsticks"].items()
+            if metrics.get(headline) is not None
+        ]
+        lines.append(
+            table(
+                [("yardsticks on the same rows:", ", ".join(f"{name} {value}" for name, value in rivals))]
+                if rivals
+                else []
+            )
+        )
     model = document["model"]
     if model["path"]:
-        lines.append(f"  model   {model['path']}" + (f"  ({model['name']} version {model['version']})" if model["version"] else ""))
+        lines.append(
+            f"  model   {model['path']}"
+            + (f"  ({model['name']} version {model['version']})" if model["version"] else "")
+        )
     if document["report"]:
         lines.append(f"  report  {document['report']}")
     lines.append(f"  next    {_next(document)}")
@@ -113,7 +135,8 @@ def _estimate(threshold: dict[str, Any]) -> str:
 
 def _next(document: dict[str, Any]) -> str:
     if document["verdict"] == "pass" and not document["smoke"]:
-        return f"open the report; 'fourscore ui' shows the tracking; 'fourscore promote {document['run']} --yes' makes it champion"
+        promote = f"'fourscore promote {document['run']} --yes' makes it champion"
+        return f"open the report; 'fourscore ui' shows the tracking; {promote}"
     if document["verdict"] == "pass":
         return "run without --smoke"
     if document["verdict"] == "rejected":
@@ -123,7 +146,10 @@ def _next(document: dict[str, Any]) -> str:
 
 def lineage(record: RunRecord, document: dict[str, Any]) -> str:
     """What a run was made of: stages with their keys, versions, overrides."""
-    stages = [(stage["name"], stage["status"], f"{stage['seconds']:.1f} s", stage["key"][:12], stage["reason"]) for stage in document["stages"]]
+    stages = [
+        (stage["name"], stage["status"], f"{stage['seconds']:.1f} s", stage["key"][:12], stage["reason"])
+        for stage in document["stages"]
+    ]
     facts = [("problem", record.problem_path), ("started", record.started), ("finished", record.finished or "not yet")]
     facts += [("override", f"{key}={value}") for key, value in record.overrides.items()]
     facts += [("versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()))]

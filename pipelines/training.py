@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from steps.core import Pipeline
 from steps.define import define
 from steps.evaluate import evaluate
 from steps.ingest import ingest
@@ -10,6 +9,8 @@ from steps.label import label
 from steps.register import register
 from steps.split import split
 from steps.train import train
+
+from steps.core import Pipeline
 from steps.validate import validate
 
 TRAINING = Pipeline(

@@ -1,4 +1,4 @@
-"""The four nouns: a Step is a function, Input and Output are directories, a Pipeline is a tuple of steps, execute runs one."""
+"""The four nouns: a Step is a function, Input and Output are directories, a Pipeline is steps, execute runs one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Step:
 
 
 def step(function: Callable[..., None]) -> Step:
-    """Read a function's signature; parameters are ``Input``, ``Output``, ``Scratch``, ``config: Config`` and ``log: Journal``.
+    """Read a function's signature: ``Input``, ``Output``, ``Scratch``, ``config: Config`` and ``log: Journal`` parameters.
 
     Raises:
         TypeError: a parameter is something else, or ``config`` or ``log`` is missing.
@@ -56,7 +56,9 @@ def step(function: Callable[..., None]) -> Step:
         elif isinstance(hint, type) and issubclass(hint, Config):
             config_type = hint
         elif hint is not Journal:
-            raise TypeError(f"step {function.__name__}: parameter {parameter!r} is neither Input, Output, Scratch, a Config nor a Journal")
+            raise TypeError(
+                f"step {function.__name__}: parameter {parameter!r} is neither Input, Output, Scratch, Config nor Journal"
+            )
     if config_type is None or Journal not in hints.values():
         raise TypeError(f"step {function.__name__}: wants a 'config' (a Config) and a 'log' (a Journal)")
     return Step(
@@ -87,7 +89,9 @@ class Pipeline:
         for each in self.steps:
             for name in each.inputs:
                 if name not in known:
-                    raise TypeError(f"step {each.name} reads {name!r}, which nothing before it writes; known here: {', '.join(known) or 'nothing'}")
+                    raise TypeError(
+                        f"step {each.name} reads {name!r}, which nothing before it writes; known: {', '.join(known)}"
+                    )
             for name in each.outputs:
                 if name in known:
                     raise TypeError(f"step {each.name} writes {name!r}, which {known[name]} writes already")

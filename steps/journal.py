@@ -17,7 +17,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 LAYERS = ("data", "framework", "model", "application")
 Event = dict[str, Any]
@@ -28,7 +28,9 @@ def check_metric_name(name: str) -> None:
     """A metric is named ``layer/name``: one of the four layers, exactly one slash, no ``=`` (MLflow refuses it)."""
     layer, slash, rest = name.partition("/")
     if layer not in LAYERS or not slash or not rest or "/" in rest or "=" in rest:
-        raise ValueError(f"metric name {name!r}: wanted 'layer/name' with a layer of {', '.join(LAYERS)}, no second '/' and no '='")
+        raise ValueError(
+            f"metric name {name!r}: wanted 'layer/name' with a layer of {', '.join(LAYERS)}, no second '/' and no '='"
+        )
 
 
 class Journal:
@@ -42,7 +44,7 @@ class Journal:
     def close(self) -> None:
         self._file.close()
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,7 +16,8 @@ class Threshold(Config):
     at_least: float | None = Field(default=None, description="The metric must be this or more.")
     at_most: float | None = Field(default=None, description="The metric must be this or less.")
     on: Literal["interval", "value"] = Field(
-        default="interval", description="'interval': the unfavourable end of the 95 % interval must clear it; 'value': the estimate itself."
+        default="interval",
+        description="'interval': the bad end of the 95 % interval must clear it; 'value': the estimate itself.",
     )
     slice: str | None = Field(default=None, description="Only on the rows of one slice, written column=value.")
 

@@ -1,0 +1,125 @@
+"""Seven trivial stages through our runner, beside the same work as one plain script: CPU seconds and their ratio.
+
+Each stage reads a table, changes it a little and writes it. With the projection to MLflow, whose process is waited
+for, and without.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from measure import cpu_seconds, in_turn, show, show_ratio
+
+from steps.core import Config, Input, Output, Pipeline
+from steps.journal import Journal
+
+ROWS = 400_000
+
+
+class Size(Config):
+    rows: int = ROWS
+
+
+def start(source: Path | None, target: Path, rows: int) -> int:
+    import polars as pl
+
+    frame = pl.DataFrame({"a": range(rows), "b": [str(i % 97) for i in range(rows)]})
+    frame.write_parquet(target / "data.parquet")
+    return frame.height
+
+
+def change(source: Path, target: Path, rows: int) -> int:
+    import polars as pl
+
+    frame = pl.read_parquet(source / "data.parquet")
+    frame = frame.with_columns((pl.col("a") * 3 % 1_000_003).alias("a")).sort("a", "b")
+    frame.write_parquet(target / "data.parquet")
+    return frame.height
+
+
+WORK = [start, *[change] * 6]
+
+
+def one(t1: Output, config: Size, log: Journal) -> None:
+    log.metric("data/rows", start(None, t1, config.rows))
+
+
+def two(t1: Input, t2: Output, config: Size, log: Journal) -> None:
+    log.metric("data/rows", change(t1, t2, config.rows))
+
+
+def three(t2: Input, t3: Output, config: Size, log: Journal) -> None:
+    log.metric("data/rows", change(t2, t3, config.rows))
+
+
+def four(t3: Input, t4: Output, config: Size, log: Journal) -> None:
+    log.metric("data/rows", change(t3, t4, config.rows))
+
+
+def five(t4: Input, t5: Output, config: Size, log: Journal) -> None:
+    log.metric("data/rows", change(t4, t5, config.rows))
+
+
+def six(t5: Input, t6: Output, config: Size, log: Journal) -> None:
+    log.metric("data/rows", change(t5, t6, config.rows))
+
+
+def seven(t6: Input, t7: Output, config: Size, log: Journal) -> None:
+    log.metric("data/rows", change(t6, t7, config.rows))
+
+
+def plain(place: Path) -> None:
+    source = None
+    for index, work in enumerate(WORK):
+        target = place / f"t{index + 1}"
+        target.mkdir(parents=True, exist_ok=True)
+        print(work(source, target, ROWS))
+        source = target
+
+
+def ours(place: Path, *, tracked: bool) -> None:
+    from infra import runs, tracking
+    from infra.local import LocalBackend
+    from infra.runs import RunRecord, StageRecord
+    from infra.store import LocalStore
+    from pipelines.plan import make_plan
+
+    pipeline = Pipeline(one, two, three, four, five, six, seven)
+    store = LocalStore(place)
+    plan = make_plan(pipeline, {step.name: Size() for step in pipeline}, {}, None, store, place, "chain")
+    stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
+    record = RunRecord(
+        "chain-1", "chain", "chain.yaml", {}, {}, smoke=False, status="running", started=runs.now(), stages=stages
+    )
+    runs.path_of(place, "chain-1").parent.mkdir(parents=True, exist_ok=True)
+    with runs.locked(runs.lock_of(place, "chain-1")):
+        runs.save(place, record)
+        follower = tracking.follow(place, "chain-1", None) if tracked else None
+        LocalBackend(store).run(plan, record, lambda *_: None)
+        if follower:
+            follower.finish()
+
+
+def fresh(what: str) -> float:
+    """One run in an empty folder, so that nothing is cached; the tracked one finds its database made."""
+    with tempfile.TemporaryDirectory() as place:
+        if what == "tracked":
+            from infra import tracking
+
+            tracking.prepare_database(Path(place))
+        return cpu_seconds([sys.executable, __file__, what, place], {"POLARS_MAX_THREADS": "1"})
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        what, where = sys.argv[1], Path(sys.argv[2])
+        plain(where) if what == "plain" else ours(where, tracked=what == "tracked")
+        sys.exit()
+    script, untracked, tracked = in_turn(
+        5, lambda: fresh("plain"), lambda: fresh("untracked"), lambda: fresh("tracked")
+    )
+    show("one plain script", script)
+    show("seven stages, no projection", untracked)
+    show("seven stages, projected to MLflow", tracked)
+    show_ratio("with the projection", tracked, script, "none")
+    show_ratio("without the projection", untracked, script, "<= 1.15; Kedro 1.7, Dagster 3.4, DVC 8.4, Metaflow 10")

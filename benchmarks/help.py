@@ -1,0 +1,15 @@
+"""How long ``fourscore --help`` takes, beside a bare interpreter. Aim: at most 0.1 CPU s."""
+
+import shutil
+import sys
+
+from measure import cpu_seconds, in_turn, show, show_ratio
+
+if __name__ == "__main__":
+    fourscore = [sys.executable, "-m", "pipelines", "--help"]
+    bare = [sys.executable, "-c", "pass"]
+    assert shutil.which(sys.executable)
+    ours, theirs = in_turn(11, lambda: cpu_seconds(fourscore), lambda: cpu_seconds(bare))
+    show("fourscore --help (aim <= 0.1)", ours)
+    show("python -c pass", theirs)
+    show_ratio("fourscore --help / python -c pass", ours, theirs, "none; the aim is in seconds")

@@ -1,0 +1,34 @@
+"""The report of a run: one HTML file for people, a projection of the files that the run left.
+
+    gather.py    reads the run's files into Facts (light: no drawing, no templates)
+    words.py     the sentences: verdict, comparisons, limits, what to do next
+    numbers.py   numbers and data as people read them
+    figures.py   plots as inline SVG (matplotlib)
+    render.py    Facts -> HTML (jinja2), written whole or not at all
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.report.gather import Facts, gather
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__: Sequence[str] = ("Facts", "gather", "render", "write_report")
+
+
+def render(facts: Facts) -> str:
+    """The page as one string; see :func:`pipelines.report.render.render`."""
+    from pipelines.report.render import render
+
+    return render(facts)
+
+
+def write_report(workspace: Path, run: str) -> Path:
+    """Write ``workspace/reports/<run>.html``; see :func:`pipelines.report.render.write_report`."""
+    from pipelines.report.render import write_report
+
+    return write_report(workspace, run)

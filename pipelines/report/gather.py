@@ -1,0 +1,218 @@
+"""What the files of one run say, read once; a file that is not there is simply not among the facts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra import runs
+from steps.journal import read_events
+
+if TYPE_CHECKING:
+    from infra.runs import RunRecord, StageRecord
+
+Document = Mapping[str, Any]
+PUBLISHED = ("ran", "cached", "refused")
+"""Statuses of stages whose execution is in the store and belongs to the run."""
+
+DOCUMENTS = {
+    "card": ("define", "card/problem.json"),
+    "table": ("ingest", "table/schema.json"),
+    "ingest": ("ingest", "table/ingest.json"),
+    "validation": ("validate", "validation/results.json"),
+    "labeled": ("label", "labeled/schema.json"),
+    "labels": ("label", "labeled/labels.json"),
+    "train_set": ("split", "train_set/schema.json"),
+    "test_set": ("split", "test_set/schema.json"),
+    "split": ("split", "division/split.json"),
+    "training": ("train", "model/training.json"),
+    "model": ("train", "model/schema.json"),
+    "evaluation": ("evaluate", "evaluation/evaluation.json"),
+    "registration": ("register", "registration/registration.json"),
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the run with what its execution left in the store (or what a failed attempt said)."""
+
+    record: StageRecord
+    manifest: Document
+    events: Sequence[Mapping[str, Any]]
+    directory: Path
+
+    @property
+    def seconds(self) -> float:
+        """How long the work took when it was done; the record of a cached stage says 0."""
+        return float(self.record.seconds or self.manifest.get("seconds") or 0.0)
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Each metric's last value."""
+        return {event["name"]: event["value"] for event in self.events if event.get("kind") == "metric"}
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        return {event["name"]: event["value"] for event in self.events if event.get("kind") == "parameter"}
+
+    @property
+    def warnings(self) -> list[str]:
+        return [event["text"] for event in self.events if event.get("kind") == "note" and event.get("level") == "warning"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One field of the problem that differs from the previous run of the same problem."""
+
+    path: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that a report or a summary of one run says, read only from files."""
+
+    workspace: Path
+    record: RunRecord
+    stages: Sequence[Stage]
+    documents: Mapping[str, Document] = field(default_factory=dict)
+    tracking: Document = field(default_factory=dict)
+    previous: RunRecord | None = None
+    changes: Sequence[Change] = ()
+    readings: Sequence[Document] = ()
+    """Each time that a step was given the sealed test set of this split, by any run."""
+
+    @property
+    def run(self) -> str:
+        return self.record.run
+
+    @property
+    def problem(self) -> Document:
+        return self.record.problem
+
+    def document(self, name: str) -> Document:
+        """The named artifact's content, empty where the run has none."""
+        return self.documents.get(name, {})
+
+    def stage(self, name: str) -> Stage | None:
+        return next((stage for stage in self.stages if stage.record.name == name), None)
+
+    @cached_property
+    def metrics(self) -> dict[str, float]:
+        return {name: value for stage in self.stages for name, value in stage.metrics.items()}
+
+    @property
+    def report_path(self) -> Path:
+        return self.workspace / "reports" / f"{self.run}.html"
+
+    @property
+    def stopped_at(self) -> Stage | None:
+        """The stage that ended the run early: its gate refused, or it failed."""
+        return next((stage for stage in self.stages if stage.record.status in ("refused", "failed")), None)
+
+
+def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
+    """Read the facts of a run.
+
+    Args:
+        history: also look at earlier runs of the same problem and at the ledger of the sealed test set; a summary needs neither.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    record = runs.load(workspace, run)
+    stages = tuple(_stage(workspace, stage) for stage in record.stages)
+    by_name = {stage.record.name: stage for stage in stages}
+    documents = {
+        name: content
+        for name, (stage, path) in DOCUMENTS.items()
+        if stage in by_name and by_name[stage].record.status in PUBLISHED and (content := read_document(by_name[stage].directory / path))
+    }
+    previous = _previous(workspace, record) if history else None
+    return Facts(
+        workspace=workspace,
+        record=record,
+        stages=stages,
+        documents=documents,
+        tracking=read_document(workspace / "runs" / f"{run}.tracking.json"),
+        previous=previous,
+        changes=tuple(changes(previous.problem, record.problem)) if previous else (),
+        readings=_readings(workspace, by_name) if history else (),
+    )
+
+
+def _stage(workspace: Path, record: StageRecord) -> Stage:
+    directory = workspace / "store" / record.key
+    published = record.status in PUBLISHED
+    return Stage(
+        record=record,
+        manifest=read_document(directory / "manifest.json") if published else {},
+        events=_events(workspace / record.journal) if record.journal and record.status != "skipped" else (),
+        directory=directory,
+    )
+
+
+def _events(path: Path) -> tuple[Mapping[str, Any], ...]:
+    try:
+        return tuple(read_events(path))
+    except (OSError, ValueError):
+        return ()
+
+
+def read_document(path: Path) -> Document:
+    """A JSON object from a file; an absent, unreadable or different thing is an empty one: the report then says so."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
+    """The newest earlier run of the same problem file."""
+    for other in runs.every(workspace):
+        earlier = (other.started, other.run) < (record.started, record.run)
+        if earlier and other.problem_path == record.problem_path and other.problem_name == record.problem_name:
+            return other
+    return None
+
+
+def _readings(workspace: Path, stages: Mapping[str, Stage]) -> tuple[Document, ...]:
+    from infra.seals import readings
+
+    return tuple(readings(workspace, stages["split"].record.key)) if "split" in stages else ()
+
+
+def changes(old: Document, new: Document) -> Iterator[Change]:
+    """Every field that differs, in the order of the new problem; thresholds are matched by metric, bound and slice."""
+    before, after = dict(_flat(old)), dict(_flat(new))
+    for path in [*after, *(path for path in before if path not in after)]:
+        if before.get(path) != after.get(path):
+            yield Change(path, before.get(path), after.get(path))
+
+
+def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of a problem as (dotted path, value); None is the same as absent."""
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _flat(item, f"{path}.{name}" if path else str(name))
+    elif path == "success" and isinstance(value, Sequence):
+        for item in value:
+            yield from _flat_threshold(item)
+    elif value is not None and value not in ([], ()):
+        yield path, value
+
+
+def _flat_threshold(threshold: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(threshold, Mapping):
+        return
+    where = f" on {threshold['slice']}" if threshold.get("slice") else ""
+    for bound in ("at_least", "at_most"):
+        if threshold.get(bound) is not None:
+            yield f"success: {threshold.get('metric')} {bound}{where}", threshold[bound]
+            yield f"success: {threshold.get('metric')} {bound}{where} judged on", threshold.get("on", "interval")

@@ -1,0 +1,181 @@
+"""Numbers and data as people read them. Whatever comes from data is hostile until it has been through here."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from markupsafe import Markup
+
+Estimate = Mapping[str, Any]
+"""{"value", "low", "high"}: any of them may be None or absent."""
+
+CUT = 90
+MINUS = "\N{MINUS SIGN}"
+NOT_RECORDED = "not recorded"
+
+_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u061c\ufeff\ufff9-\ufffb\ud800-\udfff]")
+"""Control characters, zero-width and direction-changing characters, lone surrogates: shown by their code, never obeyed."""
+_OPEN, _CLOSE = "\x02", "\x03"
+_PARTS = re.compile(f"({_OPEN}[^{_CLOSE}]*{_CLOSE}|`[^`{_OPEN}{_CLOSE}]*`)")
+_BREAKS = re.compile(r"[\t\n\r]+")
+
+
+def clean(value: object) -> str:
+    """Text on one line with every character visible."""
+    text = _BREAKS.sub(" ", value if isinstance(value, str) else str(value))
+    return _INVISIBLE.sub(lambda match: f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{ord(match.group()):04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}", text)
+
+
+def cut(value: object, length: int = CUT) -> str:
+    """Clean text of at most ``length`` characters; the middle goes first, since names often differ at their ends."""
+    text = clean(str(value)[: 10 * length])
+    if len(text) <= length and len(str(value)) <= 10 * length:
+        return text
+    tail = length // 4
+    return f"{text[: length - tail - 1]}\N{HORIZONTAL ELLIPSIS}{clean(str(value)[-tail:])[-tail:]}"
+
+
+def data(value: object, length: int = CUT) -> Markup:
+    """A name or value that comes from data: escaped, cut, visible, and isolated so that its direction stays its own."""
+    if value is None or value == "":
+        return Markup('<bdi class="data none">{}</bdi>').format("(empty)")
+    return Markup('<bdi class="data">{}</bdi>').format(cut(value, length))
+
+
+def isolate(value: object, length: int = 40) -> str:
+    """A name or value from data within a sentence that :func:`prose` will print: cut, and kept apart from its neighbours' direction."""
+    return f"{_OPEN}{cut(value, length)}{_CLOSE}"
+
+
+def prose(text: object, length: int = 900) -> Markup:
+    """A sentence of ours: ``code`` in backticks, isolated data; all else is escaped."""
+    parts = _PARTS.split(str(text)[:length])
+    return Markup("").join(
+        Markup("<bdi>{}</bdi>").format(clean(part[1:-1])) if part.startswith(_OPEN) else
+        Markup("<code>{}</code>").format(clean(part[1:-1])) if part.startswith("`") and part.endswith("`") and len(part) > 1 else
+        Markup("{}").format(clean(part))
+        for part in parts
+    )
+
+
+def show(value: object, length: int = CUT) -> str:
+    """A value of a document in words: text as it is, anything structured as compact JSON."""
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, str):
+        return cut(value, length)
+    return cut(json.dumps(value, ensure_ascii=False, default=str), length)
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def number(value: object, decimals: int | None = None) -> str:
+    """A number with thousands separators and a true minus; without ``decimals``, as many as its size deserves."""
+    if not is_number(value):
+        return "\N{EN DASH}"
+    assert isinstance(value, int | float)
+    if isinstance(value, int) and decimals is None:
+        text = f"{value:,d}"
+    else:
+        text = f"{value:,.{_decimals_of_size(abs(value)) if decimals is None else decimals}f}"
+        text = text.removeprefix("-") if not float(text.replace(",", "")) else text
+    return text.replace("-", MINUS)
+
+
+def _decimals_of_size(size: float) -> int:
+    """Three digits that mean something for small numbers, none after the point for large ones."""
+    if size == 0 or not math.isfinite(size):
+        return 0
+    return max(0, min(6, 2 - math.floor(math.log10(size)))) if size >= 1 else min(6, max(3, 2 - math.floor(math.log10(size))))
+
+
+def decimals_for(*estimates: Estimate) -> int:
+    """Two significant digits of the narrowest interval (at most 4 places); 3 where there is no interval."""
+    widths = [e["high"] - e["low"] for e in estimates if is_number(e.get("low")) and is_number(e.get("high"))]
+    widths = [width for width in widths if width > 0]
+    if not widths:
+        return 3
+    return max(0, min(4, 1 - math.floor(math.log10(min(widths)))))
+
+
+def signed(value: object, decimals: int) -> str:
+    text = number(value, decimals)
+    return f"+{text}" if is_number(value) and not text.startswith(MINUS) and float(text.replace(",", "")) else text
+
+
+def interval(estimate: Estimate, decimals: int | None = None, *, sign: bool = False) -> str:
+    """``0.853 to 0.884``, or an empty text where there is none."""
+    if not (is_number(estimate.get("low")) and is_number(estimate.get("high"))):
+        return ""
+    places = decimals_for(estimate) if decimals is None else decimals
+    write = signed if sign else number
+    return f"{write(estimate['low'], places)} to {write(estimate['high'], places)}"
+
+
+def percent(part: object, whole: object = 1) -> str:
+    """A share in per cent; a share that is small but not nothing never reads as 0 %."""
+    if not (is_number(part) and is_number(whole)) or not whole:
+        return "\N{EN DASH}"
+    share = 100 * part / whole  # type: ignore[operator]
+    if 0 < share < 0.1:  # noqa: PLR2004
+        return "< 0.1 %"
+    if 99.9 < share < 100:  # noqa: PLR2004
+        return "> 99.9 %"
+    return f"{share:.0f} %" if share >= 10 or share == 0 else f"{share:.1f} %"  # noqa: PLR2004
+
+
+def seconds(value: object) -> str:
+    """A duration: ``0.4 s``, ``73 s``, ``12 min``."""
+    if not is_number(value):
+        return "\N{EN DASH}"
+    assert isinstance(value, int | float)
+    if value < 10:  # noqa: PLR2004
+        return f"{value:.1f} s"
+    return f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"  # noqa: PLR2004
+
+
+def count(number_of: int, noun: str, plural: str | None = None) -> str:
+    """``1 row``, ``1,204 rows``."""
+    return f"{number(number_of)} {noun if number_of == 1 else plural or noun + 's'}"
+
+
+def listed(items: Iterable[str], last: str = "and") -> str:
+    """``a, b and c``."""
+    words = list(items)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
+
+
+class Scale:
+    """Positions on a line, as per cent of its width, for what has to be drawn on it."""
+
+    def __init__(self, values: Iterable[object]) -> None:
+        finite = [float(value) for value in values if is_number(value)]  # type: ignore[arg-type]
+        self.low, self.high = (min(finite), max(finite)) if finite else (0.0, 1.0)
+        margin = 0.06 * (self.high - self.low) or 0.06 * abs(self.low) or 1.0
+        self.low, self.high = self.low - margin, self.high + margin
+
+    @classmethod
+    def of(cls, estimates: Iterable[Estimate], *marks: object) -> Scale:
+        return cls([*marks, *(estimate.get(name) for estimate in estimates for name in ("low", "value", "high"))])
+
+    def at(self, value: object) -> str | None:
+        """``37.50%``, or None for what is no number."""
+        if not is_number(value):
+            return None
+        share = (float(value) - self.low) / (self.high - self.low)  # type: ignore[arg-type]
+        return f"{100 * min(1.0, max(0.0, share)):.2f}%"
+
+    def width(self, low: object, high: object) -> str | None:
+        if not (is_number(low) and is_number(high)):
+            return None
+        return f"{100 * abs(high - low) / (self.high - self.low):.2f}%"  # type: ignore[operator]

@@ -1,0 +1,68 @@
+"""One run as a machine reads it: what ``run --json`` and ``show --json`` print. Nothing heavy is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pipelines.report.gather import Facts, Stage
+
+VERDICTS = {"pass": "pass", "rejected": "rejected", "running": "running"}
+"""From the status of a run; whatever else it is, the run ended without a verdict and that is an error."""
+
+
+def summary(facts: Facts) -> dict[str, Any]:
+    """The run as one JSON-able document.
+
+    Returns:
+        run, verdict (pass | rejected | error; running while it runs), message, smoke, stages, metrics (flat, ``layer/name``),
+        thresholds, yardsticks (name -> metric -> value, on the same test rows), model, report (path, or None before it is written).
+    """
+    evaluation = facts.document("evaluation")
+    return {
+        "run": facts.run,
+        "verdict": VERDICTS.get(facts.record.status, "error"),
+        "status": facts.record.status,
+        "message": facts.record.message,
+        "smoke": facts.record.smoke,
+        "stages": [_stage(stage) for stage in facts.stages],
+        "metrics": facts.metrics,
+        "thresholds": [_threshold(threshold) for threshold in evaluation.get("thresholds", ())],
+        "yardsticks": {name: _values(metrics) for name, metrics in evaluation.get("yardsticks", {}).items()},
+        "model": model(facts),
+        "report": str(facts.report_path) if facts.report_path.exists() else None,
+    }
+
+
+def _stage(stage: Stage) -> dict[str, Any]:
+    record = stage.record
+    return {"name": record.name, "status": record.status, "seconds": record.seconds, "key": record.key, "reason": record.reason}
+
+
+def _threshold(threshold: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "metric": threshold.get("metric"),
+        "wanted": threshold.get("wanted"),
+        "slice": threshold.get("slice"),
+        "value": threshold.get("value"),
+        "interval": [threshold.get("low"), threshold.get("high")],
+        "met": threshold.get("met"),
+    }
+
+
+def _values(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: estimate.get("value") if isinstance(estimate, Mapping) else estimate for name, estimate in metrics.items()}
+
+
+def model(facts: Facts) -> dict[str, Any]:
+    """Where the run's model is: its directory, and the name and version under which tracking registered it (None: not)."""
+    train = facts.stage("train")
+    path = train.directory / "model" if train and "model" in facts.documents else None
+    registered = facts.tracking.get("model")
+    registered = registered if isinstance(registered, Mapping) else {}
+    return {
+        "path": str(path) if path else None,
+        "name": registered.get("name") or facts.document("registration").get("name"),
+        "version": registered.get("version"),
+    }

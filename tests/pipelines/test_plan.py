@@ -1,0 +1,111 @@
+"""Keys are derived from what makes a result, all of it and nothing else, and known before anything runs."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from toy import CHAIN, DoubleConfig, JudgeConfig, StartConfig, toy_plan, toy_record
+
+from infra.local import LocalBackend
+from infra.store import LocalStore
+from pipelines.plan import Sources, flatten, imports, ingredients, key_of
+
+
+def keys(plan):
+    return {planned.step.name: planned.key for planned in plan.steps}
+
+
+def test_the_same_problem_has_the_same_keys_in_every_workspace(tmp_path):
+    assert keys(toy_plan(tmp_path / "one", {})) == keys(toy_plan(tmp_path / "two", {}))
+
+
+def test_a_setting_moves_the_keys_of_its_step_and_of_those_that_read_from_it_only(tmp_path):
+    before, after = keys(toy_plan(tmp_path, {})), keys(toy_plan(tmp_path, {"double": {"times": 3}}))
+    assert before["start"] == after["start"]
+    assert before["double"] != after["double"]
+    assert before["judge"] != after["judge"]
+
+
+def test_a_changed_source_file_moves_the_key(tmp_path, monkeypatch):
+    sources = Sources(tmp_path / "memory.json")
+    step = next(iter(CHAIN))
+    before = ingredients(step, StartConfig(), {}, sources)
+    assert "code toy" in before
+    digest = sources.module
+    monkeypatch.setattr(sources, "module", lambda name: ("other", []) if name == "toy" else digest(name))
+    after = ingredients(step, StartConfig(), {}, sources)
+    assert key_of("start", before) != key_of("start", after)
+
+
+@given(st.dictionaries(st.text(min_size=1), st.integers() | st.text(), min_size=1), st.data())
+def test_any_changed_ingredient_changes_the_key(made, data):
+    name = data.draw(st.sampled_from(sorted(made)))
+    other = {**made, name: f"{made[name]} and more"}
+    assert key_of("split", made) != key_of("split", other)
+    assert key_of("split", made) == key_of("split", dict(reversed(made.items())))
+    assert key_of("split", made) != key_of("train", made)
+
+
+@given(
+    st.recursive(
+        st.integers() | st.none() | st.lists(st.text()),
+        lambda inner: st.dictionaries(st.text("abc", min_size=1), inner),
+    )
+)
+def test_flattening_settings_loses_nothing(value):
+    flat = flatten(value, "x")
+    assert all(name.startswith("x") for name in flat)
+    leaves = [leaf for leaf in flat.values() if not (isinstance(leaf, dict) and leaf)]
+    assert len(leaves) == len(flat)
+
+
+def test_imports_inside_functions_and_modules_named_in_strings_count():
+    source = b'def f():\n    import torch\n    from steps import schema\nTABLE = {"a": "model_code.tasks.binary:BinaryClassification"}\n"steps.nowhere"\n'
+    assert {"torch", "steps.schema", "model_code.tasks.binary"} <= imports(source)
+    assert "steps.nowhere" not in imports(source)
+
+
+def test_what_an_imported_module_imports_counts_too(tmp_path):
+    digests, packages = Sources(tmp_path / "m.json").closure("steps.define")
+    assert {"steps.define", "steps.core", "steps.journal", "steps.thresholds"} <= set(digests)
+    assert "pydantic" in packages
+
+
+def test_the_plan_says_why_a_step_runs_with_the_old_and_the_new_value(tmp_path):
+    plan = toy_plan(tmp_path, {})
+    assert [planned.reason for planned in plan.steps] == ["has not run here before"] * 3
+    LocalBackend(LocalStore(tmp_path)).run(plan, toy_record(plan), lambda *_: None)
+    again = toy_plan(tmp_path, {"double": {"times": 3}})
+    assert [planned.cached for planned in again.steps] == [True, False, False]
+    assert again.steps[1].reason == "config double.times changed 2 -> 3"
+    assert again.steps[2].reason == "reads doubled, which double makes anew"
+
+
+def test_a_memory_of_digests_that_is_broken_is_not_believed(tmp_path):
+    (tmp_path / "m.json").write_text("[")
+    assert Sources(tmp_path / "m.json").closure("steps.core")[0]["steps.core"]
+
+
+def test_the_memory_notices_a_file_that_changed(tmp_path):
+    sources = Sources(tmp_path / "m.json")
+    sources.closure("steps.core")
+    sources.save()
+    known = json.loads((tmp_path / "m.json").read_text())
+    path = next(name for name in known if name.endswith("core.py"))
+    known[path]["digest"], right = "wrong", known[path]["digest"]
+    known[path]["stamp"][0] += 1
+    (tmp_path / "m.json").write_text(json.dumps(known))
+    assert Sources(tmp_path / "m.json").closure("steps.core")[0]["steps.core"] == right
+
+
+def test_until_ends_the_plan_with_that_step(tmp_path):
+    assert [planned.step.name for planned in toy_plan(tmp_path, {}, until="double").steps] == ["start", "double"]
+
+
+@pytest.mark.parametrize("config", [StartConfig(), DoubleConfig(), JudgeConfig()])
+def test_every_field_of_a_config_is_an_ingredient(tmp_path, config):
+    step = next(step for step in CHAIN if step.config_type is type(config))
+    made = ingredients(step, config, {}, Sources(tmp_path / "m.json"))
+    for field in type(config).model_fields:
+        assert f"config {step.name}.{field}" in made

@@ -1,0 +1,65 @@
+"""A step is a function and its signature is its wiring."""
+
+import pytest
+
+from steps.core import Config, Input, Output, Pipeline, Scratch, execute, step
+from steps.journal import Journal
+
+
+class Nothing(Config):
+    """No settings."""
+
+
+def make(made: Output, config: Nothing, log: Journal) -> None:
+    (made / "a.txt").write_text("a")
+
+
+def copy(made: Input, copied: Output, notes: Scratch, config: Nothing, log: Journal) -> None:
+    (copied / "a.txt").write_text((made / "a.txt").read_text() * 2)
+    log.metric("data/rows", 2)
+
+
+def test_a_signature_says_what_a_step_reads_and_writes():
+    read = step(copy)
+    assert (read.name, read.inputs, read.outputs, read.scratch) == ("copy", ("made",), ("copied",), ("notes",))
+    assert read.config_type is Nothing
+
+
+def test_a_step_with_a_parameter_that_says_nothing_is_refused():
+    def odd(made: Output, config: Nothing, log: Journal, depth: int) -> None: ...
+
+    with pytest.raises(TypeError, match="'depth' is neither"):
+        step(odd)
+
+
+def test_a_step_without_a_config_is_refused():
+    def odd(made: Output, log: Journal) -> None: ...
+
+    with pytest.raises(TypeError, match="wants a 'config'"):
+        step(odd)
+
+
+def test_a_pipeline_that_reads_what_nothing_wrote_is_refused_when_it_is_built():
+    with pytest.raises(TypeError, match="copy reads 'made', which nothing before it writes"):
+        Pipeline(copy, make)
+
+
+def test_a_pipeline_that_writes_an_artifact_twice_is_refused():
+    with pytest.raises(TypeError, match="which outside writes already"):
+        Pipeline(make, sources=frozenset({"made"}))
+
+
+def test_execute_gives_each_parameter_its_directory(tmp_path):
+    for name in ("made", "copied", "notes"):
+        (tmp_path / name).mkdir()
+    directories = {name: tmp_path / name for name in ("made", "copied", "notes")}
+    with Journal(tmp_path / "journal.jsonl") as log:
+        for each in Pipeline(make, copy):
+            execute(each, directories, Nothing(), log)
+    assert (tmp_path / "copied/a.txt").read_text() == "aa"
+    assert '"data/rows"' in (tmp_path / "journal.jsonl").read_text()
+
+
+def test_a_config_refuses_a_misspelt_field_and_a_change():
+    with pytest.raises(ValueError, match="colour"):
+        Nothing(colour="red")

@@ -1,0 +1,80 @@
+"""A pipeline of three trivial steps that can be told to fail in every way."""
+
+import errno
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+from infra import runs
+from infra.runs import RunRecord, StageRecord
+from infra.store import LocalStore
+from pipelines.plan import make_plan
+from steps.core import Config, Input, Output, Pipeline
+from steps.errors import GateRefused, InputError
+from steps.journal import Journal
+
+
+class StartConfig(Config):
+    text: str = "x"
+
+
+class DoubleConfig(Config):
+    times: int = 2
+    refuse: bool = False
+    fail: Literal["", "input", "defect", "disk", "interrupt"] = ""
+    sleep: float = 0
+
+
+class JudgeConfig(Config):
+    reject: bool = False
+
+
+def start(started: Output, test_set: Output, config: StartConfig, log: Journal) -> None:
+    (started / "x.txt").write_text(config.text)
+    (test_set / "secret.txt").write_text("sealed")
+
+
+def double(started: Input, doubled: Output, config: DoubleConfig, log: Journal) -> None:
+    text = (started / "x.txt").read_text()
+    (doubled / "x.txt").write_text(text * config.times)
+    log.metric("data/rows", config.times)
+    time.sleep(config.sleep)
+    if config.fail == "input":
+        raise InputError("bad input")
+    if config.fail == "defect":
+        raise ZeroDivisionError("a defect")
+    if config.fail == "disk":
+        raise OSError(errno.ENOSPC, "No space left on device")
+    if config.fail == "interrupt":
+        raise KeyboardInterrupt
+    if config.refuse:
+        raise GateRefused("too many")
+
+
+def judge(doubled: Input, test_set: Input, judged: Output, config: JudgeConfig, log: Journal) -> None:
+    (judged / "y.txt").write_text((doubled / "x.txt").read_text())
+    log.verdict("rejected" if config.reject else "pass", ["not good enough"] if config.reject else [])
+
+
+CHAIN = Pipeline(start, double, judge)
+TOY = {"start": StartConfig, "double": DoubleConfig, "judge": JudgeConfig}
+
+
+def toy_plan(workspace, settings, until=None):
+    configs = {name: config(**settings.get(name, {})) for name, config in TOY.items()}
+    return make_plan(CHAIN, configs, {}, None, LocalStore(workspace), workspace, "toy", until)
+
+
+def toy_record(plan, run="toy-1"):
+    stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
+    return RunRecord(run, "toy", "toy.yaml", {}, {}, smoke=False, status="running", started=runs.now(), stages=stages)
+
+
+if __name__ == "__main__":
+    from infra.local import LocalBackend
+
+    place = Path(sys.argv[1])
+    long = toy_plan(place, {"double": {"sleep": 60}})
+    with runs.locked(runs.lock_of(place, "toy-long")):
+        LocalBackend(LocalStore(place)).run(long, toy_record(long, "toy-long"), lambda *_: None)
