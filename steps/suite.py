@@ -24,7 +24,7 @@ Asked = tuple[str, Mapping[str, Any]]
 SHOWN = 20
 """How many failing rows are named."""
 
-_WHOLE_TABLE = ("expect_table_column", "expect_column_to_exist", "unexpected_rows", "expect_query")
+_WHOLE_TABLE = ("expect_table_column", "unexpected_rows", "expect_query")
 _NEEDS_NO_VALUES = ("expect_column_values_to_be_null", "expect_column_values_to_not_be_null", "expect_column_to_exist", "expect_column_proportion_of_non_null")
 _REACH_OUTSIDE = ("unexpected_rows_expectation", "expect_query_results_to_match_comparison", "expect_table_row_count_to_equal_other_table")
 
