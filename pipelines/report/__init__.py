@@ -4,7 +4,7 @@
     words.py     the sentences: verdict, comparisons, limits, what to do next
     numbers.py   numbers and data as people read them
     figures.py   plots as inline SVG (matplotlib)
-    render.py    Facts -> HTML (jinja2), written whole or not at all
+    page.py      Facts -> HTML (jinja2), written whole or not at all
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__: Sequence[str] = ("Facts", "gather", "render", "write_report")
 
 
 def render(facts: Facts) -> str:
-    """The page as one string; see :func:`pipelines.report.render.render`."""
-    from pipelines.report.render import render
+    """The page as one string; see :func:`pipelines.report.page.render`."""
+    from pipelines.report.page import render
 
     return render(facts)
 
 
 def write_report(workspace: Path, run: str) -> Path:
-    """Write ``workspace/reports/<run>.html``; see :func:`pipelines.report.render.write_report`."""
-    from pipelines.report.render import write_report
+    """Write ``workspace/reports/<run>.html``; see :func:`pipelines.report.page.write_report`."""
+    from pipelines.report.page import write_report
 
     return write_report(workspace, run)

@@ -239,7 +239,7 @@ def row_split_lesson(facts: Facts) -> str:
     )
 
 
-def is_loosened(facts: Facts, change: Change) -> bool:
+def is_loosened(change: Change) -> bool:
     """Whether a changed threshold asks for less than before."""
     if not change.path.startswith("success: ") or not is_number(change.old):
         return False

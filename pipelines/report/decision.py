@@ -1,0 +1,199 @@
+"""The first half of the report as plain rows: promises, the model beside others, slices. Templates only lay them out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipelines.report.gather import Facts
+from pipelines.report.numbers import Estimate, Scale, decimals_for, interval, is_number, number
+from pipelines.report.words import PREDICTORS, higher_is_better, metric_meaning, metric_name, predictor_name
+
+WORST = 10
+_BOUND = re.compile(r"(>=|<=)\s*(-?[\d.]+(?:e[-+]?\d+)?)")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """An estimate with its interval as positions on a line, in per cent of its width; ``mark`` is a promise or a reference."""
+
+    dot: str | None
+    start: str | None
+    width: str | None
+    mark: str | None = None
+
+    @classmethod
+    def of(cls, estimate: Estimate, scale: Scale, mark: object = None) -> Bar:
+        return cls(scale.at(estimate.get("value")), scale.at(estimate.get("low")), scale.width(estimate.get("low"), estimate.get("high")), scale.at(mark))
+
+
+@dataclass(frozen=True)
+class Got:
+    """An estimate in words and as a bar."""
+
+    name: str
+    value: str
+    interval: str
+    bar: Bar
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A threshold: what was wanted, what came."""
+
+    metric: str
+    meaning: str
+    slice: str | None
+    wanted: str
+    judged_on: str
+    got: Got
+    met: bool
+
+
+def promises(facts: Facts) -> list[Promise]:
+    return [_promise(threshold) for threshold in facts.document("evaluation").get("thresholds", ())]
+
+
+def _promise(threshold: Mapping[str, Any]) -> Promise:
+    sign, bound = _bound(str(threshold.get("wanted", "")))
+    places = decimals_for(threshold)
+    shown = number(bound, max(places, len(f"{bound:g}".partition(".")[2]))) if bound is not None else str(threshold.get("wanted"))
+    end = "upper" if sign == "<=" else "lower"
+    scale = Scale.of([threshold], bound)
+    return Promise(
+        metric=metric_name(threshold.get("metric")),
+        meaning=metric_meaning(threshold.get("metric")),
+        slice=threshold.get("slice"),
+        wanted=f"{'at most' if sign == '<=' else 'at least'} {shown}" if bound is not None else shown,
+        judged_on=f"the {end} end of the interval" if threshold.get("on", "interval") == "interval" else "the estimate",
+        got=_got("", threshold, scale, places, bound),
+        met=bool(threshold.get("met")),
+    )
+
+
+def _bound(wanted: str) -> tuple[str, float | None]:
+    found = _BOUND.search(wanted)
+    return (found[1], float(found[2])) if found else ("", None)
+
+
+def _got(name: str, estimate: Estimate, scale: Scale, places: int, mark: object = None) -> Got:
+    return Got(name, number(estimate.get("value"), places), interval(estimate, places), Bar.of(estimate, scale, mark))
+
+
+def predictors(facts: Facts) -> dict[str, Mapping[str, Estimate]]:
+    """Everyone who answered on the sealed test rows -> metrics; the model first, then champion and yardsticks."""
+    evaluation = facts.document("evaluation")
+    found: dict[str, Mapping[str, Estimate]] = {"model": evaluation.get("metrics", {})}
+    if champion := evaluation.get("champion"):
+        found["champion"] = champion.get("metrics", {})
+    found |= evaluation.get("yardsticks", {})
+    order = [*PREDICTORS, *found]
+    return {name: found[name] for name in dict.fromkeys(order) if name in found}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """The headline metric for everyone, on one scale."""
+
+    metric: str
+    meaning: str
+    direction: str
+    rows: Sequence[Got]
+    ends: tuple[str, str]
+
+
+def headline(facts: Facts) -> Headline | None:
+    name = facts.document("evaluation").get("headline")
+    estimates = {who: metrics[name] for who, metrics in predictors(facts).items() if name in metrics}
+    if not estimates:
+        return None
+    places = decimals_for(*estimates.values())
+    scale = Scale.of(estimates.values())
+    reference = estimates.get("model", {}).get("value")
+    return Headline(
+        metric=metric_name(name),
+        meaning=metric_meaning(name),
+        direction="further right is better" if higher_is_better(facts, name) else "further left is better",
+        rows=[_got(predictor_name(who), estimate, scale, places, reference if who != "model" else None) for who, estimate in estimates.items()],
+        ends=(number(scale.low, places), number(scale.high, places)),
+    )
+
+
+@dataclass(frozen=True)
+class MetricRow:
+    """One metric for everyone; ``best`` marks who has the best value."""
+
+    name: str
+    meaning: str
+    cells: Sequence[tuple[str, str, bool]]
+    """(value, interval, best) per predictor."""
+
+
+def metric_table(facts: Facts) -> tuple[list[str], list[MetricRow]]:
+    """Every metric x every predictor."""
+    everyone = predictors(facts)
+    rows = []
+    for metric in everyone["model"]:
+        estimates = [metrics.get(metric, {}) for metrics in everyone.values()]
+        places = decimals_for(*estimates)
+        values = [estimate["value"] for estimate in estimates if is_number(estimate.get("value"))]
+        best = (max if higher_is_better(facts, metric) else min)(values, default=None)
+        cells = [(number(e.get("value"), places), interval(e, places), best is not None and e.get("value") == best) for e in estimates]
+        rows.append(MetricRow(metric_name(metric), metric_meaning(metric), cells))
+    return [predictor_name(name) for name in everyone], rows
+
+
+@dataclass(frozen=True)
+class Part:
+    """One slice of the test rows."""
+
+    column: str
+    value: Any
+    rows: int
+    share: float
+    small: bool
+    got: Got
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Slices by the headline metric, the worst first; those with too few rows apart, since chance puts them at both ends."""
+
+    metric: str
+    overall: str
+    worst: Sequence[Part]
+    small: Sequence[Part]
+    hidden: int
+
+
+def slices(facts: Facts) -> Slices | None:
+    evaluation = facts.document("evaluation")
+    name, found = evaluation.get("headline"), evaluation.get("slices") or {}
+    parts = [(column, part) for column, listed in found.items() for part in listed]
+    estimates = [part.get("metrics", {}).get(name, {}) for _, part in parts]
+    if not parts:
+        return None
+    overall = evaluation.get("metrics", {}).get(name, {})
+    scale = Scale.of([*estimates, overall])
+    places = min(3, decimals_for(overall)) if is_number(overall.get("low")) else 3
+    sign = 1 if higher_is_better(facts, name) else -1
+    ordered = [part for _, part in sorted(_parts(parts, evaluation, name, scale, places), key=lambda pair: (pair[0] is None, sign * (pair[0] or 0)))]
+    large = [part for part in ordered if not part.small]
+    small = [part for part in ordered if part.small]
+    return Slices(metric_name(name), number(overall.get("value"), places), large[:WORST], small[:WORST], max(0, len(large) - WORST) + max(0, len(small) - WORST))
+
+
+def _parts(
+    parts: Sequence[tuple[str, Any]], evaluation: Mapping[str, Any], metric: object, scale: Scale, places: int
+) -> Iterator[tuple[float | None, Part]]:
+    """Each slice with its value; where the metric is not defined (a single class, say) there is none, and the slice counts as small."""
+    reference = evaluation.get("metrics", {}).get(metric, {}).get("value")
+    for column, part in parts:
+        estimate = part.get("metrics", {}).get(metric, {}) or {}
+        value, rows = estimate.get("value"), part.get("rows") or 0
+        defined = is_number(value)
+        share = rows / evaluation["rows"] if evaluation.get("rows") else 0.0
+        got = _got("", estimate, scale, places, reference)
+        yield (value if defined else None), Part(column, part.get("value"), rows, share, bool(part.get("small")) or not defined, got)

@@ -1,0 +1,174 @@
+"""Facts -> one HTML file: jinja2 escapes everything, in text and in attributes; nothing is loaded, nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.files import write_atomically
+from pipelines.report import decision, evidence, numbers, words
+from pipelines.report.gather import Facts, gather
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+CONFUSION_CLASSES = 30
+MISTAKES = 6
+SECTIONS = {
+    "promises": "Promises",
+    "numbers": "Numbers",
+    "slices": "Worst slices",
+    "limits": "Limits",
+    "question": "What was asked",
+    "data": "Data",
+    "validation": "Checks",
+    "labels": "Labels",
+    "split": "Split and leaks",
+    "training": "Training",
+    "errors": "Errors",
+    "time": "Time",
+    "changes": "Changes",
+    "lineage": "Lineage",
+}
+
+
+def write_report(workspace: Path, run: str) -> Path:
+    """Write ``workspace/reports/<run>.html``, whole or not at all.
+
+    Raises:
+        InputError: there is no such run.
+    """
+    facts = gather(workspace, run)
+    facts.report_path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(facts.report_path, render(facts))
+    return facts.report_path
+
+
+def render(facts: Facts) -> str:
+    """The page of a run, however far it came."""
+    page = _environment().get_template("page.html").render(_context(facts))
+    return page.encode("utf-8", "replace").decode("utf-8")
+
+
+def _environment() -> Environment:
+    from jinja2 import ChainableUndefined, Environment, FileSystemLoader
+
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=ChainableUndefined,
+        finalize=_visible,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {name: getattr(numbers, name) for name in ("data", "cut", "prose", "show", "percent")}
+    return environment
+
+
+def _visible(value: object) -> object:
+    """Plain text loses what cannot be seen; what is markup already was made so by one of our filters."""
+    return numbers.clean(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
+
+
+def _context(facts: Facts) -> dict[str, Any]:
+    columns, more_columns = evidence.columns(facts)
+    context: dict[str, Any] = {
+        "facts": facts,
+        "problem": facts.problem,
+        "evaluation": facts.document("evaluation"),
+        "table": facts.document("labeled") or facts.document("table"),
+        "verdict": words.verdict(facts),
+        "loosened": [change for change in facts.changes if words.is_loosened(change)],
+        "promises": decision.promises(facts),
+        "headline": decision.headline(facts),
+        "comparisons": words.comparisons(facts),
+        "metric_table": decision.metric_table(facts),
+        "slices": decision.slices(facts),
+        "limits": list(words.limits(facts)),
+        "lesson": words.row_split_lesson(facts),
+        "columns": columns,
+        "more_columns": more_columns,
+        "used": sum(column.role == "feature" for column in columns),
+        "class_shares": evidence.shares(facts.document("labels").get("classes") or {}),
+        "expectations": evidence.expectations(facts),
+        "confusion": _confusion(facts),
+        "mistakes": _mistakes(facts),
+        "plots": list(_plots(facts)),
+        "curves": list(_curves(facts)),
+        "stages": evidence.stages(facts),
+        "total_seconds": evidence.total_seconds(facts),
+        "warnings": [(stage.record.name, text) for stage in facts.stages for text in stage.warnings[:20]],
+        "lineage": list(evidence.lineage(facts)),
+    }
+    for name in ("ingest", "labels", "split", "training"):
+        context[name] = evidence.plain(facts.document(name), without=("format", "curves", "classes"))
+    absent = {"promises", "slices", "limits"} - {name for name in context if context[name]}
+    absent |= {"numbers"} if not context["headline"] else set()
+    absent |= {"errors"} if not (context["plots"] or context["confusion"]) else set()
+    context["contents"] = [(name, title) for name, title in SECTIONS.items() if name not in absent]
+    return context
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A plot with what is said under it."""
+
+    title: str
+    caption: str
+    svg: Markup
+
+
+def _plots(facts: Facts) -> Iterator[Figure]:
+    from pipelines.report import figures
+
+    evaluation = facts.document("evaluation")
+    if bins := (evaluation.get("calibration") or {}).get("bins"):
+        error = numbers.percent(evaluation["calibration"].get("expected_calibration_error"))
+        caption = f"Dots on the dashed diagonal are honest probabilities; larger dots hold more rows. On average they are off by {error}."
+        yield Figure("Can its probabilities be believed?", caption, figures.calibration(bins))
+    residuals = evaluation.get("residuals") or {}
+    if histogram := residuals.get("histogram"):
+        caption = "How far answers are from the truth; a good model is narrow and sits on zero."
+        yield Figure("How large are its errors?", caption, figures.histogram("Errors", histogram["edges"], histogram["counts"], "actual minus predicted"))
+    if grid := residuals.get("predicted_vs_actual"):
+        svg = figures.density("Predicted and actual", grid["edges_predicted"], grid["edges_actual"], grid["counts"])
+        yield Figure("Predicted against actual", "Darker cells hold more rows; a perfect model has them all on the dashed line.", svg)
+
+
+def _curves(facts: Facts) -> Iterator[Figure]:
+    yield from ()
+
+
+@dataclass(frozen=True)
+class ConfusionRow:
+    """What the model answered where the truth was ``name``: (count, shade 0..1, whether white ink is needed)."""
+
+    name: str
+    cells: list[tuple[str, str, bool]]
+
+
+def _confusion(facts: Facts) -> Mapping[str, Any] | None:
+    evaluation = facts.document("evaluation")
+    matrix, classes = evaluation.get("confusion"), evaluation.get("classes") or ()
+    if not matrix or len(classes) > CONFUSION_CLASSES:
+        return None
+    return {"classes": classes, "rows": [ConfusionRow(name, _shaded(row)) for name, row in zip(classes, matrix, strict=False)]}
+
+
+def _shaded(row: list[float]) -> list[tuple[str, str, bool]]:
+    total = sum(row) or 1
+    return [(numbers.number(int(value)) if value else "", f"{0.85 * value / total:.2f}", value / total > 0.55) for value in row]  # noqa: PLR2004
+
+
+def _mistakes(facts: Facts) -> list[Mapping[str, Any]]:
+    """The largest cells off the diagonal, for more classes than two."""
+    evaluation = facts.document("evaluation")
+    matrix, classes = evaluation.get("confusion") or [], evaluation.get("classes") or ()
+    if len(classes) < 3:  # noqa: PLR2004
+        return []
+    cells = [(value, truth, answer) for truth, row in zip(classes, matrix, strict=False) for answer, value in zip(classes, row, strict=False) if truth != answer and value]
+    ordered = sorted(cells, key=lambda cell: -cell[0])[:MISTAKES]
+    return [{"rows": int(value), "truth": truth, "answer": answer} for value, truth, answer in ordered]
