@@ -1,0 +1,143 @@
+"""Parts of the test rows by the values of a column: categories as they are, numbers and times in quarters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    Array = np.ndarray[Any, Any]
+
+MOST_VALUES = 20
+"""Of one column; the rarest values beyond are pooled."""
+SMALL = 30
+"""A slice with fewer rows gets no interval: it would look more certain than it is."""
+MISSING, OTHER = "(missing)", "(other)"
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows (int64[m], positions in the test table) that share a value of a column."""
+
+    column: str
+    value: str
+    rows: Array
+
+    @property
+    def small(self) -> bool:
+        return len(self.rows) < SMALL
+
+
+def parts(values: pl.Series, reference: pl.Series) -> list[Part]:
+    """Every row is in exactly one part; the largest first, quarters in their order.
+
+    Args:
+        reference: the same column of the training rows: where numbers are cut does not depend on the sealed rows.
+    """
+    import polars as pl
+
+    ordered = values.dtype.is_numeric() or values.dtype.is_temporal()
+    if ordered and pl.concat([values, reference]).drop_nulls().n_unique() > MOST_VALUES:
+        return _quarters(values, reference)
+    found = [Part(values.name, text, rows) for text, rows in _by_text(values).items()]
+    found.sort(key=lambda part: (-len(part.rows), part.value))
+    return _pool(found)
+
+
+def select(table: pl.DataFrame, known: Mapping[str, Sequence[Part]], text: str) -> Part | str:
+    """The rows of the slice written ``column=value``, or in words why there are none."""
+    for column, value in readings(text):
+        if column not in table.columns:
+            continue
+        by_text = _by_text(table[column])
+        here = [part for part in known.get(column, ()) if part.value == value and value != OTHER]
+        if here:
+            return here[0]
+        if value in by_text:
+            return Part(column, value, by_text[value])
+        offered = [part.value for part in known.get(column, ())] or sorted(by_text)
+        shown = ", ".join(offered[:MOST_VALUES]) + (" ..." if len(offered) > MOST_VALUES else "")
+        return f"no test row has {value!r} in column {column!r}; there are: {shown}"
+    return f"there is no column for slice {text!r} in the test set"
+
+
+def metric_suffix(column: str, value: str) -> str:
+    """``column:value`` in letters that trackers accept in a metric's name (MLflow: letters, digits, _ - . space :)."""
+    return f"{_plain(column)}:{_plain(value)}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_\-. ]", "_", text)[:80].strip() or "_"
+
+
+def readings(text: str) -> Iterator[tuple[str, str]]:
+    """Every way to read ``column=value``; either side may hold a = of its own."""
+    for match in re.finditer("=", text):
+        yield text[: match.start()], text[match.end() :]
+
+
+def _by_text(values: pl.Series) -> dict[str, Array]:
+    """The positions of each distinct value, by the value as people write it."""
+    import numpy as np
+
+    numbers = values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    distinct, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
+    texts = _texts([values[int(position)] for position in first])
+    order = np.argsort(inverse, kind="stable")
+    bounds = np.searchsorted(inverse[order], np.arange(len(distinct) + 1))
+    return {text: order[start:end] for text, start, end in zip(texts, bounds[:-1], bounds[1:], strict=True)}
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Values as people write them; numbers short where that keeps them apart."""
+    short = [_text(value) for value in values]
+    return short if len(set(short)) == len(values) else [MISSING if value is None else str(value) for value in values]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return MISSING
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _pool(found: list[Part]) -> list[Part]:
+    import numpy as np
+
+    if len(found) <= MOST_VALUES:
+        return found
+    kept, rest = found[: MOST_VALUES - 1], found[MOST_VALUES - 1 :]
+    rows = np.sort(np.concatenate([part.rows for part in rest]))
+    return [*kept, Part(found[0].column, OTHER, rows)]
+
+
+def _quarters(values: pl.Series, reference: pl.Series) -> list[Part]:
+    import numpy as np
+
+    known = reference.drop_nulls().sort() if reference.drop_nulls().len() else values.drop_nulls().sort()
+    edges = known.gather([len(known) * quarter // 4 for quarter in (1, 2, 3)]).unique().sort()
+    edges = edges.filter(edges < known.max())
+    names = _texts(edges.to_list())
+    labels = (
+        [
+            f"up to {names[0]}",
+            *(f"{low} to {high}" for low, high in zip(names, names[1:], strict=False)),
+            f"above {names[-1]}",
+        ]
+        if names
+        else ["all"]
+    )
+    quarter = np.zeros(len(values), dtype=np.int64)
+    for edge in edges:
+        quarter += (values > edge).fill_null(value=False).to_numpy()
+    quarter[values.is_null().to_numpy()] = len(labels)
+    found = [
+        Part(values.name, label, np.flatnonzero(quarter == index)) for index, label in enumerate([*labels, MISSING])
+    ]
+    return [part for part in found if len(part.rows)]
