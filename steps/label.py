@@ -1,0 +1,328 @@
+"""label: each row gets its label, from a column or by a declared rule, and says where it came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from model_code import tasks
+from steps.classes import choose_positive, class_metrics, class_names, ordered_classes
+from steps.core import Config, Input, Output
+from steps.digest import table_digest
+from steps.errors import GateRefused, InputError
+from steps.journal import Journal
+from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, write_schema
+from steps.suite import near
+
+if TYPE_CHECKING:
+    import polars as pl
+
+SHOWN = 20
+"""How many row numbers a message names."""
+_MADE = "_label"
+"""The label while it travels beside the columns of the table; names that begin with _ are ours."""
+FEW = 5
+"""A class needs this many rows: fewer may end in one part only, and nothing can be said of it."""
+
+
+class LabelConfig(Config):
+    """What is predicted and how each row gets it."""
+
+    target: str = Field(description="The column that is predicted, or the name of what the rule makes.")
+    task: str = Field(description="binary-classification, multiclass-classification or regression.")
+    rule: str | None = Field(
+        default=None, description="A SQL expression over the table's columns that makes the label: arr_delay >= 15."
+    )
+    unlabeled: Literal["drop", "refuse"] = Field(
+        default="refuse", description="Rows without a label: 'drop' leaves them out and reports it, 'refuse' stops."
+    )
+    positive: str | None = Field(
+        default=None, description="Of two classes the one that metrics speak of; guessed and reported when left out."
+    )
+    minimum_coverage: float = Field(
+        default=0, ge=0, le=1, description="The run stops when a smaller share of the rows has a label."
+    )
+    classes: tuple[str, ...] | None = Field(
+        default=None, description="All classes, in the order of their indices; a label outside of them is an error."
+    )
+
+
+def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> None:
+    """Write the labelled rows, with the provenance of each label.
+
+    Raises:
+        InputError: the target or the rule is wrong, or the labels do not fit the task.
+        GateRefused: rows are without a label where that is refused, or coverage is too low.
+    """
+    import polars as pl
+
+    schema = read_schema(table)
+    rows = pl.read_parquet(table / "data.parquet", columns=[ROW])[ROW]
+    raw, notes = _raw_labels(table / "data.parquet", schema, config)
+    is_classification = tasks.get(config.task).is_classification
+    values = class_names(raw) if is_classification else _numbers(raw, rows, config)
+    report = {"target": config.target, "task": config.task, **_coverage(values, rows, config)}
+    reasons = _refusals(report, config)
+    known = values.drop_nulls()
+    if known.is_empty():
+        raise InputError(f"target {config.target!r}: none of the {len(values):,} rows has a label")
+    _check_constant(known, config)
+    classes, summary = _classes(known, raw, config) if is_classification else ((), _summary(known))
+    report |= {**summary, "notes": notes}
+    _publish(table, labeled, schema, values, classes, config)
+    (labeled / "labels.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _say(report, log)
+    if reasons:
+        raise GateRefused(*reasons)
+
+
+def _raw_labels(path: Path, schema: TableSchema, config: LabelConfig) -> tuple[pl.Series, list[str]]:
+    """The target as it is in the table or as the rule makes it, for every row, and what is to be said of it."""
+    import polars as pl
+
+    names = [column.name for column in schema.columns]
+    lazy = pl.scan_parquet(path)
+    if config.rule is None:
+        if config.target not in names:
+            raise InputError(
+                f"target {config.target!r}: the table has no such column{near(config.target, names)}; "
+                f"its columns are: {', '.join(names)}. To make a label out of them, write label.rule"
+            )
+        return lazy.select(config.target).collect()[config.target], []
+    if config.target in names:
+        raise InputError(
+            f"target {config.target!r} is a column already, and label.rule makes another of that name; "
+            f"give what the rule makes a name of its own, or leave label.rule out to predict the column"
+        )
+    made = _apply_rule(lazy, config.rule, names)
+    half = schema.rows // 2
+    if half and not _apply_rule(lazy.head(half), config.rule, names).equals(made.head(half), null_equal=True):
+        return made, ["the rule looks at other rows (an aggregate or a window): new rows can change old labels"]
+    return made, []
+
+
+def _apply_rule(lazy: pl.LazyFrame, rule: str, names: Sequence[str]) -> pl.Series:
+    """What the rule says of each row."""
+    import polars as pl
+
+    query = f"SELECT ({rule}\n) AS made FROM rows"  # noqa: S608 - the user's rule over the user's table, nothing else in reach
+    try:
+        context: pl.SQLContext[Any] = pl.SQLContext(rows=lazy)
+        result = context.execute(query).collect(engine="streaming")
+    except pl.exceptions.ColumnNotFoundError as error:
+        listed = ", ".join(names)
+        raise InputError(f"label.rule {rule!r}: {_first_line(error)}; the table's columns are: {listed}") from None
+    except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
+        raise InputError(
+            f"label.rule {rule!r} is not a SQL expression that works here: {_first_line(error)}; "
+            f"one that would: CASE WHEN delay >= 15 THEN 'late' ELSE 'in time' END"
+        ) from None
+    if result.width != 1:
+        raise InputError(f"label.rule {rule!r} makes {result.width} columns; wanted one, such as: delay >= 15")
+    count = lazy.select(pl.len()).collect().item()
+    if result.height != count:
+        raise InputError(
+            f"label.rule {rule!r} gives {result.height:,} values for {count:,} rows; wanted one for each row, such as: delay >= 15"
+        )
+    return result.to_series()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def _numbers(raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
+    """The target of a regression as Float64; NaN is missing."""
+    import polars as pl
+
+    target = f"target {config.target!r}"
+    if raw.dtype == pl.Boolean:
+        raise InputError(f"{target} is true or false, and a regression predicts a number; use task: binary-classification")
+    if raw.dtype.is_temporal():
+        raise InputError(
+            f"{target} holds dates, and a regression predicts a number; make one with label.rule, such as the days between two dates"
+        )
+    if raw.dtype.is_numeric() or raw.dtype == pl.Null:
+        values = raw.cast(pl.Float64)
+    else:
+        text = raw.cast(pl.String).str.strip_chars()
+        values = text.cast(pl.Float64, strict=False)
+        wrong = rows.filter(values.is_null() & text.is_not_null() & (text != ""))
+        if len(wrong):
+            raise InputError(
+                f"{target} is not a number in {len(wrong):,} of {len(raw):,} rows (rows {_listed(wrong)}); "
+                f"a regression predicts a number: correct them, declare their marker as missing, or use a classification task"
+            )
+    infinite = rows.filter(values.is_infinite().fill_null(value=False))
+    if len(infinite):
+        raise InputError(f"{target} is infinite in {len(infinite):,} rows (rows {_listed(infinite)}); wanted finite numbers")
+    return values.fill_nan(None)
+
+
+def _listed(rows: pl.Series) -> str:
+    return ", ".join(map(str, rows.head(SHOWN).to_list())) + (" ..." if len(rows) > SHOWN else "")
+
+
+def _coverage(values: pl.Series, rows: pl.Series, config: LabelConfig) -> dict[str, Any]:
+    missing = rows.filter(values.is_null())
+    labeled = len(values) - len(missing)
+    return {
+        "source": _source(config),
+        "rule": config.rule,
+        "rows": len(values),
+        "rows_labeled": labeled,
+        "rows_unlabeled": len(missing),
+        "unlabeled": config.unlabeled,
+        "unlabeled_rows": missing.head(SHOWN).to_list(),
+        "coverage": labeled / len(values) if len(values) else 0.0,
+        "provenance": {_source(config): labeled},
+    }
+
+
+def _source(config: LabelConfig) -> str:
+    return "rule" if config.rule is not None else f"column:{config.target}"
+
+
+def _refusals(report: dict[str, Any], config: LabelConfig) -> list[str]:
+    reasons = []
+    missing, total = report["rows_unlabeled"], report["rows"]
+    if missing and config.unlabeled == "refuse":
+        rows = ", ".join(map(str, report["unlabeled_rows"])) + (" ..." if missing > SHOWN else "")
+        reasons.append(
+            f"{missing:,} of {total:,} rows have no label (rows {rows}); write label.unlabeled: drop to leave them out, or label them"
+        )
+    if report["coverage"] < config.minimum_coverage:
+        reasons.append(
+            f"{report['coverage']:.1%} of the rows have a label ({report['rows_labeled']:,} of {total:,}); "
+            f"label.minimum_coverage wants {config.minimum_coverage:.1%}"
+        )
+    return reasons
+
+
+def _check_constant(known: pl.Series, config: LabelConfig) -> None:
+    if known.n_unique() == 1:
+        raise InputError(
+            f"target {config.target!r} has the same value in all {len(known):,} labelled rows: there is nothing to learn; "
+            f"look at {'label.rule' if config.rule else 'the column, or choose another target'}"
+        )
+
+
+def _classes(known: pl.Series, raw: pl.Series, config: LabelConfig) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """The classes in the order of their indices, and what is reported of them."""
+    _check_not_unique(known, raw, config)
+    found = dict(known.value_counts().iter_rows())
+    _check_declared(found, config)
+    counts = {name: found[name] for name in config.classes or ordered_classes(list(found))}
+    listed = ", ".join(f"{name!r} {count:,}" for name, count in list(counts.items())[:SHOWN])
+    binary = tasks.get(config.task).name == "binary-classification"
+    if binary and len(counts) > 2:
+        raise InputError(
+            f"target {config.target!r} has {len(counts)} classes ({listed}{' ...' if len(counts) > SHOWN else ''}), and "
+            f"binary-classification wants two; use task: multiclass-classification, or make two of them with label.rule"
+        )
+    if not binary and len(counts) == 2:
+        raise InputError(f"target {config.target!r} has two classes ({listed}); use task: binary-classification")
+    few = {name: count for name, count in counts.items() if count < FEW}
+    if few:
+        raise InputError(
+            f"target {config.target!r}: too few rows of {', '.join(f'{name!r} ({count})' for name, count in few.items())}; "
+            f"each class needs {FEW} or more: merge classes with label.rule, or leave the rows out with data.query"
+        )
+    positive = None
+    if binary:
+        name, how = choose_positive(counts, config.positive, in_order=config.classes is not None)
+        counts = {each: counts[each] for each in sorted(counts, key=lambda each: each == name)}
+        positive = {"class": name, "how": how}
+    total = sum(counts.values())
+    balance = [{"class": name, "rows": count, "share": count / total} for name, count in counts.items()]
+    return tuple(counts), {"classes": balance, "positive": positive}
+
+
+def _check_not_unique(known: pl.Series, raw: pl.Series, config: LabelConfig) -> None:
+    distinct = known.n_unique()
+    many = distinct > 1000 or (distinct > 20 and distinct > len(known) / 2)
+    fractions = raw.dtype.is_float() and distinct > 20 and bool((raw.drop_nulls() % 1 != 0).any())
+    if many or fractions:
+        advice = (
+            "it is a number, so use task: regression" if raw.dtype.is_numeric() else "it looks like an identifier or free text; choose another target"
+        )
+        raise InputError(f"target {config.target!r} has {distinct:,} different values in {len(known):,} rows, too many for classes; {advice}")
+
+
+def _check_declared(found: dict[str, int], config: LabelConfig) -> None:
+    if config.classes is None:
+        return
+    extra = sorted(set(found) - set(config.classes))
+    absent = sorted(set(config.classes) - set(found))
+    if extra or absent:
+        faults = [f"labels outside of them: {', '.join(map(repr, extra[:SHOWN]))}"] if extra else []
+        faults += [f"without a row: {', '.join(map(repr, absent[:SHOWN]))}"] if absent else []
+        raise InputError(f"label.classes lists {', '.join(map(repr, config.classes))}; {'; '.join(faults)}")
+
+
+def _summary(known: pl.Series) -> dict[str, Any]:
+    """What is reported of a number: moments and quantiles, no row's value."""
+    quantiles = {f"p{round(100 * q):02d}": known.quantile(q, "linear") for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
+    return {"summary": {"mean": known.mean(), "standard_deviation": known.std(), **quantiles}}
+
+
+def _publish(
+    table: Path, labeled: Path, schema: TableSchema, values: pl.Series, classes: tuple[str, ...], config: LabelConfig
+) -> None:
+    """The labelled rows as a table, streamed; a column that is the target stays at its place."""
+    import polars as pl
+
+    made = pl.LazyFrame({_MADE: values})
+    lazy = pl.concat([pl.scan_parquet(table / "data.parquet"), made], how="horizontal")
+    lazy = lazy.filter(pl.col(_MADE).is_not_null()).with_columns(
+        pl.col(_MADE).alias(config.target), pl.lit(_source(config)).alias(LABEL_SOURCE)
+    )
+    data = labeled / "data.parquet"
+    lazy.drop(_MADE).sink_parquet(data, maintain_order=True)
+    kind: Literal["category", "float"] = "category" if classes else "float"
+    target = Column(name=config.target, type=kind)
+    columns = tuple(target if column.name == config.target else column for column in schema.columns)
+    if config.rule is not None:
+        columns = (*columns, target)
+    rows = len(values) - values.null_count()
+    write_schema(
+        labeled,
+        TableSchema(
+            rows=rows,
+            digest=table_digest(data),
+            columns=with_missing(data, columns),
+            target=Target(name=config.target, task=config.task, classes=classes),
+        ),
+    )
+
+
+def with_missing(data: Path, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns with how many of their values are missing in a file."""
+    import polars as pl
+
+    counts = pl.scan_parquet(data).select(pl.col(column.name).null_count() for column in columns).collect(engine="streaming").row(0, named=True)
+    return tuple(column.model_copy(update={"missing": counts[column.name]}) for column in columns)
+
+
+def _say(report: dict[str, Any], log: Journal) -> None:
+    log.metric("data/label_coverage", report["coverage"])
+    log.metric("data/rows_labeled", report["rows_labeled"])
+    log.metric("data/rows_unlabeled", report["rows_unlabeled"])
+    if report["rows_unlabeled"]:
+        log.note(f"{report['rows_unlabeled']:,} of {report['rows']:,} rows have no label ({report['unlabeled']})")
+    for note in report["notes"]:
+        log.warning(note)
+    if "classes" in report:
+        log.metrics(class_metrics({each["class"]: each["rows"] for each in report["classes"]}))
+        log.table("class balance", report["classes"])
+        if report["positive"]:
+            log.parameter("positive_class", report["positive"]["class"])
+            log.note(f"positive class: {report['positive']['class']!r} ({report['positive']['how']})")
+    else:
+        log.metric("data/target_mean", report["summary"]["mean"])
+        log.metric("data/target_standard_deviation", report["summary"]["standard_deviation"])
