@@ -1,45 +1,102 @@
-"""The content digest of a table: names, types and values in order, whatever the Parquet writer, its compression or its row groups."""
+"""The content digest of a table: names, types and values in order, whatever the Parquet writer, its compression or its row groups.
+
+For each column up to three streams of bytes are hashed with sha256, none of which knows where one batch ends:
+
+    values    numbers as little-endian 8 bytes (float64, int64; booleans 1 byte, dates int32 days, datetimes int64 microseconds),
+              text as UTF-8; a missing value is 0 or nothing
+    lengths   of text, in bytes, as little-endian uint32
+    missing   the 0-based numbers of the rows without a value, as little-endian int64
+
+The digest is the sha256 of the JSON list of [name, type, values, lengths, missing] of the columns in order, followed by the
+number of rows. Golden values pin it in the tests.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from steps.rowhash import batches
 
 if TYPE_CHECKING:
     import polars as pl
 
+BATCH = 100_000
+"""Rows read at a time."""
+
+
+class ContentDigest:
+    """Takes a table's batches in order and gives the digest of the whole."""
+
+    def __init__(self) -> None:
+        self._streams: dict[str, _Column] = {}
+        self._rows = 0
+
+    def update(self, batch: pl.DataFrame) -> None:
+        for series in batch.iter_columns():
+            if series.name not in self._streams:
+                self._streams[series.name] = _Column(_type(series.dtype))
+            self._streams[series.name].update(series, self._rows)
+        self._rows += batch.height
+
+    def hexdigest(self) -> str:
+        content: list[object] = [[name, *column.digests()] for name, column in self._streams.items()]
+        return hashlib.sha256(json.dumps([*content, self._rows]).encode()).hexdigest()
+
+
+class _Column:
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.values, self.lengths, self.missing = (hashlib.sha256() for _ in range(3))
+
+    def digests(self) -> Sequence[str]:
+        return self.kind, *(each.hexdigest() for each in (self.values, self.lengths, self.missing))
+
+    def update(self, series: pl.Series, before: int) -> None:
+        """Add a batch of the column's values; ``before`` rows came before."""
+        import polars as pl
+
+        if series.null_count():
+            self.missing.update(series.is_null().arg_true().cast(pl.Int64).to_numpy() + before)
+        if self.kind == "string":
+            text = series.cast(pl.String)
+            self.lengths.update(text.str.len_bytes().fill_null(0).to_numpy())
+            self.values.update((text.str.join("").item() or "").encode() if text.len() else b"")
+            return
+        if self.kind == "boolean":
+            series = series.cast(pl.UInt8)
+        elif series.dtype.is_numeric():
+            series = series.cast(pl.Float64 if self.kind == "float" else pl.Int64)
+        elif self.kind != "date":
+            series = series.dt.cast_time_unit("us")
+        self.values.update(series.to_physical().fill_null(0).to_numpy())
+
+
+def _type(kind: pl.DataType) -> str:
+    """The digest's own names for types: polars may rename its."""
+    import polars as pl
+
+    if kind.is_integer():
+        return "integer"
+    if kind.is_float():
+        return "float"
+    if isinstance(kind, pl.Datetime):
+        return f"datetime {kind.time_zone or ''}".rstrip()
+    named = {pl.Boolean: "boolean", pl.Date: "date", pl.String: "string", pl.Categorical: "string", pl.Enum: "string", pl.Null: "string"}
+    name = named.get(type(kind))
+    if name is None:
+        raise TypeError(f"a table has no columns of type {kind}; wanted {', '.join(sorted({*named.values(), 'integer', 'float', 'datetime'}))}")
+    return name
+
 
 def table_digest(path: Path) -> str:
-    """The sha256 of a Parquet file's content, read in batches.
-
-    For each column three streams are hashed: its values (missing as 0 or ""), which are missing, and, for text, the lengths in bytes. Streams
-    do not know where one batch ends.
-    """
+    """The digest of a Parquet file's content, read in batches."""
     import polars as pl
 
-    schema = pl.scan_parquet(path).collect_schema()
-    streams = {name: tuple(hashlib.sha256() for _ in range(3)) for name in schema}
-    for batch in batches(path, list(schema)):
-        for name, (values, missing, lengths) in streams.items():
-            series = batch[name]
-            missing.update(series.is_null().cast(pl.UInt8).to_numpy().tobytes())
-            _update(series, values, lengths)
-    header = [[name, str(kind), *(each.hexdigest() for each in streams[name])] for name, kind in schema.items()]
-    return hashlib.sha256(json.dumps(header).encode()).hexdigest()
-
-
-def _update(series: pl.Series, values: hashlib._Hash, lengths: hashlib._Hash) -> None:
-    import polars as pl
-
-    if series.dtype == pl.Boolean:
-        values.update(series.fill_null(value=False).cast(pl.UInt8).to_numpy().tobytes())
-    elif series.dtype.is_numeric() or series.dtype.is_temporal():
-        values.update(series.to_physical().fill_null(0).to_numpy().tobytes())
-    else:
-        text = series.cast(pl.String).fill_null("")
-        lengths.update(text.str.len_bytes().cast(pl.UInt64).to_numpy().tobytes())
-        values.update((text.str.join("").item() or "").encode())
+    digest = ContentDigest()
+    frame = pl.scan_parquet(path)
+    digest.update(frame.head(0).collect())
+    for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
+        digest.update(batch)
+    return digest.hexdigest()
