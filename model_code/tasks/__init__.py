@@ -57,12 +57,15 @@ class Task(Protocol):
         """How many raw outputs a network needs."""
 
     def loss(self, raw: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        """Mean loss of raw outputs [b, width] against truth (int64 [b] classes or standardised float32 [b])."""
+        """Mean loss of raw outputs [b, ..., width] against truth [b] (int64 classes or standardised float32), each output by itself."""
+
+    def prediction_loss(self, prediction: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """Mean loss of predictions (probabilities [b, k] or standardised values [b]) against truth [b]."""
 
     def activate(self, raw: torch.Tensor) -> torch.Tensor:
-        """From raw outputs [b, width] to a prediction ([b, k] probabilities, or [b] values); traced into the export."""
+        """From raw outputs [..., width] to a prediction ([..., k] probabilities, or [...] values); traced into the export."""
 
-    def constant(self, truth: Array) -> Array:
+    def constant(self, truth: Array, classes: Sequence[str]) -> Array:
         """The prediction of the constant yardstick for one row, from the training truth: class shares [k] or the mean []."""
 
 

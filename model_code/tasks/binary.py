@@ -33,7 +33,14 @@ class BinaryClassification:
     def loss(self, raw: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         from torch.nn.functional import binary_cross_entropy_with_logits
 
-        return binary_cross_entropy_with_logits(raw[..., 0], truth.to(raw.dtype))
+        logits = raw[..., 0]
+        members = truth.to(logits.dtype).view(-1, *[1] * (logits.dim() - 1)).expand_as(logits)
+        return binary_cross_entropy_with_logits(logits, members)
+
+    def prediction_loss(self, prediction: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        from torch.nn.functional import nll_loss
+
+        return nll_loss(prediction.clamp(min=1e-7).log(), truth)
 
     def activate(self, raw: torch.Tensor) -> torch.Tensor:
         import torch
@@ -41,7 +48,7 @@ class BinaryClassification:
         positive = torch.sigmoid(raw[..., 0])
         return torch.stack([1 - positive, positive], dim=-1)
 
-    def constant(self, truth: Array) -> Array:
+    def constant(self, truth: Array, classes: Sequence[str]) -> Array:
         import numpy as np
 
-        return np.bincount(truth, minlength=2) / len(truth)
+        return np.bincount(truth, minlength=len(classes)) / len(truth)

@@ -30,14 +30,20 @@ class MulticlassClassification:
     def loss(self, raw: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(raw.flatten(0, -2), truth.expand(raw.shape[:-1]).flatten())
+        members = truth.view(-1, *[1] * (raw.dim() - 2)).expand(raw.shape[:-1])
+        return cross_entropy(raw.flatten(0, -2), members.flatten())
+
+    def prediction_loss(self, prediction: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        from torch.nn.functional import nll_loss
+
+        return nll_loss(prediction.clamp(min=1e-7).log(), truth)
 
     def activate(self, raw: torch.Tensor) -> torch.Tensor:
         import torch
 
         return torch.softmax(raw, dim=-1)
 
-    def constant(self, truth: Array) -> Array:
+    def constant(self, truth: Array, classes: Sequence[str]) -> Array:
         import numpy as np
 
-        return np.bincount(truth) / len(truth)
+        return np.bincount(truth, minlength=len(classes)) / len(truth)

@@ -30,12 +30,18 @@ class Regression:
     def loss(self, raw: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         from torch.nn.functional import mse_loss
 
-        return mse_loss(raw[..., 0], truth.expand(raw.shape[:-1]))
+        values = raw[..., 0]
+        return mse_loss(values, truth.to(values.dtype).view(-1, *[1] * (values.dim() - 1)).expand_as(values))
+
+    def prediction_loss(self, prediction: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        from torch.nn.functional import mse_loss
+
+        return mse_loss(prediction, truth.to(prediction.dtype))
 
     def activate(self, raw: torch.Tensor) -> torch.Tensor:
         return raw[..., 0]
 
-    def constant(self, truth: Array) -> Array:
+    def constant(self, truth: Array, classes: Sequence[str]) -> Array:
         import numpy as np
 
         return np.asarray(truth.mean())

@@ -1,0 +1,56 @@
+"""The architectures by name: one file each, resolved through one table of import strings; nothing is imported until used."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import nn
+
+    from model_code.preprocessing import Layout, Scaling
+    from model_code.training import Recipe
+
+    Array = np.ndarray[Any, Any]
+
+_ARCHITECTURES = {
+    "linear": "model_code.linear:Linear",
+    "mlp": "model_code.mlp:Mlp",
+}
+
+
+class Architecture(Protocol):
+    """A network and how to train it, sized by the number of training rows.
+
+    The network maps (values float32[b, c+p], slots int64[b, m]) to raw outputs float32[b, members, width].
+    """
+
+    scaling: Scaling
+    """Which scaling of the continuous columns it wants."""
+
+    def recipe(self, rows: int) -> Recipe:
+        """How to train it on that many rows."""
+
+    def build(self, layout: Layout, values: Array, width: int) -> nn.Module:
+        """The network before training; ``values`` are the preprocessed training rows, for what is fitted on them."""
+
+    def describe(self, rows: int) -> dict[str, Any]:
+        """The config that ``build`` and ``recipe`` use, as plain values for the record."""
+
+
+def names() -> tuple[str, ...]:
+    return tuple(_ARCHITECTURES)
+
+
+def get(name: str) -> Architecture:
+    """The architecture of that name.
+
+    Raises:
+        ValueError: there is none; the message lists those that there are.
+    """
+    if name not in _ARCHITECTURES:
+        raise ValueError(f"unknown architecture {name!r}; known are: {', '.join(_ARCHITECTURES)}")
+    module, _, attribute = _ARCHITECTURES[name].partition(":")
+    architecture: Architecture = getattr(import_module(module), attribute)()
+    return architecture

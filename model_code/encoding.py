@@ -1,0 +1,167 @@
+"""From typed columns to the two tensors that every model takes; the one function that training and serving share.
+
+A model schema (``schema.json`` beside ``model.pt2``) lists the inputs. Numbers, booleans and instants go to ``numeric``
+(float64, missing is NaN), strings go to ``category`` as positions in the vocabulary of their column (int64, missing and
+unknown are -1). Everything that was fitted on data happens later, inside the exported graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars
+
+    Array = np.ndarray[Any, Any]
+    Schema = Mapping[str, Any]
+
+FORMAT = 1
+UNKNOWN = -1
+LARGEST_VOCABULARY = 5_000
+"""Rarer values than the most frequent ones up to here share the place of the unknown."""
+
+_KINDS = {
+    "integer": "numeric",
+    "float": "numeric",
+    "boolean": "boolean",
+    "category": "category",
+    "date": "datetime",
+    "datetime": "datetime",
+}
+_WANTED = {
+    "numeric": "numbers",
+    "boolean": "true/false values (or 0/1)",
+    "category": "text",
+    "datetime": "dates or instants",
+}
+
+
+def model_schema(
+    frame: polars.DataFrame,
+    columns: Sequence[Mapping[str, Any]],
+    *,
+    task: str,
+    target: str,
+    classes: Sequence[str],
+    architecture: str,
+) -> dict[str, Any]:
+    """Describe what a model fitted on ``frame`` takes and gives.
+
+    Args:
+        frame: the training rows.
+        columns: of each input its ``name``, ``type`` (of the table schema) and ``timezone``.
+    """
+    inputs = []
+    for column in columns:
+        kind = _KINDS[column["type"]]
+        entry = {"name": column["name"], "type": column["type"], "kind": kind}
+        if kind == "category":
+            entry["vocabulary"] = _vocabulary(frame[column["name"]])
+        if kind == "datetime":
+            entry["timezone"] = column.get("timezone")
+        inputs.append(entry)
+    return {
+        "format": FORMAT,
+        "task": task,
+        "target": target,
+        "classes": list(classes),
+        "architecture": architecture,
+        "inputs": inputs,
+        "numeric": [entry["name"] for entry in inputs if entry["kind"] != "category"],
+        "category": [entry["name"] for entry in inputs if entry["kind"] == "category"],
+    }
+
+
+def _vocabulary(values: polars.Series) -> list[str]:
+    """The distinct values in alphabetical order; of very many, the most frequent."""
+    import polars
+
+    name = values.name
+    counted = values.cast(polars.String).drop_nulls().to_frame().group_by(name).agg(count=polars.len()) if name != "count" else None
+    if counted is None:
+        return _vocabulary(values.rename("value"))
+    kept = counted.sort(["count", name], descending=[True, False]).head(LARGEST_VOCABULARY)
+    return sorted(kept[name].to_list())
+
+
+def check_columns(frame: polars.DataFrame, schema: Schema) -> None:
+    """Whether ``frame`` has every input column with a fitting type; other columns are left alone.
+
+    Raises:
+        ValueError: naming each column that is missing or of the wrong type, what was found and what is wanted.
+    """
+    problems = []
+    for entry in schema["inputs"]:
+        name = entry["name"]
+        if name not in frame.columns:
+            problems.append(f"column {name!r} is missing; wanted {_WANTED[entry['kind']]} ({entry['type']})")
+        elif not _fits(frame.schema[name], entry["kind"]):
+            problems.append(f"column {name!r} holds {frame.schema[name]}; wanted {_WANTED[entry['kind']]} ({entry['type']})")
+    if problems:
+        found = ", ".join(frame.columns[:20]) + (" ..." if len(frame.columns) > 20 else "")
+        raise ValueError("; ".join(problems) + f" (columns found: {found or 'none'})")
+
+
+def _fits(found: polars.DataType, kind: str) -> bool:
+    import polars
+
+    if found == polars.Null:
+        return True
+    if kind in {"numeric", "boolean"}:
+        return found.is_numeric() or found == polars.Boolean
+    if kind == "datetime":
+        return found == polars.Date or isinstance(found, polars.Datetime)
+    return found.is_integer() or found == polars.Boolean or isinstance(found, polars.String | polars.Categorical | polars.Enum)
+
+
+def encode(frame: polars.DataFrame, schema: Schema) -> tuple[Array, Array]:
+    """Turn rows into (numeric float64[n, a], category int64[n, b]), columns in the order of the schema's two lists.
+
+    Instants become seconds since 1970 on the clock of the column's time zone (UTC where it has none), so that the
+    calendar features derived in the graph mean local hours and days.
+
+    Raises:
+        ValueError: a column is missing or of the wrong type.
+    """
+    import numpy as np
+
+    check_columns(frame, schema)
+    numeric = np.empty((frame.height, len(schema["numeric"])), dtype=np.float64)
+    category = np.empty((frame.height, len(schema["category"])), dtype=np.int64)
+    places = {name: (numeric, i) for i, name in enumerate(schema["numeric"])}
+    places |= {name: (category, i) for i, name in enumerate(schema["category"])}
+    for entry in schema["inputs"]:
+        array, position = places[entry["name"]]
+        array[:, position] = _ENCODERS[entry["kind"]](frame[entry["name"]], entry)
+    return numeric, category
+
+
+def _numbers(values: polars.Series, entry: Mapping[str, Any]) -> Array:
+    import polars
+
+    return values.cast(polars.Float64).fill_null(float("nan")).to_numpy()
+
+
+def _instants(values: polars.Series, entry: Mapping[str, Any]) -> Array:
+    import polars
+
+    if values.dtype != polars.Null:
+        values = values.cast(polars.Datetime("us", getattr(values.dtype, "time_zone", None)))
+        if values.dtype.time_zone is not None:  # type: ignore[attr-defined]
+            values = values.dt.convert_time_zone(entry.get("timezone") or "UTC").dt.replace_time_zone(None)
+    return values.cast(polars.Int64).cast(polars.Float64).fill_null(float("nan")).to_numpy() / 1e6
+
+
+def _positions(values: polars.Series, entry: Mapping[str, Any]) -> Array:
+    import polars
+
+    vocabulary = polars.Series(entry["vocabulary"], dtype=polars.String)
+    found = values.cast(polars.String).replace_strict(
+        vocabulary, polars.Series(range(len(vocabulary)), dtype=polars.Int64), default=UNKNOWN, return_dtype=polars.Int64
+    )
+    return found.fill_null(UNKNOWN).to_numpy()
+
+
+_ENCODERS = {"numeric": _numbers, "boolean": _numbers, "datetime": _instants, "category": _positions}

@@ -1,0 +1,90 @@
+"""A linear model on scaled columns, missing flags and one-hot categories: the cheapest candidate and an honest yardstick."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model_code.training import Recipe
+
+if TYPE_CHECKING:
+    from model_code.preprocessing import Layout, Scaling
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class LinearConfig:
+    """What can be changed."""
+
+    learning_rate: float = 0.02
+    weight_decay: float = 1e-4
+    batch_size: int = 256
+    """For small data; large data takes larger batches, up to ``largest_batch``."""
+    largest_batch: int = 4096
+    steps: int = 2000
+    """About how many steps the whole training takes, within ``epochs``."""
+    epochs: tuple[int, int] = (8, 100)
+    patience: int = 10
+
+
+class Linear:
+    """The architecture ``linear``."""
+
+    scaling: Scaling = "standard"
+
+    def __init__(self, config: LinearConfig | None = None) -> None:
+        self.config = config or LinearConfig()
+
+    def recipe(self, rows: int) -> Recipe:
+        config = self.config
+        batch = min(max(config.batch_size, rows // 64), config.largest_batch)
+        fewest, most = config.epochs
+        return Recipe(
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            batch_size=batch,
+            epochs=min(max(config.steps * batch // rows, fewest), most),
+            patience=config.patience,
+        )
+
+    def build(self, layout: Layout, values: Array, width: int) -> LinearNetwork:
+        return LinearNetwork(layout, width)
+
+    def describe(self, rows: int) -> dict[str, Any]:
+        return {**asdict(self.config), **asdict(self.recipe(rows))}
+
+
+class LinearNetwork(nn.Module):
+    """Raw outputs [b, 1, width]: weights for each value and one for each slot of each category."""
+
+    def __init__(self, layout: Layout, width: int) -> None:
+        super().__init__()
+        self.numeric = nn.Linear(layout.continuous + layout.plain, width)
+        nn.init.zeros_(self.numeric.weight)
+        nn.init.zeros_(self.numeric.bias)
+        self.category = SlotEmbedding(layout.slots, width) if layout.slots else None
+
+    def forward(self, values: Tensor, slots: Tensor) -> Tensor:
+        raw = self.numeric(values)
+        if self.category is not None:
+            raw = raw + self.category(slots).sum(dim=1)
+        return raw.unsqueeze(1)
+
+
+class SlotEmbedding(nn.Module):
+    """slots int64[b, m] -> [b, m, size]: one vector for each slot of each category, in one table; all start at zero."""
+
+    def __init__(self, slots: tuple[int, ...], size: int) -> None:
+        super().__init__()
+        self.table = nn.Embedding(sum(slots), size)
+        nn.init.zeros_(self.table.weight)
+        self.register_buffer("starts", torch.from_numpy(np.concatenate([[0], np.cumsum(slots)[:-1]]).astype(np.int64)))
+
+    def forward(self, slots: Tensor) -> Tensor:
+        embedded: Tensor = self.table(slots + self.starts)
+        return embedded

@@ -1,0 +1,145 @@
+"""A multilayer perceptron on embedded columns, as a parameter-efficient ensemble.
+
+Numbers are embedded by the piecewise-linear encoding of Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical
+Features in Tabular Deep Learning". The ensemble is that of Gorishniy, Kotelnikov and Babenko 2024, "TabM": k members
+share the weight matrices, each scales inputs and outputs of each layer by vectors of its own, and the mean of
+their predictions is the prediction.
+
+Shapes: b rows, k members, c continuous columns, n bins, d embedding size, h hidden size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from model_code.linear import SlotEmbedding
+from model_code.preprocessing import bin_edges
+from model_code.training import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from model_code.preprocessing import Layout, Scaling
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class MlpConfig:
+    """What can be changed; sizes that depend on the number of rows are chosen by ``sized``."""
+
+    members: int = 8
+    layers: int = 2
+    hidden: int = 192
+    bins: int = 32
+    numeric_size: int = 12
+    category_size: int = 8
+    dropout: float = 0.1
+    learning_rate: float = 2e-3
+    weight_decay: float = 3e-4
+    batch_size: int = 256
+    epochs: int = 40
+    patience: int = 8
+
+
+class Mlp:
+    """The architecture ``mlp``."""
+
+    scaling: Scaling = "quantile"
+
+    def __init__(self, config: MlpConfig | None = None) -> None:
+        self.config = config or MlpConfig()
+
+    def recipe(self, rows: int) -> Recipe:
+        config = self.config
+        return Recipe(
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            patience=config.patience,
+        )
+
+    def build(self, layout: Layout, values: Array, width: int) -> MlpNetwork:
+        return MlpNetwork(self.config, layout, bin_edges(values[:, : layout.continuous], self.config.bins), width)
+
+    def describe(self, rows: int) -> dict[str, Any]:
+        return asdict(self.config)
+
+
+class PiecewiseLinear(nn.Module):
+    """Embeds each continuous column: x[b, c] -> [b, c, d], a linear term plus one for each bin that x has passed.
+
+    The encoding is clamp((x - left edge) / (right edge - left edge), 0, 1); its weights start at zero ("version B" of the
+    authors' package), so that training starts from the linear term.
+    """
+
+    def __init__(self, edges: Tensor, size: int) -> None:
+        super().__init__()
+        width = edges[:, 1:] - edges[:, :-1]
+        self.register_buffer("left", edges[:, :-1].clone())
+        self.register_buffer("inverse_width", torch.where(width > 0, 1 / width.clamp(min=1e-12), 0.0))
+        columns, bins = self.left.shape
+        bound = 1.0
+        self.weight = nn.Parameter(torch.empty(columns, size).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(columns, size).uniform_(-bound, bound))
+        self.bin_weight = nn.Parameter(torch.zeros(columns, bins, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        passed = ((x.unsqueeze(-1) - self.left) * self.inverse_width).clamp(0, 1)
+        binned = torch.bmm(passed.transpose(0, 1), self.bin_weight).transpose(0, 1)
+        return x.unsqueeze(-1) * self.weight + self.bias + binned
+
+
+class EnsembleLinear(nn.Module):
+    """x[b, k, i] -> ((x * r) W) * s + bias, [b, k, o]: one W for all members, r, s and bias for each."""
+
+    def __init__(self, members: int, inputs: int, outputs: int, *, first: bool) -> None:
+        super().__init__()
+        shared = nn.Linear(inputs, outputs, bias=False)
+        self.weight = shared.weight
+        scale = torch.randn(members, inputs) if first else torch.ones(members, inputs)
+        self.scale_in = nn.Parameter(scale)
+        self.scale_out = nn.Parameter(torch.ones(members, outputs))
+        bound = inputs**-0.5
+        self.bias = nn.Parameter(torch.empty(1, outputs).uniform_(-bound, bound).repeat(members, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.addcmul(self.bias, nn.functional.linear(x * self.scale_in, self.weight), self.scale_out)
+
+
+class MlpNetwork(nn.Module):
+    """Raw outputs [b, k, width]."""
+
+    def __init__(self, config: MlpConfig, layout: Layout, edges: Tensor, width: int) -> None:
+        super().__init__()
+        self.continuous = layout.continuous
+        self.embed = PiecewiseLinear(edges, config.numeric_size) if layout.continuous else None
+        self.category = SlotEmbedding(layout.slots, config.category_size) if layout.slots else None
+        if self.category is not None:
+            with torch.no_grad():  # the unknown starts, and where never seen stays, at zero
+                self.category.table.weight.uniform_(-1, 1)[self.category.starts] = 0
+        inputs = layout.continuous * config.numeric_size + layout.plain + len(layout.slots) * config.category_size
+        sizes = [inputs, *[config.hidden] * config.layers]
+        self.layers = nn.ModuleList(
+            EnsembleLinear(config.members, a, b, first=i == 0) for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False))
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        bound = config.hidden**-0.5
+        self.head = nn.Parameter(torch.empty(config.members, config.hidden, width).uniform_(-bound, bound))
+        self.head_bias = nn.Parameter(torch.empty(config.members, width).uniform_(-bound, bound))
+
+    def forward(self, values: Tensor, slots: Tensor) -> Tensor:
+        parts = [values[:, self.continuous :]]
+        if self.embed is not None:
+            parts.append(self.embed(values[:, : self.continuous]).flatten(1))
+        if self.category is not None:
+            parts.append(self.category(slots).flatten(1))
+        x = torch.cat(parts, dim=1).unsqueeze(1)
+        for layer in self.layers:
+            x = self.dropout(torch.relu(layer(x)))
+        return torch.einsum("bkh,kho->bko", x, self.head) + self.head_bias

@@ -1,0 +1,214 @@
+"""Preprocessing as a torch module: fitted on training rows, kept in buffers, traced into the exported graph.
+
+Shapes, for a batch of b rows:
+
+    numeric      float64[b, a]   as encoded; NaN is missing
+    category     int64[b, m]     as encoded; -1 is missing or unknown
+    values       float32[b, c+p] c continuous columns (scaled), then p plain ones (booleans, calendar, missing flags)
+    slots        int64[b, m]     0 is "unknown, missing or too rare", then one slot for each kept category
+
+Arithmetic on raw numbers is float64 (an instant in seconds has no place in float32) and float32 after scaling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    Array = np.ndarray[Any, Any]
+
+Scaling = Literal["quantile", "standard"]
+
+KNOTS = 256
+"""How many quantiles the quantile scaling keeps for each column."""
+RARE = 3
+"""A category with fewer training rows than this shares the slot of the unknown, which is how that slot gets trained."""
+_DAY = 86_400.0
+_YEAR = 365.2425
+_CALENDAR = (("hour", _DAY), ("weekday", 7 * _DAY), ("day of year", _YEAR * _DAY))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a network must know of the preprocessed rows: counts of continuous and plain values, slots of each category."""
+
+    continuous: int
+    plain: int
+    slots: tuple[int, ...]
+
+
+class Preprocessor(nn.Module):
+    """Imputation and missing flags, scaling, calendar features, category slots.
+
+    Columns that say nothing on the training rows (constant or never present) are left out.
+    """
+
+    def __init__(self, numeric: Array, category: Array, schema: Mapping[str, Any], scaling: Scaling) -> None:
+        super().__init__()
+        kinds = {entry["name"]: entry["kind"] for entry in schema["inputs"]}
+        instants = [i for i, name in enumerate(schema["numeric"]) if kinds[name] == "datetime"]
+        present = ~np.isnan(numeric)
+        distinct = [len(np.unique(numeric[present[:, i], i][:100_000])) for i in range(numeric.shape[1])]
+        varied = [i for i in range(numeric.shape[1]) if _varies(numeric[present[:, i], i])]
+        continuous = [i for i in varied if distinct[i] > 2]
+        binary = [i for i in varied if distinct[i] <= 2]
+        flagged = [i for i in range(numeric.shape[1]) if 0 < present[:, i].sum() < len(present)]
+        self.scaling = scaling
+        self.numeric_columns = numeric.shape[1]
+        self._index("continuous", continuous)
+        self._index("binary", binary)
+        self._index("instants", [i for i in instants if i in varied])
+        self._index("flagged", flagged)
+        self._scale("centre", "spread", numeric, binary)
+        if scaling == "quantile":
+            self._fit_quantiles(numeric, continuous)
+        else:
+            self._fit_standard(numeric, continuous)
+        sizes = self._fit_slots(category, [len(_entry(schema, name)["vocabulary"]) for name in schema["category"]])
+        plain = len(binary) + 2 * len(_CALENDAR) * self.instants.numel() + len(flagged)
+        self.nothing = not continuous and not plain  # one column of zeros then, so that no network is without inputs
+        self.layout = Layout(continuous=len(continuous), plain=plain + self.nothing, slots=sizes)
+
+    def _keep(self, name: str, values: Array) -> None:
+        """A buffer; an empty one is no part of the exported graph and would only be in its way."""
+        tensor = torch.from_numpy(values)
+        if tensor.numel():
+            self.register_buffer(name, tensor)
+        else:
+            setattr(self, name, tensor)
+
+    def _index(self, name: str, positions: Sequence[int]) -> None:
+        self._keep(name, np.array(positions, dtype=np.int64))
+
+    def _scale(self, centre: str, spread: str, numeric: Array, columns: Sequence[int]) -> None:
+        part = numeric[:, list(columns)]
+        part = np.where(np.isfinite(part), part, np.nan)
+        self._keep(centre, np.array([np.nanmean(c) for c in part.T], dtype=np.float64))
+        self._keep(spread, np.array([max(np.nanstd(c), 1e-300) for c in part.T], dtype=np.float64))
+
+    def _fit_standard(self, numeric: Array, columns: Sequence[int]) -> None:
+        """Mean 0 and spread 1; beyond the training range only as far as that range is wide, then flat."""
+        self._scale("mean", "deviation", numeric, columns)
+        part = np.where(np.isfinite(numeric), numeric, np.nan)[:, list(columns)]
+        scaled = (part - self.mean.numpy()) / self.deviation.numpy()
+        low = np.array([np.nanmin(c) for c in scaled.T], dtype=np.float64)
+        high = np.array([np.nanmax(c) for c in scaled.T], dtype=np.float64)
+        self._keep("low", low - (high - low))
+        self._keep("high", high + (high - low))
+
+    def _fit_quantiles(self, numeric: Array, columns: Sequence[int]) -> None:
+        """Knots of the map from a column's values to normal scores: a value's score is that of the middle of its ranks."""
+        knots = np.full((len(columns), KNOTS), np.inf)
+        scores = np.zeros((len(columns), KNOTS))
+        for row, column in enumerate(columns):
+            found = np.sort(numeric[np.isfinite(numeric[:, column]), column])
+            unique = spread_values(found, KNOTS)
+            ranks = (np.searchsorted(found, unique, side="left") + np.searchsorted(found, unique, side="right")) / 2
+            score = math.sqrt(2) * torch.erfinv(torch.from_numpy(2 * ranks / len(found) - 1)).numpy()
+            knots[row, : len(unique)] = unique
+            scores[row, : len(unique)] = score
+            scores[row, len(unique) :] = score[-1]
+        self._keep("knots", knots)
+        self._keep("scores", scores)
+
+    def _fit_slots(self, category: Array, vocabularies: Sequence[int]) -> tuple[int, ...]:
+        """One flat table from (vocabulary position + 1) to slot, the columns one after another."""
+        tables, sizes, starts = [], [], []
+        start = 0
+        for column, size in enumerate(vocabularies):
+            counts = np.bincount(category[:, column] + 1, minlength=size + 1)
+            kept = counts >= min(RARE, max(len(category) // 50, 1))
+            kept[0] = False
+            tables.append(np.where(kept, np.cumsum(kept), 0))
+            sizes.append(int(kept.sum()) + 1)
+            starts.append(start)
+            start += size + 1
+        flat = np.concatenate(tables) if tables else np.zeros(1, dtype=np.int64)
+        self._keep("slot_of", flat.astype(np.int64))
+        self._keep("slot_start", np.array(starts, dtype=np.int64))
+        self._keep("slot_last", np.array(vocabularies, dtype=np.int64))
+        return tuple(sizes)
+
+    def forward(self, numeric: Tensor, category: Tensor) -> tuple[Tensor, Tensor]:
+        """From encoded rows to (values, slots)."""
+        missing = torch.isnan(numeric)
+        parts = [torch.zeros_like(numeric[:, :1])] if self.nothing and numeric.shape[1] else []
+        if self.continuous.numel():
+            parts.append(self._continuous(numeric, missing))
+        if self.binary.numel():
+            part = (numeric.index_select(1, self.binary) - self.centre) / self.spread
+            parts.append(torch.where(missing.index_select(1, self.binary), 0.0, part.clamp(-10, 10)))
+        if self.instants.numel():
+            parts.append(self._calendar(numeric, missing))
+        if self.flagged.numel():
+            parts.append(missing.index_select(1, self.flagged).to(numeric.dtype))
+        values = torch.cat(parts, dim=1) if parts else category[:, :1] * 0
+        return values.to(torch.float32), self._slots(category)
+
+    def _slots(self, category: Tensor) -> Tensor:
+        if not self.layout.slots:
+            return category
+        # Beyond the vocabulary counts as unknown, so that a wrong index can not read another column's slots.
+        known = torch.where(category < self.slot_last, category, -1).clamp(min=-1) + 1
+        return self.slot_of[known + self.slot_start]
+
+    def _continuous(self, numeric: Tensor, missing: Tensor) -> Tensor:
+        part = numeric.index_select(1, self.continuous)
+        absent = missing.index_select(1, self.continuous)
+        if self.scaling == "standard":
+            scaled = torch.clamp((part - self.mean) / self.deviation, self.low, self.high)
+            return torch.where(absent, 0.0, scaled)
+        value = torch.where(absent, 0.0, part).t().contiguous()
+        right = torch.searchsorted(self.knots, value, right=True).clamp(1, KNOTS - 1)
+        x0, x1 = self.knots.gather(1, right - 1), self.knots.gather(1, right)
+        y0, y1 = self.scores.gather(1, right - 1), self.scores.gather(1, right)
+        share = ((value - x0) / (x1 - x0)).nan_to_num(1.0, 1.0, 0.0).clamp(0, 1)
+        return torch.where(absent, 0.0, (y0 + (y1 - y0) * share).t())
+
+    def _calendar(self, numeric: Tensor, missing: Tensor) -> Tensor:
+        """Hour, weekday and day of the year, each as a point on the circle."""
+        instant = numeric.index_select(1, self.instants)
+        absent = missing.index_select(1, self.instants)
+        angles = [torch.remainder(instant, period) * (2 * math.pi / period) for _, period in _CALENDAR]
+        waves = [wave(angle) for angle in angles for wave in (torch.sin, torch.cos)]
+        return torch.cat([torch.where(absent, 0.0, wave) for wave in waves], dim=1)
+
+
+def spread_values(ordered: Array, count: int) -> Array:
+    """At most ``count`` distinct values, ascending, from sorted ones: half by rank, half by rank among the distinct.
+
+    Ranks alone would leave a column that is mostly one value (zero, often) with next to nothing for all its others.
+    """
+    distinct = np.unique(ordered)
+    if len(distinct) <= count:
+        return distinct
+    shares = np.linspace(0, 1, count // 2)
+    picked = [values[np.round(shares * (len(values) - 1)).astype(np.int64)] for values in (ordered, distinct)]
+    return np.unique(np.concatenate(picked))
+
+
+def bin_edges(values: Array, bins: int) -> Tensor:
+    """Edges float32[c, bins + 1] of each column for the piecewise-linear encoding; spare ones repeat the last."""
+    edges = np.zeros((values.shape[1], bins + 1), dtype=np.float32)
+    for column in range(values.shape[1]):
+        unique = spread_values(np.sort(values[:, column]), bins + 1)
+        edges[column, : len(unique)] = unique
+        edges[column, len(unique) :] = unique[-1]
+    return torch.from_numpy(edges)
+
+
+def _varies(values: Array) -> bool:
+    finite = values[np.isfinite(values)]
+    return len(finite) > 0 and bool(finite.min() < finite.max())
+
+
+def _entry(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    entry: Mapping[str, Any] = next(entry for entry in schema["inputs"] if entry["name"] == name)
+    return entry

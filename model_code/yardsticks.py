@@ -1,0 +1,123 @@
+"""What a model must be compared with: a constant, scikit-learn's HistGradientBoosting, and the linear candidate when it did not win.
+
+On disk: ``constant.json``; ``hgb.skops`` with ``hgb.json`` (the schema that its columns were encoded by); ``linear/`` (a
+model directory). skops files are loaded with the explicit list of trusted types below and nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from model_code.encoding import encode
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars
+
+    Array = np.ndarray[Any, Any]
+    Schema = Mapping[str, Any]
+
+_LARGEST_CARDINALITY = 255
+"""HistGradientBoosting's limit for a native categorical column; a larger one is taken as ordinal."""
+
+TRUSTED = (
+    "numpy.dtype",
+    "sklearn._loss.link.HalfLogitLink",
+    "sklearn._loss.link.IdentityLink",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.link.MultinomialLogit",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss.loss.HalfMultinomialLoss",
+    "sklearn._loss.loss.HalfSquaredError",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+)
+
+
+def names(directory: Path) -> tuple[str, ...]:
+    """The yardsticks that are in ``directory``, weakest first."""
+    there = {"constant": "constant.json", "linear": "linear/model.pt2", "hgb": "hgb.skops"}
+    return tuple(name for name, file in there.items() if (directory / file).is_file())
+
+
+def predict(directory: Path, name: str, frame: polars.DataFrame) -> Array:
+    """Predictions of one yardstick, in the form that models give: float64[n, k] probabilities or float64[n] values.
+
+    Raises:
+        ValueError: there is no such yardstick, or a column is missing or of the wrong type.
+    """
+    if name not in names(directory):
+        raise ValueError(f"no yardstick {name!r} in {directory}; there are: {', '.join(names(directory)) or 'none'}")
+    return _PREDICT[name](directory, frame)
+
+
+def _predict_constant(directory: Path, frame: polars.DataFrame) -> Array:
+    import numpy as np
+
+    prediction = np.asarray(json.loads((directory / "constant.json").read_bytes())["prediction"], dtype=np.float64)
+    return np.tile(prediction, (frame.height,) + (1,) * prediction.ndim)
+
+
+def _predict_hgb(directory: Path, frame: polars.DataFrame) -> Array:
+    import numpy as np
+    import skops.io
+    from threadpoolctl import threadpool_limits
+
+    schema = json.loads((directory / "hgb.json").read_bytes())
+    model = skops.io.load(directory / "hgb.skops", trusted=list(TRUSTED))
+    columns = _columns(*encode(frame, schema))
+    shape = (0, len(schema["classes"])) if schema["classes"] else (0,)
+    if not len(columns):
+        return np.zeros(shape)
+    with threadpool_limits(1):
+        if not schema["classes"]:
+            return np.asarray(model.predict(columns), dtype=np.float64)
+        found = model.predict_proba(columns)
+    prediction = np.zeros((len(columns), len(schema["classes"])))
+    prediction[:, model.classes_] = found  # a class without training rows keeps probability 0
+    return prediction
+
+
+def _predict_linear(directory: Path, frame: polars.DataFrame) -> Array:
+    from model_code.serving import load
+
+    return load(directory / "linear").predict(frame)
+
+
+_PREDICT = {"constant": _predict_constant, "hgb": _predict_hgb, "linear": _predict_linear}
+
+
+def write_constant(directory: Path, prediction: Array) -> None:
+    """``prediction`` for one row: class shares [k] or the mean []."""
+    (directory / "constant.json").write_text(json.dumps({"prediction": prediction.tolist()}) + "\n", encoding="utf-8")
+
+
+def fit_hgb(directory: Path, numeric: Array, category: Array, truth: Array, schema: Schema) -> None:
+    """Train HistGradientBoosting with its defaults, seed 0 and one thread, and write it."""
+    import warnings
+
+    import skops.io
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits
+
+    entries = {entry["name"]: entry for entry in schema["inputs"]}
+    native = [len(entries[name]["vocabulary"]) <= _LARGEST_CARDINALITY for name in schema["category"]]
+    kind = HistGradientBoostingClassifier if schema["classes"] else HistGradientBoostingRegressor
+    model = kind(random_state=0, categorical_features=[False] * numeric.shape[1] + native)
+    with threadpool_limits(1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # all-missing columns: binning says so in numpy's words
+        model.fit(_columns(numeric, category), truth)
+    skops.io.dump(model, directory / "hgb.skops")
+    (directory / "hgb.json").write_text(json.dumps({**schema, "architecture": "hgb"}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _columns(numeric: Array, category: Array) -> Array:
+    """One float64 matrix; an unknown category is missing."""
+    import numpy as np
+
+    known = np.where(category < 0, np.nan, category)
+    return np.hstack([np.where(np.isfinite(numeric), numeric, np.nan), known])

@@ -1,0 +1,104 @@
+"""Validation folds inside the training part, divided the way the test set was divided from it.
+
+    row     equal rows (same features and target) stay together; classes are spread evenly
+    group   a group is in one fold as a whole; folds are about equally large
+    time    forward chaining: every fold is validated on what comes after what it was trained on
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from steps.errors import InputError
+from steps.rowhash import hash_frame, salted
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars
+
+    Array = np.ndarray[Any, Any]
+    Fold = tuple[Array, Array]
+
+By = Literal["row", "group", "time"]
+HELD_OUT = 5
+"""A single fold holds one part in so many out."""
+
+
+def fold_count(rows: int) -> int:
+    """How many folds are worth their time: a score on few rows needs many, one on many rows is sharp enough at once."""
+    return 5 if rows < 5_000 else 3 if rows < 30_000 else 1
+
+
+def folds(frame: polars.DataFrame, content: list[str], classes: Array | None, *, by: By, column: str | None, count: int, seed: int) -> list[Fold]:
+    """Pairs of (training positions, validation positions), each int64 and ascending.
+
+    Args:
+        content: the columns that make two rows equal.
+        classes: class index of each row, or None for a number.
+        count: how many folds; 1 is a single held-out part.
+
+    Raises:
+        InputError: there are fewer distinct rows, groups or times than folds need.
+    """
+    import numpy as np
+
+    if by == "time":
+        return _by_time(frame, str(column), count)
+    parts = max(count, 2) if count > 1 else HELD_OUT
+    if by == "group":
+        part = _by_group(salted(hash_frame(frame, [str(column)]), seed), parts, str(column))
+    else:
+        part = _by_row(salted(hash_frame(frame, content), seed), classes, parts)
+    made = [(np.flatnonzero(part != i), np.flatnonzero(part == i)) for i in range(count)]
+    made = [fold for fold in made if len(fold[0]) and len(fold[1])]
+    if not made:
+        raise InputError(f"the training part has too few distinct rows for a validation fold: {frame.height} rows, all of them equal")
+    return made
+
+
+def _by_row(hashes: Array, classes: Array | None, parts: int) -> Array:
+    """Deal the distinct rows of each class to the parts in the order of their hashes."""
+    import numpy as np
+
+    part = np.zeros(len(hashes), dtype=np.int64)
+    start = 0
+    for value in [None] if classes is None else np.unique(classes):
+        members = slice(None) if value is None else classes == value
+        distinct, rank = np.unique(hashes[members], return_inverse=True)
+        part[members] = (rank + start) % parts
+        start += len(distinct)  # so that many small classes do not all begin with the first part
+    return part
+
+
+def _by_group(hashes: Array, parts: int, column: str) -> Array:
+    """Groups from the largest to the smallest, each to the part that is smallest so far; ties by hash."""
+    import numpy as np
+
+    groups, inverse, sizes = np.unique(hashes, return_inverse=True, return_counts=True)
+    if len(groups) < 2:
+        raise InputError(f"column {column!r} has one group in the training part; validation folds by group need at least two")
+    filled = np.zeros(min(parts, len(groups)), dtype=np.int64)
+    part_of = np.zeros(len(groups), dtype=np.int64)
+    for group in np.lexsort((groups, -sizes)):
+        part_of[group] = filled.argmin()
+        filled[part_of[group]] += sizes[group]
+    result: Array = part_of[inverse]
+    return result
+
+
+def _by_time(frame: polars.DataFrame, column: str, count: int) -> list[Fold]:
+    """Blocks of about equally many rows in the order of time, cut between instants; a missing time counts as the earliest."""
+    import numpy as np
+
+    rank = frame[column].rank("dense").fill_null(0).to_numpy().astype(np.int64)
+    ordered = np.sort(rank)
+    blocks = HELD_OUT if count == 1 else count + 1
+    first = blocks - count
+    cuts = [ordered[len(ordered) * i // blocks] for i in range(first, blocks)] + [ordered[-1] + 1]
+    made = [
+        (np.flatnonzero(rank < low), np.flatnonzero((rank >= low) & (rank < high))) for low, high in zip(cuts, cuts[1:], strict=False) if low < high
+    ]
+    made = [fold for fold in made if len(fold[0]) and len(fold[1])]
+    if not made:
+        raise InputError(f"column {column!r} has too few different times in the training part; validation needs at least two")
+    return made

@@ -1,0 +1,429 @@
+"""train: fit the candidates, choose one on validation folds inside the training part, export it with its yardsticks beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from steps.core import Config, Input, Output, Scratch
+from steps.errors import FourscoreError, InputError
+from steps.folds import By, fold_count, folds
+from steps.journal import Journal
+from steps.schema import LABEL_SOURCE, ROW, TableSchema, read_schema
+from steps.selection import Score, better_by, score, unmet
+from steps.thresholds import Threshold
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars
+
+    from model_code.architectures import Architecture
+    from model_code.fitting import Data, Fitted, Settings
+    from model_code.tasks import Metric
+    from steps.folds import Fold
+
+    Array = np.ndarray[Any, Any]
+
+FEWEST_ROWS = 10
+
+
+class Budget(Config):
+    """What training may cost."""
+
+    minutes: float = Field(default=10, gt=0, description="Time for all candidates; one that does not fit in what is left is skipped.")
+    epochs: int | None = Field(default=None, ge=1, description="Most passes over the data in one fit; left out: each architecture's own number.")
+
+
+class TrainConfig(Config):
+    """Which models are tried and how one is chosen."""
+
+    task: str = Field(description="The task, as in the problem.")
+    candidates: tuple[str, ...] = Field(default=("linear", "mlp"), min_length=1, description="Architectures to try, cheapest first.")
+    choose: Literal["best", "first"] = Field(
+        default="best",
+        description="'best': the best on the validation folds, but a cheaper one within one standard error wins; "
+        "'first': the first that reaches the thresholds on the validation folds.",
+    )
+    success: tuple[Threshold, ...] = Field(default=(), description="The thresholds, as in the problem.")
+    budget: Budget = Field(default=Budget(), description="What training may cost.")
+    folds: int | None = Field(default=None, ge=1, le=20, description="Validation folds inside the training part; left out: by the number of rows.")
+    by: By = Field(default="row", description="How the folds are divided, as the test set was: row, group or time.")
+    column: str | None = Field(default=None, description="The column of the group or time.")
+    seed: int = Field(default=0, ge=0, description="Of initial weights, order of rows, folds and resamples.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to train; 'auto' takes cuda, then mps, then cpu.")
+    threads: int = Field(default=1, ge=1, description="CPU threads; for small networks on a busy machine one is the fastest.")
+
+    @field_validator("candidates")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        from model_code import architectures
+
+        if unknown := [name for name in value if name not in architectures.names()]:
+            raise ValueError(f"unknown candidate {', '.join(map(repr, unknown))}; known are: {', '.join(architectures.names())}")
+        if len(set(value)) < len(value):
+            raise ValueError(f"a candidate is named twice: {', '.join(value)}")
+        return value
+
+    @model_validator(mode="after")
+    def _column_given(self) -> TrainConfig:
+        if self.by != "row" and self.column is None:
+            raise ValueError(f"by {self.by!r} wants the column of the {self.by}")
+        return self
+
+
+@dataclass
+class Candidate:
+    """One architecture with what its folds gave."""
+
+    name: str
+    architecture: Architecture
+    fits: list[Fitted] = field(default_factory=list)
+    truth: Array | None = None
+    prediction: Array | None = None
+    score: Score | None = None
+    unmet: list[str] = field(default_factory=list)
+    skipped: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        return sum(fitted.fit.seconds for fitted in self.fits)
+
+    def epochs(self) -> int:
+        """How many epochs were best, on the average of the folds."""
+        return max(round(sum(fitted.fit.epochs for fitted in self.fits) / len(self.fits)), 1)
+
+
+@dataclass
+class Work:
+    """What the parts of this stage share."""
+
+    frame: polars.DataFrame
+    data: Data
+    folds: list[Fold]
+    settings: Settings
+    config: TrainConfig
+    checkpoints: Path
+    log: Journal
+    spent: float = 0.0
+
+    @property
+    def metric(self) -> Metric:
+        return self.data.task.metrics[self.data.task.headline]
+
+    @property
+    def left(self) -> float:
+        """Seconds of the budget that are left."""
+        return self.config.budget.minutes * 60 - self.spent
+
+
+def train(train_set: Input, model: Output, yardsticks: Output, checkpoints: Scratch, config: TrainConfig, log: Journal) -> None:
+    """Fit the candidates on folds, choose one, fit it on the whole training part and export it; train the yardsticks.
+
+    Raises:
+        InputError: no feature columns, too few rows, one class only, a target that is constant or infinite.
+        FourscoreError: the loss diverged.
+    """
+    from model_code.training import Diverged
+
+    with _threads(config.threads):
+        work = _prepare(train_set, checkpoints, config, log)
+        _fit_yardsticks(work, yardsticks)
+        try:
+            candidates = [_try(work, name) for name in config.candidates] if config.choose == "best" else _until_reached(work)
+            chosen, why = _choose(work, candidates)
+            final = _fit_whole(work, chosen)
+            _write_model(work, chosen.name, final, model)
+            linear = next((c for c in candidates if c.name == "linear" and c.fits), None)
+            if linear is not None and linear is not chosen:
+                (yardsticks / "linear").mkdir()
+                _write_model(work, "linear", _fit_whole(work, linear), yardsticks / "linear")
+        except Diverged as error:
+            raise FourscoreError(f"training stopped: {error}") from error
+    _write_record(work, candidates, chosen, why, final, model)
+    _say(work, candidates, chosen, why, final)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journal) -> Work:
+    import polars
+
+    from model_code import tasks
+    from model_code.encoding import encode, model_schema
+    from model_code.fitting import Data, Settings
+    from model_code.training import choose_device
+
+    schema = read_schema(train_set)
+    frame = polars.read_parquet(train_set / "data.parquet")
+    features = [column.model_dump(include={"name", "type", "timezone"}) for column in schema.features()]
+    if not features:
+        listed = ", ".join(f"{c.name} ({c.role}, {c.available})" for c in schema.columns if c.name not in (ROW, LABEL_SOURCE))
+        raise InputError(f"there is no feature column to learn from; the columns are: {listed or 'none'}")
+    if frame.height < FEWEST_ROWS:
+        raise InputError(f"the training part has {frame.height} rows; training wants at least {FEWEST_ROWS}")
+    assert schema.target is not None
+    task = tasks.get(config.task)
+    truth = _truth(frame, schema, is_classification=task.is_classification)
+    described = model_schema(frame, features, task=task.name, target=schema.target.name, classes=schema.target.classes, architecture="")
+    numeric, category = encode(frame, described)
+    try:
+        device = choose_device(config.device)
+    except ValueError as error:
+        raise InputError(f"train.device: {error}") from None
+    made = folds(
+        frame,
+        [*(f["name"] for f in features), schema.target.name],
+        truth if task.is_classification else None,
+        by=config.by,
+        column=config.column,
+        count=config.folds or fold_count(frame.height),
+        seed=config.seed,
+    )
+    settings = Settings(seed=config.seed, device=device, epochs=config.budget.epochs)
+    log.parameter("device", device.type)
+    log.parameter("folds", len(made))
+    return Work(frame, Data(numeric, category, truth, described, task), made, settings, config, checkpoints, log)
+
+
+def _truth(frame: polars.DataFrame, schema: TableSchema, *, is_classification: bool) -> Array:
+    """The target as class indices int64[n] or as finite numbers float64[n].
+
+    Raises:
+        InputError: it can not be learned from.
+    """
+    import numpy as np
+    import polars
+
+    assert schema.target is not None
+    column = frame[schema.target.name]
+    if is_classification:
+        classes = schema.target.classes
+        found = column.cast(polars.String).replace_strict(list(classes), list(range(len(classes))), default=None, return_dtype=polars.Int64)
+        if found.null_count():
+            rows = frame.filter(found.is_null())[ROW].head(5).to_list()
+            raise InputError(f"target {column.name!r}: {found.null_count()} training rows have none of the classes {', '.join(classes)} (rows {rows} ...)")
+        if found.n_unique() < 2:
+            raise InputError(f"target {column.name!r} has one class only in the training part; there is nothing to tell apart")
+        return found.to_numpy().copy()
+    values = column.cast(polars.Float64).fill_null(float("nan")).to_numpy()
+    bad = ~np.isfinite(values)
+    if bad.any():
+        rows = frame[ROW].to_numpy()[bad][:5].tolist()
+        raise InputError(f"target {column.name!r}: {int(bad.sum())} training rows hold no finite number (rows {rows} ...)")
+    if values.min() == values.max():
+        raise InputError(f"target {column.name!r} is constant in the training part; there is nothing to learn")
+    return values.copy()
+
+
+def _fit_yardsticks(work: Work, directory: Path) -> None:
+    from model_code import yardsticks
+
+    data = work.data
+    yardsticks.write_constant(directory, data.task.constant(data.truth, data.schema["classes"]))
+    work.log.progress(0, 1, "yardstick hgb")
+    yardsticks.fit_hgb(directory, data.numeric, data.category, data.truth, data.schema)
+    work.log.progress(1, 1, "yardstick hgb")
+
+
+def _until_reached(work: Work) -> list[Candidate]:
+    """Candidates in order until one reaches all thresholds on the validation folds."""
+    tried: list[Candidate] = []
+    for name in work.config.candidates:
+        tried.append(_try(work, name))
+        if tried[-1].score and not tried[-1].unmet:
+            break
+    return tried
+
+
+def _try(work: Work, name: str) -> Candidate:
+    """Fit one candidate on the folds and score it; the first one always runs, a later one only within the budget."""
+    import numpy as np
+
+    from model_code import architectures
+    from model_code.fitting import predict, train_on
+
+    candidate = Candidate(name, architectures.get(name))
+    must = name == work.config.candidates[0]
+    predictions = []
+    for number, (training, validation) in enumerate(work.folds):
+        what = f"{name}, fold {number + 1} of {len(work.folds)}"
+        allowed = work.left / (len(work.folds) + 1 - number)
+        fitted = train_on(
+            work.data,
+            candidate.architecture,
+            training,
+            validation,
+            work.settings,
+            checkpoint=_checkpoint(work, f"{name}-fold-{number + 1}"),
+            seconds=allowed,
+            report=lambda done, total, _, what=what: work.log.progress(done, total, what),  # type: ignore[misc]
+        )
+        work.spent += fitted.fit.seconds
+        candidate.fits.append(fitted)
+        if fitted.fit.stopped == "time budget" and not must:
+            candidate.skipped = f"does not fit in the budget of {work.config.budget.minutes:g} minutes: {what} alone took more than its share"
+            candidate.fits = []
+            return candidate
+        predictions.append(predict(work.data, fitted, validation))
+    where = np.concatenate([validation for _, validation in work.folds])
+    candidate.truth, candidate.prediction = work.data.truth[where], np.concatenate(predictions)
+    candidate.score = score(work.metric, candidate.truth, candidate.prediction, work.config.seed)
+    candidate.unmet = unmet(work.config.success, work.data.task, candidate.truth, candidate.prediction, work.frame[where], work.config.seed)
+    return candidate
+
+
+def _checkpoint(work: Work, fit: str) -> Path:
+    folder = work.checkpoints / fit
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "latest.pt"
+
+
+def _choose(work: Work, candidates: list[Candidate]) -> tuple[Candidate, str]:
+    """The candidate that wins, and why in words."""
+    tried = [candidate for candidate in candidates if candidate.score]
+    if work.config.choose == "first" and not tried[-1].unmet:
+        return tried[-1], "the first, from the cheapest on, that reaches all thresholds on the validation folds"
+    metric = work.metric
+    best, why = tried[0], "the only candidate that was tried" if len(tried) == 1 else ""
+    for challenger in tried[1:]:
+        assert best.score is not None and challenger.score is not None
+        gain, error = better_by(metric, challenger.score, best.score)
+        if gain > error:
+            best, why = challenger, f"better than {best.name} by {gain:.4g} in {metric.name} on the validation folds (standard error {error:.2g})"
+        else:
+            why = f"{challenger.name} is not better by more than one standard error ({gain:.4g} in {metric.name}, standard error {error:.2g})"
+    if work.config.choose == "first":
+        why = f"none reaches all thresholds on the validation folds; of these, {why or 'it is the best'}"
+    return best, why
+
+
+def _fit_whole(work: Work, candidate: Candidate) -> Fitted:
+    """The candidate on the whole training part, for as many epochs as were best on the folds."""
+    import numpy as np
+
+    from model_code.fitting import train_on
+
+    everything = np.arange(work.frame.height)
+    fitted = train_on(
+        work.data,
+        candidate.architecture,
+        everything,
+        None,
+        work.settings,
+        checkpoint=_checkpoint(work, f"{candidate.name}-whole"),
+        stop_after=candidate.epochs(),
+        report=lambda done, total, _: work.log.progress(done, total, f"{candidate.name}, whole training part"),
+    )
+    work.spent += fitted.fit.seconds
+    return fitted
+
+
+def _write_model(work: Work, name: str, fitted: Fitted, directory: Path) -> None:
+    from model_code.export import Model, export
+
+    centre, spread = work.data.target_scale()
+    export(Model(work.data.task, [(fitted.preprocessor, fitted.network)], centre, spread), directory)
+    _write_json(directory / "schema.json", {**work.data.schema, "architecture": name})
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _write_record(work: Work, candidates: list[Candidate], chosen: Candidate, why: str, final: Fitted, directory: Path) -> None:
+    """training.json: everything about the training but how long it took."""
+    record = {
+        "format": 1,
+        "metric": work.metric.name,
+        "chosen": chosen.name,
+        "why": why,
+        "choose": work.config.choose,
+        "candidates": [_describe(work, candidate, chosen) for candidate in candidates],
+        "final": {"rows": final.rows, "epochs": final.fit.epochs, "train_loss": final.fit.train_loss},
+        "folds": [{"training_rows": len(a), "validation_rows": len(b)} for a, b in work.folds],
+        "divided_by": work.config.by,
+        "seed": work.config.seed,
+        "device": work.settings.device.type,
+        "threads": work.config.threads,
+    }
+    _write_json(directory / "training.json", record)
+
+
+def _describe(work: Work, candidate: Candidate, chosen: Candidate) -> dict[str, Any]:
+    if candidate.score is None:
+        return {"name": candidate.name, "status": "skipped", "reason": candidate.skipped}
+    return {
+        "name": candidate.name,
+        "status": "chosen" if candidate is chosen else "tried",
+        "config": candidate.architecture.describe(work.frame.height),
+        "weights": sum(p.numel() for p in candidate.fits[0].network.parameters()),
+        "score": _finite(candidate.score.value),
+        "low": _finite(candidate.score.low),
+        "high": _finite(candidate.score.high),
+        "unmet": candidate.unmet,
+        "folds": [
+            {
+                "epochs": fitted.fit.epochs,
+                "stopped": fitted.fit.stopped,
+                "train_loss": fitted.fit.train_loss,
+                "validation_loss": fitted.fit.validation_loss,
+            }
+            for fitted in candidate.fits
+        ],
+    }
+
+
+def _finite(value: float) -> float | None:
+    import math
+
+    return value if math.isfinite(value) else None
+
+
+def _say(work: Work, candidates: list[Candidate], chosen: Candidate, why: str, final: Fitted) -> None:
+    import resource
+    import sys
+
+    import torch
+
+    log = work.log
+    for candidate in candidates:
+        if candidate.skipped:
+            log.warning(f"candidate {candidate.name} skipped: {candidate.skipped}")
+        elif candidate.score:
+            log.metric(f"model/validation_{work.metric.name}.{candidate.name}", candidate.score.value)
+    log.note(f"chosen: {chosen.name}; {why}")
+    log.parameter("architecture", chosen.name)
+    log.parameter("epochs", final.fit.epochs)
+    for epoch, value in enumerate(final.fit.train_loss, 1):
+        log.metric("model/train_loss", value, epoch)
+    for epoch, value in enumerate(chosen.fits[0].fit.validation_loss, 1):
+        log.metric("model/validation_loss", value, epoch)
+    everything = [*chosen.fits, final]
+    samples = sum(fitted.rows * len(fitted.fit.train_loss) for fitted in everything)
+    seconds = sum(fitted.fit.seconds for fitted in everything)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    if work.settings.device.type == "cuda":
+        memory = torch.cuda.max_memory_allocated() / 2**20
+    log.metrics(
+        {
+            "framework/samples_per_second": samples / max(seconds, 1e-9),
+            "framework/train_seconds": work.spent,
+            "framework/peak_memory_mb": memory,
+        }
+    )
