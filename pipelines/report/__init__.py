@@ -1,10 +1,10 @@
 """The report of a run: one HTML file for people, a projection of the files that the run left.
 
-    gather.py    reads the run's files into Facts (light: no drawing, no templates)
-    words.py     the sentences: verdict, comparisons, limits, what to do next
-    numbers.py   numbers and data as people read them
-    figures.py   plots as inline SVG (matplotlib)
-    page.py      Facts -> HTML (jinja2), written whole or not at all
+gather.py    reads the run's files into Facts (light: no drawing, no templates)
+words.py     the sentences: verdict, comparisons, limits, what to do next
+numbers.py   numbers and data as people read them
+figures.py   plots as inline SVG (matplotlib)
+page.py      Facts -> HTML (jinja2), written whole or not at all
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.report.gather import Facts
-from pipelines.report.numbers import Estimate, Scale, decimals_for, interval, is_number, number
+from pipelines.report.numbers import Estimate, Scale, decimals_for, interval, is_number, isolate, number, signed
 from pipelines.report.words import PREDICTORS, higher_is_better, metric_meaning, metric_name, predictor_name
 
 WORST = 10
@@ -26,7 +26,12 @@ class Bar:
 
     @classmethod
     def of(cls, estimate: Estimate, scale: Scale, mark: object = None) -> Bar:
-        return cls(scale.at(estimate.get("value")), scale.at(estimate.get("low")), scale.width(estimate.get("low"), estimate.get("high")), scale.at(mark))
+        return cls(
+            scale.at(estimate.get("value")),
+            scale.at(estimate.get("low")),
+            scale.width(estimate.get("low"), estimate.get("high")),
+            scale.at(mark),
+        )
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def promises(facts: Facts) -> list[Promise]:
 def _promise(threshold: Mapping[str, Any]) -> Promise:
     sign, bound = _bound(str(threshold.get("wanted", "")))
     places = decimals_for(threshold)
-    shown = number(bound, max(places, len(f"{bound:g}".partition(".")[2]))) if bound is not None else str(threshold.get("wanted"))
+    shown = number(bound, len(f"{bound:g}".partition(".")[2])) if bound is not None else str(threshold.get("wanted"))
     end = "upper" if sign == "<=" else "lower"
     scale = Scale.of([threshold], bound)
     return Promise(
@@ -68,7 +73,7 @@ def _promise(threshold: Mapping[str, Any]) -> Promise:
         slice=threshold.get("slice"),
         wanted=f"{'at most' if sign == '<=' else 'at least'} {shown}" if bound is not None else shown,
         judged_on=f"the {end} end of the interval" if threshold.get("on", "interval") == "interval" else "the estimate",
-        got=_got("", threshold, scale, places, bound),
+        got=got("", threshold, scale, places, bound),
         met=bool(threshold.get("met")),
     )
 
@@ -78,7 +83,7 @@ def _bound(wanted: str) -> tuple[str, float | None]:
     return (found[1], float(found[2])) if found else ("", None)
 
 
-def _got(name: str, estimate: Estimate, scale: Scale, places: int, mark: object = None) -> Got:
+def got(name: str, estimate: Estimate, scale: Scale, places: int, mark: object = None) -> Got:
     return Got(name, number(estimate.get("value"), places), interval(estimate, places), Bar.of(estimate, scale, mark))
 
 
@@ -116,7 +121,10 @@ def headline(facts: Facts) -> Headline | None:
         metric=metric_name(name),
         meaning=metric_meaning(name),
         direction="further right is better" if higher_is_better(facts, name) else "further left is better",
-        rows=[_got(predictor_name(who), estimate, scale, places, reference if who != "model" else None) for who, estimate in estimates.items()],
+        rows=[
+            got(predictor_name(who), estimate, scale, places, reference if who != "model" else None)
+            for who, estimate in estimates.items()
+        ],
         ends=(number(scale.low, places), number(scale.high, places)),
     )
 
@@ -140,7 +148,15 @@ def metric_table(facts: Facts) -> tuple[list[str], list[MetricRow]]:
         places = decimals_for(*estimates)
         values = [estimate["value"] for estimate in estimates if is_number(estimate.get("value"))]
         best = (max if higher_is_better(facts, metric) else min)(values, default=None)
-        cells = [(number(e.get("value"), places), interval(e, places), best is not None and e.get("value") == best) for e in estimates]
+        tied = len(set(values)) == 1
+        cells = [
+            (
+                number(e.get("value"), places),
+                interval(e, places),
+                not tied and best is not None and e.get("value") == best,
+            )
+            for e in estimates
+        ]
         rows.append(MetricRow(metric_name(metric), metric_meaning(metric), cells))
     return [predictor_name(name) for name in everyone], rows
 
@@ -172,17 +188,29 @@ def slices(facts: Facts) -> Slices | None:
     evaluation = facts.document("evaluation")
     name, found = evaluation.get("headline"), evaluation.get("slices") or {}
     parts = [(column, part) for column, listed in found.items() for part in listed]
-    estimates = [part.get("metrics", {}).get(name, {}) for _, part in parts]
     if not parts:
         return None
     overall = evaluation.get("metrics", {}).get(name, {})
-    scale = Scale.of([*estimates, overall])
+    scale = Scale.of(
+        [overall, *(part.get("metrics", {}).get(name, {}) or {} for _, part in parts if not part.get("small"))]
+    )
     places = min(3, decimals_for(overall)) if is_number(overall.get("low")) else 3
     sign = 1 if higher_is_better(facts, name) else -1
-    ordered = [part for _, part in sorted(_parts(parts, evaluation, name, scale, places), key=lambda pair: (pair[0] is None, sign * (pair[0] or 0)))]
+    ordered = [
+        part
+        for _, part in sorted(
+            _parts(parts, evaluation, name, scale, places), key=lambda pair: (pair[0] is None, sign * (pair[0] or 0))
+        )
+    ]
     large = [part for part in ordered if not part.small]
     small = [part for part in ordered if part.small]
-    return Slices(metric_name(name), number(overall.get("value"), places), large[:WORST], small[:WORST], max(0, len(large) - WORST) + max(0, len(small) - WORST))
+    return Slices(
+        metric_name(name),
+        number(overall.get("value"), places),
+        large[:WORST],
+        small[:WORST],
+        max(0, len(large) - WORST) + max(0, len(small) - WORST),
+    )
 
 
 def _parts(
@@ -195,5 +223,60 @@ def _parts(
         value, rows = estimate.get("value"), part.get("rows") or 0
         defined = is_number(value)
         share = rows / evaluation["rows"] if evaluation.get("rows") else 0.0
-        got = _got("", estimate, scale, places, reference)
-        yield (value if defined else None), Part(column, part.get("value"), rows, share, bool(part.get("small")) or not defined, got)
+        found = got("", estimate, scale, places, reference)
+        yield (
+            (value if defined else None),
+            Part(column, part.get("value"), rows, share, bool(part.get("small")) or not defined, found),
+        )
+
+
+@dataclass(frozen=True)
+class Card:
+    """One number that is read at a glance."""
+
+    big: str
+    label: str
+    small: str
+
+
+def glance(facts: Facts) -> list[Card]:
+    """The headline metric, how it compares, the worst slice: what a hurried reader takes away."""
+    evaluation = facts.document("evaluation")
+    name = evaluation.get("headline")
+    if not (estimate := evaluation.get("metrics", {}).get(name)):
+        return []
+    found = [
+        Card(
+            number(estimate.get("value"), decimals_for(estimate)),
+            metric_name(name),
+            f"95 % interval {interval(estimate) or 'not defined'}",
+        )
+    ]
+    compared = evaluation.get("comparisons", {})
+    said = {"model": "better than", "neither": "a tie with"}
+    for other, label in (
+        ("constant", "a constant answer"),
+        ("hist_gradient_boosting", "gradient boosting"),
+        ("champion", "the current champion"),
+    ):
+        if comparison := compared.get(other):
+            difference = comparison.get("difference") or {}
+            places = decimals_for(difference)
+            small = f"{metric_name(comparison.get('metric'))}, 95 % interval {interval(difference, places, sign=True) or 'not defined'}"
+            found.append(
+                Card(
+                    signed(difference.get("value"), places),
+                    f"{said.get(str(comparison.get('better')), 'worse than')} {label}",
+                    small,
+                )
+            )
+    if (parts := slices(facts)) and parts.worst:
+        worst = parts.worst[0]
+        found.append(
+            Card(
+                worst.got.value,
+                f"worst slice: {isolate(worst.column)} = {isolate(worst.value)}",
+                f"{number(worst.rows)} rows",
+            )
+        )
+    return found

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipelines.report.decision import Got, got
 from pipelines.report.gather import Facts, Stage
-from pipelines.report.numbers import Scale, number, percent, seconds, show
+from pipelines.report.numbers import NOT_RECORDED, Scale, decimals_for, is_number, number, percent, seconds, show
 
 SHOWN_COLUMNS = 120
 SHOWN_EXPECTATIONS = 150
@@ -25,14 +26,56 @@ class Share:
     width: str
 
 
-def shares(counts: Mapping[str, Any]) -> list[Share]:
-    """Counts by name, in their own order."""
-    numbers = {name: float(value) for name, value in counts.items() if isinstance(value, int | float)}
-    total, most = sum(numbers.values()), max(numbers.values(), default=0)
-    return [
-        Share(str(name), number(int(value)), percent(value, total), f"{100 * value / most if most else 0:.2f}%")
-        for name, value in numbers.items()
-    ]
+def class_balance(facts: Facts) -> list[Share]:
+    """The classes with their rows, in the order of their indices; empty for a regression."""
+    found = facts.document("labels").get("classes") or ()
+    counts = [(str(each.get("class")), int(each.get("rows") or 0)) for each in found if isinstance(each, Mapping)]
+    total, most = sum(count for _, count in counts), max((count for _, count in counts), default=0)
+    return [Share(name, number(count), percent(count, total), f"{100 * count / most if most else 0:.2f}%") for name, count in counts]
+
+
+def labels(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Where the labels come from and how many rows have one."""
+    found = facts.document("labels")
+    if not found:
+        return
+    source = str(found.get("source") or NOT_RECORDED)
+    yield "where they come from", f"the rule {found['rule']}" if found.get("rule") else source.replace("column:", "the column ")
+    if is_number(found.get("coverage")):
+        labeled, rows = found.get("rows_labeled"), found.get("rows")
+        yield "coverage", f"{percent(found['coverage'])} ({number(labeled)} of {number(rows)} rows)"
+    if missing := found.get("rows_unlabeled"):
+        done = {"drop": "left out, as declared", "refuse": "refused"}.get(str(found.get("unlabeled")), show(found.get("unlabeled")))
+        yield "rows without a label", f"{number(missing)}: {done}"
+    if positive := found.get("positive"):
+        yield "the class that metrics speak of", f"{positive.get('class')} ({positive.get('how')})"
+    if summary := found.get("summary"):
+        yield "the target", show(summary, 300)
+    known = ("target", "task", "source", "rule", "rows", "rows_labeled", "rows_unlabeled", "unlabeled", "unlabeled_rows")
+    yield from plain(found, without=(*known, "coverage", "provenance", "classes", "positive", "summary"))[0]
+
+
+def division(facts: Facts) -> Iterator[tuple[str, str]]:
+    """How the rows were divided."""
+    found = facts.document("split")
+    if not found:
+        return
+    rows = found.get("rows") or {}
+    column = f" ({found['column']})" if found.get("column") else ""
+    yield "divided by", f"{found.get('by', NOT_RECORDED)}{column}"
+    if is_number(rows.get("train")) and is_number(rows.get("test")):
+        yield "rows to train on", number(rows["train"])
+        yield "rows sealed for the test", f"{number(rows['test'])} ({percent(rows['test'], rows['train'] + rows['test'])})"
+    if found.get("boundary") is not None:
+        yield "the test part begins at", show(found["boundary"])
+    yield from plain(found, without=("by", "column", "rows", "boundary", "class_shares", "findings", "notes"))[0]
+
+
+def findings(facts: Facts) -> list[tuple[str, str]]:
+    """What the leak checks found: (level, text), refusals first."""
+    found = [each for each in facts.document("split").get("findings") or () if isinstance(each, Mapping)]
+    listed = [(str(each.get("level") or NOT_RECORDED), str(each.get("text") or show(dict(each), 300))) for each in found]
+    return sorted(listed, key=lambda pair: pair[0] != "refused")
 
 
 @dataclass(frozen=True)
@@ -74,7 +117,13 @@ def _role(column: Mapping[str, Any]) -> str:
 def expectations(facts: Facts) -> list[Mapping[str, Any]]:
     """The suite's results, failures first, the gravest at the top."""
     results = facts.document("validation").get("results", ())
-    return sorted(results, key=lambda r: (bool(r.get("success")), _SEVERITIES.index(r["severity"]) if r.get("severity") in _SEVERITIES else 0))
+    return sorted(
+        results,
+        key=lambda r: (
+            bool(r.get("success")),
+            _SEVERITIES.index(r["severity"]) if r.get("severity") in _SEVERITIES else 0,
+        ),
+    )
 
 
 Plain = tuple[list[tuple[str, str]], list[tuple[str, list[str], list[list[str]]]]]
@@ -92,8 +141,12 @@ def plain(document: Mapping[str, Any], *, without: Sequence[str] = ()) -> Plain:
         if isinstance(value, list) and all(isinstance(item, Mapping) for item in value):
             headings = list(dict.fromkeys(key for item in value for key in item))
             tables.append((words, headings, [[show(item.get(key)) for key in headings] for item in value[:50]]))
-        elif isinstance(value, Mapping) and not all(isinstance(item, _SCALARS) or item is None for item in value.values()):
-            tables.append((words, ["", "value"], [[str(key), show(item, 300)] for key, item in list(value.items())[:50]]))
+        elif isinstance(value, Mapping) and not all(
+            isinstance(item, _SCALARS) or item is None for item in value.values()
+        ):
+            tables.append(
+                (words, ["", "value"], [[str(key), show(item, 300)] for key, item in list(value.items())[:50]])
+            )
         elif isinstance(value, Mapping):
             scalars += [(f"{words}: {key}", show(item)) for key, item in list(value.items())[:30]]
         else:
@@ -144,7 +197,11 @@ def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "problem file", record.problem_path
     yield "started", record.started
     yield "finished", record.finished or "not yet"
-    for name, what in (("table", "table, digest of the content"), ("train_set", "training part, digest"), ("test_set", "sealed test part, digest")):
+    for name, what in (
+        ("table", "table, digest of the content"),
+        ("train_set", "training part, digest"),
+        ("test_set", "sealed test part, digest"),
+    ):
         if digest := facts.document(name).get("digest"):
             yield what, str(digest)
     train = facts.stage("train")
@@ -158,5 +215,54 @@ def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
         yield f"set by hand: {name}", str(value)
 
 
-def scale_of(values: Sequence[float]) -> Scale:
-    return Scale(values)
+@dataclass(frozen=True)
+class CandidateRow:
+    """One candidate model on the validation folds."""
+
+    name: str
+    status: str
+    got: Got | None
+    details: str
+    unmet: Sequence[str]
+
+
+def candidates(facts: Facts) -> list[CandidateRow]:
+    training = facts.document("training")
+    found = training.get("candidates") or ()
+    estimates = [_score(candidate) for candidate in found]
+    scale, places = Scale.of(estimates), decimals_for(*estimates)
+    return [
+        CandidateRow(
+            name=str(candidate.get("name")),
+            status=str(candidate.get("status")),
+            got=got("", estimate, scale, places) if is_number(estimate["value"]) else None,
+            details=candidate.get("reason") or _details(candidate),
+            unmet=candidate.get("unmet") or (),
+        )
+        for candidate, estimate in zip(found, estimates, strict=True)
+    ]
+
+
+def _score(candidate: Mapping[str, Any]) -> dict[str, Any]:
+    return {"value": candidate.get("score"), "low": candidate.get("low"), "high": candidate.get("high")}
+
+
+def _details(candidate: Mapping[str, Any]) -> str:
+    epochs = [number(fold.get("epochs")) for fold in candidate.get("folds") or ()]
+    weights = f"{number(candidate.get('weights'))} weights" if candidate.get("weights") else ""
+    return "; ".join(part for part in (weights, f"epochs kept: {', '.join(epochs)}" if epochs else "") if part)
+
+
+def use(facts: Facts) -> Iterator[tuple[str, str]]:
+    """What using the model costs, measured on what was exported."""
+    metrics = facts.metrics
+    for name, label, unit in (
+        ("application/predict_p50_ms", "time for one row", "ms"),
+        ("application/predict_p99_ms", "slowest of a hundred", "ms"),
+        ("application/predict_rows_per_second", "rows at once", "rows per second"),
+        ("application/model_mb", "size of the model", "MB"),
+        ("framework/samples_per_second", "training speed", "rows per second"),
+        ("framework/peak_memory_mb", "peak memory while training", "MB"),
+    ):
+        if name in metrics:
+            yield label, f"{number(metrics[name])} {unit}"

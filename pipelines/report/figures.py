@@ -70,7 +70,9 @@ def figure(title: str, description: str, draw: Callable[[Axes], None], *, height
         FigureCanvasSVG(drawing)
         draw(drawing.subplots())
         buffer = io.StringIO()
-        drawing.savefig(buffer, format="svg", dpi=110, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+        drawing.savefig(
+            buffer, format="svg", dpi=110, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
+        )
     return _inline(buffer.getvalue(), title, description)
 
 
@@ -82,7 +84,12 @@ def _inline(document: str, title: str, description: str) -> Markup:
         _tidy(element, prefix)
     for name in ("width", "height"):
         root.attrib.pop(name, None)
-    root.attrib |= {"role": "img", "aria-labelledby": f"{prefix}t {prefix}d", "class": "figure", "preserveAspectRatio": "xMidYMid meet"}
+    root.attrib |= {
+        "role": "img",
+        "aria-labelledby": f"{prefix}t {prefix}d",
+        "class": "figure",
+        "preserveAspectRatio": "xMidYMid meet",
+    }
     for position, (tag, text) in enumerate((("title", title), ("desc", description))):
         child = ElementTree.Element(tag, {"id": prefix + tag[0]})
         child.text = text
@@ -112,7 +119,11 @@ def _tidy(element: ElementTree.Element, prefix: str) -> None:
     if "clip-path" in attributes:
         attributes["clip-path"] = attributes["clip-path"].replace("url(#", f"url(#{prefix}")
     if "style" in attributes:
-        attributes["style"] = re.sub(r"font-family:[^;]*(;|$)|\bfont: ([\d.]+px)[^;]*", lambda found: f"font-size: {found[2]}" if found[2] else "", attributes["style"])
+        attributes["style"] = re.sub(
+            r"font-family:[^;]*(;|$)|\bfont: ([\d.]+px)[^;]*",
+            lambda found: f"font-size: {found[2]}" if found[2] else "",
+            attributes["style"],
+        )
     if attributes.get("transform", "").startswith("rotate(-0 "):
         del attributes["transform"]
     for name in ("d", "x", "y", "transform", "points", "width", "height"):
@@ -146,16 +157,30 @@ def curves(title: str, series: Sequence[Series], x: str, y: str, mark: float | N
 
 def calibration(bins: Sequence[Mapping[str, Any]]) -> Markup:
     """Predicted chance against observed share, one dot per bin, its area by the bin's rows."""
-    drawn = [each for each in bins if each.get("rows") and each.get("observed") is not None and each.get("mean_predicted") is not None]
+    drawn = [
+        each
+        for each in bins
+        if each.get("rows") and each.get("observed") is not None and each.get("mean_predicted") is not None
+    ]
     most = max((each["rows"] for each in drawn), default=1)
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
-        axes.plot([b["mean_predicted"] for b in drawn], [b["observed"] for b in drawn], color=BLUE, linewidth=1, alpha=0.6)
-        axes.scatter([b["mean_predicted"] for b in drawn], [b["observed"] for b in drawn], s=[14 + 76 * b["rows"] / most for b in drawn], color=BLUE, zorder=3)
+        axes.plot(
+            [b["mean_predicted"] for b in drawn], [b["observed"] for b in drawn], color=BLUE, linewidth=1, alpha=0.6
+        )
+        axes.scatter(
+            [b["mean_predicted"] for b in drawn],
+            [b["observed"] for b in drawn],
+            s=[14 + 76 * b["rows"] / most for b in drawn],
+            color=BLUE,
+            zorder=3,
+        )
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="predicted chance", ylabel="observed share")
 
-    said = "; ".join(f"predicted {b['mean_predicted']:.2f}, observed {b['observed']:.2f} in {b['rows']} rows" for b in drawn)
+    said = "; ".join(
+        f"predicted {b['mean_predicted']:.2f}, observed {b['observed']:.2f} in {b['rows']} rows" for b in drawn
+    )
     return figure("Calibration", f"Points on the dashed diagonal are honest probabilities. {said}.", draw)
 
 
@@ -166,10 +191,16 @@ def histogram(title: str, edges: Sequence[float], counts: Sequence[float], x: st
         axes.set_xlabel(x)
         axes.set_ylabel("rows")
 
-    return figure(title, f"{x}: {len(counts)} bins from {edges[0]:.4g} to {edges[-1]:.4g}, the fullest with {max(counts)} rows.", draw)
+    return figure(
+        title,
+        f"{x}: {len(counts)} bins from {edges[0]:.4g} to {edges[-1]:.4g}, the fullest with {max(counts)} rows.",
+        draw,
+    )
 
 
-def density(title: str, x_edges: Sequence[float], y_edges: Sequence[float], counts: Sequence[Sequence[float]]) -> Markup:
+def density(
+    title: str, x_edges: Sequence[float], y_edges: Sequence[float], counts: Sequence[Sequence[float]]
+) -> Markup:
     """Rows by predicted (x) and actual (y) value; ``counts[i][j]`` is for predicted bin i and actual bin j."""
 
     def draw(axes: Axes) -> None:
@@ -185,4 +216,9 @@ def density(title: str, x_edges: Sequence[float], y_edges: Sequence[float], coun
         axes.set_xlabel("predicted")
         axes.set_ylabel("actual")
 
-    return figure(title, "Darker cells hold more rows; a perfect model has them all on the dashed diagonal.", draw, height=HEIGHT + 0.4)
+    return figure(
+        title,
+        "Darker cells hold more rows; a perfect model has them all on the dashed diagonal.",
+        draw,
+        height=HEIGHT + 0.4,
+    )

@@ -61,7 +61,9 @@ class Stage:
 
     @property
     def warnings(self) -> list[str]:
-        return [event["text"] for event in self.events if event.get("kind") == "note" and event.get("level") == "warning"]
+        return [
+            event["text"] for event in self.events if event.get("kind") == "note" and event.get("level") == "warning"
+        ]
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,9 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
     documents = {
         name: content
         for name, (stage, path) in DOCUMENTS.items()
-        if stage in by_name and by_name[stage].record.status in PUBLISHED and (content := read_document(by_name[stage].directory / path))
+        if stage in by_name
+        and by_name[stage].record.status in PUBLISHED
+        and (content := read_document(by_name[stage].directory / path))
     }
     previous = _previous(workspace, record) if history else None
     return Facts(

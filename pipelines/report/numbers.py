@@ -14,10 +14,14 @@ Estimate = Mapping[str, Any]
 """{"value", "low", "high"}: any of them may be None or absent."""
 
 CUT = 90
+_LARGE = 100_000
+_SCALAR = str | int | float | bool
 MINUS = "\N{MINUS SIGN}"
 NOT_RECORDED = "not recorded"
 
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u061c\ufeff\ufff9-\ufffb\ud800-\udfff]")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u061c\ufeff\ufff9-\ufffb\ud800-\udfff]"
+)
 """Control characters, zero-width and direction-changing characters, lone surrogates: shown by their code, never obeyed."""
 _OPEN, _CLOSE = "\x02", "\x03"
 _PARTS = re.compile(f"({_OPEN}[^{_CLOSE}]*{_CLOSE}|`[^`{_OPEN}{_CLOSE}]*`)")
@@ -27,7 +31,12 @@ _BREAKS = re.compile(r"[\t\n\r]+")
 def clean(value: object) -> str:
     """Text on one line with every character visible."""
     text = _BREAKS.sub(" ", value if isinstance(value, str) else str(value))
-    return _INVISIBLE.sub(lambda match: f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{ord(match.group()):04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}", text)
+    return _INVISIBLE.sub(
+        lambda match: (
+            f"\N{MATHEMATICAL LEFT ANGLE BRACKET}U+{ord(match.group()):04X}\N{MATHEMATICAL RIGHT ANGLE BRACKET}"
+        ),
+        text,
+    )
 
 
 def cut(value: object, length: int = CUT) -> str:
@@ -55,23 +64,29 @@ def prose(text: object, length: int = 900) -> Markup:
     """A sentence of ours: ``code`` in backticks, isolated data; all else is escaped."""
     parts = _PARTS.split(str(text)[:length])
     return Markup("").join(
-        Markup("<bdi>{}</bdi>").format(clean(part[1:-1])) if part.startswith(_OPEN) else
-        Markup("<code>{}</code>").format(clean(part[1:-1])) if part.startswith("`") and part.endswith("`") and len(part) > 1 else
-        Markup("{}").format(clean(part))
+        Markup("<bdi>{}</bdi>").format(clean(part[1:-1]))
+        if part.startswith(_OPEN)
+        else Markup("<code>{}</code>").format(clean(part[1:-1]))
+        if part.startswith("`") and part.endswith("`") and len(part) > 1
+        else Markup("{}").format(clean(part))
         for part in parts
     )
 
 
 def show(value: object, length: int = CUT) -> str:
-    """A value of a document in words: text as it is, anything structured as compact JSON."""
+    """A value of a document in words; lists and small mappings as such, anything deeper as compact JSON."""
     if value is None:
         return "\N{EN DASH}"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int | float):
-        return number(value)
+        return number(value) if isinstance(value, int) or abs(value) >= _LARGE else f"{value:.5g}".replace("-", MINUS)
     if isinstance(value, str):
         return cut(value, length)
+    if isinstance(value, list | tuple) and all(isinstance(item, _SCALAR) for item in value):
+        return cut(", ".join(show(item, length) for item in value), length)
+    if isinstance(value, Mapping) and all(isinstance(item, _SCALAR) or item is None for item in value.values()):
+        return cut(", ".join(f"{name}: {show(item, length)}" for name, item in value.items()), length)
     return cut(json.dumps(value, ensure_ascii=False, default=str), length)
 
 
@@ -96,7 +111,11 @@ def _decimals_of_size(size: float) -> int:
     """Three digits that mean something for small numbers, none after the point for large ones."""
     if size == 0 or not math.isfinite(size):
         return 0
-    return max(0, min(6, 2 - math.floor(math.log10(size)))) if size >= 1 else min(6, max(3, 2 - math.floor(math.log10(size))))
+    return (
+        max(0, min(6, 2 - math.floor(math.log10(size))))
+        if size >= 1
+        else min(6, max(3, 2 - math.floor(math.log10(size))))
+    )
 
 
 def decimals_for(*estimates: Estimate) -> int:
@@ -127,11 +146,11 @@ def percent(part: object, whole: object = 1) -> str:
     if not (is_number(part) and is_number(whole)) or not whole:
         return "\N{EN DASH}"
     share = 100 * part / whole  # type: ignore[operator]
-    if 0 < share < 0.1:  # noqa: PLR2004
+    if 0 < share < 0.1:
         return "< 0.1 %"
-    if 99.9 < share < 100:  # noqa: PLR2004
+    if 99.9 < share < 100:
         return "> 99.9 %"
-    return f"{share:.0f} %" if share >= 10 or share == 0 else f"{share:.1f} %"  # noqa: PLR2004
+    return f"{share:.0f} %" if share >= 10 or share == 0 else f"{share:.1f} %"
 
 
 def seconds(value: object) -> str:
@@ -139,9 +158,9 @@ def seconds(value: object) -> str:
     if not is_number(value):
         return "\N{EN DASH}"
     assert isinstance(value, int | float)
-    if value < 10:  # noqa: PLR2004
+    if value < 10:
         return f"{value:.1f} s"
-    return f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"  # noqa: PLR2004
+    return f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
 def count(number_of: int, noun: str, plural: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 CONFUSION_CLASSES = 30
+CURVE_POINTS = 200
 MISTAKES = 6
 SECTIONS = {
     "promises": "Promises",
@@ -65,6 +66,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {name: getattr(numbers, name) for name in ("data", "cut", "prose", "show", "percent")}
+    environment.filters["metric_name"] = words.metric_name
     return environment
 
 
@@ -82,6 +84,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "table": facts.document("labeled") or facts.document("table"),
         "verdict": words.verdict(facts),
         "loosened": [change for change in facts.changes if words.is_loosened(change)],
+        "glance": decision.glance(facts),
         "promises": decision.promises(facts),
         "headline": decision.headline(facts),
         "comparisons": words.comparisons(facts),
@@ -92,19 +95,30 @@ def _context(facts: Facts) -> dict[str, Any]:
         "columns": columns,
         "more_columns": more_columns,
         "used": sum(column.role == "feature" for column in columns),
-        "class_shares": evidence.shares(facts.document("labels").get("classes") or {}),
+        "class_shares": evidence.class_balance(facts),
+        "labels": list(evidence.labels(facts)),
+        "label_notes": facts.document("labels").get("notes") or (),
+        "division": list(evidence.division(facts)),
+        "division_notes": facts.document("split").get("notes") or (),
+        "class_shares_of_parts": evidence.plain({"class shares": facts.document("split").get("class_shares")})[1],
+        "findings": evidence.findings(facts),
         "expectations": evidence.expectations(facts),
         "confusion": _confusion(facts),
         "mistakes": _mistakes(facts),
         "plots": list(_plots(facts)),
+        "candidates": evidence.candidates(facts),
+        "use": list(evidence.use(facts)),
         "curves": list(_curves(facts)),
         "stages": evidence.stages(facts),
         "total_seconds": evidence.total_seconds(facts),
         "warnings": [(stage.record.name, text) for stage in facts.stages for text in stage.warnings[:20]],
         "lineage": list(evidence.lineage(facts)),
     }
-    for name in ("ingest", "labels", "split", "training"):
-        context[name] = evidence.plain(facts.document(name), without=("format", "curves", "classes"))
+    context["ingest"] = evidence.plain(facts.document("ingest"), without=("format",))
+    context["training"] = facts.document("training")
+    context["training_rest"] = evidence.plain(
+        context["training"], without=("format", "chosen", "why", "metric", "candidates", "final")
+    )
     absent = {"promises", "slices", "limits"} - {name for name in context if context[name]}
     absent |= {"numbers"} if not context["headline"] else set()
     absent |= {"errors"} if not (context["plots"] or context["confusion"]) else set()
@@ -132,14 +146,46 @@ def _plots(facts: Facts) -> Iterator[Figure]:
     residuals = evaluation.get("residuals") or {}
     if histogram := residuals.get("histogram"):
         caption = "How far answers are from the truth; a good model is narrow and sits on zero."
-        yield Figure("How large are its errors?", caption, figures.histogram("Errors", histogram["edges"], histogram["counts"], "actual minus predicted"))
+        yield Figure(
+            "How large are its errors?",
+            caption,
+            figures.histogram("Errors", histogram["edges"], histogram["counts"], "actual minus predicted"),
+        )
     if grid := residuals.get("predicted_vs_actual"):
         svg = figures.density("Predicted and actual", grid["edges_predicted"], grid["edges_actual"], grid["counts"])
-        yield Figure("Predicted against actual", "Darker cells hold more rows; a perfect model has them all on the dashed line.", svg)
+        yield Figure(
+            "Predicted against actual",
+            "Darker cells hold more rows; a perfect model has them all on the dashed line.",
+            svg,
+        )
 
 
 def _curves(facts: Facts) -> Iterator[Figure]:
-    yield from ()
+    """Loss by epoch of each candidate on its first validation fold."""
+    from pipelines.report import figures
+
+    for candidate in facts.document("training").get("candidates", ()):
+        fold = next(iter(candidate.get("folds") or ()), {})
+        lines = [
+            (name, fold[field])
+            for name, field in (("training rows", "train_loss"), ("validation rows", "validation_loss"))
+            if fold.get(field)
+        ]
+        if not lines or max(len(values) for _, values in lines) < 2:
+            continue
+        series = [(name, *_thin(values)) for name, values in lines]
+        caption = f"Loss on the first validation fold; kept after epoch {fold.get('epochs')} (dotted line). Stopped: {fold.get('stopped')}."
+        yield Figure(
+            str(candidate.get("name")),
+            caption,
+            figures.curves("Training curves", series, "epoch", "loss", fold.get("epochs")),
+        )
+
+
+def _thin(values: Sequence[float]) -> tuple[list[int], list[float]]:
+    """Epochs from 1 and values, not more than a figure can show."""
+    every = -(-len(values) // CURVE_POINTS)
+    return list(range(1, len(values) + 1))[::every], list(values)[::every]
 
 
 @dataclass(frozen=True)
@@ -155,20 +201,31 @@ def _confusion(facts: Facts) -> Mapping[str, Any] | None:
     matrix, classes = evaluation.get("confusion"), evaluation.get("classes") or ()
     if not matrix or len(classes) > CONFUSION_CLASSES:
         return None
-    return {"classes": classes, "rows": [ConfusionRow(name, _shaded(row)) for name, row in zip(classes, matrix, strict=False)]}
+    return {
+        "classes": classes,
+        "rows": [ConfusionRow(name, _shaded(row)) for name, row in zip(classes, matrix, strict=False)],
+    }
 
 
 def _shaded(row: list[float]) -> list[tuple[str, str, bool]]:
     total = sum(row) or 1
-    return [(numbers.number(int(value)) if value else "", f"{0.85 * value / total:.2f}", value / total > 0.55) for value in row]  # noqa: PLR2004
+    return [
+        (numbers.number(int(value)) if value else "", f"{0.85 * value / total:.2f}", value / total > 0.7)
+        for value in row
+    ]
 
 
 def _mistakes(facts: Facts) -> list[Mapping[str, Any]]:
     """The largest cells off the diagonal, for more classes than two."""
     evaluation = facts.document("evaluation")
     matrix, classes = evaluation.get("confusion") or [], evaluation.get("classes") or ()
-    if len(classes) < 3:  # noqa: PLR2004
+    if len(classes) < 3:
         return []
-    cells = [(value, truth, answer) for truth, row in zip(classes, matrix, strict=False) for answer, value in zip(classes, row, strict=False) if truth != answer and value]
+    cells = [
+        (value, truth, answer)
+        for truth, row in zip(classes, matrix, strict=False)
+        for answer, value in zip(classes, row, strict=False)
+        if truth != answer and value
+    ]
     ordered = sorted(cells, key=lambda cell: -cell[0])[:MISTAKES]
     return [{"rows": int(value), "truth": truth, "answer": answer} for value, truth, answer in ordered]

@@ -7,15 +7,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipelines.report.gather import Change, Facts, Stage
-from pipelines.report.numbers import Estimate, count, cut, decimals_for, isolate, interval, is_number, listed, number, percent, signed
+from pipelines.report.numbers import (
+    Estimate,
+    count,
+    cut,
+    decimals_for,
+    interval,
+    is_number,
+    isolate,
+    listed,
+    number,
+    percent,
+    signed,
+)
 
 METRICS = {
-    "roc_auc": ("ROC AUC", "how often a row of the positive class is ranked above one of the other class; 0.5 is a coin, 1 is perfect"),
-    "average_precision": ("Average precision", "how clean the top of the ranking is; the share of the positive class is a coin, 1 is perfect"),
+    "roc_auc": (
+        "ROC AUC",
+        "how often a row of the positive class is ranked above one of the other class; 0.5 is a coin, 1 is perfect",
+    ),
+    "average_precision": (
+        "Average precision",
+        "how clean the top of the ranking is; the share of the positive class is a coin, 1 is perfect",
+    ),
     "accuracy": ("Accuracy", "the share of rows that are answered correctly"),
     "balanced_accuracy": ("Balanced accuracy", "the share answered correctly, each class counting the same"),
     "f1": ("F1", "the balance of finding the positive class and being right about it; 1 is perfect"),
-    "f1_macro": ("F1, mean over classes", "the balance of finding a class and being right about it, each class counting the same"),
+    "f1_macro": (
+        "F1, mean over classes",
+        "the balance of finding a class and being right about it, each class counting the same",
+    ),
     "log_loss": ("Log loss", "how surprised the probabilities are by the truth; lower is better"),
     "brier": ("Brier score", "the mean squared error of the probabilities; lower is better"),
     "r2": ("R\N{SUPERSCRIPT TWO}", "the share of the variation that is explained; 0 is the mean, 1 is perfect"),
@@ -29,6 +50,12 @@ PREDICTORS = {
     "hist_gradient_boosting": "Gradient boosting",
     "linear": "Linear model",
     "constant": "Always the same answer",
+}
+_OTHERS = {
+    "champion": "the current champion",
+    "hist_gradient_boosting": "gradient boosting",
+    "linear": "the linear model",
+    "constant": "always giving the same answer",
 }
 SMALL_TEST_SET = 1000
 MANY_READINGS = 3
@@ -91,11 +118,18 @@ def verdict(facts: Facts) -> Verdict:
     if status in ("error", "interrupted", "killed"):
         return _broken(facts, reasons)
     if status == "running":
-        return Verdict("unfinished", "\N{HORIZONTAL ELLIPSIS}", "Still running: this page shows what is finished so far.", reasons)
+        return Verdict(
+            "unfinished", "\N{HORIZONTAL ELLIPSIS}", "Still running: this page shows what is finished so far.", reasons
+        )
     if not facts.document("evaluation"):
-        last = next((stage.record.name for stage in reversed(facts.stages) if stage.record.status in ("ran", "cached")), "the start")
+        last = next(
+            (stage.record.name for stage in reversed(facts.stages) if stage.record.status in ("ran", "cached")),
+            "the start",
+        )
         title = f"No verdict yet: the run ended after stage {last}, as it was asked to."
-        return Verdict("unfinished", "\N{HORIZONTAL ELLIPSIS}", title, (), ("Run it without `--until` to get a verdict.",))
+        return Verdict(
+            "unfinished", "\N{HORIZONTAL ELLIPSIS}", title, (), ("Run it without `--until` to get a verdict.",)
+        )
     return _judged(facts)
 
 
@@ -110,7 +144,10 @@ def _broken(facts: Facts, reasons: tuple[str, ...]) -> Verdict:
     status, where = facts.record.status, facts.stopped_at
     at = f" in stage {where.record.name}" if where else ""
     if status == "error":
-        title, step = f"No verdict: the run broke{at}.", "Mend what the message names, then run the same command again: finished stages are not repeated."
+        title, step = (
+            f"No verdict: the run broke{at}.",
+            "Mend what the message names, then run the same command again: finished stages are not repeated.",
+        )
     elif status == "killed":
         title, step = f"No verdict: the run was killed{at}.", RERUN
     else:
@@ -128,16 +165,27 @@ def _judged(facts: Facts) -> Verdict:
         title = "A rehearsal on a small sample: everything ran, and nothing here is evidence for a decision."
         return Verdict("unfinished", "\N{HORIZONTAL ELLIPSIS}", title, (), ("Run it without `--smoke` for a verdict.",))
     if passed:
-        title = f"Pass: {'the promise is' if len(thresholds) == 1 else f'all {promises} are'} kept on the sealed test set."
+        kept = {1: "the promise is", 2: "both promises are"}.get(len(thresholds), f"all {promises} are")
+        title = f"Pass: {kept} kept on the sealed test set."
         return Verdict("pass", "\N{CHECK MARK}", title, (), _after_pass(facts))
-    broken = "the promise is not kept" if len(thresholds) == 1 else f"{number(missed)} of {promises} {'is' if missed == 1 else 'are'} not kept"
+    broken = (
+        "the promise is not kept"
+        if len(thresholds) == 1
+        else f"{number(missed)} of {promises} {'is' if missed == 1 else 'are'} not kept"
+    )
     reasons = tuple(evaluation.get("reasons", ())) or tuple(facts.record.message.splitlines())
     steps = (
         "Do not use this model for the decision. It is recorded as rejected and cannot become the champion.",
         "Look at the worst slices and at the yardsticks: where gradient boosting is no better, the data (more rows, better columns) is what limits, not the model.",
         "If a promise asked for too much, the owner may change it in the problem file; the next report shows the old and the new number.",
     )
-    return Verdict("rejected", "\N{MULTIPLICATION X}", f"Rejected: {broken if missed or not thresholds else 'it must not be used'}.", reasons, steps)
+    return Verdict(
+        "rejected",
+        "\N{MULTIPLICATION X}",
+        f"Rejected: {broken if missed or not thresholds else 'it must not be used'}.",
+        reasons,
+        steps,
+    )
 
 
 def _after_pass(facts: Facts) -> tuple[str, ...]:
@@ -145,10 +193,17 @@ def _after_pass(facts: Facts) -> tuple[str, ...]:
 
     registered = model(facts)
     version = f", version {registered['version']}" if registered["version"] else ""
-    candidate = f"It is registered as a candidate ({isolate(registered['name'])}{version})." if registered["name"] else "It is a candidate."
+    candidate = (
+        f"It is registered as a candidate ({isolate(registered['name'])}{version})."
+        if registered["name"]
+        else "It is a candidate."
+    )
     owner = facts.problem.get("owner")
     person = f"the owner ({isolate(owner, 80)})" if owner else "the owner"
-    return (f"{candidate} Nothing uses it yet.", f"If {person} agrees, `fourscore promote {facts.run} --yes` makes it the champion.")
+    return (
+        f"{candidate} Nothing uses it yet.",
+        f"If {person} agrees, `fourscore promote {facts.run} --yes` makes it the champion.",
+    )
 
 
 @dataclass(frozen=True)
@@ -169,16 +224,21 @@ def comparisons(facts: Facts) -> list[Comparison]:
 
 def _sentence(name: str, comparison: Mapping[str, Any]) -> str:
     difference: Estimate = comparison.get("difference") or {}
-    metric, places, other = metric_name(comparison.get("metric")), decimals_for(difference), predictor_name(name)
-    other = other if name == "constant" else f"the {other[:1].lower()}{other[1:]}" if name in ("champion", "linear") else other[:1].lower() + other[1:]
-    other = "always giving the same answer" if name == "constant" else other
-    by = f"{metric} differs by {signed(difference.get('value'), places)} (95 % interval {interval(difference, places, sign=True)})"
+    places, other = decimals_for(difference), _OTHERS.get(name, isolate(name))
+    within = interval(difference, places, sign=True)
+    by = f"{metric_name(comparison.get('metric'))} {signed(difference.get('value'), places)}" + (
+        f" (95 % interval {within})" if within else ""
+    )
     if comparison.get("better") == "model":
         return f"Better than {other}: {by}."
     if comparison.get("better") == "neither":
         return f"A tie with {other}: {by}, which may be chance."
-    advice = "the model has learned nothing that helps" if name == "constant" else "prefer it unless there is a reason not to"
-    return f"{other[:1].upper()}{other[1:]} is better: {by}; {advice}."
+    advice = (
+        "the model has learned nothing that helps"
+        if name == "constant"
+        else "prefer it unless there is a reason not to"
+    )
+    return f"Worse than {other}: {by}; {advice}."
 
 
 def limits(facts: Facts) -> Iterator[str]:
@@ -197,19 +257,30 @@ def limits(facts: Facts) -> Iterator[str]:
     error = (evaluation.get("calibration") or {}).get("expected_calibration_error")
     if is_number(error) and error > POOR_CALIBRATION:
         yield f"Its probabilities are off by {percent(error)} on average: use them to rank, not as chances."
-    if evaluation and not evaluation.get("champion"):
+    yield from map(_sentence_case, evaluation.get("notes", ()))
+    if evaluation and not evaluation.get("champion") and not evaluation.get("notes"):
         yield "There is no champion to compare with yet."
     if evaluation and not evaluation.get("slices"):
         yield "No slices were asked for, so a group that fares badly would not show here."
+
+
+def _sentence_case(note: object) -> str:
+    text = str(note)
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith('.') else '.'}"
 
 
 def _limits_of_rows(evaluation: Mapping[str, Any]) -> Iterator[str]:
     rows = evaluation.get("rows")
     if is_number(rows) and rows < SMALL_TEST_SET:
         yield f"The test set is small ({count(int(rows), 'row')}): the intervals are wide, and a difference inside them may be chance."
-    small = [f"{isolate(column)} = {isolate(part.get('value'))}" for column, parts in evaluation.get("slices", {}).items() for part in parts if part.get("small")]
+    small = [
+        f"{isolate(column)} = {isolate(part.get('value'))}"
+        for column, parts in evaluation.get("slices", {}).items()
+        for part in parts
+        if part.get("small")
+    ]
     if small:
-        named = listed(small[:4]) + (f" and {len(small) - 4} more" if len(small) > 4 else "")  # noqa: PLR2004
+        named = listed(small[:4]) + (f" and {len(small) - 4} more" if len(small) > 4 else "")
         yield f"{count(len(small), 'slice has', 'slices have')} too few rows to say much: {named}."
     means = evaluation.get("interval", {})
     if means and means.get("resampled") not in (None, "rows"):
@@ -221,7 +292,11 @@ def _limits_of_readings(facts: Facts) -> Iterator[str]:
     if not opened:
         return
     times = "once" if opened == 1 else f"{opened} times, for {count(models, 'version')} of the pipeline"
-    worry = " Each look makes it a little less of a surprise; fresh data would be a stricter test." if models >= MANY_READINGS else ""
+    worry = (
+        " Each look makes it a little less of a surprise; fresh data would be a stricter test."
+        if models >= MANY_READINGS
+        else ""
+    )
     yield f"The sealed test set of this split has been opened {times}.{worry}"
 
 
@@ -230,7 +305,11 @@ def row_split_lesson(facts: Facts) -> str:
     split = facts.problem.get("split", {})
     by = facts.document("split").get("by") or split.get("by", "row")
     columns = (facts.document("labeled") or facts.document("table")).get("columns", ())
-    times = [column["name"] for column in columns if column.get("role") == "time" or column.get("type") in ("date", "datetime")]
+    times = [
+        column["name"]
+        for column in columns
+        if column.get("role") == "time" or column.get("type") in ("date", "datetime")
+    ]
     if by != "row" or not times:
         return ""
     return (
