@@ -1,0 +1,307 @@
+"""The journal is the truth, MLflow a projection of it, made by a process of its own beside the run.
+
+follow(...)            starts that process; a server that is slow or away costs the run nothing
+project(...), sync()   the same projection later, of one run or of all that are missing, exactly once
+<workspace>/runs/<run>.tracking.json   what came of it, replaced atomically:
+
+    uri, status (running | complete | away | error | trashed), message, experiment, parent, children, events,
+    model ({name, version, alias} or null), report (whether it is there), attempt (which attempt of the run this is)
+
+python -m infra.tracking --follow RUN_FILE --uri URI
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from infra import runs
+from infra.files import write_json
+from infra.mlflow_server import ServerAway, connect, default_uri, projecting, said_plainly, serve, without_credentials
+from infra.runs import RunRecord
+from steps.errors import FourscoreError
+
+POLL = 1.0
+"""Seconds between two looks at the journals."""
+PATIENCE = 45.0
+"""Seconds that a finished run waits for its projection before it leaves it to finish alone."""
+URI = "FOURSCORE_TRACKING_URI"
+"""How the URI reaches the process: it may hold a password, and everyone on the machine can read a command line."""
+
+State = dict[str, Any]
+
+
+def state_path(workspace: Path, run: str) -> Path:
+    return workspace / "runs" / f"{run}.tracking.json"
+
+
+def read_state(workspace: Path, run: str) -> State:
+    """What tracking made of a run so far; empty when nothing."""
+    try:
+        state: State = json.loads(state_path(workspace, run).read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return state
+
+
+@dataclass
+class Follower:
+    """The process that projects a run while it goes on."""
+
+    process: subprocess.Popen[bytes]
+
+    def finish(self, patience: float = PATIENCE) -> None:
+        """Say that the run and its report are done, and give the projection a while; it goes on alone after that."""
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(patience)
+        except subprocess.TimeoutExpired:
+            return
+
+
+def follow(workspace: Path, run: str, uri: str | None) -> Follower:
+    """Start projecting a run; the end of the pipe to the process tells it that the run's process is done, or dead."""
+    uri = uri or default_uri(workspace)
+    _write_state(workspace, runs.load(workspace, run), uri, "running")
+    environment = os.environ | {URI: uri, "PYTHONPATH": os.pathsep.join(map(str, _import_path()))}
+    log = (workspace / "runs" / f"{run}.tracking.log").open("wb")
+    with log:
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "infra.tracking",
+                "--follow",
+                str(runs.path_of(workspace, run).absolute()),
+                "--piped",
+            ],
+            env=environment,
+            cwd=workspace,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C stops the run, not the story of how it ended
+        )
+    return Follower(process)
+
+
+def _import_path() -> list[str]:
+    """Where this process found our packages, so that the other finds the same whatever folder it starts in."""
+    here = str(Path(__file__).absolute().parent.parent)
+    return [here, *filter(None, [os.environ.get("PYTHONPATH")])]
+
+
+def project(run_file: Path, tracking_uri: str, *, live: bool = False) -> State:
+    """Project one run as it is now; on a finished run that is all there is, on a live one what there is so far."""
+    workspace, run = run_file.parent.parent, run_file.stem
+    return _Projector(workspace, run, tracking_uri).once(final=not live)
+
+
+def sync(workspace: Path, uri: str | None) -> dict[str, str]:
+    """Project every run that is missing or partial there, the oldest first.
+
+    Returns:
+        run -> status, of those that were not complete before.
+    """
+    uri = uri or default_uri(workspace)
+    done: dict[str, str] = {}
+    for record in sorted(runs.every(workspace), key=lambda each: each.started):
+        if record.status == "running" or _is_complete(workspace, record, uri):
+            continue
+        state = project(runs.path_of(workspace, record.run), uri)
+        done[record.run] = str(state["status"]) + (f" ({state['message']})" if state["message"] else "")
+        if state["status"] == "away":
+            break
+    return done
+
+
+def promote(workspace: Path, run: str, uri: str | None) -> str | None:
+    """Move the registry's alias ``champion`` to the version that the run registered; returns the version.
+
+    Raises:
+        FourscoreError: the server is away or has no such version; nothing was changed.
+    """
+    from infra import registry
+
+    uri = uri or read_state(workspace, run).get("uri") or default_uri(workspace)
+    if not _is_complete(workspace, runs.load(workspace, run), uri):
+        state = project(runs.path_of(workspace, run), uri)
+        if state["status"] != "complete":
+            raise FourscoreError(f"run {run} cannot be promoted now, nothing was changed: {state['message']}")
+    model = read_state(workspace, run).get("model")
+    if not model:
+        raise FourscoreError(f"run {run} registered no model version; nothing was changed")
+    with said_plainly(uri), projecting(workspace, uri):
+        registry.promote(connect(workspace, uri), model["name"], model["version"])
+    return str(model["version"])
+
+
+def load_registered(workspace: Path, uri: str | None, reference: str) -> Path:
+    """The model directory of ``name``, ``name@alias``, ``name/version``, each with or without ``models:/``.
+
+    Raises:
+        InputError: there is no such model; the message lists what there is.
+    """
+    from infra import registry
+
+    uri = uri or default_uri(workspace)
+    client = connect(workspace, uri)
+    with said_plainly(uri):
+        return registry.download(client, uri, reference)
+
+
+def ui(workspace: Path, uri: str | None, port: int) -> int:
+    """Show MLflow on this machine's loopback address until Ctrl-C."""
+    return serve(workspace, uri or default_uri(workspace), port, lambda link: print(link, file=sys.stderr))  # noqa: T201
+
+
+def _attempt(record: RunRecord) -> str:
+    """A run that was stopped and run again has the same name and another start."""
+    return f"{record.started} {record.finished or ''}"
+
+
+def _has_report(workspace: Path, run: str) -> bool:
+    return (workspace / "reports" / f"{run}.html").is_file()
+
+
+def _is_complete(workspace: Path, record: RunRecord, uri: str) -> bool:
+    state = read_state(workspace, record.run)
+    return (
+        state.get("status") in ("complete", "trashed")
+        and state.get("uri") == without_credentials(uri)
+        and state.get("attempt") == _attempt(record)
+        and (state.get("report") or not _has_report(workspace, record.run))
+    )
+
+
+def _write_state(workspace: Path, record: RunRecord, uri: str, status: str, message: str = "", **more: Any) -> State:
+    state: State = {
+        "uri": without_credentials(uri),
+        "status": status,
+        "message": message,
+        "attempt": _attempt(record),
+        "experiment": None,
+        "parent": None,
+        "children": {},
+        "events": {},
+        "model": None,
+        "report": False,
+        **more,
+    }
+    write_json(state_path(workspace, record.run), state)
+    return state
+
+
+class _Projector:
+    """Projects one run again and again; holds the lock only while it writes."""
+
+    def __init__(self, workspace: Path, run: str, uri: str) -> None:
+        from infra.projection import Projection
+
+        self.workspace, self.run, self.uri = workspace, run, uri
+        self.projection: Projection | None = None
+
+    def once(self, *, final: bool) -> State:
+        """One pass; whatever goes wrong with the server becomes the state's status and message."""
+        from infra.projection import Projection, Trashed
+
+        record = runs.load(self.workspace, self.run)
+        status: Literal["running", "complete", "away", "error", "trashed"] = "running"
+        message, model = "", None
+        try:
+            with said_plainly(self.uri):
+                if self.projection is None:
+                    client = connect(self.workspace, self.uri)
+                    self.projection = Projection(client, self.workspace, self.uri, self.run)
+                with projecting(self.workspace, self.uri):
+                    self.projection.advance(record)
+                    if final:
+                        model = self._finish(record)
+                        status = "complete" if record.status in runs.FINAL else "running"
+        except ServerAway as away:
+            status, message = "away", str(away)
+        except Trashed as trashed:
+            status, message = "trashed", str(trashed)
+        except Exception as error:  # noqa: BLE001: a tracker's troubles are written down, and end no run
+            status, message = "error", f"{type(error).__name__}: {error}"[:2000]
+        return self._write(record, status, message, model)
+
+    def _finish(self, record: RunRecord) -> State | None:
+        from infra import registry
+
+        assert self.projection is not None
+        self.projection.documents(record)
+        return registry.register(self.projection, record)
+
+    def _write(self, record: RunRecord, status: str, message: str, model: State | None) -> State:
+        projection = self.projection
+        made: State = {}
+        if projection is not None:
+            children = {name: child.run_id for name, child in projection.children.items()}
+            made = {
+                "experiment": projection.experiment,
+                "parent": projection.parent,
+                "children": children,
+                "events": projection.counts(),
+            }
+        report = status == "complete" and _has_report(self.workspace, self.run)
+        return _write_state(self.workspace, record, self.uri, status, message, model=model, report=report, **made)
+
+
+def _follow(run_file: Path, uri: str, *, piped: bool) -> None:
+    """Look, project, wait; until the run is over, or its process is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.nice(10)  # the run's own work goes first
+    workspace, run = run_file.parent.parent, run_file.stem
+    projector = _Projector(workspace, run, uri)
+    done = False
+    while not done:
+        done = _is_over(workspace, run, piped=piped)
+        state = projector.once(final=done)
+        if state["status"] == "trashed":
+            return
+
+
+def _is_over(workspace: Path, run: str, *, piped: bool) -> bool:
+    """Wait a moment; then whether nothing more will come."""
+    if piped:
+        ready, _, _ = select.select([sys.stdin], [], [], POLL)
+        if not ready:
+            return False
+    else:
+        time.sleep(POLL)
+        if runs.is_alive(workspace, run):
+            return runs.load(workspace, run).status in runs.FINAL
+    for _ in range(50):  # a dying process closes the pipe a moment before it frees the lock
+        if runs.load(workspace, run).status in runs.FINAL:
+            return True
+        runs.mark_killed(workspace)
+        time.sleep(0.1)
+    return True
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Project a run to MLflow while it goes on.")
+    parser.add_argument("--follow", type=Path, required=True, metavar="RUN_FILE")
+    parser.add_argument("--uri", help=f"default: the environment's {URI}, or sqlite in the workspace")
+    parser.add_argument("--piped", action="store_true", help="the run is over when standard input ends")
+    arguments = parser.parse_args()
+    run_file = arguments.follow.absolute()
+    _follow(
+        run_file, arguments.uri or os.environ.get(URI) or default_uri(run_file.parent.parent), piped=arguments.piped
+    )
+
+
+if __name__ == "__main__":
+    main()
