@@ -117,6 +117,7 @@ def evaluate(
         "slices": {column: [_slice(part, task, sampled) for part in found] for column, found in parts.items()},
         **_shape(task, truth, answers[MODEL]),
         "interval": _interval(resampling),
+        "data": _data(train_set, schema),
         "notes": notes,
     }
     _write(evaluation, document, _prediction_table(table, schema, classes, answers[MODEL]))
@@ -402,6 +403,12 @@ def _interval(resampling: Resampling) -> dict[str, Any]:
     }
 
 
+def _data(train_set: Path, test: TableSchema) -> dict[str, Any]:
+    """Which rows the model saw and which judged it, by the digest of their content."""
+    train = read_schema(train_set)
+    return {"train_rows": train.rows, "train_digest": train.digest, "test_rows": test.rows, "test_digest": test.digest}
+
+
 def _prediction_table(table: pl.DataFrame, schema: TableSchema, classes: Sequence[str], answer: Array) -> pl.DataFrame:
     import polars as pl
 
@@ -414,7 +421,7 @@ def _prediction_table(table: pl.DataFrame, schema: TableSchema, classes: Sequenc
         {
             **columns,
             "prediction": named,
-            **{f"probability:{name}": answer[:, index] for index, name in enumerate(classes)},
+            **{f"probability_{name}": answer[:, index] for index, name in enumerate(classes)},
         }
     )
 

@@ -1,0 +1,171 @@
+"""define: is what is asked measurable? The thresholds are frozen here, before anything looks at the data."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from model_code import tasks
+from steps import markdown
+from steps.core import Config, Output
+from steps.errors import GateRefused, InputError
+from steps.journal import Journal
+from steps.thresholds import Threshold
+
+if TYPE_CHECKING:
+    from model_code.tasks import Metric, Task
+
+
+class DefineConfig(Config):
+    """The question and what counts as an answer."""
+
+    name: str = Field(description="The problem's name.")
+    question: str = Field(description="The question in words.")
+    decision: str = Field(description="The decision that the answer serves.")
+    owner: str = Field(description="The role that answers for the decision.")
+    cost_of_error: str = Field(description="What being wrong costs, in each direction.")
+    task: str = Field(description="binary-classification, multiclass-classification or regression.")
+    target: str = Field(description="What is predicted.")
+    success: tuple[Threshold, ...] = Field(description="What the model must reach on the sealed test set.")
+
+
+def define(card: Output, config: DefineConfig, log: Journal) -> None:
+    """Check that the problem can be answered with yes or no, freeze it and write the problem card.
+
+    Raises:
+        InputError: the task or a metric has no such name.
+        GateRefused: thresholds are missing, cannot be measured or contradict one another; the card is written first.
+    """
+    task = _task(config)
+    _check_metrics(config, task)
+    reasons = [*_unsaid(config), *_unmeasurable(config.success, task), *_contradictory(config.success)]
+    text = json.dumps(config.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
+    (card / "problem.json").write_text(text, encoding="utf-8")
+    (card / "card.md").write_text(_card(config, task, reasons), encoding="utf-8")
+    log.parameter("define.task", config.task)
+    log.parameter("define.target", config.target)
+    log.metric("application/thresholds", len(config.success))
+    log.table(
+        "success",
+        [{"metric": each.metric, "wanted": each.wanted, "slice": each.slice, "on": each.on} for each in config.success],
+    )
+    if reasons:
+        log.verdict("refused", reasons)
+        raise GateRefused(*reasons)
+
+
+def _task(config: DefineConfig) -> Task:
+    try:
+        return tasks.get(config.task)
+    except ValueError as error:
+        raise InputError(f"task: {error}") from None
+
+
+def _check_metrics(config: DefineConfig, task: Task) -> None:
+    """Every metric must be one of the task's."""
+    unknown = []
+    for metric in dict.fromkeys(threshold.metric for threshold in config.success):
+        if metric not in task.metrics:
+            others = [name for name in tasks.names() if metric in tasks.get(name).metrics]
+            hint = f" (it is a metric of {' and '.join(others)})" if others else ""
+            known = ", ".join(task.metrics)
+            unknown.append(f"success: {metric!r} is not a metric of {task.name}{hint}; there are: {known}")
+    if unknown:
+        raise InputError("\n".join(unknown))
+
+
+def _unsaid(config: DefineConfig) -> Iterator[str]:
+    if not config.success:
+        metric = tasks.get(config.task).headline
+        yield f"success: no threshold is declared, so no result could be called good enough; give at least one, such as metric: {metric}"
+    for field in ("question", "decision", "owner", "cost_of_error", "target"):
+        if not getattr(config, field).strip():
+            yield f"{field}: it is blank; whoever reads the result needs it in words"
+
+
+def _unmeasurable(success: Sequence[Threshold], task: Task) -> Iterator[str]:
+    """Thresholds that every model or no model meets, or that point the wrong way."""
+    for threshold in success:
+        problem = _problem(threshold, task.metrics[threshold.metric])
+        if problem:
+            yield f"success: {threshold.wanted}: {problem}"
+
+
+def _problem(threshold: Threshold, metric: Metric) -> str | None:
+    bound = threshold.at_least if threshold.at_least is not None else threshold.at_most
+    assert bound is not None, "a threshold has exactly one bound"
+    if not math.isfinite(bound):
+        return f"{bound} is not a number that a metric can be compared with"
+    wanted, given = ("at_least", "at_most") if metric.higher_is_better else ("at_most", "at_least")
+    if getattr(threshold, given) is not None:
+        better = "more is better" if metric.higher_is_better else "less is better"
+        return f"of {metric.name} {better}, so {given} would reward a worse model; use {wanted}"
+    low, high = (metric.low, metric.high) if metric.higher_is_better else (metric.high, metric.low)
+    ends = f"{metric.name} lies {_range(metric)}"
+    if high is not None and (bound > high if metric.higher_is_better else bound < high):
+        return f"no model can reach it: {ends}"
+    if low is not None and (bound <= low if metric.higher_is_better else bound >= low):
+        return f"every model meets it: {ends}"
+    return None
+
+
+def _range(metric: Metric) -> str:
+    if metric.low is not None and metric.high is not None:
+        return f"between {metric.low:g} and {metric.high:g}"
+    return f"at or above {metric.low:g}" if metric.low is not None else f"at or below {metric.high:g}"
+
+
+def _contradictory(success: Sequence[Threshold]) -> Iterator[str]:
+    """The same metric, on the same rows and the same end, asked for twice."""
+    seen: dict[tuple[str, str | None, str], Threshold] = {}
+    for threshold in success:
+        key = (threshold.metric, threshold.slice, threshold.on)
+        earlier = seen.setdefault(key, threshold)
+        if earlier is threshold:
+            continue
+        if earlier == threshold:
+            yield f"success: {threshold.wanted}: it is there twice; remove one"
+        else:
+            yield f"success: {earlier.wanted} and {threshold.wanted}: two bounds for the same number; say which one is meant"
+
+
+def _card(config: DefineConfig, task: Task, reasons: Sequence[str]) -> str:
+    """The problem card as Markdown."""
+    fields = {
+        "Question": config.question,
+        "Decision that it serves": config.decision,
+        "Who owns it": config.owner,
+        "What being wrong costs": config.cost_of_error,
+        "Task": f"{config.task}, of {config.target}",
+    }
+    rows = [
+        (
+            each.metric,
+            f">= {each.at_least:g}" if each.at_least is not None else f"<= {each.at_most:g}",
+            _end(each),
+            each.slice or "all rows",
+        )
+        for each in config.success
+    ]
+    parts = [
+        f"# {markdown.escape(config.name)}\n",
+        *(markdown.paragraph(label, text) for label, text in fields.items()),
+    ]
+    parts.append("## What counts as success\n")
+    parts.append(markdown.table(("metric", "wanted", "judged by", "where"), rows) if rows else "Nothing is declared.\n")
+    parts.append("Judged once, on the sealed test set; frozen when this card was written.\n")
+    if reasons:
+        parts.append("## Why the run stopped here\n")
+        parts.append(markdown.bullets(reasons))
+    return "\n".join(parts)
+
+
+def _end(threshold: Threshold) -> str:
+    if threshold.on == "value":
+        return "the value"
+    return f"the {'lower' if threshold.at_least is not None else 'upper'} end of the 95 % interval"

@@ -1,0 +1,36 @@
+"""Text from data and people set into Markdown so that it stays text: names may hold tags, pipes and new lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+_LONGEST = 500
+
+
+def escape(text: object) -> str:
+    """One line of plain text: what CommonMark or HTML would act on is escaped (CommonMark, "Backslash escapes").
+
+    Underscores inside words and punctuation inside lines do nothing and are left, so that the source stays readable.
+    """
+    line = " ".join(str(text).split())
+    line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    line = re.sub(r"([\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)
+    line = re.sub(r"^([#+=-])", r"\\\1", line)
+    line = re.sub(r"^(\d+)([.)])", r"\1\\\2", line)
+    return line.replace("://", "&#58;//")  # a bare address is made a link by GitHub and others
+
+
+def paragraph(label: str, text: object) -> str:
+    return f"**{label}:** {escape(text)}\n"
+
+
+def bullets(lines: Iterable[object]) -> str:
+    return "".join(f"- {escape(line)}\n" for line in lines)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table; a cell is escaped, None is empty."""
+    lines = [header, ["---"] * len(header), *([("" if cell is None else escape(cell)) for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
