@@ -149,7 +149,7 @@ def _limits(request: Mapping[str, Any], facts: Facts) -> Iterator[str]:
         yield f"Its probabilities are off by {error:.1%} on average: use them to rank, not as chances."
     small = sum(part["small"] for parts in evaluation["slices"].values() for part in parts)
     if small:
-        yield f"{small} slices have too few rows to be judged."
+        yield f"{small} {'slice has' if small == 1 else 'slices have'} too few rows to be judged."
     yield from evaluation["notes"]
     yield from split.get("notes", ())
     yield from (finding["text"] for finding in split.get("findings", ()) if finding.get("level") != "refused")
