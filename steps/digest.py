@@ -100,3 +100,12 @@ def table_digest(path: Path) -> str:
     for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
         digest.update(batch)
     return digest.hexdigest()
+
+
+def with_missing(path: Path, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns with how many of their values are missing in a Parquet file."""
+    import polars as pl
+
+    counted = pl.scan_parquet(path).select(pl.col(column.name).null_count() for column in columns)
+    counts = counted.collect(engine="streaming").row(0, named=True)
+    return tuple(column.model_copy(update={"missing": counts[column.name]}) for column in columns)

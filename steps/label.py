@@ -12,7 +12,7 @@ from pydantic import Field
 from model_code import tasks
 from steps.classes import choose_positive, class_metrics, class_names, ordered_classes
 from steps.core import Config, Input, Output
-from steps.digest import table_digest
+from steps.digest import table_digest, with_missing
 from steps.errors import GateRefused, InputError
 from steps.journal import Journal
 from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, write_schema
@@ -299,14 +299,6 @@ def _publish(
             target=Target(name=config.target, task=config.task, classes=classes),
         ),
     )
-
-
-def with_missing(data: Path, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns with how many of their values are missing in a file."""
-    import polars as pl
-
-    counts = pl.scan_parquet(data).select(pl.col(column.name).null_count() for column in columns).collect(engine="streaming").row(0, named=True)
-    return tuple(column.model_copy(update={"missing": counts[column.name]}) for column in columns)
 
 
 def _say(report: dict[str, Any], log: Journal) -> None:

@@ -43,10 +43,15 @@ def row_hashes(path: Path, columns: Sequence[str], *, seed: int = 0) -> Hashes:
     Returns:
         uint64 [rows]
     """
+    return salted(unsalted_hashes(path, columns), seed)
+
+
+def unsalted_hashes(path: Path, columns: Sequence[str]) -> Hashes:
+    """What ``salted`` makes row hashes of, read once for several seeds: uint64 [rows]."""
     import numpy as np
 
     parts = [hash_frame(batch, columns) for batch in batches(path, columns)]
-    return salted(np.concatenate(parts) if parts else np.empty(0, np.uint64), seed)
+    return np.concatenate(parts) if parts else np.empty(0, np.uint64)
 
 
 def batches(path: Path, columns: Sequence[str], rows: int = 4 * _BATCH) -> Iterator[pl.DataFrame]:

@@ -1,0 +1,246 @@
+"""split: the labelled rows become a training part and a sealed test part, and nothing of the answer leaks from one to the other."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from steps.core import Config, Input, Output
+from steps.digest import table_digest, with_missing
+from steps.division import UNUSUAL, Division, by_class, by_group, by_row, by_time, deviation
+from steps.errors import GateRefused, InputError
+from steps.journal import Journal
+from steps.leaks import Finding, Parts, find_leaks
+from steps.proxies import truth_array
+from steps.schema import ROW, TableSchema, read_schema, write_schema
+from steps.suite import near
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_IN_TEST = "_in_test"
+LISTED = 50
+"""Of so many classes at most the shares are compared."""
+
+
+class SplitConfig(Config):
+    """How the labelled rows are divided."""
+
+    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="Share of the rows that is sealed for the test.")
+    by: Literal["row", "group", "time"] = Field(
+        default="row",
+        description="'row': rows are independent; 'group': rows of a group stay together; 'time': the last rows are the test.",
+    )
+    column: str | None = Field(
+        default=None, description="The column of the group or the time; the one of that role when left out."
+    )
+    key: tuple[str, ...] = Field(
+        default=(), description="By row: the columns that name a row; when left out, all features together do."
+    )
+    stratify: Literal["hash", "exact"] = Field(
+        default="hash",
+        description="By row: 'hash' keeps each row in its part for ever; 'exact' gives each class its share instead.",
+    )
+    seed: int = Field(default=0, description="Salt of the hash: another seed, another division.")
+    allow_proxies: dict[str, str] = Field(
+        default_factory=dict, description="Columns that predict the target (nearly) alone and may: column -> why it is fine."
+    )
+    duplicates_at_most: float = Field(
+        default=0.01, ge=0, le=1, description="Share of the test rows that may have an equal row in the training part."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.by != "row" and self.stratify == "exact":
+            raise ValueError(f"stratify: exact divides by row; with by: {self.by} the {self.by}s decide")
+        if self.by != "row" and self.key:
+            raise ValueError(f"key names rows for by: row; with by: {self.by} write column: {self.key[0]}")
+        if self.by == "row" and self.column is not None:
+            raise ValueError(f"column: {self.column} is for by: group or by: time; with by: row write key: [{self.column}]")
+        return self
+
+
+def split(labeled: Input, train_set: Output, test_set: Output, division: Output, config: SplitConfig, log: Journal) -> None:
+    """Divide the labelled rows and check the division for leaks.
+
+    Raises:
+        InputError: the columns do not allow this division.
+        GateRefused: something of the answer leaks; both parts and the findings are written first.
+    """
+    schema = read_schema(labeled)
+    data = labeled / "data.parquet"
+    truth = _truth(data, schema)
+    divided = _divide(data, schema, truth, config)
+    _check_parts(divided, truth, schema, config)
+    rows = {
+        "train": _publish(data, train_set, divided, schema, test=False),
+        "test": _publish(data, test_set, divided, schema, test=True),
+    }
+    balance, notes = _balance(divided, truth, schema, config)
+    column = divided.columns[0] if config.by != "row" else None
+    parts = Parts(train_set, test_set, schema, config.by, column, config.allow_proxies, config.duplicates_at_most)
+    findings = find_leaks(parts)
+    fraction = {
+        "wanted": config.test_fraction,
+        "found": divided.fraction,
+        "standard_error": divided.expected_error(config.test_fraction),
+    }
+    report = {
+        "by": config.by,
+        "column": column,
+        "hashed": list(divided.columns) if divided.by_chance or config.by == "row" else [],
+        "stratify": config.stratify,
+        "seed": config.seed,
+        "test_fraction": fraction,
+        "rows": rows,
+        "units": divided.units,
+        "boundary": divided.boundary,
+        "balance": balance,
+        "notes": [*divided.notes, *notes],
+        "findings": [finding.model_dump(mode="json") for finding in findings],
+    }
+    (division / "split.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    _say(report, findings, log)
+    refused = [finding.text for finding in findings if finding.level == "refused"]
+    if refused:
+        raise GateRefused(*refused)
+
+
+def _truth(data: Path, schema: TableSchema) -> Array:
+    """Class index int64 [rows], or the number float64 [rows]."""
+    import polars as pl
+
+    assert schema.target is not None, "the label stage fills the target in"
+    name = schema.target.name
+    return truth_array(pl.scan_parquet(data).select(name).collect(engine="streaming")[name], schema.target)
+
+
+def _divide(data: Path, schema: TableSchema, truth: Array, config: SplitConfig) -> Division:
+    if config.by != "row":
+        column = _column(schema, config)
+        if config.by == "time":
+            return by_time(data, column, config.test_fraction)
+        return by_group(data, column, config.test_fraction, config.seed)
+    columns = _row_columns(schema, config)
+    if config.stratify == "hash":
+        return by_row(data, columns, config.test_fraction, config.seed)
+    assert schema.target is not None
+    if not schema.target.classes:
+        raise InputError("split.stratify: exact gives each class its share, and a regression has no classes; use stratify: hash")
+    return by_class(data, columns, config.test_fraction, config.seed, truth)
+
+
+def _column(schema: TableSchema, config: SplitConfig) -> str:
+    """The column of the group or time: the declared one, else the only one of that role."""
+    names = [column.name for column in schema.columns]
+    if config.column is not None:
+        if config.column not in names:
+            listed = ", ".join(names)
+            raise InputError(
+                f"split.column: the table has no column {config.column!r}{near(config.column, names)}; its columns are: {listed}"
+            )
+        return config.column
+    of_role = [column.name for column in schema.of_role("group" if config.by == "group" else "time")]
+    if len(of_role) != 1:
+        found = f"{len(of_role)} columns have it: {', '.join(of_role)}" if of_role else "no column has it"
+        raise InputError(f"split.by: {config.by} wants split.column, or one column of role {config.by}; {found}")
+    return of_role[0]
+
+
+def _row_columns(schema: TableSchema, config: SplitConfig) -> list[str]:
+    """What the hash of a row covers: its key, or all its features."""
+    names = [column.name for column in schema.columns]
+    for name in config.key:
+        if name not in names:
+            raise InputError(f"split.key: the table has no column {name!r}{near(name, names)}; its columns are: {', '.join(names)}")
+    missing = {column.name: column.missing for column in schema.columns if column.name in config.key and column.missing}
+    if missing:
+        listed = ", ".join(f"{name!r} in {count:,} rows" for name, count in missing.items())
+        raise InputError(f"split.key: a key names every row, and it is missing: {listed}; leave split.key out to use the features")
+    columns = list(config.key) or [column.name for column in schema.features()]
+    if not columns:
+        raise InputError("split.by: row hashes the features, and the table has none; write split.key, or check data.columns' roles")
+    return columns
+
+
+def _check_parts(divided: Division, truth: Array, schema: TableSchema, config: SplitConfig) -> None:
+    """Both parts have rows and, for a classification, two classes or more."""
+    import numpy as np
+
+    assert schema.target is not None
+    tests = int(divided.in_test.sum())
+    total = len(divided.in_test)
+    for name, count, rows in (("test", tests, divided.in_test), ("training", total - tests, ~divided.in_test)):
+        if not count:
+            raise InputError(
+                f"the {name} part would be empty: {total:,} rows in {divided.units:,} that may be separated, "
+                f"test_fraction {config.test_fraction:g}; bring more rows, or change split.test_fraction or split.seed"
+            )
+        if schema.target.classes:
+            found = np.unique(truth[rows])
+            if len(found) < 2:
+                what = {"row": "change split.seed or write stratify: exact", "group": "change split.seed", "time": "split by row or group"}
+                raise InputError(
+                    f"the {name} part would hold only class {schema.target.classes[found[0]]!r} ({count:,} rows), "
+                    f"and nothing can be learned or measured on one class; {what[config.by]}, or bring more rows"
+                )
+
+
+def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, test: bool) -> dict[str, Any]:
+    """One part as a table, streamed; its rows stay in order."""
+    import polars as pl
+
+    mask = pl.LazyFrame({_IN_TEST: divided.in_test})
+    lazy = pl.concat([pl.scan_parquet(data), mask], how="horizontal")
+    target = part / "data.parquet"
+    lazy.filter(pl.col(_IN_TEST) if test else ~pl.col(_IN_TEST)).drop(_IN_TEST).sink_parquet(target, maintain_order=True)
+    rows = int((divided.in_test if test else ~divided.in_test).sum())
+    digest = table_digest(target)
+    columns = with_missing(target, schema.columns)
+    write_schema(part, schema.model_copy(update={"rows": rows, "digest": digest, "columns": columns}))
+    return {"rows": rows, "digest": digest}
+
+
+def _balance(divided: Division, truth: Array, schema: TableSchema, config: SplitConfig) -> tuple[list[dict[str, Any]], list[str]]:
+    """The share of each class (or the mean of the target) in both parts, and what is unusual about it.
+
+    A difference is reported and stops nothing: under a hash it is chance, which no one should be able to choose away, and by time it is the
+    world changing. The deviations in standard errors say which.
+    """
+    assert schema.target is not None
+    classes = schema.target.classes
+    values = {name: (truth == index).astype(float) for index, name in enumerate(classes[:LISTED])} if classes else {"mean": truth}
+    balance, notes = [], []
+    for name, each in values.items():
+        train, test, errors = deviation(divided, each, config.test_fraction)
+        balance.append({"class": name if classes else None, "train": train, "test": test, "standard_errors": errors})
+        what = f"class {name!r}: {train:.2%} of the training and {test:.2%} of the test rows" if classes else f"target mean {train:g} and {test:g}"
+        if errors is not None and abs(errors) > UNUSUAL:
+            notes.append(f"{what}, {abs(errors):.1f} standard errors apart; another split.seed divides differently")
+        elif classes and not (train and test):
+            notes.append(f"{what}: it cannot be {'measured' if train else 'learned'}")
+    return balance, notes
+
+
+def _say(report: dict[str, Any], findings: list[Finding], log: Journal) -> None:
+    for part, found in report["rows"].items():
+        log.metric(f"data/rows_{part}", found["rows"])
+    log.metric("data/test_fraction", report["test_fraction"]["found"])
+    log.metric("data/leak_findings", len(findings))
+    log.metric("data/leaks_refused", sum(finding.level == "refused" for finding in findings))
+    duplicates = [finding.numbers["rows"] for finding in findings if finding.check == "duplicates"]
+    log.metric("data/duplicates_across_parts", sum(duplicates))
+    log.table("balance", report["balance"])
+    log.table("leak checks", [{"check": each.check, "level": each.level, "text": each.text} for each in findings])
+    for note in report["notes"]:
+        log.warning(note)
+    for finding in findings:
+        if finding.level in ("warning", "allowed"):
+            log.warning(finding.text)
+        elif finding.level == "note":
+            log.note(finding.text)
