@@ -104,9 +104,9 @@ def fresh(what: str) -> float:
     """One run in an empty folder, so that nothing is cached; the tracked one finds its database made."""
     with tempfile.TemporaryDirectory() as place:
         if what == "tracked":
-            from infra import tracking
+            from infra.mlflow_server import connect, default_uri
 
-            tracking.prepare_database(Path(place))
+            connect(Path(place), default_uri(Path(place)))
         return cpu_seconds([sys.executable, __file__, what, place], {"POLARS_MAX_THREADS": "1"})
 
 

@@ -70,6 +70,7 @@ def lock_of(workspace: Path, run: str) -> Path:
 
 
 def save(workspace: Path, record: RunRecord) -> None:
+    (workspace / "runs").mkdir(parents=True, exist_ok=True)
     write_json(path_of(workspace, record.run), asdict(record))
 
 

@@ -1,0 +1,108 @@
+"""A problem file is read into types; every complaint names file, line and what would work (see also the cabinet)."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines import editor_schema
+from pipelines.documents import read
+from pipelines.problem import load
+from steps.errors import InputError
+
+ROOT = Path(__file__).parents[2]
+GOOD = ROOT / "tests/wrong_inputs/good"
+
+
+@pytest.fixture
+def problem(tmp_path):
+    shutil.copytree(GOOD, tmp_path / "p")
+    return tmp_path / "p/problem.yaml"
+
+
+def test_what_stages_share_is_written_once_and_given_to_each(problem):
+    configs = load(problem).configs()
+    assert configs["label"].task == configs["train"].task == configs["evaluate"].task == "binary-classification"
+    assert configs["label"].target == configs["define"].target == "bought"
+    assert configs["train"].success == configs["evaluate"].success == configs["define"].success
+    assert configs["register"].name == "people"
+
+
+def test_a_time_split_reaches_the_folds_and_the_intervals(problem):
+    configs = load(problem, {"split.by": "time", "split.column": "joined"}).configs()
+    assert (configs["train"].by, configs["train"].column, configs["evaluate"].clusters) == ("time", "joined", "joined")
+
+
+def test_an_override_is_typed_checked_and_recorded(problem):
+    loaded = load(problem, {"split.test_fraction": "0.25"})
+    assert loaded.problem.split.test_fraction == 0.25
+    assert loaded.overrides == {"split.test_fraction": "0.25"}
+    with pytest.raises(InputError, match="--set split.test_fraction=much: .*number"):
+        load(problem, {"split.test_fraction": "much"})
+
+
+def test_an_override_can_name_an_element_of_a_list(problem):
+    assert load(problem, {"success.0.at_least": "0.6"}).problem.success[0].at_least == 0.6
+    with pytest.raises(InputError, match="'3' is not an index of a list of 1"):
+        load(problem, {"success.3.at_least": "0.6"})
+
+
+def test_smoke_is_the_same_problem_on_a_small_sample(problem):
+    smoke, whole = load(problem, smoke=True).problem, load(problem).problem
+    assert smoke.data.sample_rows == 2000
+    assert smoke.register_as.smoke
+    assert whole.data.sample_rows is None
+    assert smoke.digest() != whole.digest()
+
+
+def test_all_faults_are_told_at_once(problem):
+    text = problem.read_text().replace("owner: head of sales\n", "").replace("at_least: 0.55", "at_least: good")
+    problem.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load(problem)
+    assert "'owner' is missing" in str(caught.value)
+    assert "good" in str(caught.value)
+
+
+def test_the_shipped_schema_is_the_one_that_the_types_give():
+    assert editor_schema.PATH.read_text(encoding="utf-8") == editor_schema.text(), "run: python -m pipelines.editor_schema"
+
+
+def test_the_schema_describes_every_field_that_a_person_may_write():
+    schema = editor_schema.schema()
+    bare = [
+        f"{name}.{field}"
+        for name, definition in {"Problem": schema, **schema["$defs"]}.items()
+        for field, value in definition.get("properties", {}).items()
+        if "description" not in value and "$ref" not in value and field not in {"notes"}
+    ]
+    assert [name for name in bare if not name.startswith(("Problem.", "Expectation"))] == []
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").glob("*/problem.yaml")), ids=lambda path: path.parent.name)
+def test_every_example_is_a_valid_problem(example):
+    assert load(example).problem.success
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_the_reader_of_yaml_break(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("y") / "problem.yaml"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    try:
+        document = read(path)
+    except InputError as error:
+        assert str(path) in str(error)
+    else:
+        assert isinstance(document.content, dict)
+
+
+def test_the_digest_of_a_problem_does_not_depend_on_the_order_of_its_keys(problem):
+    before = load(problem).problem.digest()
+    lines = problem.read_text().split("\n")
+    lines.remove("owner: head of sales")
+    problem.write_text("\n".join([*lines, "owner: head of sales"]))
+    assert load(problem).problem.digest() == before
+    assert json.loads(json.dumps(load(problem).problem.model_dump(mode="json")))

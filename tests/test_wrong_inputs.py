@@ -1,0 +1,85 @@
+"""The cabinet of wrong inputs: each ends in a clear message with the right exit code, and leaves nothing half-written."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from pipelines.__main__ import main
+
+CABINET = Path(__file__).with_name("wrong_inputs")
+CASES = yaml.safe_load((CABINET / "cases.yaml").read_text(encoding="utf-8"))
+
+
+def prepare(case, place):
+    """The good problem with the one change of the case; returns the arguments."""
+    for path in (CABINET / "good").iterdir():
+        shutil.copy(path, place)
+    problem = place / "problem.yaml"
+    text = problem.read_text(encoding="utf-8")
+    for old, new in case.get("replace", ()):
+        assert old in text, f"the cabinet's case {case['name']!r} replaces what is not there: {old!r}"
+        text = text.replace(old, new)
+    problem.write_text(case.get("problem", text), encoding="utf-8")
+    if "suite" in case:
+        (place / "expectations.json").write_text(case["suite"], encoding="utf-8")
+    if "arguments" in case:
+        return case["arguments"]
+    arguments = ["run", "problem.yaml", "--no-tracking"]
+    if case.get("until", "split"):
+        arguments += ["--until", "split"]
+    if "data" in case:
+        if (CABINET / "data" / case["data"]).is_file():
+            shutil.copy(CABINET / "data" / case["data"], place)
+        text = problem.read_text(encoding="utf-8").replace("path: people.csv", f"path: {json.dumps(case['data'])}")
+        problem.write_text(text, encoding="utf-8")
+    return arguments
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+def test_a_wrong_input_ends_in_a_clear_message(case, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["fourscore"])
+    arguments = prepare(case, tmp_path)
+    done = CliRunner().invoke(main, arguments)
+    wanted = case["exit"] if isinstance(case["exit"], list) else [case["exit"]]
+    told = f"{case['name']}: exit {done.exit_code}\n{done.output}"
+    assert done.exit_code in wanted, told + (f"\n{done.exception!r}" if done.exception else "")
+    assert "Traceback" not in done.output, told
+    if done.exit_code:
+        for word in case["says"]:
+            assert str(word) in done.output, f"{told}\n(does not say {word!r})"
+    assert not list(tmp_path.glob(".fourscore/working/*")), "something half-written was left behind"
+
+
+def test_the_cabinet_has_at_least_sixty_cases_and_uses_every_file_in_it():
+    assert len(CASES) >= 60
+    used = {case.get("data") for case in CASES}
+    assert {path.name for path in (CABINET / "data").iterdir()} <= used
+    assert len({case["name"] for case in CASES}) == len(CASES)
+
+
+def test_with_json_an_error_is_one_document_on_standard_output(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = [*prepare({"name": "", "data": "age_not_integer.csv"}, tmp_path), "--json"]
+    monkeypatch.setattr("sys.argv", ["fourscore", *arguments])
+    done = CliRunner().invoke(main, arguments)
+    document = json.loads(done.stdout)
+    assert done.exit_code == 2
+    assert document["verdict"] == "error"
+    assert "forty" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not hasattr(os, "mkfifo"), reason="wants a POSIX system")
+def test_a_workspace_that_cannot_be_written_is_said_plainly(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = prepare({"name": ""}, tmp_path)
+    (tmp_path / "file").write_text("in the way")
+    done = CliRunner().invoke(main, [*arguments, "--workspace", "file/inside"])
+    assert done.exit_code in (1, 2)
+    assert "file" in done.output
+    assert "Traceback" not in done.output
