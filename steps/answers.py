@@ -1,0 +1,81 @@
+"""Answers for the test rows: of the exported model (and what they cost in time), of the yardsticks, of the champion."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steps.journal import Journal
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+
+    from model_code.serving import Predictor
+
+    Array = np.ndarray[Any, Any]
+
+MODEL, CHAMPION = "model", "champion"
+_PUBLISHED_NAMES = {"hgb": "hist_gradient_boosting"}
+_CALLS = 200
+"""Single rows that are timed for the latency."""
+
+
+def published(name: str) -> str:
+    """A yardstick's name as results show it."""
+    return _PUBLISHED_NAMES.get(name, name)
+
+
+def of_model(predictor: Predictor, table: pl.DataFrame, log: Journal) -> Array:
+    """The model's answers; what answering costs goes to the journal only, since time is never the same twice."""
+    import numpy as np
+
+    predictor.predict(table[:1])
+    seconds = []
+    for call in range(_CALLS):
+        row = table[call % table.height : call % table.height + 1]
+        started = time.perf_counter()
+        predictor.predict(row)
+        seconds.append(time.perf_counter() - started)
+    started = time.perf_counter()
+    answer = predictor.predict(table)
+    elapsed = time.perf_counter() - started
+    log.metric("application/predict_p50_ms", 1000 * float(np.quantile(seconds, 0.5)))
+    log.metric("application/predict_p99_ms", 1000 * float(np.quantile(seconds, 0.99)))
+    log.metric("application/predict_rows_per_second", table.height / max(elapsed, 1e-9))
+    return answer
+
+
+def of_yardsticks(directory: Path, table: pl.DataFrame) -> dict[str, Array]:
+    from model_code import yardsticks
+
+    return {published(name): yardsticks.predict(directory, name, table) for name in yardsticks.names(directory)}
+
+
+def of_champion(directory: Path, table: pl.DataFrame, schema: Mapping[str, Any]) -> tuple[Array | None, list[str]]:
+    """The champion's answers, where there is one that can be compared; in words, why it cannot be where it cannot."""
+    from model_code import serving
+
+    if not any(directory.iterdir()):
+        return None, []
+    try:
+        predictor = serving.load(directory)
+        theirs = predictor.schema
+        if theirs["task"] != schema["task"] or set(theirs["classes"]) != set(schema["classes"]):
+            return None, [
+                f"the champion was not compared: it answers {_answers(theirs)}, this model {_answers(schema)}"
+            ]
+        answer = predictor.predict(table)
+    except ValueError as error:
+        return None, [f"the champion was not compared: it cannot answer these rows ({error})"]
+    if schema["classes"]:
+        answer = answer[:, [theirs["classes"].index(name) for name in schema["classes"]]]
+    return answer, []
+
+
+def _answers(schema: Mapping[str, Any]) -> str:
+    return f"{schema['task']} of {schema['target']}" + (
+        f" ({', '.join(schema['classes'])})" if schema["classes"] else ""
+    )
