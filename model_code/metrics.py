@@ -1,14 +1,14 @@
 """Metrics by scikit-learn's names and definitions, prepared once and then evaluated for many row weights.
 
-``metric(truth, prediction)`` does what does not depend on the weights (sorting, per-row losses) and returns a function of
-weights float64[n] -> float. The function also takes a batch, float64[b, n] -> float64[b], which is what makes a
+``metric(truth, prediction)`` does what does not depend on the weights (sorting, per-row losses) and returns a function
+of weights float64[n] -> float. The function also takes a batch, float64[b, n] -> float64[b], which is what makes a
 thousand bootstrap resamples cheap. Arrays are as in ``model_code.tasks``:
 
-    classification   truth int64[n] (class index), prediction float64[n, k] (probabilities; k = 2 for binary, 1 is positive)
+    classification   truth int64[n] (class index), prediction float64[n, k] (probabilities; of two, class 1 is positive)
     regression       truth float64[n],             prediction float64[n]
 
-A weight of 2 is the row twice and a weight of 0 is the row's absence. What is undefined on the rows that are left (no row, one
-class where two are needed, a constant truth for r2, a prediction that is not finite) is nan, without a warning.
+A weight of 2 is the row twice and a weight of 0 is the row's absence. What is undefined on the rows that are left (no
+row, one class where two are needed, a constant truth for r2, a prediction that is not finite) is nan, without warning.
 Definitions: scikit-learn user guide, "Metrics and scoring: quantifying the quality of predictions".
 """
 
@@ -93,7 +93,7 @@ def roc_auc(truth: Array, prediction: Array) -> Weighted:
 
 
 def average_precision(truth: Array, prediction: Array) -> Weighted:
-    """Sum over thresholds of the precision there times the recall gained there; in [0, 1]; undefined without a positive row."""
+    """Sum over thresholds of precision times the recall gained there; in [0, 1]; undefined without a positive row."""
     if not _usable(prediction):
         return _undefined
     score = -prediction[:, 1]
@@ -127,7 +127,7 @@ def brier(truth: Array, prediction: Array) -> Weighted:
 
 
 def r2(truth: Array, prediction: Array) -> Weighted:
-    """1 - squared error / squared distance from the mean of the truth; at most 1; undefined where the truth is constant."""
+    """1 - squared error / squared distance from the truth's mean; at most 1; undefined where the truth is constant."""
     if not len(truth):
         return _undefined
     centred = truth - truth.mean()  # so that the difference of sums below does not cancel
@@ -156,7 +156,7 @@ def mae(truth: Array, prediction: Array) -> Weighted:
 
 
 def mape(truth: Array, prediction: Array) -> Weighted:
-    """Mean of the absolute error as a share of the true value (0.1 is 10 %); huge where the truth is near 0; at least 0."""
+    """Mean absolute error as a share of the true value (0.1 is 10 %); huge where the truth is near 0; at least 0."""
     return _mean(np.abs(truth - prediction) / np.maximum(np.abs(truth), np.finfo(np.float64).eps))
 
 

@@ -1,8 +1,8 @@
 """How probabilities and residuals behave on the test rows, summarised so that no row's value is shown.
 
 Sources: Naeini, Cooper & Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", 2015 (expected
-calibration error); Nguyen & O'Connor, "Posterior calibration and exploratory analysis for natural language processing models",
-2015 (bins of equal mass).
+calibration error); Nguyen & O'Connor, "Posterior calibration and exploratory analysis for natural language processing
+models", 2015 (bins of equal mass).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def confusion(truth: Array, prediction: Array) -> list[list[int]] | None:
 
 
 def residuals(truth: Array, prediction: Array) -> dict[str, Any]:
-    """Quantiles and histogram of truth - prediction, and counts of the plane (prediction, truth); in the target's unit."""
+    """Quantiles and histogram of truth - prediction, counts of the plane (prediction, truth); in the target's unit."""
     import numpy as np
 
     residual = truth - prediction

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -82,7 +81,7 @@ def _check_metrics(config: DefineConfig, task: Task) -> None:
 def _unsaid(config: DefineConfig) -> Iterator[str]:
     if not config.success:
         metric = tasks.get(config.task).headline
-        yield f"success: no threshold is declared, so no result could be called good enough; give at least one, such as metric: {metric}"
+        yield f"success: no threshold is declared, so nothing could be good enough; give one, such as on {metric}"
     for field in ("question", "decision", "owner", "cost_of_error", "target"):
         if not getattr(config, field).strip():
             yield f"{field}: it is blank; whoever reads the result needs it in words"
@@ -131,7 +130,8 @@ def _contradictory(success: Sequence[Threshold]) -> Iterator[str]:
         if earlier == threshold:
             yield f"success: {threshold.wanted}: it is there twice; remove one"
         else:
-            yield f"success: {earlier.wanted} and {threshold.wanted}: two bounds for the same number; say which one is meant"
+            both = f"{earlier.wanted} and {threshold.wanted}"
+            yield f"success: {both}: two bounds for the same number; say which one is meant"
 
 
 def _card(config: DefineConfig, task: Task, reasons: Sequence[str]) -> str:

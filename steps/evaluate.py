@@ -1,4 +1,4 @@
-"""The sealed test set is opened here: metrics with intervals, slices, yardsticks, champion, thresholds and the verdict."""
+"""evaluate: opens the sealed test set; metrics with intervals, slices, yardsticks, champion, thresholds, verdict."""
 
 from __future__ import annotations
 

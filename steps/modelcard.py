@@ -126,10 +126,11 @@ def _origin(facts: Facts) -> str:
     schema, split, training, validation = facts["schema"], facts["split"], facts["training"], facts["validation"]
     evaluation = facts["evaluation"]
     data = evaluation["data"]
+    division = f"{split.get('by', 'row')}" + (f" ({split['column']})" if split.get("column") else "")
+    unmet = sum(validation.get("failed", {}).values())
     lines = [
-        f"{data['train_rows']} rows to train on, {data['test_rows']} sealed rows to judge by, divided by {split.get('by', 'row')}"
-        + (f" ({split['column']})" if split.get("column") else ""),
-        f"{validation.get('expectations', 0)} expectations checked on the data, {sum(validation.get('failed', {}).values())} not met",
+        f"{data['train_rows']} rows to train on, {data['test_rows']} sealed rows to judge by, divided by {division}",
+        f"{validation.get('expectations', 0)} expectations checked on the data, {unmet} not met",
         f"architecture {schema['architecture']}, chosen because {training.get('why') or 'it was the only candidate'}",
     ]
     inputs = table(("input", "type"), [(each["name"], each["type"]) for each in schema["inputs"]])
@@ -153,4 +154,4 @@ def _limits(request: Mapping[str, Any], facts: Facts) -> Iterator[str]:
     yield from evaluation["notes"]
     yield from split.get("notes", ())
     yield from (finding["text"] for finding in split.get("findings", ()) if finding.get("level") != "refused")
-    yield "It knows the rows that it was judged on and rows like them; other places, times or ways of collecting data were not tested."
+    yield "It was judged on rows like those it was made from; other places, times or ways of measuring were not tested."

@@ -113,4 +113,5 @@ def _description(evaluation: dict[str, Any]) -> str:
     met = sum(line["met"] for line in evaluation["thresholds"])
     value = "undefined" if headline["value"] is None else f"{headline['value']:.4g}"
     ends = "" if headline["low"] is None else f" (95 % interval {headline['low']:.4g} to {headline['high']:.4g})"
-    return f"{evaluation['headline']} {value}{ends} on {evaluation['rows']} test rows; {met} of {len(evaluation['thresholds'])} thresholds met"
+    kept = f"{met} of {len(evaluation['thresholds'])} thresholds met"
+    return f"{evaluation['headline']} {value}{ends} on {evaluation['rows']} test rows; {kept}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ def _quarters(values: pl.Series, reference: pl.Series) -> list[Part]:
     labels = (
         [
             f"up to {names[0]}",
-            *(f"{low} to {high}" for low, high in zip(names, names[1:], strict=False)),
+            *(f"{low} to {high}" for low, high in pairwise(names)),
             f"above {names[-1]}",
         ]
         if names

@@ -1,12 +1,13 @@
 """Intervals by the percentile bootstrap, over rows or over what belongs together, shared by every metric and model.
 
 One set of resamples serves all measures of an evaluation, so that the difference of two models is taken on the same
-resamples (paired) and a slice is the same resample seen through fewer rows. A resample is a row of weights: how often each row
-was drawn. Weights are made in chunks, so memory does not grow with the number of resamples.
+resamples (paired) and a slice is the same resample seen through fewer rows. A resample is a row of weights: how often
+each row was drawn. Weights are made in chunks, so memory does not grow with the number of resamples.
 
-Sources: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 (percentile interval) and 8 (dependent data);
-Field & Welsh, "Bootstrapping clustered data", 2007 (whole clusters); Carlstein, "The use of subseries values for estimating the
-variance of a general statistic from a stationary sequence", 1986 (blocks of time that do not overlap).
+Sources: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 (percentile interval) and 8
+(dependent data); Field & Welsh, "Bootstrapping clustered data", 2007 (whole clusters); Carlstein, "The use of subseries
+values for estimating the variance of a general statistic from a stationary sequence", 1986 (blocks of time that do not
+overlap).
 """
 
 from __future__ import annotations
@@ -95,9 +96,9 @@ def by_group(values: pl.Series, resamples: int, seed: int) -> Resampling:
 
 
 def by_time(values: pl.Series, resamples: int, seed: int) -> Resampling:
-    """Whole blocks of time are drawn: calendar days where these are neither too few nor too many, else about sqrt(n) blocks.
+    A block of sqrt(n) rows is longer than the n^(1/3) that suits the variance best; it errs to wide intervals.
 
-    A block of sqrt(n) rows is longer than the n^(1/3) that would be best for the variance; it errs towards wide intervals.
+    A block of sqrt(n) rows is longer than the n^(1/3) that is best for the variance; it errs towards wide intervals.
     """
     import polars as pl
 
@@ -153,7 +154,7 @@ class Sampled:
     samples: Array
 
     def estimate(self) -> Estimate:
-        """The value between the 2.5 % and the 97.5 % quantile of the resamples; no interval where too many are undefined."""
+        """The value, 2.5 % and 97.5 % quantiles of the resamples; no interval where too many of them are undefined."""
         import numpy as np
 
         defined = self.samples[np.isfinite(self.samples)]

@@ -99,7 +99,8 @@ def _find(sampled: Mapping[Key, Sampled], metric: str, part: Part | None) -> Est
 
 def _why(threshold: Threshold, estimate: Estimate, part: Part | None) -> str:
     if not math.isfinite(estimate.value):
-        return f"{threshold.metric} is not defined on these rows (one class only, a constant target, or answers that are not numbers)"
+        causes = "one class only, a constant target, or answers that are not numbers"
+        return f"{threshold.metric} is not defined on these rows ({causes})"
     if threshold.on == "value":
         return f"the value is {estimate.value:.4g}"
     if not math.isfinite(estimate.low):
@@ -109,7 +110,7 @@ def _why(threshold: Threshold, estimate: Estimate, part: Part | None) -> str:
 
 
 def reasons_against(
-    config: EvaluateConfig, answer: Array, thresholds: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Any]
+    must_beat: Sequence[str], answer: Array, thresholds: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Any]
 ) -> list[str]:
     """Why the model is not good enough; empty when it is."""
     import numpy as np
@@ -127,7 +128,6 @@ def reasons_against(
         elif comparisons[name]["better"] != MODEL:
             found = comparisons[name]["difference"]
             ends = f"{found['low']:+.4g} to {found['high']:+.4g}" if found["low"] is not None else "undefined"
-            reasons.append(
-                f"must_beat {asked}: not clearly better; the difference in {comparisons[name]['metric']} is {ends} (95 % interval)"
-            )
+            metric = comparisons[name]["metric"]
+            reasons.append(f"must_beat {asked}: not clearly better; {metric} differs by {ends} (95 % interval)")
     return reasons
