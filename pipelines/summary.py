@@ -16,8 +16,9 @@ def summary(facts: Facts) -> dict[str, Any]:
     """The run as one JSON-able document.
 
     Returns:
-        run, verdict (pass | rejected | error; running while it runs), message, smoke, stages, metrics (flat, ``layer/name``),
-        thresholds, yardsticks (name -> metric -> value, on the same test rows), model, report (path, or None before it is written).
+        run, verdict (pass | rejected | error; running while it runs), status, message, smoke, stages,
+        metrics (flat, ``layer/name``), thresholds, yardsticks (name -> metric -> value, on the same test rows),
+        model, report (path, or None before it is written).
     """
     evaluation = facts.document("evaluation")
     return {
@@ -28,8 +29,8 @@ def summary(facts: Facts) -> dict[str, Any]:
         "smoke": facts.record.smoke,
         "stages": [_stage(stage) for stage in facts.stages],
         "metrics": facts.metrics,
-        "thresholds": [_threshold(threshold) for threshold in evaluation.get("thresholds", ())],
-        "yardsticks": {name: _values(metrics) for name, metrics in evaluation.get("yardsticks", {}).items()},
+        "thresholds": [_threshold(threshold) for threshold in (evaluation.get("thresholds") or ())],
+        "yardsticks": {name: _values(metrics) for name, metrics in (evaluation.get("yardsticks") or {}).items()},
         "model": model(facts),
         "report": str(facts.report_path) if facts.report_path.exists() else None,
     }
@@ -37,7 +38,13 @@ def summary(facts: Facts) -> dict[str, Any]:
 
 def _stage(stage: Stage) -> dict[str, Any]:
     record = stage.record
-    return {"name": record.name, "status": record.status, "seconds": record.seconds, "key": record.key, "reason": record.reason}
+    return {
+        "name": record.name,
+        "status": "failed" if record.status == "refused" else record.status,
+        "seconds": record.seconds,
+        "key": record.key,
+        "reason": record.reason,
+    }
 
 
 def _threshold(threshold: Mapping[str, Any]) -> dict[str, Any]:
@@ -52,11 +59,13 @@ def _threshold(threshold: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _values(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: estimate.get("value") if isinstance(estimate, Mapping) else estimate for name, estimate in metrics.items()}
+    return {
+        name: estimate.get("value") if isinstance(estimate, Mapping) else estimate for name, estimate in metrics.items()
+    }
 
 
 def model(facts: Facts) -> dict[str, Any]:
-    """Where the run's model is: its directory, and the name and version under which tracking registered it (None: not)."""
+    """Where the run's model is: its directory, and its registered name and version (None: not registered)."""
     train = facts.stage("train")
     path = train.directory / "model" if train and "model" in facts.documents else None
     registered = facts.tracking.get("model")

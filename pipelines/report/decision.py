@@ -1,4 +1,4 @@
-"""The first half of the report as plain rows: promises, the model beside others, slices. Templates only lay them out."""
+"""The first half of the report as plain rows: promises, the model beside others, slices; templates lay them out."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.report.gather import Facts
-from pipelines.report.numbers import Estimate, Scale, decimals_for, interval, is_number, isolate, number, signed
+from pipelines.report.numbers import Estimate, Scale, cut, decimals_for, interval, is_number, isolate, number, signed
 from pipelines.report.words import PREDICTORS, higher_is_better, metric_meaning, metric_name, predictor_name
 
 WORST = 10
@@ -17,21 +17,13 @@ _BOUND = re.compile(r"(>=|<=)\s*(-?[\d.]+(?:e[-+]?\d+)?)")
 
 @dataclass(frozen=True)
 class Bar:
-    """An estimate with its interval as positions on a line, in per cent of its width; ``mark`` is a promise or a reference."""
+    """An estimate with its interval as positions on a line, in per cent of its width."""
 
     dot: str | None
-    start: str | None
-    width: str | None
-    mark: str | None = None
-
-    @classmethod
-    def of(cls, estimate: Estimate, scale: Scale, mark: object = None) -> Bar:
-        return cls(
-            scale.at(estimate.get("value")),
-            scale.at(estimate.get("low")),
-            scale.width(estimate.get("low"), estimate.get("high")),
-            scale.at(mark),
-        )
+    reach: tuple[str, str] | None
+    """Start and width of the interval."""
+    mark: str | None
+    """A promise, or another value to compare with."""
 
 
 @dataclass(frozen=True)
@@ -53,18 +45,20 @@ class Promise:
     slice: str | None
     wanted: str
     judged_on: str
+    reason: str | None
+    """Why it was not kept."""
     got: Got
     met: bool
 
 
 def promises(facts: Facts) -> list[Promise]:
-    return [_promise(threshold) for threshold in facts.document("evaluation").get("thresholds", ())]
+    return [_promise(threshold) for threshold in (facts.document("evaluation").get("thresholds") or ())]
 
 
 def _promise(threshold: Mapping[str, Any]) -> Promise:
     sign, bound = _bound(str(threshold.get("wanted", "")))
     places = decimals_for(threshold)
-    shown = number(bound, len(f"{bound:g}".partition(".")[2])) if bound is not None else str(threshold.get("wanted"))
+    shown = number(bound, len(f"{bound:g}".partition(".")[2])) if bound is not None else cut(threshold.get("wanted"))
     end = "upper" if sign == "<=" else "lower"
     scale = Scale.of([threshold], bound)
     return Promise(
@@ -73,6 +67,7 @@ def _promise(threshold: Mapping[str, Any]) -> Promise:
         slice=threshold.get("slice"),
         wanted=f"{'at most' if sign == '<=' else 'at least'} {shown}" if bound is not None else shown,
         judged_on=f"the {end} end of the interval" if threshold.get("on", "interval") == "interval" else "the estimate",
+        reason=threshold.get("reason"),
         got=got("", threshold, scale, places, bound),
         met=bool(threshold.get("met")),
     )
@@ -84,16 +79,21 @@ def _bound(wanted: str) -> tuple[str, float | None]:
 
 
 def got(name: str, estimate: Estimate, scale: Scale, places: int, mark: object = None) -> Got:
-    return Got(name, number(estimate.get("value"), places), interval(estimate, places), Bar.of(estimate, scale, mark))
+    bar = Bar(
+        scale.at(estimate.get("value")),
+        scale.reach(estimate.get("low"), estimate.get("high")),
+        scale.at(mark),
+    )
+    return Got(name, number(estimate.get("value"), places), interval(estimate, places), bar)
 
 
 def predictors(facts: Facts) -> dict[str, Mapping[str, Estimate]]:
     """Everyone who answered on the sealed test rows -> metrics; the model first, then champion and yardsticks."""
     evaluation = facts.document("evaluation")
-    found: dict[str, Mapping[str, Estimate]] = {"model": evaluation.get("metrics", {})}
+    found: dict[str, Mapping[str, Estimate]] = {"model": (evaluation.get("metrics") or {})}
     if champion := evaluation.get("champion"):
-        found["champion"] = champion.get("metrics", {})
-    found |= evaluation.get("yardsticks", {})
+        found["champion"] = champion.get("metrics") or {}
+    found |= evaluation.get("yardsticks") or {}
     order = [*PREDICTORS, *found]
     return {name: found[name] for name in dict.fromkeys(order) if name in found}
 
@@ -110,13 +110,13 @@ class Headline:
 
 
 def headline(facts: Facts) -> Headline | None:
-    name = facts.document("evaluation").get("headline")
+    name = str(facts.document("evaluation").get("headline"))
     estimates = {who: metrics[name] for who, metrics in predictors(facts).items() if name in metrics}
     if not estimates:
         return None
     places = decimals_for(*estimates.values())
     scale = Scale.of(estimates.values())
-    reference = estimates.get("model", {}).get("value")
+    reference = (estimates.get("model") or {}).get("value")
     return Headline(
         metric=metric_name(name),
         meaning=metric_meaning(name),
@@ -175,7 +175,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Slices:
-    """Slices by the headline metric, the worst first; those with too few rows apart, since chance puts them at both ends."""
+    """Slices by the headline metric, the worst first; small ones apart, since chance puts them at both ends."""
 
     metric: str
     overall: str
@@ -190,9 +190,9 @@ def slices(facts: Facts) -> Slices | None:
     parts = [(column, part) for column, listed in found.items() for part in listed]
     if not parts:
         return None
-    overall = evaluation.get("metrics", {}).get(name, {})
+    overall = (evaluation.get("metrics") or {}).get(name, {})
     scale = Scale.of(
-        [overall, *(part.get("metrics", {}).get(name, {}) or {} for _, part in parts if not part.get("small"))]
+        [overall, *((part.get("metrics") or {}).get(name, {}) or {} for _, part in parts if not part.get("small"))]
     )
     places = min(3, decimals_for(overall)) if is_number(overall.get("low")) else 3
     sign = 1 if higher_is_better(facts, name) else -1
@@ -216,10 +216,10 @@ def slices(facts: Facts) -> Slices | None:
 def _parts(
     parts: Sequence[tuple[str, Any]], evaluation: Mapping[str, Any], metric: object, scale: Scale, places: int
 ) -> Iterator[tuple[float | None, Part]]:
-    """Each slice with its value; where the metric is not defined (a single class, say) there is none, and the slice counts as small."""
-    reference = evaluation.get("metrics", {}).get(metric, {}).get("value")
+    """Each slice with its value; where the metric is not defined (one class only) there is none: too small."""
+    reference = (evaluation.get("metrics") or {}).get(metric, {}).get("value")
     for column, part in parts:
-        estimate = part.get("metrics", {}).get(metric, {}) or {}
+        estimate = (part.get("metrics") or {}).get(metric, {}) or {}
         value, rows = estimate.get("value"), part.get("rows") or 0
         defined = is_number(value)
         share = rows / evaluation["rows"] if evaluation.get("rows") else 0.0
@@ -243,7 +243,7 @@ def glance(facts: Facts) -> list[Card]:
     """The headline metric, how it compares, the worst slice: what a hurried reader takes away."""
     evaluation = facts.document("evaluation")
     name = evaluation.get("headline")
-    if not (estimate := evaluation.get("metrics", {}).get(name)):
+    if not (estimate := (evaluation.get("metrics") or {}).get(name)):
         return []
     found = [
         Card(
@@ -252,7 +252,7 @@ def glance(facts: Facts) -> list[Card]:
             f"95 % interval {interval(estimate) or 'not defined'}",
         )
     ]
-    compared = evaluation.get("comparisons", {})
+    compared = evaluation.get("comparisons") or {}
     said = {"model": "better than", "neither": "a tie with"}
     for other, label in (
         ("constant", "a constant answer"),
@@ -262,7 +262,8 @@ def glance(facts: Facts) -> list[Card]:
         if comparison := compared.get(other):
             difference = comparison.get("difference") or {}
             places = decimals_for(difference)
-            small = f"{metric_name(comparison.get('metric'))}, 95 % interval {interval(difference, places, sign=True) or 'not defined'}"
+            within = interval(difference, places, sign=True) or "not defined"
+            small = f"{metric_name(comparison.get('metric'))}, 95 % interval {within}"
             found.append(
                 Card(
                     signed(difference.get("value"), places),

@@ -31,7 +31,10 @@ def class_balance(facts: Facts) -> list[Share]:
     found = facts.document("labels").get("classes") or ()
     counts = [(str(each.get("class")), int(each.get("rows") or 0)) for each in found if isinstance(each, Mapping)]
     total, most = sum(count for _, count in counts), max((count for _, count in counts), default=0)
-    return [Share(name, number(count), percent(count, total), f"{100 * count / most if most else 0:.2f}%") for name, count in counts]
+    return [
+        Share(name, number(count), percent(count, total), f"{100 * count / most if most else 0:.2f}%")
+        for name, count in counts
+    ]
 
 
 def labels(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -40,18 +43,33 @@ def labels(facts: Facts) -> Iterator[tuple[str, str]]:
     if not found:
         return
     source = str(found.get("source") or NOT_RECORDED)
-    yield "where they come from", f"the rule {found['rule']}" if found.get("rule") else source.replace("column:", "the column ")
+    yield (
+        "where they come from",
+        f"the rule {found['rule']}" if found.get("rule") else source.replace("column:", "the column "),
+    )
     if is_number(found.get("coverage")):
         labeled, rows = found.get("rows_labeled"), found.get("rows")
         yield "coverage", f"{percent(found['coverage'])} ({number(labeled)} of {number(rows)} rows)"
     if missing := found.get("rows_unlabeled"):
-        done = {"drop": "left out, as declared", "refuse": "refused"}.get(str(found.get("unlabeled")), show(found.get("unlabeled")))
+        done = {"drop": "left out, as declared", "refuse": "refused"}.get(
+            str(found.get("unlabeled")), show(found.get("unlabeled"))
+        )
         yield "rows without a label", f"{number(missing)}: {done}"
     if positive := found.get("positive"):
         yield "the class that metrics speak of", f"{positive.get('class')} ({positive.get('how')})"
     if summary := found.get("summary"):
         yield "the target", show(summary, 300)
-    known = ("target", "task", "source", "rule", "rows", "rows_labeled", "rows_unlabeled", "unlabeled", "unlabeled_rows")
+    known = (
+        "target",
+        "task",
+        "source",
+        "rule",
+        "rows",
+        "rows_labeled",
+        "rows_unlabeled",
+        "unlabeled",
+        "unlabeled_rows",
+    )
     yield from plain(found, without=(*known, "coverage", "provenance", "classes", "positive", "summary"))[0]
 
 
@@ -65,7 +83,10 @@ def division(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "divided by", f"{found.get('by', NOT_RECORDED)}{column}"
     if is_number(rows.get("train")) and is_number(rows.get("test")):
         yield "rows to train on", number(rows["train"])
-        yield "rows sealed for the test", f"{number(rows['test'])} ({percent(rows['test'], rows['train'] + rows['test'])})"
+        yield (
+            "rows sealed for the test",
+            f"{number(rows['test'])} ({percent(rows['test'], rows['train'] + rows['test'])})",
+        )
     if found.get("boundary") is not None:
         yield "the test part begins at", show(found["boundary"])
     yield from plain(found, without=("by", "column", "rows", "boundary", "class_shares", "findings", "notes"))[0]
@@ -74,7 +95,9 @@ def division(facts: Facts) -> Iterator[tuple[str, str]]:
 def findings(facts: Facts) -> list[tuple[str, str]]:
     """What the leak checks found: (level, text), refusals first."""
     found = [each for each in facts.document("split").get("findings") or () if isinstance(each, Mapping)]
-    listed = [(str(each.get("level") or NOT_RECORDED), str(each.get("text") or show(dict(each), 300))) for each in found]
+    listed = [
+        (str(each.get("level") or NOT_RECORDED), str(each.get("text") or show(dict(each), 300))) for each in found
+    ]
     return sorted(listed, key=lambda pair: pair[0] != "refused")
 
 
@@ -93,7 +116,7 @@ def columns(facts: Facts) -> tuple[list[ColumnRow], int]:
     """The table's columns, the row number left out, and how many more there are."""
     schema = facts.document("labeled") or facts.document("table")
     rows, target = schema.get("rows") or 0, (schema.get("target") or {}).get("name")
-    listed = [column for column in schema.get("columns", ()) if not str(column.get("name", "")).startswith("_")]
+    listed = [column for column in (schema.get("columns") or ()) if not str(column.get("name", "")).startswith("_")]
     found = [
         ColumnRow(
             name=column["name"],
@@ -116,7 +139,7 @@ def _role(column: Mapping[str, Any]) -> str:
 
 def expectations(facts: Facts) -> list[Mapping[str, Any]]:
     """The suite's results, failures first, the gravest at the top."""
-    results = facts.document("validation").get("results", ())
+    results = facts.document("validation").get("results") or ()
     return sorted(
         results,
         key=lambda r: (
@@ -145,10 +168,14 @@ def plain(document: Mapping[str, Any], *, without: Sequence[str] = ()) -> Plain:
             isinstance(item, _SCALARS) or item is None for item in value.values()
         ):
             tables.append(
-                (words, ["", "value"], [[str(key), show(item, 300)] for key, item in list(value.items())[:50]])
+                (words, ["name", "value"], [[str(key), show(item, 300)] for key, item in list(value.items())[:50]])
             )
         elif isinstance(value, Mapping):
-            scalars += [(f"{words}: {key}", show(item)) for key, item in list(value.items())[:30]]
+            scalars += [
+                (f"{words}: {str(key).replace('_', ' ')}", show(item))
+                for key, item in list(value.items())[:30]
+                if item is not None
+            ]
         else:
             scalars.append((words, show(value, 300)))
     return scalars, tables
@@ -205,9 +232,12 @@ def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
         if digest := facts.document(name).get("digest"):
             yield what, str(digest)
     train = facts.stage("train")
-    files = train.manifest.get("files", {}) if train else {}
+    files = (train.manifest.get("files") or {}) if train else {}
     if "model/model.pt2" in files:
         yield "model.pt2, sha256", str(files["model/model.pt2"].get("sha256"))
+    for name, value in (facts.document("registration").get("tags") or {}).items():
+        if str(name).endswith("_digest"):
+            yield str(name).replace("_", " "), str(value)
     for section, field in (("split", "seed"), ("train", "seed"), ("evaluate", "seed")):
         if (value := facts.problem.get(section, {}).get(field)) is not None:
             yield f"{section} seed", str(value)

@@ -1,7 +1,7 @@
 """Plots as inline SVG: small, the same bytes for the same numbers, and no text in them that comes from data.
 
-matplotlib draws; what it draws is parsed again, stripped of metadata and of its global style, given ids that cannot clash
-with another figure's, and a title and description for those who do not see it.
+matplotlib draws; what it draws is parsed again, stripped of metadata and of its global style, given ids that cannot
+clash with another figure's, and a title and description for those who do not see it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from markupsafe import Markup
 
@@ -23,7 +23,7 @@ BLUE, ORANGE, GREY, INK, PALE = "#1d5b94", "#b8500f", "#7b8794", "#26323f", "#d9
 WIDTH, HEIGHT = 4.6, 2.9
 """Inches of 72 units: a figure is read one to one on a telephone and side by side on a desk."""
 
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -77,7 +77,7 @@ def figure(title: str, description: str, draw: Callable[[Axes], None], *, height
 
 
 def _inline(document: str, title: str, description: str) -> Markup:
-    root = ElementTree.fromstring(document)  # noqa: S314  the document was made here, a moment ago
+    root = ET.fromstring(document)  # noqa: S314  the document was made here, a moment ago
     prefix = "f" + hashlib.sha256(document.encode()).hexdigest()[:8]
     _prune(root)
     for element in root.iter():
@@ -91,14 +91,14 @@ def _inline(document: str, title: str, description: str) -> Markup:
         "preserveAspectRatio": "xMidYMid meet",
     }
     for position, (tag, text) in enumerate((("title", title), ("desc", description))):
-        child = ElementTree.Element(tag, {"id": prefix + tag[0]})
+        child = ET.Element(tag, {"id": prefix + tag[0]})
         child.text = text
         root.insert(position, child)
-    text = ElementTree.tostring(root, encoding="unicode")
+    text = ET.tostring(root, encoding="unicode")
     return Markup(re.sub(r">\s+<", "><", text))  # noqa: S704  serialised by ElementTree, which escapes text and attributes
 
 
-def _prune(element: ElementTree.Element) -> None:
+def _prune(element: ET.Element) -> None:
     for child in list(element):
         if child.tag.removeprefix(f"{{{_SVG}}}") not in _ELEMENTS:
             element.remove(child)
@@ -106,7 +106,7 @@ def _prune(element: ElementTree.Element) -> None:
             _prune(child)
 
 
-def _tidy(element: ElementTree.Element, prefix: str) -> None:
+def _tidy(element: ET.Element, prefix: str) -> None:
     """Plain SVG names for HTML, own ids, two decimals, the page's font."""
     element.tag = element.tag.removeprefix(f"{{{_SVG}}}")
     attributes = {name.removeprefix(f"{{{_XLINK}}}"): value for name, value in element.attrib.items()}

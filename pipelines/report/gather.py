@@ -122,7 +122,7 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
     """Read the facts of a run.
 
     Args:
-        history: also look at earlier runs of the same problem and at the ledger of the sealed test set; a summary needs neither.
+        history: also look at earlier runs of the problem and at the ledgers of the sealed test set.
 
     Raises:
         InputError: there is no such run.
@@ -146,7 +146,7 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         tracking=read_document(workspace / "runs" / f"{run}.tracking.json"),
         previous=previous,
         changes=tuple(changes(previous.problem, record.problem)) if previous else (),
-        readings=_readings(workspace, by_name) if history else (),
+        readings=tuple(_readings(workspace, by_name)) if history else (),
     )
 
 
@@ -186,18 +186,44 @@ def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
     return None
 
 
-def _readings(workspace: Path, stages: Mapping[str, Stage]) -> tuple[Document, ...]:
+def _readings(workspace: Path, stages: Mapping[str, Stage]) -> Iterator[Document]:
+    """Every reading of these test rows, also through other splits that sealed the very same rows."""
     from infra.seals import readings
 
-    return tuple(readings(workspace, stages["split"].record.key)) if "split" in stages else ()
+    if "split" not in stages:
+        return
+    own = stages["split"].record.key
+    digest = _test_digest(workspace, own)
+    for ledger in sorted((workspace / "seals").glob("*.jsonl")):
+        if ledger.stem == own or (digest and _test_digest(workspace, ledger.stem) == digest):
+            yield from readings(workspace, ledger.stem)
+
+
+def _test_digest(workspace: Path, split_key: str) -> object:
+    return read_document(workspace / "store" / split_key / "test_set" / "schema.json").get("digest")
 
 
 def changes(old: Document, new: Document) -> Iterator[Change]:
-    """Every field that differs, in the order of the new problem; thresholds are matched by metric, bound and slice."""
-    before, after = dict(_flat(old)), dict(_flat(new))
+    """Every field that differs, in the order of the new problem; thresholds are matched by metric, bound and slice.
+
+    Fields that only repeat what is written elsewhere in the problem are left out.
+    """
+    from pipelines.problem import SHARED
+
+    repeated = {(section, name) for section, names in SHARED.items() for name in names}
+    before, after = (dict(_flat(_without(problem, repeated))) for problem in (old, new))
     for path in [*after, *(path for path in before if path not in after)]:
         if before.get(path) != after.get(path):
             yield Change(path, before.get(path), after.get(path))
+
+
+def _without(problem: Document, repeated: set[tuple[str, str]]) -> Document:
+    return {
+        section: {name: field for name, field in content.items() if (section, name) not in repeated}
+        if isinstance(content, Mapping)
+        else content
+        for section, content in problem.items()
+    }
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

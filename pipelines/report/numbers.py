@@ -22,7 +22,7 @@ NOT_RECORDED = "not recorded"
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u061c\ufeff\ufff9-\ufffb\ud800-\udfff]"
 )
-"""Control characters, zero-width and direction-changing characters, lone surrogates: shown by their code, never obeyed."""
+"""Control, zero-width and direction-changing characters, lone surrogates: shown by their code, never obeyed."""
 _OPEN, _CLOSE = "\x02", "\x03"
 _PARTS = re.compile(f"({_OPEN}[^{_CLOSE}]*{_CLOSE}|`[^`{_OPEN}{_CLOSE}]*`)")
 _BREAKS = re.compile(r"[\t\n\r]+")
@@ -56,7 +56,7 @@ def data(value: object, length: int = CUT) -> Markup:
 
 
 def isolate(value: object, length: int = 40) -> str:
-    """A name or value from data within a sentence that :func:`prose` will print: cut, and kept apart from its neighbours' direction."""
+    """A name or value from data within a sentence for :func:`prose`: cut, its direction kept apart from the rest."""
     return f"{_OPEN}{cut(value, length)}{_CLOSE}"
 
 
@@ -188,13 +188,17 @@ class Scale:
         return cls([*marks, *(estimate.get(name) for estimate in estimates for name in ("low", "value", "high"))])
 
     def at(self, value: object) -> str | None:
-        """``37.50%``, or None for what is no number."""
-        if not is_number(value):
+        """``37.50%``; None for what is no number or lies outside."""
+        if not is_number(value) or not self.low <= float(value) <= self.high:  # type: ignore[arg-type]
             return None
-        share = (float(value) - self.low) / (self.high - self.low)  # type: ignore[arg-type]
-        return f"{100 * min(1.0, max(0.0, share)):.2f}%"
+        return f"{self._share(value):.2f}%"
 
-    def width(self, low: object, high: object) -> str | None:
+    def reach(self, low: object, high: object) -> tuple[str, str] | None:
+        """Start and width of what is inside of an interval; None where there is none."""
         if not (is_number(low) and is_number(high)):
             return None
-        return f"{100 * abs(high - low) / (self.high - self.low):.2f}%"  # type: ignore[operator]
+        start, end = self._share(low), self._share(high)
+        return f"{start:.2f}%", f"{end - start:.2f}%"
+
+    def _share(self, value: Any) -> float:
+        return 100 * min(1.0, max(0.0, (float(value) - self.low) / (self.high - self.low)))

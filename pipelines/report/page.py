@@ -141,7 +141,10 @@ def _plots(facts: Facts) -> Iterator[Figure]:
     evaluation = facts.document("evaluation")
     if bins := (evaluation.get("calibration") or {}).get("bins"):
         error = numbers.percent(evaluation["calibration"].get("expected_calibration_error"))
-        caption = f"Dots on the dashed diagonal are honest probabilities; larger dots hold more rows. On average they are off by {error}."
+        whose = "" if len(evaluation.get("classes") or ()) == 2 else " Here: of the answer that it holds most probable."
+        caption = (
+            f"On the dashed diagonal chances are honest; larger dots hold more rows. Off by {error} on average.{whose}"
+        )
         yield Figure("Can its probabilities be believed?", caption, figures.calibration(bins))
     residuals = evaluation.get("residuals") or {}
     if histogram := residuals.get("histogram"):
@@ -164,8 +167,8 @@ def _curves(facts: Facts) -> Iterator[Figure]:
     """Loss by epoch of each candidate on its first validation fold."""
     from pipelines.report import figures
 
-    for candidate in facts.document("training").get("candidates", ()):
-        fold = next(iter(candidate.get("folds") or ()), {})
+    for candidate in facts.document("training").get("candidates") or ():
+        fold: Mapping[str, Any] = next(iter(candidate.get("folds") or ()), {})
         lines = [
             (name, fold[field])
             for name, field in (("training rows", "train_loss"), ("validation rows", "validation_loss"))
@@ -174,7 +177,8 @@ def _curves(facts: Facts) -> Iterator[Figure]:
         if not lines or max(len(values) for _, values in lines) < 2:
             continue
         series = [(name, *_thin(values)) for name, values in lines]
-        caption = f"Loss on the first validation fold; kept after epoch {fold.get('epochs')} (dotted line). Stopped: {fold.get('stopped')}."
+        kept = f"kept after epoch {fold.get('epochs')} (dotted line)"
+        caption = f"Loss on the first validation fold; {kept}. Stopped: {fold.get('stopped')}."
         yield Figure(
             str(candidate.get("name")),
             caption,

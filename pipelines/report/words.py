@@ -65,13 +65,14 @@ RERUN = "Run the same command again: finished stages are not repeated."
 AFTER_REFUSAL = {
     "define": "Make the thresholds in the problem file measurable and free of contradiction, then run again.",
     "validate": (
-        "Look at the failing expectations below, in the rows that are named. Mend the data where it comes from; or, where the expectation is wrong, "
-        "change it in the suite and run again: the change will show in the next report."
+        "Look at the failing expectations below, in the rows that are named. Mend the data where it comes from; or, "
+        "where the expectation is wrong, change it in the suite, and run again."
     ),
     "label": "Label more rows, or declare in the problem file what happens to unlabelled ones, then run again.",
     "split": (
-        "Decide about each finding below: a column that gives the answer away gets the role `ignore` or `available: later`; one that is "
-        "legitimately that good is listed under `split.allow_proxies` with the reason; rows that belong together are split `by: group` or `by: time`."
+        "Decide about each finding below: a column that gives the answer away gets the role `ignore` or "
+        "`available: later`; one that is rightly that good is listed under `split.allow_proxies` with the reason; "
+        "rows that belong together are split `by: group` or `by: time`."
     ),
 }
 
@@ -157,7 +158,7 @@ def _broken(facts: Facts, reasons: tuple[str, ...]) -> Verdict:
 
 def _judged(facts: Facts) -> Verdict:
     evaluation = facts.document("evaluation")
-    thresholds = evaluation.get("thresholds", ())
+    thresholds = evaluation.get("thresholds") or ()
     missed = sum(1 for threshold in thresholds if not threshold.get("met"))
     promises = count(len(thresholds), "promise")
     passed = facts.record.status == "pass" and evaluation.get("verdict") == "pass"
@@ -173,16 +174,16 @@ def _judged(facts: Facts) -> Verdict:
         if len(thresholds) == 1
         else f"{number(missed)} of {promises} {'is' if missed == 1 else 'are'} not kept"
     )
-    reasons = tuple(evaluation.get("reasons", ())) or tuple(facts.record.message.splitlines())
+    reasons = tuple(evaluation.get("reasons") or ()) or tuple(facts.record.message.splitlines())
     steps = (
         "Do not use this model for the decision. It is recorded as rejected and cannot become the champion.",
-        "Look at the worst slices and at the yardsticks: where gradient boosting is no better, the data (more rows, better columns) is what limits, not the model.",
-        "If a promise asked for too much, the owner may change it in the problem file; the next report shows the old and the new number.",
+        "Look at the worst slices and the yardsticks: if gradient boosting is no better, the data is the limit.",
+        "If a promise asked for too much, its owner may change the problem file; the next report shows the change.",
     )
     return Verdict(
         "rejected",
         "\N{MULTIPLICATION X}",
-        f"Rejected: {broken if missed or not thresholds else 'it must not be used'}.",
+        f"Rejected: {broken if missed else 'it must not be used'}.",
         reasons,
         steps,
     )
@@ -217,7 +218,7 @@ class Comparison:
 
 def comparisons(facts: Facts) -> list[Comparison]:
     """One honest sentence for each predictor that the model was compared with; the champion first."""
-    found = facts.document("evaluation").get("comparisons", {})
+    found = facts.document("evaluation").get("comparisons") or {}
     order = [name for name in PREDICTORS if name in found] + [name for name in found if name not in PREDICTORS]
     return [Comparison(name, str(found[name].get("better")), _sentence(name, found[name])) for name in order]
 
@@ -251,13 +252,13 @@ def limits(facts: Facts) -> Iterator[str]:
         yield from _limits_of_readings(facts)
     if lesson := row_split_lesson(facts):
         yield lesson
-    if proxies := facts.problem.get("split", {}).get("allow_proxies"):
+    if proxies := (facts.problem.get("split") or {}).get("allow_proxies"):
         names = listed([f"{isolate(column)} ({isolate(reason, 120)})" for column, reason in proxies.items()])
         yield f"Columns that nearly give the answer away were allowed by declaration: {names}."
-    error = (evaluation.get("calibration") or {}).get("expected_calibration_error")
+    error: Any = (evaluation.get("calibration") or {}).get("expected_calibration_error")
     if is_number(error) and error > POOR_CALIBRATION:
         yield f"Its probabilities are off by {percent(error)} on average: use them to rank, not as chances."
-    yield from map(_sentence_case, evaluation.get("notes", ()))
+    yield from map(_sentence_case, (evaluation.get("notes") or ()))
     if evaluation and not evaluation.get("champion") and not evaluation.get("notes"):
         yield "There is no champion to compare with yet."
     if evaluation and not evaluation.get("slices"):
@@ -270,21 +271,23 @@ def _sentence_case(note: object) -> str:
 
 
 def _limits_of_rows(evaluation: Mapping[str, Any]) -> Iterator[str]:
-    rows = evaluation.get("rows")
+    rows: Any = evaluation.get("rows")
     if is_number(rows) and rows < SMALL_TEST_SET:
-        yield f"The test set is small ({count(int(rows), 'row')}): the intervals are wide, and a difference inside them may be chance."
+        size = count(int(rows), "row")
+        yield f"The test set is small ({size}): the intervals are wide, and a difference inside them may be chance."
     small = [
         f"{isolate(column)} = {isolate(part.get('value'))}"
-        for column, parts in evaluation.get("slices", {}).items()
+        for column, parts in (evaluation.get("slices") or {}).items()
         for part in parts
         if part.get("small")
     ]
     if small:
         named = listed(small[:4]) + (f" and {len(small) - 4} more" if len(small) > 4 else "")
         yield f"{count(len(small), 'slice has', 'slices have')} too few rows to say much: {named}."
-    means = evaluation.get("interval", {})
+    means = evaluation.get("interval") or {}
     if means and means.get("resampled") not in (None, "rows"):
-        yield f"Rows that belong together are not independent: intervals resample {isolate(means.get('resampled'))}, not rows."
+        drawn = isolate(means.get("resampled"))
+        yield f"Rows that belong together are not independent, so intervals come from resampling {drawn}, not rows."
 
 
 def _limits_of_readings(facts: Facts) -> Iterator[str]:
@@ -302,19 +305,18 @@ def _limits_of_readings(facts: Facts) -> Iterator[str]:
 
 def row_split_lesson(facts: Facts) -> str:
     """Why a split by row is too kind where the rows carry a time; empty where it does not apply."""
-    split = facts.problem.get("split", {})
+    split = facts.problem.get("split") or {}
     by = facts.document("split").get("by") or split.get("by", "row")
-    columns = (facts.document("labeled") or facts.document("table")).get("columns", ())
-    times = [
-        column["name"]
-        for column in columns
-        if column.get("role") == "time" or column.get("type") in ("date", "datetime")
-    ]
+    columns = (facts.document("labeled") or facts.document("table")).get("columns") or ()
+    declared = [column["name"] for column in columns if column.get("role") == "time"]
+    times = declared or [column["name"] for column in columns if column.get("type") in ("date", "datetime")]
     if by != "row" or not times:
         return ""
+    named = listed([isolate(name) for name in times[:3]])
+    carried = f"the rows carry a time ({named})" if declared else f"if {named} says when a row arose"
     return (
-        f"A row split flatters: the rows carry a time ({listed([isolate(name) for name in times[:3]])}), but test rows were drawn from the same days as training rows. "
-        "A model that is used will only ever know the past. Split `by: time` to see what it will really do."
+        f"A row split flatters: {carried}, test rows were drawn from the same days as training rows, while a model "
+        "that is used only ever knows the past. Split `by: time` to see what it will really do."
     )
 
 
