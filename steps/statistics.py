@@ -96,9 +96,9 @@ def by_group(values: pl.Series, resamples: int, seed: int) -> Resampling:
 
 
 def by_time(values: pl.Series, resamples: int, seed: int) -> Resampling:
-    A block of sqrt(n) rows is longer than the n^(1/3) that suits the variance best; it errs to wide intervals.
+    """Whole blocks of time are drawn: calendar days where they are neither few nor very many, else sqrt(n) blocks.
 
-    A block of sqrt(n) rows is longer than the n^(1/3) that is best for the variance; it errs towards wide intervals.
+    A block of sqrt(n) rows is longer than the n^(1/3) that suits the variance best; it errs to wide intervals.
     """
     import polars as pl
 
