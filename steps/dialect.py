@@ -1,0 +1,269 @@
+"""What a delimited text file looks like: encoding, delimiter, quotes, header, decimal mark; detected from its bytes.
+
+Detection never guesses silently: what was found is reported, and each finding can be overridden in the problem file.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from steps.errors import InputError
+
+DELIMITERS = ",;\t|"
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252")
+_SAMPLE = 1 << 20
+"""Bytes that are looked at."""
+_RECORDS = 500
+_CHUNK = 1 << 20
+_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?")
+_COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+_POINT_DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How to read one file."""
+
+    delimiter: str
+    quote: str | None
+    """None: quotes are ordinary characters."""
+    decimal: str
+    header: tuple[str, ...] | None
+    """The cells of the header as they are written; None where there is none."""
+    width: int
+    """How many columns."""
+    skipped: int
+    """Physical lines before the first record."""
+    padded: bool
+    """Whether cells have blanks around them."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the user says instead of what would be detected; None: detect."""
+
+    delimiter: str | None = None
+    quote: str | None = None
+    decimal: str | None = None
+    header: bool | None = None
+    missing: Sequence[str] = ()
+
+
+def encoding_of(path: Path, name: str) -> str:
+    """The encoding of a whole file, by its byte order mark, by UTF-8 being strict, and by what 8-bit encodings leave undefined.
+
+    Raises:
+        InputError: it is UTF-8 with damaged places, or not text.
+    """
+    with path.open("rb") as file:
+        start = file.read(_SAMPLE)
+        for mark, encoding in _MARKS:
+            if start.startswith(mark):
+                return encoding
+        if (wide := _without_mark(start)) is not None:
+            return wide
+        file.seek(0)
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        fits, beyond_ascii = True, False
+        while chunk := file.read(_CHUNK):
+            if chunk.isascii() and not decoder.getstate()[0]:
+                continue
+            beyond_ascii = True
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError:
+                fits = False
+                break
+        if fits and not decoder.getstate()[0]:
+            return "utf-8"
+    return _eight_bit(path, name, beyond_ascii=beyond_ascii)
+
+
+def _without_mark(start: bytes) -> str | None:
+    """UTF-16 without a byte order mark: every other byte of western text is zero."""
+    if b"\0" not in start:
+        return None
+    even, odd = start[0::2].count(0), start[1::2].count(0)
+    if max(even, odd) < 0.3 * len(start) / 2 or min(even, odd) > 0.05 * max(even, odd):
+        return None
+    return "utf-16-le" if odd > even else "utf-16-be"
+
+
+def _eight_bit(path: Path, name: str, *, beyond_ascii: bool) -> str:
+    """An 8-bit encoding, unless some of the bytes are well-formed UTF-8: then the file is damaged UTF-8."""
+    well_formed, wrong, first_line, undefined = 0, 0, 0, False
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.isascii():
+                continue
+            try:
+                line.decode("utf-8")
+                well_formed += 1
+            except UnicodeDecodeError:
+                wrong += 1
+                first_line = first_line or number
+                undefined = undefined or any(byte in line for byte in b"\x81\x8d\x8f\x90\x9d")
+    if beyond_ascii and well_formed > wrong:
+        raise InputError(
+            f"{name}, line {first_line}: not readable as UTF-8, while {well_formed:,} other lines are; {wrong:,} lines are damaged. "
+            "Mend the file, or say what it is with encoding: cp1252 (or latin-1)"
+        )
+    return "latin-1" if undefined else "cp1252"
+
+
+def transcode(path: Path, encoding: str, target: Path, name: str) -> None:
+    """Write the file again as UTF-8 with ordinary line ends.
+
+    Raises:
+        InputError: it is not in that encoding.
+    """
+    with path.open("rb") as file, target.open("w", encoding="utf-8", newline="") as out:
+        reader = codecs.getreader(encoding)(file, errors="strict")
+        try:
+            pending = ""
+            while text := reader.read(_CHUNK, _CHUNK):
+                text = pending + text
+                pending = "\r" if text.endswith("\r") else ""
+                text = text[: len(text) - len(pending)]
+                out.write(text.replace("\r\n", "\n").replace("\r", "\n"))
+            out.write(pending.replace("\r", "\n"))
+        except UnicodeError as error:
+            raise InputError(f"{name}: cannot be read as {encoding}: {error}; wanted one of {', '.join(ENCODINGS)}") from None
+
+
+def uses_carriage_returns(path: Path) -> bool:
+    """Whether lines end as on old Macs, which no reader of ours takes for line ends."""
+    with path.open("rb") as file:
+        start = file.read(_SAMPLE)
+    return b"\r" in start and b"\n" not in start
+
+
+def detect(path: Path, name: str, given: Overrides) -> Dialect:
+    """Look at the start of a UTF-8 file.
+
+    Raises:
+        InputError: it is empty, or its header does not hold.
+    """
+    with path.open("rb") as file:
+        start = file.read(_SAMPLE)
+        complete = not file.read(1)
+    text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(start)
+    if not text.strip():
+        raise InputError(f"{name}: the file is empty; wanted a header and rows")
+    if not complete:
+        text = text[: text.rfind("\n") + 1] or text
+    delimiter, quote, records = _layout(text, given, complete=complete)
+    first_line, first = records[0]
+    rows = [[cell.strip() for cell in row] for _, row in records]
+    header = _has_header(rows, set(given.missing)) if given.header is None else given.header
+    body = rows[1:] if header else rows
+    return Dialect(
+        delimiter=delimiter,
+        quote=quote,
+        decimal=given.decimal or _decimal(body, delimiter),
+        header=tuple(rows[0]) if header else None,
+        width=len(first),
+        skipped=first_line if header else first_line - _lines_of(first),
+        padded=any(cell != cell.strip() for _, row in records for cell in row),
+    )
+
+
+Records = list[tuple[int, list[str]]]
+"""(physical line on which it ends, cells) of the first records; blank lines are none."""
+
+
+def _lines_of(row: Sequence[str]) -> int:
+    return 1 + sum(cell.count("\n") for cell in row)
+
+
+def _layout(text: str, given: Overrides, *, complete: bool) -> tuple[str, str | None, Records]:
+    """Delimiter and quote under which the records are most alike, then widest; earlier candidates win ties."""
+    delimiters = [given.delimiter] if given.delimiter else list(DELIMITERS)
+    quotes: list[str | None] = [given.quote or None] if given.quote is not None else ['"', "'", None]
+    best: tuple[float, str, str | None, Records] | None = None
+    for quote in quotes:
+        if quote == "'" and not _encloses(text, quote):
+            continue
+        for delimiter in delimiters:
+            records = _records(text, delimiter, quote, complete=complete, strict=given.quote is None)
+            if not records:
+                continue
+            widths = Counter(len(row) for _, row in records)
+            width, count = widths.most_common(1)[0]
+            score = count / len(records) + (0 if width == 1 else 1) + min(width, 50) / 1000
+            if quote is not None and text.count(quote) and quote == "'":
+                score += 0.0005 if '"' not in text else -0.5
+            if quote is None:
+                score -= 0.2 if _encloses(text, '"') else 0
+            if best is None or score > best[0] + 1e-9:
+                best = score, delimiter, quote, records
+    if best is None:
+        return delimiters[0], '"', _records(text, delimiters[0], None, complete=complete, strict=False)
+    return best[1:]
+
+
+def _encloses(text: str, quote: str) -> bool:
+    """Whether whole cells stand between quotes somewhere."""
+    edge = rf"[{re.escape(DELIMITERS)}]"
+    return bool(re.search(rf"(?:^|{edge}){quote}[^{quote}\n]*{quote}(?:$|\r|{edge})", text, re.MULTILINE))
+
+
+def _records(text: str, delimiter: str, quote: str | None, *, complete: bool, strict: bool) -> Records:
+    """The first records; none when the quotes do not hold."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=delimiter,
+        quotechar=quote or '"',
+        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
+        strict=strict and quote is not None,
+    )
+    found: Records = []
+    csv.field_size_limit(_SAMPLE)
+    try:
+        for row in reader:
+            if row and not (len(row) == 1 and not row[0].strip()):
+                if strict and quote and _stray(row, quote, text):
+                    return []
+                found.append((reader.line_num, row))
+            if len(found) >= _RECORDS:
+                break
+    except csv.Error:
+        return found if not complete and found and quote else []
+    return found
+
+
+def _stray(row: Sequence[str], quote: str, text: str) -> bool:
+    """A quote within a cell that is not enclosed: only a reader without quotes takes it as it is."""
+    return any(quote in cell and quote * 2 not in text and not cell.startswith(quote) for cell in row)
+
+
+def _has_header(rows: Sequence[Sequence[str]], missing: set[str]) -> bool:
+    """Whether the first record names columns: no numbers, no missing markers, nothing that returns below it."""
+    first, rest = rows[0], rows[1:]
+    named = [cell for cell in first if cell]
+    if not named or any(_NUMBER.fullmatch(cell) or cell in missing for cell in named):
+        return False
+    if not rest:
+        return True
+    if any(_NUMBER.fullmatch(row[column]) for row in rest for column in range(len(first)) if column < len(row)):
+        return True
+    returning = sum(any(cell in (row[column : column + 1] or ("",)) for row in rest) for column, cell in enumerate(first) if cell)
+    return returning == 0
+
+
+def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
+    """A comma, where numbers have one and none has a point."""
+    if delimiter == ",":
+        return "."
+    cells = [cell for row in rows for cell in row]
+    commas = sum(1 for cell in cells if _COMMA_DECIMAL.fullmatch(cell))
+    points = sum(1 for cell in cells if _POINT_DECIMAL.fullmatch(cell))
+    return "," if commas > points else "."

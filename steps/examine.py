@@ -1,0 +1,86 @@
+"""One pass over a Parquet table, batch by batch: rows, digest, missing values, distinct strings, and what must not be there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from steps.digest import BATCH, ContentDigest
+from steps.parsing import natural
+from steps.schema import ROW, Type
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass
+class Found:
+    """What is in one column."""
+
+    type: Type | None
+    """None for strings, which are categories or text."""
+    timezone: str | None
+    missing: int = 0
+    distinct: int | None = 0
+    """Of strings; None when there are too many to count."""
+    infinite: bool = False
+    zero_bytes: bool = False
+
+
+@dataclass
+class Examination:
+    """What is in a table; ``_row`` is not among the columns."""
+
+    columns: dict[str, Found] = field(default_factory=dict)
+    rows: int = 0
+    digest: str = ""
+    last_row: int = 0
+
+
+def examine(path: Path, many: int) -> Examination:
+    """Look at every value once.
+
+    Args:
+        many: distinct strings are counted up to here.
+    """
+    import polars as pl
+
+    frame = pl.scan_parquet(path, glob=False)
+    schema = frame.collect_schema()
+    result = Examination(
+        {name: Found(natural(kind), getattr(kind, "time_zone", None)) for name, kind in schema.items() if name != ROW}
+    )
+    digest = ContentDigest()
+    digest.update(pl.DataFrame(schema=schema))
+    seen: dict[str, pl.Series] = {}
+    for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
+        digest.update(batch)
+        result.rows += batch.height
+        if ROW in schema and batch.height:
+            result.last_row = batch[ROW][-1]
+        for name, found in result.columns.items():
+            _look(batch[name], found, seen, many)
+    result.digest = digest.hexdigest()
+    return result
+
+
+def _look(series: pl.Series, found: Found, seen: dict[str, pl.Series], many: int) -> None:
+    import polars as pl
+
+    found.missing += series.null_count()
+    if series.dtype.is_float():
+        found.infinite = found.infinite or bool(series.is_infinite().any())
+    if series.dtype != pl.String:
+        return
+    if found.distinct is None:
+        found.zero_bytes = found.zero_bytes or bool(series.str.contains("\0", literal=True).any())
+        return
+    values = series.drop_nulls().unique()
+    found.zero_bytes = found.zero_bytes or bool(values.str.contains("\0", literal=True).any())
+    before = seen.get(series.name)
+    seen[series.name] = values if before is None else before.append(values).unique()
+    found.distinct = len(seen[series.name])
+    if found.distinct > many:
+        found.distinct = None
+        del seen[series.name]

@@ -1,0 +1,287 @@
+"""From the files of a source to frames: unpacked, decoded, columns named; each file's format found and reported.
+
+Delimited text comes as a frame of strings, as it is written; everything else with the types that its format knows.
+"""
+
+from __future__ import annotations
+
+import gzip
+import re
+import shutil
+import zipfile
+import zlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field
+
+from steps import structure
+from steps.core import Config
+from steps.dialect import Dialect, Overrides, detect, encoding_of, transcode, uses_carriage_returns
+from steps.errors import InputError
+from steps.schema import LABEL_SOURCE, ROW
+
+if TYPE_CHECKING:
+    import polars as pl
+
+RESERVED = (ROW, LABEL_SOURCE)
+MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>")
+_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".txt": "csv",
+    ".data": "csv",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".json": "json",
+    ".xlsx": "excel",
+    ".xls": "excel",
+    ".xlsb": "excel",
+    ".ods": "excel",
+}
+_CHUNK = 1 << 20
+
+
+class Source(Config):
+    """Where data comes from and, where detection is not enough, how it is written."""
+
+    path: str | tuple[str, ...] = Field(
+        description="A path relative to this file, a glob, package://NAME/file, https:// or s3://; or a list of them."
+    )
+    format: Literal["auto", "csv", "tsv", "ndjson", "json", "parquet", "excel"] = Field(
+        default="auto", description="By the file's name when auto."
+    )
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1, description="Between the cells of a text file; detected when left out."
+    )
+    quote: str | None = Field(
+        default=None, max_length=1, description="Around cells; '' when quotes are ordinary characters; detected when left out."
+    )
+    encoding: str | None = Field(
+        default=None, description="utf-8, utf-16, latin-1, cp1252 ...; detected when left out."
+    )
+    decimal: Literal[".", ","] | None = Field(default=None, description="The decimal mark; detected when left out.")
+    header: bool | None = Field(
+        default=None, description="Whether the first record names the columns; detected when left out."
+    )
+    names: tuple[str, ...] | None = Field(
+        default=None, description="Names of the columns in order, instead of the header's or of column_1, column_2 ..."
+    )
+    member: str | None = Field(default=None, description="Which file of a zip archive.")
+    sheet: str | None = Field(default=None, description="Which sheet of a workbook; the first when left out.")
+    missing: tuple[str, ...] = Field(default=MISSING, description="Cells that mean: no value. Blank cells always do.")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a source, ready to be scanned."""
+
+    name: str
+    path: Path
+    format: str
+    columns: tuple[str, ...]
+    dialect: Dialect | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+    frame: pl.LazyFrame | None = None
+    """Of formats that know types."""
+
+    def text(self) -> pl.LazyFrame:
+        """The cells as they are written (strings), or the values that the format knows."""
+        return self.frame if self.frame is not None else self.typed({}, ())
+
+    def typed(self, kinds: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
+        """Delimited text with polars parsing the ``kinds`` (name -> polars type) while it reads; other columns as strings."""
+        import polars as pl
+
+        assert self.dialect is not None
+        return pl.scan_csv(
+            self.path,
+            glob=False,
+            has_header=False,
+            skip_lines=self.dialect.skipped,
+            separator=self.dialect.delimiter,
+            quote_char=self.dialect.quote,
+            decimal_comma=self.dialect.decimal == ",",
+            schema={name: kinds.get(name, pl.String) for name in self.columns},
+            null_values=list(missing) or None,
+        )
+
+    def faults(self) -> structure.Faults:
+        """What is wrong with the shape of the records; reads the whole file."""
+        assert self.dialect is not None
+        return structure.faults(self.path, self.dialect)
+
+
+def parts(directory: Path, source_name: str, source: Source, scratch: Path) -> list[Part]:
+    """The files of a source in order, all with the same columns.
+
+    Args:
+        directory: ``raw/<source>``, with files named ``NN-<file>``.
+        scratch: where unpacked and decoded copies may be kept while they are read.
+
+    Raises:
+        InputError: a file cannot be read, or files disagree on the columns.
+    """
+    files = sorted(path for path in directory.iterdir() if not path.name.startswith(".")) if directory.is_dir() else []
+    if not files:
+        raise InputError(f"source {source_name!r} has no files")
+    found = [_part(path, source, scratch / f"{source_name}-{number}") for number, path in enumerate(files)]
+    first = found[0]
+    for part in found[1:]:
+        if part.format != first.format:
+            raise InputError(f"source {source_name!r}: {first.name} is {first.format} and {part.name} is {part.format}; files of one source are alike")
+        if set(part.columns) != set(first.columns):
+            raise InputError(f"source {source_name!r}: {first.name} and {part.name} have different columns: {_difference(first, part)}")
+    return found
+
+
+def _difference(first: Part, second: Part) -> str:
+    only = [f"only {part.name} has {', '.join(map(repr, sorted(set(part.columns) - set(other.columns))))}" for part, other in ((first, second), (second, first)) if set(part.columns) - set(other.columns)]
+    return "; ".join(only)
+
+
+def _part(path: Path, source: Source, scratch: Path) -> Part:
+    scratch.mkdir(parents=True)
+    name = re.sub(r"^\d+-", "", path.name)
+    readable, inner = _unpacked(path, name, source, scratch)
+    kind = _format(inner, source)
+    report: dict[str, Any] = {"file": name, "format": kind, "bytes": path.stat().st_size}
+    if inner != name:
+        report["member"] = inner
+    if readable.stat().st_size == 0:
+        raise InputError(f"{name}: the file is empty; wanted a header and rows")
+    if kind in ("csv", "tsv"):
+        return _delimited(readable, name, source, kind, scratch, report)
+    try:
+        frame = _known(readable, name, source, kind)
+        columns = frame.collect_schema().names()
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - readers of other formats raise what they like
+        raise InputError(f"{name}: cannot be read as {kind}: {str(error).splitlines()[0]}") from None
+    names = _named(columns, name, source, report)
+    frame = frame.rename(dict(zip(columns, names, strict=True)), strict=False)
+    return Part(name, readable, kind, names, report=report, frame=frame)
+
+
+def _format(name: str, source: Source) -> str:
+    if source.format != "auto":
+        return source.format
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix not in _SUFFIXES:
+        raise InputError(f"{name}: the ending {suffix!r} names no format; known are {', '.join(_SUFFIXES)}; or give the source's format")
+    return _SUFFIXES[suffix]
+
+
+def _unpacked(path: Path, name: str, source: Source, scratch: Path) -> tuple[Path, str]:
+    """The file that is to be read, out of gzip or zip if it is in one, and its name."""
+    lower = name.lower()
+    try:
+        if lower.endswith(".gz"):
+            target = scratch / "unpacked"
+            with gzip.open(path, "rb") as packed, target.open("wb") as out:
+                shutil.copyfileobj(packed, out, _CHUNK)
+            return target, name[:-3]
+        if lower.endswith(".zip"):
+            with zipfile.ZipFile(path) as archive:
+                member = _member(archive, name, source)
+                target = scratch / "unpacked"
+                with archive.open(member) as packed, target.open("wb") as out:
+                    shutil.copyfileobj(packed, out, _CHUNK)
+                return target, PurePosixPath(member).name
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise InputError(f"{name}: cannot be unpacked: {error}") from None
+    return path, name
+
+
+def _member(archive: zipfile.ZipFile, name: str, source: Source) -> str:
+    """The one file of an archive that is data; a table goes before JSON, which often only describes it."""
+    members = [info.filename for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
+    if source.member is not None:
+        matching = [member for member in members if source.member in (member, PurePosixPath(member).name)]
+        if len(matching) == 1:
+            return matching[0]
+        raise InputError(f"{name}: there is no single member {source.member!r}; the archive holds: {', '.join(members[:10])}")
+    tables = [member for member in members if _SUFFIXES.get(PurePosixPath(member).suffix.lower(), "json") != "json"]
+    candidates = tables or [member for member in members if PurePosixPath(member).suffix.lower() in _SUFFIXES] or members
+    if len(candidates) != 1:
+        raise InputError(f"{name}: which member is meant? Give member: one of {', '.join(members[:10]) or 'none, it is empty'}")
+    return candidates[0]
+
+
+def _delimited(path: Path, name: str, source: Source, kind: str, scratch: Path, report: dict[str, Any]) -> Part:
+    encoding = source.encoding or encoding_of(path, name)
+    if encoding.lower().replace("_", "-") not in ("utf-8", "utf-8-sig", "utf8", "ascii") or uses_carriage_returns(path):
+        decoded = scratch / "decoded"
+        transcode(path, encoding, decoded, name)
+        path = decoded
+    delimiter = source.delimiter or ("\t" if kind == "tsv" else None)
+    dialect = detect(path, name, Overrides(delimiter, source.quote, source.decimal, source.header, source.missing))
+    header = dialect.header
+    report |= {
+        "encoding": encoding,
+        "delimiter": dialect.delimiter,
+        "quote": dialect.quote or "",
+        "decimal": dialect.decimal,
+        "header": header is not None,
+    }
+    columns = header or tuple(f"column_{number}" for number in range(1, dialect.width + 1))
+    return Part(name, path, kind, _named(columns, name, source, report), dialect, report)
+
+
+def _named(columns: Sequence[str], name: str, source: Source, report: dict[str, Any]) -> tuple[str, ...]:
+    """The columns' names: given, or the header's with blank ones numbered.
+
+    Raises:
+        InputError: two are the same, or one is reserved.
+    """
+    if source.names is not None and len(source.names) != len(columns):
+        raise InputError(f"{name}: {len(source.names)} names are given and the file has {len(columns)} columns")
+    given = source.names or columns
+    renamed = {number: f"column_{number}" for number, column in enumerate(given, 1) if not column.strip()}
+    if renamed:
+        report["renamed"] = list(renamed.values())
+    names = tuple(renamed.get(number, column) for number, column in enumerate(given, 1))
+    twice = [column for column, count in Counter(names).items() if count > 1]
+    if twice:
+        places = [str(number) for number, column in enumerate(names, 1) if column == twice[0]]
+        raise InputError(
+            f"{name}, line 1: the column name {twice[0]!r} is used {len(places)} times (columns {', '.join(places)}); "
+            "rename them, or give names: [...] for all columns of the source"
+        )
+    if reserved := [column for column in names if column in RESERVED]:
+        raise InputError(f"{name}, line 1: the column name {reserved[0]!r} is reserved; give names: [...] for all columns of the source")
+    return names
+
+
+def _known(path: Path, name: str, source: Source, kind: str) -> pl.LazyFrame:
+    import polars as pl
+
+    if kind == "parquet":
+        return pl.scan_parquet(path, glob=False)
+    if kind == "excel":
+        return _workbook(path, name, source)
+    with path.open("rb") as file:
+        is_array = file.read(_CHUNK).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"[")
+    if is_array:
+        return pl.read_json(path, infer_schema_length=None).lazy()
+    return pl.scan_ndjson(path, infer_schema_length=None)
+
+
+def _workbook(path: Path, name: str, source: Source) -> pl.LazyFrame:
+    import polars as pl
+
+    try:
+        import fastexcel  # noqa: F401 - only to say clearly that it is missing
+    except ImportError:
+        raise InputError(f"{name}: reading workbooks needs fastexcel; install the extra: pip install 'fourscore[excel]'") from None
+    options: dict[str, Any] = {"sheet_name": source.sheet} if source.sheet else {"sheet_id": 1}
+    frame = pl.read_excel(path, has_header=source.header is not False, infer_schema_length=None, **options)
+    assert isinstance(frame, pl.DataFrame)
+    return frame.lazy()
