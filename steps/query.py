@@ -39,20 +39,29 @@ def join(tables: Mapping[str, Path], query: str, declared: Mapping[str, Parse], 
         result = pl.SQLContext(frames=frames, eager=False).execute(query)
         schema = result.collect_schema()
         result = result.drop([name for name in schema if name.startswith(f"{ROW}:")])
+        if ROW in schema:
+            result = result.select(ROW, pl.exclude(ROW))
         schema = result.collect_schema()
         _check(schema, query)
         result = result.with_columns(_as_declared(schema, declared))
         others = [name for name in schema if name != ROW]
-        write(result.sort([ROW, *others] if ROW in schema else others, maintain_order=True, nulls_last=True), joined)
+        ordered = result.sort([ROW, *others] if ROW in schema else others, nulls_last=True)
+        write(ordered if ROW in schema else _numbered(ordered), joined)
     except pl.exceptions.PolarsError as error:
         columns = "; ".join(f"{name}: {', '.join(c for c in frame.collect_schema() if c != ROW)}" for name, frame in frames.items())
         raise InputError(f"data.query does not run: {str(error).splitlines()[0]}\n  the sources' columns are: {columns}") from None
-    ordered = pl.scan_parquet(joined, glob=False)
-    if ROW in schema and ordered.select(pl.col(ROW).is_unique().all() & pl.col(ROW).is_not_null().all()).collect().item():
-        joined.rename(target)
-    else:
-        write(ordered.drop(ROW, strict=False).with_row_index(ROW, 1).with_columns(pl.col(ROW).cast(pl.Int64)), target)
-        joined.unlink()
+    if ROW in schema:
+        written = pl.scan_parquet(joined, glob=False)
+        if not written.select((pl.col(ROW).is_unique() & pl.col(ROW).is_not_null()).all()).collect().item():
+            write(_numbered(written.drop(ROW)), target)
+            return
+    joined.rename(target)
+
+
+def _numbered(frame: pl.LazyFrame) -> pl.LazyFrame:
+    import polars as pl
+
+    return frame.with_row_index(ROW, 1).with_columns(pl.col(ROW).cast(pl.Int64))
 
 
 def _check(schema: pl.Schema, query: str) -> None:
