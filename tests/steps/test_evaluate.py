@@ -1,6 +1,5 @@
 """A model whose answers are known is judged on rows whose truth is known."""
 
-import hashlib
 import json
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 
 from model_code import export, yardsticks
 from steps.core import execute, step
-from steps.errors import InputError
+from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate
 from steps.journal import Journal, read_events
 from steps.schema import ROW, Column, TableSchema, Target, write_schema
@@ -86,7 +85,15 @@ def rows_of(task, count, seed):
 def write_table(directory, table, task):
     directory.mkdir(parents=True, exist_ok=True)
     table.write_parquet(directory / "data.parquet")
-    types = {"x": "float", "region": "category", "age": "integer", "vip": "boolean", "day": "datetime", "goal": "category", ROW: "integer"}
+    types = {
+        "x": "float",
+        "region": "category",
+        "age": "integer",
+        "vip": "boolean",
+        "day": "datetime",
+        "goal": "category",
+        ROW: "integer",
+    }
     columns = tuple(Column(name=name, type=types[name]) for name in table.columns)
     target = Target(name="goal", task=task, classes=TASKS[task])
     write_schema(directory, TableSchema(rows=table.height, digest="d" * 64, columns=columns, target=target))
@@ -120,7 +127,11 @@ def place(tmp_path, models):
 
 
 def run(directories, task="binary-classification", **fields):
-    fields = {"success": (Threshold(metric={"regression": "r2"}.get(task, "accuracy"), at_least=0.1),), "resamples": 200, **fields}
+    fields = {
+        "success": (Threshold(metric={"regression": "r2"}.get(task, "accuracy"), at_least=0.1),),
+        "resamples": 200,
+        **fields,
+    }
     for file in directories["evaluation"].iterdir():
         file.unlink()
     journal = directories["evaluation"].parent / "journal.jsonl"
@@ -144,6 +155,224 @@ def test_every_task_is_judged_with_intervals_yardsticks_and_a_verdict(place, tas
     assert (found["calibration"] is None) == (found["confusion"] is None) == (task == "regression")
     metrics = {event["name"] for event in events if event["kind"] == "metric"}
     headline = found["headline"]
-    assert {f"model/{headline}", f"model/{headline}_low", f"model/{headline}_high", "application/predict_p50_ms"} <= metrics
+    assert {
+        f"model/{headline}",
+        f"model/{headline}_low",
+        f"model/{headline}_high",
+        "application/predict_p50_ms",
+    } <= metrics
     assert {"application/predict_p99_ms", "application/predict_rows_per_second", "application/model_mb"} <= metrics
     assert [event["verdict"] for event in events if event["kind"] == "verdict"] == ["pass"]
+
+
+def judged(found):
+    return {line["metric"] + (f" on {line['slice']}" if line["slice"] else ""): line for line in found["thresholds"]}
+
+
+def test_metrics_are_those_of_scikit_learn_on_what_is_in_the_predictions_file(place):
+    from sklearn.metrics import log_loss, roc_auc_score
+
+    directories = place()
+    found, _ = run(directories)
+    table = pl.read_parquet(directories["evaluation"] / "predictions.parquet")
+    assert table.columns == [ROW, "truth", "prediction", "probability_no", "probability_yes"]
+    truth = (table["truth"] == "yes").to_numpy()
+    assert found["metrics"]["roc_auc"]["value"] == pytest.approx(roc_auc_score(truth, table["probability_yes"]))
+    assert found["metrics"]["log_loss"]["value"] == pytest.approx(log_loss(truth, table["probability_yes"]))
+    assert found["rows"] == table.height == 800
+
+
+def test_the_same_inputs_give_the_same_bytes_and_no_time_is_published(place):
+    directories = place()
+    run(directories, slices=("region",))
+    first = {path.name: path.read_bytes() for path in directories["evaluation"].iterdir()}
+    run(directories, slices=("region",))
+    assert first == {path.name: path.read_bytes() for path in directories["evaluation"].iterdir()}
+    assert b"_ms" not in first["evaluation.json"]
+
+
+def test_a_missed_threshold_rejects_with_the_numbers_and_does_not_stop_the_run(place):
+    found, events = run(
+        place(), success=(Threshold(metric="roc_auc", at_least=0.99), Threshold(metric="log_loss", at_most=0.9))
+    )
+    assert found["verdict"] == "rejected"
+    (reason,) = found["reasons"]
+    assert reason.startswith("roc_auc >= 0.99 (95 % bound): not met, the value is 0.")
+    assert [line["met"] for line in found["thresholds"]] == [False, True]
+    assert {event["name"]: event["value"] for event in events if event["kind"] == "metric"}["model/thresholds_met"] == 1
+    assert [event["verdict"] for event in events if event["kind"] == "verdict"] == ["rejected"]
+
+
+def test_the_value_may_pass_where_the_interval_does_not(place):
+    directories = place()
+    value = run(directories)[0]["metrics"]["accuracy"]["value"]
+    success = tuple(Threshold(metric="accuracy", at_least=value - 0.001, on=on) for on in ("value", "interval"))
+    found, _ = run(directories, success=success)
+    assert [line["met"] for line in found["thresholds"]] == [True, False]
+
+
+def test_no_threshold_is_no_pass(place):
+    found, _ = run(place(), success=())
+    assert found["verdict"] == "rejected"
+    assert "no threshold was declared" in found["reasons"][0]
+
+
+def test_slices_cover_every_row_and_a_small_one_has_no_interval(place):
+    found, events = run(place(), slices=("region", "age", "vip"))
+    for parts in found["slices"].values():
+        assert sum(part["rows"] for part in parts) == 800
+    region = {part["value"]: part for part in found["slices"]["region"]}
+    assert region["tiny"]["small"]
+    assert region["tiny"]["metrics"]["accuracy"]["low"] is None
+    assert region["tiny"]["metrics"]["accuracy"]["value"] is not None
+    assert region["north"]["metrics"]["roc_auc"]["low"] is not None
+    assert [part["value"].split()[0] for part in found["slices"]["age"]][0::3] == ["up", "above"]
+    assert {part["value"] for part in found["slices"]["vip"]} == {"true", "false"}
+    metrics = {event["name"] for event in events if event["kind"] == "metric"}
+    assert {"model/roc_auc.region:north", "model/roc_auc.region:so_uth_1", "model/roc_auc.vip:true"} <= metrics
+    assert "model/roc_auc.region:tiny" not in metrics
+
+
+def test_thresholds_on_slices_are_decided_on_their_rows(place):
+    success = (
+        Threshold(metric="accuracy", at_least=0.5, slice="region=north"),
+        Threshold(metric="accuracy", at_least=0.5, slice="region=so/uth=1"),
+        Threshold(metric="accuracy", at_least=0.1, slice="region=tiny"),
+        Threshold(metric="accuracy", at_least=0.1, slice="region=west"),
+        Threshold(metric="accuracy", at_least=0.1, slice="planet=mars"),
+        Threshold(metric="f1", at_least=0.1, slice="age=33", on="value"),
+    )
+    found, _ = run(place(), success=success)
+    lines = judged(found)
+    assert lines["accuracy on region=north"]["met"]
+    assert lines["accuracy on region=so/uth=1"]["met"]
+    assert lines["f1 on age=33"]["met"]
+    assert "too few for an interval" in lines["accuracy on region=tiny"]["reason"]
+    assert (
+        "no test row has 'west' in column 'region'; there are: north, so/uth=1, tiny"
+        in lines["accuracy on region=west"]["reason"]
+    )
+    assert "no column for slice 'planet=mars'" in lines["accuracy on planet=mars"]["reason"]
+    assert len(found["reasons"]) == 3
+
+
+def test_a_metric_that_is_undefined_is_not_met_and_says_why(place):
+    table = rows_of("binary-classification", 200, 2).with_columns(goal=pl.lit("no"))
+    found, _ = run(place(table=table), success=(Threshold(metric="roc_auc", at_least=0.1, on="value"),))
+    assert found["verdict"] == "rejected"
+    assert "roc_auc is not defined on these rows" in found["reasons"][0]
+    assert found["metrics"]["roc_auc"] == {"value": None, "low": None, "high": None}
+
+
+def test_answers_that_are_not_numbers_reject_the_model(place, tmp_path):
+    directories = place("regression")
+    write_model(tmp_path / "broken", "regression", factor=float("inf"))
+    found, _ = run({**directories, "model": tmp_path / "broken"}, "regression")
+    assert found["verdict"] == "rejected"
+    assert "800 of 800 test rows got an answer that is not a finite number" in found["reasons"]
+    assert found["residuals"] is None
+
+
+def test_a_worse_champion_is_beaten_and_an_equal_one_is_a_tie(place, tmp_path):
+    directories = place()
+    write_model(directories["champion"], "binary-classification", factor=-1.0)
+    found, _ = run(directories, must_beat=("champion", "constant"))
+    assert found["comparisons"]["champion"]["better"] == "model"
+    assert found["champion"]["metrics"]["roc_auc"]["value"] < 0.5
+    assert found["verdict"] == "pass"
+    equal = run({**directories, "champion": directories["model"]}, must_beat=("champion",))[0]
+    assert equal["comparisons"]["champion"]["better"] == "neither"
+    assert equal["comparisons"]["champion"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    assert "must_beat champion: not clearly better" in equal["reasons"][0]
+
+
+def test_a_better_champion_is_named(place, tmp_path):
+    directories = place("regression")
+    write_model(tmp_path / "poor", "regression", factor=0.2)
+    found, _ = run({**directories, "champion": directories["model"], "model": tmp_path / "poor"}, "regression")
+    assert found["comparisons"]["champion"]["better"] == "champion"
+    assert found["comparisons"]["champion"]["difference"]["high"] < 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"name": "height"}, "column 'height' is missing"),
+        ({"classes": ("no", "maybe")}, "it answers binary-classification of goal"),
+    ],
+)
+def test_a_champion_that_cannot_be_compared_is_noted_and_nothing_breaks(place, change, words):
+    directories = place()
+    write_model(directories["champion"], "binary-classification", **change)
+    found, events = run(directories)
+    assert found["champion"] is None
+    assert "champion" not in found["comparisons"]
+    assert words in found["notes"][0]
+    assert [event["level"] for event in events if event["kind"] == "note"] == ["warning"]
+
+
+def test_a_champion_with_its_classes_in_another_order_is_compared_class_by_class(place):
+    directories = place()
+    write_model(directories["champion"], "binary-classification", factor=-1.0, classes=("yes", "no"))
+    found, _ = run(directories)
+    assert found["comparisons"]["champion"]["difference"]["value"] == 0
+
+
+def test_a_yardstick_that_must_be_beaten_and_was_not_measured_is_a_reason(place):
+    found, _ = run(place(), must_beat=("linear",))
+    assert found["reasons"] == ["must_beat linear: it was not measured; there are: constant"]
+
+
+@pytest.mark.parametrize(("column", "resampled"), [("region", "groups of region"), ("day", "blocks of time by day")])
+def test_intervals_resample_what_the_split_kept_together(place, column, resampled):
+    found, _ = run(place(), clusters=column)
+    assert found["interval"]["resampled"] == resampled
+    assert found["interval"]["resamples"] == 200
+    assert ("intervals rest on only" in "".join(found["notes"])) == (found["interval"]["drawn"] < 30)
+
+
+def test_a_number_after_which_every_test_row_comes_is_a_time(place):
+    directories = place()
+    for artifact, years in (("train_set", (2001, 2010)), ("test_set", (2010, 2019))):
+        table = pl.read_parquet(directories[artifact] / "data.parquet")
+        age = pl.Series("age", np.linspace(*years, table.height).astype(int))
+        write_table(directories[artifact], table.with_columns(age), "binary-classification")
+    assert run(directories, clusters="age")[0]["interval"]["resampled"] == "blocks of time by age"
+
+
+def test_a_column_that_is_not_there_is_the_users_error_with_the_choices(place):
+    with pytest.raises(InputError, match=r"evaluate.slices: no column 'regoin'; there are: x, region, age"):
+        run(place(), slices=("regoin",))
+
+
+def test_calibration_bins_hold_every_row_and_a_calibrated_model_is_close(place):
+    found, _ = run(place(rows=4000))
+    bins = found["calibration"]["bins"]
+    assert sum(each["rows"] for each in bins) == 4000
+    assert len(bins) == 10
+    assert all(each["low"] <= each["mean_predicted"] <= each["high"] for each in bins)
+    assert found["calibration"]["expected_calibration_error"] < 0.03
+    assert np.sum(found["confusion"]) == 4000
+    assert (found["confusion"][0][0] + found["confusion"][1][1]) / 4000 == pytest.approx(
+        found["metrics"]["accuracy"]["value"]
+    )
+
+
+def test_residuals_are_counted_and_never_listed(place):
+    found, _ = run(place("regression"), "regression")
+    residuals = found["residuals"]
+    assert sum(residuals["histogram"]["counts"]) == 800
+    assert np.sum(residuals["predicted_vs_actual"]["counts"]) == 800
+    assert len(residuals["histogram"]["edges"]) == len(residuals["histogram"]["counts"]) + 1
+    assert list(residuals["quantiles"].values()) == sorted(residuals["quantiles"].values())
+
+
+def test_a_model_of_other_classes_than_the_test_rows_is_refused_in_words(place, tmp_path):
+    write_model(tmp_path / "other", "binary-classification", classes=("no", "maybe"))
+    with pytest.raises(FourscoreError, match="the model knows the classes no, maybe, the test set has no, yes"):
+        run({**place(), "model": tmp_path / "other"})
+
+
+def test_an_empty_test_set_is_said_in_words(place):
+    with pytest.raises(FourscoreError, match="the test set has no rows"):
+        run(place(table=rows_of("binary-classification", 1, 2).clear()))
