@@ -89,6 +89,9 @@ def _type(kind: pl.DataType) -> str:
         raise TypeError(f"a table has no columns of type {kind}; wanted {', '.join(sorted({*named.values(), 'integer', 'float', 'datetime'}))}")
     return name
 
+ROW_GROUP = 1 << 17
+"""Rows in a row group of our Parquet files: declared, since by default it depends on the number of threads."""
+
 
 def table_digest(path: Path) -> str:
     """The digest of a Parquet file's content, read in batches."""

@@ -12,7 +12,7 @@ from pydantic import Field
 from model_code import tasks
 from steps.classes import choose_positive, class_metrics, class_names, ordered_classes
 from steps.core import Config, Input, Output
-from steps.digest import table_digest, with_missing
+from steps.digest import ROW_GROUP, table_digest, with_missing
 from steps.errors import GateRefused, InputError
 from steps.journal import Journal
 from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, write_schema
@@ -283,7 +283,7 @@ def _publish(
         pl.col(_MADE).alias(config.target), pl.lit(_source(config)).alias(LABEL_SOURCE)
     )
     data = labeled / "data.parquet"
-    lazy.drop(_MADE).sink_parquet(data, maintain_order=True)
+    lazy.drop(_MADE).sink_parquet(data, maintain_order=True, row_group_size=ROW_GROUP)
     kind: Literal["category", "float"] = "category" if classes else "float"
     target = Column(name=config.target, type=kind)
     columns = tuple(target if column.name == config.target else column for column in schema.columns)

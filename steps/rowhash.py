@@ -67,7 +67,7 @@ def salted(hashes: Hashes, seed: int) -> Hashes:
     """Row hashes under a salt: uint64 [rows] in and out."""
     import numpy as np
 
-    return _mix(hashes + np.uint64((seed * _GAMMA) & 0xFFFF_FFFF_FFFF_FFFF))
+    return _mix(hashes + np.uint64(((seed + 1) * _GAMMA) & 0xFFFF_FFFF_FFFF_FFFF))
 
 
 def hash_frame(frame: pl.DataFrame, columns: Sequence[str]) -> Hashes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from steps.core import Config, Input, Output
-from steps.digest import table_digest, with_missing
+from steps.digest import ROW_GROUP, table_digest, with_missing
 from steps.division import UNUSUAL, Division, by_class, by_group, by_row, by_time, deviation
 from steps.errors import GateRefused, InputError
 from steps.journal import Journal
@@ -198,7 +198,7 @@ def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, 
     mask = pl.LazyFrame({_IN_TEST: divided.in_test})
     lazy = pl.concat([pl.scan_parquet(data), mask], how="horizontal")
     target = part / "data.parquet"
-    lazy.filter(pl.col(_IN_TEST) if test else ~pl.col(_IN_TEST)).drop(_IN_TEST).sink_parquet(target, maintain_order=True)
+    lazy.filter(pl.col(_IN_TEST) if test else ~pl.col(_IN_TEST)).drop(_IN_TEST).sink_parquet(target, maintain_order=True, row_group_size=ROW_GROUP)
     rows = int((divided.in_test if test else ~divided.in_test).sum())
     digest = table_digest(target)
     columns = with_missing(target, schema.columns)

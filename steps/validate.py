@@ -114,7 +114,7 @@ def _say(log: Journal, schema: TableSchema, results: Sequence[Mapping[str, Any]]
     log.table("expectations", [{name: result[name] for name in shown} for result in results])
     for result in failed:
         if not _stops(result):
-            log.warning(f"{result['severity']}: {_reason(result)}")
+            (log.note if result["severity"] == "info" else log.warning)(f"{result['severity']}: {_reason(result)}")
     log.note(f"{len(results) - len(failed)} of {len(results)} expectations met on {schema.rows:,} rows")
 
 
