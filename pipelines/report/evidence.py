@@ -8,9 +8,10 @@ from typing import Any
 
 from pipelines.report.decision import Got, got
 from pipelines.report.gather import Facts, Stage
-from pipelines.report.numbers import NOT_RECORDED, Scale, decimals_for, is_number, number, percent, seconds, show
+from pipelines.report.numbers import NOT_RECORDED, Scale, cut, decimals_for, is_number, number, percent, seconds, show
 
 SHOWN_COLUMNS = 120
+SHOWN_FILES = 5
 SHOWN_EXPECTATIONS = 150
 _SEVERITIES = ("critical", "warning", "info")
 _SCALARS = str | int | float | bool
@@ -137,6 +138,30 @@ def _role(column: Mapping[str, Any]) -> str:
     return "not used (text)" if role == "feature" and column.get("type") == "text" else role
 
 
+@dataclass(frozen=True)
+class SourceRow:
+    """One source with its files and how they were read."""
+
+    name: str
+    rows: str
+    files: str
+    reading: str
+
+
+def sources(facts: Facts) -> list[SourceRow]:
+    found = facts.document("ingest").get("sources")
+    return [_source(str(name), each) for name, each in found.items()] if isinstance(found, Mapping) else []
+
+
+def _source(name: str, source: Any) -> SourceRow:
+    source = source if isinstance(source, Mapping) else {}
+    files = [each for each in source.get("files") or () if isinstance(each, Mapping)]
+    named = [f"{cut(each.get('file'))} ({number((each.get('bytes') or 0) / 1e6)} MB)" for each in files]
+    more = f" and {number(len(named) - SHOWN_FILES)} more" if len(named) > SHOWN_FILES else ""
+    first = {key: value for key, value in (files[0] if files else {}).items() if key not in ("file", "bytes")}
+    return SourceRow(name, number(source.get("rows")), ", ".join(named[:SHOWN_FILES]) + more, show(first, 300))
+
+
 def expectations(facts: Facts) -> list[Mapping[str, Any]]:
     """The suite's results, failures first, the gravest at the top."""
     results = facts.document("validation").get("results") or ()
@@ -205,7 +230,7 @@ def _stage_row(stage: Stage, longest: float) -> StageRow:
         status=record.status,
         seconds=seconds(stage.seconds) if stage.seconds else "",
         width=f"{100 * stage.seconds / longest if longest else 0:.2f}%",
-        reason=record.reason,
+        reason=record.reason if record.status != "skipped" else "",
         key=record.key if record.status != "skipped" else "",
     )
 

@@ -55,6 +55,11 @@ def data(value: object, length: int = CUT) -> Markup:
     return Markup('<bdi class="data">{}</bdi>').format(cut(value, length))
 
 
+def text(value: object, length: int = 4000) -> Markup:
+    """Several lines as they are, every character visible."""
+    return Markup("\n").join(clean(line) for line in str(value)[:length].splitlines())
+
+
 def isolate(value: object, length: int = 40) -> str:
     """A name or value from data within a sentence for :func:`prose`: cut, its direction kept apart from the rest."""
     return f"{_OPEN}{cut(value, length)}{_CLOSE}"

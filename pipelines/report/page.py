@@ -34,6 +34,8 @@ SECTIONS = {
     "changes": "Changes",
     "lineage": "Lineage",
 }
+ARTIFACTS = {"data": "table", "validation": "validation", "labels": "labels", "split": "split", "training": "training"}
+"""Sections that are left out where the run did not come so far."""
 
 
 def write_report(workspace: Path, run: str) -> Path:
@@ -65,7 +67,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {name: getattr(numbers, name) for name in ("data", "cut", "prose", "show", "percent")}
+    for name in ("data", "cut", "prose", "show", "percent", "text"):
+        environment.filters[name] = getattr(numbers, name)
     environment.filters["metric_name"] = words.metric_name
     return environment
 
@@ -93,6 +96,8 @@ def _context(facts: Facts) -> dict[str, Any]:
         "limits": list(words.limits(facts)),
         "lesson": words.row_split_lesson(facts),
         "columns": columns,
+        "sources": evidence.sources(facts),
+        "query": facts.document("ingest").get("query"),
         "more_columns": more_columns,
         "used": sum(column.role == "feature" for column in columns),
         "class_shares": evidence.class_balance(facts),
@@ -114,14 +119,17 @@ def _context(facts: Facts) -> dict[str, Any]:
         "warnings": [(stage.record.name, text) for stage in facts.stages for text in stage.warnings[:20]],
         "lineage": list(evidence.lineage(facts)),
     }
-    context["ingest"] = evidence.plain(facts.document("ingest"), without=("format",))
+    context["ingest"] = evidence.plain(facts.document("ingest"), without=("format", "sources", "query"))
     context["training"] = facts.document("training")
     context["training_rest"] = evidence.plain(
-        context["training"], without=("format", "chosen", "why", "metric", "candidates", "final")
+        context["training"], without=("format", "chosen", "why", "metric", "candidates", "final", "folds")
     )
     absent = {"promises", "slices", "limits"} - {name for name in context if context[name]}
+    absent |= {name for name, artifact in ARTIFACTS.items() if not facts.document(artifact)}
+    context["unreached"] = [SECTIONS[name] for name in ARTIFACTS if name in absent]
     absent |= {"numbers"} if not context["headline"] else set()
     absent |= {"errors"} if not (context["plots"] or context["confusion"]) else set()
+    context["absent"] = absent
     context["contents"] = [(name, title) for name, title in SECTIONS.items() if name not in absent]
     return context
 

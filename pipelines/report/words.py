@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,7 +114,7 @@ class Verdict:
 def verdict(facts: Facts) -> Verdict:
     """What was decided, why, and what to do now."""
     status, stopped = facts.record.status, facts.stopped_at
-    reasons = tuple(facts.record.message.splitlines())
+    reasons = lines(facts.record.message)
     if stopped and stopped.record.status == "refused":
         return _refused(facts, stopped)
     if status in ("error", "interrupted", "killed"):
@@ -134,9 +135,14 @@ def verdict(facts: Facts) -> Verdict:
     return _judged(facts)
 
 
+def lines(message: str) -> tuple[str, ...]:
+    """A message's statements; an indented line goes on with the one before it."""
+    return tuple(part.strip() for part in re.sub(r"\n[ \t]+", "; ", message).splitlines() if part.strip())
+
+
 def _refused(facts: Facts, stage: Stage) -> Verdict:
     name = stage.record.name
-    reasons = tuple(stage.manifest.get("reasons") or facts.record.message.splitlines())
+    reasons = tuple(stage.manifest.get("reasons") or lines(facts.record.message))
     title = f"Stopped by the {name} gate: no model was made from this data."
     return Verdict("refused", "\N{MULTIPLICATION X}", title, reasons, (AFTER_REFUSAL.get(name, RERUN),))
 
@@ -174,7 +180,7 @@ def _judged(facts: Facts) -> Verdict:
         if len(thresholds) == 1
         else f"{number(missed)} of {promises} {'is' if missed == 1 else 'are'} not kept"
     )
-    reasons = tuple(evaluation.get("reasons") or ()) or tuple(facts.record.message.splitlines())
+    reasons = tuple(evaluation.get("reasons") or ()) or lines(facts.record.message)
     steps = (
         "Do not use this model for the decision. It is recorded as rejected and cannot become the champion.",
         "Look at the worst slices and the yardsticks: if gradient boosting is no better, the data is the limit.",
