@@ -13,12 +13,13 @@ import os
 import re
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from infra.files import locked
 from steps.errors import FourscoreError, InputError
@@ -50,7 +51,8 @@ IMPATIENT = {
 """MLflow's own patience is seven retries of two minutes; what is missed is projected later, so ours is seconds."""
 
 AWAY = re.compile(
-    r"Connection|connect to|timed out|Timeout|Max retries|Name or service|too many 5\d\d|error code 5\d\d|unable to open|locked"
+    r"Connection|connect to|timed out|Timeout|Max retries|Name or service|too many 5\d\d|error code 5\d\d"
+    r"|unable to open|database is locked"
 )
 
 
@@ -66,8 +68,13 @@ def default_uri(workspace: Path) -> str:
 
 def without_credentials(uri: str) -> str:
     """The URI as it may be written down and shown."""
-    parts = urlsplit(uri)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else uri
+    return without_secrets(uri, uri)
+
+
+def without_secrets(text: str, uri: str) -> str:
+    """What MLflow says of a server, without the name and password that the URI holds."""
+    credentials = urlsplit(uri).netloc.rpartition("@")[0]
+    return text.replace(f"{credentials}@", "") if credentials else text
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -89,20 +96,21 @@ def projecting(workspace: Path, uri: str) -> AbstractContextManager[bool]:
 
 
 def connect(workspace: Path, uri: str) -> MlflowClient:
-    """A client; the first one on a new sqlite file makes its tables, which takes seconds and must not be done twice at once.
+    """A client; the first on a new sqlite file makes its tables, which takes seconds and must not happen twice at once.
 
     Raises:
         InputError: the URI is of a kind that MLflow no longer writes.
         ServerAway: nobody answers there.
     """
-    if uri.startswith("file:") or "://" not in uri and not uri.startswith(("databricks", "arn:", "uc:")):
+    if uri.startswith("file:") or ("://" not in uri and not uri.startswith(("databricks", "arn:", "uc:"))):
         raise InputError(
-            f"tracking URI {uri!r}: MLflow writes to no plain folder any more; wanted sqlite:///FILE, http(s)://HOST:PORT or a database URI"
+            f"tracking URI {uri!r}: MLflow writes to no plain folder any more; "
+            "wanted sqlite:///FILE, http(s)://HOST:PORT or a database URI"
         )
     os.environ.update(QUIET)
     for name, value in IMPATIENT.items():
         os.environ.setdefault(name, value)
-    for name in ("alembic", "mlflow", "git"):
+    for name in ("alembic", "mlflow", "git", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)
     with said_plainly(uri):
         import mlflow
@@ -132,19 +140,27 @@ def _remove_stray_directory(uri: str) -> None:
 
 @contextlib.contextmanager
 def said_plainly(uri: str) -> Iterator[None]:
-    """MLflow's many ways of not reaching its server, as one."""
+    """MLflow's many ways of not reaching its server, as one; its own use of what is deprecated is no news to a user."""
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     except FourscoreError:
         raise
     except Exception as error:
-        text = str(error)
+        text = without_secrets(str(error), uri)
         if isinstance(error, ConnectionError | TimeoutError) or AWAY.search(text):
             raise ServerAway(
-                f"the tracking server {without_credentials(uri)} does not answer ({text.partition(chr(10))[0][:200]}); "
+                f"the tracking server {without_credentials(uri)} does not answer ({_cause(text)}); "
                 "nothing is lost: 'fourscore runs --sync' projects it later"
             ) from error
         raise
+
+
+def _cause(text: str) -> str:
+    """The end of urllib3's chain of causes, which is what a person can act on; else how the message begins."""
+    number = re.search(r"\[Errno -?\d+\] [\w ]+", text)
+    return number.group() if number else text.partition("\n")[0][:200]
 
 
 @dataclass(frozen=True)

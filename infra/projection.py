@@ -1,7 +1,7 @@
 """One run in MLflow, made from its run file and journals; projecting twice writes nothing twice.
 
-    parent run   tag fourscore.run; the problem as parameters, every metric's last value, the verdict, the documents
-    child runs   01-define ... 08-register; tags layer, step, key, fourscore.status, cached; what the step's journal says
+    parent run   tag fourscore.run; the problem as parameters, each metric's last value, documents
+    parent run   tag fourscore.run; the problem as parameters, the last value of each metric, the documents
 
 Exactly once rests on: one lock per workspace and server, runs found by tag before they are made, the journal's own
 times on the metrics (MLflow keeps one row per name, time, step and value), and artifacts that are written whole.
@@ -144,7 +144,8 @@ class Projection:
             found = self.client.create_run(self.experiment, milliseconds(record.started), tags, record.run)
         if found.info.lifecycle_stage == "deleted":
             raise Trashed(
-                f"the MLflow run {found.info.run_id} of {record.run} is in the trash and stays as it is; restore it there to project again"
+                f"the MLflow run {found.info.run_id} of {record.run} is in the trash and stays as it is; "
+                "restore it there to project again"
             )
         known = set(found.data.params)
         parameters = {name: value for name, value in flat(record.problem).items() if name not in known}
@@ -198,7 +199,8 @@ class Projection:
     def _project_events(self, child: Child, events: list[Event]) -> None:
         from mlflow.entities import Metric
 
-        metrics, parameters = [], {}
+        metrics: list[Metric] = []
+        parameters: dict[str, str] = {}
         for event in events:
             if event["kind"] == "metric":
                 metrics.append(Metric(allowed_name(event["name"]), event["value"], event["time"], event["step"] or 0))

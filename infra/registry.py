@@ -148,7 +148,7 @@ def _create(
 
 
 def _move_forward(client: MlflowClient, name: str, alias: str, version: ModelVersion) -> None:
-    """Give the alias to the version, unless a later run holds it: an old run that is projected late takes nothing back."""
+    """Give the alias to the version, unless a later run holds it: an old run projected late takes nothing back."""
     holder = _holder(client, name, alias)
     started = "fourscore.started"
     if holder is None or holder.tags.get(started, "") < version.tags.get(started, ""):
@@ -190,7 +190,7 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
     import model_code
 
     schema = json.loads((model / "schema.json").read_bytes())
-    identity = (
+    identity: dict[str, Any] = (
         {"model_uuid": logged.model_id, "model_id": logged.model_id, "artifact_path": logged.artifact_location}
         if logged
         else {}
@@ -223,12 +223,15 @@ def signature(schema: dict[str, Any]) -> ModelSignature:
     are in the metadata.
     """
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
     from mlflow.types.schema import AnyType
 
-    inputs = [ColSpec(AnyType(), each["name"]) for each in schema["inputs"]]
+    inputs: list[ColSpec | TensorSpec] = [
+        ColSpec(AnyType(), each["name"])  # type: ignore[no-untyped-call]
+        for each in schema["inputs"]
+    ]
     if not schema["classes"]:
         return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double, "prediction")]))
-    outputs = [ColSpec(DataType.string, "prediction")]
+    outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, "prediction")]
     outputs += [ColSpec(DataType.double, f"probability_{name}") for name in schema["classes"]]
     return ModelSignature(Schema(inputs), Schema(outputs))

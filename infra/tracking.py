@@ -26,7 +26,16 @@ from typing import Any, Literal
 
 from infra import runs
 from infra.files import write_json
-from infra.mlflow_server import ServerAway, connect, default_uri, projecting, said_plainly, serve, without_credentials
+from infra.mlflow_server import (
+    ServerAway,
+    connect,
+    default_uri,
+    projecting,
+    said_plainly,
+    serve,
+    without_credentials,
+    without_secrets,
+)
 from infra.runs import RunRecord
 from steps.errors import FourscoreError
 
@@ -233,8 +242,8 @@ class _Projector:
             status, message = "away", str(away)
         except Trashed as trashed:
             status, message = "trashed", str(trashed)
-        except Exception as error:  # noqa: BLE001: a tracker's troubles are written down, and end no run
-            status, message = "error", f"{type(error).__name__}: {error}"[:2000]
+        except Exception as error:  # noqa: BLE001  a tracker's troubles are written down; they end no run
+            status, message = "error", without_secrets(f"{type(error).__name__}: {error}", self.uri)[:2000]
         return self._write(record, status, message, model)
 
     def _finish(self, record: RunRecord) -> State | None:

@@ -1,0 +1,271 @@
+"""Registered models: once per run, never an alias that was not earned, and loadable where pickle is forbidden."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tracked import SCHEMA, rows_of, template, write_model, write_run
+
+from infra import registry, runs, tracking
+from infra.mlflow_server import connect, default_uri
+from steps.errors import FourscoreError, InputError
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
+
+NAME = "late flights"
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory):
+    return template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model") / "model")
+
+
+@pytest.fixture(scope="session")
+def saved(model, tmp_path_factory):
+    """The pyfunc folder as MLflow keeps it."""
+    target = tmp_path_factory.mktemp("pyfunc") / "saved"
+    registry.save(target, model)
+    return target
+
+
+@pytest.fixture
+def place(workspace, database):
+    shutil.copy(database, workspace / "mlflow.db")
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory, database, model):
+    """A workspace with one registered version, only to be read."""
+    place = tmp_path_factory.mktemp("registered %20ü") / ".fourscore"
+    place.mkdir()
+    shutil.copy(database, place / "mlflow.db")
+    project(place, model=model)
+    return place
+
+
+def project(place, *arguments, **options):
+    state = tracking.project(write_run(place, *arguments, **options), default_uri(place))
+    assert state["status"] == "complete", state["message"]
+    return state
+
+
+def aliases(place):
+    found = connect(place, default_uri(place)).get_registered_model(NAME).aliases
+    return {alias: str(version) for alias, version in found.items()}
+
+
+def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias(place, model):
+    state = project(place, model=model)
+    assert state["model"] == {"name": NAME, "version": "1", "alias": "candidate"}
+    version = connect(place, default_uri(place)).get_model_version(NAME, "1")
+    wanted = {
+        "model_digest": "m-flights-1",
+        "data_digest": "d",
+        "problem_digest": "p",
+        "verdict": "pass",
+        "fourscore.run": "flights-1",
+    }
+    assert version.tags.items() >= wanted.items()
+    assert version.run_id == state["parent"]
+    assert "Will it be late?" in version.description
+    assert aliases(place) == {"candidate": "1"}
+
+
+def test_a_rejected_run_becomes_a_version_without_alias(place, model):
+    state = project(place, model=model, status="rejected")
+    assert state["model"] == {"name": NAME, "version": "1", "alias": None}
+    assert connect(place, default_uri(place)).get_model_version(NAME, "1").tags["verdict"] == "rejected"
+    assert aliases(place) == {}
+
+
+def test_a_smoke_run_is_never_a_candidate(place, model):
+    assert project(place, model=model, smoke=True)["model"]["alias"] is None
+    assert aliases(place) == {}
+
+
+def test_a_run_without_register_stage_registers_nothing(place):
+    assert project(place)["model"] is None
+    assert rows_of(place / "mlflow.db")["logged_models"] == 0
+
+
+def test_the_next_run_is_the_next_version_and_takes_the_alias(place, model):
+    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    assert project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")["model"]["version"] == "2"
+    assert aliases(place) == {"candidate": "2"}
+
+
+def test_an_old_run_that_is_projected_late_does_not_take_the_alias_back(place, model):
+    project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
+    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    assert aliases(place) == {"candidate": "1"}
+
+
+def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model):
+    """The logged model is there and pending, as a projector killed between the two leaves it."""
+    run_file = write_run(place, model=model)
+    record = runs.load(place, "flights-1")
+    projector = tracking._Projector(place, "flights-1", default_uri(place))
+    assert projector.once(final=False)["parent"]
+    projection = projector.projection
+    projection.client.create_logged_model(
+        projection.experiment, NAME, projection.parent, {"model_digest": "m-flights-1"}
+    )
+    assert tracking.project(run_file, default_uri(place))["model"]["version"] == "1"
+    (logged,) = projection.client.search_logged_models([projection.experiment])
+    assert (str(logged.status), record.status) == ("READY", "pass")
+
+
+def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model):
+    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
+    assert tracking.promote(place, "first", None) == "1"
+    assert tracking.promote(place, "second", None) == "2"
+    assert tracking.promote(place, "second", None) == "2"
+    assert aliases(place) == {"candidate": "2", "champion": "2"}
+    client = connect(place, default_uri(place))
+    assert client.get_model_version(NAME, "2").tags["previous_champion"] == "1"
+    assert client.get_model_version(NAME, "1").tags["succeeded_by"] == "2"
+
+
+def test_promoting_a_run_that_was_not_projected_projects_it_first(place, model):
+    write_run(place, model=model)
+    assert tracking.promote(place, "flights-1", None) == "1"
+
+
+def test_promoting_a_run_that_registered_nothing_says_so(place):
+    write_run(place)
+    with pytest.raises(FourscoreError, match="registered no model version; nothing was changed"):
+        tracking.promote(place, "flights-1", None)
+
+
+@pytest.mark.parametrize(
+    "reference", [NAME, f"{NAME}@candidate", f"{NAME}/1", f"models:/{NAME}/1", f"models:/{NAME}@candidate"]
+)
+def test_a_registered_model_is_found_by_name_alias_or_version(registered, model, reference):
+    directory = tracking.load_registered(registered, None, reference)
+    assert (directory / "model.pt2").read_bytes() == (model / "model.pt2").read_bytes()
+
+
+def test_a_plain_name_means_the_champion_before_the_candidate(place, model):
+    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    tracking.promote(place, "first", None)
+    project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
+    assert registry._resolve(connect(place, default_uri(place)), NAME) == (NAME, "1")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("no such", "registered are: late flights"),
+        (f"{NAME}@nobody", f"there are: {NAME}/1, {NAME}@candidate"),
+        (f"{NAME}/7", f"there are: {NAME}/1"),
+        (f"{NAME}/x", f"there are: {NAME}/1"),
+        ("it's", "registered are: late flights"),
+    ],
+)
+def test_a_model_that_is_not_there_is_answered_with_what_is(registered, reference, message):
+    with pytest.raises(InputError, match=message):
+        tracking.load_registered(registered, None, reference)
+
+
+def test_an_empty_registry_says_so(place):
+    with pytest.raises(InputError, match="none is registered here yet"):
+        tracking.load_registered(place, None, "flights")
+
+
+def test_the_saved_folder_holds_no_pickle(saved):
+    for path in saved.rglob("*"):
+        if path.is_file():
+            assert path.suffix not in (".pkl", ".pickle", ".joblib", ".cloudpickle", ".pyc"), path
+            assert path.read_bytes()[:2] not in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), path
+    assert (saved / "code" / "model_code" / "serving.py").is_file()
+
+
+def test_the_saved_folder_pins_what_it_needs(saved):
+    lines = (saved / "requirements.txt").read_text().split()
+    assert {line.partition("==")[0] for line in lines} == {"mlflow", *registry.REQUIREMENTS}
+    assert all("==" in line for line in lines)
+
+
+CSV = {
+    "whole numbers": "age,price,when,code,place\n1,2,2024-01-02,1,north\n30,4,2024-06-02,2,süd 'x'\n",
+    "missing values": "age,price,when,code,place\n,,2024-01-02 10:00:00,1,\n30,4.5,,,north\n",
+    "all missing": "age,price,when,code,place\n,,,,\n,,,,\n",
+    "unknown categories": "age,price,when,code,place\n1,2.5,2024-01-02T10:00:00Z,99,elsewhere\n",
+    "another order and more columns": "place,x,code,when,price,age\nnorth,9,3,2024-01-02,1.0,-5\n",
+}
+LOADED = """
+import json, sys
+import mlflow, pandas
+model = mlflow.pyfunc.load_model(sys.argv[1])
+answers = [model.predict(pandas.read_csv(path)).to_dict("list") for path in sys.argv[2:]]
+print(json.dumps({"answers": answers, "from": sys.modules["model_code"].__file__}))
+"""
+
+
+def test_it_loads_in_another_process_with_pickle_forbidden_and_answers_as_serving_does(saved, model, tmp_path):
+    """What pandas reads from a file gets the answer that the model's own predictor gives to the typed table."""
+    import polars as pl
+
+    from model_code.serving import load
+
+    paths = []
+    for number, text in enumerate(CSV.values()):
+        paths.append(tmp_path / f"{number}.csv")
+        paths[-1].write_text(text)
+    environment = os.environ | {
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": "",
+    }
+    argv = [sys.executable, "-P", "-c", LOADED, str(saved), *map(str, paths)]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert Path(said["from"]).is_relative_to(saved)
+    predictor = load(model)
+    types = {
+        "age": pl.Float64,
+        "price": pl.Float64,
+        "when": pl.String,
+        "code": pl.String,
+        "place": pl.String,
+    }
+    for path, answer in zip(paths, said["answers"], strict=True):
+        frame = pl.read_csv(path, schema_overrides=types)
+        when = (
+            frame["when"]
+            .str.strip_suffix("Z")
+            .str.replace("T", " ")
+            .str.to_datetime(strict=False, format="%Y-%m-%d %H:%M:%S")
+        )
+        day = frame["when"].str.to_datetime(strict=False, format="%Y-%m-%d")
+        wanted = predictor.answers(frame.with_columns(when=when.fill_null(day)))
+        assert answer == wanted.to_dict(as_series=False), path.read_text()
+
+
+def test_a_frame_without_a_column_is_refused_by_name(saved):
+    import mlflow
+    import pandas as pd
+
+    loaded = mlflow.pyfunc.load_model(str(saved))
+    with pytest.raises(mlflow.MlflowException, match=r"missing inputs.*'place'"):
+        loaded.predict(pd.DataFrame({name: [1] for name in ("age", "price", "when", "code")}))
+
+
+def test_the_signature_names_every_input_and_types_every_answer():
+    found = registry.signature(SCHEMA)
+    assert found.inputs.input_names() == [each["name"] for each in SCHEMA["inputs"]]
+    assert found.outputs.input_names() == ["prediction", "probability_no", "probability_yes"]
+    regression = registry.signature(SCHEMA | {"classes": []})
+    assert regression.outputs.input_names() == ["prediction"]

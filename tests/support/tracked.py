@@ -1,0 +1,156 @@
+"""Finished runs as a pipeline leaves them, with a tiny exported model, and what MLflow's sqlite holds of them."""
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+from infra import runs
+from infra.mlflow_server import connect, default_uri
+from infra.runs import RunRecord, StageRecord
+from steps.journal import Journal
+
+NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
+LAYER_METRICS = {
+    "ingest": {"data/rows": 5.0},
+    "train": {"framework/samples_per_second": 1e5},
+    "evaluate": {"model/roc_auc": 0.8, "model/roc_auc.region:north east": 0.7, "application/model_mb": 0.1},
+}
+SCHEMA = {
+    "format": 1,
+    "task": "binary-classification",
+    "target": "late",
+    "classes": ["no", "yes"],
+    "architecture": "mlp",
+    "inputs": [
+        {"name": "age", "type": "integer", "kind": "numeric"},
+        {"name": "price", "type": "float", "kind": "numeric"},
+        {"name": "when", "type": "datetime", "kind": "datetime", "timezone": None},
+        {"name": "code", "type": "category", "kind": "category", "vocabulary": ["1", "2", "3"]},
+        {"name": "place", "type": "category", "kind": "category", "vocabulary": ["north", "süd 'x'"]},
+    ],
+    "numeric": ["age", "price", "when"],
+    "category": ["code", "place"],
+}
+
+
+def template(directory):
+    """An MLflow database with its tables made, to be copied: making them takes seconds."""
+    connect(directory, default_uri(directory))
+    return directory / "mlflow.db"
+
+
+def write_model(directory):
+    """A tiny model in the format that the train step publishes; every input moves its answer."""
+    import torch
+
+    class Tiny(torch.nn.Module):
+        def forward(self, numeric, category):
+            scale = torch.tensor([0.01, 0.1, 1e-10], dtype=torch.float64)
+            sum_ = (torch.nan_to_num(numeric, nan=-3.0) * scale).sum(1) + category.sum(1).to(torch.float64) / 7
+            chance = torch.sigmoid(sum_)
+            return torch.stack([1 - chance, chance], dim=1)
+
+    batch = torch.export.Dim("batch")
+    example = (torch.zeros(4, 3, dtype=torch.float64), torch.zeros(4, 2, dtype=torch.int64))
+    program = torch.export.export(Tiny(), example, dynamic_shapes=({0: batch}, {0: batch}))
+    program.example_inputs = None
+    directory.mkdir(parents=True, exist_ok=True)
+    torch.export.save(program, directory / "model.pt2")
+    (directory / "schema.json").write_text(json.dumps(SCHEMA))
+    return directory
+
+
+def write_run(
+    workspace, run="flights-1", *, model=None, status="pass", smoke=False, cached=(), started=None, epochs=30
+):
+    """A run file with published stages and their journals; returns the path of the run file."""
+    (workspace / "runs").mkdir(parents=True, exist_ok=True)
+    record = RunRecord(
+        run=run,
+        problem_name="late flights",
+        problem_path=str(workspace / "problem.yaml"),
+        problem={"name": "late flights", "question": "Will it be late?", "split": {"by": "time", "column": "when"}},
+        overrides={"split.by": "time"},
+        smoke=smoke,
+        status=status,
+        started=started or runs.now(),
+        finished=runs.now(),
+        message="" if status == "pass" else f"why it is {status}",
+    )
+    for name in NAMES:
+        key = f"{name}-{run}"
+        directory = workspace / "store" / key
+        directory.mkdir(parents=True)
+        write_journal(directory / "journal.jsonl", name, epochs)
+        (directory / "manifest.json").write_text(json.dumps({"started": record.started}))
+        stage = StageRecord(
+            name, key, "cached" if name in cached else "ran", 1.5, "first time", f"store/{key}/journal.jsonl"
+        )
+        record.stages.append(stage)
+    if model:
+        write_registration(workspace, record, model)
+    else:
+        record.stages.pop()
+    runs.save(workspace, record)
+    return runs.path_of(workspace, run)
+
+
+def write_journal(path, name, epochs):
+    with Journal(path) as log:
+        log.metrics(LAYER_METRICS.get(name, {}))
+        if name == "train":
+            for epoch in range(epochs):
+                log.metric("framework/loss", 1 / (epoch + 1), epoch)
+        log.parameter(f"{name}.setting", "ü" * 7000 if name == "ingest" else 3)
+        log.note("done")
+        if name == "split":
+            log.warning("a column is nearly the target")
+        log.table("counts", [{"column": "a <b>", "rows": 1}])
+        log.dataset("table", digest="ab" * 32, rows=5, columns=2, context="training")
+
+
+def write_registration(workspace, record, model):
+    shutil.copytree(model, workspace / "store" / record.stage("train").key / "model")
+    verdict = "pass" if record.status == "pass" else "rejected"
+    request = {
+        "name": "late flights",
+        "verdict": verdict,
+        "alias": "candidate" if verdict == "pass" and not record.smoke else None,
+        "smoke": record.smoke,
+        "tags": {"model_digest": f"m-{record.run}", "data_digest": "d", "problem_digest": "p", "verdict": verdict},
+        "description": "roc_auc 0.8 on 100 test rows",
+    }
+    directory = workspace / "store" / record.stage("register").key / "registration"
+    directory.mkdir()
+    (directory / "registration.json").write_text(json.dumps(request))
+    (directory / "model_card.md").write_text("# Model card\n")
+
+
+def rows_of(database: Path):
+    """How many rows each table holds: the same after a second projection as after the first."""
+    wanted = ("runs", "metrics", "latest_metrics", "params", "inputs", "datasets", "logged_models", "model_versions")
+    with sqlite3.connect(database) as connection:
+        counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in wanted}  # noqa: S608
+    connection.close()
+    return counts
+
+
+def content_of(workspace):
+    """All that MLflow knows of the workspace's runs, without the ids and times that it gives itself."""
+    client = connect(workspace, default_uri(workspace))
+    experiment = client.get_experiment_by_name("late flights")
+    found = {}
+    for run in client.search_runs([experiment.experiment_id], max_results=1000):
+        histories = {
+            name: sorted(
+                (each.timestamp, each.step, each.value) for each in client.get_metric_history(run.info.run_id, name)
+            )
+            for name in run.data.metrics
+        }
+        tags = {name: value for name, value in run.data.tags.items() if name != "mlflow.parentRunId"}
+        inputs = sorted((each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs)
+        files = sorted(each.path for each in client.list_artifacts(run.info.run_id))
+        assert run.info.run_name not in found, f"two runs are named {run.info.run_name}"
+        found[run.info.run_name] = (run.info.status, histories, run.data.params, tags, inputs, files)
+    return found
