@@ -1,0 +1,225 @@
+"""The label stage: where labels come from, what they are called, and what is refused."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from steps.classes import choose_positive, class_metrics, class_names, ordered_classes
+from steps.errors import GateRefused, InputError
+from steps.journal import check_metric_name
+from steps.label import LabelConfig, label
+from steps.schema import LABEL_SOURCE, read_schema
+from tables import metrics, read_json, run_stage, write_table
+
+BINARY, MULTICLASS, REGRESSION = "binary-classification", "multiclass-classification", "regression"
+
+
+@pytest.fixture
+def made(workspace):
+    """Label a frame; returns the labelled frame, its schema, labels.json and the metrics."""
+    count = iter(range(100))
+
+    def make(frame, **config):
+        place = workspace / str(next(count))
+        table = write_table(place / "table", pl.DataFrame(frame, strict=False))
+        out = run_stage(label, place, LabelConfig(**{"target": "y", "task": BINARY, **config}), table=table)
+        data = pl.read_parquet(out["labeled"] / "data.parquet")
+        return data, read_schema(out["labeled"]), read_json(out["labeled"] / "labels.json"), metrics(out["journal"])
+
+    return make
+
+
+def test_a_column_becomes_class_names_with_their_provenance(made):
+    data, schema, report, found = made({"a": range(20), "y": [True, False] * 10})
+    assert data.columns == ["_row", "a", "y", LABEL_SOURCE]
+    assert data["y"].to_list() == ["true", "false"] * 10
+    assert set(data[LABEL_SOURCE]) == {"column:y"}
+    assert schema.target.classes == ("false", "true")
+    assert [column.name for column in schema.features()] == ["a"]
+    assert report["provenance"] == {"column:y": 20}
+    assert found["data/label_coverage"] == 1
+    assert found["data/class_share.true"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("values", "classes"),
+    [
+        ([0, 1], ("0", "1")),
+        ([1.0, 0.0], ("0", "1")),
+        ([2, 10], ("2", "10")),
+        (["no", "yes"], ("no", "yes")),
+        (["Yes ", "No"], ("No", "Yes")),
+        (["n", "y"], ("n", "y")),
+        (["'-1'", "'1'"], ("'-1'", "'1'")),
+        (["<b>", "ünï 'q'"], ("<b>", "ünï 'q'")),
+    ],
+)
+def test_two_classes_are_ordered_with_the_positive_one_last(made, values, classes):
+    _, schema, report, _ = made({"a": range(20), "y": values * 10})
+    assert schema.target.classes == classes
+    assert report["positive"]["class"] == classes[-1]
+
+
+def test_the_rarer_class_is_positive_where_names_say_nothing(made):
+    _, schema, report, _ = made({"y": [">50K"] * 6 + ["<=50K"] * 14})
+    assert schema.target.classes == ("<=50K", ">50K")
+    assert report["positive"]["how"] == "guessed: the rarer class"
+
+
+def test_a_declared_positive_class_wins_and_says_so(made):
+    _, schema, report, _ = made({"y": ["no", "yes"] * 10}, positive="no")
+    assert schema.target.classes == ("yes", "no")
+    assert report["positive"] == {"class": "no", "how": "declared in label.positive"}
+    with pytest.raises(InputError, match="'nope' is not a class.*'no'"):
+        made({"y": ["no", "yes"] * 10}, positive="nope")
+
+
+def test_many_classes_are_in_numeric_order_where_they_are_numbers(made):
+    assert made({"y": [10, 9, 100] * 6}, task=MULTICLASS)[1].target.classes == ("9", "10", "100")
+    assert made({"y": ["b", "a", "10"] * 6}, task=MULTICLASS)[1].target.classes == ("10", "a", "b")
+
+
+def test_a_rule_makes_the_label_and_its_columns_stay(made):
+    data, schema, report, _ = made({"delay": [None, 14, 15, 99] * 5}, rule="delay >= 15", target="late", unlabeled="drop")
+    assert data["late"].to_list() == ["false", "true", "true"] * 5
+    assert data["delay"].to_list() == [14, 15, 99] * 5
+    assert data["_row"].to_list()[:4] == [2, 3, 4, 6]
+    assert set(data[LABEL_SOURCE]) == {"rule"}
+    assert report["rows_unlabeled"] == 5
+    assert report["unlabeled_rows"] == [1, 5, 9, 13, 17]
+    assert schema.rows == 15
+    assert {column.name: column.missing for column in schema.columns} == {"delay": 0, "late": 0}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["CASE WHEN a > 9 THEN 'x' ELSE 'y' END", "a IN (1, 2, 3, 4, 5)", "a > 9 -- with a comment", "a BETWEEN 2 AND 11", "a % 2"],
+)
+def test_rules_speak_sql(made, rule):
+    assert len(made({"a": range(20)}, rule=rule)[1].target.classes) == 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        ("delya >= 15", "delya.*columns are: a"),
+        ("a >", "not a SQL expression that works here"),
+        ("a > 1), (a < 3", "makes 2 columns"),
+        ("a > 1; DROP TABLE rows", "not a SQL expression"),
+        ("no_such_function(a)", "not a SQL expression"),
+        ("max(a) > 3", "gives 1 values for 20 rows"),
+        ("a > 'x'", "not a SQL expression"),
+    ],
+)
+def test_a_wrong_rule_says_what_is_wrong_with_it(made, rule, message):
+    with pytest.raises(InputError, match=message):
+        made({"a": range(20)}, rule=rule)
+
+
+def test_a_rule_that_looks_at_other_rows_is_reported(made):
+    assert "looks at other rows" in made({"a": range(20)}, rule="a > avg(a) OVER ()")[2]["notes"][0]
+    assert made({"a": range(20)}, rule="a > 4")[2]["notes"] == []
+
+
+def test_a_rule_cannot_take_the_name_of_a_column(made):
+    with pytest.raises(InputError, match="'y' is a column already"):
+        made({"y": range(20)}, rule="y > 3")
+
+
+def test_a_wrong_target_lists_columns_and_near_matches(made):
+    with pytest.raises(InputError, match="no such column; did you mean 'Survived'.*columns are: Survived, age"):
+        made({"Survived": [0, 1], "age": [1, 2]}, target="survived")
+
+
+def test_unlabeled_rows_are_refused_unless_dropped_is_declared(made):
+    frame = {"y": ["a", "b", None, " "] * 5}
+    with pytest.raises(GateRefused, match=r"10 of 20 rows have no label \(rows 3, 4, 7.*label.unlabeled: drop"):
+        made(frame)
+    data, _, report, found = made(frame, unlabeled="drop")
+    assert data.height == 10
+    assert report["coverage"] == found["data/label_coverage"] == 0.5
+
+
+def test_a_gate_that_refuses_leaves_its_report(workspace):
+    table = write_table(workspace / "table", pl.DataFrame({"y": ["a", "b", None] * 5}))
+    with pytest.raises(GateRefused, match="66.7% of the rows have a label.*wants 90.0%"):
+        run_stage(label, workspace / "out", LabelConfig(target="y", task=BINARY, unlabeled="drop", minimum_coverage=0.9), table=table)
+    assert read_json(workspace / "out" / "labeled" / "labels.json")["coverage"] == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "message"),
+    [
+        (["x"] * 20, BINARY, "same value in all 20"),
+        ([3.5] * 20, REGRESSION, "same value in all 20"),
+        ([None] * 20, BINARY, "none of the 20 rows"),
+        (["a", "b", "c", "d"] * 5, BINARY, "4 classes.*multiclass-classification"),
+        (["a", "b"] * 10, MULTICLASS, "binary-classification"),
+        (["a"] * 18 + ["b"] * 2, BINARY, r"too few rows of 'b' \(2\)"),
+        (["a", "b"] * 9 + ["c"] + ["d"], MULTICLASS, "too few rows of 'c'.*'d'"),
+        ([f"id{i}" for i in range(40)], MULTICLASS, "40 different values in 40 rows.*identifier"),
+        ([i / 3 for i in range(40)], BINARY, "task: regression"),
+        (list(range(40)), MULTICLASS, "task: regression"),
+        ([True, False] * 10, REGRESSION, "true or false.*binary-classification"),
+        (["1", "2", "x", "4"] * 5, REGRESSION, r"not a number in 5 of 20 rows \(rows 3, 7, 11, 15, 19\)"),
+        ([1.0, float("inf"), 3.0, 4.0] * 5, REGRESSION, r"infinite in 5 rows \(rows 2, 6"),
+        ([dt.date(2013, 1, 1 + i) for i in range(20)], REGRESSION, "holds dates"),
+    ],
+)
+def test_labels_that_do_not_fit_the_task_are_refused(made, values, task, message):
+    with pytest.raises(InputError, match=message):
+        made({"a": range(len(values)), "y": values}, task=task)
+
+
+def test_declared_classes_must_be_the_ones_found(made):
+    frame = {"y": ["low", "mid", "high"] * 6}
+    assert made(frame, task=MULTICLASS, classes=("low", "mid", "high"))[1].target.classes == ("low", "mid", "high")
+    with pytest.raises(InputError, match="labels outside of them: 'high'"):
+        made(frame, task=MULTICLASS, classes=("low", "mid"))
+    with pytest.raises(InputError, match="without a row: 'top'"):
+        made(frame, task=MULTICLASS, classes=("low", "mid", "high", "top"))
+
+
+def test_a_regression_target_becomes_a_number_and_nan_is_missing(made):
+    data, schema, report, found = made({"y": [1, 2, 3, 4] * 5}, task=REGRESSION)
+    assert data["y"].dtype == pl.Float64
+    assert schema.target.classes == ()
+    assert report["summary"]["mean"] == found["data/target_mean"] == 2.5
+    assert made({"y": ["1.5", " 2 ", "3"] * 5}, task=REGRESSION)[0]["y"].to_list()[:3] == [1.5, 2, 3]
+    assert made({"y": [1.0, 2.0, float("nan")] * 5}, task=REGRESSION, unlabeled="drop")[0].height == 10
+
+
+def test_the_same_table_gives_the_same_bytes(workspace):
+    table = write_table(workspace / "table", pl.DataFrame({"a": range(300), "y": ["u", "v", "w"] * 100}))
+    config = LabelConfig(target="y", task=MULTICLASS)
+    first, second = (run_stage(label, workspace / name, config, table=table)["labeled"] for name in ("one", "two"))
+    for name in ("data.parquet", "schema.json", "labels.json"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+
+
+@given(st.dictionaries(st.text(max_size=8), st.integers(1, 9), min_size=2, max_size=6))
+def test_metric_names_of_classes_are_valid_and_distinct(counts):
+    """Property: whatever a class is called, its share has a metric name that trackers take, and no two classes share one."""
+    named = class_metrics(counts)
+    assert len(named) == len(counts)
+    assert sum(named.values()) == pytest.approx(1)
+    for name in named:
+        check_metric_name(name)
+        assert name.isascii()
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6).map(round).map(float)), min_size=1))
+def test_whole_floats_are_named_as_integers(values):
+    """Property: an integer column read as float keeps its class names."""
+    as_float = class_names(pl.Series(values, dtype=pl.Float64))
+    as_int = class_names(pl.Series([None if value is None else int(value) for value in values], dtype=pl.Int64))
+    assert as_float.to_list() == as_int.to_list()
+
+
+def test_the_choice_of_the_positive_class_does_not_depend_on_the_order_of_rows():
+    for names in (["yes", "no"], ["0", "1"], ["alive", "dead"], ["A", "B"]):
+        there = choose_positive({names[0]: 5, names[1]: 5}, None)
+        assert choose_positive(dict.fromkeys(ordered_classes(names), 5), None)[0] == choose_positive(dict.fromkeys(ordered_classes(names[::-1]), 5), None)[0]
+        assert there[0] in names
