@@ -150,6 +150,7 @@ def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.Da
         *(reading[0] for each in config.success for reading in slices.readings(each.slice or "")),
     }
     wanted = {column.name: column.type != "text" or column.name in asked for column in schema.columns}
+    wanted[ROW] = True
     if schema.target:
         wanted[schema.target.name] = True
     return pl.read_parquet(directory / "data.parquet", columns=[name for name, kept in wanted.items() if kept])
