@@ -149,7 +149,7 @@ def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.Da
         config.clusters,
         *(reading[0] for each in config.success for reading in slices.readings(each.slice or "")),
     }
-    wanted = {column.name: column.type != "text" or column.name in asked for column in schema.columns}
+    wanted = {ROW: True} | {column.name: column.type != "text" or column.name in asked for column in schema.columns}
     wanted[ROW] = True
     if schema.target:
         wanted[schema.target.name] = True

@@ -92,9 +92,8 @@ def write_table(directory, table, task):
         "vip": "boolean",
         "day": "datetime",
         "goal": "category",
-        ROW: "integer",
     }
-    columns = tuple(Column(name=name, type=types[name]) for name in table.columns)
+    columns = tuple(Column(name=name, type=types[name]) for name in table.columns if name != ROW)
     target = Target(name="goal", task=task, classes=TASKS[task])
     write_schema(directory, TableSchema(rows=table.height, digest="d" * 64, columns=columns, target=target))
 
