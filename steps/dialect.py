@@ -57,8 +57,11 @@ class Overrides:
     missing: Sequence[str] = ()
 
 
-def encoding_of(path: Path, name: str) -> str:
-    """The encoding of a whole file, by its byte order mark, by UTF-8 being strict, and by what 8-bit encodings leave undefined.
+def encoding_of(path: Path, name: str, *, whole: bool = True) -> str:
+    """The encoding of a file, by its byte order mark, by UTF-8 being strict, and by what 8-bit encodings leave undefined.
+
+    Args:
+        whole: look at all of it, not only at its start.
 
     Raises:
         InputError: it is UTF-8 with damaged places, or not text.
@@ -70,21 +73,24 @@ def encoding_of(path: Path, name: str) -> str:
                 return encoding
         if (wide := _without_mark(start)) is not None:
             return wide
-        file.seek(0)
-        decoder = codecs.getincrementaldecoder("utf-8")()
-        fits, beyond_ascii = True, False
-        while chunk := file.read(_CHUNK):
-            if chunk.isascii() and not decoder.getstate()[0]:
-                continue
-            beyond_ascii = True
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError:
-                fits = False
-                break
-        if fits and not decoder.getstate()[0]:
-            return "utf-8"
-    return _eight_bit(path, name, beyond_ascii=beyond_ascii)
+    if _is_utf8(path, whole=whole):
+        return "utf-8"
+    return _eight_bit(path, name)
+
+
+def _is_utf8(path: Path, *, whole: bool) -> bool:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with path.open("rb") as file:
+        try:
+            while chunk := file.read(_CHUNK):
+                if not chunk.isascii() or decoder.getstate()[0]:
+                    decoder.decode(chunk)
+                if not whole:
+                    return True
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
 
 
 def _without_mark(start: bytes) -> str | None:
@@ -97,7 +103,7 @@ def _without_mark(start: bytes) -> str | None:
     return "utf-16-le" if odd > even else "utf-16-be"
 
 
-def _eight_bit(path: Path, name: str, *, beyond_ascii: bool) -> str:
+def _eight_bit(path: Path, name: str) -> str:
     """An 8-bit encoding, unless some of the bytes are well-formed UTF-8: then the file is damaged UTF-8."""
     well_formed, wrong, first_line, undefined = 0, 0, 0, False
     with path.open("rb") as lines:
@@ -111,7 +117,7 @@ def _eight_bit(path: Path, name: str, *, beyond_ascii: bool) -> str:
                 wrong += 1
                 first_line = first_line or number
                 undefined = undefined or any(byte in line for byte in b"\x81\x8d\x8f\x90\x9d")
-    if beyond_ascii and well_formed > wrong:
+    if well_formed > wrong:
         raise InputError(
             f"{name}, line {first_line}: not readable as UTF-8, while {well_formed:,} other lines are; {wrong:,} lines are damaged. "
             "Mend the file, or say what it is with encoding: cp1252 (or latin-1)"

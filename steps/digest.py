@@ -66,11 +66,14 @@ class _Column:
             return
         if self.kind == "boolean":
             series = series.cast(pl.UInt8)
-        elif series.dtype.is_numeric():
-            series = series.cast(pl.Float64 if self.kind == "float" else pl.Int64)
+        elif self.kind in ("integer", "float"):
+            wide = pl.Float64 if self.kind == "float" else pl.Int64
+            series = series if series.dtype == wide else series.cast(wide)
         elif self.kind != "date":
             series = series.dt.cast_time_unit("us")
-        self.values.update(series.to_physical().fill_null(0).to_numpy())
+        if series.null_count():
+            series = series.to_physical().fill_null(0)
+        self.values.update(series.to_physical().to_numpy())
 
 
 def _type(kind: pl.DataType) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ class Found:
     distinct: int | None = 0
     """Of strings; None when there are too many to count."""
     infinite: bool = False
+    unclean: bool = False
+    """Whether a string is a missing marker."""
     zero_bytes: bool = False
 
 
@@ -38,11 +41,12 @@ class Examination:
     last_row: int = 0
 
 
-def examine(path: Path, many: int) -> Examination:
+def examine(path: Path, many: int, missing: Collection[str] = ()) -> Examination:
     """Look at every value once.
 
     Args:
         many: distinct strings are counted up to here.
+        missing: strings that should not be there.
     """
     import polars as pl
 
@@ -60,12 +64,12 @@ def examine(path: Path, many: int) -> Examination:
         if ROW in schema and batch.height:
             result.last_row = batch[ROW][-1]
         for name, found in result.columns.items():
-            _look(batch[name], found, seen, many)
+            _look(batch[name], found, seen, many, missing)
     result.digest = digest.hexdigest()
     return result
 
 
-def _look(series: pl.Series, found: Found, seen: dict[str, pl.Series], many: int) -> None:
+def _look(series: pl.Series, found: Found, seen: dict[str, pl.Series], many: int, missing: Collection[str]) -> None:
     import polars as pl
 
     found.missing += series.null_count()
@@ -73,13 +77,13 @@ def _look(series: pl.Series, found: Found, seen: dict[str, pl.Series], many: int
         found.infinite = found.infinite or bool(series.is_infinite().any())
     if series.dtype != pl.String:
         return
-    if found.distinct is None:
-        found.zero_bytes = found.zero_bytes or bool(series.str.contains("\0", literal=True).any())
-        return
-    values = series.drop_nulls().unique()
+    values = series if found.distinct is None else series.drop_nulls().unique()
     found.zero_bytes = found.zero_bytes or bool(values.str.contains("\0", literal=True).any())
+    found.unclean = found.unclean or (bool(missing) and bool(values.is_in(sorted(missing)).any()))
+    if found.distinct is None:
+        return
     before = seen.get(series.name)
-    seen[series.name] = values if before is None else before.append(values).unique()
+    seen[series.name] = values if before is None else pl.concat([before, values]).unique()
     found.distinct = len(seen[series.name])
     if found.distinct > many:
         found.distinct = None

@@ -118,12 +118,13 @@ class Part:
         return structure.faults(self.path, self.dialect)
 
 
-def parts(directory: Path, source_name: str, source: Source, scratch: Path) -> list[Part]:
+def parts(directory: Path, source_name: str, source: Source, scratch: Path, *, whole: bool = True) -> list[Part]:
     """The files of a source in order, all with the same columns.
 
     Args:
         directory: ``raw/<source>``, with files named ``NN-<file>``.
         scratch: where unpacked and decoded copies may be kept while they are read.
+        whole: whether encodings are detected from all of a file, or only from its start.
 
     Raises:
         InputError: a file cannot be read, or files disagree on the columns.
@@ -131,7 +132,7 @@ def parts(directory: Path, source_name: str, source: Source, scratch: Path) -> l
     files = sorted(path for path in directory.iterdir() if not path.name.startswith(".")) if directory.is_dir() else []
     if not files:
         raise InputError(f"source {source_name!r} has no files")
-    found = [_part(path, source, scratch / f"{source_name}-{number}") for number, path in enumerate(files)]
+    found = [_part(path, source, scratch / f"{source_name}-{number}-{whole}", whole=whole) for number, path in enumerate(files)]
     first = found[0]
     for part in found[1:]:
         if part.format != first.format:
@@ -146,7 +147,7 @@ def _difference(first: Part, second: Part) -> str:
     return "; ".join(only)
 
 
-def _part(path: Path, source: Source, scratch: Path) -> Part:
+def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
     scratch.mkdir(parents=True)
     name = re.sub(r"^\d+-", "", path.name)
     readable, inner = _unpacked(path, name, source, scratch)
@@ -157,7 +158,7 @@ def _part(path: Path, source: Source, scratch: Path) -> Part:
     if readable.stat().st_size == 0:
         raise InputError(f"{name}: the file is empty; wanted a header and rows")
     if kind in ("csv", "tsv"):
-        return _delimited(readable, name, source, kind, scratch, report)
+        return _delimited(readable, name, source, kind, scratch, report, whole=whole)
     try:
         frame = _known(readable, name, source, kind)
         columns = frame.collect_schema().names()
@@ -215,8 +216,8 @@ def _member(archive: zipfile.ZipFile, name: str, source: Source) -> str:
     return candidates[0]
 
 
-def _delimited(path: Path, name: str, source: Source, kind: str, scratch: Path, report: dict[str, Any]) -> Part:
-    encoding = source.encoding or encoding_of(path, name)
+def _delimited(path: Path, name: str, source: Source, kind: str, scratch: Path, report: dict[str, Any], *, whole: bool) -> Part:
+    encoding = source.encoding or encoding_of(path, name, whole=whole)
     if encoding.lower().replace("_", "-") not in ("utf-8", "utf-8-sig", "utf8", "ascii") or uses_carriage_returns(path):
         decoded = scratch / "decoded"
         transcode(path, encoding, decoded, name)
@@ -268,9 +269,11 @@ def _known(path: Path, name: str, source: Source, kind: str) -> pl.LazyFrame:
     if kind == "excel":
         return _workbook(path, name, source)
     with path.open("rb") as file:
-        is_array = file.read(_CHUNK).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(b"[")
-    if is_array:
+        start = file.read(_CHUNK).removeprefix(b"\xef\xbb\xbf").lstrip()
+    if start.startswith(b"["):
         return pl.read_json(path, infer_schema_length=None).lazy()
+    if not start.partition(b"\n")[0].rstrip().endswith(b"}"):
+        raise InputError(f"{name}: wanted a list of objects [{{...}}, {{...}}], or one object on each line (ndjson)")
     return pl.scan_ndjson(path, infer_schema_length=None)
 
 

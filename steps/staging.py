@@ -74,10 +74,14 @@ def stage(directory: Path, name: str, source: Source, declared: Mapping[str, Par
     Raises:
         InputError: a file or a value is wrong.
     """
-    found = parts(directory, name, source, scratch)
-    reading = _reading(name, source, found, declared)
     target = scratch / f"{name}.parquet"
-    staged = _fast(reading, target) or _exact(reading, target)
+    found = parts(directory, name, source, scratch, whole=False)
+    reading = _reading(name, source, found, declared)
+    staged = _fast(reading, target)
+    if staged is None:
+        found = parts(directory, name, source, scratch)
+        reading = _reading(name, source, found, declared)
+        staged = _exact(reading, target)
     parses, examination = staged
     if examination.rows == 0:
         raise InputError(f"{found[0].name}: there are no rows below the header; wanted at least one")
@@ -193,18 +197,34 @@ def _fast(reading: _Reading, target: Path) -> tuple[Parses, Examination] | None:
     try:
         parses = _wanted(reading, _text(reading, reading.parts[0]).head(SAMPLE).collect(engine="streaming").lazy())
         frames = [_fast_part(reading, part, parses) for part in reading.parts]
-        write(_numbered(pl.concat(frames), reading.columns, drop_blank=True), target)
+        write(_numbered(pl.concat(frames), reading.columns, drop_blank=False), target)
     except pl.exceptions.PolarsError:
         return None
-    examination = examine(target, MANY)
+    examination = examine(target, MANY, {*reading.source.missing, ""})
     last = examination.columns[reading.columns[-1]]
-    if any(found.infinite or found.zero_bytes for found in examination.columns.values()):
+    if any(found.infinite or found.zero_bytes or found.unclean for found in examination.columns.values()):
         return None
     if any(parse is None and examination.columns[name].missing < examination.rows for name, parse in parses.items()):
         return None
     if last.missing and any(part.faults().describe(len(part.columns)) for part in reading.parts):
         return None
+    if all(found.missing for found in examination.columns.values()):
+        examination = _without_blank(target, examination)
     return {name: parse or Parse("category") for name, parse in parses.items()}, examination
+
+
+def _without_blank(target: Path, examination: Examination) -> Examination:
+    """Leave out records without any value, such as blank lines; looked for only where every column misses something."""
+    import polars as pl
+
+    table = pl.scan_parquet(target, glob=False)
+    some_value = pl.any_horizontal(pl.col(column).is_not_null() for column in examination.columns)
+    if table.select(some_value.all()).collect(engine="streaming").item():
+        return examination
+    kept = target.with_suffix(".kept")
+    write(table.filter(some_value), kept)
+    kept.replace(target)
+    return examine(target, MANY)
 
 
 def _fast_part(reading: _Reading, part: Part, parses: Mapping[str, Parse | None]) -> pl.LazyFrame:
@@ -217,8 +237,7 @@ def _fast_part(reading: _Reading, part: Part, parses: Mapping[str, Parse | None]
     for name, parse in parses.items():
         if name in kinds:
             continue
-        text = cleaned(pl.col(name), reading.source.missing)
-        changes.append(_strict(text, parse).alias(name) if parse else text.alias(name))
+        changes.append(_strict(pl.col(name), parse) if parse else pl.col(name).str.strip_chars())
     return frame.with_columns(changes)
 
 
@@ -231,7 +250,7 @@ def _strict(text: pl.Expr, parse: Parse) -> pl.Expr:
         if parse.aware:
             return value.dt.convert_time_zone(parse.timezone or "UTC")
         return value.dt.replace_time_zone(parse.timezone) if parse.timezone else value
-    return text
+    return text.str.strip_chars()
 
 
 def _exact(reading: _Reading, target: Path) -> tuple[Parses, Examination]:
