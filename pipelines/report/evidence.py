@@ -12,6 +12,7 @@ from pipelines.report.numbers import NOT_RECORDED, Scale, cut, decimals_for, is_
 
 SHOWN_COLUMNS = 120
 SHOWN_FILES = 5
+SHOWN_CLASSES = 40
 SHOWN_EXPECTATIONS = 150
 _SEVERITIES = ("critical", "warning", "info")
 _SCALARS = str | int | float | bool
@@ -79,18 +80,31 @@ def division(facts: Facts) -> Iterator[tuple[str, str]]:
     found = facts.document("split")
     if not found:
         return
-    rows = found.get("rows") or {}
     column = f" ({found['column']})" if found.get("column") else ""
-    yield "divided by", f"{found.get('by', NOT_RECORDED)}{column}"
-    if is_number(rows.get("train")) and is_number(rows.get("test")):
-        yield "rows to train on", number(rows["train"])
-        yield (
-            "rows sealed for the test",
-            f"{number(rows['test'])} ({percent(rows['test'], rows['train'] + rows['test'])})",
-        )
+    yield "divided by", f"{found.get('by') or NOT_RECORDED}{column}"
+    train, test = (_rows_of(found, part) for part in ("train", "test"))
+    if is_number(train) and is_number(test):
+        yield "rows to train on", number(train)
+        yield "rows sealed for the test", f"{number(test)} ({percent(test, train + test)})"
     if found.get("boundary") is not None:
         yield "the test part begins at", show(found["boundary"])
-    yield from plain(found, without=("by", "column", "rows", "boundary", "class_shares", "findings", "notes"))[0]
+    known = ("by", "column", "rows", "boundary", "balance", "findings", "notes", "test_fraction")
+    yield from plain(found, without=known)[0]
+
+
+def _rows_of(split: Mapping[str, Any], part: str) -> Any:
+    found = (split.get("rows") or {}).get(part)
+    return found.get("rows") if isinstance(found, Mapping) else found
+
+
+def balance(facts: Facts) -> list[tuple[str, str, str]]:
+    """Each class with its share of the training part and of the test part."""
+    found = facts.document("split").get("balance") or ()
+    return [
+        (show(each.get("class")), percent(each.get("train")), percent(each.get("test")))
+        for each in found
+        if isinstance(each, Mapping)
+    ][:SHOWN_CLASSES]
 
 
 def findings(facts: Facts) -> list[tuple[str, str]]:
@@ -159,7 +173,15 @@ def _source(name: str, source: Any) -> SourceRow:
     named = [f"{cut(each.get('file'))} ({number((each.get('bytes') or 0) / 1e6)} MB)" for each in files]
     more = f" and {number(len(named) - SHOWN_FILES)} more" if len(named) > SHOWN_FILES else ""
     first = {key: value for key, value in (files[0] if files else {}).items() if key not in ("file", "bytes")}
-    return SourceRow(name, number(source.get("rows")), ", ".join(named[:SHOWN_FILES]) + more, show(first, 300))
+    return SourceRow(name, number(source.get("rows")), ", ".join(named[:SHOWN_FILES]) + more, _reading(first))
+
+
+def _reading(found: Mapping[str, Any]) -> str:
+    """``format csv, delimiter ",", header yes``: signs are quoted, since commas and blanks are easily missed."""
+    return ", ".join(
+        f"{key.replace('_', ' ')} {show(value) if str(value).isalnum() or not isinstance(value, str) else repr(value)}"
+        for key, value in found.items()
+    )
 
 
 def expectations(facts: Facts) -> list[Mapping[str, Any]]:

@@ -105,7 +105,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "label_notes": facts.document("labels").get("notes") or (),
         "division": list(evidence.division(facts)),
         "division_notes": facts.document("split").get("notes") or (),
-        "class_shares_of_parts": evidence.plain({"class shares": facts.document("split").get("class_shares")})[1],
+        "balance": evidence.balance(facts),
         "findings": evidence.findings(facts),
         "expectations": evidence.expectations(facts),
         "confusion": _confusion(facts),

@@ -262,19 +262,21 @@ def documents(**changed: object) -> dict[str, dict[str, object]]:
         "split/division/split.json": {
             "by": "time",
             "column": "time_hour",
-            "key": [],
+            "hashed": [],
             "stratify": "hash",
             "seed": 0,
-            "test_fraction": {"wanted": 0.2, "found": 0.2001, "expected_error": None},
-            "rows": {"train": 261_875, "test": 65_471},
-            "units": None,
+            "test_fraction": {"wanted": 0.2, "found": 0.2001, "standard_error": None},
+            "rows": {"train": {"rows": 261_875, "digest": "ef" * 32}, "test": {"rows": 65_471, "digest": "cd" * 32}},
+            "units": 6922,
             "boundary": "2013-10-20T17:00",
-            "class_shares": {"late": {"train": 0.24, "test": 0.22}},
+            "balance": [{"class": "late", "train": 0.24, "test": 0.22, "standard_errors": None}],
             "notes": [],
             "findings": [
                 {
                     "level": "warning",
-                    "kind": "duplicates",
+                    "check": "duplicates",
+                    "columns": [],
+                    "numbers": {},
                     "text": "12 test rows have an equal row in the training part",
                 }
             ],
@@ -381,6 +383,8 @@ def test_the_verdict_comes_first_and_says_what_was_promised_and_what_came(worksp
     assert "Pass: both promises are kept on the sealed test set." in text
     assert text.index("Pass: both") < text.index("at least 0.65") < text.index("The data")
     assert "0.680 to 0.704" in text
+    assert "65,471 (20 %)" in text
+    assert "12 test rows have an equal row in the training part" in text
     assert "fourscore promote flights-1 --yes" in text
 
 
