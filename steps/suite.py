@@ -67,7 +67,7 @@ def _faults(position: int, asked: Asked, schema: TableSchema) -> Iterator[str]:
                 yield f"{here}: the table has no column {name!r}{near(name, columns)}; its columns are: {', '.join(columns)}"
                 return
     try:
-        _build(position, asked)
+        _build(position, asked, {column.name: column for column in schema.columns})
     except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
         yield f"{here}: {_first_line(error)}"
 
@@ -92,11 +92,11 @@ def _named(kwargs: Mapping[str, Any]) -> list[str]:
     return [*single, *(name for name in kwargs.get("column_list") or () if isinstance(name, str))]
 
 
-def _build(position: int, asked: Asked, types: Mapping[str, Column] | None = None) -> Any:
+def _build(position: int, asked: Asked, types: Mapping[str, Column]) -> Any:
     from great_expectations.expectations.registry import get_expectation_impl
 
     kind, kwargs = asked
-    column = (types or {}).get(str(kwargs.get("column")))
+    column = types.get(str(kwargs.get("column")))
     converted = {key: _instant(value, column) if key in ("min_value", "max_value", "value_set") else value for key, value in kwargs.items()}
     return get_expectation_impl(kind)(**converted, meta={"position": position})
 

@@ -1,0 +1,190 @@
+"""The validate stage: every expectation is accounted for, and only critical failures stop the run."""
+
+import datetime as dt
+import logging
+
+import polars as pl
+import pytest
+from steps.errors import GateRefused, InputError
+from steps.suite import wanted_in_words
+from steps.validate import Expectation, ValidateConfig, validate
+from tables import metrics, read_json, run_stage, write_table
+
+BETWEEN = "expect_column_values_to_be_between"
+NOT_NULL = "expect_column_values_to_not_be_null"
+
+FRAME = pl.DataFrame(
+    {
+        "whole": [None, *range(1, 30)],
+        "large": [None, *([2**60 + 1] * 29)],
+        "real": [0.5] * 30,
+        "text": ["x", "y", "secret <b>"] * 10,
+        "yes": [None, True, False] * 10,
+        "day": [dt.date(2013, 1, 1) + dt.timedelta(i) for i in range(30)],
+        "at": [dt.datetime(2013, 1, 1, tzinfo=dt.UTC) + dt.timedelta(i) for i in range(30)],
+        "empty": [None] * 30,
+        "a 0 'ü%": [7] * 30,
+    },
+    schema_overrides={"empty": pl.Float64},
+)
+
+
+@pytest.fixture
+def checked(workspace):
+    """Run a suite given as (type, kwargs[, severity]); returns results by type, the refusal if any, and the metrics."""
+    count = iter(range(100))
+
+    def check(*suite, frame=FRAME, show_values=False):
+        place = workspace / str(next(count))
+        table = write_table(place / "table", frame)
+        expectations = tuple(Expectation(type=kind, kwargs=kwargs, severity=(rest or ["critical"])[0]) for kind, kwargs, *rest in suite)
+        refusal = None
+        try:
+            run_stage(validate, place, ValidateConfig(suite=expectations, show_values=show_values), table=table)
+        except GateRefused as error:
+            refusal = error
+        document = read_json(place / "validation" / "results.json")
+        assert document["passed"] == (refusal is None)
+        return document["results"], refusal, metrics(place / "journal.jsonl")
+
+    return check
+
+
+def test_met_expectations_of_every_column_type_pass(checked):
+    results, refusal, found = checked(
+        (BETWEEN, {"column": "whole", "min_value": 1, "max_value": 29}),
+        (BETWEEN, {"column": "day", "min_value": "2013-01-01", "max_value": "2014-01-01"}),
+        (BETWEEN, {"column": "at", "min_value": "2013-01-01T00:00:00Z"}),
+        ("expect_column_min_to_be_between", {"column": "day", "min_value": "2013-01-01"}),
+        ("expect_column_values_to_be_in_set", {"column": "text", "value_set": ["x", "y", "secret <b>"]}),
+        ("expect_column_values_to_be_in_set", {"column": "yes", "value_set": [True, False]}),
+        ("expect_column_values_to_be_in_set", {"column": "large", "value_set": [2**60 + 1]}),
+        ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "whole", "column_B": "real", "ignore_row_if": "either_value_is_missing"}),
+        ("expect_table_columns_to_match_set", {"column_set": FRAME.columns}),
+        ("expect_table_column_count_to_equal", {"value": len(FRAME.columns)}),
+        ("expect_column_values_to_be_null", {"column": "empty"}),
+        ("expect_column_to_exist", {"column": "a 0 'ü%"}),
+        (NOT_NULL, {"column": "yes", "mostly": 0.6}),
+        ("expect_column_values_to_match_regex", {"column": "text", "regex": "^[xys]"}),
+        ("expect_column_mean_to_be_between", {"column": "whole", "min_value": 14, "max_value": 16}),
+    )
+    assert [result["type"] for result in results if not result["success"]] == []
+    assert refusal is None
+    assert found["data/expectations"] == 16, "the row count is always expected"
+    assert found["data/expectations_failed"] == 0
+
+
+def test_a_failure_names_column_wanted_observed_and_rows(checked):
+    _, refusal, found = checked((BETWEEN, {"column": "whole", "min_value": 3}), (NOT_NULL, {"column": "whole"}))
+    assert refusal.reasons == (
+        "column 'whole': wanted values 3 or more; observed 2 of 30 rows fail (6.7 %), 1 missing; rows 2, 3 [expect_column_values_to_be_between]",
+        "column 'whole': wanted values to not be null; observed 1 of 30 rows fail (3.3 %); rows 1 [expect_column_values_to_not_be_null]",
+    )
+    assert found["data/expectations_failed_critical"] == 2
+
+
+def test_only_critical_failures_stop(checked):
+    wrong = (BETWEEN, {"column": "whole", "min_value": 3})
+    _, refusal, found = checked((*wrong, "warning"), (*wrong, "info"))
+    assert refusal is None
+    assert (found["data/expectations_failed"], found["data/expectations_failed_warning"], found["data/expectations_failed_info"]) == (2, 1, 1)
+
+
+def test_values_are_shown_only_where_that_is_allowed(checked, workspace):
+    wrong = (
+        ("expect_column_values_to_be_in_set", {"column": "text", "value_set": ["x", "y"]}, "warning"),
+        ("expect_column_distinct_values_to_be_in_set", {"column": "text", "value_set": ["x", "y"]}, "warning"),
+        ("expect_column_most_common_value_to_be_in_set", {"column": "text", "value_set": ["x"]}, "warning"),
+    )
+    checked(*wrong)
+    for name in ("validation/results.json", "journal.jsonl"):
+        assert "secret" not in (workspace / "0" / name).read_text()
+    results, _, _ = checked(*wrong, show_values=True)
+    assert results[1]["values"][0] == "secret <b>"
+    assert results[1]["rows"][:3] == [3, 6, 9]
+
+
+def test_rows_are_named_by_their_row_numbers_not_by_position(checked):
+    frame = pl.DataFrame({"_row": [7, 9, 30], "a": [1, 5, 1]})
+    results, _, _ = checked((BETWEEN, {"column": "a", "max_value": 3}), frame=frame)
+    assert results[1]["rows"] == [9]
+
+
+def test_a_table_without_rows_never_passes(checked):
+    results, refusal, _ = checked((NOT_NULL, {"column": "whole"}), frame=FRAME.clear())
+    assert "table row count 1 or more" in refusal.reasons[0]
+    assert results[1]["success"], "Great Expectations is content with no rows, which is why the row count is expected"
+
+
+def test_a_column_without_a_value_is_not_a_pass(checked):
+    _, refusal, _ = checked((BETWEEN, {"column": "empty", "min_value": 0}))
+    assert "nothing to check: all 30 rows are missing" in refusal.reasons[0]
+
+
+def test_what_could_not_be_evaluated_is_critical_whatever_its_severity(checked):
+    results, refusal, _ = checked((BETWEEN, {"column": "text", "min_value": 3}, "info"))
+    assert not results[1]["evaluated"]
+    assert "column 'text': wanted values 3 or more; could not be evaluated" in refusal.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs", "message"),
+    [
+        ("expect_column_value_to_be_between", {"column": "whole"}, "no such expectation; did you mean 'expect_column_values_to_be_between'"),
+        (BETWEEN, {"column": "Whole", "min_value": 1}, "no column 'Whole'; did you mean 'whole'.*columns are: whole, large"),
+        (BETWEEN, {"column": "whole", "min_valu": 1}, "min_valu: extra fields not permitted"),
+        (BETWEEN, {"min_value": 1}, "column: field required"),
+        (BETWEEN, {"column": "day", "min_value": "soon"}, "'soon' is not a date.*2013-01-31"),
+        ("expect_column_pair_values_to_be_equal", {"column_A": "whole", "column_B": "wohle"}, "no column 'wohle'"),
+        ("expect_compound_columns_to_be_unique", {"column_list": ["whole", "x"]}, "no column 'x'"),
+        ("unexpected_rows_expectation", {"unexpected_rows_query": "SELECT 1"}, "no such expectation"),
+    ],
+)
+def test_a_suite_that_great_expectations_would_drop_is_refused(checked, kind, kwargs, message):
+    with pytest.raises(InputError, match=message):
+        checked((NOT_NULL, {"column": "real"}), (kind, kwargs))
+
+
+def test_an_empty_suite_is_refused(checked):
+    with pytest.raises(InputError, match="empty"):
+        checked()
+
+
+def test_a_missing_column_that_is_expected_to_exist_is_a_failure(checked):
+    _, refusal, _ = checked(("expect_column_to_exist", {"column": "nope"}))
+    assert "column 'nope': wanted to exist; observed there is no such column" in refusal.reasons[0]
+
+
+def test_many_failing_rows_are_counted_and_the_first_are_named(checked):
+    frame = pl.DataFrame({"a": [None if i % 2 else i for i in range(120_000)]})
+    results, _, _ = checked((NOT_NULL, {"column": "a"}), frame=frame)
+    assert results[1]["failing"] == 60_000
+    assert results[1]["rows"] == list(range(2, 42, 2))
+
+
+def test_nothing_is_printed_and_logging_is_left_as_it_was(checked, capfd):
+    before = logging.getLogger("great_expectations").level
+    checked((BETWEEN, {"column": "whole", "min_value": 3}, "warning"))
+    assert capfd.readouterr() == ("", "")
+    assert logging.getLogger("great_expectations").level == before
+
+
+def test_the_same_table_gives_the_same_bytes(checked, workspace):
+    suite = ((BETWEEN, {"column": "whole", "min_value": 3}, "warning"), ("expect_column_stdev_to_be_between", {"column": "real", "max_value": 1}))
+    for _ in range(2):
+        checked(*suite)
+    assert (workspace / "0/validation/results.json").read_bytes() == (workspace / "1/validation/results.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs", "words"),
+    [
+        (BETWEEN, {"column": "a", "min_value": 0, "max_value": 1, "mostly": 0.95}, "values between 0 and 1 in at least 95 % of the rows"),
+        (BETWEEN, {"column": "a", "max_value": 1}, "values 1 or less"),
+        ("expect_column_values_to_be_in_set", {"column": "a", "value_set": ["x", "y"]}, "values to be in set [x, y]"),
+        ("expect_table_row_count_to_be_between", {"min_value": 1}, "table row count 1 or more"),
+        ("expect_column_to_exist", {"column": "a"}, "to exist"),
+    ],
+)
+def test_what_is_wanted_is_said_in_words(kind, kwargs, words):
+    assert wanted_in_words(kind, kwargs) == words
