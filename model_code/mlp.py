@@ -10,7 +10,7 @@ Shapes: b rows, k members, c continuous columns, n bins, d embedding size, h hid
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MlpConfig:
-    """What can be changed; sizes that depend on the number of rows are chosen by ``sized``."""
+    """What can be changed."""
 
     members: int = 8
     layers: int = 2
@@ -46,16 +46,30 @@ class MlpConfig:
     patience: int = 8
 
 
+SMALL = MlpConfig()
+LARGE = MlpConfig(members=4, hidden=128, bins=24, numeric_size=8, batch_size=2048, learning_rate=3e-3, patience=2)
+"""For many rows: fewer weights and larger batches, so that an epoch costs little."""
+MANY_ROWS = 50_000
+SAMPLES = 1_000_000
+"""About how many rows a training sees in all: the epochs are as many as that takes, within the config's number and four."""
+
+
 class Mlp:
-    """The architecture ``mlp``."""
+    """The architecture ``mlp``; the config is chosen by the number of rows when it is not given."""
 
     scaling: Scaling = "quantile"
 
     def __init__(self, config: MlpConfig | None = None) -> None:
-        self.config = config or MlpConfig()
+        self._config = config
+
+    def config(self, rows: int) -> MlpConfig:
+        if self._config:
+            return self._config
+        config = SMALL if rows < MANY_ROWS else LARGE
+        return replace(config, epochs=min(max(SAMPLES // rows, 4), config.epochs))
 
     def recipe(self, rows: int) -> Recipe:
-        config = self.config
+        config = self.config(rows)
         return Recipe(
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
@@ -65,10 +79,11 @@ class Mlp:
         )
 
     def build(self, layout: Layout, values: Array, width: int) -> MlpNetwork:
-        return MlpNetwork(self.config, layout, bin_edges(values[:, : layout.continuous], self.config.bins), width)
+        config = self.config(len(values))
+        return MlpNetwork(config, layout, bin_edges(values[:, : layout.continuous], config.bins), width)
 
     def describe(self, rows: int) -> dict[str, Any]:
-        return asdict(self.config)
+        return asdict(self.config(rows))
 
 
 class PiecewiseLinear(nn.Module):
@@ -96,20 +111,22 @@ class PiecewiseLinear(nn.Module):
 
 
 class EnsembleLinear(nn.Module):
-    """x[b, k, i] -> ((x * r) W) * s + bias, [b, k, o]: one W for all members, r, s and bias for each."""
+    """x[k, b, i] -> [k, b, o]: member j multiplies by the shared W with its rows (or columns) scaled by a vector of its own.
+
+    Scaling the weights instead of inputs and outputs is the same map and takes k i o multiplications for any b.
+    """
 
     def __init__(self, members: int, inputs: int, outputs: int, *, first: bool) -> None:
         super().__init__()
-        shared = nn.Linear(inputs, outputs, bias=False)
-        self.weight = shared.weight
-        scale = torch.randn(members, inputs) if first else torch.ones(members, inputs)
-        self.scale_in = nn.Parameter(scale)
-        self.scale_out = nn.Parameter(torch.ones(members, outputs))
         bound = inputs**-0.5
-        self.bias = nn.Parameter(torch.empty(1, outputs).uniform_(-bound, bound).repeat(members, 1))
+        self.weight = nn.Parameter(torch.empty(inputs, outputs).uniform_(-bound, bound))
+        # The first layer's members start apart, each seeing the inputs its own way; after it, rectifiers are positively
+        # homogeneous, so that a scale on a layer's inputs would only repeat the one on the outputs before it.
+        self.scale = nn.Parameter(torch.randn(members, inputs, 1) if first else torch.ones(members, 1, outputs))
+        self.bias = nn.Parameter(torch.empty(1, 1, outputs).uniform_(-bound, bound).repeat(members, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.addcmul(self.bias, nn.functional.linear(x * self.scale_in, self.weight), self.scale_out)
+        return torch.baddbmm(self.bias, x, self.weight * self.scale)
 
 
 class MlpNetwork(nn.Module):
@@ -128,10 +145,10 @@ class MlpNetwork(nn.Module):
         self.layers = nn.ModuleList(
             EnsembleLinear(config.members, a, b, first=i == 0) for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False))
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout, self.members = config.dropout, config.members
         bound = config.hidden**-0.5
         self.head = nn.Parameter(torch.empty(config.members, config.hidden, width).uniform_(-bound, bound))
-        self.head_bias = nn.Parameter(torch.empty(config.members, width).uniform_(-bound, bound))
+        self.head_bias = nn.Parameter(torch.empty(config.members, 1, width).uniform_(-bound, bound))
 
     def forward(self, values: Tensor, slots: Tensor) -> Tensor:
         parts = [values[:, self.continuous :]]
@@ -139,7 +156,14 @@ class MlpNetwork(nn.Module):
             parts.append(self.embed(values[:, : self.continuous]).flatten(1))
         if self.category is not None:
             parts.append(self.category(slots).flatten(1))
-        x = torch.cat(parts, dim=1).unsqueeze(1)
+        x = torch.cat(parts, dim=1).expand(self.members, -1, -1)
         for layer in self.layers:
-            x = self.dropout(torch.relu(layer(x)))
-        return torch.einsum("bkh,kho->bko", x, self.head) + self.head_bias
+            x = self._drop(torch.relu(layer(x)))
+        return torch.baddbmm(self.head_bias, x, self.head).transpose(0, 1)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        """Dropout with one mask for all members: drawing random numbers costs as much as a matrix product here."""
+        if not self.training or self.dropout == 0:
+            return x
+        kept = torch.empty_like(x[0]).bernoulli_(1 - self.dropout).div_(1 - self.dropout)
+        return x * kept

@@ -166,7 +166,10 @@ class _Run:
         """Go on from a checkpoint; one of another training (or an unreadable one) is left aside and training starts anew."""
         if not path.exists():
             return
-        state: Mapping[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        try:
+            state: Mapping[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+        except Exception:  # noqa: BLE001  whatever is wrong with the file, the answer is to start anew
+            return
         if state["identity"] != self.identity():
             return
         self.network.load_state_dict(state["network"])

@@ -6,7 +6,9 @@ model directory). skops files are loaded with the explicit list of trusted types
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,18 +26,12 @@ _LARGEST_CARDINALITY = 255
 """HistGradientBoosting's limit for a native categorical column; a larger one is taken as ordinal."""
 
 TRUSTED = (
-    "numpy.dtype",
-    "sklearn._loss.link.HalfLogitLink",
-    "sklearn._loss.link.IdentityLink",
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.link.MultinomialLogit",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss.loss.HalfMultinomialLoss",
-    "sklearn._loss.loss.HalfSquaredError",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    # The two below come with native categorical columns; a partial can only hold a function that is itself trusted.
+    "functools.partial",
+    "sklearn.utils.validation.check_array",
 )
+"""What a yardstick file may hold beyond the scikit-learn and numpy types that skops trusts by itself."""
 
 
 def names(directory: Path) -> tuple[str, ...]:
@@ -111,8 +107,38 @@ def fit_hgb(directory: Path, numeric: Array, category: Array, truth: Array, sche
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # all-missing columns: binning says so in numpy's words
         model.fit(_columns(numeric, category), truth)
-    skops.io.dump(model, directory / "hgb.skops")
+    (directory / "hgb.skops").write_bytes(_canonical(skops.io.dumps(model)))
     (directory / "hgb.json").write_text(json.dumps({**schema, "architecture": "hgb"}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _canonical(archive: bytes) -> bytes:
+    """The same skops archive without what differs from run to run: objects are named by their addresses, members by those and dated."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as source:
+        schema = json.loads(source.read("schema.json"))
+        content = {name: source.read(name) for name in source.namelist() if name != "schema.json"}
+    numbers: dict[int, int] = {}
+    files: dict[str, str] = {}
+    _renumber(schema, numbers, files)
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as target:
+        for old, new in files.items():
+            target.writestr(zipfile.ZipInfo(new, (1980, 1, 1, 0, 0, 0)), content[old], zipfile.ZIP_DEFLATED)
+        target.writestr(zipfile.ZipInfo("schema.json", (1980, 1, 1, 0, 0, 0)), json.dumps(schema), zipfile.ZIP_DEFLATED)
+    return written.getvalue()
+
+
+def _renumber(node: Any, numbers: dict[int, int], files: dict[str, str]) -> None:
+    """Replace, in place, ids and file names by the order in which they are first met."""
+    if isinstance(node, list):
+        for each in node:
+            _renumber(each, numbers, files)
+    elif isinstance(node, dict):
+        if "__id__" in node:
+            node["__id__"] = numbers.setdefault(node["__id__"], len(numbers))
+        if isinstance(node.get("file"), str):
+            node["file"] = files.setdefault(node["file"], f"{len(files)}{Path(node['file']).suffix}")
+        for key in sorted(node):
+            _renumber(node[key], numbers, files)
 
 
 def _columns(numeric: Array, category: Array) -> Array:

@@ -1,0 +1,129 @@
+"""The exported graph: the same answers as the module, any number of rows, the same bytes each time, no pickle."""
+
+import json
+import zipfile
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from model_code import architectures, export, serving, tasks
+from model_code.encoding import encode, model_schema
+from model_code.preprocessing import Preprocessor
+
+FRAME = pl.DataFrame(
+    {
+        "size": [float(i) if i % 7 else None for i in range(60)],
+        "open": [i % 3 == 0 for i in range(60)],
+        "place": [["north", "süd", "<b>"][i % 3] for i in range(60)],
+        "day": pl.Series([i * 86_400_000_000 for i in range(60)], dtype=pl.Datetime("us")),
+    }
+)
+COLUMNS = [
+    {"name": "size", "type": "float"},
+    {"name": "open", "type": "boolean"},
+    {"name": "place", "type": "category"},
+    {"name": "day", "type": "datetime", "timezone": None},
+]
+CASES = [(a, t) for a in architectures.names() for t in tasks.names()]
+
+
+def built(architecture="mlp", task="binary-classification", columns=COLUMNS):
+    classes = {"binary-classification": ["no", "yes"], "multiclass-classification": ["a", "b", "c"]}.get(task, [])
+    schema = model_schema(FRAME, columns, task=task, target="y", classes=classes, architecture=architecture)
+    numeric, category = encode(FRAME, schema)
+    torch.manual_seed(0)
+    kind = architectures.get(architecture)
+    preprocessor = Preprocessor(numeric, category, schema, kind.scaling)
+    with torch.no_grad():
+        values, _ = preprocessor(torch.from_numpy(numeric), torch.from_numpy(category))
+    network = kind.build(preprocessor.layout, values.numpy(), tasks.get(task).width(classes))
+    for parameter in network.parameters():  # not as at the start, where much is zero
+        torch.nn.init.normal_(parameter, std=0.3)
+    return export.Model(tasks.get(task), [(preprocessor, network)], 10.0 if not classes else 0.0, 3.0 if not classes else 1.0).eval(), schema
+
+
+def written(folder, **case):
+    folder.mkdir(exist_ok=True)
+    model, schema = built(**case)
+    export.export(model, folder)
+    (folder / "schema.json").write_text(json.dumps(schema))
+    return model, schema
+
+
+@pytest.mark.parametrize(("architecture", "task"), CASES)
+def test_served_answers_are_those_of_the_module_for_any_number_of_rows(tmp_path, architecture, task):
+    model, schema = written(tmp_path, architecture=architecture, task=task)
+    predictor = serving.load(tmp_path)
+    hard = FRAME.with_columns(size=pl.Series([None, float("inf"), -1e30] * 20), place=pl.Series(["new", None, "süd"] * 20))
+    for frame in (hard.head(0), hard.head(1), hard):
+        found = predictor.predict(frame)
+        with torch.no_grad():
+            wanted = model(*map(torch.from_numpy, encode(frame, schema))).numpy()
+        assert found.shape == wanted.shape
+        assert found.dtype == np.float64
+        assert np.allclose(found, wanted, atol=1e-6)
+        if schema["classes"]:
+            assert np.allclose(found.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("columns", [COLUMNS[:1], COLUMNS[2:3]], ids=["numbers only", "categories only"])
+@pytest.mark.parametrize("architecture", architectures.names())
+def test_tables_of_one_kind_of_column_export_too(tmp_path, architecture, columns):
+    written(tmp_path, architecture=architecture, columns=columns)
+    assert serving.load(tmp_path).predict(FRAME.head(3)).shape == (3, 2)
+
+
+def test_the_same_model_gives_the_same_bytes_without_paths_or_pickles(tmp_path):
+    for name in ("one", "two"):
+        written(tmp_path / name)
+    first, second = ((tmp_path / name / export.MODEL) for name in ("one", "two"))
+    assert first.read_bytes() == second.read_bytes()
+    assert export.pickles(first) == []
+    with zipfile.ZipFile(first) as archive:
+        everything = b"".join(archive.read(member) for member in archive.infolist())
+    assert b"model_code/" not in everything
+    assert b".py" not in everything
+
+
+def test_an_archive_with_a_pickle_in_it_is_refused_before_anything_is_loaded(tmp_path):
+    written(tmp_path)
+    path = tmp_path / export.MODEL
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("model/data/sample_inputs/other.pt", b"\x80\x04\x95rest")
+    with pytest.raises(ValueError, match="refused, since it holds pickles"):
+        serving.load(tmp_path)
+    path.write_bytes(b"not a zip")
+    with pytest.raises(ValueError, match="not a model archive"):
+        serving.load(tmp_path)
+
+
+def test_a_folder_that_is_no_model_says_what_is_missing(tmp_path):
+    with pytest.raises(ValueError, match=r"no model\.pt2; wanted a model directory"):
+        serving.load(tmp_path)
+    written(tmp_path)
+    (tmp_path / "schema.json").write_text('{"format": 9}')
+    with pytest.raises(ValueError, match="format 9; this version reads format 1"):
+        serving.load(tmp_path)
+
+
+def test_large_inputs_go_through_in_chunks_to_the_same_answers(tmp_path, monkeypatch):
+    written(tmp_path, task="regression")
+    predictor = serving.load(tmp_path)
+    whole = predictor.predict(FRAME)
+    monkeypatch.setattr(serving, "CHUNK", 7)
+    assert np.allclose(predictor.predict(FRAME), whole, rtol=1e-6)
+
+
+def test_answers_are_class_names_with_their_probabilities(tmp_path):
+    written(tmp_path, task="multiclass-classification")
+    answers = serving.load(tmp_path).answers(FRAME)
+    assert answers.columns == ["prediction", "probability_a", "probability_b", "probability_c"]
+    best = answers.select(pl.concat_list(pl.exclude("prediction")).list.arg_max()).to_series()
+    assert answers["prediction"].to_list() == ["abc"[i] for i in best]
+
+
+def test_an_unknown_architecture_lists_the_known():
+    with pytest.raises(ValueError, match="'mpl'; known are: linear, mlp"):
+        architectures.get("mpl")

@@ -1,0 +1,186 @@
+"""The loop: what it learns, when it stops, and that a killed training goes on to the same bits."""
+
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from model_code import tasks
+from model_code.training import Diverged, Recipe, Rows, choose_device, fit, fits, order, rate
+
+CPU = torch.device("cpu")
+RECIPE = Recipe(learning_rate=0.02, weight_decay=1e-4, batch_size=32, epochs=6, patience=3)
+
+
+class Network(nn.Module):
+    """Small, with dropout, so that the random state matters."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1))
+
+    def forward(self, values, slots):
+        return self.layers(values).unsqueeze(1)
+
+
+def rows(count, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.randn(count, 4, generator=generator)
+    truth = values[:, 0] - values[:, 1] * values[:, 2]
+    return Rows(values, torch.zeros(count, 0, dtype=torch.int64), truth)
+
+
+def trained(recipe=RECIPE, validation=True, training=None, **options):
+    torch.manual_seed(0)
+    network = Network()
+    task = tasks.get("regression")
+    done = fit(
+        network,
+        training or rows(300),
+        rows(100, 1) if validation else None,
+        loss=task.loss,
+        validate=lambda raw, truth: task.prediction_loss(task.activate(raw).mean(1), truth),
+        recipe=recipe,
+        seed=3,
+        device=CPU,
+        **options,
+    )
+    return network, done
+
+
+def same(a, b):
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def test_an_epoch_takes_every_row_once_in_an_order_that_depends_on_seed_and_epoch_only():
+    assert sorted(order(1, 2, 50).tolist()) == list(range(50))
+    assert order(1, 2, 50).equal(order(1, 2, 50))
+    assert not order(1, 2, 50).equal(order(1, 3, 50))
+    assert not order(1, 2, 50).equal(order(2, 2, 50))
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero():
+    rates = [rate(RECIPE, step, 100) for step in range(101)]
+    assert rates[0] < rates[4] == max(rates) == RECIPE.learning_rate
+    assert rates[100] == pytest.approx(0)
+    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
+
+
+def test_two_trainings_end_in_the_same_bits_and_the_loss_falls():
+    first, done = trained()
+    second, _ = trained()
+    assert same(first, second)
+    assert done.train_loss[-1] < done.train_loss[0]
+
+
+def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best_weights():
+    recipe = Recipe(learning_rate=0.05, weight_decay=0.0, batch_size=8, epochs=200, patience=3)
+    network, done = trained(recipe, training=rows(24))
+    assert done.stopped == "validation loss no longer improves"
+    assert len(done.validation_loss) == done.epochs + recipe.patience
+    held_out = rows(100, 1)
+    with torch.no_grad():
+        loss = nn.functional.mse_loss(network.eval()(held_out.values, held_out.slots)[:, 0, 0], held_out.truth)
+    assert float(loss) == pytest.approx(min(done.validation_loss))
+
+
+def test_without_validation_rows_it_runs_as_many_epochs_as_asked():
+    _, done = trained(validation=False, stop_after=2)
+    assert done.epochs == len(done.train_loss) == 2
+
+
+def test_a_budget_of_no_time_still_finishes_one_epoch():
+    _, done = trained(seconds=0.0)
+    assert (done.epochs, done.stopped) == (1, "time budget")
+
+
+def test_a_diverged_loss_says_where_and_what_to_try():
+    bad = rows(300)
+    bad.values[17, 0] = math.inf
+    with pytest.raises(Diverged, match=r"became (nan|inf).* epoch 1, step \d+ of 10, at learning rate .*try a smaller learning rate"):
+        trained(training=bad)
+
+
+def test_rows_that_do_not_fit_on_the_device_are_streamed_to_the_same_result(monkeypatch):
+    resident, _ = trained()
+    monkeypatch.setattr("model_code.training.fits", lambda rows, device: False)
+    streamed, _ = trained()
+    assert same(resident, streamed)
+    assert fits(rows(10), CPU)
+
+
+def test_a_missing_device_is_named_with_those_that_are_there():
+    wanted = "mps" if not torch.backends.mps.is_available() else "cuda"
+    with pytest.raises(ValueError, match=f"'{wanted}' is not available here; available: .*cpu"):
+        choose_device(wanted)
+
+
+def test_a_finished_training_is_read_from_its_checkpoint(tmp_path):
+    first, done = trained(checkpoint=tmp_path / "latest.pt")
+    reports = []
+    second, again = trained(checkpoint=tmp_path / "latest.pt", report=lambda *a: reports.append(a))
+    assert same(first, second)
+    assert (again, reports) == (done, [])
+
+
+def test_a_checkpoint_of_another_training_or_a_broken_one_is_not_used(tmp_path):
+    path = tmp_path / "latest.pt"
+    plain, _ = trained()
+    trained(Recipe(learning_rate=0.1, weight_decay=0.0, batch_size=16, epochs=2, patience=3), checkpoint=path)
+    assert same(trained(checkpoint=path)[0], plain)
+    path.write_bytes(path.read_bytes()[:100])
+    assert same(trained(checkpoint=path)[0], plain)
+
+
+SCRIPT = """
+import sys, time, torch
+from pathlib import Path
+sys.path[:0] = [{root!r}, {here!r}]
+import test_training as t
+from model_code import training
+torch.set_num_threads(1)
+path, slow = Path(sys.argv[1]), float(sys.argv[2])
+training.SEGMENT = 3  # checkpoints in the middle of an epoch, too
+class Slow(t.Network):
+    def forward(self, values, slots):
+        time.sleep(slow)
+        return super().forward(values, slots)
+t.Network = Slow
+network, done = t.trained(checkpoint=path / "latest.pt", checkpoint_seconds=0.0)
+torch.save(network.state_dict(), path / "final.pt")
+print(done.train_loss, done.validation_loss, done.epochs)
+"""
+
+
+def run(folder, slow):
+    here = Path(__file__).resolve().parent
+    script = SCRIPT.format(root=str(here.parents[1]), here=str(here))
+    return subprocess.Popen([sys.executable, "-c", script, str(folder), str(slow)], stdout=subprocess.PIPE, text=True)
+
+
+def test_killed_and_run_again_it_ends_bit_equal_to_an_uninterrupted_run(tmp_path):
+    """A real process, killed with -9 in the middle of an epoch."""
+    checkpoint = tmp_path / "latest.pt"
+    process = run(tmp_path, 0.05)
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    state = torch.load(checkpoint, weights_only=True)
+    assert not state["done"]
+    again = run(tmp_path, 0)
+    printed = again.communicate(timeout=120)[0]
+    network, done = trained()
+    assert printed == f"{done.train_loss} {done.validation_loss} {done.epochs}\n"
+    found = torch.load(tmp_path / "final.pt", weights_only=True)
+    assert all(torch.equal(found[name], value) for name, value in network.state_dict().items())
