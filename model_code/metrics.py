@@ -82,12 +82,15 @@ def roc_auc(truth: Array, prediction: Array) -> Weighted:
     negatives, positives = (rows[np.argsort(score[rows], kind="stable")] for rows in _rows_by_class(truth))
     below = np.searchsorted(score[negatives], score[positives], side="left")
     not_above = np.searchsorted(score[negatives], score[positives], side="right")
+    tied = not np.array_equal(below, not_above)
 
     def evaluate(weights: Array) -> Any:
         negative_mass = _running_total(weights.take(negatives, axis=-1))
         positive = weights.take(positives, axis=-1)
-        beaten = negative_mass.take(below, axis=-1) + negative_mass.take(not_above, axis=-1)
-        return _ratio(0.5 * _dot(positive, beaten), positive.sum(axis=-1) * negative_mass[..., -1])
+        beaten = negative_mass.take(below, axis=-1)
+        if tied:
+            beaten = 0.5 * (beaten + negative_mass.take(not_above, axis=-1))
+        return _ratio(_dot(positive, beaten), positive.sum(axis=-1) * negative_mass[..., -1])
 
     return evaluate
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,7 +150,7 @@ def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.Da
         config.clusters,
         *(reading[0] for each in config.success for reading in slices.readings(each.slice or "")),
     }
-    wanted = {ROW: True} | {column.name: column.type != "text" or column.name in asked for column in schema.columns}
+    wanted = {column.name: column.type != "text" or column.name in asked for column in schema.columns}
     wanted[ROW] = True
     if schema.target:
         wanted[schema.target.name] = True
@@ -292,11 +293,14 @@ def _numbers(document: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
     others = {**document["yardsticks"], **({CHAMPION: document["champion"]["metrics"]} if document["champion"] else {})}
     for name, metrics in others.items():
         yield from ((f"{metric}.{name}", estimate["value"]) for metric, estimate in metrics.items())
+    taken: Counter[str] = Counter()
     for column, parts in document["slices"].items():
         for part in parts:
+            suffix = slices.metric_suffix(column, part["value"])
+            taken[suffix] += 1
             if not part["small"]:
-                suffix = slices.metric_suffix(column, part["value"])
-                yield f"{headline}.{suffix}", part["metrics"][headline]["value"]
+                again = f" {taken[suffix]}" if taken[suffix] > 1 else ""  # values that differ in other letters only
+                yield f"{headline}.{suffix}{again}", part["metrics"][headline]["value"]
     yield "thresholds_met", sum(line["met"] for line in document["thresholds"])
     yield "thresholds", len(document["thresholds"])
     yield "test_rows", document["rows"]
