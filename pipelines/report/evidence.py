@@ -179,7 +179,7 @@ def _source(name: str, source: Any) -> SourceRow:
 def _reading(found: Mapping[str, Any]) -> str:
     """``format csv, delimiter ",", header yes``: signs are quoted, since commas and blanks are easily missed."""
     return ", ".join(
-        f"{key.replace('_', ' ')} {show(value) if str(value).isalnum() or not isinstance(value, str) else repr(value)}"
+        f"{key.replace('_', ' ')} {repr(value) if isinstance(value, str) and len(value) <= 2 else show(value)}"
         for key, value in found.items()
     )
 
@@ -261,7 +261,7 @@ def total_seconds(facts: Facts) -> tuple[str, str]:
     """What this run took, and what was saved by the cache."""
     spent = sum(stage.record.seconds for stage in facts.stages)
     saved = sum(stage.seconds for stage in facts.stages if stage.record.status == "cached")
-    return seconds(spent), seconds(saved) if saved else ""
+    return seconds(spent), seconds(saved) if saved >= 0.1 else ""
 
 
 def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -334,8 +334,8 @@ def use(facts: Facts) -> Iterator[tuple[str, str]]:
     """What using the model costs, measured on what was exported."""
     metrics = facts.metrics
     for name, label, unit in (
-        ("application/predict_p50_ms", "time for one row", "ms"),
-        ("application/predict_p99_ms", "slowest of a hundred", "ms"),
+        ("application/predict_p50_ms", "time for a single row", "ms"),
+        ("application/predict_p99_ms", "99 of 100 single rows take less than", "ms"),
         ("application/predict_rows_per_second", "rows at once", "rows per second"),
         ("application/model_mb", "size of the model", "MB"),
         ("framework/samples_per_second", "training speed", "rows per second"),

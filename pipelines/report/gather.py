@@ -178,9 +178,9 @@ def read_document(path: Path) -> Document:
 
 
 def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
-    """The newest earlier run of the same problem file."""
+    """The newest earlier run of the same problem file; a rehearsal is compared with a rehearsal."""
     for other in runs.every(workspace):
-        earlier = (other.started, other.run) < (record.started, record.run)
+        earlier = (other.started, other.run) < (record.started, record.run) and other.smoke == record.smoke
         if earlier and other.problem_path == record.problem_path and other.problem_name == record.problem_name:
             return other
     return None

@@ -159,13 +159,15 @@ def percent(part: object, whole: object = 1) -> str:
 
 
 def seconds(value: object) -> str:
-    """A duration: ``0.4 s``, ``73 s``, ``12 min``."""
+    """A duration: ``< 0.1 s``, ``0.4 s``, ``73 s``, ``12.5 min``."""
     if not is_number(value):
         return "\N{EN DASH}"
     assert isinstance(value, int | float)
-    if value < 10:
-        return f"{value:.1f} s"
-    return f"{value:.0f} s" if value < 120 else f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
+    if value < 0.1:
+        return "< 0.1 s"
+    if value < 120:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    return f"{value / 60:.1f} min" if value < 7200 else f"{value / 3600:.1f} h"
 
 
 def count(number_of: int, noun: str, plural: str | None = None) -> str:

@@ -156,7 +156,7 @@ def _plots(facts: Facts) -> Iterator[Figure]:
         yield Figure("Can its probabilities be believed?", caption, figures.calibration(bins))
     residuals = evaluation.get("residuals") or {}
     if histogram := residuals.get("histogram"):
-        caption = "How far answers are from the truth; a good model is narrow and sits on zero."
+        caption = f"How far answers are from the truth; a good model is narrow and sits on zero.{_spread(residuals)}"
         yield Figure(
             "How large are its errors?",
             caption,
@@ -169,6 +169,18 @@ def _plots(facts: Facts) -> Iterator[Figure]:
             "Darker cells hold more rows; a perfect model has them all on the dashed line.",
             svg,
         )
+
+
+def _spread(residuals: Mapping[str, Any]) -> str:
+    """Where half and nine in ten of the errors lie."""
+    found = residuals.get("quantiles") or {}
+    ends = [found.get(name) for name in ("0.25", "0.75", "0.05", "0.95")]
+    if not all(map(numbers.is_number, ends)):
+        return ""
+    half_low, half_high, most_low, most_high = map(numbers.show, ends)
+    return (
+        f" Half of the errors lie between {half_low} and {half_high}, nine in ten between {most_low} and {most_high}."
+    )
 
 
 def _curves(facts: Facts) -> Iterator[Figure]:
