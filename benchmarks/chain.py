@@ -13,7 +13,7 @@ from measure import cpu_seconds, in_turn, show, show_ratio
 from steps.core import Config, Input, Output, Pipeline
 from steps.journal import Journal
 
-ROWS = 400_000
+ROWS = 1_000_000
 
 
 class Size(Config):

@@ -174,7 +174,7 @@ def _share(content: dict[str, Any]) -> dict[str, Any]:
     top = {name: content.get(name) for name in ("target", "task", "success")}
     given = content.get("split")
     split = given if isinstance(given, dict) else {}
-    by, column = split.get("by", "row"), split.get("column")
+    by, column = split.get("by", "row"), split.get("column") or _of_role(content, split.get("by"))
     shared = {**top, "by": by, "column": column, "clusters": column if by in ("group", "time") else None}
     filled = dict(content)
     for section in ("data", "label", "split", "train", "evaluate", "register"):
@@ -185,6 +185,14 @@ def _share(content: dict[str, Any]) -> dict[str, Any]:
     if isinstance(filled["register"], dict):
         filled["register"].setdefault("name", content.get("name"))
     return filled
+
+
+def _of_role(content: Mapping[str, Any], role: object) -> str | None:
+    """The column of role group or time, for a split that does not name its column."""
+    data = content.get("data")
+    columns = data.get("columns") if isinstance(data, dict) else None
+    found = [name for name, column in (columns or {}).items() if isinstance(column, dict) and column.get("role") == role]
+    return found[0] if role in ("group", "time") and len(found) == 1 else None
 
 
 def _suite(path: Path, document: Document) -> ValidateConfig:

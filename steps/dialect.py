@@ -55,6 +55,7 @@ class Overrides:
     decimal: str | None = None
     header: bool | None = None
     missing: Sequence[str] = ()
+    skip: int = 0
 
 
 def encoding_of(path: Path, name: str, *, whole: bool = True) -> str:
@@ -166,8 +167,11 @@ def detect(path: Path, name: str, given: Overrides) -> Dialect:
         raise InputError(f"{name}: the file is empty; wanted a header and rows")
     if not complete:
         text = text[: text.rfind("\n") + 1] or text
-    delimiter, quote, records = _layout(text, given, complete=complete)
-    first_line, first = records[0]
+    _, *rest = text.split("\n", given.skip) if given.skip else ("", text)
+    if not rest or not rest[-1].strip():
+        raise InputError(f"{name}: nothing is left below the {given.skip} lines to skip")
+    delimiter, quote, records = _layout(rest[-1], given, complete=complete)
+    first_line, first = records[0][0] + given.skip, records[0][1]
     rows = [[cell.strip() for cell in row] for _, row in records]
     header = _has_header(rows, set(given.missing)) if given.header is None else given.header
     body = rows[1:] if header else rows

@@ -73,6 +73,7 @@ class Source(Config):
     names: tuple[str, ...] | None = Field(
         default=None, description="Names of the columns in order, instead of the header's or of column_1, column_2 ..."
     )
+    skip: int = Field(default=0, ge=0, description="Lines of a text file above its header or first record.")
     member: str | None = Field(default=None, description="Which file of a zip archive.")
     sheet: str | None = Field(default=None, description="Which sheet of a workbook; the first when left out.")
     missing: tuple[str, ...] = Field(default=MISSING, description="Cells that mean: no value. Blank cells always do.")
@@ -223,7 +224,7 @@ def _delimited(path: Path, name: str, source: Source, kind: str, scratch: Path, 
         transcode(path, encoding, decoded, name)
         path = decoded
     delimiter = source.delimiter or ("\t" if kind == "tsv" else None)
-    dialect = detect(path, name, Overrides(delimiter, source.quote, source.decimal, source.header, source.missing))
+    dialect = detect(path, name, Overrides(delimiter, source.quote, source.decimal, source.header, source.missing, source.skip))
     header = dialect.header
     report |= {
         "encoding": encoding,

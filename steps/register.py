@@ -19,7 +19,10 @@ CANDIDATE = "candidate"
 class RegisterConfig(Config):
     """Under which name the model is kept."""
 
-    name: str = Field(min_length=1, description="Name of the registered model; the problem's name when left out.")
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
+        description="Name of the registered model (letters, digits, - _ .); the problem's name when left out.",
+    )
     smoke: bool = Field(default=False, description="A rehearsal on a sample: recorded, never a candidate.")
 
 

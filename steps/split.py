@@ -37,7 +37,8 @@ class SplitConfig(Config):
         description="'row': rows are independent; 'group': rows of a group stay together; 'time': the last rows are the test.",
     )
     column: str | None = Field(
-        default=None, description="The column of the group or the time; the one of that role when left out."
+        default=None,
+        description="The column of the group or the time, the one of that role when left out; by row it plays no part.",
     )
     key: tuple[str, ...] = Field(
         default=(), description="By row: the columns that name a row; when left out, all features together do."
@@ -48,7 +49,8 @@ class SplitConfig(Config):
     )
     seed: int = Field(default=0, description="Salt of the hash: another seed, another division.")
     allow_proxies: dict[str, str] = Field(
-        default_factory=dict, description="Columns that predict the target (nearly) alone and may: column -> why it is fine."
+        default_factory=dict,
+        description="Columns that predict the target (nearly) alone and may: column -> why it is fine.",
     )
     duplicates_at_most: float = Field(
         default=0.01, ge=0, le=1, description="Share of the test rows that may have an equal row in the training part."
@@ -60,12 +62,12 @@ class SplitConfig(Config):
             raise ValueError(f"stratify: exact divides by row; with by: {self.by} the {self.by}s decide")
         if self.by != "row" and self.key:
             raise ValueError(f"key names rows for by: row; with by: {self.by} write column: {self.key[0]}")
-        if self.by == "row" and self.column is not None:
-            raise ValueError(f"column: {self.column} is for by: group or by: time; with by: row write key: [{self.column}]")
         return self
 
 
-def split(labeled: Input, train_set: Output, test_set: Output, division: Output, config: SplitConfig, log: Journal) -> None:
+def split(
+    labeled: Input, train_set: Output, test_set: Output, division: Output, config: SplitConfig, log: Journal
+) -> None:
     """Divide the labelled rows and check the division for leaks.
 
     Raises:
@@ -131,7 +133,9 @@ def _divide(data: Path, schema: TableSchema, truth: Array, config: SplitConfig) 
         return by_row(data, columns, config.test_fraction, config.seed)
     assert schema.target is not None
     if not schema.target.classes:
-        raise InputError("split.stratify: exact gives each class its share, and a regression has no classes; use stratify: hash")
+        raise InputError(
+            "split.stratify: exact gives each class its share, and a regression has no classes; use stratify: hash"
+        )
     return by_class(data, columns, config.test_fraction, config.seed, truth)
 
 
@@ -157,14 +161,20 @@ def _row_columns(schema: TableSchema, config: SplitConfig) -> list[str]:
     names = [column.name for column in schema.columns]
     for name in config.key:
         if name not in names:
-            raise InputError(f"split.key: the table has no column {name!r}{near(name, names)}; its columns are: {', '.join(names)}")
+            raise InputError(
+                f"split.key: the table has no column {name!r}{near(name, names)}; its columns are: {', '.join(names)}"
+            )
     missing = {column.name: column.missing for column in schema.columns if column.name in config.key and column.missing}
     if missing:
         listed = ", ".join(f"{name!r} in {count:,} rows" for name, count in missing.items())
-        raise InputError(f"split.key: a key names every row, and it is missing: {listed}; leave split.key out to use the features")
+        raise InputError(
+            f"split.key: a key names every row, and it is missing: {listed}; leave split.key out to use the features"
+        )
     columns = list(config.key) or [column.name for column in schema.features()]
     if not columns:
-        raise InputError("split.by: row hashes the features, and the table has none; write split.key, or check data.columns' roles")
+        raise InputError(
+            "split.by: row hashes the features, and the table has none; write split.key, or check data.columns' roles"
+        )
     return columns
 
 
@@ -184,7 +194,11 @@ def _check_parts(divided: Division, truth: Array, schema: TableSchema, config: S
         if schema.target.classes:
             found = np.unique(truth[rows])
             if len(found) < 2:
-                what = {"row": "change split.seed or write stratify: exact", "group": "change split.seed", "time": "split by row or group"}
+                what = {
+                    "row": "change split.seed or write stratify: exact",
+                    "group": "change split.seed",
+                    "time": "split by row or group",
+                }
                 raise InputError(
                     f"the {name} part would hold only class {schema.target.classes[found[0]]!r} ({count:,} rows), "
                     f"and nothing can be learned or measured on one class; {what[config.by]}, or bring more rows"
@@ -198,7 +212,9 @@ def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, 
     mask = pl.LazyFrame({_IN_TEST: divided.in_test})
     lazy = pl.concat([pl.scan_parquet(data), mask], how="horizontal")
     target = part / "data.parquet"
-    lazy.filter(pl.col(_IN_TEST) if test else ~pl.col(_IN_TEST)).drop(_IN_TEST).sink_parquet(target, maintain_order=True, row_group_size=ROW_GROUP)
+    lazy.filter(pl.col(_IN_TEST) if test else ~pl.col(_IN_TEST)).drop(_IN_TEST).sink_parquet(
+        target, maintain_order=True, row_group_size=ROW_GROUP
+    )
     rows = int((divided.in_test if test else ~divided.in_test).sum())
     digest = table_digest(target)
     columns = with_missing(target, schema.columns)
@@ -206,7 +222,9 @@ def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, 
     return {"rows": rows, "digest": digest}
 
 
-def _balance(divided: Division, truth: Array, schema: TableSchema, config: SplitConfig) -> tuple[list[dict[str, Any]], list[str]]:
+def _balance(
+    divided: Division, truth: Array, schema: TableSchema, config: SplitConfig
+) -> tuple[list[dict[str, Any]], list[str]]:
     """The share of each class (or the mean of the target) in both parts, and what is unusual about it.
 
     A difference is reported and stops nothing: under a hash it is chance, which no one should be able to choose away, and by time it is the
@@ -214,12 +232,20 @@ def _balance(divided: Division, truth: Array, schema: TableSchema, config: Split
     """
     assert schema.target is not None
     classes = schema.target.classes
-    values = {name: (truth == index).astype(float) for index, name in enumerate(classes[:LISTED])} if classes else {"mean": truth}
+    values = (
+        {name: (truth == index).astype(float) for index, name in enumerate(classes[:LISTED])}
+        if classes
+        else {"mean": truth}
+    )
     balance, notes = [], []
     for name, each in values.items():
         train, test, errors = deviation(divided, each, config.test_fraction)
         balance.append({"class": name if classes else None, "train": train, "test": test, "standard_errors": errors})
-        what = f"class {name!r}: {train:.2%} of the training and {test:.2%} of the test rows" if classes else f"target mean {train:g} and {test:g}"
+        what = (
+            f"class {name!r}: {train:.2%} of the training and {test:.2%} of the test rows"
+            if classes
+            else f"target mean {train:g} and {test:g}"
+        )
         if errors is not None and abs(errors) > UNUSUAL:
             notes.append(f"{what}, {abs(errors):.1f} standard errors apart; another split.seed divides differently")
         elif classes and not (train and test):
