@@ -47,11 +47,11 @@ class MlpConfig:
 
 
 SMALL = MlpConfig()
-LARGE = MlpConfig(members=4, hidden=128, bins=24, numeric_size=8, batch_size=2048, learning_rate=3e-3, patience=2)
+LARGE = MlpConfig(members=4, hidden=96, bins=16, numeric_size=8, dropout=0.0, batch_size=2048, learning_rate=3e-3, patience=2)
 """For many rows: fewer weights and larger batches, so that an epoch costs little."""
 MANY_ROWS = 50_000
-SAMPLES = 1_000_000
-"""About how many rows a training sees in all: the epochs are as many as that takes, within the config's number and four."""
+SAMPLES = 800_000
+"""About how many rows a training sees in all: the epochs are as many as that takes, within three and the config's number."""
 
 
 class Mlp:
@@ -66,7 +66,7 @@ class Mlp:
         if self._config:
             return self._config
         config = SMALL if rows < MANY_ROWS else LARGE
-        return replace(config, epochs=min(max(SAMPLES // rows, 4), config.epochs))
+        return replace(config, epochs=min(max(SAMPLES // rows, 3), config.epochs))
 
     def recipe(self, rows: int) -> Recipe:
         config = self.config(rows)

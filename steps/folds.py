@@ -26,7 +26,7 @@ HELD_OUT = 5
 
 def fold_count(rows: int) -> int:
     """How many folds are worth their time: a score on few rows needs many, one on many rows is sharp enough at once."""
-    return 5 if rows < 5_000 else 3 if rows < 30_000 else 1
+    return 5 if rows < 3_000 else 3 if rows < 10_000 else 1
 
 
 def folds(frame: polars.DataFrame, content: list[str], classes: Array | None, *, by: By, column: str | None, count: int, seed: int) -> list[Fold]:
