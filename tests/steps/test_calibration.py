@@ -1,5 +1,7 @@
 """Bins hold every row; the error is that of the definition; extremes are counted and not shown."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -20,7 +22,7 @@ def test_bins_are_ordered_hold_every_row_and_keep_ties_together(rows):
     found = reliability(happened.astype(np.int64), two(chance))
     bins = found["bins"]
     assert sum(each["rows"] for each in bins) == len(rows)
-    assert all(before["high"] < after["low"] for before, after in zip(bins, bins[1:], strict=False))
+    assert all(before["high"] < after["low"] for before, after in pairwise(bins))
     error = sum(each["rows"] * abs(each["mean_predicted"] - each["observed"]) for each in bins) / len(rows)
     assert found["expected_calibration_error"] == pytest.approx(error, abs=1e-9)
 

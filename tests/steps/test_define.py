@@ -71,11 +71,19 @@ def test_no_threshold_is_refused_and_the_card_is_there_to_read(tmp_path):
 @pytest.mark.parametrize(
     ("task", "threshold", "words"),
     [
-        ("binary-classification", Threshold(metric="roc_auc", at_least=1.2), "no model can reach it: roc_auc lies between 0 and 1"),
+        (
+            "binary-classification",
+            Threshold(metric="roc_auc", at_least=1.2),
+            "no model can reach it: roc_auc lies between 0 and 1",
+        ),
         ("binary-classification", Threshold(metric="roc_auc", at_least=0), "every model meets it"),
         ("binary-classification", Threshold(metric="roc_auc", at_most=0.9), "use at_least"),
         ("binary-classification", Threshold(metric="log_loss", at_least=0.3), "use at_most"),
-        ("binary-classification", Threshold(metric="log_loss", at_most=-0.1), "no model can reach it: log_loss lies at or above 0"),
+        (
+            "binary-classification",
+            Threshold(metric="log_loss", at_most=-0.1),
+            "no model can reach it: log_loss lies at or above 0",
+        ),
         ("binary-classification", Threshold(metric="brier", at_most=1), "every model meets it"),
         ("binary-classification", Threshold(metric="accuracy", at_least=float("nan")), "not a number"),
         ("regression", Threshold(metric="rmse", at_most=float("inf")), "not a number"),
@@ -118,7 +126,10 @@ def test_a_value_and_an_interval_bound_may_be_asked_for_together(tmp_path):
 
 
 def test_a_metric_of_another_task_is_the_users_error_and_the_choices_are_shown(tmp_path):
-    with pytest.raises(InputError, match=r"'rmse' is not a metric of binary-classification \(it is a metric of regression\); there are: roc_auc"):
+    with pytest.raises(
+        InputError,
+        match=r"'rmse' is not a metric of binary-classification \(it is a metric of regression\); there are: roc_auc",
+    ):
         run(tmp_path, Threshold(metric="rmse", at_most=1))
     with pytest.raises(InputError, match="unknown task 'ranking'; known are: binary-classification"):
         run(tmp_path, Threshold(metric="roc_auc", at_least=0.5), task="ranking")

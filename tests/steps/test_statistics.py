@@ -110,7 +110,9 @@ def test_the_same_seed_gives_the_same_samples_whatever_the_chunk(monkeypatch):
 def test_a_group_is_drawn_whole_and_resamples_draw_as_many_groups_as_there_are(names):
     resampling = by_group(pl.Series("team", names, dtype=pl.String), 20, 1)
     for row in np.concatenate(list(resampling.weights())):
-        drawn = {name: {weight for other, weight in zip(names, row, strict=True) if other == name} for name in set(names)}
+        drawn = {
+            name: {weight for other, weight in zip(names, row, strict=True) if other == name} for name in set(names)
+        }
         assert all(len(weights) == 1 for weights in drawn.values())
         assert sum(weights.pop() for weights in drawn.values()) == len(set(names)) == resampling.count
 
