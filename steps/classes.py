@@ -21,7 +21,9 @@ LOGGED = 50
 
 
 def class_names(values: pl.Series) -> pl.Series:
-    """Values as class names: true and false, whole numbers without a point, text without blanks around it; null where there is none."""
+    """Values as class names: true and false, whole numbers without a point, text without blanks around it;
+    null where there is none.
+    """
     import polars as pl
 
     if values.dtype == pl.Boolean:
@@ -70,7 +72,9 @@ def choose_positive(counts: Mapping[str, int], declared: str | None, *, in_order
         found = wanted.get(declared) or wanted.get(declared.lower())
         if found is None:
             listed = ", ".join(map(repr, names))
-            raise InputError(f"label.positive {declared!r} is not a class{near(declared, names)}; the classes are: {listed}")
+            raise InputError(
+                f"label.positive {declared!r} is not a class{near(declared, names)}; the classes are: {listed}"
+            )
         return found, "declared in label.positive"
     if in_order:
         return names[-1], "the last of label.classes"
@@ -86,7 +90,9 @@ def choose_positive(counts: Mapping[str, int], declared: str | None, *, in_order
 
 
 def class_metrics(counts: Mapping[str, int]) -> dict[str, float]:
-    """``data/class_share.<class>`` for each of not too many classes; what a tracker's metric names cannot hold becomes ``_``."""
+    """``data/class_share.<class>`` for each of not too many classes; what a tracker's metric names cannot
+    hold becomes ``_``.
+    """
     total = sum(counts.values())
     metrics: dict[str, float] = {}
     for name, count in list(counts.items())[:LOGGED]:

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
+    from steps.schema import Column
+
 BATCH = 100_000
 """Rows read at a time."""
 
@@ -86,11 +88,21 @@ def _type(kind: pl.DataType) -> str:
         return "float"
     if isinstance(kind, pl.Datetime):
         return f"datetime {kind.time_zone or ''}".rstrip()
-    named = {pl.Boolean: "boolean", pl.Date: "date", pl.String: "string", pl.Categorical: "string", pl.Enum: "string", pl.Null: "string"}
+    named = {
+        pl.Boolean: "boolean",
+        pl.Date: "date",
+        pl.String: "string",
+        pl.Categorical: "string",
+        pl.Enum: "string",
+        pl.Null: "string",
+    }
     name = named.get(type(kind))
     if name is None:
-        raise TypeError(f"a table has no columns of type {kind}; wanted {', '.join(sorted({*named.values(), 'integer', 'float', 'datetime'}))}")
+        raise TypeError(
+            f"a table has no columns of type {kind}; wanted {', '.join(sorted({*named.values(), 'integer', 'float', 'datetime'}))}"
+        )
     return name
+
 
 ROW_GROUP = 1 << 17
 """Rows in a row group of our Parquet files: declared, since by default it depends on the number of threads."""

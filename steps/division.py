@@ -139,16 +139,22 @@ def by_time(path: Path, column: str, fraction: float) -> Division:
     _refuse_missing(path, column, "time")
     series = _ordered(path, column)
     values = series.to_physical().to_numpy()
-    moments, first_of_moment, unit_of, counts = np.unique(values, return_index=True, return_inverse=True, return_counts=True)
+    moments, first_of_moment, unit_of, counts = np.unique(
+        values, return_index=True, return_inverse=True, return_counts=True
+    )
     if len(moments) < 2:
-        raise InputError(f"split.column {column!r}: all rows are of one moment, so none is later than another; split by row or group")
+        raise InputError(
+            f"split.column {column!r}: all rows are of one moment, so none is later than another; split by row or group"
+        )
     shares = 1 - np.cumsum(counts)[:-1] / len(values)  # of the rows from moment 1, 2, ... on
     cut = 1 + int(np.argmin(np.abs(shares - fraction)))
     boundary = str(series[int(first_of_moment[cut])])
     found = float(shares[cut - 1])
     notes = []
     if abs(found - fraction) > 0.05:
-        notes.append(f"rows of one moment stay together, so the test part is {found:.1%} of the rows, not {fraction:.1%}")
+        notes.append(
+            f"rows of one moment stay together, so the test part is {found:.1%} of the rows, not {fraction:.1%}"
+        )
     return Division(unit_of >= cut, unit_of, (column,), by_chance=False, boundary=boundary, notes=notes)
 
 
@@ -158,7 +164,8 @@ def _ordered(path: Path, column: str) -> pl.Series:
     series = pl.scan_parquet(path).select(column).collect()[column]
     if not (series.dtype.is_temporal() or series.dtype.is_numeric()):
         raise InputError(
-            f"split.column {column!r} holds {'true or false' if series.dtype == pl.Boolean else 'text'}, which has no order in time; "
+            f"split.column {column!r} holds {'true or false' if series.dtype == pl.Boolean else 'text'}, which "
+            f"has no order in time; "
             f"declare its type as date or datetime in data.columns, or choose another column"
         )
     return series
@@ -192,7 +199,8 @@ def deviation(division: Division, values: Array, wanted: float) -> tuple[float, 
     """The mean of ``values`` (float64 [rows]) in the training and the test part, and how unusual the difference is.
 
     Returns:
-        the two means, and for a division by chance the standardised deviation: about normal when the hash decided, whatever stays together.
+        the two means, and for a division by chance the standardised deviation: about normal when the hash decided,
+        whatever stays together.
     """
     import numpy as np
 

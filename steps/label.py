@@ -109,10 +109,9 @@ def _apply_rule(lazy: pl.LazyFrame, rule: str, names: Sequence[str]) -> pl.Serie
     """What the rule says of each row."""
     import polars as pl
 
-    query = f"SELECT ({rule}\n) AS made FROM rows"  # noqa: S608 - the user's rule over the user's table, nothing else in reach
+    query = f"SELECT ({rule}\n) AS made FROM rows"  # noqa: S608 - the user's own rule over the user's own table
     try:
-        context: pl.SQLContext[Any] = pl.SQLContext(rows=lazy)
-        result = context.execute(query).collect(engine="streaming")
+        result = pl.SQLContext(rows=lazy).execute(query, eager=False).collect(engine="streaming")
     except pl.exceptions.ColumnNotFoundError as error:
         listed = ", ".join(names)
         raise InputError(f"label.rule {rule!r}: {_first_line(error)}; the table's columns are: {listed}") from None
@@ -126,7 +125,8 @@ def _apply_rule(lazy: pl.LazyFrame, rule: str, names: Sequence[str]) -> pl.Serie
     count = lazy.select(pl.len()).collect().item()
     if result.height != count:
         raise InputError(
-            f"label.rule {rule!r} gives {result.height:,} values for {count:,} rows; wanted one for each row, such as: delay >= 15"
+            f"label.rule {rule!r} gives {result.height:,} values for {count:,} rows; wanted one for each row, "
+            f"such as: delay >= 15"
         )
     return result.to_series()
 
@@ -142,10 +142,13 @@ def _numbers(raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
 
     target = f"target {config.target!r}"
     if raw.dtype == pl.Boolean:
-        raise InputError(f"{target} is true or false, and a regression predicts a number; use task: binary-classification")
+        raise InputError(
+            f"{target} is true or false, and a regression predicts a number; use task: binary-classification"
+        )
     if raw.dtype.is_temporal():
         raise InputError(
-            f"{target} holds dates, and a regression predicts a number; make one with label.rule, such as the days between two dates"
+            f"{target} holds dates, and a regression predicts a number; make one with label.rule, such as the "
+            f"days between two dates"
         )
     if raw.dtype.is_numeric() or raw.dtype == pl.Null:
         values = raw.cast(pl.Float64)
@@ -156,11 +159,14 @@ def _numbers(raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
         if len(wrong):
             raise InputError(
                 f"{target} is not a number in {len(wrong):,} of {len(raw):,} rows (rows {_listed(wrong)}); "
-                f"a regression predicts a number: correct them, declare their marker as missing, or use a classification task"
+                f"a regression predicts a number: correct them, declare their marker as missing, or use a "
+                f"classification task"
             )
     infinite = rows.filter(values.is_infinite().fill_null(value=False))
     if len(infinite):
-        raise InputError(f"{target} is infinite in {len(infinite):,} rows (rows {_listed(infinite)}); wanted finite numbers")
+        raise InputError(
+            f"{target} is infinite in {len(infinite):,} rows (rows {_listed(infinite)}); wanted finite numbers"
+        )
     return values.fill_nan(None)
 
 
@@ -194,7 +200,8 @@ def _refusals(report: dict[str, Any], config: LabelConfig) -> list[str]:
     if missing and config.unlabeled == "refuse":
         rows = ", ".join(map(str, report["unlabeled_rows"])) + (" ..." if missing > SHOWN else "")
         reasons.append(
-            f"{missing:,} of {total:,} rows have no label (rows {rows}); write label.unlabeled: drop to leave them out, or label them"
+            f"{missing:,} of {total:,} rows have no label (rows {rows}); write label.unlabeled: drop to leave "
+            f"them out, or label them"
         )
     if report["coverage"] < config.minimum_coverage:
         reasons.append(
@@ -207,7 +214,8 @@ def _refusals(report: dict[str, Any], config: LabelConfig) -> list[str]:
 def _check_constant(known: pl.Series, config: LabelConfig) -> None:
     if known.n_unique() == 1:
         raise InputError(
-            f"target {config.target!r} has the same value in all {len(known):,} labelled rows: there is nothing to learn; "
+            f"target {config.target!r} has the same value in all {len(known):,} labelled rows: there is nothing "
+            f"to learn; "
             f"look at {'label.rule' if config.rule else 'the column, or choose another target'}"
         )
 
@@ -222,7 +230,8 @@ def _classes(known: pl.Series, raw: pl.Series, config: LabelConfig) -> tuple[tup
     binary = tasks.get(config.task).name == "binary-classification"
     if binary and len(counts) > 2:
         raise InputError(
-            f"target {config.target!r} has {len(counts)} classes ({listed}{' ...' if len(counts) > SHOWN else ''}), and "
+            f"target {config.target!r} has {len(counts)} classes "
+            f"({listed}{' ...' if len(counts) > SHOWN else ''}), and "
             f"binary-classification wants two; use task: multiclass-classification, or make two of them with label.rule"
         )
     if not binary and len(counts) == 2:
@@ -230,7 +239,8 @@ def _classes(known: pl.Series, raw: pl.Series, config: LabelConfig) -> tuple[tup
     few = {name: count for name, count in counts.items() if count < FEW}
     if few:
         raise InputError(
-            f"target {config.target!r}: too few rows of {', '.join(f'{name!r} ({count})' for name, count in few.items())}; "
+            f"target {config.target!r}: too few rows of "
+            f"{', '.join(f'{name!r} ({count})' for name, count in few.items())}; "
             f"each class needs {FEW} or more: merge classes with label.rule, or leave the rows out with data.query"
         )
     positive = None
@@ -249,9 +259,14 @@ def _check_not_unique(known: pl.Series, raw: pl.Series, config: LabelConfig) -> 
     fractions = raw.dtype.is_float() and distinct > 20 and bool((raw.drop_nulls() % 1 != 0).any())
     if many or fractions:
         advice = (
-            "it is a number, so use task: regression" if raw.dtype.is_numeric() else "it looks like an identifier or free text; choose another target"
+            "it is a number, so use task: regression"
+            if raw.dtype.is_numeric()
+            else "it looks like an identifier or free text; choose another target"
         )
-        raise InputError(f"target {config.target!r} has {distinct:,} different values in {len(known):,} rows, too many for classes; {advice}")
+        raise InputError(
+            f"target {config.target!r} has {distinct:,} different values in {len(known):,} rows, too many for "
+            f"classes; {advice}"
+        )
 
 
 def _check_declared(found: dict[str, int], config: LabelConfig) -> None:

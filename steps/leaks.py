@@ -28,7 +28,9 @@ Level = Literal["refused", "allowed", "warning", "note"]
 SAMPLE = 50_000
 """Training rows on which columns are compared with the target."""
 ENOUGH = 300
-"""With fewer rows, a number that separates the classes may just be good; a column of few values that does is still the target."""
+"""With fewer rows, a number that separates the classes may just be good; a column of few values that does is
+still the target.
+"""
 AUC, SKILL, R2 = 0.995, 0.95, 0.999
 """From here on a single column counts as the target itself."""
 STRONG = 0.985
@@ -72,7 +74,10 @@ def find_leaks(parts: Parts) -> list[Finding]:
     names = [column.name for column in parts.schema.columns]
     for name in parts.proxies:
         if name not in names:
-            raise InputError(f"split.allow_proxies: the table has no column {name!r}{near(name, names)}; its columns are: {', '.join(names)}")
+            raise InputError(
+                f"split.allow_proxies: the table has no column {name!r}{near(name, names)}; its columns are: "
+                f"{', '.join(names)}"
+            )
     return [*_later(parts), *_duplicates(parts), *_groups(parts), *_times(parts), *_near_target(parts)]
 
 
@@ -106,23 +111,30 @@ def _duplicates(parts: Parts) -> Iterator[Finding]:
         level = "refused" if over else "note"
         text = f"{found}, and {parts.duplicates:.2%} may"
         if over:
-            way = "leave split.key out, so that equal rows stay together" if parts.by == "row" else "drop one of each pair with data.query"
+            way = (
+                "leave split.key out, so that equal rows stay together"
+                if parts.by == "row"
+                else "drop one of each pair with data.query"
+            )
             text += f"; {way}, or raise split.duplicates_at_most where repetition is the nature of the data"
     yield Finding(check="duplicates", level=level, columns=(), text=text, numbers={"rows": same, "share": share})
 
 
 def _groups(parts: Parts) -> Iterator[Finding]:
     """Groups with rows in both parts."""
-    divided_by = {parts.column} if parts.by == "group" else set()
-    for name in sorted(divided_by | {column.name for column in parts.schema.of_role("group")} - {None}):
-        both, in_test = _in_both(parts, str(name))
+    divided_by = {parts.column} if parts.by == "group" and parts.column else set()
+    for name in sorted(divided_by | {column.name for column in parts.schema.of_role("group")}):
+        both, in_test = _in_both(parts, name)
         if not both:
             continue
         text = f"{both:,} of the {in_test:,} groups of {name!r} in the test part have rows in the training part too"
         level: Level = "note" if parts.by == "time" else "refused"
         if level == "refused":
-            text += f"; write split.by: group with column: {name}, or role: ignore for the column when its rows are independent"
-        yield Finding(check="groups", level=level, columns=(str(name),), text=text, numbers={"groups": both})
+            text += (
+                f"; write split.by: group with column: {name}, or role: ignore for the column when its rows "
+                f"are independent"
+            )
+        yield Finding(check="groups", level=level, columns=(name,), text=text, numbers={"groups": both})
 
 
 def _in_both(parts: Parts, name: str) -> tuple[int, int]:
@@ -137,8 +149,7 @@ def _times(parts: Parts) -> Iterator[Finding]:
     """By time nothing in training is as late as the test; otherwise training has seen the future, which flatters."""
     import polars as pl
 
-    names = [parts.column] if parts.by == "time" else [column.name for column in parts.schema.of_role("time")]
-    for name in names:
+    for name in [parts.column] if parts.by == "time" else _time_columns(parts):
         last = pl.scan_parquet(parts.train / "data.parquet").select(pl.col(str(name)).max()).collect().item()
         first = pl.scan_parquet(parts.test / "data.parquet").select(pl.col(str(name)).min()).collect().item()
         if last is None or first is None or last < first:
@@ -148,10 +159,17 @@ def _times(parts: Parts) -> Iterator[Finding]:
             yield Finding(check="times", level="refused", columns=(str(name),), text=text, numbers={})
         else:
             text = (
-                f"the training part has rows from after the first test row by {name!r}: a model that is asked about the future "
+                f"the training part has rows from after the first test row by {name!r}: a model that is asked "
+                f"about the future "
                 f"looks better here than it will be; split.by: time shows how it would do"
             )
             yield Finding(check="times", level="warning", columns=(str(name),), text=text, numbers={})
+
+
+def _time_columns(parts: Parts) -> list[str]:
+    """Columns of role time, and what a division by time would have used."""
+    named = [column.name for column in parts.schema.columns if column.name == parts.column and "date" in column.type]
+    return sorted({*named, *(column.name for column in parts.schema.of_role("time"))})
 
 
 def _near_target(parts: Parts) -> Iterator[Finding]:
@@ -185,7 +203,12 @@ def _sample(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     chosen = np.zeros(rows, bool)
     chosen[np.random.default_rng(0).choice(rows, SAMPLE, replace=False)] = True
     mask = pl.LazyFrame({"_chosen": chosen})
-    return pl.concat([lazy.select(columns), mask], how="horizontal").filter("_chosen").drop("_chosen").collect(engine="streaming")
+    return (
+        pl.concat([lazy.select(columns), mask], how="horizontal")
+        .filter("_chosen")
+        .drop("_chosen")
+        .collect(engine="streaming")
+    )
 
 
 def _judge(found: Strength, rows: int, classes: int) -> Level | None:
@@ -202,7 +225,10 @@ def _judge(found: Strength, rows: int, classes: int) -> Level | None:
 def _proxy(parts: Parts, name: str, level: Level, found: Strength) -> Finding:
     target = parts.schema.target
     assert target is not None
-    evidence = f"column {name!r} alone predicts {target.name!r} with {found.measure} {found.score:.4f} on held-out training rows"
+    evidence = (
+        f"column {name!r} alone predicts {target.name!r} with {found.measure} {found.score:.4f} on "
+        f"held-out training rows"
+    )
     if level == "refused" and name in parts.proxies:
         level, text = "allowed", f"{evidence}; allowed: {parts.proxies[name]}"
     elif level == "refused":
@@ -210,7 +236,11 @@ def _proxy(parts: Parts, name: str, level: Level, found: Strength) -> Finding:
     else:
         text = f"{evidence}; make sure that it is known when the prediction is made"
     return Finding(
-        check="near target", level=level, columns=(name,), text=text, numbers={found.measure: found.score, "skill": found.skill}
+        check="near target",
+        level=level,
+        columns=(name,),
+        text=text,
+        numbers={found.measure: found.score, "skill": found.skill},
     )
 
 
@@ -218,7 +248,8 @@ def _ways_out(names: Sequence[str]) -> str:
     one = names[0]
     return (
         f"Write data.columns.{one}: {{role: ignore}} or {{available: later}}, "
-        f"or split.allow_proxies: {{{', '.join(f'{name}: <why it is known when the prediction is made>' for name in names)}}}"
+        f"or split.allow_proxies: "
+        f"{{{', '.join(f'{name}: <why it is known when the prediction is made>' for name in names)}}}"
     )
 
 
@@ -237,7 +268,10 @@ def _sums(parts: Parts, frame: pl.DataFrame, features: Sequence[Column], truth: 
     if found is None:
         return
     names, _, score = found
-    evidence = f"a weighted sum of {' and '.join(map(repr, names))} gives {target.name!r} with R2 {score:.6f} on held-out training rows"
+    evidence = (
+        f"a weighted sum of {' and '.join(map(repr, names))} gives {target.name!r} with R2 {score:.6f} on "
+        f"held-out training rows"
+    )
     if all(name in parts.proxies for name in names):
         level: Level = "allowed"
         text = f"{evidence}; allowed: {'; '.join(parts.proxies[name] for name in names)}"
@@ -254,12 +288,14 @@ def _same(frame: pl.DataFrame, features: Sequence[Column]) -> Iterator[Finding]:
     seen: dict[bytes, str] = {}
     for column in features:
         series = frame[column.name]
-        if not 2 <= series.n_unique() <= frame.height / 2:
-            continue  # constants say nothing, and columns of all different values divide all rows alike
+        if not 2 <= series.n_unique() <= frame.height / 10:
+            continue  # constants say nothing; columns of many different values divide rows alike by chance
         codes = series.rank("dense").fill_null(0).to_numpy().astype(np.int64)
         _, first, place = np.unique(codes, return_index=True, return_inverse=True)
         signature = np.argsort(np.argsort(first))[place].tobytes()
         if signature in seen:
             text = f"{column.name!r} says the same as {seen[signature]!r} under other names; one of them is enough"
-            yield Finding(check="redundant", level="note", columns=(seen[signature], column.name), text=text, numbers={})
+            yield Finding(
+                check="redundant", level="note", columns=(seen[signature], column.name), text=text, numbers={}
+            )
         seen.setdefault(signature, column.name)

@@ -1,4 +1,6 @@
-"""How well one column alone, or a sum of columns, gives the target away; measured out of fold on a sample of the training part."""
+"""How well one column alone, or a sum of columns, gives the target away; measured out of fold on a sample of
+the training part.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
 
 FOLDS = 5
 BINS = 512
-"""A numeric column with more distinct values is cut, half by rows and half by distinct values, so that rare values keep bins of their own."""
+"""A numeric column with more distinct values is cut into as many bins, fewer where rows are few: each should
+hold ten.
+"""
 IDENTITY = 0.9999
 """R2 from which a sum of columns counts as the target itself: an accounting identity up to rounding."""
 
@@ -55,12 +59,12 @@ def truth_array(values: pl.Series, target: Target) -> Array:
 
 
 def number_array(values: pl.Series) -> Array:
-    """Any ordered column as float64 [rows], missing as NaN, infinities as very large."""
+    """Any ordered column as float64 [rows], missing as NaN; what is so large that its square might overflow is cut."""
     import numpy as np
     import polars as pl
 
     numbers = values.to_physical().cast(pl.Float64).to_numpy().astype(np.float64)
-    return np.nan_to_num(numbers, nan=np.nan, posinf=1e300, neginf=-1e300)
+    return np.asarray(np.clip(numbers, -1e100, 1e100))
 
 
 def strength(values: pl.Series, column: Column, truth: Array, classes: int, fold: Array) -> Strength:
@@ -79,22 +83,31 @@ def strength(values: pl.Series, column: Column, truth: Array, classes: int, fold
         codes = _bins(numbers)
     distinct = values.n_unique() - bool(values.null_count())
     if classes:
-        return _classification(codes, truth, classes, fold, distinct)
+        found = _classification(codes, truth, classes, fold, distinct)
+        if classes == 2 and numbers is not None and distinct > 2 and not values.null_count():
+            return max(found, _one_cut(numbers, truth, distinct), key=lambda each: each.score)
+        return found
     return _regression(codes, numbers, truth, fold, distinct)
 
 
 def _bins(numbers: Array) -> Array:
-    """A bin for each number, 0 for a missing one: its value while there are few, else where it falls between cuts."""
+    """A bin for each number, 0 for a missing one: its value while there are few, else where it falls between cuts.
+
+    Half of the cuts divide the rows, half the distinct values, so that a long tail has bins too; a frequent value
+    has one of its own.
+    """
     import numpy as np
 
     present = numbers[~np.isnan(numbers)]
-    distinct = np.unique(present)
+    distinct, counts = np.unique(present, return_counts=True)
+    bins = min(BINS, max(8, len(numbers) // 10))
     edges = distinct
-    if len(distinct) > BINS:
-        steps = np.linspace(0, 1, BINS // 2)
-        edges = np.unique(np.concatenate([np.quantile(values, steps, method="lower") for values in (present, distinct)]))
-    codes = np.searchsorted(edges, numbers, side="right")
-    return np.where(np.isnan(numbers), 0, codes)
+    if len(distinct) > bins:
+        shares = np.linspace(0, 1, bins // 2)
+        cuts = [np.quantile(values, shares, method="lower") for values in (present, distinct)]
+        frequent = distinct[counts > len(numbers) / bins]
+        edges = np.unique(np.concatenate([*cuts, frequent, np.nextafter(frequent, np.inf)]))
+    return np.where(np.isnan(numbers), 0, np.searchsorted(edges, numbers, side="right"))
 
 
 def _out_of_fold_sums(codes: Array, weights: Array, fold: Array) -> Array:
@@ -104,7 +117,7 @@ def _out_of_fold_sums(codes: Array, weights: Array, fold: Array) -> Array:
     width = int(codes.max()) + 1
     cells = fold * width + codes
     by_fold = np.bincount(cells, weights=weights, minlength=FOLDS * width).reshape(FOLDS, width)
-    return (by_fold.sum(axis=0) - by_fold)[fold, codes]
+    return np.asarray((by_fold.sum(axis=0) - by_fold)[fold, codes])
 
 
 def _classification(codes: Array, truth: Array, classes: int, fold: Array, distinct: int) -> Strength:
@@ -127,20 +140,43 @@ def _classification(codes: Array, truth: Array, classes: int, fold: Array, disti
     return Strength("accuracy", accuracy, skill, distinct)
 
 
-def _roc_auc(truth: Array, score: Array) -> float:
-    """The probability that a positive row scores higher than a negative one, ties by half (Mann and Whitney)."""
+def _one_cut(numbers: Array, truth: Array, distinct: int) -> Strength:
+    """A number used as it is, with the one best cut: finds what separates two classes of few rows, where
+    bins are coarse.
+    """
     import numpy as np
 
-    _, place, counts = np.unique(score, return_inverse=True, return_counts=True)
-    middle = np.cumsum(counts) - (counts - 1) / 2
+    rising = _roc_auc(truth, numbers)
+    if rising < 0.5:
+        numbers = -numbers
+    order = np.argsort(numbers, kind="stable")
+    positives = np.cumsum(truth[order])
+    ends = np.flatnonzero(np.diff(numbers[order], append=np.inf))  # cuts fall between different values only
+    right = (ends + 1 - positives[ends]) + (positives[-1] - positives[ends])
+    constant = max(positives[-1], len(truth) - positives[-1])
+    skill = (int(right.max()) - constant) / (len(truth) - constant) if constant < len(truth) else 0.0
+    return Strength("ROC AUC", max(rising, 1 - rising), float(skill), distinct)
+
+
+def _roc_auc(truth: Array, score: Array) -> float:
+    """The probability that a positive row scores higher than a negative one, ties by half (Mann and Whitney)."""
+
     positive = int(truth.sum())
     negative = len(truth) - positive
     if not positive or not negative:
         return 0.5
-    return float((middle[place][truth == 1].sum() - positive * (positive + 1) / 2) / (positive * negative))
+    return float((_ranks(score)[truth == 1].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
 def _regression(codes: Array, numbers: Array | None, truth: Array, fold: Array, distinct: int) -> Strength:
+    """R2 of the truth or of its ranks, whichever is better: a few very large values must not hide a copy of
+    the rest.
+    """
+    best = max(_out_of_fold_r2(codes, numbers, each, fold, distinct) for each in (truth, _ranks(truth)))
+    return Strength("R2", best, best, distinct)
+
+
+def _out_of_fold_r2(codes: Array, numbers: Array | None, truth: Array, fold: Array, distinct: int) -> float:
     import numpy as np
 
     total = _out_of_fold_sums(codes, np.ones(len(truth)), fold)
@@ -148,8 +184,15 @@ def _regression(codes: Array, numbers: Array | None, truth: Array, fold: Array, 
     scores = [_r2(truth, by_bin)]
     if numbers is not None and distinct > 2:
         scores.append(_r2(truth, _interpolated(numbers, by_bin, truth, fold)))
-    best = max(scores)
-    return Strength("R2", best, best, distinct)
+    return max(scores)
+
+
+def _ranks(values: Array) -> Array:
+    """Ranks float64 [rows], ties in the middle."""
+    import numpy as np
+
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
 
 
 def _r2(truth: Array, prediction: Array) -> float:
@@ -158,7 +201,9 @@ def _r2(truth: Array, prediction: Array) -> float:
 
 
 def _interpolated(numbers: Array, fallback: Array, truth: Array, fold: Array) -> Array:
-    """Each row predicted between its neighbours in the other folds, which finds any smooth copy of the target; missing by its bin."""
+    """Each row predicted between its neighbours in the other folds, which finds any smooth copy of the
+    target; missing by its bin.
+    """
     import numpy as np
 
     prediction = fallback.copy()
@@ -172,7 +217,9 @@ def _interpolated(numbers: Array, fallback: Array, truth: Array, fold: Array) ->
     return prediction
 
 
-def identity(matrix: Array, names: Sequence[str], truth: Array, classes: int) -> tuple[list[str], list[float], float] | None:
+def identity(
+    matrix: Array, names: Sequence[str], truth: Array, classes: int
+) -> tuple[list[str], list[float], float] | None:
     """The fewest columns of which a weighted sum gives the target, if any does.
 
     Args:
@@ -187,7 +234,7 @@ def identity(matrix: Array, names: Sequence[str], truth: Array, classes: int) ->
     complete = ~np.isnan(matrix).any(axis=1)
     matrix, wanted = matrix[complete], wanted[complete]
     varies = np.ptp(matrix, axis=0) > 0 if len(matrix) else np.zeros(matrix.shape[1], bool)
-    kept = np.flatnonzero(varies)
+    kept = np.flatnonzero(varies).tolist()
     if len(kept) < 2 or len(matrix) < 3 * len(kept) + 20:
         return None
     matrix = (matrix - matrix.mean(axis=0)) / np.where(varies, matrix.std(axis=0), 1)
@@ -195,9 +242,9 @@ def identity(matrix: Array, names: Sequence[str], truth: Array, classes: int) ->
     matrix, wanted = matrix[:limit], wanted[:limit]
     if (np.ptp(wanted, axis=0) == 0).any() or _fit(matrix[:, kept], wanted)[0] < IDENTITY:
         return None
-    left = list(kept)
+    left = kept
     weights = np.abs(_fit(matrix[:, kept], wanted)[1]).max(axis=1)
-    for candidate in kept[np.argsort(weights)]:
+    for candidate in np.asarray(kept)[np.argsort(weights)].tolist():
         without = [each for each in left if each != candidate]
         if without and _fit(matrix[:, without], wanted)[0] >= IDENTITY:
             left = without
@@ -206,7 +253,9 @@ def identity(matrix: Array, names: Sequence[str], truth: Array, classes: int) ->
 
 
 def _fit(matrix: Array, wanted: Array) -> tuple[float, Array]:
-    """Least squares on every other row, scored on the rest: the lowest R2 of the outputs, and the weights [columns, outputs]."""
+    """Least squares on every other row, scored on the rest: the lowest R2 of the outputs, and the weights
+    [columns, outputs].
+    """
     import numpy as np
 
     weights, *_ = np.linalg.lstsq(_with_one(matrix[::2]), wanted[::2], rcond=None)

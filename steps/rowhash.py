@@ -1,10 +1,12 @@
-"""A pinned 64-bit hash of each row: the same today, next year and on every machine, whatever the order of rows or columns.
+"""A pinned 64-bit hash of each row: the same next year and on every machine, whatever the order of rows or columns.
 
-Polars' own hash changes between versions, so the split would move with an upgrade. The rules, which golden values pin in the tests:
+Polars' own hash changes between versions, so the split would move with an upgrade. The rules, which golden values
+pin in the tests:
 
-    row      = mix(sum over columns of mix(canonical(value) xor seed(column name))), wrapping at 2**64; a sum does not know column order
-    number   = the bits of its float64; whole numbers beyond 2**53 the bits of their int64. So 3 and 3.0, 0.0 and -0.0 hash alike, and a
-               column that one late row turns from integer to float moves nothing
+    row      = mix(sum over columns of mix(canonical(value) xor seed(column name))), wrapping at 2**64; a sum does
+               not know column order
+    number   = the bits of its float64; whole numbers beyond 2**53 the bits of their int64. So 3 and 3.0, 0.0 and
+               -0.0 hash alike, and a column that one late row turns from integer to float moves nothing
     boolean  = 0 or 1;  date, datetime = microseconds since 1970 UTC as a number (a date is its midnight)
     missing  = one marker, for null and NaN alike
     string   = blake2b of its UTF-8 bytes, 8 bytes, computed once for each distinct value of a batch
@@ -141,4 +143,4 @@ def _string_bits(series: pl.Series) -> Hashes:
         return np.zeros(len(series), np.uint64)
     hashes = np.array([_text_hash(value) for value in distinct.to_list()], np.uint64)
     codes = text.cast(pl.Enum(distinct)).to_physical().fill_null(0).to_numpy()
-    return hashes[codes]
+    return np.asarray(hashes[codes], np.uint64)

@@ -1,4 +1,6 @@
-"""split: the labelled rows become a training part and a sealed test part, and nothing of the answer leaks from one to the other."""
+"""split: the labelled rows become a training part and a sealed test part, and nothing of the answer leaks
+from one to the other.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from steps.errors import GateRefused, InputError
 from steps.journal import Journal
 from steps.leaks import Finding, Parts, find_leaks
 from steps.proxies import truth_array
-from steps.schema import ROW, TableSchema, read_schema, write_schema
+from steps.schema import TableSchema, read_schema, write_schema
 from steps.suite import near
 
 if TYPE_CHECKING:
@@ -34,7 +36,9 @@ class SplitConfig(Config):
     test_fraction: float = Field(default=0.2, gt=0, lt=1, description="Share of the rows that is sealed for the test.")
     by: Literal["row", "group", "time"] = Field(
         default="row",
-        description="'row': rows are independent; 'group': rows of a group stay together; 'time': the last rows are the test.",
+        description=(
+            "'row': rows are independent; 'group': rows of a group stay together; 'time': the last rows are the test."
+        ),
     )
     column: str | None = Field(
         default=None,
@@ -85,7 +89,15 @@ def split(
     }
     balance, notes = _balance(divided, truth, schema, config)
     column = divided.columns[0] if config.by != "row" else None
-    parts = Parts(train_set, test_set, schema, config.by, column, config.allow_proxies, config.duplicates_at_most)
+    parts = Parts(
+        train=train_set,
+        test=test_set,
+        schema=schema,
+        by=config.by,
+        column=column or config.column,
+        proxies=config.allow_proxies,
+        duplicates=config.duplicates_at_most,
+    )
     findings = find_leaks(parts)
     fraction = {
         "wanted": config.test_fraction,
@@ -146,7 +158,8 @@ def _column(schema: TableSchema, config: SplitConfig) -> str:
         if config.column not in names:
             listed = ", ".join(names)
             raise InputError(
-                f"split.column: the table has no column {config.column!r}{near(config.column, names)}; its columns are: {listed}"
+                f"split.column: the table has no column {config.column!r}{near(config.column, names)}; its "
+                f"columns are: {listed}"
             )
         return config.column
     of_role = [column.name for column in schema.of_role("group" if config.by == "group" else "time")]
@@ -227,8 +240,8 @@ def _balance(
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The share of each class (or the mean of the target) in both parts, and what is unusual about it.
 
-    A difference is reported and stops nothing: under a hash it is chance, which no one should be able to choose away, and by time it is the
-    world changing. The deviations in standard errors say which.
+    A difference is reported and stops nothing: under a hash it is chance, which no one should be able to choose
+    away, and by time it is the world changing. The deviations in standard errors say which.
     """
     assert schema.target is not None
     classes = schema.target.classes

@@ -35,8 +35,17 @@ _TELLS_NO_VALUES = (
     "expect_column_values_to_be_in_type_list",
     "expect_column_quantile",
 )
-_NEEDS_NO_VALUES = ("expect_column_values_to_be_null", "expect_column_values_to_not_be_null", "expect_column_to_exist", "expect_column_proportion_of_non_null")
-_REACH_OUTSIDE = ("unexpected_rows_expectation", "expect_query_results_to_match_comparison", "expect_table_row_count_to_equal_other_table")
+_NEEDS_NO_VALUES = (
+    "expect_column_values_to_be_null",
+    "expect_column_values_to_not_be_null",
+    "expect_column_to_exist",
+    "expect_column_proportion_of_non_null",
+)
+_REACH_OUTSIDE = (
+    "unexpected_rows_expectation",
+    "expect_query_results_to_match_comparison",
+    "expect_table_row_count_to_equal_other_table",
+)
 
 
 def check_suite(suite: Sequence[Asked], schema: TableSchema) -> None:
@@ -58,13 +67,19 @@ def _faults(position: int, asked: Asked, schema: TableSchema) -> Iterator[str]:
     here = f"expectation {position} ({kind})"
     known = sorted(set(list_registered_expectation_implementations()) - set(_REACH_OUTSIDE))
     if kind not in known:
-        yield f"{here}: there is no such expectation{near(kind, known)}; Great Expectations has {len(known)}, such as {', '.join(known[:3])}"
+        yield (
+            f"{here}: there is no such expectation{near(kind, known)}; Great Expectations has {len(known)}, "
+            f"such as {', '.join(known[:3])}"
+        )
         return
     columns = [column.name for column in schema.columns]
     if kind != "expect_column_to_exist":
         for name in _named(kwargs):
             if name not in columns:
-                yield f"{here}: the table has no column {name!r}{near(name, columns)}; its columns are: {', '.join(columns)}"
+                yield (
+                    f"{here}: the table has no column {name!r}{near(name, columns)}; its columns are: "
+                    f"{', '.join(columns)}"
+                )
                 return
     try:
         _build(position, asked, {column.name: column for column in schema.columns})
@@ -82,7 +97,9 @@ def near(name: str, known: Sequence[str]) -> str:
 def _first_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and "validation error" in lines[0]:
-        return "; ".join(f"{where}: {what}".replace("__root__: ", "") for where, what in zip(lines[1::2], lines[2::2], strict=False))
+        return "; ".join(
+            f"{where}: {what}".replace("__root__: ", "") for where, what in zip(lines[1::2], lines[2::2], strict=False)
+        )
     return lines[0] if lines else type(error).__name__
 
 
@@ -97,7 +114,10 @@ def _build(position: int, asked: Asked, types: Mapping[str, Column]) -> Any:
 
     kind, kwargs = asked
     column = types.get(str(kwargs.get("column")))
-    converted = {key: _instant(value, column) if key in ("min_value", "max_value", "value_set") else value for key, value in kwargs.items()}
+    converted = {
+        key: _instant(value, column) if key in ("min_value", "max_value", "value_set") else value
+        for key, value in kwargs.items()
+    }
     return get_expectation_impl(kind)(**converted, meta={"position": position})
 
 
@@ -114,7 +134,9 @@ def _instant(value: Any, column: Column | None) -> Any:
     try:
         instant = pd.Timestamp(value)
     except ValueError:
-        raise InputError(f"{value!r} is not a date, and column {column.name!r} holds {column.type}s; write it as 2013-01-31") from None
+        raise InputError(
+            f"{value!r} is not a date, and column {column.name!r} holds {column.type}s; write it as 2013-01-31"
+        ) from None
     return instant.tz_localize(column.timezone) if column.timezone and instant.tzinfo is None else instant
 
 
@@ -122,8 +144,8 @@ def run_suite(table: Path, suite: Sequence[Asked], schema: TableSchema) -> list[
     """Evaluate a checked suite; one finding for each expectation, in the same order.
 
     Returns:
-        dictionaries with success, error (None when it was evaluated), observed (numbers and counts only), observed_values, failing (rows),
-        rows (their first numbers) and values (what they held).
+        dictionaries with success, error (None when it was evaluated), observed (numbers and counts only),
+        observed_values, failing (rows), rows (their first numbers) and values (what they held).
     """
     frame = _pandas(table, suite, schema)
     types = {column.name: column for column in schema.columns}
@@ -135,14 +157,21 @@ def run_suite(table: Path, suite: Sequence[Asked], schema: TableSchema) -> list[
 
 
 def _add_rows(frame: pd.DataFrame, built: Sequence[Any], found: Mapping[int, Any]) -> None:
-    """Evaluate what failed once more, with the rows that fail: each costs ten microseconds, so they are not asked for at first."""
-    failed = {p: result.result for p, result in found.items() if not result.success and result.result.get("unexpected_count")}
+    """Evaluate what failed once more, with the rows that fail: each costs ten microseconds, so they are not
+    asked for at first.
+    """
+    failed = {
+        p: result.result for p, result in found.items() if not result.success and result.result.get("unexpected_count")
+    }
     for position, result in failed.items():
-        many = result["unexpected_count"] > HEAD and not any(word in built[position].expectation_type for word in _NEEDS_ALL_ROWS)
+        many = result["unexpected_count"] > HEAD and not any(
+            word in built[position].expectation_type for word in _NEEDS_ALL_ROWS
+        )
         part = _evaluate(frame.head(HEAD) if many else frame, [built[position]], "SUMMARY").get(position)
         if part is not None:
             rows = {key: part.result.get(key) for key in ("partial_unexpected_index_list", "partial_unexpected_list")}
             found[position].result.update(rows)
+
 
 def _evaluate(frame: pd.DataFrame, expectations: Sequence[Any], result_format: str) -> dict[int, Any]:
     """Great Expectations' results by position; one that it dropped has none."""
@@ -181,7 +210,9 @@ def _finding(asked: Asked, result: Any, schema: TableSchema) -> dict[str, Any]:
         observed = f"nothing to check: all {elements:,} rows are missing"
     elif count is not None and "distinct_values" not in kind:
         checked = elements or schema.rows
-        observed = f"{count:,} of {checked:,} rows fail ({_percent(count, checked)})" + (f", {missing:,} missing" if missing else "")
+        observed = f"{count:,} of {checked:,} rows fail ({_percent(count, checked)})" + (
+            f", {missing:,} missing" if missing else ""
+        )
     elif count is not None:
         observed = f"{count:,} distinct value{'' if count == 1 else 's'} outside"
         count = 0
@@ -210,7 +241,15 @@ def _percent(count: int, total: int) -> str:
 
 
 def _not_evaluated(why: str) -> dict[str, Any]:
-    return {"success": False, "error": why, "observed": None, "observed_values": None, "failing": 0, "rows": [], "values": []}
+    return {
+        "success": False,
+        "error": why,
+        "observed": None,
+        "observed_values": None,
+        "failing": 0,
+        "rows": [],
+        "values": [],
+    }
 
 
 def _raised(information: Mapping[str, Any]) -> str | None:
@@ -234,11 +273,15 @@ def _plain(value: Any) -> Any:
     except (TypeError, ValueError):
         many = len(value) if isinstance(value, Sequence | set | Mapping) and not isinstance(value, str) else 1
         return f"{many} value{'' if many == 1 else 's'} (not shown)"
-    return int(number) if number.is_integer() and abs(number) < 2**53 else number if math.isfinite(number) else str(number)
+    return (
+        int(number) if number.is_integer() and abs(number) < 2**53 else number if math.isfinite(number) else str(number)
+    )
 
 
 def _pandas(table: Path, suite: Sequence[Asked], schema: TableSchema) -> pd.DataFrame:
-    """The columns that the suite speaks of, indexed by row number; all of them where an expectation is about the whole table."""
+    """The columns that the suite speaks of, indexed by row number; all of them where an expectation is about
+    the whole table.
+    """
     import polars as pl
 
     named = {name for _, kwargs in suite for name in _named(kwargs)}
@@ -251,8 +294,8 @@ def _pandas(table: Path, suite: Sequence[Asked], schema: TableSchema) -> pd.Data
 def _frame(frame: pl.DataFrame) -> pd.DataFrame:
     """Polars to pandas without losing anything; dates become instants.
 
-    Whole numbers with gaps become float64 with NaN, as pandas' users know them (comparisons of nullable integers raise inside Great
-    Expectations), and stay nullable integers only where a float64 could not hold them.
+    Whole numbers with gaps become float64 with NaN, as pandas' users know them (comparisons of nullable integers
+    raise inside Great Expectations), and stay nullable integers only where a float64 could not hold them.
     """
     import pandas as pd
     import polars as pl
@@ -270,12 +313,15 @@ def _frame(frame: pl.DataFrame) -> pd.DataFrame:
             columns[series.name] = series.to_pandas()
         else:
             columns[series.name] = pd.Series(series.cast(pl.String).to_list(), dtype=object)
-    return pd.DataFrame({name: pd.Series(values).array for name, values in columns.items()}, index=pd.Index(frame[ROW].to_numpy(), name=ROW))
+    return pd.DataFrame(
+        {name: pd.Series(values).array for name, values in columns.items()},
+        index=pd.Index(frame[ROW].to_numpy(), name=ROW),
+    )
 
 
 def _beyond_float(series: pl.Series) -> bool:
-    largest = max(abs(int(bound)) for bound in (series.min() or 0, series.max() or 0))  # type: ignore[call-overload]
-    return largest > 2**53
+    present = series.drop_nulls().to_numpy()
+    return len(present) > 0 and (int(present.max()) > 2**53 or int(present.min()) < -(2**53))
 
 
 @contextmanager
@@ -298,9 +344,17 @@ def wanted_in_words(kind: str, kwargs: Mapping[str, Any]) -> str:
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     if low is not None or high is not None:
         what = words.removesuffix(" to be between")
-        bounds = (f"{low} or more" if high is None else f"{high} or less") if low is None or high is None else f"between {low} and {high}"
+        bounds = (
+            (f"{low} or more" if high is None else f"{high} or less")
+            if low is None or high is None
+            else f"between {low} and {high}"
+        )
         words = f"{what} {bounds}"
-    words += "".join(f" {_short(kwargs[key])}" for key in ("value_set", "regex", "regex_list", "value", "type_", "type_list", "strftime_format") if kwargs.get(key) is not None)
+    words += "".join(
+        f" {_short(kwargs[key])}"
+        for key in ("value_set", "regex", "regex_list", "value", "type_", "type_list", "strftime_format")
+        if kwargs.get(key) is not None
+    )
     mostly = kwargs.get("mostly")
     return words + (f" in at least {100 * float(mostly):g} % of the rows" if mostly not in (None, 1, 1.0) else "")
 

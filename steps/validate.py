@@ -1,8 +1,8 @@
 """validate: does the table keep the promises of the expectation suite?
 
-Great Expectations fails open: an unknown type in a suite is dropped, an empty suite succeeds, most expectations pass on zero rows or on a
-column without a value, and a missing column is an exception inside a result. Here each expectation is accounted for: it was evaluated, or it
-counts as a critical failure.
+Great Expectations fails open: an unknown type in a suite is dropped, an empty suite succeeds, most expectations
+pass on zero rows or on a column without a value, and a missing column is an exception inside a result. Here each
+expectation is accounted for: it was evaluated, or it counts as a critical failure.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ class ValidateConfig(Config):
     """What the table promises."""
 
     suite: tuple[Expectation, ...] = Field(description="The expectations; an empty suite is refused.")
-    show_values: bool = Field(default=False, description="Whether results may show values of failing rows; row numbers are always shown.")
+    show_values: bool = Field(
+        default=False, description="Whether results may show values of failing rows; row numbers are always shown."
+    )
 
 
 def validate(table: Input, validation: Output, config: ValidateConfig, log: Journal) -> None:
@@ -51,10 +53,19 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
     if not config.suite:
         raise InputError("the expectation suite is empty: it would pass on any data; 'fourscore new' proposes one")
     schema = read_schema(table)
-    suite = (Expectation(type=ROW_COUNT, kwargs={"min_value": 1}, notes="Always expected: most expectations pass on a table without rows."), *config.suite)
+    suite = (
+        Expectation(
+            type=ROW_COUNT,
+            kwargs={"min_value": 1},
+            notes="Always expected: most expectations pass on a table without rows.",
+        ),
+        *config.suite,
+    )
     asked = [(each.type, each.kwargs) for each in suite]
     check_suite(asked, schema)
-    results = [_describe(each, found, config) for each, found in zip(suite, run_suite(table, asked, schema), strict=True)]
+    results = [
+        _describe(each, found, config) for each, found in zip(suite, run_suite(table, asked, schema), strict=True)
+    ]
     _write(validation, schema, results)
     _say(log, schema, results)
     refused = [_reason(result) for result in results if _stops(result)]
@@ -101,7 +112,9 @@ def _write(directory: Path, schema: TableSchema, results: Sequence[Mapping[str, 
         "failed": {level: sum(r["severity"] == level for r in failed) for level in ("critical", "warning", "info")},
         "results": results,
     }
-    (directory / "results.json").write_text(json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8")
+    (directory / "results.json").write_text(
+        json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8"
+    )
 
 
 def _say(log: Journal, schema: TableSchema, results: Sequence[Mapping[str, Any]]) -> None:

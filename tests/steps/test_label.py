@@ -6,12 +6,13 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tables import metrics, read_json, run_stage, write_table
+
 from steps.classes import choose_positive, class_metrics, class_names, ordered_classes
 from steps.errors import GateRefused, InputError
 from steps.journal import check_metric_name
 from steps.label import LabelConfig, label
 from steps.schema import LABEL_SOURCE, read_schema
-from tables import metrics, read_json, run_stage, write_table
 
 BINARY, MULTICLASS, REGRESSION = "binary-classification", "multiclass-classification", "regression"
 
@@ -72,7 +73,7 @@ def test_a_declared_positive_class_wins_and_says_so(made):
     _, schema, report, _ = made({"y": ["no", "yes"] * 10}, positive="no")
     assert schema.target.classes == ("yes", "no")
     assert report["positive"] == {"class": "no", "how": "declared in label.positive"}
-    with pytest.raises(InputError, match="'nope' is not a class.*'no'"):
+    with pytest.raises(InputError, match=r"'nope' is not a class.*'no'"):
         made({"y": ["no", "yes"] * 10}, positive="nope")
 
 
@@ -82,7 +83,9 @@ def test_many_classes_are_in_numeric_order_where_they_are_numbers(made):
 
 
 def test_a_rule_makes_the_label_and_its_columns_stay(made):
-    data, schema, report, _ = made({"delay": [None, 14, 15, 99] * 5}, rule="delay >= 15", target="late", unlabeled="drop")
+    data, schema, report, _ = made(
+        {"delay": [None, 14, 15, 99] * 5}, rule="delay >= 15", target="late", unlabeled="drop"
+    )
     assert data["late"].to_list() == ["false", "true", "true"] * 5
     assert data["delay"].to_list() == [14, 15, 99] * 5
     assert data["_row"].to_list()[:4] == [2, 3, 4, 6]
@@ -95,7 +98,13 @@ def test_a_rule_makes_the_label_and_its_columns_stay(made):
 
 @pytest.mark.parametrize(
     "rule",
-    ["CASE WHEN a > 9 THEN 'x' ELSE 'y' END", "a IN (1, 2, 3, 4, 5)", "a > 9 -- with a comment", "a BETWEEN 2 AND 11", "a % 2"],
+    [
+        "CASE WHEN a > 9 THEN 'x' ELSE 'y' END",
+        "a IN (1, 2, 3, 4, 5)",
+        "a > 9 -- with a comment",
+        "a BETWEEN 2 AND 11",
+        "a % 2",
+    ],
 )
 def test_rules_speak_sql(made, rule):
     assert len(made({"a": range(20)}, rule=rule)[1].target.classes) == 2
@@ -129,7 +138,7 @@ def test_a_rule_cannot_take_the_name_of_a_column(made):
 
 
 def test_a_wrong_target_lists_columns_and_near_matches(made):
-    with pytest.raises(InputError, match="no such column; did you mean 'Survived'.*columns are: Survived, age"):
+    with pytest.raises(InputError, match=r"no such column; did you mean 'Survived'.*columns are: Survived, age"):
         made({"Survived": [0, 1], "age": [1, 2]}, target="survived")
 
 
@@ -144,8 +153,13 @@ def test_unlabeled_rows_are_refused_unless_dropped_is_declared(made):
 
 def test_a_gate_that_refuses_leaves_its_report(workspace):
     table = write_table(workspace / "table", pl.DataFrame({"y": ["a", "b", None] * 5}))
-    with pytest.raises(GateRefused, match="66.7% of the rows have a label.*wants 90.0%"):
-        run_stage(label, workspace / "out", LabelConfig(target="y", task=BINARY, unlabeled="drop", minimum_coverage=0.9), table=table)
+    with pytest.raises(GateRefused, match=r"66.7% of the rows have a label.*wants 90.0%"):
+        run_stage(
+            label,
+            workspace / "out",
+            LabelConfig(target="y", task=BINARY, unlabeled="drop", minimum_coverage=0.9),
+            table=table,
+        )
     assert read_json(workspace / "out" / "labeled" / "labels.json")["coverage"] == pytest.approx(2 / 3)
 
 
@@ -176,7 +190,7 @@ def test_labels_that_do_not_fit_the_task_are_refused(made, values, task, message
 def test_declared_classes_must_be_the_ones_found(made):
     frame = {"y": ["low", "mid", "high"] * 6}
     assert made(frame, task=MULTICLASS, classes=("low", "mid", "high"))[1].target.classes == ("low", "mid", "high")
-    with pytest.raises(InputError, match="labels outside of them: 'high'"):
+    with pytest.raises(InputError, match=r"labels outside of them: 'high'"):
         made(frame, task=MULTICLASS, classes=("low", "mid"))
     with pytest.raises(InputError, match="without a row: 'top'"):
         made(frame, task=MULTICLASS, classes=("low", "mid", "high", "top"))
@@ -221,5 +235,8 @@ def test_whole_floats_are_named_as_integers(values):
 def test_the_choice_of_the_positive_class_does_not_depend_on_the_order_of_rows():
     for names in (["yes", "no"], ["0", "1"], ["alive", "dead"], ["A", "B"]):
         there = choose_positive({names[0]: 5, names[1]: 5}, None)
-        assert choose_positive(dict.fromkeys(ordered_classes(names), 5), None)[0] == choose_positive(dict.fromkeys(ordered_classes(names[::-1]), 5), None)[0]
+        assert (
+            choose_positive(dict.fromkeys(ordered_classes(names), 5), None)[0]
+            == choose_positive(dict.fromkeys(ordered_classes(names[::-1]), 5), None)[0]
+        )
         assert there[0] in names

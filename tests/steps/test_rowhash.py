@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from steps.rowhash import hash_frame, row_hashes, salted
 
 GOLDEN = pl.DataFrame(
@@ -15,7 +16,13 @@ GOLDEN = pl.DataFrame(
         "yes": [True, False, None, True, False],
         "text": ["", "a 0", "ünï", None, "<b>'\"</b>"],
         "day": [dt.date(1970, 1, 1), dt.date(2013, 6, 30), None, dt.date(1900, 1, 1), dt.date(2100, 1, 1)],
-        "at": [dt.datetime(2013, 1, 1, 5), None, dt.datetime(1969, 12, 31, 23, 59, 59, 999999), dt.datetime(2000, 2, 29), None],
+        "at": [
+            dt.datetime(2013, 1, 1, 5, tzinfo=dt.UTC),
+            None,
+            dt.datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=dt.UTC),
+            dt.datetime(2000, 2, 29, tzinfo=dt.UTC),
+            None,
+        ],
     }
 )
 PINNED = [
@@ -34,7 +41,9 @@ def test_hashes_are_the_ones_that_were_pinned():
 def test_column_order_does_not_count_and_column_names_do():
     forth = hash_frame(GOLDEN, GOLDEN.columns)
     assert (forth == hash_frame(GOLDEN, GOLDEN.columns[::-1])).all()
-    assert (forth != hash_frame(GOLDEN.rename({"text": "other"}), [*GOLDEN.columns[:3], "other", *GOLDEN.columns[4:]])).all()
+    assert (
+        forth != hash_frame(GOLDEN.rename({"text": "other"}), [*GOLDEN.columns[:3], "other", *GOLDEN.columns[4:]])
+    ).all()
 
 
 def test_equal_values_of_different_types_hash_alike():
@@ -50,7 +59,7 @@ def test_equal_values_of_different_types_hash_alike():
 
 
 def test_an_instant_hashes_alike_in_every_timezone():
-    there = pl.DataFrame({"a": [dt.datetime(2013, 1, 1, 12)]}).cast(pl.Datetime("us", "UTC"))
+    there = pl.DataFrame({"a": [dt.datetime(2013, 1, 1, 12, tzinfo=dt.UTC)]}).cast(pl.Datetime("us", "UTC"))
     here = there.with_columns(pl.col("a").dt.convert_time_zone("America/New_York"))
     assert (hash_frame(there, ["a"]) == hash_frame(here, ["a"])).all()
 
@@ -94,7 +103,14 @@ cells = st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1), st.integers(-3, 3
 
 
 @settings(deadline=None)
-@given(st.lists(st.tuples(cells, st.one_of(st.none(), st.text(max_size=5)), st.one_of(st.none(), st.floats())), min_size=1, max_size=30), st.randoms())
+@given(
+    st.lists(
+        st.tuples(cells, st.one_of(st.none(), st.text(max_size=5)), st.one_of(st.none(), st.floats())),
+        min_size=1,
+        max_size=30,
+    ),
+    st.randoms(),
+)
 def test_a_row_hashes_the_same_wherever_it_stands(rows, random):
     """Property: shuffling rows shuffles their hashes; equal rows have equal hashes."""
     schema = {"a": pl.Int64, "b": pl.String, "c": pl.Float64}

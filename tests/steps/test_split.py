@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tables import metrics, read_json, run_stage, write_table
+
 from steps.division import by_class, by_group, by_row, by_time
 from steps.errors import GateRefused, InputError
 from steps.schema import LABEL_SOURCE, Target, read_schema
 from steps.split import SplitConfig, split
-from tables import metrics, read_json, run_stage, write_table
 
 CLASSES = ("no", "yes")
 random = np.random.default_rng(0)
@@ -40,7 +41,9 @@ def divided(workspace):
     def divide(frame=FRAME, columns=COLUMNS, target=None, **config):
         place = workspace / str(next(count))
         target = target or Target(name="y", task="binary-classification", classes=CLASSES)
-        labeled = write_table(place / "labeled", frame, target, **{name: each for name, each in columns.items() if name in frame.columns})
+        labeled = write_table(
+            place / "labeled", frame, target, **{name: each for name, each in columns.items() if name in frame.columns}
+        )
         out = run_stage(split, place, SplitConfig(**config), labeled=labeled)
         parts = [pl.read_parquet(out[name] / "data.parquet") for name in ("train_set", "test_set")]
         return *parts, read_json(out["division"] / "split.json"), metrics(out["journal"])
@@ -71,7 +74,10 @@ def test_the_same_rows_give_the_same_bytes(divided, workspace):
 
 
 def test_a_seed_gives_another_division_and_a_larger_fraction_keeps_the_test_rows(divided):
-    rows = {name: set(divided(**config)[1]["_row"]) for name, config in {"zero": {}, "one": {"seed": 1}, "more": {"test_fraction": 0.4}}.items()}
+    rows = {
+        name: set(divided(**config)[1]["_row"])
+        for name, config in {"zero": {}, "one": {"seed": 1}, "more": {"test_fraction": 0.4}}.items()
+    }
     assert rows["zero"] != rows["one"]
     assert rows["zero"] < rows["more"]
 
@@ -126,7 +132,11 @@ def test_a_regression_reports_how_the_means_differ(divided):
         ({"by": "time", "column": "y"}, {}, "holds text, which has no order"),
         ({"key": ["nope"]}, {}, "split.key: the table has no column 'nope'"),
         ({"key": ["c 0 'ü"]}, {}, "a key names every row, and it is missing"),
-        ({}, {name: {"role": "ignore"} for name in FRAME.columns if name[0] != "_"}, "the table has none; write split.key"),
+        (
+            {},
+            {name: {"role": "ignore"} for name in FRAME.columns if name[0] != "_"},
+            "the table has none; write split.key",
+        ),
         ({"allow_proxies": {"nope": "why"}}, {}, "allow_proxies: the table has no column 'nope'"),
         ({"test_fraction": 1e-9}, {}, "test part would be empty"),
     ],
@@ -143,8 +153,11 @@ def test_exact_needs_classes(divided):
 
 
 def test_one_class_in_a_part_is_refused(divided):
-    with pytest.raises(InputError, match="test part would hold only class 'no'.*split by row or group"):
-        divided(FRAME.with_columns(y=pl.when(pl.col("day") < dt.date(2013, 2, 1)).then("y").otherwise(pl.lit("no"))), by="time")
+    with pytest.raises(InputError, match=r"test part would hold only class 'no'.*split by row or group"):
+        divided(
+            FRAME.with_columns(y=pl.when(pl.col("day") < dt.date(2013, 2, 1)).then("y").otherwise(pl.lit("no"))),
+            by="time",
+        )
 
 
 def test_one_group_or_one_moment_cannot_be_divided(divided):
@@ -159,7 +172,9 @@ def test_too_few_groups_name_a_seed_that_works(divided):
     columns = {**COLUMNS, "customer": {"role": "group"}}
     refused = [seed for seed in range(8) if not _divides(divided, frame, columns, seed)]
     assert refused
-    with pytest.raises(InputError, match=r"the 2 groups leave the .* part empty; with split.seed: (\d+) both have rows") as caught:
+    with pytest.raises(
+        InputError, match=r"the 2 groups leave the .* part empty; with split.seed: (\d+) both have rows"
+    ) as caught:
         divided(frame, columns, by="group", seed=refused[0])
     works = int(str(caught.value).split("split.seed: ")[1].split()[0])
     assert "only 2 groups" in divided(frame, columns, by="group", seed=works)[2]["notes"][0]
@@ -175,16 +190,30 @@ def _divides(divided, frame, columns, seed):
 
 @pytest.mark.parametrize(
     "config",
-    [{"by": "time", "stratify": "exact"}, {"by": "group", "key": ["a"]}, {"by": "row", "column": "a"}, {"test_fraction": 0}, {"test_fractoin": 0.2}],
+    [
+        {"by": "time", "stratify": "exact"},
+        {"by": "group", "key": ["a"]},
+        {"test_fraction": 0},
+        {"test_fractoin": 0.2},
+    ],
 )
 def test_fields_that_do_not_fit_together_are_refused_at_once(config):
     with pytest.raises(ValidationError):
         SplitConfig(**config)
 
 
+def test_the_column_of_a_time_is_not_used_by_row(divided):
+    """So that ``--set split.by=row`` on a problem that is divided by time shows what that flatters."""
+    report = divided(columns={**COLUMNS, "day": {"role": "ignore"}}, by="row", column="day")[2]
+    assert report["column"] is None
+    assert [(each["check"], each["level"]) for each in report["findings"]][-1] == ("times", "warning")
+
+
 def test_a_refusal_leaves_both_parts_and_the_findings(workspace):
     frame = FRAME.with_columns(copy=pl.col("y") + "!")
-    labeled = write_table(workspace / "labeled", frame, Target(name="y", task="binary-classification", classes=CLASSES), **COLUMNS)
+    labeled = write_table(
+        workspace / "labeled", frame, Target(name="y", task="binary-classification", classes=CLASSES), **COLUMNS
+    )
     with pytest.raises(GateRefused, match="'copy' alone predicts 'y'"):
         run_stage(split, workspace, SplitConfig(), labeled=labeled)
     assert read_json(workspace / "division" / "split.json")["findings"]

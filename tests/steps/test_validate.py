@@ -5,10 +5,11 @@ import logging
 
 import polars as pl
 import pytest
+from tables import metrics, read_json, run_stage, write_table
+
 from steps.errors import GateRefused, InputError
 from steps.suite import wanted_in_words
 from steps.validate import Expectation, ValidateConfig, validate
-from tables import metrics, read_json, run_stage, write_table
 
 BETWEEN = "expect_column_values_to_be_between"
 NOT_NULL = "expect_column_values_to_not_be_null"
@@ -37,7 +38,9 @@ def checked(workspace):
     def check(*suite, frame=FRAME, show_values=False):
         place = workspace / str(next(count))
         table = write_table(place / "table", frame)
-        expectations = tuple(Expectation(type=kind, kwargs=kwargs, severity=(rest or ["critical"])[0]) for kind, kwargs, *rest in suite)
+        expectations = tuple(
+            Expectation(type=kind, kwargs=kwargs, severity=(rest or ["critical"])[0]) for kind, kwargs, *rest in suite
+        )
         refusal = None
         try:
             run_stage(validate, place, ValidateConfig(suite=expectations, show_values=show_values), table=table)
@@ -59,7 +62,10 @@ def test_met_expectations_of_every_column_type_pass(checked):
         ("expect_column_values_to_be_in_set", {"column": "text", "value_set": ["x", "y", "secret <b>"]}),
         ("expect_column_values_to_be_in_set", {"column": "yes", "value_set": [True, False]}),
         ("expect_column_values_to_be_in_set", {"column": "large", "value_set": [2**60 + 1]}),
-        ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "whole", "column_B": "real", "ignore_row_if": "either_value_is_missing"}),
+        (
+            "expect_column_pair_values_a_to_be_greater_than_b",
+            {"column_A": "whole", "column_B": "real", "ignore_row_if": "either_value_is_missing"},
+        ),
         ("expect_table_columns_to_match_set", {"column_set": FRAME.columns}),
         ("expect_table_column_count_to_equal", {"value": len(FRAME.columns)}),
         ("expect_column_values_to_be_null", {"column": "empty"}),
@@ -87,7 +93,11 @@ def test_only_critical_failures_stop(checked):
     wrong = (BETWEEN, {"column": "whole", "min_value": 3})
     _, refusal, found = checked((*wrong, "warning"), (*wrong, "info"))
     assert refusal is None
-    assert (found["data/expectations_failed"], found["data/expectations_failed_warning"], found["data/expectations_failed_info"]) == (2, 1, 1)
+    assert (
+        found["data/expectations_failed"],
+        found["data/expectations_failed_warning"],
+        found["data/expectations_failed_info"],
+    ) == (2, 1, 1)
 
 
 def test_values_are_shown_only_where_that_is_allowed(checked, workspace):
@@ -130,8 +140,16 @@ def test_what_could_not_be_evaluated_is_critical_whatever_its_severity(checked):
 @pytest.mark.parametrize(
     ("kind", "kwargs", "message"),
     [
-        ("expect_column_value_to_be_between", {"column": "whole"}, "no such expectation; did you mean 'expect_column_values_to_be_between'"),
-        (BETWEEN, {"column": "Whole", "min_value": 1}, "no column 'Whole'; did you mean 'whole'.*columns are: whole, large"),
+        (
+            "expect_column_value_to_be_between",
+            {"column": "whole"},
+            "no such expectation; did you mean 'expect_column_values_to_be_between'",
+        ),
+        (
+            BETWEEN,
+            {"column": "Whole", "min_value": 1},
+            "no column 'Whole'; did you mean 'whole'.*columns are: whole, large",
+        ),
         (BETWEEN, {"column": "whole", "min_valu": 1}, "min_valu: extra fields not permitted"),
         (BETWEEN, {"min_value": 1}, "column: field required"),
         (BETWEEN, {"column": "day", "min_value": "soon"}, "'soon' is not a date.*2013-01-31"),
@@ -170,16 +188,25 @@ def test_nothing_is_printed_and_logging_is_left_as_it_was(checked, capfd):
 
 
 def test_the_same_table_gives_the_same_bytes(checked, workspace):
-    suite = ((BETWEEN, {"column": "whole", "min_value": 3}, "warning"), ("expect_column_stdev_to_be_between", {"column": "real", "max_value": 1}))
+    suite = (
+        (BETWEEN, {"column": "whole", "min_value": 3}, "warning"),
+        ("expect_column_stdev_to_be_between", {"column": "real", "max_value": 1}),
+    )
     for _ in range(2):
         checked(*suite)
-    assert (workspace / "0/validation/results.json").read_bytes() == (workspace / "1/validation/results.json").read_bytes()
+    assert (workspace / "0/validation/results.json").read_bytes() == (
+        workspace / "1/validation/results.json"
+    ).read_bytes()
 
 
 @pytest.mark.parametrize(
     ("kind", "kwargs", "words"),
     [
-        (BETWEEN, {"column": "a", "min_value": 0, "max_value": 1, "mostly": 0.95}, "values between 0 and 1 in at least 95 % of the rows"),
+        (
+            BETWEEN,
+            {"column": "a", "min_value": 0, "max_value": 1, "mostly": 0.95},
+            "values between 0 and 1 in at least 95 % of the rows",
+        ),
         (BETWEEN, {"column": "a", "max_value": 1}, "values 1 or less"),
         ("expect_column_values_to_be_in_set", {"column": "a", "value_set": ["x", "y"]}, "values to be in set [x, y]"),
         ("expect_table_row_count_to_be_between", {"min_value": 1}, "table row count 1 or more"),

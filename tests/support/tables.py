@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+
 from steps.core import execute, step
 from steps.digest import table_digest, with_missing
 from steps.journal import Journal, read_events
@@ -29,11 +30,20 @@ def write_table(directory: Path, frame: pl.DataFrame, target: Target | None = No
     data = directory / "data.parquet"
     frame.write_parquet(data)
     listed = tuple(
-        Column(**{"name": name, "type": kind_of(dtype), "timezone": getattr(dtype, "time_zone", None), **columns.get(name, {})})
+        Column(
+            **{
+                "name": name,
+                "type": kind_of(dtype),
+                "timezone": getattr(dtype, "time_zone", None),
+                **columns.get(name, {}),
+            }
+        )
         for name, dtype in frame.schema.items()
         if not name.startswith("_")
     )
-    schema = TableSchema(rows=frame.height, digest=table_digest(data), columns=with_missing(data, listed), target=target)
+    schema = TableSchema(
+        rows=frame.height, digest=table_digest(data), columns=with_missing(data, listed), target=target
+    )
     write_schema(directory, schema)
     return directory
 
