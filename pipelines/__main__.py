@@ -30,6 +30,8 @@ class Commands(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(1)
+        except OSError as error:
+            _fail(ctx, f"{error.filename or 'the system'}: {error.strerror or error}", 1)
         except Exception as error:
             code = getattr(error, "exit_code", None)
             if isinstance(error, click.ClickException | click.exceptions.Exit) or code is None:
@@ -209,10 +211,10 @@ def _run(request: Request, as_json: bool) -> None:
         launch.run(prepared, progress)
     except FourscoreError as error:
         failure = error
-    except Exception as error:  # what nobody foresaw: the record says where the details are
+    except Exception as error:  # noqa: BLE001  what nobody foresaw: the record says where the details are
         failure = FourscoreError(launch.message_of(request.workspace, prepared.run, error))
     if launch.exists(request.workspace, prepared.run):
-        document = summary(gather(request.workspace, prepared.run))
+        document = summary(gather(request.workspace, prepared.run, history=False))
         if as_json:
             _print_json(document)
         else:
@@ -320,7 +322,7 @@ def show(run: str | None, workspace: Path, as_json: bool) -> None:
     from pipelines.terminal import conclusion, lineage
 
     record = _named(workspace, run)
-    document = summary(gather(workspace, record.run))
+    document = summary(gather(workspace, record.run, history=False))
     if as_json:
         _print_json(document)
     else:

@@ -108,10 +108,20 @@ def _number(path: Path, node: Any, location: Location, lines: dict[Location, int
 
 
 def complain(
-    document: Document, error: ValidationError, model: type[BaseModel], overrides: Mapping[str, str]
+    document: Document,
+    error: ValidationError,
+    model: type[BaseModel],
+    overrides: Mapping[str, str],
+    shared: Mapping[str, tuple[str, ...]],
 ) -> InputError:
-    """A pydantic error as one line per fault: file, line, what was found, what would work."""
-    return InputError("\n".join(_fault(document, fault, model, overrides) for fault in error.errors(include_url=False)))
+    """A pydantic error as one line per fault: file, line, what was found, what would work.
+
+    Args:
+        shared: fields of sections that follow from others; a fault in one is a fault where that was written.
+    """
+    faults = error.errors(include_url=False)
+    own = [each for each in faults if len(each["loc"]) < 2 or each["loc"][1] not in shared.get(str(each["loc"][0]), ())]
+    return InputError("\n".join(_fault(document, each, model, overrides) for each in own or faults))
 
 
 def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Mapping[str, str]) -> str:

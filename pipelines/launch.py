@@ -20,7 +20,7 @@ from infra.store import LocalStore
 from pipelines.plan import make_plan
 from pipelines.problem import Loaded, load
 from pipelines.training import TRAINING
-from steps.errors import FourscoreError, InputError
+from steps.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -183,6 +183,6 @@ def _report(workspace: Path, record: RunRecord, reporter: Reporter) -> None:
 
     try:
         write_report(workspace, record.run)
-    except (FourscoreError, OSError, ValueError, KeyError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001  a run does not fail because its report does
         text = f"the report could not be written ({type(error).__name__}: {error}); try 'fourscore report {record.run}'"
         reporter("", {"kind": "note", "level": "warning", "text": text})

@@ -134,6 +134,8 @@ def _estimate(threshold: dict[str, Any]) -> str:
 
 
 def _next(document: dict[str, Any]) -> str:
+    if document["verdict"] == "pass" and document["stages"][-1]["name"] != "register":
+        return "run without --until to go on from here"
     if document["verdict"] == "pass" and not document["smoke"]:
         promote = f"'fourscore promote {document['run']} --yes' makes it champion"
         return f"open the report; 'fourscore ui' shows the tracking; {promote}"

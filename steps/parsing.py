@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from steps.errors import InputError
 from steps.schema import Type
 
 if TYPE_CHECKING:
@@ -84,11 +85,19 @@ def converted(text: pl.Expr, parse: Parse, decimal: str = ".") -> pl.Expr:
             words = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
             return text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
         case "date":
-            return text.str.to_date(parse.format or DATES[0], strict=False)
+            return _full_year(text.str.to_date(parse.format or DATES[0], strict=False))
         case "datetime":
-            return zoned(text.str.to_datetime(parse.format or DATETIMES[0], strict=False, time_unit="us"), parse, aware=parse.aware)
+            instant = text.str.to_datetime(parse.format or DATETIMES[0], strict=False, time_unit="us")
+            return zoned(_full_year(instant), parse, aware=parse.aware)
         case _:
             return text
+
+
+def _full_year(value: pl.Expr) -> pl.Expr:
+    """%Y takes 21 for the year 21; a year of fewer than four digits is a date in another form."""
+    import polars as pl
+
+    return pl.when(value.dt.year() >= 1000).then(value)
 
 
 def zoned(value: pl.Expr, parse: Parse, *, aware: bool) -> pl.Expr:
@@ -183,10 +192,10 @@ def _infer_dates(frame: pl.LazyFrame, columns: Sequence[str], wanted: Mapping[st
         yield "values", text.count()
         if only != "datetime":
             for written in DATES:
-                yield written, text.str.to_date(written, strict=False).count()
+                yield written, _full_year(text.str.to_date(written, strict=False)).count()
         if only != "date":
             for written in DATETIMES:
-                yield written, text.str.to_datetime(written, strict=False, time_unit="us").count()
+                yield written, _full_year(text.str.to_datetime(written, strict=False, time_unit="us")).count()
 
     shape = {name: {"values": pl.col(name).count(), "dated": pl.col(name).str.contains(_DATED).sum()} for name in columns}
     shapes = _ask(frame, shape)
@@ -197,6 +206,11 @@ def _infer_dates(frame: pl.LazyFrame, columns: Sequence[str], wanted: Mapping[st
         values = answers[name].pop("values")
         fitting = [written for written, count in answers[name].items() if count == values]
         found[name] = _dated(fitting, answers[name], wanted.get(name))
+        if name in wanted and values and len(both := _day_or_month(fitting)) > 1:
+            raise InputError(
+                f"column {name!r}: its dates may be written as {both[0]} or as {both[1]}, both fit every value; "
+                f"say which with data.columns.{name}.format"
+            )
     return found
 
 
@@ -206,11 +220,15 @@ def _dated(fitting: Sequence[str], counts: Mapping[str, int], declared: Parse | 
         return Parse(declared.type, best, declared.timezone, declared=True)
     if not fitting:
         return Parse("category")
-    by_day = [written for written in fitting if written.startswith("%d")]
-    by_month = [written for written in fitting if written.startswith("%m")]
-    if by_day and by_month:
-        return Parse("category", note=f"may be dates, but both {by_day[0]} and {by_month[0]} fit; declare type and format to use it as one")
+    if len(both := _day_or_month(fitting)) > 1:
+        note = f"may be dates, but both {both[0]} and {both[1]} fit; declare type and format to use it as one"
+        return Parse("category", note=note)
     return Parse("date" if fitting[0] in DATES else "datetime", fitting[0])
+
+
+def _day_or_month(fitting: Sequence[str]) -> list[str]:
+    """The first way with the day in front and the first with the month, of those that fit."""
+    return [written for start in ("%d", "%m") for written in [w for w in fitting if w.startswith(start)][:1]]
 
 
 def failures(frame: pl.LazyFrame, parses: Mapping[str, Parse], decimal: str) -> dict[str, int]:
