@@ -1,7 +1,7 @@
 """One run in MLflow, made from its run file and journals; projecting twice writes nothing twice.
 
-    parent run   tag fourscore.run; the problem as parameters, each metric's last value, documents
     parent run   tag fourscore.run; the problem as parameters, the last value of each metric, the documents
+    child runs   01-define ... 08-register; tags layer, step, key, cached; what the step's journal says
 
 Exactly once rests on: one lock per workspace and server, runs found by tag before they are made, the journal's own
 times on the metrics (MLflow keeps one row per name, time, step and value), and artifacts that are written whole.
@@ -10,7 +10,6 @@ times on the metrics (MLflow keeps one row per name, time, step and value), and 
 from __future__ import annotations
 
 import json
-import tempfile
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra import runs
 from infra.events import Tail, allowed_name, flat, key_of, last_values
+from infra.mlflow_run import log_datasets, log_files, log_metrics, log_parameters, log_tags, metric
 from infra.mlflow_server import artifact_root
 from infra.runs import RunRecord, StageRecord
 from steps.errors import FourscoreError
@@ -38,10 +38,6 @@ DOCUMENTS = {
 }
 """Of each stage the files that a person looks for beside the numbers; they hang on the parent."""
 
-METRICS, PARAMETERS, TAGS = 1000, 20, 50
-"""What one log_batch takes: MLflow allows 1,000 metrics, 100 parameters and tags, and one megabyte."""
-LONGEST_PARAMETER, LONGEST_TAG, LONGEST_DIGEST = 6000, 5000, 36
-
 
 class Trashed(FourscoreError):
     """Someone deleted the run in MLflow; it is left alone."""
@@ -56,6 +52,7 @@ class Child:
     """A step's run and how much of its journal has been projected."""
 
     run_id: str
+    start: int
     tail: Tail = field(default_factory=Tail)
     events: list[Event] = field(default_factory=list)
     parameters: set[str] = field(default_factory=set)
@@ -93,25 +90,16 @@ class Projection:
 
     def documents(self, record: RunRecord) -> None:
         """The files that a person looks for, on the parent; written again they are the same."""
-        with tempfile.TemporaryDirectory() as place:
-            folder = Path(place)
-            (folder / "problem.json").write_text(
-                json.dumps(record.problem, indent=1, ensure_ascii=False), encoding="utf-8"
-            )
-            found = [(self.workspace / "reports" / f"{self.run}.html", "report.html")]
-            for stage in record.stages:
-                if stage.status in DONE:
-                    found += [
-                        (self.workspace / "store" / stage.key / name, Path(name).name)
-                        for name in DOCUMENTS.get(stage.name, ())
-                    ]
-            problem = Path(record.problem_path)
-            if problem.is_file() and problem.stat().st_mtime * 1000 <= milliseconds(record.started) + 1000:
-                found.append((problem, "problem.yaml"))  # edited since, it is another problem
-            for source, name in found:
-                if source.is_file():
-                    (folder / name).write_bytes(source.read_bytes())
-            self.client.log_artifacts(self.parent, place)
+        files: dict[str, Any] = {"problem.json": record.problem}
+        files["report.html"] = self.workspace / "reports" / f"{self.run}.html"
+        for stage in record.stages:
+            if stage.status in DONE:
+                published = self.workspace / "store" / stage.key
+                files |= {Path(name).name: published / name for name in DOCUMENTS.get(stage.name, ())}
+        problem = Path(record.problem_path)
+        if problem.is_file() and problem.stat().st_mtime * 1000 <= milliseconds(record.started) + 1000:
+            files["problem.yaml"] = problem  # edited since, it is another problem
+        log_files(self.client, self.parent, files)
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
@@ -149,7 +137,7 @@ class Projection:
             )
         known = set(found.data.params)
         parameters = {name: value for name, value in flat(record.problem).items() if name not in known}
-        self._log(found.info.run_id, parameters=parameters)
+        log_parameters(self.client, found.info.run_id, parameters)
         return str(found.info.run_id)
 
     def _child(self, record: RunRecord, number: int, stage: StageRecord) -> Child:
@@ -164,23 +152,29 @@ class Projection:
                     "mlflow.source.name": "fourscore",
                     "mlflow.source.type": "PROJECT",
                 }
-                start = self._times(record, stage)[0] + number  # of equal times, in the order of the stages
+                start = self._start(record, stage) + number  # of equal times, in the order of the stages
                 found = self.client.create_run(self.experiment, start, tags, f"{number:02}-{stage.name}")
-            self.children[stage.name] = Child(found.info.run_id, parameters=set(found.data.params))
+            self.children[stage.name] = Child(
+                found.info.run_id, found.info.start_time, parameters=set(found.data.params)
+            )
         return self.children[stage.name]
 
-    def _times(self, record: RunRecord, stage: StageRecord) -> tuple[int, int]:
-        """When the stage ran within this run; a cached one took no time in it."""
+    def _start(self, record: RunRecord, stage: StageRecord) -> int:
+        """When the stage began within this run, as near as is known."""
         begin = milliseconds(record.started)
         manifest = self.workspace / "store" / stage.key / "manifest.json"
-        if stage.status in ("ran", "refused") and stage.seconds and manifest.is_file():
-            began = max(begin, milliseconds(json.loads(manifest.read_bytes())["started"]))
-            return began, began + round(stage.seconds * 1000)
-        now = milliseconds(runs.now())
+        if stage.status in ("ran", "refused") and manifest.is_file():
+            return max(begin, milliseconds(json.loads(manifest.read_bytes())["started"]))
         if stage.status == "running":
-            return max(begin, now), now
-        end = milliseconds(record.finished) if record.finished else now
-        return (begin, begin) if stage.status == "cached" else (begin, max(begin, end))
+            events = Tail().read(self.workspace / stage.journal)
+            return int(events[0]["time"]) if events else milliseconds(runs.now())
+        return begin
+
+    def _end(self, record: RunRecord, stage: StageRecord, child: Child) -> int:
+        """When it ended; a cached one took no time in this run."""
+        if stage.status == "failed" and record.finished:
+            return max(child.start, milliseconds(record.finished))
+        return child.start + round(stage.seconds * 1000)
 
     def _advance_stage(self, record: RunRecord, number: int, stage: StageRecord) -> None:
         child = self._child(record, number, stage)
@@ -193,60 +187,19 @@ class Projection:
             self._close(record, stage, child)
         elif not child.opened:  # an earlier attempt of the same run may have left it failed
             self.client.update_run(child.run_id, "RUNNING")
-            self._log(child.run_id, tags={"fourscore.status": "running"})
+            log_tags(self.client, child.run_id, {"fourscore.status": "running"})
             child.opened = True
 
     def _project_events(self, child: Child, events: list[Event]) -> None:
-        from mlflow.entities import Metric
-
-        metrics: list[Metric] = []
         parameters: dict[str, str] = {}
         for event in events:
-            if event["kind"] == "metric":
-                metrics.append(Metric(allowed_name(event["name"]), event["value"], event["time"], event["step"] or 0))
-            elif event["kind"] == "parameter" and (name := allowed_name(event["name"])) not in child.parameters:
+            if event["kind"] == "parameter" and (name := allowed_name(event["name"])) not in child.parameters:
                 parameters.setdefault(name, event["value"])
-        self._log(child.run_id, metrics, parameters)
+        metrics = [metric(event, event["step"]) for event in events if event["kind"] == "metric"]
+        log_metrics(self.client, child.run_id, metrics)
+        log_parameters(self.client, child.run_id, parameters)
+        log_datasets(self.client, child.run_id, events)
         child.parameters |= set(parameters)
-        self._datasets(child.run_id, events)
-
-    def _log(
-        self,
-        run_id: str,
-        metrics: list[Any] | None = None,
-        parameters: dict[str, str] | None = None,
-        tags: dict[str, str] | None = None,
-    ) -> None:
-        from mlflow.entities import Param, RunTag
-
-        params = [Param(name, cut(value, LONGEST_PARAMETER)) for name, value in (parameters or {}).items()]
-        marks = [RunTag(name, cut(value, LONGEST_TAG)) for name, value in (tags or {}).items()]
-        for start in range(0, len(metrics or ()), METRICS):
-            self.client.log_batch(run_id, metrics=(metrics or [])[start : start + METRICS])
-        for start in range(0, len(params), PARAMETERS):
-            self.client.log_batch(run_id, params=params[start : start + PARAMETERS])
-        for start in range(0, len(marks), TAGS):
-            self.client.log_batch(run_id, tags=marks[start : start + TAGS])
-
-    def _datasets(self, run_id: str, events: list[Event]) -> None:
-        from mlflow.entities import Dataset, DatasetInput, InputTag
-
-        inputs = [
-            DatasetInput(
-                Dataset(
-                    name=event["name"],
-                    digest=event["digest"][:LONGEST_DIGEST],
-                    source_type="fourscore",
-                    source=json.dumps({"sha256": event["digest"]}),
-                    profile=json.dumps({"num_rows": event["rows"], "num_elements": event["rows"] * event["columns"]}),
-                ),
-                [InputTag("mlflow.data.context", event["context"])],
-            )
-            for event in events
-            if event["kind"] == "dataset"
-        ]
-        if inputs:
-            self.client.log_inputs(run_id, inputs)
 
     def _close(self, record: RunRecord, stage: StageRecord, child: Child) -> None:
         """The stage is over: its tables and notes, its headline on the parent, its status."""
@@ -264,10 +217,16 @@ class Projection:
             tags |= {"verdict": verdicts[-1]["verdict"], "reasons": "\n".join(verdicts[-1]["reasons"])}
         if text := "\n".join([*(verdicts[-1]["reasons"] if verdicts else []), *warnings]):
             tags["mlflow.note.content"] = text
-        self._log(child.run_id, tags=tags)
-        self._artifacts(child, notes)
-        self._headline(child.events)
-        self._datasets(self.parent, child.events)
+        log_tags(self.client, child.run_id, tags)
+        tables = {
+            f"tables/{allowed_name(each['name'])}.json": each["rows"]
+            for each in child.events
+            if each["kind"] == "table"
+        }
+        parameters = {each["name"]: each["value"] for each in child.events if each["kind"] == "parameter"}
+        log_files(self.client, child.run_id, {**tables, "notes.json": notes, "parameters.json": parameters})
+        log_metrics(self.client, self.parent, [metric(each) for each in last_values(child.events).values()])
+        log_datasets(self.client, self.parent, child.events)
         status = (
             "FINISHED"
             if stage.status in ("ran", "cached", "refused")
@@ -275,36 +234,9 @@ class Projection:
             if record.status == "error"
             else "KILLED"
         )
-        self.client.set_terminated(child.run_id, status, self._times(record, stage)[1])
+        self.client.set_terminated(child.run_id, status, self._end(record, stage, child))
         child.closed = True
         child.events = []
-
-    def _artifacts(self, child: Child, notes: list[Event]) -> None:
-        tables = {event["name"]: event["rows"] for event in child.events if event["kind"] == "table"}
-        parameters = {event["name"]: event["value"] for event in child.events if event["kind"] == "parameter"}
-        with tempfile.TemporaryDirectory() as place:
-            for name, content in [
-                *((f"tables/{allowed_name(n)}", rows) for n, rows in tables.items()),
-                ("notes", notes),
-                ("parameters", parameters),
-            ]:
-                if content:
-                    path = Path(place) / f"{name}.json"
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-            if any(Path(place).iterdir()):
-                self.client.log_artifacts(child.run_id, place)
-
-    def _headline(self, events: list[Event]) -> None:
-        from mlflow.entities import Metric
-
-        self._log(
-            self.parent,
-            [
-                Metric(allowed_name(name), event["value"], event["time"], 0)
-                for name, event in last_values(events).items()
-            ],
-        )
 
     def _advance_parent(self, record: RunRecord) -> None:
         tags = {
@@ -323,7 +255,7 @@ class Projection:
         )
         if tags == self._said:
             return
-        self._log(self.parent, tags=tags)
+        log_tags(self.client, self.parent, tags)
         status = PARENT_STATUS.get(record.status, "KILLED")
         if record.status in runs.FINAL:
             end = milliseconds(record.finished) if record.finished else None
@@ -331,7 +263,3 @@ class Projection:
         else:
             self.client.update_run(self.parent, status)
         self._said = tags
-
-
-def cut(value: str, longest: int) -> str:
-    return value if len(value) <= longest else value[: longest - 1] + "…"

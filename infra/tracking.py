@@ -123,16 +123,22 @@ def sync(workspace: Path, uri: str | None) -> dict[str, str]:
     Returns:
         run -> status, of those that were not complete before.
     """
-    uri = uri or default_uri(workspace)
     done: dict[str, str] = {}
+    away: set[str] = set()
     for record in sorted(runs.every(workspace), key=lambda each: each.started):
-        if record.status == "running" or _is_complete(workspace, record, uri):
+        where = _uri_of(workspace, record, uri)
+        if record.status == "running" or where in away or _is_complete(workspace, record, where):
             continue
-        state = project(runs.path_of(workspace, record.run), uri)
+        state = project(runs.path_of(workspace, record.run), where)
         done[record.run] = str(state["status"]) + (f" ({state['message']})" if state["message"] else "")
         if state["status"] == "away":
-            break
+            away.add(where)
     return done
+
+
+def _uri_of(workspace: Path, record: RunRecord, uri: str | None) -> str:
+    """What was asked for, else what the problem says, else the workspace's own."""
+    return uri or record.problem.get("tracking_uri") or default_uri(workspace)
 
 
 def promote(workspace: Path, run: str, uri: str | None) -> str | None:
@@ -143,8 +149,9 @@ def promote(workspace: Path, run: str, uri: str | None) -> str | None:
     """
     from infra import registry
 
-    uri = uri or read_state(workspace, run).get("uri") or default_uri(workspace)
-    if not _is_complete(workspace, runs.load(workspace, run), uri):
+    record = runs.load(workspace, run)
+    uri = uri or read_state(workspace, run).get("uri") or _uri_of(workspace, record, None)
+    if not _is_complete(workspace, record, uri):
         state = project(runs.path_of(workspace, run), uri)
         if state["status"] != "complete":
             raise FourscoreError(f"run {run} cannot be promoted now, nothing was changed: {state['message']}")
@@ -264,6 +271,9 @@ class _Projector:
                 "children": children,
                 "events": projection.counts(),
             }
+        if model is None and status != "complete":  # what was registered before stays registered
+            before = read_state(self.workspace, self.run)
+            model = before.get("model") if before.get("uri") == without_credentials(self.uri) else None
         report = status == "complete" and _has_report(self.workspace, self.run)
         return _write_state(self.workspace, record, self.uri, status, message, model=model, report=report, **made)
 
@@ -271,7 +281,7 @@ class _Projector:
 def _follow(run_file: Path, uri: str, *, piped: bool) -> None:
     """Look, project, wait; until the run is over, or its process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(10)  # the run's own work goes first
+    os.nice(5)  # the run's own work goes first
     workspace, run = run_file.parent.parent, run_file.stem
     projector = _Projector(workspace, run, uri)
     done = False

@@ -153,6 +153,10 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
     runs.save(place, record)
     assert projector.once(final=True)["status"] == "complete"
     assert tracking.project(late / run_file.relative_to(place), default_uri(late))["status"] == "complete"
+    client = connect(place, default_uri(place))
+    for name, child in projector.projection.children.items():
+        info = client.get_run(child.run_id).info
+        assert info.end_time - info.start_time == 1500, f"{name} took 1.5 seconds"
     one, other = content_of(place), content_of(late)
     for found in (one, other):
         assert found["flights-1"][3].pop("fourscore.workspace")

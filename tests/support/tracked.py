@@ -84,9 +84,8 @@ def write_run(
         directory.mkdir(parents=True)
         write_journal(directory / "journal.jsonl", name, epochs)
         (directory / "manifest.json").write_text(json.dumps({"started": record.started}))
-        stage = StageRecord(
-            name, key, "cached" if name in cached else "ran", 1.5, "first time", f"store/{key}/journal.jsonl"
-        )
+        status, seconds = ("cached", 0.0) if name in cached else ("ran", 1.5)
+        stage = StageRecord(name, key, status, seconds, "first time", f"store/{key}/journal.jsonl")
         record.stages.append(stage)
     if model:
         write_registration(workspace, record, model)
