@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +14,7 @@ from steps.core import Config, Input, Output
 from steps.digest import ROW_GROUP, table_digest, with_missing
 from steps.errors import GateRefused, InputError
 from steps.journal import Journal
+from steps.rules import apply_rule
 from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, write_schema
 from steps.suite import near
 
@@ -85,55 +85,20 @@ def _raw_labels(path: Path, schema: TableSchema, config: LabelConfig) -> tuple[p
     import polars as pl
 
     names = [column.name for column in schema.columns]
-    lazy = pl.scan_parquet(path)
     if config.rule is None:
         if config.target not in names:
             raise InputError(
                 f"target {config.target!r}: the table has no such column{near(config.target, names)}; "
                 f"its columns are: {', '.join(names)}. To make a label out of them, write label.rule"
             )
-        return lazy.select(config.target).collect()[config.target], []
+        return pl.scan_parquet(path).select(config.target).collect()[config.target], []
     if config.target in names:
         raise InputError(
             f"target {config.target!r} is a column already, and label.rule makes another of that name; "
             f"give what the rule makes a name of its own, or leave label.rule out to predict the column"
         )
-    made = _apply_rule(lazy, config.rule, names)
-    half = schema.rows // 2
-    if half and not _apply_rule(lazy.head(half), config.rule, names).equals(made.head(half), null_equal=True):
-        return made, ["the rule looks at other rows (an aggregate or a window): new rows can change old labels"]
-    return made, []
-
-
-def _apply_rule(lazy: pl.LazyFrame, rule: str, names: Sequence[str]) -> pl.Series:
-    """What the rule says of each row."""
-    import polars as pl
-
-    query = f"SELECT ({rule}\n) AS made FROM rows"  # noqa: S608 - the user's own rule over the user's own table
-    try:
-        result = pl.SQLContext(rows=lazy).execute(query, eager=False).collect(engine="streaming")
-    except pl.exceptions.ColumnNotFoundError as error:
-        listed = ", ".join(names)
-        raise InputError(f"label.rule {rule!r}: {_first_line(error)}; the table's columns are: {listed}") from None
-    except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
-        raise InputError(
-            f"label.rule {rule!r} is not a SQL expression that works here: {_first_line(error)}; "
-            f"one that would: CASE WHEN delay >= 15 THEN 'late' ELSE 'in time' END"
-        ) from None
-    if result.width != 1:
-        raise InputError(f"label.rule {rule!r} makes {result.width} columns; wanted one, such as: delay >= 15")
-    count = lazy.select(pl.len()).collect().item()
-    if result.height != count:
-        raise InputError(
-            f"label.rule {rule!r} gives {result.height:,} values for {count:,} rows; wanted one for each row, "
-            f"such as: delay >= 15"
-        )
-    return result.to_series()
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    made, alone = apply_rule(path, config.rule, names)
+    return made, [] if alone else ["the rule looks at other rows (a window): new rows can change old labels"]
 
 
 def _numbers(raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:

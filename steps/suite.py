@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steps.errors import InputError
+from steps.frames import pandas_frame
 from steps.schema import ROW, Column, TableSchema
 
 if TYPE_CHECKING:
     import pandas as pd
-    import polars as pl
 
 Asked = tuple[str, Mapping[str, Any]]
 """An expectation as it is asked: its type and its arguments."""
@@ -288,40 +288,7 @@ def _pandas(table: Path, suite: Sequence[Asked], schema: TableSchema) -> pd.Data
     whole = any(kind.startswith(_WHOLE_TABLE) or kwargs.get("row_condition") for kind, kwargs in suite)
     columns = [column for column in schema.columns if whole or column.name in named]
     frame = pl.read_parquet(table / "data.parquet", columns=[ROW, *(column.name for column in columns)])
-    return _frame(frame)
-
-
-def _frame(frame: pl.DataFrame) -> pd.DataFrame:
-    """Polars to pandas without losing anything; dates become instants.
-
-    Whole numbers with gaps become float64 with NaN, as pandas' users know them (comparisons of nullable integers
-    raise inside Great Expectations), and stay nullable integers only where a float64 could not hold them.
-    """
-    import pandas as pd
-    import polars as pl
-
-    columns: dict[str, Any] = {}
-    for series in frame.drop(ROW):
-        gaps = series.null_count() > 0
-        if series.dtype.is_integer() and gaps and _beyond_float(series):
-            columns[series.name] = pd.array(series.to_list(), dtype="Int64")
-        elif series.dtype == pl.Boolean and gaps:
-            columns[series.name] = pd.Series(series.to_list(), dtype=object)
-        elif series.dtype == pl.Date:
-            columns[series.name] = series.cast(pl.Datetime("us")).to_pandas()
-        elif series.dtype.is_numeric() or series.dtype.is_temporal() or series.dtype == pl.Boolean:
-            columns[series.name] = series.to_pandas()
-        else:
-            columns[series.name] = pd.Series(series.cast(pl.String).to_list(), dtype=object)
-    return pd.DataFrame(
-        {name: pd.Series(values).array for name, values in columns.items()},
-        index=pd.Index(frame[ROW].to_numpy(), name=ROW),
-    )
-
-
-def _beyond_float(series: pl.Series) -> bool:
-    present = series.drop_nulls().to_numpy()
-    return len(present) > 0 and (int(present.max()) > 2**53 or int(present.min()) < -(2**53))
+    return pandas_frame(frame)
 
 
 @contextmanager
