@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra import runs
 from infra.store import LocalStore
 from steps.errors import InputError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_ndjson", ".jsonl": "write_ndjson"}
 
@@ -15,35 +20,65 @@ WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_n
 def predict_file(model: str, source: Path, target: Path, workspace: Path, tracking_uri: str | None) -> dict[str, Any]:
     """Predict every row of ``source`` into ``target`` (CSV, Parquet or NDJSON by its suffix), atomically.
 
+    The answers keep the order of the rows; their first column is the number of the row.
+
     Raises:
         InputError: no such model or file, a column that the model needs is missing, an unknown suffix.
     """
     if target.suffix not in WRITERS:
-        raise InputError(
-            f"{target}: cannot write {target.suffix or 'a file without a suffix'}; wanted one of {', '.join(WRITERS)}"
-        )
+        found = target.suffix or "a file without a suffix"
+        raise InputError(f"{target}: cannot write {found}; wanted one of {', '.join(WRITERS)}")
     if not source.is_file():
         raise InputError(f"no input file {source}")
     directory = _directory(model, workspace, tracking_uri)
-    from steps.readers import read_for_prediction
-
     from model_code.serving import load
 
     predictor = load(directory)
-    frame = read_for_prediction(source, predictor.schema["inputs"])
+    frame = _read(source, predictor.schema["inputs"])
     try:
         answers = predictor.answers(frame)
     except ValueError as error:
         raise InputError(f"{source}: {error}") from None
-    temporary = target.with_name(f".{target.name}.part")
+    answers.insert_column(0, frame["_row"].alias("row"))
+    _write(answers, target)
+    return {"model": str(directory), "rows": answers.height, "columns": answers.columns, "output": str(target)}
+
+
+def _read(source: Path, inputs: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    """The file as the ingest stage reads data, with the types that the model knows.
+
+    Raises:
+        InputError: a column is missing, or a value does not parse; with file, column and row numbers.
+    """
+    import polars as pl
+
+    from steps.ingest import ColumnConfig, IngestConfig, Source, ingest
+    from steps.journal import Journal
+
+    columns = {each["name"]: ColumnConfig(type=each["type"], timezone=each.get("timezone")) for each in inputs}
+    config = IngestConfig(sources={"input": Source(path=source.name)}, columns=columns)
+    with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
+        raw, table = Path(place) / "raw", Path(place) / "table"
+        (raw / "input").mkdir(parents=True)
+        table.mkdir()
+        (raw / "input" / source.name).symlink_to(source.resolve())
+        with Journal(Path(place) / "journal.jsonl") as log:
+            try:
+                ingest(raw, table, config, log)
+            except InputError as error:
+                raise InputError(f"{source} does not fit the model: {error}") from None
+        return pl.read_parquet(table / "data.parquet")
+
+
+def _write(answers: pl.DataFrame, target: Path) -> None:
+    part = target.with_name(f".{target.name}.part")
     try:
-        getattr(answers, WRITERS[target.suffix])(temporary)
-        temporary.replace(target)
+        getattr(answers, WRITERS[target.suffix])(part)
+        part.replace(target)
     except OSError as error:
         raise InputError(f"{target}: cannot be written: {error.strerror}") from None
     finally:
-        temporary.unlink(missing_ok=True)
-    return {"model": str(directory), "rows": answers.height, "columns": answers.columns, "output": str(target)}
+        part.unlink(missing_ok=True)
 
 
 def _directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
@@ -53,9 +88,10 @@ def _directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
     if runs.path_of(workspace, model).is_file():
         record = runs.load(workspace, model)
         train = next((stage for stage in record.stages if stage.name == "train"), None)
-        if train is None or LocalStore(workspace).find(train.key) is None:
+        store = LocalStore(workspace)
+        if train is None or store.find(train.key) is None:
             raise InputError(f"run {model} made no model: {record.message or record.status}")
-        return LocalStore(workspace).open(train.key, "model")
+        return store.open(train.key, "model")
     from infra import tracking
 
     return tracking.load_registered(workspace, tracking_uri, model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -70,7 +71,7 @@ class Progress:
             self.bar = None
 
 
-def table(rows: list[tuple[str, ...]], indent: str = "  ") -> str:
+def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     """Columns of text, aligned."""
     if not rows:
         return ""
