@@ -19,7 +19,7 @@ Output = Annotated[Path, "output"]
 Scratch = Annotated[Path, "scratch"]
 """A directory that survives a killed attempt at the same key (checkpoints); never published."""
 
-_ROLES = {Input: "input", Output: "output", Scratch: "scratch"}
+_ROLES: dict[Any, str] = {Input: "input", Output: "output", Scratch: "scratch"}
 
 
 class Config(BaseModel):
