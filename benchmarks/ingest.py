@@ -29,7 +29,10 @@ def generate(path: Path, rows: int) -> None:
             count = min(BATCH, rows - start)
             columns = {f"f{i}": np.round(random.normal(size=count), 6) for i in range(10)}
             columns |= {f"i{i}": random.integers(0, 10 ** (i + 1), count) for i in range(5)}
-            columns |= {f"c{i}": np.array([f"value {j}" for j in range(5 * 4**i)])[random.integers(0, 5 * 4**i, count)] for i in range(4)}
+            columns |= {
+                f"c{i}": np.array([f"value {j}" for j in range(5 * 4**i)])[random.integers(0, 5 * 4**i, count)]
+                for i in range(4)
+            }
             minutes = pl.duration(minutes=pl.int_range(start, start + count))
             frame = pl.DataFrame(columns).with_columns(
                 pl.when(pl.int_range(count) % 37 != 0).then("f3").alias("f3"),

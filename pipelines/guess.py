@@ -64,7 +64,9 @@ def look(table: Path, schema: TableSchema, asked: Asked, codes: set[str]) -> Loo
     data = pl.scan_parquet(table / "data.parquet", glob=False)
     values = data.select(asked.target).collect()[asked.target]
     column = next(each for each in schema.columns if each.name == asked.target)
-    counts = {each: int(n) for each, n in class_names(values).drop_nulls().value_counts(sort=True).head(1000).iter_rows()}
+    counts = {
+        each: int(n) for each, n in class_names(values).drop_nulls().value_counts(sort=True).head(1000).iter_rows()
+    }
     said: list[str] = []
     decide: list[str] = []
     task = _task(column, values, counts, asked, said)
@@ -83,21 +85,31 @@ def _task(column: Column, values: pl.Series, counts: dict[str, int], asked: Aske
     distinct = values.drop_nulls().n_unique()
     name, numeric = asked.target, column.type in ("integer", "float")
     if distinct < 2:
-        raise InputError(f"--target {name}: the column has {'no values' if distinct == 0 else 'one value only'}; there is nothing to learn")
+        raise InputError(
+            f"--target {name}: the column has {'no values' if distinct == 0 else 'one value only'}; there is nothing to learn"
+        )
     if column.type in ("date", "datetime"):
-        raise InputError(f"--target {name}: the column holds {column.type}s; predict a number or a class, made of it by label.rule")
+        raise InputError(
+            f"--target {name}: the column holds {column.type}s; predict a number or a class, made of it by label.rule"
+        )
     if asked.task == "regression" and not numeric:
         raise InputError(f"--task regression: the target {name!r} is {column.type}; a regression predicts a number")
     if asked.task == "binary-classification" and distinct != 2:
         raise InputError(f"--task binary-classification: the target {name!r} has {distinct:,} distinct values, not two")
-    task = asked.task or ("binary-classification" if distinct == 2 else "regression" if numeric else "multiclass-classification")
+    task = asked.task or (
+        "binary-classification" if distinct == 2 else "regression" if numeric else "multiclass-classification"
+    )
     if task == "multiclass-classification" and (distinct > 1000 or distinct > len(values) / 2):
-        raise InputError(f"--target {name}: {distinct:,} distinct values in {len(values):,} rows are no classes; choose another target")
+        raise InputError(
+            f"--target {name}: {distinct:,} distinct values in {len(values):,} rows are no classes; choose another target"
+        )
     if asked.task is None:
         alternative = ""
         if task == "regression" and column.type == "integer" and distinct <= 30:
             alternative = "; with --task multiclass-classification they are classes instead"
-        said.append(f"the task is {task}, since {name!r} has {distinct:,} different {'numbers' if numeric else 'values'}{alternative}")
+        said.append(
+            f"the task is {task}, since {name!r} has {distinct:,} different {'numbers' if numeric else 'values'}{alternative}"
+        )
     return task
 
 
@@ -111,7 +123,10 @@ def _columns(data: pl.LazyFrame, schema: TableSchema, asked: Asked, codes: set[s
     constant = {name for name, count in distinct.items() if count == 1} | {name for name, yes in same.items() if yes}
     counting = [c.name for c in schema.columns if c.type == "integer" and distinct[c.name] == schema.rows]
     steps: dict[str, bool] = _row(data, [(pl.col(name).diff().drop_nulls() == 1).all() for name in counting])
-    return [_guess(column, schema, asked, codes, task, distinct.get(column.name), constant, steps.get(column.name, False)) for column in schema.columns]
+    return [
+        _guess(column, schema, asked, codes, task, distinct.get(column.name), constant, steps.get(column.name, False))
+        for column in schema.columns
+    ]
 
 
 def _row(data: pl.LazyFrame, questions: list[pl.Expr]) -> dict[str, Any]:
@@ -120,7 +135,14 @@ def _row(data: pl.LazyFrame, questions: list[pl.Expr]) -> dict[str, Any]:
 
 
 def _guess(
-    column: Column, schema: TableSchema, asked: Asked, codes: set[str], task: str, distinct: int | None, constant: set[str], counts_up: bool
+    column: Column,
+    schema: TableSchema,
+    asked: Asked,
+    codes: set[str],
+    task: str,
+    distinct: int | None,
+    constant: set[str],
+    counts_up: bool,
 ) -> Guess:
     name, kind = column.name, str(column.type)
     missing = f"{column.missing:,} missing" if column.missing else ""
@@ -137,14 +159,31 @@ def _guess(
         return Guess(name, kind, "ignore", "the same value everywhere")
     if kind == "integer" and name in codes:
         kind = "category" if (distinct or 0) <= schema.rows / 2 else "text"
-        return Guess(name, kind, "key" if distinct == schema.rows else "feature", "written with leading zeros: a code, not a number")
+        return Guess(
+            name,
+            kind,
+            "key" if distinct == schema.rows else "feature",
+            "written with leading zeros: a code, not a number",
+        )
     unique = distinct == schema.rows - column.missing and column.missing == 0 and schema.rows > 20
     if kind == "integer" and unique and (counts_up or _ID_NAME.search(name)):
-        return Guess(name, kind, "key", "counts the rows: an id" if counts_up else "different in every row, with the name of an id")
+        return Guess(
+            name,
+            kind,
+            "key",
+            "counts the rows: an id" if counts_up else "different in every row, with the name of an id",
+        )
     if kind in ("text", "category") and unique:
-        return Guess(name, "text", "key" if _short(name) else "ignore", "different in every row: an id or free text, no feature")
+        return Guess(
+            name, "text", "key" if _short(name) else "ignore", "different in every row: an id or free text, no feature"
+        )
     if kind == "text":
-        return Guess(name, kind, "ignore", f"{distinct or 0:,} different texts: free text, no feature{', ' + missing if missing else ''}")
+        return Guess(
+            name,
+            kind,
+            "ignore",
+            f"{distinct or 0:,} different texts: free text, no feature{', ' + missing if missing else ''}",
+        )
     return Guess(name, kind, "feature", missing)
 
 
@@ -167,7 +206,9 @@ def _label(task: str, column: Column, values: pl.Series, counts: dict[str, int],
     label: dict[str, Any] = {}
     if column.missing:
         label["unlabeled"] = "drop"
-        said.append(f"{column.missing:,} of {len(values):,} rows have no {column.name!r}: they are left out (label.unlabeled: drop)")
+        said.append(
+            f"{column.missing:,} of {len(values):,} rows have no {column.name!r}: they are left out (label.unlabeled: drop)"
+        )
     if task == "binary-classification":
         positive, how = choose_positive({name: counts[name] for name in ordered_classes(list(counts))}, None)
         label["positive"] = positive
@@ -183,14 +224,22 @@ def _slices(data: pl.LazyFrame, columns: Sequence[Guess]) -> list[str]:
     """Up to two columns of few categories, on which the model is looked at separately."""
     import polars as pl
 
-    candidates = [c.name for c in columns if c.role == "feature" and c.type in ("category", "boolean") and not c.note.startswith("the target")]
+    candidates = [
+        c.name
+        for c in columns
+        if c.role == "feature" and c.type in ("category", "boolean") and not c.note.startswith("the target")
+    ]
     if not candidates:
         return []
-    distinct = data.select(pl.col(name).n_unique() for name in candidates).collect(engine="streaming").row(0, named=True)
+    distinct = (
+        data.select(pl.col(name).n_unique() for name in candidates).collect(engine="streaming").row(0, named=True)
+    )
     return [name for name, count in distinct.items() if count in _SLICE_VALUES][:2]
 
 
-def _suspicious(data: pl.LazyFrame, schema: TableSchema, looked: Looked, counts: dict[str, int], decide: list[str]) -> None:
+def _suspicious(
+    data: pl.LazyFrame, schema: TableSchema, looked: Looked, counts: dict[str, int], decide: list[str]
+) -> None:
     """Columns that alone (nearly) give the target: mentioned, not dropped; the leak gate of ``split`` has the last word."""
     import polars as pl
 
@@ -198,7 +247,13 @@ def _suspicious(data: pl.LazyFrame, schema: TableSchema, looked: Looked, counts:
 
     classes = tuple(ordered_classes(list(counts))) if looked.task != "regression" else ()
     target = Target(name=looked.target, task=looked.task, classes=classes)
-    features = [c for c in schema.columns if any(g.name == c.name and g.role == "feature" for g in looked.columns) and c.name != looked.target and c.type != "text"]
+    features = [
+        c
+        for c in schema.columns
+        if any(g.name == c.name and g.role == "feature" for g in looked.columns)
+        and c.name != looked.target
+        and c.type != "text"
+    ]
     every = max(1, -(-schema.rows // _LOOKED_AT))
     kept = data.filter(pl.col(looked.target).is_not_null()).gather_every(every)
     frame = kept.select(looked.target, *(c.name for c in features)).collect(engine="streaming")
@@ -219,13 +274,23 @@ def _questions(schema: TableSchema, looked: Looked, asked: Asked, decide: list[s
 
     dates = [c.name for c in looked.columns if c.type in ("date", "datetime") and c.role == "feature"]
     if dates and asked.by == "row":
-        decide.append(f"rows have times ({', '.join(map(repr, dates))}): if the model will be asked about the future, split by time: --split time:{dates[0]}")
+        decide.append(
+            f"rows have times ({', '.join(map(repr, dates))}): if the model will be asked about the future, split by time: --split time:{dates[0]}"
+        )
     if not any(c.role == "feature" and c.name != asked.target and c.type != "text" for c in looked.columns):
         raise InputError(
             "no column is left that could be a feature: the others are ids, constant, ignored, or free text, which these models do not read"
         )
     features = [c.name for c in looked.columns if c.role == "feature"]
-    equal = schema.rows - data.select(pl.struct(features).n_unique()).collect(engine="streaming").item() if schema.rows <= 2_000_000 else 0
+    equal = (
+        schema.rows - data.select(pl.struct(features).n_unique()).collect(engine="streaming").item()
+        if schema.rows <= 2_000_000
+        else 0
+    )
     if equal:
-        decide.append(f"{equal:,} rows repeat another one in all features and the target: are they separate observations?")
-    decide.append("question, decision, owner and cost_of_error are yours to write; the thresholds under success are a start, not a promise to anybody")
+        decide.append(
+            f"{equal:,} rows repeat another one in all features and the target: are they separate observations?"
+        )
+    decide.append(
+        "question, decision, owner and cost_of_error are yours to write; the thresholds under success are a start, not a promise to anybody"
+    )

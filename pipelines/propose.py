@@ -61,7 +61,12 @@ class Proposal:
 
 
 def propose(
-    directory: Path, data: Sequence[str], target: str, ignore: Sequence[str] = (), task: str | None = None, split: str = "row"
+    directory: Path,
+    data: Sequence[str],
+    target: str,
+    ignore: Sequence[str] = (),
+    task: str | None = None,
+    split: str = "row",
 ) -> Proposal:
     """Look at the data.
 
@@ -84,9 +89,15 @@ def propose(
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
         config, table, notes = _read(sources, directory, target, Path(place))
         schema = read_schema(table)
-        for name, option in [(target, "--target"), *((each, "--ignore") for each in ignore), *([(column, "--split")] if column else [])]:
+        for name, option in [
+            (target, "--target"),
+            *((each, "--ignore") for each in ignore),
+            *([(column, "--split")] if column else []),
+        ]:
             _known(name, option, schema)
-        looked = guess.look(table, schema, guess.Asked(target, tuple(ignore), task, by, column), _raw(config, Path(place)))
+        looked = guess.look(
+            table, schema, guess.Asked(target, tuple(ignore), task, by, column), _raw(config, Path(place))
+        )
         expectations = suite_proposal.suite(table, schema, looked)
         written = _as_written(json.loads((table / "ingest.json").read_bytes()), sources)
     described = {"by": by, **({"column": column} if column else {})}
@@ -228,7 +239,10 @@ def _as_written(report: dict[str, Any], sources: dict[str, str]) -> dict[str, di
 
 def describe(proposal: Proposal) -> str:
     """For a person: what was found, what was guessed, what is theirs to decide."""
-    lines = [f"{proposal.rows:,} rows, {len(proposal.columns)} columns; target {proposal.target!r}, task {proposal.task}", ""]
+    lines = [
+        f"{proposal.rows:,} rows, {len(proposal.columns)} columns; target {proposal.target!r}, task {proposal.task}",
+        "",
+    ]
     width = max(len(column.name) for column in proposal.columns)
     for column in proposal.columns:
         note = f"  {column.note}" if column.note else ""

@@ -27,7 +27,12 @@ def suite(table: Path, schema: TableSchema, looked: Looked) -> tuple[Expectation
     target = next(column for column in schema.columns if column.name == looked.target)
     return (
         *_whole(schema, target),
-        *(each for column in schema.columns if column.name not in ignored and column is not target for each in _column(data, column, looked)),
+        *(
+            each
+            for column in schema.columns
+            if column.name not in ignored and column is not target
+            for each in _column(data, column, looked)
+        ),
     )
 
 
@@ -46,12 +51,17 @@ def _whole(schema: TableSchema, target: Column) -> list[Expectation]:
             min_value=max(1, min(schema.rows // 2, 1000)),
             max_value=schema.rows * 10,
         ),
-        _expectation("expect_table_columns_to_match_ordered_list", "warning", "the columns, in order", column_list=names),
+        _expectation(
+            "expect_table_columns_to_match_ordered_list", "warning", "the columns, in order", column_list=names
+        ),
         _expectation("expect_column_to_exist", "critical", "the target", column=target.name),
     ]
     labelled = {} if not target.missing else {"mostly": _floor(0.9 * (1 - target.missing / schema.rows))}
     notes = "the target" if not target.missing else f"the target; {target.missing:,} missing when this was proposed"
-    return [*found, _expectation("expect_column_values_to_not_be_null", "critical", notes, column=target.name, **labelled)]
+    return [
+        *found,
+        _expectation("expect_column_values_to_not_be_null", "critical", notes, column=target.name, **labelled),
+    ]
 
 
 def _floor(share: float) -> float:
@@ -64,20 +74,44 @@ def _column(data: pl.LazyFrame, column: Column, looked: Looked) -> list[Expectat
     name = column.name
     found = []
     if not column.missing:
-        found.append(_expectation("expect_column_values_to_not_be_null", "warning", "complete when this was proposed", column=name))
+        found.append(
+            _expectation(
+                "expect_column_values_to_not_be_null", "warning", "complete when this was proposed", column=name
+            )
+        )
     guess = next(each for each in looked.columns if each.name == name)
     if guess.role == "key" or guess.type == "text":
         return found
     if column.type == "category":
-        values = data.select(pl.col(name).drop_nulls().unique().sort()).head(_FEW + 1).collect(engine="streaming")[name].to_list()
+        values = (
+            data.select(pl.col(name).drop_nulls().unique().sort())
+            .head(_FEW + 1)
+            .collect(engine="streaming")[name]
+            .to_list()
+        )
         if 0 < len(values) <= _FEW:
-            found.append(_expectation("expect_column_values_to_be_in_set", "warning", "the categories seen", column=name, value_set=values))
+            found.append(
+                _expectation(
+                    "expect_column_values_to_be_in_set", "warning", "the categories seen", column=name, value_set=values
+                )
+            )
     elif column.type in ("integer", "float"):
-        low, high = data.select(pl.col(name).min().alias("low"), pl.col(name).max().alias("high")).collect(engine="streaming").row(0)
+        low, high = (
+            data.select(pl.col(name).min().alias("low"), pl.col(name).max().alias("high"))
+            .collect(engine="streaming")
+            .row(0)
+        )
         if low is not None and low < high:
             least, most = _widened(low, high, whole=column.type == "integer")
             found.append(
-                _expectation("expect_column_values_to_be_between", "warning", "the range seen, and a quarter of it on either side", column=name, min_value=least, max_value=most)
+                _expectation(
+                    "expect_column_values_to_be_between",
+                    "warning",
+                    "the range seen, and a quarter of it on either side",
+                    column=name,
+                    min_value=least,
+                    max_value=most,
+                )
             )
     return found
 

@@ -130,8 +130,12 @@ def transcode(path: Path, encoding: str, target: Path, name: str) -> None:
     """Write the file again as UTF-8 with ordinary line ends.
 
     Raises:
-        InputError: it is not in that encoding.
+        InputError: it is not in that encoding, or there is no such encoding.
     """
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise InputError(f"{name}: there is no encoding {encoding!r}; wanted one of {', '.join(ENCODINGS)}") from None
     with path.open("rb") as file, target.open("w", encoding="utf-8", newline="") as out:
         reader = codecs.getreader(encoding)(file, errors="strict")
         try:
@@ -143,7 +147,9 @@ def transcode(path: Path, encoding: str, target: Path, name: str) -> None:
                 out.write(text.replace("\r\n", "\n").replace("\r", "\n"))
             out.write(pending.replace("\r", "\n"))
         except UnicodeError as error:
-            raise InputError(f"{name}: cannot be read as {encoding}: {error}; wanted one of {', '.join(ENCODINGS)}") from None
+            raise InputError(
+                f"{name}: cannot be read as {encoding}: {error}; wanted one of {', '.join(ENCODINGS)}"
+            ) from None
 
 
 def uses_carriage_returns(path: Path) -> bool:
@@ -197,22 +203,28 @@ def _lines_of(row: Sequence[str]) -> int:
 def _layout(text: str, given: Overrides, *, complete: bool) -> tuple[str, str | None, Records]:
     """Delimiter and quote under which the records are most alike, then widest; earlier candidates win ties."""
     delimiters = [given.delimiter] if given.delimiter else list(DELIMITERS)
-    quotes: list[str | None] = [given.quote or None] if given.quote is not None else ['"', "'", None]
+    if given.quote is not None:
+        return _best(text, delimiters, [given.quote or None], complete=complete, strict=False)
+    single = "'" if '"' not in text and _encloses(text, "'") else None
+    quotes = [single, '"', None] if single else ['"', None]
+    delimiter, quote, records = _best(text, delimiters, quotes, complete=complete, strict=True)
+    if quote is None and len({len(row) for _, row in records}) > 1 and _encloses(text, '"'):
+        # Quotes do enclose cells, and one of them is damaged: the message about it comes from reading with quotes.
+        return _best(text, delimiters, ['"'], complete=complete, strict=False)
+    return delimiter, quote, records
+
+
+def _best(
+    text: str, delimiters: Sequence[str], quotes: Sequence[str | None], *, complete: bool, strict: bool
+) -> tuple[str, str | None, Records]:
     best: tuple[float, str, str | None, Records] | None = None
     for quote in quotes:
-        if quote == "'" and not _encloses(text, quote):
-            continue
         for delimiter in delimiters:
-            records = _records(text, delimiter, quote, complete=complete, strict=given.quote is None)
+            records = _records(text, delimiter, quote, complete=complete, strict=strict)
             if not records:
                 continue
-            widths = Counter(len(row) for _, row in records)
-            width, count = widths.most_common(1)[0]
+            width, count = Counter(len(row) for _, row in records).most_common(1)[0]
             score = count / len(records) + (0 if width == 1 else 1) + min(width, 50) / 1000
-            if quote is not None and text.count(quote) and quote == "'":
-                score += 0.0005 if '"' not in text else -0.5
-            if quote is None:
-                score -= 0.2 if _encloses(text, '"') else 0
             if best is None or score > best[0] + 1e-9:
                 best = score, delimiter, quote, records
     if best is None:
@@ -265,7 +277,9 @@ def _has_header(rows: Sequence[Sequence[str]], missing: set[str]) -> bool:
         return True
     if any(_NUMBER.fullmatch(row[column]) for row in rest for column in range(len(first)) if column < len(row)):
         return True
-    returning = sum(any(cell in (row[column : column + 1] or ("",)) for row in rest) for column, cell in enumerate(first) if cell)
+    returning = sum(
+        any(cell in (row[column : column + 1] or ("",)) for row in rest) for column, cell in enumerate(first) if cell
+    )
     return returning == 0
 
 

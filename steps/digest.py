@@ -113,7 +113,7 @@ def table_digest(path: Path) -> str:
     import polars as pl
 
     digest = ContentDigest()
-    frame = pl.scan_parquet(path)
+    frame = pl.scan_parquet(path, glob=False)
     digest.update(frame.head(0).collect())
     for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
         digest.update(batch)

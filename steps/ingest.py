@@ -29,6 +29,7 @@ __all__ = ["ColumnConfig", "IngestConfig", "Source", "ingest"]
 MANY = 10_000
 """More distinct strings than this are free text, not categories."""
 
+
 class ColumnConfig(Config):
     """What a column is; whatever is left out is inferred from its values."""
 
@@ -38,9 +39,11 @@ class ColumnConfig(Config):
         default="at-prediction", description="'later': not known when the prediction is made, so never a feature."
     )
     timezone: str | None = Field(
-        default=None, description="Of a datetime, such as Europe/Berlin: where naive values are local, aware ones are kept."
+        default=None,
+        description="Of a datetime, such as Europe/Berlin: where naive values are local, aware ones are kept.",
     )
     format: str | None = Field(default=None, description="How a date is written: %d.%m.%Y, %Y-%m-%dT%H:%M:%S%#z ...")
+
 
 class IngestConfig(Config):
     """Where the data comes from and what its columns are."""
@@ -48,8 +51,11 @@ class IngestConfig(Config):
     sources: dict[str, Source] = Field(min_length=1, description="The files, by a name that the query may use.")
     query: str | None = Field(default=None, description="SQL over the sources; needed where there are several.")
     columns: dict[str, ColumnConfig] = Field(default={}, description="What columns are, by name.")
-    sample_rows: int | None = Field(default=None, gt=0, description="Keep about so many rows, chosen evenly (smoke runs).")
+    sample_rows: int | None = Field(
+        default=None, gt=0, description="Keep about so many rows, chosen evenly (smoke runs)."
+    )
     target: str | None = Field(default=None, description="What is predicted, which keeps it from being called text.")
+
 
 def ingest(raw: Input, table: Output, config: IngestConfig, log: Journal) -> None:
     """Read the sources into one table.
@@ -58,7 +64,9 @@ def ingest(raw: Input, table: Output, config: IngestConfig, log: Journal) -> Non
         InputError: a file, a value, a column's declaration or the query is wrong.
     """
     if config.query is None and len(config.sources) > 1:
-        raise InputError(f"data.query is missing: there are {len(config.sources)} sources ({', '.join(config.sources)}); say in SQL how they are joined")
+        raise InputError(
+            f"data.query is missing: there are {len(config.sources)} sources ({', '.join(config.sources)}); say in SQL how they are joined"
+        )
     scratch = table / ".reading"
     scratch.mkdir()
     try:
@@ -73,9 +81,14 @@ def ingest(raw: Input, table: Output, config: IngestConfig, log: Journal) -> Non
     _check_columns(config, staged, examination)
     schema = _schema(examination, parses, config, log)
     write_schema(table, schema)
-    report = {"sources": {name: each.report for name, each in staged.items()}, "query": config.query, "sample_rows": config.sample_rows}
+    report = {
+        "sources": {name: each.report for name, each in staged.items()},
+        "query": config.query,
+        "sample_rows": config.sample_rows,
+    }
     (table / "ingest.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     _say(log, schema, staged, table)
+
 
 def _declared(config: IngestConfig) -> dict[str, Parse]:
     return {
@@ -88,7 +101,10 @@ def _declared(config: IngestConfig) -> dict[str, Parse]:
         if column.type is None and column.timezone
     }
 
-def _assemble(staged: dict[str, Staged], table: Path, config: IngestConfig, scratch: Path) -> tuple[Examination, dict[str, Parse]]:
+
+def _assemble(
+    staged: dict[str, Staged], table: Path, config: IngestConfig, scratch: Path
+) -> tuple[Examination, dict[str, Parse]]:
     """``data.parquet`` out of the staged sources, and what is in it."""
     target = table / "data.parquet"
     parses = {name: parse for each in staged.values() for name, parse in each.parses.items()}
@@ -102,14 +118,22 @@ def _assemble(staged: dict[str, Staged], table: Path, config: IngestConfig, scra
         sample(target, config.sample_rows / examination.rows, scratch)
         examination = examine(target, MANY)
     if examination.rows == 0:
-        raise InputError("the query gives no rows; look at its join and its WHERE" if config.query else "there are no rows below the header")
+        raise InputError(
+            "the query gives no rows; look at its join and its WHERE"
+            if config.query
+            else "there are no rows below the header"
+        )
     return examination, parses
+
 
 def _check_columns(config: IngestConfig, staged: dict[str, Staged], examination: Examination) -> None:
     known = list(dict.fromkeys([*examination.columns, *(name for each in staged.values() for name in each.parses)]))
     for name in config.columns:
         if name not in known:
-            raise InputError(f"data.columns.{name}: there is no such column{near(name, known)}; there are: {', '.join(known)}")
+            raise InputError(
+                f"data.columns.{name}: there is no such column{near(name, known)}; there are: {', '.join(known)}"
+            )
+
 
 def _schema(examination: Examination, parses: dict[str, Parse], config: IngestConfig, log: Journal) -> TableSchema:
     columns = []
@@ -121,11 +145,21 @@ def _schema(examination: Examination, parses: dict[str, Parse], config: IngestCo
         if (parse := parses.get(name)) and parse.note:
             log.warning(f"column {name!r} {parse.note}")
         columns.append(
-            Column(name=name, type=kind, role=given.role, available=given.available, timezone=found.timezone, missing=found.missing)
+            Column(
+                name=name,
+                type=kind,
+                role=given.role,
+                available=given.available,
+                timezone=found.timezone,
+                missing=found.missing,
+            )
         )
     return TableSchema(rows=examination.rows, digest=examination.digest, columns=tuple(columns))
 
-def _string_type(name: str, distinct: int | None, values: int, given: ColumnConfig, config: IngestConfig, log: Journal) -> Type:
+
+def _string_type(
+    name: str, distinct: int | None, values: int, given: ColumnConfig, config: IngestConfig, log: Journal
+) -> Type:
     """Whether strings are categories or free text: declared, or by how many different ones there are."""
     if given.type in ("category", "text"):
         return given.type
@@ -134,9 +168,12 @@ def _string_type(name: str, distinct: int | None, values: int, given: ColumnConf
     if distinct is None or (distinct > 20 and distinct > values / 2):
         if given.role == "feature":
             how_many = f"more than {MANY:,}" if distinct is None else f"{distinct:,}"
-            log.note(f"column {name!r} has {how_many} different values in {values:,} rows: taken as text, which is not a feature")
+            log.note(
+                f"column {name!r} has {how_many} different values in {values:,} rows: taken as text, which is not a feature"
+            )
         return "text"
     return "category"
+
 
 def _say(log: Journal, schema: TableSchema, staged: dict[str, Staged], table: Path) -> None:
     cells = schema.rows * len(schema.columns)
@@ -154,7 +191,8 @@ def _say(log: Journal, schema: TableSchema, staged: dict[str, Staged], table: Pa
     log.parameter("data.sources", ", ".join(staged))
     log.dataset("table", digest=schema.digest, rows=schema.rows, columns=len(schema.columns), context="ingest")
     rows: list[dict[str, Any]] = [
-        {"column": c.name, "type": c.type, "role": c.role, "available": c.available, "missing": c.missing} for c in schema.columns
+        {"column": c.name, "type": c.type, "role": c.role, "available": c.available, "missing": c.missing}
+        for c in schema.columns
     ]
     log.table("columns", rows)
     log.progress(len(staged) + 1, len(staged) + 1, f"{schema.rows:,} rows of {len(schema.columns)} columns")

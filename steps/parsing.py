@@ -121,7 +121,9 @@ def natural(kind: pl.DataType) -> Type | None:
     return named.get(type(kind))
 
 
-def infer(frame: pl.LazyFrame, columns: Sequence[str], decimal: str, wanted: Mapping[str, Parse] | None = None) -> dict[str, Parse | None]:
+def infer(
+    frame: pl.LazyFrame, columns: Sequence[str], decimal: str, wanted: Mapping[str, Parse] | None = None
+) -> dict[str, Parse | None]:
     """The narrowest type that every value of each column has; None for a column without values.
 
     Args:
@@ -152,7 +154,7 @@ def _counts(frame: pl.LazyFrame, columns: Sequence[str], decimal: str) -> dict[s
         yield "integer", text.cast(pl.Int64, strict=False).count()
         yield "digits", text.str.contains(r"^[+-]?\d+$").sum()
         yield "float", converted(text, Parse("float"), decimal).count()
-        yield "infinite", text.str.contains(r"(?i)^[+-]?inf(inity)?$").sum()
+        yield "infinite", text.cast(pl.Float64, strict=False).is_infinite().sum()
 
     return _ask(frame, {name: dict(questions(name)) for name in columns})
 
@@ -162,7 +164,11 @@ def _ask(frame: pl.LazyFrame, questions: Mapping[str, Mapping[str, pl.Expr]]) ->
     flat = {(name, what): expression for name, asked in questions.items() for what, expression in asked.items()}
     if not flat:
         return {name: {} for name in questions}
-    answers = frame.select(expression.alias(str(number)) for number, expression in enumerate(flat.values())).collect(engine="streaming").row(0)
+    answers = (
+        frame.select(expression.alias(str(number)) for number, expression in enumerate(flat.values()))
+        .collect(engine="streaming")
+        .row(0)
+    )
     result: dict[str, dict[str, int]] = {name: {} for name in questions}
     for (name, what), answer in zip(flat, answers, strict=True):
         result[name][what] = int(answer or 0)
@@ -197,7 +203,9 @@ def _infer_dates(frame: pl.LazyFrame, columns: Sequence[str], wanted: Mapping[st
             for written in DATETIMES:
                 yield written, _full_year(text.str.to_datetime(written, strict=False, time_unit="us")).count()
 
-    shape = {name: {"values": pl.col(name).count(), "dated": pl.col(name).str.contains(_DATED).sum()} for name in columns}
+    shape = {
+        name: {"values": pl.col(name).count(), "dated": pl.col(name).str.contains(_DATED).sum()} for name in columns
+    }
     shapes = _ask(frame, shape)
     dated = [name for name in columns if name in wanted or shapes[name]["dated"] == shapes[name]["values"]]
     answers = _ask(frame, {name: dict(questions(name)) for name in dated})
@@ -255,7 +263,12 @@ def first_wrong(frame: pl.LazyFrame, name: str, parse: Parse, decimal: str, row:
     """Rows (1-based, by column ``row``) and distinct values that do not parse."""
     import polars as pl
 
-    wrong = frame.filter(pl.col(name).is_not_null() & converted(pl.col(name), parse, decimal).is_null()).select(row, name).head(200).collect(engine="streaming")
+    wrong = (
+        frame.filter(pl.col(name).is_not_null() & converted(pl.col(name), parse, decimal).is_null())
+        .select(row, name)
+        .head(200)
+        .collect(engine="streaming")
+    )
     examples = wrong[name].unique(maintain_order=True).to_list()[:3]
     return Wrong(tuple(wrong[row].to_list()[:most]), tuple(examples))
 
@@ -264,7 +277,11 @@ def advice(parse: Parse, examples: Sequence[str], decimal: str, source: str, nam
     """What would work instead."""
     marker = f"declare them missing (data.sources.{source}.missing)"
     text = f"declare data.columns.{name}.type: category or text"
-    if parse.type in ("integer", "float") and decimal == "." and all(re.fullmatch(r"[+-]?\d+,\d+", each) for each in examples):
+    if (
+        parse.type in ("integer", "float")
+        and decimal == "."
+        and all(re.fullmatch(r"[+-]?\d+,\d+", each) for each in examples)
+    ):
         return f"set data.sources.{source}.decimal: ','"
     if parse.type == "integer" and all(re.fullmatch(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", each) for each in examples):
         return f"declare data.columns.{name}.type: float"

@@ -13,6 +13,7 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,10 +59,15 @@ class Source(Config):
         default="auto", description="By the file's name when auto."
     )
     delimiter: str | None = Field(
-        default=None, min_length=1, max_length=1, description="Between the cells of a text file; detected when left out."
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="Between the cells of a text file; detected when left out.",
     )
     quote: str | None = Field(
-        default=None, max_length=1, description="Around cells; '' when quotes are ordinary characters; detected when left out."
+        default=None,
+        max_length=1,
+        description="Around cells; '' when quotes are ordinary characters; detected when left out.",
     )
     encoding: str | None = Field(
         default=None, description="utf-8, utf-16, latin-1, cp1252 ...; detected when left out."
@@ -133,18 +139,29 @@ def parts(directory: Path, source_name: str, source: Source, scratch: Path, *, w
     files = sorted(path for path in directory.iterdir() if not path.name.startswith(".")) if directory.is_dir() else []
     if not files:
         raise InputError(f"source {source_name!r} has no files")
-    found = [_part(path, source, scratch / f"{source_name}-{number}-{whole}", whole=whole) for number, path in enumerate(files)]
+    found = [
+        _part(path, source, scratch / f"{source_name}-{number}-{whole}", whole=whole)
+        for number, path in enumerate(files)
+    ]
     first = found[0]
     for part in found[1:]:
         if part.format != first.format:
-            raise InputError(f"source {source_name!r}: {first.name} is {first.format} and {part.name} is {part.format}; files of one source are alike")
+            raise InputError(
+                f"source {source_name!r}: {first.name} is {first.format} and {part.name} is {part.format}; files of one source are alike"
+            )
         if set(part.columns) != set(first.columns):
-            raise InputError(f"source {source_name!r}: {first.name} and {part.name} have different columns: {_difference(first, part)}")
+            raise InputError(
+                f"source {source_name!r}: {first.name} and {part.name} have different columns: {_difference(first, part)}"
+            )
     return found
 
 
 def _difference(first: Part, second: Part) -> str:
-    only = [f"only {part.name} has {', '.join(map(repr, sorted(set(part.columns) - set(other.columns))))}" for part, other in ((first, second), (second, first)) if set(part.columns) - set(other.columns)]
+    only = [
+        f"only {part.name} has {', '.join(map(repr, sorted(set(part.columns) - set(other.columns))))}"
+        for part, other in ((first, second), (second, first))
+        if set(part.columns) - set(other.columns)
+    ]
     return "; ".join(only)
 
 
@@ -177,7 +194,9 @@ def _format(name: str, source: Source) -> str:
         return source.format
     suffix = PurePosixPath(name).suffix.lower()
     if suffix not in _SUFFIXES:
-        raise InputError(f"{name}: the ending {suffix!r} names no format; known are {', '.join(_SUFFIXES)}; or give the source's format")
+        raise InputError(
+            f"{name}: the ending {suffix!r} names no format; known are {', '.join(_SUFFIXES)}; or give the source's format"
+        )
     return _SUFFIXES[suffix]
 
 
@@ -204,27 +223,39 @@ def _unpacked(path: Path, name: str, source: Source, scratch: Path) -> tuple[Pat
 
 def _member(archive: zipfile.ZipFile, name: str, source: Source) -> str:
     """The one file of an archive that is data; a table goes before JSON, which often only describes it."""
-    members = [info.filename for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")]
+    members = [
+        info.filename for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")
+    ]
     if source.member is not None:
         matching = [member for member in members if source.member in (member, PurePosixPath(member).name)]
         if len(matching) == 1:
             return matching[0]
-        raise InputError(f"{name}: there is no single member {source.member!r}; the archive holds: {', '.join(members[:10])}")
+        raise InputError(
+            f"{name}: there is no single member {source.member!r}; the archive holds: {', '.join(members[:10])}"
+        )
     tables = [member for member in members if _SUFFIXES.get(PurePosixPath(member).suffix.lower(), "json") != "json"]
-    candidates = tables or [member for member in members if PurePosixPath(member).suffix.lower() in _SUFFIXES] or members
+    candidates = (
+        tables or [member for member in members if PurePosixPath(member).suffix.lower() in _SUFFIXES] or members
+    )
     if len(candidates) != 1:
-        raise InputError(f"{name}: which member is meant? Give member: one of {', '.join(members[:10]) or 'none, it is empty'}")
+        raise InputError(
+            f"{name}: which member is meant? Give member: one of {', '.join(members[:10]) or 'none, it is empty'}"
+        )
     return candidates[0]
 
 
-def _delimited(path: Path, name: str, source: Source, kind: str, scratch: Path, report: dict[str, Any], *, whole: bool) -> Part:
+def _delimited(
+    path: Path, name: str, source: Source, kind: str, scratch: Path, report: dict[str, Any], *, whole: bool
+) -> Part:
     encoding = source.encoding or encoding_of(path, name, whole=whole)
     if encoding.lower().replace("_", "-") not in ("utf-8", "utf-8-sig", "utf8", "ascii") or uses_carriage_returns(path):
         decoded = scratch / "decoded"
         transcode(path, encoding, decoded, name)
         path = decoded
     delimiter = source.delimiter or ("\t" if kind == "tsv" else None)
-    dialect = detect(path, name, Overrides(delimiter, source.quote, source.decimal, source.header, source.missing, source.skip))
+    dialect = detect(
+        path, name, Overrides(delimiter, source.quote, source.decimal, source.header, source.missing, source.skip)
+    )
     header = dialect.header
     report |= {
         "encoding": encoding,
@@ -258,7 +289,9 @@ def _named(columns: Sequence[str], name: str, source: Source, report: dict[str, 
             "rename them, or give names: [...] for all columns of the source"
         )
     if reserved := [column for column in names if column in RESERVED]:
-        raise InputError(f"{name}, line 1: the column name {reserved[0]!r} is reserved; give names: [...] for all columns of the source")
+        raise InputError(
+            f"{name}, line 1: the column name {reserved[0]!r} is reserved; give names: [...] for all columns of the source"
+        )
     return names
 
 
@@ -275,7 +308,7 @@ def _known(path: Path, name: str, source: Source, kind: str) -> pl.LazyFrame:
         return pl.read_json(path, infer_schema_length=None).lazy()
     if not start.partition(b"\n")[0].rstrip().endswith(b"}"):
         raise InputError(f"{name}: wanted a list of objects [{{...}}, {{...}}], or one object on each line (ndjson)")
-    return pl.scan_ndjson(path, infer_schema_length=None)
+    return pl.scan_ndjson(escape(str(path)), infer_schema_length=None)
 
 
 def _workbook(path: Path, name: str, source: Source) -> pl.LazyFrame:
@@ -284,7 +317,9 @@ def _workbook(path: Path, name: str, source: Source) -> pl.LazyFrame:
     try:
         import fastexcel  # noqa: F401 - only to say clearly that it is missing
     except ImportError:
-        raise InputError(f"{name}: reading workbooks needs fastexcel; install the extra: pip install 'fourscore[excel]'") from None
+        raise InputError(
+            f"{name}: reading workbooks needs fastexcel; install the extra: pip install 'fourscore[excel]'"
+        ) from None
     options: dict[str, Any] = {"sheet_name": source.sheet} if source.sheet else {"sheet_id": 1}
     frame = pl.read_excel(path, has_header=source.header is not False, infer_schema_length=None, **options)
     assert isinstance(frame, pl.DataFrame)

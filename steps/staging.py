@@ -64,7 +64,9 @@ class _Reading:
         return [name for name in self.columns if self.kinds[name] == pl.String]
 
 
-def stage(directory: Path, name: str, source: Source, declared: Mapping[str, Parse], scratch: Path, log: Journal) -> Staged:
+def stage(
+    directory: Path, name: str, source: Source, declared: Mapping[str, Parse], scratch: Path, log: Journal
+) -> Staged:
     """Read a source.
 
     Args:
@@ -86,13 +88,18 @@ def stage(directory: Path, name: str, source: Source, declared: Mapping[str, Par
     if examination.rows == 0:
         raise InputError(f"{found[0].name}: there are no rows below the header; wanted at least one")
     report = {"files": [part.report for part in found], "rows": examination.rows, "decimal": reading.decimal}
-    report["types"] = {column: {"type": parse.type, **({"format": parse.format} if parse.format else {})} for column, parse in parses.items()}
+    report["types"] = {
+        column: {"type": parse.type, **({"format": parse.format} if parse.format else {})}
+        for column, parse in parses.items()
+    }
     if examination.last_row > examination.rows:
         report["blank_records"] = examination.last_row - examination.rows
         log.note(f"source {name!r}: {report['blank_records']:,} records without any value were left out")
     for part in found:
         if part.dialect and part.dialect.header is None and source.header is None:
-            log.note(f"{part.name}: no header was found; columns are named {part.columns[0]}, {part.columns[-1]} ... (header: true if there is one)")
+            log.note(
+                f"{part.name}: no header was found; columns are named {part.columns[0]}, {part.columns[-1]} ... (header: true if there is one)"
+            )
         if part.report.get("renamed"):
             log.note(f"{part.name}: columns without a name are called {', '.join(part.report['renamed'])}")
         if part.report.get("encoding", "utf-8") not in ("utf-8", "utf-8-sig") and source.encoding is None:
@@ -108,14 +115,27 @@ def _reading(name: str, source: Source, found: list[Part], declared: Mapping[str
     kinds = dict(schemas[0])
     for part, schema in zip(found, schemas, strict=True):
         for column in kinds:
-            if natural(schema[column]) != natural(kinds[column]) and kinds[column] != pl.Null and schema[column] != pl.Null:
-                kinds[column] = pl.Float64() if {natural(schema[column]), natural(kinds[column])} == {"integer", "float"} else pl.String()
+            if (
+                natural(schema[column]) != natural(kinds[column])
+                and kinds[column] != pl.Null
+                and schema[column] != pl.Null
+            ):
+                kinds[column] = (
+                    pl.Float64()
+                    if {natural(schema[column]), natural(kinds[column])} == {"integer", "float"}
+                    else pl.String()
+                )
             elif kinds[column] == pl.Null:
                 kinds[column] = schema[column]
     for column, kind in kinds.items():
         if kind.is_nested() or kind in (pl.Binary, pl.Object):
             kinds[column] = pl.Null()
-    kinds = {column: pl.String() if kind == pl.Null or (natural(kind) is None and not isinstance(kind, pl.Duration)) else kind for column, kind in kinds.items()}
+    kinds = {
+        column: pl.String()
+        if kind == pl.Null or (natural(kind) is None and not isinstance(kind, pl.Duration))
+        else kind
+        for column, kind in kinds.items()
+    }
     return _Reading(name, source, found, declared, decimal, kinds)
 
 
@@ -124,7 +144,11 @@ def _numbered(frame: pl.LazyFrame, columns: tuple[str, ...], *, drop_blank: bool
     import polars as pl
 
     numbered = frame.with_row_index(ROW, 1).with_columns(pl.col(ROW).cast(pl.Int64))
-    return numbered.filter(pl.any_horizontal(pl.col(column).is_not_null() for column in columns)) if drop_blank else numbered
+    return (
+        numbered.filter(pl.any_horizontal(pl.col(column).is_not_null() for column in columns))
+        if drop_blank
+        else numbered
+    )
 
 
 def _text(reading: _Reading, part: Part) -> pl.LazyFrame:
@@ -139,7 +163,9 @@ def _text(reading: _Reading, part: Part) -> pl.LazyFrame:
         if isinstance(kind, pl.Struct):
             column = column.struct.json_encode()
         elif kind.is_nested() or kind in (pl.Binary, pl.Object):
-            raise InputError(f"{part.name}: column {name!r} holds {kind}; wanted one value in each row. Flatten it, or leave it out of the file")
+            raise InputError(
+                f"{part.name}: column {name!r} holds {kind}; wanted one value in each row. Flatten it, or leave it out of the file"
+            )
         elif kind != pl.String:
             column = canonical(column, kind) if canonical(column, kind) is not None else column
         if reading.kinds[name] == pl.String:
@@ -291,17 +317,23 @@ def _refuse(reading: _Reading, parses: Mapping[str, Parse], wrong: Mapping[str, 
         return
     lines = []
     for name, count in wrong.items():
-        lines.append(f"column {name!r}: {count:,} {'value is' if count == 1 else 'values are'} not {parses[name].wanted}")
+        lines.append(
+            f"column {name!r}: {count:,} {'value is' if count == 1 else 'values are'} not {parses[name].wanted}"
+        )
         examples: list[str] = []
         for part in reading.parts:
             numbered = _text(reading, part).with_row_index(ROW, 1)
             found = first_wrong(numbered, name, parses[name], reading.decimal, ROW)
             if found.rows:
-                lines[-1] += f"; {part.name}, rows {', '.join(map(str, found.rows))}{' ...' if count > len(found.rows) else ''}"
+                lines[-1] += (
+                    f"; {part.name}, rows {', '.join(map(str, found.rows))}{' ...' if count > len(found.rows) else ''}"
+                )
                 examples = list(found.examples)
                 break
         shown = ", ".join(repr(each if len(each) <= 40 else each[:37] + "...") for each in examples)
-        lines[-1] += f", such as {shown}. What would work: {advice(parses[name], examples, reading.decimal, reading.name, name)}"
+        lines[-1] += (
+            f", such as {shown}. What would work: {advice(parses[name], examples, reading.decimal, reading.name, name)}"
+        )
     raise InputError("\n".join(lines))
 
 
@@ -309,6 +341,8 @@ def _refuse_misfits(reading: _Reading, examination: Examination) -> None:
     """What typed formats may hold and a table may not."""
     for name, found in examination.columns.items():
         if found.infinite:
-            raise InputError(f"source {reading.name!r}, column {name!r} holds infinite values; wanted finite numbers or missing values")
+            raise InputError(
+                f"source {reading.name!r}, column {name!r} holds infinite values; wanted finite numbers or missing values"
+            )
         if found.zero_bytes:
             raise InputError(f"source {reading.name!r}, column {name!r} holds zero bytes; the data is damaged")

@@ -82,7 +82,11 @@ def faults(path: Path, dialect: Dialect) -> Faults:
                 lengths[0] += length
                 returns = (data[np.maximum(stops - 1, 0)] == 13) & (stops > 0)
                 _note(found, dialect.width, per_record + 1, lengths - returns, lines[ends], start)
-                cells, length, start = int(counted[-1] - counted[ends[-1]]), len(data) - int(stops[-1]) - 1, int(lines[ends[-1]])
+                cells, length, start = (
+                    int(counted[-1] - counted[ends[-1]]),
+                    len(data) - int(stops[-1]) - 1,
+                    int(lines[ends[-1]]),
+                )
             else:
                 cells, length = cells + int(counted[-1]) if len(counted) else cells, length + len(data)
             line = int(lines[-1]) if len(lines) else line
