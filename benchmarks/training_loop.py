@@ -50,7 +50,9 @@ def main() -> None:
             if turn:  # the first round warms up
                 seconds[name].append(took)
     rates = {name: count / statistics.median(found) for name, found in seconds.items()}
-    print(f"device: {torch.cuda.get_device_name() if device.type == 'cuda' else device.type}, torch {torch.__version__}, batch {batch}")
+    print(
+        f"device: {torch.cuda.get_device_name() if device.type == 'cuda' else device.type}, torch {torch.__version__}, batch {batch}"
+    )
     for name, found in rates.items():
         print(f"{name}: {found:,.0f} samples/s")
     paired = statistics.median(a / b for a, b in zip(seconds["bare"], seconds["loop"], strict=True))
@@ -77,7 +79,15 @@ def loop(network: nn.Module, rows: Rows, recipe: Recipe, device: torch.device) -
     task = get("binary-classification")
     with tempfile.TemporaryDirectory() as folder:
         done = fit(
-            network, rows, None, loss=task.loss, validate=task.prediction_loss, recipe=recipe, seed=0, device=device, checkpoint=Path(folder) / "latest.pt"
+            network,
+            rows,
+            None,
+            loss=task.loss,
+            validate=task.prediction_loss,
+            recipe=recipe,
+            seed=0,
+            device=device,
+            checkpoint=Path(folder) / "latest.pt",
         )
     return done.seconds
 

@@ -1,4 +1,4 @@
-"""The architectures by name: one file each, resolved through one table of import strings; nothing is imported until used."""
+"""The architectures by name: one file each, one table of import strings, and nothing is imported until it is used."""
 
 from __future__ import annotations
 

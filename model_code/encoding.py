@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars
+    import polars as pl
 
     Array = np.ndarray[Any, Any]
     Schema = Mapping[str, Any]
@@ -39,7 +39,7 @@ _WANTED = {
 
 
 def model_schema(
-    frame: polars.DataFrame,
+    frame: pl.DataFrame,
     columns: Sequence[Mapping[str, Any]],
     *,
     task: str,
@@ -74,19 +74,21 @@ def model_schema(
     }
 
 
-def _vocabulary(values: polars.Series) -> list[str]:
+def _vocabulary(values: pl.Series) -> list[str]:
     """The distinct values in alphabetical order; of very many, the most frequent."""
-    import polars
+    import polars as pl
 
     name = values.name
-    counted = values.cast(polars.String).drop_nulls().to_frame().group_by(name).agg(count=polars.len()) if name != "count" else None
+    counted = (
+        values.cast(pl.String).drop_nulls().to_frame().group_by(name).agg(count=pl.len()) if name != "count" else None
+    )
     if counted is None:
         return _vocabulary(values.rename("value"))
     kept = counted.sort(["count", name], descending=[True, False]).head(LARGEST_VOCABULARY)
     return sorted(kept[name].to_list())
 
 
-def check_columns(frame: polars.DataFrame, schema: Schema) -> None:
+def check_columns(frame: pl.DataFrame, schema: Schema) -> None:
     """Whether ``frame`` has every input column with a fitting type; other columns are left alone.
 
     Raises:
@@ -98,25 +100,27 @@ def check_columns(frame: polars.DataFrame, schema: Schema) -> None:
         if name not in frame.columns:
             problems.append(f"column {name!r} is missing; wanted {_WANTED[entry['kind']]} ({entry['type']})")
         elif not _fits(frame.schema[name], entry["kind"]):
-            problems.append(f"column {name!r} holds {frame.schema[name]}; wanted {_WANTED[entry['kind']]} ({entry['type']})")
+            problems.append(
+                f"column {name!r} holds {frame.schema[name]}; wanted {_WANTED[entry['kind']]} ({entry['type']})"
+            )
     if problems:
         found = ", ".join(frame.columns[:20]) + (" ..." if len(frame.columns) > 20 else "")
         raise ValueError("; ".join(problems) + f" (columns found: {found or 'none'})")
 
 
-def _fits(found: polars.DataType, kind: str) -> bool:
-    import polars
+def _fits(found: pl.DataType, kind: str) -> bool:
+    import polars as pl
 
-    if found == polars.Null:
+    if found == pl.Null:
         return True
     if kind in {"numeric", "boolean"}:
-        return found.is_numeric() or found == polars.Boolean
+        return found.is_numeric() or found == pl.Boolean
     if kind == "datetime":
-        return found == polars.Date or isinstance(found, polars.Datetime)
-    return found.is_integer() or found == polars.Boolean or isinstance(found, polars.String | polars.Categorical | polars.Enum)
+        return found == pl.Date or isinstance(found, pl.Datetime)
+    return found.is_integer() or found == pl.Boolean or isinstance(found, pl.String | pl.Categorical | pl.Enum)
 
 
-def encode(frame: polars.DataFrame, schema: Schema) -> tuple[Array, Array]:
+def encode(frame: pl.DataFrame, schema: Schema) -> tuple[Array, Array]:
     """Turn rows into (numeric float64[n, a], category int64[n, b]), columns in the order of the schema's two lists.
 
     Instants become seconds since 1970 on the clock of the column's time zone (UTC where it has none), so that the
@@ -138,28 +142,28 @@ def encode(frame: polars.DataFrame, schema: Schema) -> tuple[Array, Array]:
     return numeric, category
 
 
-def _numbers(values: polars.Series, entry: Mapping[str, Any]) -> Array:
-    import polars
+def _numbers(values: pl.Series, entry: Mapping[str, Any]) -> Array:
+    import polars as pl
 
-    return values.cast(polars.Float64).fill_null(float("nan")).to_numpy()
+    return values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
-def _instants(values: polars.Series, entry: Mapping[str, Any]) -> Array:
-    import polars
+def _instants(values: pl.Series, entry: Mapping[str, Any]) -> Array:
+    import polars as pl
 
-    if values.dtype != polars.Null:
-        values = values.cast(polars.Datetime("us", getattr(values.dtype, "time_zone", None)))
+    if values.dtype != pl.Null:
+        values = values.cast(pl.Datetime("us", getattr(values.dtype, "time_zone", None)))
         if values.dtype.time_zone is not None:  # type: ignore[attr-defined]
             values = values.dt.convert_time_zone(entry.get("timezone") or "UTC").dt.replace_time_zone(None)
-    return values.cast(polars.Int64).cast(polars.Float64).fill_null(float("nan")).to_numpy() / 1e6
+    return values.cast(pl.Int64).cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1e6
 
 
-def _positions(values: polars.Series, entry: Mapping[str, Any]) -> Array:
-    import polars
+def _positions(values: pl.Series, entry: Mapping[str, Any]) -> Array:
+    import polars as pl
 
-    vocabulary = polars.Series(entry["vocabulary"], dtype=polars.String)
-    found = values.cast(polars.String).replace_strict(
-        vocabulary, polars.Series(range(len(vocabulary)), dtype=polars.Int64), default=UNKNOWN, return_dtype=polars.Int64
+    vocabulary = pl.Series(entry["vocabulary"], dtype=pl.String)
+    found = values.cast(pl.String).replace_strict(
+        vocabulary, pl.Series(range(len(vocabulary)), dtype=pl.Int64), default=UNKNOWN, return_dtype=pl.Int64
     )
     return found.fill_null(UNKNOWN).to_numpy()
 

@@ -27,13 +27,18 @@ class ExportDiffers(RuntimeError):
 
 
 class Model(nn.Module):
-    """What ships: (numeric float64[b, a], category int64[b, m]) -> float64 predictions, [b, k] probabilities or [b] values.
+    """What ships: (numeric float64[b, a], category int64[b, m]) -> float64 probabilities [b, k] or values [b].
 
     One or several fitted pairs of preprocessing and network, whose predictions are averaged; the last step undoes the
     scaling of a regression target.
     """
 
-    def __init__(self, task: Task, fitted: Sequence[tuple[Preprocessor, nn.Module]], centre: float, spread: float) -> None:
+    centre: Tensor
+    spread: Tensor
+
+    def __init__(
+        self, task: Task, fitted: Sequence[tuple[Preprocessor, nn.Module]], centre: float, spread: float
+    ) -> None:
         super().__init__()
         self.preprocessors = nn.ModuleList(preprocessor for preprocessor, _ in fitted)
         self.networks = nn.ModuleList(network for _, network in fitted)
@@ -95,9 +100,13 @@ def load(path: Path) -> nn.Module:
 
 
 def pickles(path: Path) -> list[str]:
-    """Members of the archive that are, or hold, a pickle: by the opcode that each starts with and by what torch would unpickle."""
+    """Members of the archive that are a pickle, by their first bytes, or that tell torch to unpickle one."""
     with zipfile.ZipFile(path) as archive:
-        return [m.filename for m in archive.infolist() if _is_pickle(m.filename, archive.read(m)[:4]) or _asks_pickle(archive, m.filename)]
+        return [
+            m.filename
+            for m in archive.infolist()
+            if _is_pickle(m.filename, archive.read(m)[:4]) or _asks_pickle(archive, m.filename)
+        ]
 
 
 def _is_pickle(name: str, head: bytes) -> bool:
@@ -142,6 +151,10 @@ def _check(model: Model, path: Path) -> None:
         with torch.no_grad():
             wanted, found = model(numeric, category), loaded(numeric, category)
         if wanted.shape != found.shape or not torch.isfinite(found).all():
-            raise ExportDiffers(f"{path}: {rows} rows give shape {tuple(found.shape)}, wanted finite {tuple(wanted.shape)}")
+            raise ExportDiffers(
+                f"{path}: {rows} rows give shape {tuple(found.shape)}, wanted finite {tuple(wanted.shape)}"
+            )
         if not torch.allclose(wanted, found, rtol=TOLERANCE, atol=TOLERANCE):
-            raise ExportDiffers(f"{path}: differs from the model by {float((wanted - found).abs().max()):.3g} on {rows} random rows")
+            raise ExportDiffers(
+                f"{path}: differs from the model by {float((wanted - found).abs().max()):.3g} on {rows} random rows"
+            )

@@ -1,4 +1,4 @@
-"""From encoded rows to a fitted pair of preprocessing and network: what each fold, and at the end the whole training part, goes through."""
+"""From encoded rows to a fitted pair of preprocessing and network, for each fold and for the whole training part."""
 
 from __future__ import annotations
 
@@ -117,6 +117,10 @@ def _rows(data: Data, preprocessor: Preprocessor, positions: Array) -> Rows:
     centre, spread = data.target_scale()
     truth = data.truth[positions]
     with torch.no_grad():
-        values, slots = preprocessor(torch.from_numpy(data.numeric[positions]), torch.from_numpy(data.category[positions]))
-    target: Tensor = torch.from_numpy(truth if data.task.is_classification else ((truth - centre) / spread).astype(np.float32))
+        values, slots = preprocessor(
+            torch.from_numpy(data.numeric[positions]), torch.from_numpy(data.category[positions])
+        )
+    target: Tensor = torch.from_numpy(
+        truth if data.task.is_classification else ((truth - centre) / spread).astype(np.float32)
+    )
     return Rows(values, slots, target)

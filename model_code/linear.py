@@ -1,4 +1,4 @@
-"""A linear model on scaled columns, missing flags and one-hot categories: the cheapest candidate and an honest yardstick."""
+"""A linear model on scaled columns, missing flags and one-hot categories: the cheapest candidate, and a yardstick."""
 
 from __future__ import annotations
 
@@ -73,11 +73,14 @@ class LinearNetwork(nn.Module):
         raw = self.numeric(values)
         if self.category is not None:
             raw = raw + self.category(slots).sum(dim=1)
-        return raw.unsqueeze(1)
+        members: Tensor = raw.unsqueeze(1)
+        return members
 
 
 class SlotEmbedding(nn.Module):
     """slots int64[b, m] -> [b, m, size]: one vector for each slot of each category, in one table; all start at zero."""
+
+    starts: Tensor
 
     def __init__(self, slots: tuple[int, ...], size: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
 """A multilayer perceptron on embedded columns, as a parameter-efficient ensemble.
 
-Numbers are embedded by the piecewise-linear encoding of Gorishniy, Rubachev and Babenko 2022, "On Embeddings for Numerical
-Features in Tabular Deep Learning". The ensemble is that of Gorishniy, Kotelnikov and Babenko 2024, "TabM": k members
-share the weight matrices, each scales inputs and outputs of each layer by vectors of its own, and the mean of
+Numbers are embedded by the piecewise-linear encoding of Gorishniy, Rubachev and Babenko 2022, "On Embeddings for
+Numerical Features in Tabular Deep Learning". The ensemble is that of Gorishniy, Kotelnikov and Babenko 2024,
+"TabM": k members share the weight matrices, each scales their rows or columns by vectors of its own, and the mean of
 their predictions is the prediction.
 
 Shapes: b rows, k members, c continuous columns, n bins, d embedding size, h hidden size.
@@ -11,6 +11,7 @@ Shapes: b rows, k members, c continuous columns, n bins, d embedding size, h hid
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -35,7 +36,7 @@ class MlpConfig:
     members: int = 8
     layers: int = 2
     hidden: int = 192
-    bins: int = 32
+    bins: int = 64
     numeric_size: int = 12
     category_size: int = 8
     dropout: float = 0.1
@@ -47,11 +48,13 @@ class MlpConfig:
 
 
 SMALL = MlpConfig()
-LARGE = MlpConfig(members=4, hidden=96, bins=16, numeric_size=8, dropout=0.0, batch_size=2048, learning_rate=3e-3, patience=2)
+LARGE = MlpConfig(
+    members=4, hidden=96, bins=16, numeric_size=8, dropout=0.0, batch_size=2048, learning_rate=3e-3, patience=2
+)
 """For many rows: fewer weights and larger batches, so that an epoch costs little."""
 MANY_ROWS = 50_000
 SAMPLES = 800_000
-"""About how many rows a training sees in all: the epochs are as many as that takes, within three and the config's number."""
+"""About how many rows a training sees in all: that sets the epochs, from three to the config's number."""
 
 
 class Mlp:
@@ -89,9 +92,12 @@ class Mlp:
 class PiecewiseLinear(nn.Module):
     """Embeds each continuous column: x[b, c] -> [b, c, d], a linear term plus one for each bin that x has passed.
 
-    The encoding is clamp((x - left edge) / (right edge - left edge), 0, 1); its weights start at zero ("version B" of the
-    authors' package), so that training starts from the linear term.
+    The encoding is clamp((x - left edge) / (right edge - left edge), 0, 1); its weights start at zero ("version B" of
+    the authors' package), so that training starts from the linear term.
     """
+
+    left: Tensor
+    inverse_width: Tensor
 
     def __init__(self, edges: Tensor, size: int) -> None:
         super().__init__()
@@ -111,7 +117,7 @@ class PiecewiseLinear(nn.Module):
 
 
 class EnsembleLinear(nn.Module):
-    """x[k, b, i] -> [k, b, o]: member j multiplies by the shared W with its rows (or columns) scaled by a vector of its own.
+    """x[k, b, i] -> [k, b, o]: each member multiplies by the shared W with rows or columns scaled its own way.
 
     Scaling the weights instead of inputs and outputs is the same map and takes k i o multiplications for any b.
     """
@@ -143,7 +149,7 @@ class MlpNetwork(nn.Module):
         inputs = layout.continuous * config.numeric_size + layout.plain + len(layout.slots) * config.category_size
         sizes = [inputs, *[config.hidden] * config.layers]
         self.layers = nn.ModuleList(
-            EnsembleLinear(config.members, a, b, first=i == 0) for i, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False))
+            EnsembleLinear(config.members, a, b, first=i == 0) for i, (a, b) in enumerate(pairwise(sizes))
         )
         self.dropout, self.members = config.dropout, config.members
         bound = config.hidden**-0.5

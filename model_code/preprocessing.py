@@ -37,7 +37,7 @@ _CALENDAR = (("hour", _DAY), ("weekday", 7 * _DAY), ("day of year", _YEAR * _DAY
 
 @dataclass(frozen=True)
 class Layout:
-    """What a network must know of the preprocessed rows: counts of continuous and plain values, slots of each category."""
+    """What a network must know of preprocessed rows: how many continuous and plain values, slots of each category."""
 
     continuous: int
     plain: int
@@ -49,6 +49,22 @@ class Preprocessor(nn.Module):
 
     Columns that say nothing on the training rows (constant or never present) are left out.
     """
+
+    continuous: Tensor
+    binary: Tensor
+    instants: Tensor
+    flagged: Tensor
+    centre: Tensor
+    spread: Tensor
+    mean: Tensor
+    deviation: Tensor
+    low: Tensor
+    high: Tensor
+    knots: Tensor
+    scores: Tensor
+    slot_of: Tensor
+    slot_start: Tensor
+    slot_last: Tensor
 
     def __init__(self, numeric: Array, category: Array, schema: Mapping[str, Any], scaling: Scaling) -> None:
         super().__init__()
@@ -104,7 +120,7 @@ class Preprocessor(nn.Module):
         self._keep("high", high + (high - low))
 
     def _fit_quantiles(self, numeric: Array, columns: Sequence[int]) -> None:
-        """Knots of the map from a column's values to normal scores: a value's score is that of the middle of its ranks."""
+        """Knots of the map from a column's values to normal scores; a value's score is that of its middle rank."""
         knots = np.full((len(columns), KNOTS), np.inf)
         scores = np.zeros((len(columns), KNOTS))
         for row, column in enumerate(columns):
@@ -195,12 +211,12 @@ def spread_values(ordered: Array, count: int) -> Array:
 
 
 def bin_edges(values: Array, bins: int) -> Tensor:
-    """Edges float32[c, bins + 1] of each column for the piecewise-linear encoding; spare ones repeat the last."""
-    edges = np.zeros((values.shape[1], bins + 1), dtype=np.float32)
-    for column in range(values.shape[1]):
-        unique = spread_values(np.sort(values[:, column]), bins + 1)
-        edges[column, : len(unique)] = unique
-        edges[column, len(unique) :] = unique[-1]
+    """Edges float32[c, bins + 1 or fewer] for the piecewise-linear encoding; spare ones repeat the last."""
+    found = [spread_values(np.sort(column), bins + 1) for column in values.T]
+    edges = np.zeros((len(found), max((len(unique) for unique in found), default=1)), dtype=np.float32)
+    for row, unique in enumerate(found):
+        edges[row, : len(unique)] = unique
+        edges[row, len(unique) :] = unique[-1]
     return torch.from_numpy(edges)
 
 

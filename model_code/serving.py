@@ -10,7 +10,7 @@ from model_code.encoding import FORMAT, encode
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars
+    import polars as pl
     from torch import nn
 
     Array = np.ndarray[Any, Any]
@@ -26,7 +26,7 @@ class Predictor:
         self.schema = schema
         self._graph = graph
 
-    def predict(self, frame: polars.DataFrame) -> Array:
+    def predict(self, frame: pl.DataFrame) -> Array:
         """Predictions for the rows in order: probabilities float64[n, k] or values float64[n].
 
         Raises:
@@ -43,16 +43,16 @@ class Predictor:
                 parts.append(self._graph(torch.from_numpy(numeric[part]), torch.from_numpy(category[part])).numpy())
         return np.concatenate(parts)
 
-    def answers(self, frame: polars.DataFrame) -> polars.DataFrame:
-        """Predictions as a table: ``prediction`` (class name or value) and for classes ``probability_<class>`` of each."""
-        import polars
+    def answers(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Predictions as a table: ``prediction`` (class name or value) and, for each class, ``probability_<class>``."""
+        import polars as pl
 
         found = self.predict(frame)
         classes = self.schema["classes"]
         if not classes:
-            return polars.DataFrame({"prediction": found})
-        names = polars.Series("prediction", classes, dtype=polars.String).gather(found.argmax(axis=1))
-        return polars.DataFrame([names, *(polars.Series(f"probability_{name}", found[:, i]) for i, name in enumerate(classes))])
+            return pl.DataFrame({"prediction": found})
+        names = pl.Series("prediction", classes, dtype=pl.String).gather(found.argmax(axis=1))
+        return pl.DataFrame([names, *(pl.Series(f"probability_{name}", found[:, i]) for i, name in enumerate(classes))])
 
 
 def load(directory: Path) -> Predictor:
@@ -68,5 +68,7 @@ def load(directory: Path) -> Predictor:
             raise ValueError(f"{directory}: no {name}; wanted a model directory with {export.MODEL} and schema.json")
     schema = json.loads((directory / "schema.json").read_bytes())
     if schema.get("format") != FORMAT:
-        raise ValueError(f"{directory / 'schema.json'}: format {schema.get('format')!r}; this version reads format {FORMAT}")
+        raise ValueError(
+            f"{directory / 'schema.json'}: format {schema.get('format')!r}; this version reads format {FORMAT}"
+        )
     return Predictor(schema, export.load(directory / export.MODEL))

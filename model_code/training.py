@@ -1,8 +1,8 @@
 """The one training loop.
 
-Training tensors lie on the device when they fit, are shuffled once per epoch by a pure function of (seed, epoch) and are
-read as slices; nothing in a step waits for the device. Losses are kept on the device and looked at once per segment of
-steps: that is where a diverged loss is noticed, progress is told and a checkpoint is written.
+Training tensors lie on the device when they fit, are shuffled once per epoch by a pure function of (seed, epoch) and
+are read as slices; nothing in a step waits for the device. Losses are kept on the device and looked at once per segment
+of steps: that is where a diverged loss is noticed and a checkpoint is written.
 
 A checkpoint holds tensors and plain values only (weights, optimiser, best weights, random state, place in the
 schedule). Killed and called again, ``fit`` goes on from it; on the CPU the result is bit-equal to an uninterrupted one.
@@ -97,12 +97,13 @@ def choose_device(wanted: str = "auto") -> torch.device:
     if wanted == "auto":
         return torch.device(next(name for name, there in present.items() if there))
     if not present.get(wanted, False):
-        raise ValueError(f"device {wanted!r} is not available here; available: {', '.join(n for n, there in present.items() if there)}")
+        available = ", ".join(name for name, there in present.items() if there)
+        raise ValueError(f"device {wanted!r} is not available here; available: {available}")
     return torch.device(wanted)
 
 
 def order(seed: int, epoch: int, rows: int) -> Tensor:
-    """The order int64[rows] in which an epoch takes the rows: a pure function, so that a resumed epoch is the same epoch."""
+    """The order int64[rows] in which an epoch takes the rows: a pure function, so a resumed epoch is the same epoch."""
     return torch.from_numpy(np.random.default_rng((seed, epoch)).permutation(rows))
 
 
@@ -128,7 +129,9 @@ class _Run:
     def __init__(self, network: nn.Module, recipe: Recipe, seed: int, rows: int, device: torch.device) -> None:
         self.network, self.recipe, self.seed, self.device = network, recipe, seed, device
         self.steps_per_epoch = math.ceil(rows / recipe.batch_size)
-        self.optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
+        )
         self.losses = torch.zeros(self.steps_per_epoch, device=device)
         self.epoch = self.step = 0
         self.fit = Fit()
@@ -163,7 +166,7 @@ class _Run:
         temporary.replace(path)
 
     def load(self, path: Path) -> None:
-        """Go on from a checkpoint; one of another training (or an unreadable one) is left aside and training starts anew."""
+        """Go on from a checkpoint; one of another training, or one that can not be read, is left aside."""
         if not path.exists():
             return
         try:
@@ -272,7 +275,7 @@ def _steps(run: _Run, rows: Rows, shuffled: Rows | None, positions: Tensor, stop
             raw = network(batch.values, batch.slots)
         value = loss(raw.float(), batch.truth)
         optimizer.zero_grad(set_to_none=True)
-        value.backward()
+        torch.autograd.backward(value)
         nn.utils.clip_grad_norm_(parameters, run.recipe.gradient_clip, foreach=True)
         optimizer.step()
         run.losses[step] = value.detach()
@@ -285,7 +288,8 @@ def _check_finite(run: _Run, stop: int) -> None:
         total = run.steps_per_epoch * run.recipe.epochs
         learning_rate = rate(run.recipe, run.epoch * run.steps_per_epoch + step, total)
         raise Diverged(
-            f"the training loss became {float(run.losses[step])} in epoch {run.epoch + 1}, step {step + 1} of {run.steps_per_epoch}, "
+            f"the training loss became {float(run.losses[step])} in epoch {run.epoch + 1}, "
+            f"step {step + 1} of {run.steps_per_epoch}, "
             f"at learning rate {learning_rate:.3g}; look for extreme values in the target and the features, "
             f"or try a smaller learning rate or a smaller gradient_clip (now {run.recipe.gradient_clip:g})"
         )
@@ -315,5 +319,8 @@ def raw_outputs(network: nn.Module, rows: Rows, chunk: int = 8192) -> Tensor:
     """Raw outputs [n, members, width] of all rows, without dropout, in float32."""
     network.eval()
     device = next(network.parameters()).device
-    parts = [network(p.values, p.slots) for p in (rows.slice(i, i + chunk).to(device) for i in range(0, max(len(rows), 1), chunk))]
+    parts = [
+        network(p.values, p.slots)
+        for p in (rows.slice(i, i + chunk).to(device) for i in range(0, max(len(rows), 1), chunk))
+    ]
     return torch.cat(parts).float()

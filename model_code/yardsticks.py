@@ -1,7 +1,7 @@
-"""What a model must be compared with: a constant, scikit-learn's HistGradientBoosting, and the linear candidate when it did not win.
+"""What a model is compared with: a constant, scikit-learn's HistGradientBoosting, and linear if it did not win.
 
-On disk: ``constant.json``; ``hgb.skops`` with ``hgb.json`` (the schema that its columns were encoded by); ``linear/`` (a
-model directory). skops files are loaded with the explicit list of trusted types below and nothing else.
+On disk: ``constant.json``; ``hgb.skops`` with ``hgb.json`` (the schema that its columns were encoded by); ``linear/``
+(a model directory). skops files are loaded with the explicit list of trusted types below and nothing else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from model_code.encoding import encode
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars
+    import polars as pl
 
     Array = np.ndarray[Any, Any]
     Schema = Mapping[str, Any]
@@ -40,7 +40,7 @@ def names(directory: Path) -> tuple[str, ...]:
     return tuple(name for name, file in there.items() if (directory / file).is_file())
 
 
-def predict(directory: Path, name: str, frame: polars.DataFrame) -> Array:
+def predict(directory: Path, name: str, frame: pl.DataFrame) -> Array:
     """Predictions of one yardstick, in the form that models give: float64[n, k] probabilities or float64[n] values.
 
     Raises:
@@ -51,14 +51,14 @@ def predict(directory: Path, name: str, frame: polars.DataFrame) -> Array:
     return _PREDICT[name](directory, frame)
 
 
-def _predict_constant(directory: Path, frame: polars.DataFrame) -> Array:
+def _predict_constant(directory: Path, frame: pl.DataFrame) -> Array:
     import numpy as np
 
     prediction = np.asarray(json.loads((directory / "constant.json").read_bytes())["prediction"], dtype=np.float64)
     return np.tile(prediction, (frame.height,) + (1,) * prediction.ndim)
 
 
-def _predict_hgb(directory: Path, frame: polars.DataFrame) -> Array:
+def _predict_hgb(directory: Path, frame: pl.DataFrame) -> Array:
     import numpy as np
     import skops.io
     from threadpoolctl import threadpool_limits
@@ -78,7 +78,7 @@ def _predict_hgb(directory: Path, frame: polars.DataFrame) -> Array:
     return prediction
 
 
-def _predict_linear(directory: Path, frame: polars.DataFrame) -> Array:
+def _predict_linear(directory: Path, frame: pl.DataFrame) -> Array:
     from model_code.serving import load
 
     return load(directory / "linear").predict(frame)
@@ -94,8 +94,7 @@ def write_constant(directory: Path, prediction: Array) -> None:
 
 def fit_hgb(directory: Path, numeric: Array, category: Array, truth: Array, schema: Schema) -> None:
     """Train HistGradientBoosting with its defaults, seed 0 and one thread, and write it."""
-    import warnings
-
+    import numpy as np
     import skops.io
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from threadpoolctl import threadpool_limits
@@ -104,15 +103,20 @@ def fit_hgb(directory: Path, numeric: Array, category: Array, truth: Array, sche
     native = [len(entries[name]["vocabulary"]) <= _LARGEST_CARDINALITY for name in schema["category"]]
     kind = HistGradientBoostingClassifier if schema["classes"] else HistGradientBoostingRegressor
     model = kind(random_state=0, categorical_features=[False] * numeric.shape[1] + native)
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # all-missing columns: binning says so in numpy's words
-        model.fit(_columns(numeric, category), truth)
+    columns = _columns(numeric, category)
+    columns[:, np.isnan(columns).all(axis=0)] = (
+        0  # scikit-learn has no bins for a column without a value; a constant says as little
+    )
+    with threadpool_limits(1):
+        model.fit(columns, truth)
     (directory / "hgb.skops").write_bytes(_canonical(skops.io.dumps(model)))
-    (directory / "hgb.json").write_text(json.dumps({**schema, "architecture": "hgb"}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (directory / "hgb.json").write_text(
+        json.dumps({**schema, "architecture": "hgb"}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def _canonical(archive: bytes) -> bytes:
-    """The same skops archive without what differs from run to run: objects are named by their addresses, members by those and dated."""
+    """The same skops archive without what differs from run to run: memory addresses as names, and dates."""
     with zipfile.ZipFile(io.BytesIO(archive)) as source:
         schema = json.loads(source.read("schema.json"))
         content = {name: source.read(name) for name in source.namelist() if name != "schema.json"}

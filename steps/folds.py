@@ -1,12 +1,13 @@
 """Validation folds inside the training part, divided the way the test set was divided from it.
 
-    row     equal rows (same features and target) stay together; classes are spread evenly
-    group   a group is in one fold as a whole; folds are about equally large
-    time    forward chaining: every fold is validated on what comes after what it was trained on
+row     equal rows (same features and target) stay together; classes are spread evenly
+group   a group is in one fold as a whole; folds are about equally large
+time    forward chaining: every fold is validated on what comes after what it was trained on
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 from steps.errors import InputError
@@ -14,7 +15,7 @@ from steps.rowhash import hash_frame, salted
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars
+    import polars as pl
 
     Array = np.ndarray[Any, Any]
     Fold = tuple[Array, Array]
@@ -29,7 +30,9 @@ def fold_count(rows: int) -> int:
     return 5 if rows < 3_000 else 3 if rows < 10_000 else 1
 
 
-def folds(frame: polars.DataFrame, content: list[str], classes: Array | None, *, by: By, column: str | None, count: int, seed: int) -> list[Fold]:
+def folds(
+    frame: pl.DataFrame, content: list[str], classes: Array | None, *, by: By, column: str | None, count: int, seed: int
+) -> list[Fold]:
     """Pairs of (training positions, validation positions), each int64 and ascending.
 
     Args:
@@ -52,7 +55,9 @@ def folds(frame: polars.DataFrame, content: list[str], classes: Array | None, *,
     made = [(np.flatnonzero(part != i), np.flatnonzero(part == i)) for i in range(count)]
     made = [fold for fold in made if len(fold[0]) and len(fold[1])]
     if not made:
-        raise InputError(f"the training part has too few distinct rows for a validation fold: {frame.height} rows, all of them equal")
+        raise InputError(
+            f"the training part has too few distinct rows for a validation fold: {frame.height} rows, all of them equal"
+        )
     return made
 
 
@@ -76,7 +81,9 @@ def _by_group(hashes: Array, parts: int, column: str) -> Array:
 
     groups, inverse, sizes = np.unique(hashes, return_inverse=True, return_counts=True)
     if len(groups) < 2:
-        raise InputError(f"column {column!r} has one group in the training part; validation folds by group need at least two")
+        raise InputError(
+            f"column {column!r} has one group in the training part; validation folds by group need at least two"
+        )
     filled = np.zeros(min(parts, len(groups)), dtype=np.int64)
     part_of = np.zeros(len(groups), dtype=np.int64)
     for group in np.lexsort((groups, -sizes)):
@@ -86,8 +93,8 @@ def _by_group(hashes: Array, parts: int, column: str) -> Array:
     return result
 
 
-def _by_time(frame: polars.DataFrame, column: str, count: int) -> list[Fold]:
-    """Blocks of about equally many rows in the order of time, cut between instants; a missing time counts as the earliest."""
+def _by_time(frame: pl.DataFrame, column: str, count: int) -> list[Fold]:
+    """Blocks of about equally many rows in order of time, cut between instants; a missing time is the earliest."""
     import numpy as np
 
     rank = frame[column].rank("dense").fill_null(0).to_numpy().astype(np.int64)
@@ -96,9 +103,13 @@ def _by_time(frame: polars.DataFrame, column: str, count: int) -> list[Fold]:
     first = blocks - count
     cuts = [ordered[len(ordered) * i // blocks] for i in range(first, blocks)] + [ordered[-1] + 1]
     made = [
-        (np.flatnonzero(rank < low), np.flatnonzero((rank >= low) & (rank < high))) for low, high in zip(cuts, cuts[1:], strict=False) if low < high
+        (np.flatnonzero(rank < low), np.flatnonzero((rank >= low) & (rank < high)))
+        for low, high in pairwise(cuts)
+        if low < high
     ]
     made = [fold for fold in made if len(fold[0]) and len(fold[1])]
     if not made:
-        raise InputError(f"column {column!r} has too few different times in the training part; validation needs at least two")
+        raise InputError(
+            f"column {column!r} has too few different times in the training part; validation needs at least two"
+        )
     return made

@@ -10,7 +10,7 @@ from steps.thresholds import Threshold
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars
+    import polars as pl
 
     from model_code.tasks import Metric, Task
 
@@ -52,7 +52,9 @@ def score(metric: Metric, truth: Array, prediction: Array, seed: int) -> Score:
     return Score(float(evaluate(np.ones(rows))), float(low), float(high), found)
 
 
-def unmet(success: Sequence[Threshold], task: Task, truth: Array, prediction: Array, frame: polars.DataFrame, seed: int) -> list[str]:
+def unmet(
+    success: Sequence[Threshold], task: Task, truth: Array, prediction: Array, frame: pl.DataFrame, seed: int
+) -> list[str]:
     """The thresholds that predictions of validation rows do not reach, in words; empty when all are reached.
 
     Args:
@@ -61,7 +63,7 @@ def unmet(success: Sequence[Threshold], task: Task, truth: Array, prediction: Ar
     import math
 
     import numpy as np
-    import polars
+    import polars as pl
 
     reasons = []
     for threshold in success:
@@ -69,14 +71,17 @@ def unmet(success: Sequence[Threshold], task: Task, truth: Array, prediction: Ar
         if threshold.slice:
             column, _, value = threshold.slice.partition("=")
             if column in frame.columns:
-                where = (frame[column].cast(polars.String) == value).fill_null(False).to_numpy()
+                where = (frame[column].cast(pl.String) == value).fill_null(False).to_numpy()
         metric = task.metrics.get(threshold.metric)
         if metric is None or not where.any():
             reasons.append(f"{threshold.wanted}: can not be measured on the validation folds")
             continue
         found = score(metric, truth[where], prediction[where], seed)
         if not math.isfinite(found.value) or not threshold.met(found.value, found.low, found.high):
-            reasons.append(f"{threshold.wanted}: found {found.value:.4g} [{found.low:.4g}, {found.high:.4g}] on the validation folds")
+            reasons.append(
+                f"{threshold.wanted}: found {found.value:.4g} "
+                f"[{found.low:.4g}, {found.high:.4g}] on the validation folds"
+            )
     return reasons
 
 

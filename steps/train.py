@@ -1,4 +1,4 @@
-"""train: fit the candidates, choose one on validation folds inside the training part, export it with its yardsticks beside it."""
+"""train: fit the candidates, choose one on validation folds inside the training part, export it, with its yardsticks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from steps.thresholds import Threshold
 
 if TYPE_CHECKING:
     import numpy as np
-    import polars
+    import polars as pl
 
     from model_code.architectures import Architecture
     from model_code.fitting import Data, Fitted, Settings
@@ -36,15 +36,23 @@ FEWEST_ROWS = 10
 class Budget(Config):
     """What training may cost."""
 
-    minutes: float = Field(default=10, gt=0, description="Time for all candidates; one that does not fit in what is left is skipped.")
-    epochs: int | None = Field(default=None, ge=1, description="Most passes over the data in one fit; left out: each architecture's own number.")
+    minutes: float = Field(
+        default=10, gt=0, description="Time for all candidates; one that does not fit in what is left is skipped."
+    )
+    epochs: int | None = Field(
+        default=None,
+        ge=1,
+        description="Most passes over the data in one fit; left out: each architecture's own number.",
+    )
 
 
 class TrainConfig(Config):
     """Which models are tried and how one is chosen."""
 
     task: str = Field(description="The task, as in the problem.")
-    candidates: tuple[str, ...] = Field(default=("linear", "mlp"), min_length=1, description="Architectures to try, cheapest first.")
+    candidates: tuple[str, ...] = Field(
+        default=("linear", "mlp"), min_length=1, description="Architectures to try, cheapest first."
+    )
     choose: Literal["best", "first"] = Field(
         default="best",
         description="'best': the best on the validation folds, but a cheaper one within one standard error wins; "
@@ -52,12 +60,21 @@ class TrainConfig(Config):
     )
     success: tuple[Threshold, ...] = Field(default=(), description="The thresholds, as in the problem.")
     budget: Budget = Field(default=Budget(), description="What training may cost.")
-    folds: int | None = Field(default=None, ge=1, le=20, description="Validation folds inside the training part; left out: by the number of rows.")
+    folds: int | None = Field(
+        default=None,
+        ge=1,
+        le=20,
+        description="Validation folds inside the training part; left out: by the number of rows.",
+    )
     by: By = Field(default="row", description="How the folds are divided, as the test set was: row, group or time.")
     column: str | None = Field(default=None, description="The column of the group or time.")
     seed: int = Field(default=0, ge=0, description="Of initial weights, order of rows, folds and resamples.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="Where to train; 'auto' takes cuda, then mps, then cpu.")
-    threads: int = Field(default=1, ge=1, description="CPU threads; for small networks on a busy machine one is the fastest.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", description="Where to train; 'auto' takes cuda, then mps, then cpu."
+    )
+    threads: int = Field(
+        default=1, ge=1, description="CPU threads; for small networks on a busy machine one is the fastest."
+    )
 
     @field_validator("candidates")
     @classmethod
@@ -65,7 +82,9 @@ class TrainConfig(Config):
         from model_code import architectures
 
         if unknown := [name for name in value if name not in architectures.names()]:
-            raise ValueError(f"unknown candidate {', '.join(map(repr, unknown))}; known are: {', '.join(architectures.names())}")
+            raise ValueError(
+                f"unknown candidate {', '.join(map(repr, unknown))}; known are: {', '.join(architectures.names())}"
+            )
         if len(set(value)) < len(value):
             raise ValueError(f"a candidate is named twice: {', '.join(value)}")
         return value
@@ -103,7 +122,7 @@ class Candidate:
 class Work:
     """What the parts of this stage share."""
 
-    frame: polars.DataFrame
+    frame: pl.DataFrame
     data: Data
     folds: list[Fold]
     settings: Settings
@@ -122,7 +141,9 @@ class Work:
         return self.config.budget.minutes * 60 - self.spent
 
 
-def train(train_set: Input, model: Output, yardsticks: Output, checkpoints: Scratch, config: TrainConfig, log: Journal) -> None:
+def train(
+    train_set: Input, model: Output, yardsticks: Output, checkpoints: Scratch, config: TrainConfig, log: Journal
+) -> None:
     """Fit the candidates on folds, choose one, fit it on the whole training part and export it; train the yardsticks.
 
     Raises:
@@ -135,7 +156,9 @@ def train(train_set: Input, model: Output, yardsticks: Output, checkpoints: Scra
         work = _prepare(train_set, checkpoints, config, log)
         _fit_yardsticks(work, yardsticks)
         try:
-            candidates = [_try(work, name) for name in config.candidates] if config.choose == "best" else _until_reached(work)
+            candidates = (
+                [_try(work, name) for name in config.candidates] if config.choose == "best" else _until_reached(work)
+            )
             chosen, why = _choose(work, candidates)
             final = _fit_whole(work, chosen)
             _write_model(work, chosen.name, final, model)
@@ -162,7 +185,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journal) -> Work:
-    import polars
+    import polars as pl
 
     from model_code import tasks
     from model_code.encoding import encode, model_schema
@@ -170,17 +193,21 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     from model_code.training import choose_device
 
     schema = read_schema(train_set)
-    frame = polars.read_parquet(train_set / "data.parquet")
+    frame = pl.read_parquet(train_set / "data.parquet")
     features = [column.model_dump(include={"name", "type", "timezone"}) for column in schema.features()]
     if not features:
-        listed = ", ".join(f"{c.name} ({c.role}, {c.available})" for c in schema.columns if c.name not in (ROW, LABEL_SOURCE))
+        listed = ", ".join(
+            f"{c.name} ({c.role}, {c.available})" for c in schema.columns if c.name not in (ROW, LABEL_SOURCE)
+        )
         raise InputError(f"there is no feature column to learn from; the columns are: {listed or 'none'}")
     if frame.height < FEWEST_ROWS:
         raise InputError(f"the training part has {frame.height} rows; training wants at least {FEWEST_ROWS}")
     assert schema.target is not None
     task = tasks.get(config.task)
     truth = _truth(frame, schema, is_classification=task.is_classification)
-    described = model_schema(frame, features, task=task.name, target=schema.target.name, classes=schema.target.classes, architecture="")
+    described = model_schema(
+        frame, features, task=task.name, target=schema.target.name, classes=schema.target.classes, architecture=""
+    )
     numeric, category = encode(frame, described)
     try:
         device = choose_device(config.device)
@@ -201,31 +228,40 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     return Work(frame, Data(numeric, category, truth, described, task), made, settings, config, checkpoints, log)
 
 
-def _truth(frame: polars.DataFrame, schema: TableSchema, *, is_classification: bool) -> Array:
+def _truth(frame: pl.DataFrame, schema: TableSchema, *, is_classification: bool) -> Array:
     """The target as class indices int64[n] or as finite numbers float64[n].
 
     Raises:
         InputError: it can not be learned from.
     """
     import numpy as np
-    import polars
+    import polars as pl
 
     assert schema.target is not None
     column = frame[schema.target.name]
     if is_classification:
         classes = schema.target.classes
-        found = column.cast(polars.String).replace_strict(list(classes), list(range(len(classes))), default=None, return_dtype=polars.Int64)
+        found = column.cast(pl.String).replace_strict(
+            list(classes), list(range(len(classes))), default=None, return_dtype=pl.Int64
+        )
         if found.null_count():
             rows = frame.filter(found.is_null())[ROW].head(5).to_list()
-            raise InputError(f"target {column.name!r}: {found.null_count()} training rows have none of the classes {', '.join(classes)} (rows {rows} ...)")
+            raise InputError(
+                f"target {column.name!r}: {found.null_count()} training rows have none of the classes "
+                f"{', '.join(classes)} (rows {rows} ...)"
+            )
         if found.n_unique() < 2:
-            raise InputError(f"target {column.name!r} has one class only in the training part; there is nothing to tell apart")
+            raise InputError(
+                f"target {column.name!r} has one class only in the training part; there is nothing to tell apart"
+            )
         return found.to_numpy().copy()
-    values = column.cast(polars.Float64).fill_null(float("nan")).to_numpy()
+    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     bad = ~np.isfinite(values)
     if bad.any():
         rows = frame[ROW].to_numpy()[bad][:5].tolist()
-        raise InputError(f"target {column.name!r}: {int(bad.sum())} training rows hold no finite number (rows {rows} ...)")
+        raise InputError(
+            f"target {column.name!r}: {int(bad.sum())} training rows hold no finite number (rows {rows} ...)"
+        )
     if values.min() == values.max():
         raise InputError(f"target {column.name!r} is constant in the training part; there is nothing to learn")
     return values.copy()
@@ -277,14 +313,19 @@ def _try(work: Work, name: str) -> Candidate:
         work.spent += fitted.fit.seconds
         candidate.fits.append(fitted)
         if fitted.fit.stopped == "time budget" and not must:
-            candidate.skipped = f"does not fit in the budget of {work.config.budget.minutes:g} minutes: {what} alone took more than its share"
+            candidate.skipped = (
+                f"does not fit in the budget of {work.config.budget.minutes:g} minutes: "
+                f"{what} alone took more than its share"
+            )
             candidate.fits = []
             return candidate
         predictions.append(predict(work.data, fitted, validation))
     where = np.concatenate([validation for _, validation in work.folds])
     candidate.truth, candidate.prediction = work.data.truth[where], np.concatenate(predictions)
     candidate.score = score(work.metric, candidate.truth, candidate.prediction, work.config.seed)
-    candidate.unmet = unmet(work.config.success, work.data.task, candidate.truth, candidate.prediction, work.frame[where], work.config.seed)
+    candidate.unmet = unmet(
+        work.config.success, work.data.task, candidate.truth, candidate.prediction, work.frame[where], work.config.seed
+    )
     return candidate
 
 
@@ -302,12 +343,17 @@ def _choose(work: Work, candidates: list[Candidate]) -> tuple[Candidate, str]:
     metric = work.metric
     best, why = tried[0], "the only candidate that was tried" if len(tried) == 1 else ""
     for challenger in tried[1:]:
-        assert best.score is not None and challenger.score is not None
+        assert best.score is not None
+        assert challenger.score is not None
         gain, error = better_by(metric, challenger.score, best.score)
         if gain > error:
-            best, why = challenger, f"better than {best.name} by {gain:.4g} in {metric.name} on the validation folds (standard error {error:.2g})"
+            why = f"better than {best.name} by {gain:.4g} in {metric.name} on the folds (standard error {error:.2g})"
+            best = challenger
         else:
-            why = f"{challenger.name} is not better by more than one standard error ({gain:.4g} in {metric.name}, standard error {error:.2g})"
+            why = (
+                f"{challenger.name} is not better by more than one standard error "
+                f"({gain:.4g} in {metric.name}, standard error {error:.2g})"
+            )
     if work.config.choose == "first":
         why = f"none reaches all thresholds on the validation folds; of these, {why or 'it is the best'}"
     return best, why
@@ -346,7 +392,9 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _write_record(work: Work, candidates: list[Candidate], chosen: Candidate, why: str, final: Fitted, directory: Path) -> None:
+def _write_record(
+    work: Work, candidates: list[Candidate], chosen: Candidate, why: str, final: Fitted, directory: Path
+) -> None:
     """training.json: everything about the training but how long it took."""
     record = {
         "format": 1,
@@ -401,26 +449,26 @@ def _say(work: Work, candidates: list[Candidate], chosen: Candidate, why: str, f
 
     import torch
 
-    log = work.log
+    journal = work.log
     for candidate in candidates:
         if candidate.skipped:
-            log.warning(f"candidate {candidate.name} skipped: {candidate.skipped}")
+            journal.warning(f"candidate {candidate.name} skipped: {candidate.skipped}")
         elif candidate.score:
-            log.metric(f"model/validation_{work.metric.name}.{candidate.name}", candidate.score.value)
-    log.note(f"chosen: {chosen.name}; {why}")
-    log.parameter("architecture", chosen.name)
-    log.parameter("epochs", final.fit.epochs)
+            journal.metric(f"model/validation_{work.metric.name}.{candidate.name}", candidate.score.value)
+    journal.note("chosen: " + chosen.name + "; " + why)
+    journal.parameter("architecture", chosen.name)
+    journal.parameter("epochs", final.fit.epochs)
     for epoch, value in enumerate(final.fit.train_loss, 1):
-        log.metric("model/train_loss", value, epoch)
+        journal.metric("model/train_loss", value, epoch)
     for epoch, value in enumerate(chosen.fits[0].fit.validation_loss, 1):
-        log.metric("model/validation_loss", value, epoch)
+        journal.metric("model/validation_loss", value, epoch)
     everything = [*chosen.fits, final]
     samples = sum(fitted.rows * len(fitted.fit.train_loss) for fitted in everything)
     seconds = sum(fitted.fit.seconds for fitted in everything)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     if work.settings.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated() / 2**20
-    log.metrics(
+    journal.metrics(
         {
             "framework/samples_per_second": samples / max(seconds, 1e-9),
             "framework/train_seconds": work.spent,

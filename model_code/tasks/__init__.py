@@ -28,7 +28,7 @@ _TASKS = {
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric's name, its direction and where its implementation lives (``model_code.metrics``, imported when bound)."""
+    """A metric's name, direction and range; the implementation is in ``model_code.metrics``, imported when bound."""
 
     name: str
     higher_is_better: bool
@@ -57,16 +57,16 @@ class Task(Protocol):
         """How many raw outputs a network needs."""
 
     def loss(self, raw: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
-        """Mean loss of raw outputs [b, ..., width] against truth [b] (int64 classes or standardised float32), each output by itself."""
+        """Mean loss of each raw output of [b, ..., width] against truth [b] (int64 classes or standardised float32)."""
 
     def prediction_loss(self, prediction: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         """Mean loss of predictions (probabilities [b, k] or standardised values [b]) against truth [b]."""
 
     def activate(self, raw: torch.Tensor) -> torch.Tensor:
-        """From raw outputs [..., width] to a prediction ([..., k] probabilities, or [...] values); traced into the export."""
+        """From raw outputs [..., width] to probabilities [..., k] or values [...]; traced into the export."""
 
     def constant(self, truth: Array, classes: Sequence[str]) -> Array:
-        """The prediction of the constant yardstick for one row, from the training truth: class shares [k] or the mean []."""
+        """What the constant yardstick says for any row, from the training truth: class shares [k] or the mean []."""
 
 
 def names() -> tuple[str, ...]:

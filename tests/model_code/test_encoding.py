@@ -1,6 +1,6 @@
 """Encoding: strings to vocabulary positions, everything else to float64, the same for training and serving."""
 
-import datetime
+import datetime as dt
 
 import numpy as np
 import polars as pl
@@ -33,8 +33,8 @@ def test_numbers_are_float64_with_nan_for_missing_and_booleans_are_zero_and_one(
 
 
 def test_instants_are_seconds_on_the_clock_of_the_columns_time_zone():
-    instant = datetime.datetime(2013, 7, 1, 4, 30, tzinfo=datetime.UTC)  # half past midnight in New York
-    frame = pl.DataFrame({"t": [instant, None], "d": [datetime.date(1970, 1, 2), None]})
+    instant = dt.datetime(2013, 7, 1, 4, 30, tzinfo=dt.UTC)  # half past midnight in New York
+    frame = pl.DataFrame({"t": [instant, None], "d": [dt.date(1970, 1, 2), None]})
     schema = described(frame, t="datetime", d="date")
     schema["inputs"][0]["timezone"] = "America/New_York"
     numeric, _ = encode(frame, schema)
@@ -45,13 +45,17 @@ def test_instants_are_seconds_on_the_clock_of_the_columns_time_zone():
 
 def test_missing_and_mistyped_columns_are_all_named_with_what_is_wanted():
     schema = described(pl.DataFrame({"age": [1], "city": ["x"]}), age="integer", city="category")
-    with pytest.raises(ValueError, match=r"column 'age' holds String; wanted numbers.*column 'city' is missing; wanted text"):
+    with pytest.raises(
+        ValueError, match=r"column 'age' holds String; wanted numbers.*column 'city' is missing; wanted text"
+    ):
         encode(pl.DataFrame({"age": ["old"]}), schema)
 
 
 def test_an_all_null_column_is_taken_whatever_its_type_should_be():
-    frame = pl.DataFrame({"n": [1.0], "c": ["x"], "t": [datetime.date(2020, 1, 1)]})
-    numeric, category = encode(pl.DataFrame({"n": [None], "c": [None], "t": [None]}), described(frame, n="float", c="category", t="date"))
+    frame = pl.DataFrame({"n": [1.0], "c": ["x"], "t": [dt.date(2020, 1, 1)]})
+    numeric, category = encode(
+        pl.DataFrame({"n": [None], "c": [None], "t": [None]}), described(frame, n="float", c="category", t="date")
+    )
     assert np.isnan(numeric).all()
     assert (category == -1).all()
 

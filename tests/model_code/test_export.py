@@ -41,7 +41,9 @@ def built(architecture="mlp", task="binary-classification", columns=COLUMNS):
     network = kind.build(preprocessor.layout, values.numpy(), tasks.get(task).width(classes))
     for parameter in network.parameters():  # not as at the start, where much is zero
         torch.nn.init.normal_(parameter, std=0.3)
-    return export.Model(tasks.get(task), [(preprocessor, network)], 10.0 if not classes else 0.0, 3.0 if not classes else 1.0).eval(), schema
+    return export.Model(
+        tasks.get(task), [(preprocessor, network)], 10.0 if not classes else 0.0, 3.0 if not classes else 1.0
+    ).eval(), schema
 
 
 def written(folder, **case):
@@ -56,7 +58,9 @@ def written(folder, **case):
 def test_served_answers_are_those_of_the_module_for_any_number_of_rows(tmp_path, architecture, task):
     model, schema = written(tmp_path, architecture=architecture, task=task)
     predictor = serving.load(tmp_path)
-    hard = FRAME.with_columns(size=pl.Series([None, float("inf"), -1e30] * 20), place=pl.Series(["new", None, "süd"] * 20))
+    hard = FRAME.with_columns(
+        size=pl.Series([None, float("inf"), -1e30] * 20), place=pl.Series(["new", None, "süd"] * 20)
+    )
     for frame in (hard.head(0), hard.head(1), hard):
         found = predictor.predict(frame)
         with torch.no_grad():

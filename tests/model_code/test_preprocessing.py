@@ -79,7 +79,10 @@ def test_quantile_scaling_gives_normal_scores():
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.lists(st.floats(-1e12, 1e12, allow_nan=False), min_size=3, max_size=60), st.lists(st.floats(allow_nan=False), min_size=2, max_size=20))
+@given(
+    st.lists(st.floats(-1e12, 1e12, allow_nan=False), min_size=3, max_size=60),
+    st.lists(st.floats(allow_nan=False), min_size=2, max_size=20),
+)
 def test_quantile_scaling_never_turns_an_order_around(training, rows):
     preprocessor, _ = fitted([[x] for x in training])
     values = apply(preprocessor, [[x] for x in sorted(rows)])[:, 0]
@@ -94,7 +97,7 @@ def test_a_column_that_is_mostly_zero_keeps_its_other_values_apart():
 
 def test_hours_are_points_on_a_circle_so_that_midnight_has_no_edge():
     day = 86_400.0
-    preprocessor, names = fitted([[i * 3600.0] for i in range(24 * 400)], kinds={"n0": "datetime"})
+    preprocessor, _ = fitted([[i * 3600.0] for i in range(24 * 400)], kinds={"n0": "datetime"})
     late, early = apply(preprocessor, [[10 * day - 1], [10 * day + 1]])
     assert (late - early).abs().max() < 1e-3
     assert preprocessor.layout.plain == 6
@@ -110,5 +113,5 @@ def test_unknown_rare_and_out_of_range_categories_share_slot_zero():
 
 
 def test_bin_edges_of_few_values_are_those_values():
-    edges = bin_edges(np.array([[1.0], [2.0], [2.0], [5.0]], dtype=np.float32), 4)
-    assert edges.tolist() == [[1.0, 2.0, 5.0, 5.0, 5.0]]
+    edges = bin_edges(np.array([[1.0, 3.0], [2.0, 3.0], [2.0, 3.5], [5.0, 3.5]], dtype=np.float32), 4)
+    assert edges.tolist() == [[1.0, 2.0, 5.0], [3.0, 3.5, 3.5]]

@@ -1,5 +1,6 @@
 """The loop: what it learns, when it stops, and that a killed training goes on to the same bits."""
 
+import itertools
 import math
 import os
 import signal
@@ -70,7 +71,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
     rates = [rate(RECIPE, step, 100) for step in range(101)]
     assert rates[0] < rates[4] == max(rates) == RECIPE.learning_rate
     assert rates[100] == pytest.approx(0)
-    assert all(a >= b for a, b in zip(rates[4:], rates[5:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[4:]))
 
 
 def test_two_trainings_end_in_the_same_bits_and_the_loss_falls():
@@ -104,7 +105,9 @@ def test_a_budget_of_no_time_still_finishes_one_epoch():
 def test_a_diverged_loss_says_where_and_what_to_try():
     bad = rows(300)
     bad.values[17, 0] = math.inf
-    with pytest.raises(Diverged, match=r"became (nan|inf).* epoch 1, step \d+ of 10, at learning rate .*try a smaller learning rate"):
+    with pytest.raises(
+        Diverged, match=r"became (nan|inf).* epoch 1, step \d+ of 10, at learning rate .*try a smaller learning rate"
+    ):
         trained(training=bad)
 
 

@@ -8,7 +8,10 @@ from model_code import tasks, yardsticks
 from model_code.encoding import encode, model_schema
 
 RNG = np.random.default_rng(0)
-FRAME = pl.DataFrame({"x": RNG.normal(size=300), "c": [f"v{i % 5}" for i in range(300)], "empty": [None] * 300}, schema_overrides={"empty": pl.Float64})
+FRAME = pl.DataFrame(
+    {"x": RNG.normal(size=300), "c": [f"v{i % 5}" for i in range(300)], "empty": [None] * 300},
+    schema_overrides={"empty": pl.Float64},
+)
 TRUTH = {
     "regression": FRAME["x"].to_numpy() * 2,
     "binary-classification": (FRAME["x"].to_numpy() > 0).astype(np.int64),
@@ -49,5 +52,5 @@ def test_the_same_training_gives_the_same_bytes(tmp_path):
 
 
 def test_a_yardstick_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ValueError, match="no yardstick 'linear'.* there are: constant, hgb"):
+    with pytest.raises(ValueError, match=r"no yardstick 'linear'.* there are: constant, hgb"):
         yardsticks.predict(written(tmp_path, "regression"), "linear", FRAME)

@@ -1,0 +1,274 @@
+"""The train step: what it writes, that it is deterministic, how it chooses, and what it says to wrong input."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from model_code import serving, yardsticks
+from steps.core import execute, step
+from steps.errors import FourscoreError, InputError
+from steps.journal import Journal, read_events
+from steps.schema import Column, TableSchema, Target, write_schema
+from steps.train import TrainConfig, train
+
+TYPES = {
+    pl.Float64: "float",
+    pl.Int64: "integer",
+    pl.Boolean: "boolean",
+    pl.String: "category",
+    pl.Datetime: "datetime",
+}
+QUICK = {"budget": {"epochs": 4}, "folds": 2, "device": "cpu"}
+
+
+def table(rows=240, seed=0):
+    rng = np.random.default_rng(seed)
+    x, z = rng.normal(size=rows), rng.normal(size=rows)
+    place = rng.integers(0, 4, rows)
+    return pl.DataFrame(
+        {
+            "x": pl.Series([None if i % 11 == 0 else v for i, v in enumerate(x)], dtype=pl.Float64),
+            "z 0": z,
+            "place": [["north", "ü", "<b>", "a=b"][i] for i in place],
+            "open": pl.Series(rng.random(rows) < 0.5),
+            "day": pl.Series([i * 86_400_000_000 for i in range(rows)], dtype=pl.Datetime("us")),
+            "team": [f"t{i % 12}" for i in range(rows)],
+            "score": x * 2 + (place == 1) * 3 + np.sin(3 * z) + rng.normal(size=rows) * 0.1,
+        }
+    )
+
+
+def classes_of(frame, names):
+    edges = np.quantile(frame["score"].to_numpy(), np.linspace(0, 1, len(names) + 1)[1:-1])
+    return frame.with_columns(score=pl.Series([names[i] for i in np.digitize(frame["score"].to_numpy(), edges)]))
+
+
+def stored(folder, frame, task, classes=(), **roles):
+    """A train_set directory."""
+    folder.mkdir(parents=True)
+    frame = frame.select(
+        pl.int_range(1, frame.height + 1).alias("_row"), pl.all(), pl.lit("column").alias("_label_source")
+    )
+    columns = [Column(name="_row", type="integer", role="ignore")]
+    for name in frame.columns[1:-2]:
+        kind = TYPES.get(frame.schema[name].base_type(), "category")
+        columns.append(Column(name=name, type=kind, role=roles.get(name, "feature")))
+    frame.write_parquet(folder / "data.parquet")
+    write_schema(
+        folder,
+        TableSchema(
+            rows=frame.height,
+            digest="d",
+            columns=tuple(columns),
+            target=Target(name="score", task=task, classes=classes),
+        ),
+    )
+    return folder
+
+
+def run(folder, train_set, task, **config):
+    """Execute the step; the directories that it wrote."""
+    directories = {"train_set": train_set, **{name: folder / name for name in ("model", "yardsticks", "checkpoints")}}
+    for name in ("model", "yardsticks", "checkpoints"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    with Journal(folder / "journal.jsonl") as log:
+        execute(step(train), directories, TrainConfig.model_validate({"task": task, **QUICK, **config}), log)
+    return directories
+
+
+def record(directories):
+    return json.loads((directories["model"] / "training.json").read_bytes())
+
+
+def digests(*folders):
+    return {
+        str(p.relative_to(f)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for f in folders
+        for p in sorted(f.rglob("*"))
+        if p.is_file()
+    }
+
+
+CASES = {"binary-classification": ("no", "yes"), "multiclass-classification": ("a", "b", "c"), "regression": ()}
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_each_task_ends_with_a_served_model_and_its_yardsticks_byte_for_byte_alike(tmp_path, task):
+    frame = classes_of(table(), CASES[task]) if CASES[task] else table()
+    train_set = stored(tmp_path / "train_set", frame, task, CASES[task], team="ignore")
+    first, second = (run(tmp_path / name, train_set, task) for name in ("one", "two"))
+    assert digests(first["model"], first["yardsticks"]) == digests(second["model"], second["yardsticks"])
+    predictor = serving.load(first["model"])
+    assert [entry["name"] for entry in predictor.schema["inputs"]] == ["x", "z 0", "place", "open", "day"]
+    found = predictor.predict(frame)
+    assert found.shape == ((240, len(CASES[task])) if CASES[task] else (240,))
+    chosen = record(first)["chosen"]
+    assert yardsticks.names(first["yardsticks"]) == (
+        ("constant", "hgb") if chosen == "linear" else ("constant", "linear", "hgb")
+    )
+    for name in yardsticks.names(first["yardsticks"]):
+        assert yardsticks.predict(first["yardsticks"], name, frame).shape == found.shape
+
+
+def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp_path):
+    done = run(
+        tmp_path / "run", stored(tmp_path / "train_set", table(), "regression"), "regression", candidates=["linear"]
+    )
+    events = list(read_events(tmp_path / "run" / "journal.jsonl"))
+    metrics = {e["name"] for e in events if e["kind"] == "metric"}
+    assert metrics >= {
+        "model/train_loss",
+        "model/validation_loss",
+        "framework/samples_per_second",
+        "framework/peak_memory_mb",
+        "framework/train_seconds",
+    }
+    steps = [e["step"] for e in events if e.get("name") == "model/train_loss"]
+    assert steps == list(range(1, record(done)["final"]["epochs"] + 1))
+    assert "seconds" not in json.dumps(record(done))
+
+
+def test_killed_and_run_again_it_ends_with_the_same_model(tmp_path):
+    """A real process, killed with -9 once its first checkpoints are there."""
+    train_set = stored(tmp_path / "train_set", table(4000), "regression")
+    options = {"budget": {"epochs": 3}, "folds": 1}
+    whole = run(tmp_path / "whole", train_set, "regression", **options)
+    here = Path(__file__).resolve()
+    script = (
+        f"import sys; sys.path[:0] = [{str(here.parents[2])!r}, {str(here.parent)!r}]\n"
+        "import test_train as t; from pathlib import Path\n"
+        f"t.run(Path(sys.argv[1]), Path(sys.argv[2]), 'regression', **{options!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "again"), str(train_set)])
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "again" / "checkpoints").rglob("latest.pt")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert not (tmp_path / "again" / "model" / "model.pt2").exists()
+    for name in ("model", "yardsticks"):  # what was not published is not kept
+        for path in sorted((tmp_path / "again" / name).rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+    again = run(tmp_path / "again", train_set, "regression", **options)
+    assert digests(again["model"], again["yardsticks"]) == digests(whole["model"], whole["yardsticks"])
+
+
+def test_hard_columns_do_no_harm(tmp_path):
+    """All missing, constant, one value per row, a category that only one fold has, infinities."""
+    frame = table(60).with_columns(
+        void=pl.lit(None, dtype=pl.Float64),
+        blank=pl.lit(None, dtype=pl.String),
+        same=pl.lit(1.0),
+        name=pl.Series([f"n{i}" for i in range(60)]),
+        once=pl.Series(["rare"] + ["usual"] * 59),
+        huge=pl.Series([float("inf"), -1e300] * 30),
+    )
+    frame = frame.select(pl.exclude("score"), "score")
+    done = run(tmp_path / "run", stored(tmp_path / "train_set", frame, "regression"), "regression")
+    assert np.isfinite(serving.load(done["model"]).predict(frame)).all()
+
+
+def test_a_table_whose_features_say_nothing_still_gives_a_model(tmp_path):
+    frame = table(40).select(same=pl.lit(1), score="score")
+    done = run(tmp_path / "run", stored(tmp_path / "train_set", frame, "regression"), "regression")
+    found = serving.load(done["model"]).predict(frame)
+    assert np.ptp(found) == 0
+    assert record(done)["chosen"] == "linear"
+
+
+def test_a_class_that_is_missing_from_a_fold_or_from_all_rows_is_no_obstacle(tmp_path):
+    frame = table(40).with_columns(score=pl.Series(["b"] + ["a"] * 20 + ["c"] * 19))
+    train_set = stored(tmp_path / "train_set", frame, "multiclass-classification", ("a", "b", "c", "d"))
+    done = run(tmp_path / "run", train_set, "multiclass-classification")
+    assert serving.load(done["model"]).predict(frame).shape == (40, 4)
+
+
+def test_folds_by_time_with_one_class_late_choose_the_cheapest(tmp_path):
+    frame = table(60).with_columns(score=pl.Series(["no", "yes"] * 15 + ["no"] * 30))
+    train_set = stored(tmp_path / "train_set", frame, "binary-classification", ("no", "yes"))
+    done = run(tmp_path / "run", train_set, "binary-classification", by="time", column="day", folds=1)
+    assert record(done)["chosen"] == "linear"
+
+
+@pytest.mark.parametrize(("by", "column"), [("group", "team"), ("time", "day")])
+def test_folds_follow_the_split(tmp_path, by, column):
+    done = run(
+        tmp_path / "run",
+        stored(tmp_path / "train_set", table(), "regression"),
+        "regression",
+        by=by,
+        column=column,
+        candidates=["linear"],
+    )
+    assert record(done)["divided_by"] == by
+    assert len(record(done)["folds"]) == 2
+
+
+def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
+    train_set = stored(tmp_path / "train_set", table(), "regression")
+    easy = run(tmp_path / "easy", train_set, "regression", choose="first", success=[{"metric": "rmse", "at_most": 100}])
+    assert [c["name"] for c in record(easy)["candidates"]] == ["linear"]
+    assert "reaches all thresholds" in record(easy)["why"]
+    hard = run(
+        tmp_path / "hard", train_set, "regression", choose="first", success=[{"metric": "r2", "at_least": 0.9999}]
+    )
+    assert [c["name"] for c in record(hard)["candidates"]] == ["linear", "mlp"]
+    assert "none reaches all thresholds" in record(hard)["why"]
+    assert "r2 >= 0.9999 (95 % bound): found" in record(hard)["candidates"][0]["unmet"][0]
+
+
+def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(tmp_path):
+    train_set = stored(tmp_path / "train_set", table(), "regression")
+    done = run(tmp_path / "run", train_set, "regression", budget={"minutes": 1e-9})
+    linear, mlp = record(done)["candidates"]
+    assert (linear["status"], mlp["status"]) == ("chosen", "skipped")
+    assert "does not fit in the budget" in mlp["reason"]
+
+
+WRONG = {
+    "there is no feature column to learn from": lambda: (table().select("score"), "regression", ()),
+    "the training part has 5 rows": lambda: (table(5), "regression", ()),
+    "is constant": lambda: (table().with_columns(score=pl.lit(3.0)), "regression", ()),
+    "training rows hold no finite number": lambda: (table().with_columns(score=pl.lit(float("inf"))), "regression", ()),
+    "one class only": lambda: (table().with_columns(score=pl.lit("a")), "binary-classification", ("a", "b")),
+    "have none of the classes a, b": lambda: (
+        table().with_columns(score=pl.lit("x")),
+        "binary-classification",
+        ("a", "b"),
+    ),
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_what_can_not_be_learned_from_is_said_in_words(tmp_path, message):
+    frame, task, classes = WRONG[message]()
+    with pytest.raises(InputError, match=message):
+        run(tmp_path / "run", stored(tmp_path / "train_set", frame, task, classes), task)
+
+
+def test_a_diverged_training_stops_with_a_message(tmp_path, monkeypatch):
+    from model_code.tasks.regression import Regression
+
+    monkeypatch.setattr(Regression, "loss", lambda self, raw, truth: raw.mean() * float("nan"))
+    with pytest.raises(
+        FourscoreError, match=r"training stopped: the training loss became nan in epoch 1, step 1 .*try a smaller"
+    ):
+        run(tmp_path / "run", stored(tmp_path / "train_set", table(), "regression"), "regression")
+
+
+def test_wrong_configs_say_what_is_possible():
+    with pytest.raises(ValueError, match="unknown candidate 'mpl'; known are: linear, mlp"):
+        TrainConfig(task="regression", candidates=("mpl",))
+    with pytest.raises(ValueError, match="by 'group' wants the column of the group"):
+        TrainConfig(task="regression", by="group")
+    with pytest.raises(ValueError, match="named twice"):
+        TrainConfig(task="regression", candidates=("mlp", "mlp"))
