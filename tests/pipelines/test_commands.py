@@ -1,0 +1,211 @@
+"""The command line on a small problem: every command, every exit code, the document that machines read."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLE = ROOT / "examples/breast-cancer"
+STAGES = ["define", "ingest", "validate", "label", "split", "train", "evaluate", "register"]
+
+
+def fourscore(*arguments, cwd, **more):
+    return subprocess.run([sys.executable, "-m", "pipelines", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False, timeout=280, **more)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with the example and a workspace in which it has been run once, tracked."""
+    folder = tmp_path_factory.mktemp("a 0'%20 ünïcode")
+    shutil.copytree(EXAMPLE, folder / "example")
+    done = fourscore("run", "example/problem.yaml", "--json", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (folder / "first.json").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def first(place):
+    return json.loads((place / "first.json").read_text())
+
+
+def test_a_run_that_passes_says_all_that_a_machine_wants_to_know(first):
+    assert first["verdict"] == "pass"
+    assert [stage["name"] for stage in first["stages"]] == STAGES
+    assert {stage["status"] for stage in first["stages"]} == {"ran"}
+    (threshold,) = first["thresholds"]
+    assert threshold["met"] is True
+    assert threshold["interval"][0] <= threshold["value"] <= threshold["interval"][1]
+    assert {"constant", "hist_gradient_boosting"} <= set(first["yardsticks"])
+    assert (first["model"]["name"], str(first["model"]["version"])) == ("breast-cancer", "1")
+
+
+def test_metrics_of_all_four_layers_come_from_a_single_run(first):
+    names = set(first["metrics"])
+    wanted = {
+        "data/rows", "data/expectations_failed", "framework/samples_per_second", "framework/peak_memory_mb",
+        "model/roc_auc", "model/roc_auc_low", "model/roc_auc_high", "application/predict_p50_ms", "application/model_mb",
+    }  # fmt: skip
+    assert wanted <= names
+    assert {name.split("/")[0] for name in names} == {"data", "framework", "model", "application"}
+
+
+def test_the_tracking_store_holds_the_run_its_stages_and_the_candidate(place, first):
+    script = """
+import json, sys
+from infra.mlflow_server import connect, default_uri
+from pathlib import Path
+client = connect(Path(sys.argv[1]), default_uri(Path(sys.argv[1])))
+experiment = client.get_experiment_by_name("breast-cancer")
+runs = client.search_runs([experiment.experiment_id])
+parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+version = client.get_model_version_by_alias("breast-cancer", "candidate")
+print(json.dumps({"parents": len(parents), "children": len(runs) - len(parents), "metrics": len(parents[0].data.metrics), "status": parents[0].info.status, "tags": version.tags}))
+"""
+    done = subprocess.run([sys.executable, "-c", script, str(place / ".fourscore")], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert (found["parents"], found["children"], found["status"]) == (1, 8, "FINISHED")
+    assert found["metrics"] >= 20
+    assert found["tags"]["verdict"] == "pass"
+
+
+def test_a_second_run_is_cached_whole_and_is_the_same_run(place, first):
+    done = fourscore("run", "example/problem.yaml", "--json", cwd=place)
+    assert done.returncode == 0
+    assert "8 stages, 8 cached" in done.stderr
+    again = json.loads(done.stdout)
+    assert (again["run"], again["metrics"]) == (first["run"], first["metrics"])
+
+
+def test_the_plan_names_the_setting_that_changed(place):
+    done = fourscore("plan", "example/problem.yaml", "--set", "split.test_fraction=0.25", "--json", cwd=place)
+    stages = {stage["name"]: stage for stage in json.loads(done.stdout)["stages"]}
+    assert stages["label"]["status"] == "cached"
+    assert stages["split"]["reason"] == "config split.test_fraction changed 0.2 -> 0.25"
+    assert stages["train"]["status"] == "runs"
+
+
+def test_a_threshold_that_is_not_met_ends_with_3_and_makes_no_candidate(place):
+    done = fourscore("run", "example/problem.yaml", "--json", "--no-tracking", "--set", "success.0.at_least=0.9999", cwd=place)
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "rejected"
+    assert "roc_auc >= 0.9999" in document["message"]
+    statuses = {stage["name"]: stage["status"] for stage in document["stages"]}
+    assert statuses["ingest"] == "cached"
+    assert statuses["register"] == "ran"
+    registration = place / ".fourscore/store" / document["stages"][-1]["key"] / "registration/registration.json"
+    assert json.loads(registration.read_text())["alias"] is None
+    refused = fourscore("promote", document["run"], "--yes", cwd=place)
+    assert refused.returncode == 3
+    assert "was rejected" in refused.stderr
+
+
+def test_a_failed_critical_expectation_ends_with_3_and_the_report_says_why(place):
+    suite = {"expectations": [{"type": "expect_column_values_to_be_between", "kwargs": {"column": "mean_radius", "min_value": 10}}]}
+    shutil.copytree(place / "example", place / "strict")
+    (place / "strict/expectations.json").write_text(json.dumps(suite))
+    done = fourscore("run", "strict/problem.yaml", "--json", "--no-tracking", cwd=place)
+    assert done.returncode == 3
+    document = json.loads(done.stdout)
+    assert "mean_radius" in document["message"]
+    assert "mean_radius" in Path(place, document["report"]).read_text()
+
+
+def test_every_way_to_name_a_model_predicts_the_same(place, first):
+    shutil.copy(ROOT / "tests/golden/breast-cancer-rows.csv", place / "rows.csv")
+    answers = []
+    for model in (first["run"], first["model"]["path"], "breast-cancer@candidate", "breast-cancer/1"):
+        done = fourscore("predict", model, "rows.csv", "answers.csv", "--json", cwd=place)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["rows"] == 5
+        answers.append((place / "answers.csv").read_text())
+    assert len(set(answers)) == 1
+    assert answers[0].startswith("row,prediction,probability_false,probability_true\n1,")
+
+
+def test_predicting_rows_without_a_column_that_the_model_needs_ends_with_2(place, first):
+    (place / "narrow.csv").write_text("mean_radius,mean_texture\n1.0,2.0\n")
+    done = fourscore("predict", first["run"], "narrow.csv", "none.csv", cwd=place)
+    assert done.returncode == 2
+    assert "narrow.csv does not fit the model" in done.stderr
+    assert not (place / "none.csv").exists()
+
+
+def test_promoting_makes_a_champion_and_leaves_the_run_cached(place, first):
+    done = fourscore("promote", first["run"], "--yes", "--json", cwd=place)
+    assert done.returncode == 0, done.stderr
+    again = fourscore("plan", "example/problem.yaml", "--json", cwd=place)
+    assert {stage["status"] for stage in json.loads(again.stdout)["stages"]} == {"cached"}
+    other = fourscore("plan", "example/problem.yaml", "--set", "train.seed=1", "--json", cwd=place)
+    stages = {stage["name"]: stage for stage in json.loads(other.stdout)["stages"]}
+    assert "champion changed" in stages["evaluate"]["reason"]
+
+
+def test_a_smoke_run_passes_through_every_stage_and_makes_no_candidate(place):
+    done = fourscore("run", "example/problem.yaml", "--smoke", "--json", "--no-tracking", cwd=place)
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["smoke"] is True
+    assert [stage["name"] for stage in document["stages"]] == STAGES
+    assert fourscore("promote", document["run"], "--yes", cwd=place).returncode == 2
+
+
+def test_runs_show_report_and_doctor_answer_people_and_machines(place, first):
+    listed = json.loads(fourscore("runs", "--json", cwd=place).stdout)["runs"]
+    assert first["run"] in {run["run"] for run in listed}
+    shown = fourscore("show", first["run"], cwd=place)
+    assert "validate" in shown.stdout
+    assert json.loads(fourscore("show", first["run"], "--json", cwd=place).stdout)["run"] == first["run"]
+    report = json.loads(fourscore("report", first["run"], "--json", cwd=place).stdout)["report"]
+    assert "Will" in Path(place, report).read_text() or "malignant" in Path(place, report).read_text()
+    healthy = fourscore("doctor", "--json", cwd=place)
+    assert json.loads(healthy.stdout)["healthy"] is True, healthy.stdout
+
+
+def test_doctor_finds_what_rots_in_the_store(place, first, tmp_path):
+    shutil.copytree(place / ".fourscore/store", tmp_path / ".fourscore/store")
+    victim = next((tmp_path / ".fourscore/store").glob("*/table/data.parquet"))
+    victim.write_bytes(victim.read_bytes()[:-1] + b"?")
+    done = fourscore("doctor", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    (bad,) = [check for check in json.loads(done.stdout)["checks"] if not check["ok"]]
+    assert "data.parquet" in bad["found"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_ends_with_130_is_marked_and_goes_on_when_asked_again(place, number, tmp_path):
+    arguments = [sys.executable, "-m", "pipelines", "run", str(place / "example/problem.yaml"), "--json", "--no-tracking", "--until", "train"]
+    process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob(".fourscore/store/*/test_set")):
+        time.sleep(0.05)
+        assert process.poll() is None
+    time.sleep(1)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert json.loads(out)["status"] == "interrupted"
+    assert list(tmp_path.glob(".fourscore/working/*")) == []
+    again = fourscore("run", place / "example/problem.yaml", "--json", "--no-tracking", "--until", "train", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert {stage["name"]: stage["status"] for stage in json.loads(again.stdout)["stages"]}["split"] == "cached"
+
+
+def test_json_of_a_run_goes_to_standard_output_alone(place):
+    done = fourscore("run", "example/problem.yaml", "--json", "--no-tracking", cwd=place)
+    json.loads(done.stdout)
+    assert "stages" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["new", "plan", "run", "report", "predict", "runs", "show", "promote", "ui", "doctor"])
+def test_every_command_explains_itself(command, tmp_path):
+    done = fourscore(command, "--help", cwd=tmp_path, env={**os.environ, "PYTHONWARNINGS": "error"})
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
