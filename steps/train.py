@@ -1,4 +1,4 @@
-"""train: fit the candidates, choose one on validation folds inside the training part, export it, with its yardsticks."""
+"""train: fit the candidates, choose one on validation folds inside the training part, export it with its yardsticks."""
 
 from __future__ import annotations
 
