@@ -154,7 +154,7 @@ def _paths(text: str, base: Path, workspace: Path) -> Sequence[Path]:
 
 
 def _local(text: str, base: Path) -> Sequence[Path]:
-    path = base / Path(text).expanduser()
+    path = Path(os.path.normpath(base.resolve() / Path(text).expanduser()))  # .. works from a folder that is yet to be made
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -173,7 +173,7 @@ def _near(path: Path) -> str:
     """What the folder holds instead, ready to be put behind a message."""
     folder = path.parent
     if not folder.is_dir():
-        return f"; there is no folder {folder} either" if not glob.has_magic(str(folder)) else ""
+        return f"; there is no folder {folder} either"
     names = sorted(child.name for child in folder.iterdir() if not child.name.startswith("."))
     close = get_close_matches(path.name, names, n=3, cutoff=0.5)
     if close:

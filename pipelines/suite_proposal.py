@@ -80,7 +80,7 @@ def _column(data: pl.LazyFrame, column: Column, looked: Looked) -> list[Expectat
             )
         )
     guess = next(each for each in looked.columns if each.name == name)
-    if guess.role == "key" or guess.type == "text":
+    if guess.role == "key" or guess.type != column.type:
         return found
     if column.type == "category":
         values = (

@@ -271,7 +271,7 @@ def _has_header(rows: Sequence[Sequence[str]], missing: set[str]) -> bool:
     """Whether the first record names columns: no numbers, no missing markers, nothing that returns below it."""
     first, rest = rows[0], rows[1:]
     named = [cell for cell in first if cell]
-    if not named or any(_NUMBER.fullmatch(cell) or cell in missing for cell in named):
+    if not named or any(_NUMBER.fullmatch(cell) or (cell in missing and not cell.isalnum()) for cell in named):
         return False
     if not rest:
         return True
