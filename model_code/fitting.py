@@ -67,13 +67,16 @@ def train_on(
     settings: Settings,
     *,
     checkpoint: Path,
+    scheduled: int | None = None,
     stop_after: int | None = None,
     seconds: float = float("inf"),
     report: Callable[[int, int, Fit], None] | None = None,
 ) -> Fitted:
     """Fit preprocessing and network on the rows ``training``; early stopping looks at the rows ``validation``.
 
-    The weights at the start depend on the seed only. The random state outside is left as it was.
+    ``scheduled`` lays the learning rate out for that many epochs, so that a fit without validation rows can be stopped
+    where another was best. The weights at the start depend on the seed only. The random state
+    outside is left as it was.
 
     Raises:
         Diverged: see ``model_code.training.fit``.
@@ -89,7 +92,7 @@ def train_on(
             _rows(data, preprocessor, validation) if validation is not None else None,
             loss=data.task.loss,
             validate=lambda raw, truth: data.task.prediction_loss(average(data.task, raw), truth),
-            recipe=capped(architecture.recipe(len(rows)), settings.epochs),
+            recipe=_recipe(architecture.recipe(len(rows)), scheduled, settings.epochs),
             seed=settings.seed,
             device=settings.device,
             stop_after=stop_after,
@@ -100,9 +103,11 @@ def train_on(
     return Fitted(preprocessor, network.to("cpu"), done, len(rows))
 
 
-def capped(recipe: Recipe, epochs: int | None) -> Recipe:
-    """The recipe with at most that many epochs."""
-    return recipe if epochs is None else replace(recipe, epochs=min(recipe.epochs, epochs))
+def _recipe(recipe: Recipe, scheduled: int | None, most: int | None) -> Recipe:
+    """The architecture's recipe with the schedule of another fit, or else with at most so many epochs."""
+    if scheduled is not None:
+        return replace(recipe, epochs=scheduled)
+    return recipe if most is None else replace(recipe, epochs=min(recipe.epochs, most))
 
 
 def predict(data: Data, fitted: Fitted, positions: Array) -> Array:

@@ -36,7 +36,7 @@ class MlpConfig:
     members: int = 8
     layers: int = 2
     hidden: int = 192
-    bins: int = 64
+    bins: int = 128
     numeric_size: int = 12
     category_size: int = 8
     dropout: float = 0.1
@@ -53,7 +53,7 @@ LARGE = MlpConfig(
 )
 """For many rows: fewer weights and larger batches, so that an epoch costs little."""
 MANY_ROWS = 50_000
-SAMPLES = 800_000
+SAMPLES = 600_000
 """About how many rows a training sees in all: that sets the epochs, from three to the config's number."""
 
 

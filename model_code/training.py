@@ -81,6 +81,8 @@ class Fit:
 
     epochs: int = 0
     """After how many epochs the kept weights were reached."""
+    scheduled: int = 0
+    """How many epochs the learning rate was laid out for."""
     train_loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -134,7 +136,7 @@ class _Run:
         )
         self.losses = torch.zeros(self.steps_per_epoch, device=device)
         self.epoch = self.step = 0
-        self.fit = Fit()
+        self.fit = Fit(scheduled=recipe.epochs)
         self.best: dict[str, Tensor] | None = None
         self.best_loss = math.inf
         self.done = False

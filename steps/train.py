@@ -373,6 +373,7 @@ def _fit_whole(work: Work, candidate: Candidate) -> Fitted:
         None,
         work.settings,
         checkpoint=_checkpoint(work, f"{candidate.name}-whole"),
+        scheduled=candidate.fits[0].fit.scheduled,
         stop_after=candidate.epochs(),
         report=lambda done, total, _: work.log.progress(done, total, f"{candidate.name}, whole training part"),
     )
