@@ -28,7 +28,7 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
-    ) -> urllib.request.Request | None:  # noqa: E501
+    ) -> urllib.request.Request | None:
         check_scheme(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 

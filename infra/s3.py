@@ -14,7 +14,7 @@ from steps.errors import FourscoreError, InputError
 
 
 def fetch_objects(uri: str, directory: Path) -> Sequence[Path]:
-    """The objects that ``s3://bucket/key``, with ``*`` in the key or ``?versionId=...`` behind it, stands for; as files.
+    """The objects that ``s3://bucket/key`` stands for, with ``*`` in the key or ``?versionId=...`` behind it, as files.
 
     Raises:
         InputError: boto3 is missing, there is no such object, or it may not be read.
@@ -68,7 +68,7 @@ def _object(client: Any, bucket: str, key: str, version: str, directory: Path) -
     asked = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
     head = client.head_object(**asked)
     found = head.get("VersionId") or head["ETag"]
-    folder = directory / hashlib.sha256("\n".join((bucket, key, found)).encode()).hexdigest()[:16]
+    folder = directory / hashlib.sha256(f"{bucket}\n{key}\n{found}".encode()).hexdigest()[:16]
     path = folder / PurePosixPath(key).name
     with locked(folder / "lock"):
         if not path.is_file() or path.stat().st_size != head["ContentLength"]:

@@ -6,8 +6,8 @@ A source's path is a local file (relative to the problem file), a glob, or a URI
     https://host/data.csv                          fetched into the workspace, asked for again only if it changed
     s3://bucket/data/part-*.csv                    the newest version of each object, or ?versionId=... (extra: aws)
 
-Content is known by its sha256, which is remembered in ``<workspace>/memory/files.json`` by size and time of change, so that
-an unchanged gigabyte is not read again. What is fetched is kept in ``<workspace>/downloads/``.
+Content is known by its sha256, which is remembered in ``<workspace>/memory/files.json`` by size and time of change, so
+that an unchanged gigabyte is not read again. What is fetched is kept in ``<workspace>/downloads/``.
 """
 
 from __future__ import annotations
@@ -154,7 +154,9 @@ def _paths(text: str, base: Path, workspace: Path) -> Sequence[Path]:
 
 
 def _local(text: str, base: Path) -> Sequence[Path]:
-    path = Path(os.path.normpath(base.resolve() / Path(text).expanduser()))  # .. works from a folder that is yet to be made
+    path = Path(
+        os.path.normpath(base.resolve() / Path(text).expanduser())
+    )  # .. works from a folder that is yet to be made
     if path.is_file():
         return [path]
     if path.is_dir():

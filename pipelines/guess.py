@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.propose import Guess
 from steps.classes import choose_positive, class_names, ordered_classes
 from steps.errors import InputError
-from steps.schema import Column, Target, TableSchema
+from steps.schema import Column, TableSchema, Target
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,7 +86,8 @@ def _task(column: Column, values: pl.Series, counts: dict[str, int], asked: Aske
     name, numeric = asked.target, column.type in ("integer", "float")
     if distinct < 2:
         raise InputError(
-            f"--target {name}: the column has {'no values' if distinct == 0 else 'one value only'}; there is nothing to learn"
+            f"--target {name}: the column has {'no values' if distinct == 0 else 'one value only'}; there is "
+            "nothing to learn"
         )
     if column.type in ("date", "datetime"):
         raise InputError(
@@ -101,14 +102,16 @@ def _task(column: Column, values: pl.Series, counts: dict[str, int], asked: Aske
     )
     if task == "multiclass-classification" and (distinct > 1000 or distinct > len(values) / 2):
         raise InputError(
-            f"--target {name}: {distinct:,} distinct values in {len(values):,} rows are no classes; choose another target"
+            f"--target {name}: {distinct:,} distinct values in {len(values):,} rows are no classes; choose another "
+            "target"
         )
     if asked.task is None:
         alternative = ""
         if task == "regression" and column.type == "integer" and distinct <= 30:
             alternative = "; with --task multiclass-classification they are classes instead"
         said.append(
-            f"the task is {task}, since {name!r} has {distinct:,} different {'numbers' if numeric else 'values'}{alternative}"
+            f"the task is {task}, since {name!r} has {distinct:,} different "
+            f"{'numbers' if numeric else 'values'}{alternative}"
         )
     return task
 
@@ -193,7 +196,7 @@ def _short(name: str) -> bool:
 
 
 def _success(task: str, counts: dict[str, int], rows: int) -> list[dict[str, Any]]:
-    """A clear win over the constant yardstick, asked of the interval's bound: noise reaches it once in forty at most."""
+    """A clear win over the constant yardstick, asked of the interval's bound: noise reaches it once in forty."""
     if task == "binary-classification":
         return [{"metric": "roc_auc", "at_least": 0.55}]
     if task == "multiclass-classification":
@@ -207,7 +210,8 @@ def _label(task: str, column: Column, values: pl.Series, counts: dict[str, int],
     if column.missing:
         label["unlabeled"] = "drop"
         said.append(
-            f"{column.missing:,} of {len(values):,} rows have no {column.name!r}: they are left out (label.unlabeled: drop)"
+            f"{column.missing:,} of {len(values):,} rows have no {column.name!r}: they are left out "
+            "(label.unlabeled: drop)"
         )
     if task == "binary-classification":
         positive, how = choose_positive({name: counts[name] for name in ordered_classes(list(counts))}, None)
@@ -240,7 +244,7 @@ def _slices(data: pl.LazyFrame, columns: Sequence[Guess]) -> list[str]:
 def _suspicious(
     data: pl.LazyFrame, schema: TableSchema, looked: Looked, counts: dict[str, int], decide: list[str]
 ) -> None:
-    """Columns that alone (nearly) give the target: mentioned, not dropped; the leak gate of ``split`` has the last word."""
+    """Columns that alone (nearly) give the target: mentioned, not dropped; the leak gate has the last word."""
     import polars as pl
 
     from steps.proxies import fold_of_rows, strength, truth_array
@@ -264,8 +268,10 @@ def _suspicious(
         found = strength(frame[column.name], column, truth, len(classes), fold)
         if found.score >= _TOO_STRONG and (not classes or found.skill >= 0.9):
             decide.append(
-                f"column {column.name!r} alone predicts {looked.target!r} ({found.measure} {found.score:.3f}): is it known when the "
-                f"prediction is made? If not: {{role: ignore}} or {{available: later}}; 'run' stops if it is the target itself"
+                f"column {column.name!r} alone predicts {looked.target!r} ({found.measure} {found.score:.3f}): is "
+                "it known when the "
+                f"prediction is made? If not: {{role: ignore}} or {{available: later}}; 'run' stops if it is the "
+                "target itself"
             )
 
 
@@ -275,11 +281,13 @@ def _questions(schema: TableSchema, looked: Looked, asked: Asked, decide: list[s
     dates = [c.name for c in looked.columns if c.type in ("date", "datetime") and c.role == "feature"]
     if dates and asked.by == "row":
         decide.append(
-            f"rows have times ({', '.join(map(repr, dates))}): if the model will be asked about the future, split by time: --split time:{dates[0]}"
+            f"rows have times ({', '.join(map(repr, dates))}): if the model will be asked about the future, split "
+            f"by time: --split time:{dates[0]}"
         )
     if not any(c.role == "feature" and c.name != asked.target and c.type != "text" for c in looked.columns):
         raise InputError(
-            "no column is left that could be a feature: the others are ids, constant, ignored, or free text, which these models do not read"
+            "no column is left that could be a feature: the others are ids, constant, ignored, or free text, which "
+            "these models do not read"
         )
     features = [c.name for c in looked.columns if c.role == "feature"]
     equal = (
@@ -292,5 +300,6 @@ def _questions(schema: TableSchema, looked: Looked, asked: Asked, decide: list[s
             f"{equal:,} rows repeat another one in all features and the target: are they separate observations?"
         )
     decide.append(
-        "question, decision, owner and cost_of_error are yours to write; the thresholds under success are a start, not a promise to anybody"
+        "question, decision, owner and cost_of_error are yours to write; the thresholds under success are a start, "
+        "not a promise to anybody"
     )

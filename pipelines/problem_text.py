@@ -44,8 +44,9 @@ def problem_text(proposal: Proposal) -> str:
         f"task: {proposal.task}",
         f"target: {scalar(target)}",
         "",
-        "# What the model must reach on the sealed test set. 'on: interval' asks it of the unfavourable end of the 95 % interval,",
-        "# 'on: value' of the estimate; 'slice: column=value' of some rows only. Proposed: a clear win over a constant answer.",
+        "# What the model must reach on the sealed test set. 'on: interval' asks it of the unfavourable end of the",
+        "# 95 % interval, 'on: value' of the estimate; 'slice: column=value' of some rows only. Proposed: a clear win",
+        "# over a constant answer.",
         "success:",
         *(f"  - {scalar({**each, 'on': 'interval'})}" for each in proposal.success),
         "",
@@ -69,8 +70,9 @@ def problem_text(proposal: Proposal) -> str:
 
 def _data(proposal: Proposal) -> Iterable[str]:
     yield "data:"
-    yield "  # Where the data is: a path from this file, a glob, package://NAME/file, https:// or s3://. What a file looks like is"
-    yield f"  # detected and reported; {', '.join(name for name in Source.model_fields if name != 'path')} can be given."
+    yield "  # Where the data is: a path from this file, a glob, package://NAME/file, https:// or s3://."
+    yield "  # What a file looks like is detected and reported; where that fails, these can be given:"
+    yield f"  # {', '.join(name for name in Source.model_fields if name != 'path')}."
     yield "  sources:"
     for name, source in proposal.sources.items():
         yield f"    {scalar(name)}: {scalar(source)}"
@@ -81,7 +83,7 @@ def _data(proposal: Proposal) -> Iterable[str]:
         yield "  query: |"
         yield textwrap.indent(proposal.query.rstrip("\n"), "    ")
     yield "  # type: integer, float, boolean, category, text, date, datetime.  role: feature, key, group, time, ignore."
-    yield "  # available: later = not known when the prediction is made, so never a feature.  timezone, format: of dates."
+    yield "  # available: later = not known when the prediction is made, never a feature.  timezone, format: of dates."
     yield "  columns:"
     default = ColumnConfig()
     for column in proposal.columns:

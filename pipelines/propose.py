@@ -1,7 +1,7 @@
 """``fourscore new``: look at the data, guess what can be guessed, and say what a person must decide.
 
-The data is read by ``ingest`` itself, so that what is proposed is what a run will see. Nothing is dropped in silence: each
-guess about a column stands beside it in the problem file.
+The data is read by ``ingest`` itself, so that what is proposed is what a run will see. Nothing is dropped in silence:
+each guess about a column stands beside it in the problem file.
 """
 
 from __future__ import annotations
@@ -203,7 +203,8 @@ def _join(columns: dict[str, list[str]]) -> str:
         shared = [column for column in columns[name] if column in columns[first]]
         if not shared:
             raise InputError(
-                f"sources {first!r} and {name!r} share no column to join them on; give one file to 'fourscore new' and write data.query by hand"
+                f"sources {first!r} and {name!r} share no column to join them on; give one file to 'fourscore new' "
+                "and write data.query by hand"
             )
         on = " AND ".join(f'{quoted[first]}."{column}" = {quoted[name]}."{column}"' for column in shared)
         joins.append(f"LEFT JOIN {quoted[name]} ON {on}")

@@ -1,4 +1,4 @@
-"""A first expectation suite, true of the data that it was made from: what must hold is critical, what is usual a warning."""
+"""A first expectation suite, true of the data it was made from: what must hold is critical, what is usual a warning."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Overrides:
 
 
 def encoding_of(path: Path, name: str, *, whole: bool = True) -> str:
-    """The encoding of a file, by its byte order mark, by UTF-8 being strict, and by what 8-bit encodings leave undefined.
+    """The encoding of a file: by its byte order mark, by UTF-8 being strict, by what 8-bit encodings leave undefined.
 
     Args:
         whole: look at all of it, not only at its start.
@@ -120,7 +120,8 @@ def _eight_bit(path: Path, name: str) -> str:
                 undefined = undefined or any(byte in line for byte in b"\x81\x8d\x8f\x90\x9d")
     if well_formed > wrong:
         raise InputError(
-            f"{name}, line {first_line}: not readable as UTF-8, while {well_formed:,} other lines are; {wrong:,} lines are damaged. "
+            f"{name}, line {first_line}: not readable as UTF-8, while {well_formed:,} other lines are; {wrong:,} "
+            "lines are damaged. "
             "Mend the file, or say what it is with encoding: cp1252 (or latin-1)"
         )
     return "latin-1" if undefined else "cp1252"

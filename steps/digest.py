@@ -1,14 +1,14 @@
-"""The content digest of a table: names, types and values in order, whatever the Parquet writer, its compression or its row groups.
+"""The content digest of a table: names, types and values in order, however the Parquet file was written.
 
 For each column up to three streams of bytes are hashed with sha256, none of which knows where one batch ends:
 
-    values    numbers as little-endian 8 bytes (float64, int64; booleans 1 byte, dates int32 days, datetimes int64 microseconds),
-              text as UTF-8; a missing value is 0 or nothing
+    values    numbers as little-endian 8 bytes (float64, int64; booleans 1 byte, dates int32 days, datetimes int64
+              microseconds), text as UTF-8; a missing value is 0 or nothing
     lengths   of text, in bytes, as little-endian uint32
     missing   the 0-based numbers of the rows without a value, as little-endian int64
 
-The digest is the sha256 of the JSON list of [name, type, values, lengths, missing] of the columns in order, followed by the
-number of rows. Golden values pin it in the tests.
+The digest is the sha256 of the JSON list of [name, type, values, lengths, missing] of the columns in order, followed by
+the number of rows. Golden values pin it in the tests.
 """
 
 from __future__ import annotations
@@ -99,7 +99,8 @@ def _type(kind: pl.DataType) -> str:
     name = named.get(type(kind))
     if name is None:
         raise TypeError(
-            f"a table has no columns of type {kind}; wanted {', '.join(sorted({*named.values(), 'integer', 'float', 'datetime'}))}"
+            f"a table has no columns of type {kind}; wanted "
+            f"{', '.join(sorted({*named.values(), 'integer', 'float', 'datetime'}))}"
         )
     return name
 

@@ -1,4 +1,4 @@
-"""One pass over a Parquet table, batch by batch: rows, digest, missing values, distinct strings, and what must not be there."""
+"""One pass over a Parquet table: rows, digest, missing values, distinct strings, and what must not be there."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+_FULL_YEAR = 1000
+
+
 @dataclass
 class Found:
     """What is in one column."""
@@ -27,7 +30,7 @@ class Found:
     """Of strings; None when there are too many to count."""
     infinite: bool = False
     unclean: bool = False
-    """Whether a string is a missing marker."""
+    """Whether a string is a missing marker, or a year has fewer than four digits."""
     zero_bytes: bool = False
 
 
@@ -75,6 +78,8 @@ def _look(series: pl.Series, found: Found, seen: dict[str, pl.Series], many: int
     found.missing += series.null_count()
     if series.dtype.is_float():
         found.infinite = found.infinite or bool(series.is_infinite().any())
+    if series.dtype.is_temporal():
+        found.unclean = found.unclean or bool((series.dt.year() < _FULL_YEAR).any())
     if series.dtype != pl.String:
         return
     values = series if found.distinct is None else series.drop_nulls().unique()

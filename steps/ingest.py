@@ -65,7 +65,8 @@ def ingest(raw: Input, table: Output, config: IngestConfig, log: Journal) -> Non
     """
     if config.query is None and len(config.sources) > 1:
         raise InputError(
-            f"data.query is missing: there are {len(config.sources)} sources ({', '.join(config.sources)}); say in SQL how they are joined"
+            f"data.query is missing: there are {len(config.sources)} sources ({', '.join(config.sources)}); say in "
+            "SQL how they are joined"
         )
     scratch = table / ".reading"
     scratch.mkdir()
@@ -141,9 +142,9 @@ def _schema(examination: Examination, parses: dict[str, Parse], config: IngestCo
         given = config.columns.get(name, ColumnConfig())
         kind = found.type or _string_type(name, found.distinct, examination.rows - found.missing, given, config, log)
         if found.missing == examination.rows:
-            log.warning(f"column {name!r} has no values at all")
+            log.warning(f"column {name!r} has no values at all")  # noqa: G004 - a journal, not logging
         if (parse := parses.get(name)) and parse.note:
-            log.warning(f"column {name!r} {parse.note}")
+            log.warning(f"column {name!r} {parse.note}")  # noqa: G004
         columns.append(
             Column(
                 name=name,
@@ -169,7 +170,8 @@ def _string_type(
         if given.role == "feature":
             how_many = f"more than {MANY:,}" if distinct is None else f"{distinct:,}"
             log.note(
-                f"column {name!r} has {how_many} different values in {values:,} rows: taken as text, which is not a feature"
+                f"column {name!r} has {how_many} different values in {values:,} rows: taken as text, which is not "
+                "a feature"
             )
         return "text"
     return "category"

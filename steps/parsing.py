@@ -1,8 +1,8 @@
 """From text to typed values: how each column is parsed, what type a column has, and which values do not parse.
 
-Every type has one definition, an expression over text from which surrounding blanks and missing markers are gone. The fast
-path of ``ingest`` lets the CSV reader parse numbers instead; it accepts less than these expressions, never more and never
-with another value, and whatever it refuses is decided here.
+Each type has one definition, an expression over text from which surrounding blanks and missing markers are gone. The
+fast path of ``ingest`` lets the CSV reader parse numbers instead; it accepts less than these expressions, never more
+and never with another value, and whatever it refuses is decided here.
 """
 
 from __future__ import annotations

@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     import polars as pl
 
 _GOLDEN = 2_654_435_761
-"""2^32 divided by the golden ratio: multiples of it modulo 2^32 lie evenly and follow no period of the data (Knuth, TAOCP 3, 6.4)."""
+"""2^32 by the golden ratio: its multiples modulo 2^32 lie evenly and follow no period (Knuth, TAOCP 3, section 6.4)."""
 
 
 def write(frame: pl.LazyFrame, target: Path) -> None:
-    """Stream a frame to Parquet; lz4 packs measured tables nearly as small as zstd, and is read in two thirds of the time."""
+    """Stream a frame to Parquet; lz4 packs tables nearly as small as zstd and is read in two thirds of the time."""
     frame.sink_parquet(target, compression="lz4", row_group_size=ROW_GROUP)
 
 
 def join(tables: Mapping[str, Path], query: str, declared: Mapping[str, Parse], scratch: Path, target: Path) -> None:
     """Write what the query gives.
 
-    A join's own order is not fixed, so the result is ordered: by ``_row`` where the query passes one source's record numbers
-    on, and then by everything else.
+    A join's own order is not fixed, so the result is ordered: by ``_row`` where the query passes one source's record
+    numbers on, and then by everything else.
 
     Raises:
         InputError: the query does not run, or gives columns that a table cannot hold.
@@ -105,7 +105,7 @@ def _differs(kind: pl.DataType, parse: Parse) -> bool:
 
 
 def canonical(column: pl.Expr, kind: pl.DataType) -> pl.Expr | None:
-    """The one width that a table keeps of each type; None where it has it. NaN, as other tools write it, is a missing value."""
+    """The one width that a table keeps of each type; None where it has it. NaN is a missing value."""
     import polars as pl
 
     if kind in (pl.Int64, pl.Boolean, pl.String, pl.Date):

@@ -103,7 +103,7 @@ class Part:
         return self.frame if self.frame is not None else self.typed({}, ())
 
     def typed(self, kinds: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
-        """Delimited text with polars parsing the ``kinds`` (name -> polars type) while it reads; other columns as strings."""
+        """Delimited text, with polars parsing the ``kinds`` (name -> polars type) while it reads; the rest strings."""
         import polars as pl
 
         assert self.dialect is not None
@@ -147,11 +147,13 @@ def parts(directory: Path, source_name: str, source: Source, scratch: Path, *, w
     for part in found[1:]:
         if part.format != first.format:
             raise InputError(
-                f"source {source_name!r}: {first.name} is {first.format} and {part.name} is {part.format}; files of one source are alike"
+                f"source {source_name!r}: {first.name} is {first.format} and {part.name} is {part.format}; files "
+                "of one source are alike"
             )
         if set(part.columns) != set(first.columns):
             raise InputError(
-                f"source {source_name!r}: {first.name} and {part.name} have different columns: {_difference(first, part)}"
+                f"source {source_name!r}: {first.name} and {part.name} have different columns: "
+                f"{_difference(first, part)}"
             )
     return found
 
@@ -195,7 +197,8 @@ def _format(name: str, source: Source) -> str:
     suffix = PurePosixPath(name).suffix.lower()
     if suffix not in _SUFFIXES:
         raise InputError(
-            f"{name}: the ending {suffix!r} names no format; known are {', '.join(_SUFFIXES)}; or give the source's format"
+            f"{name}: the ending {suffix!r} names no format; known are {', '.join(_SUFFIXES)}; or give the "
+            "source's format"
         )
     return _SUFFIXES[suffix]
 
@@ -290,7 +293,8 @@ def _named(columns: Sequence[str], name: str, source: Source, report: dict[str, 
         )
     if reserved := [column for column in names if column in RESERVED]:
         raise InputError(
-            f"{name}, line 1: the column name {reserved[0]!r} is reserved; give names: [...] for all columns of the source"
+            f"{name}, line 1: the column name {reserved[0]!r} is reserved; give names: [...] for all columns of "
+            "the source"
         )
     return names
 

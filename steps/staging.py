@@ -1,8 +1,8 @@
 """One source becomes one typed Parquet table: the fast way first, the exact way when anything is amiss.
 
-The fast way infers types from the first rows, lets polars parse while it reads and looks at the result. Whenever that fails
-or finds something odd, the exact way checks the shape of the files, infers from all rows, parses by ``steps.parsing`` and
-reports what does not parse by file and row. Both give the same table.
+The fast way infers types from the first rows, lets polars parse while it reads and looks at the result. Whenever that
+fails or finds something odd, the exact way checks the shape of the files, infers from all rows, parses by
+``steps.parsing`` and reports what does not parse by file and row. Both give the same table.
 """
 
 from __future__ import annotations
@@ -98,7 +98,8 @@ def stage(
     for part in found:
         if part.dialect and part.dialect.header is None and source.header is None:
             log.note(
-                f"{part.name}: no header was found; columns are named {part.columns[0]}, {part.columns[-1]} ... (header: true if there is one)"
+                f"{part.name}: no header was found; columns are named {part.columns[0]}, {part.columns[-1]} ... "
+                "(header: true if there is one)"
             )
         if part.report.get("renamed"):
             log.note(f"{part.name}: columns without a name are called {', '.join(part.report['renamed'])}")
@@ -108,35 +109,23 @@ def stage(
 
 
 def _reading(name: str, source: Source, found: list[Part], declared: Mapping[str, Parse]) -> _Reading:
-    import polars as pl
-
     decimal = next((part.dialect.decimal for part in found if part.dialect and part.dialect.decimal == ","), ".")
     schemas = [part.text().collect_schema() for part in found]
-    kinds = dict(schemas[0])
-    for part, schema in zip(found, schemas, strict=True):
-        for column in kinds:
-            if (
-                natural(schema[column]) != natural(kinds[column])
-                and kinds[column] != pl.Null
-                and schema[column] != pl.Null
-            ):
-                kinds[column] = (
-                    pl.Float64()
-                    if {natural(schema[column]), natural(kinds[column])} == {"integer", "float"}
-                    else pl.String()
-                )
-            elif kinds[column] == pl.Null:
-                kinds[column] = schema[column]
-    for column, kind in kinds.items():
-        if kind.is_nested() or kind in (pl.Binary, pl.Object):
-            kinds[column] = pl.Null()
-    kinds = {
-        column: pl.String()
-        if kind == pl.Null or (natural(kind) is None and not isinstance(kind, pl.Duration))
-        else kind
-        for column, kind in kinds.items()
-    }
+    kinds = {column: _common([schema[column] for schema in schemas]) for column in found[0].columns}
     return _Reading(name, source, found, declared, decimal, kinds)
+
+
+def _common(kinds: list[pl.DataType]) -> pl.DataType:
+    """The type in which a column arrives; strings where files disagree or a table has no such type."""
+    import polars as pl
+
+    naturals = {natural(kind) for kind in kinds if kind != pl.Null}
+    if naturals == {"integer", "float"}:
+        return pl.Float64()
+    first = next((kind for kind in kinds if kind != pl.Null), pl.Null())
+    if len(naturals) != 1 or (natural(first) is None and not isinstance(first, pl.Duration)):
+        return pl.String()
+    return first
 
 
 def _numbered(frame: pl.LazyFrame, columns: tuple[str, ...], *, drop_blank: bool) -> pl.LazyFrame:
@@ -164,10 +153,12 @@ def _text(reading: _Reading, part: Part) -> pl.LazyFrame:
             column = column.struct.json_encode()
         elif kind.is_nested() or kind in (pl.Binary, pl.Object):
             raise InputError(
-                f"{part.name}: column {name!r} holds {kind}; wanted one value in each row. Flatten it, or leave it out of the file"
+                f"{part.name}: column {name!r} holds {kind}; wanted one value in each row. Flatten it, or leave it "
+                "out of the file"
             )
         elif kind != pl.String:
-            column = canonical(column, kind) if canonical(column, kind) is not None else column
+            plain = canonical(column, kind)
+            column = column if plain is None else plain
         if reading.kinds[name] == pl.String:
             column = cleaned(column.cast(pl.String), reading.source.missing)
         elif natural(kind) != natural(reading.kinds[name]):
@@ -222,9 +213,11 @@ def _fast(reading: _Reading, target: Path) -> tuple[Parses, Examination] | None:
         return None
     try:
         parses = _wanted(reading, _text(reading, reading.parts[0]).head(SAMPLE).collect(engine="streaming").lazy())
+        if any(parse and parse.note for parse in parses.values()):
+            return None
         frames = [_fast_part(reading, part, parses) for part in reading.parts]
         write(_numbered(pl.concat(frames), reading.columns, drop_blank=False), target)
-    except pl.exceptions.PolarsError:
+    except (pl.exceptions.PolarsError, InputError):
         return None
     examination = examine(target, MANY, {*reading.source.missing, ""})
     last = examination.columns[reading.columns[-1]]
@@ -342,7 +335,8 @@ def _refuse_misfits(reading: _Reading, examination: Examination) -> None:
     for name, found in examination.columns.items():
         if found.infinite:
             raise InputError(
-                f"source {reading.name!r}, column {name!r} holds infinite values; wanted finite numbers or missing values"
+                f"source {reading.name!r}, column {name!r} holds infinite values; wanted finite numbers or missing "
+                "values"
             )
         if found.zero_bytes:
             raise InputError(f"source {reading.name!r}, column {name!r} holds zero bytes; the data is damaged")

@@ -1,4 +1,4 @@
-"""The shape of a delimited text file, checked byte by byte: which records have too few or too many cells, which quote never closes."""
+"""The shape of a delimited text file: records with too few or too many cells, a quote that never closes."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ class Faults:
             some = ", ".join(f"line {line} has {cells}" for line, cells in self.ragged)
             more = f" and {self.ragged_count - len(self.ragged):,} more" if self.ragged_count > len(self.ragged) else ""
             tail = f"; a quote opened by line {self.open_quote} is never closed" if self.open_quote else ""
-            return f"{width} columns are wanted, but {some}{more}{tail}. Mend these lines, or set the source's delimiter or quote"
+            advice = "Mend these lines, or set the source's delimiter or quote"
+            return f"{width} columns are wanted, but {some}{more}{tail}. {advice}"
         if self.open_quote is not None:
-            return f"a quote opened by line {self.open_quote} is never closed; mend it, or set quote: '' if quotes are ordinary characters"
+            advice = "mend it, or set quote: '' if quotes are ordinary characters"
+            return f"a quote opened by line {self.open_quote} is never closed; {advice}"
         return None
 
 
@@ -98,7 +100,7 @@ def faults(path: Path, dialect: Dialect) -> Faults:
 
 
 def _note(found: Faults, width: int, cells: Any, lengths: Any, next_lines: Any, start: int) -> None:
-    """Take records into account: how many cells each has, its length, and the line after it; the first starts on ``start``."""
+    """Take records into account: cells and length of each, and the line after it; the first starts on ``start``."""
     import numpy as np
 
     real = lengths > 0

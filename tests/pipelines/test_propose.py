@@ -111,7 +111,16 @@ def run_to_validate(directory, place):
 def test_every_field_that_may_be_written_is_shown(tmp_path, customers):
     write(propose(tmp_path / "p", [str(customers)], "churn"))
     text = (tmp_path / "p/problem.yaml").read_text()
-    for field in ("test_fraction", "unlabeled", "candidates", "minutes", "resamples", "allow_proxies", "query", "available"):
+    for field in (
+        "test_fraction",
+        "unlabeled",
+        "candidates",
+        "minutes",
+        "resamples",
+        "allow_proxies",
+        "query",
+        "available",
+    ):
         assert f"{field}:" in text
     top = [line.partition(":")[0] for line in text.splitlines() if line[:1].isalpha()]
     assert top == [
@@ -122,7 +131,9 @@ def test_every_field_that_may_be_written_is_shown(tmp_path, customers):
 
 def test_rows_without_a_target_are_dropped_and_said(tmp_path):
     path = tmp_path / "d.csv"
-    path.write_text("x,y\n" + "".join(f"{number * 37 % 101},{'' if number % 10 == 0 else number % 2}\n" for number in range(100)))
+    path.write_text(
+        "x,y\n" + "".join(f"{number * 37 % 101},{'' if number % 10 == 0 else number % 2}\n" for number in range(100))
+    )
     proposal = propose(tmp_path / "p", [str(path)], "y")
     assert proposal.label["unlabeled"] == "drop"
     assert "10 of 100 rows have no 'y'" in describe(proposal)
@@ -140,7 +151,9 @@ def test_nothing_is_overwritten(tmp_path, customers):
 
 
 def test_several_sources_are_joined_on_what_they_share(tmp_path):
-    (tmp_path / "a.csv").write_text("id,place,y\n" + "".join(f"{n},{'EWR' if n % 3 else 'JFK'},{n % 2}\n" for n in range(60)))
+    (tmp_path / "a.csv").write_text(
+        "id,place,y\n" + "".join(f"{n},{'EWR' if n % 3 else 'JFK'},{n % 2}\n" for n in range(60))
+    )
     (tmp_path / "b.csv").write_text("place,wind\nEWR,1.5\nJFK,7\n")
     proposal = propose(tmp_path / "p", [f"flights={tmp_path}/a.csv", f"weather={tmp_path}/b.csv"], "y")
     assert list(proposal.sources) == ["flights", "weather"]
@@ -172,7 +185,9 @@ def test_what_cannot_be_learned_is_refused(tmp_path, customers, options, match):
 def test_names_that_yaml_would_misread_survive(tmp_path):
     path = tmp_path / "d.csv"
     names = ["on", "a: b", "x.box", "#3", "null", "<b>ü</b>", "y"]
-    path.write_text(",".join(names) + "\n" + "".join(f"{n},{n % 5},{n / 3},{n % 4},z{n % 3},{n * n},{n % 2}\n" for n in range(60)))
+    path.write_text(
+        ",".join(names) + "\n" + "".join(f"{n},{n % 5},{n / 3},{n % 4},z{n % 3},{n * n},{n % 2}\n" for n in range(60))
+    )
     write(propose(tmp_path / "Ünsinn: 1", [str(path)], "y"))
     loaded = load(tmp_path / "Ünsinn: 1" / "problem.yaml")
     assert list(loaded.problem.data.columns) == names

@@ -1,5 +1,7 @@
 """ingest: what reaches the table, and what a person is told when it cannot."""
 
+# ruff: noqa: DTZ001 - naive times are among what is read
+
 import gzip
 import json
 import zipfile
