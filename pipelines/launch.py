@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -71,6 +72,10 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
         FourscoreError: whatever stopped it; the record on disk says the same.
     """
     workspace = prepared.request.workspace
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        # Read by numerical libraries when they are first imported. Pools of threads that spin while others work make a
+        # busy machine many times slower; train.threads says how many training uses.
+        os.environ.setdefault(name, "1")
     (workspace / "runs").mkdir(parents=True, exist_ok=True)
     with locked(runs.lock_of(workspace, prepared.run), blocking=False) as mine:
         if not mine:
