@@ -138,7 +138,7 @@ def transcode(path: Path, encoding: str, target: Path, name: str) -> None:
     except LookupError:
         raise InputError(f"{name}: there is no encoding {encoding!r}; wanted one of {', '.join(ENCODINGS)}") from None
     with path.open("rb") as file, target.open("w", encoding="utf-8", newline="") as out:
-        reader = codecs.getreader(encoding)(file, errors="strict")
+        reader = codecs.getreader(encoding)(file)
         try:
             pending = ""
             while text := reader.read(_CHUNK, _CHUNK):

@@ -60,10 +60,10 @@ class _Column:
         import polars as pl
 
         if series.null_count():
-            self.missing.update(series.is_null().arg_true().cast(pl.Int64).to_numpy() + before)
+            self.missing.update(_bytes(series.is_null().arg_true().cast(pl.Int64) + before))
         if self.kind == "string":
             text = series.cast(pl.String)
-            self.lengths.update(text.str.len_bytes().fill_null(0).to_numpy())
+            self.lengths.update(_bytes(text.str.len_bytes().fill_null(0)))
             self.values.update((text.str.join("").item() or "").encode() if text.len() else b"")
             return
         if self.kind == "boolean":
@@ -75,7 +75,12 @@ class _Column:
             series = series.dt.cast_time_unit("us")
         if series.null_count():
             series = series.to_physical().fill_null(0)
-        self.values.update(series.to_physical().to_numpy())
+        self.values.update(_bytes(series.to_physical()))
+
+
+def _bytes(series: pl.Series) -> memoryview:
+    """The numbers of a series without missing values, as they lie in memory."""
+    return memoryview(series.to_numpy())
 
 
 def _type(kind: pl.DataType) -> str:
@@ -125,6 +130,6 @@ def with_missing(path: Path, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     """The columns with how many of their values are missing in a Parquet file."""
     import polars as pl
 
-    counted = pl.scan_parquet(path).select(pl.col(column.name).null_count() for column in columns)
+    counted = pl.scan_parquet(path, glob=False).select(pl.col(column.name).null_count() for column in columns)
     counts = counted.collect(engine="streaming").row(0, named=True)
     return tuple(column.model_copy(update={"missing": counts[column.name]}) for column in columns)
