@@ -80,7 +80,7 @@ class _Column:
 
 def _bytes(series: pl.Series) -> memoryview:
     """The numbers of a series without missing values, as they lie in memory."""
-    return memoryview(series.to_numpy())
+    return series.to_numpy().data
 
 
 def _type(kind: pl.DataType) -> str:
