@@ -49,7 +49,7 @@ class MlpConfig:
 
 SMALL = MlpConfig()
 LARGE = MlpConfig(
-    members=4, hidden=96, bins=16, numeric_size=8, dropout=0.0, batch_size=2048, learning_rate=3e-3, patience=2
+    members=4, hidden=96, bins=32, numeric_size=8, dropout=0.0, batch_size=2048, learning_rate=3e-3, patience=2
 )
 """For many rows: fewer weights and larger batches, so that an epoch costs little."""
 MANY_ROWS = 50_000
