@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from infra.sources import resolve
-
 from infra import champions, runs
 from infra.backend import Plan, Reporter
 from infra.files import locked
 from infra.local import LocalBackend
 from infra.runs import RunRecord, StageRecord
+from infra.sources import resolve
 from infra.store import LocalStore
 from pipelines.plan import make_plan
 from pipelines.problem import Loaded, load

@@ -17,13 +17,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from infra.sources import ResolvedFile
-from infra.sources import digest as digest_of_sources
-
 from infra import runs
 from infra.backend import Ingredients, Plan, PlannedStep
 from infra.champions import Champion
 from infra.files import write_json
+from infra.sources import ResolvedFile
+from infra.sources import digest as digest_of_sources
 from infra.store import Store
 from steps.core import Config, Pipeline, Step
 

@@ -67,7 +67,7 @@ def _read(source: Path, inputs: Sequence[dict[str, Any]]) -> pl.DataFrame:
                 ingest(raw, table, config, log)
             except InputError as error:
                 raise InputError(f"{source} does not fit the model: {error}") from None
-        return pl.read_parquet(table / "data.parquet")
+        return pl.read_parquet(table / "data.parquet", glob=False)
 
 
 def _write(answers: pl.DataFrame, target: Path) -> None:

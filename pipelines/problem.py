@@ -14,19 +14,19 @@ from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError, field_validator
+
+from model_code import tasks
+from pipelines.documents import Document, complain, read
+from steps.core import Config
 from steps.define import DefineConfig
+from steps.errors import InputError
 from steps.evaluate import EvaluateConfig
 from steps.ingest import IngestConfig
 from steps.label import LabelConfig
 from steps.register import RegisterConfig
 from steps.split import SplitConfig
-from steps.train import TrainConfig
-
-from model_code import tasks
-from pipelines.documents import Document, complain, read
-from steps.core import Config
-from steps.errors import InputError
 from steps.thresholds import Threshold
+from steps.train import TrainConfig
 from steps.validate import ROW_COUNT, Expectation, ValidateConfig
 
 SHARED = {
@@ -192,7 +192,9 @@ def _of_role(content: Mapping[str, Any], role: object) -> str | None:
     """The column of role group or time, for a split that does not name its column."""
     data = content.get("data")
     columns = data.get("columns") if isinstance(data, dict) else None
-    found = [name for name, column in (columns or {}).items() if isinstance(column, dict) and column.get("role") == role]
+    found = [
+        name for name, column in (columns or {}).items() if isinstance(column, dict) and column.get("role") == role
+    ]
     return found[0] if role in ("group", "time") and len(found) == 1 else None
 
 

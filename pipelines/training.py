@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from steps.core import Pipeline
 from steps.define import define
 from steps.evaluate import evaluate
 from steps.ingest import ingest
@@ -9,8 +10,6 @@ from steps.label import label
 from steps.register import register
 from steps.split import split
 from steps.train import train
-
-from steps.core import Pipeline
 from steps.validate import validate
 
 TRAINING = Pipeline(

@@ -161,7 +161,7 @@ def by_time(path: Path, column: str, fraction: float) -> Division:
 def _ordered(path: Path, column: str) -> pl.Series:
     import polars as pl
 
-    series = pl.scan_parquet(path).select(column).collect()[column]
+    series = pl.scan_parquet(path, glob=False).select(column).collect()[column]
     if not (series.dtype.is_temporal() or series.dtype.is_numeric()):
         raise InputError(
             f"split.column {column!r} holds {'true or false' if series.dtype == pl.Boolean else 'text'}, which "
@@ -186,7 +186,7 @@ def _units(hashes: Array) -> Array:
 def _refuse_missing(path: Path, column: str, what: str) -> None:
     import polars as pl
 
-    rows = pl.scan_parquet(path).filter(pl.col(column).is_null()).select(ROW).collect()[ROW]
+    rows = pl.scan_parquet(path, glob=False).filter(pl.col(column).is_null()).select(ROW).collect()[ROW]
     if len(rows):
         listed = ", ".join(map(str, rows.head(20).to_list())) + (" ..." if len(rows) > 20 else "")
         raise InputError(

@@ -1,9 +1,9 @@
 """Every exception that reaches a person, as one hierarchy; each class knows its exit code.
 
-    FourscoreError            1   something broke
-    ├── InputError            2   the user's input is wrong: usage, problem file, data file
-    ├── GateRefused           3   a gate said no: validation, leakage, thresholds
-    └── Interrupted         130   SIGINT or SIGTERM
+FourscoreError            1   something broke
+├── InputError            2   the user's input is wrong: usage, problem file, data file
+├── GateRefused           3   a gate said no: validation, leakage, thresholds
+└── Interrupted         130   SIGINT or SIGTERM
 """
 
 from __future__ import annotations

@@ -154,7 +154,9 @@ def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.Da
     wanted[ROW] = True
     if schema.target:
         wanted[schema.target.name] = True
-    return pl.read_parquet(directory / "data.parquet", columns=[name for name, kept in wanted.items() if kept])
+    return pl.read_parquet(
+        directory / "data.parquet", columns=[name for name, kept in wanted.items() if kept], glob=False
+    )
 
 
 def _truth(table: pl.DataFrame, schema: TableSchema, classes: Sequence[str]) -> Array:
@@ -180,7 +182,9 @@ def _parts(columns: Sequence[str], table: pl.DataFrame, train_set: Path) -> dict
     import polars as pl
 
     reference = (
-        pl.read_parquet(train_set / "data.parquet", columns=list(dict.fromkeys(columns))) if columns else pl.DataFrame()
+        pl.read_parquet(train_set / "data.parquet", columns=list(dict.fromkeys(columns)), glob=False)
+        if columns
+        else pl.DataFrame()
     )
     return {name: slices.parts(table[name], reference[name]) for name in columns}
 
@@ -208,7 +212,7 @@ def _is_time(name: str, schema: TableSchema, table: pl.DataFrame, train_set: Pat
     if column.role == "time" or column.type in ("date", "datetime"):
         return True
     last, first = (
-        pl.scan_parquet(train_set / "data.parquet").select(pl.col(name).max()).collect().item(),
+        pl.scan_parquet(train_set / "data.parquet", glob=False).select(pl.col(name).max()).collect().item(),
         table[name].min(),
     )
     return column.role != "group" and last is not None and first is not None and bool(last <= first)

@@ -61,7 +61,7 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
     import polars as pl
 
     schema = read_schema(table)
-    rows = pl.read_parquet(table / "data.parquet", columns=[ROW])[ROW]
+    rows = pl.read_parquet(table / "data.parquet", columns=[ROW], glob=False)[ROW]
     raw, notes = _raw_labels(table / "data.parquet", schema, config)
     is_classification = tasks.get(config.task).is_classification
     values = class_names(raw) if is_classification else _numbers(raw, rows, config)
@@ -91,7 +91,7 @@ def _raw_labels(path: Path, schema: TableSchema, config: LabelConfig) -> tuple[p
                 f"target {config.target!r}: the table has no such column{near(config.target, names)}; "
                 f"its columns are: {', '.join(names)}. To make a label out of them, write label.rule"
             )
-        return pl.scan_parquet(path).select(config.target).collect()[config.target], []
+        return pl.scan_parquet(path, glob=False).select(config.target).collect()[config.target], []
     if config.target in names:
         raise InputError(
             f"target {config.target!r} is a column already, and label.rule makes another of that name; "
@@ -258,7 +258,7 @@ def _publish(
     import polars as pl
 
     made = pl.LazyFrame({_MADE: values})
-    lazy = pl.concat([pl.scan_parquet(table / "data.parquet"), made], how="horizontal")
+    lazy = pl.concat([pl.scan_parquet(table / "data.parquet", glob=False), made], how="horizontal")
     lazy = lazy.filter(pl.col(_MADE).is_not_null()).with_columns(
         pl.col(_MADE).alias(config.target), pl.lit(_source(config)).alias(LABEL_SOURCE)
     )

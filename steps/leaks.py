@@ -150,8 +150,12 @@ def _times(parts: Parts) -> Iterator[Finding]:
     import polars as pl
 
     for name in [parts.column] if parts.by == "time" else _time_columns(parts):
-        last = pl.scan_parquet(parts.train / "data.parquet").select(pl.col(str(name)).max()).collect().item()
-        first = pl.scan_parquet(parts.test / "data.parquet").select(pl.col(str(name)).min()).collect().item()
+        last = (
+            pl.scan_parquet(parts.train / "data.parquet", glob=False).select(pl.col(str(name)).max()).collect().item()
+        )
+        first = (
+            pl.scan_parquet(parts.test / "data.parquet", glob=False).select(pl.col(str(name)).min()).collect().item()
+        )
         if last is None or first is None or last < first:
             continue
         if parts.by == "time":
@@ -196,7 +200,7 @@ def _sample(path: Path, columns: Sequence[str]) -> pl.DataFrame:
     import numpy as np
     import polars as pl
 
-    lazy = pl.scan_parquet(path)
+    lazy = pl.scan_parquet(path, glob=False)
     rows = lazy.select(pl.len()).collect().item()
     if rows <= SAMPLE:
         return lazy.select(columns).collect()

@@ -60,7 +60,7 @@ def batches(path: Path, columns: Sequence[str], rows: int = 4 * _BATCH) -> Itera
     """Some columns of a Parquet file in order, a bounded number of rows at a time."""
     import polars as pl
 
-    frame = pl.scan_parquet(path).select(columns)
+    frame = pl.scan_parquet(path, glob=False).select(columns)
     for batch in frame.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming"):
         yield from batch.iter_slices(rows)
 

@@ -28,7 +28,9 @@ class Column(Config):
     name: str
     type: Type
     role: Role = "feature"
-    available: Available = Field(default="at-prediction", description="'later': not known when the prediction is made, so never a feature.")
+    available: Available = Field(
+        default="at-prediction", description="'later': not known when the prediction is made, so never a feature."
+    )
     timezone: str | None = Field(default=None, description="Of a datetime; the values are kept as instants in it.")
     missing: int = Field(default=0, description="How many rows have no value.")
 
@@ -38,28 +40,38 @@ class Target(Config):
 
     name: str
     task: str
-    classes: tuple[str, ...] = Field(default=(), description="Class names in the order of their indices; the last of two is the positive one.")
+    classes: tuple[str, ...] = Field(
+        default=(), description="Class names in the order of their indices; the last of two is the positive one."
+    )
 
 
 class TableSchema(Config):
     """What ``schema.json`` beside ``data.parquet`` says."""
 
     rows: int
-    digest: str = Field(description="sha256 over the content (names, types, values in order), not over the Parquet bytes.")
+    digest: str = Field(
+        description="sha256 over the content (names, types, values in order), not over the Parquet bytes."
+    )
     columns: tuple[Column, ...]
     target: Target | None = None
 
     def features(self) -> tuple[Column, ...]:
         """The columns that a model may use: role feature, known at prediction time, not the target, not free text."""
         name = self.target.name if self.target else None
-        return tuple(c for c in self.columns if c.role == "feature" and c.available == "at-prediction" and c.name != name and c.type != "text")
+        return tuple(
+            c
+            for c in self.columns
+            if c.role == "feature" and c.available == "at-prediction" and c.name != name and c.type != "text"
+        )
 
     def of_role(self, role: Role) -> tuple[Column, ...]:
         return tuple(c for c in self.columns if c.role == role)
 
 
 def write_schema(directory: Path, schema: TableSchema) -> None:
-    (directory / "schema.json").write_text(json.dumps(schema.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    (directory / "schema.json").write_text(
+        json.dumps(schema.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
 
 
 def read_schema(directory: Path) -> TableSchema:

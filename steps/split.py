@@ -131,7 +131,7 @@ def _truth(data: Path, schema: TableSchema) -> Array:
 
     assert schema.target is not None, "the label stage fills the target in"
     name = schema.target.name
-    return truth_array(pl.scan_parquet(data).select(name).collect(engine="streaming")[name], schema.target)
+    return truth_array(pl.scan_parquet(data, glob=False).select(name).collect(engine="streaming")[name], schema.target)
 
 
 def _divide(data: Path, schema: TableSchema, truth: Array, config: SplitConfig) -> Division:
@@ -223,7 +223,7 @@ def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, 
     import polars as pl
 
     mask = pl.LazyFrame({_IN_TEST: divided.in_test})
-    lazy = pl.concat([pl.scan_parquet(data), mask], how="horizontal")
+    lazy = pl.concat([pl.scan_parquet(data, glob=False), mask], how="horizontal")
     target = part / "data.parquet"
     lazy.filter(pl.col(_IN_TEST) if test else ~pl.col(_IN_TEST)).drop(_IN_TEST).sink_parquet(
         target, maintain_order=True, row_group_size=ROW_GROUP

@@ -287,7 +287,7 @@ def _pandas(table: Path, suite: Sequence[Asked], schema: TableSchema) -> pd.Data
     named = {name for _, kwargs in suite for name in _named(kwargs)}
     whole = any(kind.startswith(_WHOLE_TABLE) or kwargs.get("row_condition") for kind, kwargs in suite)
     columns = [column for column in schema.columns if whole or column.name in named]
-    frame = pl.read_parquet(table / "data.parquet", columns=[ROW, *(column.name for column in columns)])
+    frame = pl.read_parquet(table / "data.parquet", columns=[ROW, *(column.name for column in columns)], glob=False)
     return pandas_frame(frame)
 
 

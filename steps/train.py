@@ -193,7 +193,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     from model_code.training import choose_device
 
     schema = read_schema(train_set)
-    frame = pl.read_parquet(train_set / "data.parquet")
+    frame = pl.read_parquet(train_set / "data.parquet", glob=False)
     features = [column.model_dump(include={"name", "type", "timezone"}) for column in schema.features()]
     if not features:
         listed = ", ".join(

@@ -39,9 +39,18 @@ def tree():
 
 @pytest.mark.parametrize("layer", LAYERS)
 def test_every_module_of_a_layer_has_a_true_line_in_the_readme(layer):
-    modules = {name for name in tracked() if name.startswith(f"{layer}/") and name.endswith(".py") and not name.endswith("__init__.py")}
+    modules = {
+        name
+        for name in tracked()
+        if name.startswith(f"{layer}/") and name.endswith(".py") and not name.endswith("__init__.py")
+    }
     described = tree()
-    missing = {name for name in modules if name not in described and not any(name.startswith(f) for f in described if f.endswith("/") and f.count("/") > 1)}
+    missing = {
+        name
+        for name in modules
+        if name not in described
+        and not any(name.startswith(f) for f in described if f.endswith("/") and f.count("/") > 1)
+    }
     assert not missing, f"README's tree says nothing of {sorted(missing)}"
 
 
@@ -58,13 +67,27 @@ def test_only_the_agreed_names_stand_at_the_top():
 @pytest.mark.parametrize("module", ["pipelines.__main__", "pipelines.problem", "pipelines.plan", "pipelines.launch", "pipelines.summary", "infra.tracking", "steps.train"])  # fmt: skip
 def test_importing_a_module_pulls_in_nothing_heavy(module):
     code = f"import sys, {module}; print([name for name in sys.argv[1:] if name in sys.modules])"
-    heavy = ["torch", "polars", "pandas", "numpy", "mlflow", "great_expectations", "sklearn", "matplotlib", "jinja2", "boto3"]
+    heavy = [
+        "torch",
+        "polars",
+        "pandas",
+        "numpy",
+        "mlflow",
+        "great_expectations",
+        "sklearn",
+        "matplotlib",
+        "jinja2",
+        "boto3",
+    ]
     done = subprocess.run([sys.executable, "-c", code, *heavy], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
 def test_no_module_pickles_evaluates_text_or_starts_a_shell():
-    forbidden = re.compile(r"^\s*(?:import|from) (?:pickle|dill|cloudpickle|joblib)\b|\beval\(|\bexec\(|shell=True|os\.system", re.MULTILINE)
+    forbidden = re.compile(
+        r"^\s*(?:import|from) (?:pickle|dill|cloudpickle|joblib)\b|\beval\(|\bexec\(|shell=True|os\.system",
+        re.MULTILINE,
+    )
     offenders = [
         name
         for name in tracked()

@@ -17,13 +17,21 @@ STAGES = ["define", "ingest", "validate", "label", "split", "train", "evaluate",
 
 
 def fourscore(*arguments, cwd, **more):
-    return subprocess.run([sys.executable, "-m", "pipelines", *map(str, arguments)], cwd=cwd, capture_output=True, text=True, check=False, timeout=280, **more)
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+        **more,
+    )
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A folder with the example and a workspace in which it has been run once, tracked."""
-    folder = tmp_path_factory.mktemp("a 0'%20 ünïcode")
+    folder = tmp_path_factory.mktemp("a 0'%20 [ünïcode]")
     shutil.copytree(EXAMPLE, folder / "example")
     done = fourscore("run", "example/problem.yaml", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
@@ -69,7 +77,9 @@ parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
 version = client.get_model_version_by_alias("breast-cancer", "candidate")
 print(json.dumps({"parents": len(parents), "children": len(runs) - len(parents), "metrics": len(parents[0].data.metrics), "status": parents[0].info.status, "tags": version.tags}))
 """
-    done = subprocess.run([sys.executable, "-c", script, str(place / ".fourscore")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(place / ".fourscore")], capture_output=True, text=True, check=True
+    )
     found = json.loads(done.stdout)
     assert (found["parents"], found["children"], found["status"]) == (1, 8, "FINISHED")
     assert found["metrics"] >= 20
@@ -93,7 +103,9 @@ def test_the_plan_names_the_setting_that_changed(place):
 
 
 def test_a_threshold_that_is_not_met_ends_with_3_and_makes_no_candidate(place):
-    done = fourscore("run", "example/problem.yaml", "--json", "--no-tracking", "--set", "success.0.at_least=0.9999", cwd=place)
+    done = fourscore(
+        "run", "example/problem.yaml", "--json", "--no-tracking", "--set", "success.0.at_least=0.9999", cwd=place
+    )
     assert done.returncode == 3
     document = json.loads(done.stdout)
     assert document["verdict"] == "rejected"
@@ -109,7 +121,11 @@ def test_a_threshold_that_is_not_met_ends_with_3_and_makes_no_candidate(place):
 
 
 def test_a_failed_critical_expectation_ends_with_3_and_the_report_says_why(place):
-    suite = {"expectations": [{"type": "expect_column_values_to_be_between", "kwargs": {"column": "mean_radius", "min_value": 10}}]}
+    suite = {
+        "expectations": [
+            {"type": "expect_column_values_to_be_between", "kwargs": {"column": "mean_radius", "min_value": 10}}
+        ]
+    }
     shutil.copytree(place / "example", place / "strict")
     (place / "strict/expectations.json").write_text(json.dumps(suite))
     done = fourscore("run", "strict/problem.yaml", "--json", "--no-tracking", cwd=place)
@@ -182,7 +198,17 @@ def test_doctor_finds_what_rots_in_the_store(place, first, tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_ends_with_130_is_marked_and_goes_on_when_asked_again(place, number, tmp_path):
-    arguments = [sys.executable, "-m", "pipelines", "run", str(place / "example/problem.yaml"), "--json", "--no-tracking", "--until", "train"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "pipelines",
+        "run",
+        str(place / "example/problem.yaml"),
+        "--json",
+        "--no-tracking",
+        "--until",
+        "train",
+    ]
     process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob(".fourscore/store/*/test_set")):
         time.sleep(0.05)
@@ -193,7 +219,9 @@ def test_an_interrupted_run_ends_with_130_is_marked_and_goes_on_when_asked_again
     assert process.returncode == 130
     assert json.loads(out)["status"] == "interrupted"
     assert list(tmp_path.glob(".fourscore/working/*")) == []
-    again = fourscore("run", place / "example/problem.yaml", "--json", "--no-tracking", "--until", "train", cwd=tmp_path)
+    again = fourscore(
+        "run", place / "example/problem.yaml", "--json", "--no-tracking", "--until", "train", cwd=tmp_path
+    )
     assert again.returncode == 0, again.stderr
     assert {stage["name"]: stage["status"] for stage in json.loads(again.stdout)["stages"]}["split"] == "cached"
 
@@ -204,7 +232,9 @@ def test_json_of_a_run_goes_to_standard_output_alone(place):
     assert "stages" in done.stderr
 
 
-@pytest.mark.parametrize("command", ["new", "plan", "run", "report", "predict", "runs", "show", "promote", "ui", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["new", "plan", "run", "report", "predict", "runs", "show", "promote", "ui", "doctor"]
+)
 def test_every_command_explains_itself(command, tmp_path):
     done = fourscore(command, "--help", cwd=tmp_path, env={**os.environ, "PYTHONWARNINGS": "error"})
     assert done.returncode == 0
