@@ -54,7 +54,7 @@ LARGE = MlpConfig(
 """For many rows: fewer weights and larger batches, so that an epoch costs little."""
 MANY_ROWS = 50_000
 SAMPLES = 600_000
-"""About how many rows a training sees in all: that sets the epochs, from three to the config's number."""
+"""About how many rows a training sees in all: that sets the epochs, from six to the config's number."""
 
 
 class Mlp:
@@ -69,7 +69,7 @@ class Mlp:
         if self._config:
             return self._config
         config = SMALL if rows < MANY_ROWS else LARGE
-        return replace(config, epochs=min(max(SAMPLES // rows, 3), config.epochs))
+        return replace(config, epochs=min(max(SAMPLES // rows, 6), config.epochs))
 
     def recipe(self, rows: int) -> Recipe:
         config = self.config(rows)
