@@ -173,7 +173,7 @@ def test_metrics_are_those_of_scikit_learn_on_what_is_in_the_predictions_file(pl
 
     directories = place()
     found, _ = run(directories)
-    table = pl.read_parquet(directories["evaluation"] / "predictions.parquet")
+    table = pl.read_parquet(directories["evaluation"] / "predictions.parquet", glob=False)
     assert table.columns == [ROW, "truth", "prediction", "probability_no", "probability_yes"]
     truth = (table["truth"] == "yes").to_numpy()
     assert found["metrics"]["roc_auc"]["value"] == pytest.approx(roc_auc_score(truth, table["probability_yes"]))
@@ -333,7 +333,7 @@ def test_intervals_resample_what_the_split_kept_together(place, column, resample
 def test_a_number_after_which_every_test_row_comes_is_a_time(place):
     directories = place()
     for artifact, years in (("train_set", (2001, 2010)), ("test_set", (2010, 2019))):
-        table = pl.read_parquet(directories[artifact] / "data.parquet")
+        table = pl.read_parquet(directories[artifact] / "data.parquet", glob=False)
         age = pl.Series("age", np.linspace(*years, table.height).astype(int))
         write_table(directories[artifact], table.with_columns(age), "binary-classification")
     assert run(directories, clusters="age")[0]["interval"]["resampled"] == "blocks of time by age"

@@ -26,7 +26,7 @@ def made(workspace):
         place = workspace / str(next(count))
         table = write_table(place / "table", pl.DataFrame(frame, strict=False))
         out = run_stage(label, place, LabelConfig(**{"target": "y", "task": BINARY, **config}), table=table)
-        data = pl.read_parquet(out["labeled"] / "data.parquet")
+        data = pl.read_parquet(out["labeled"] / "data.parquet", glob=False)
         return data, read_schema(out["labeled"]), read_json(out["labeled"] / "labels.json"), metrics(out["journal"])
 
     return make

@@ -45,7 +45,7 @@ def divided(workspace):
             place / "labeled", frame, target, **{name: each for name, each in columns.items() if name in frame.columns}
         )
         out = run_stage(split, place, SplitConfig(**config), labeled=labeled)
-        parts = [pl.read_parquet(out[name] / "data.parquet") for name in ("train_set", "test_set")]
+        parts = [pl.read_parquet(out[name] / "data.parquet", glob=False) for name in ("train_set", "test_set")]
         return *parts, read_json(out["division"] / "split.json"), metrics(out["journal"])
 
     return divide
