@@ -5,28 +5,24 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from steps.candidates import Candidate, Work, attempt, choose, fit_whole, until_reached
 from steps.core import Config, Input, Output, Scratch
 from steps.errors import FourscoreError, InputError
 from steps.folds import By, fold_count, folds
 from steps.journal import Journal
 from steps.schema import LABEL_SOURCE, ROW, TableSchema, read_schema
-from steps.selection import Score, better_by, score, unmet
 from steps.thresholds import Threshold
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from model_code.architectures import Architecture
-    from model_code.fitting import Data, Fitted, Settings
-    from model_code.tasks import Metric
-    from steps.folds import Fold
+    from model_code.fitting import Fitted
 
     Array = np.ndarray[Any, Any]
 
@@ -96,51 +92,6 @@ class TrainConfig(Config):
         return self
 
 
-@dataclass
-class Candidate:
-    """One architecture with what its folds gave."""
-
-    name: str
-    architecture: Architecture
-    fits: list[Fitted] = field(default_factory=list)
-    truth: Array | None = None
-    prediction: Array | None = None
-    score: Score | None = None
-    unmet: list[str] = field(default_factory=list)
-    skipped: str | None = None
-
-    @property
-    def seconds(self) -> float:
-        return sum(fitted.fit.seconds for fitted in self.fits)
-
-    def epochs(self) -> int:
-        """How many epochs were best, on the average of the folds."""
-        return max(round(sum(fitted.fit.epochs for fitted in self.fits) / len(self.fits)), 1)
-
-
-@dataclass
-class Work:
-    """What the parts of this stage share."""
-
-    frame: pl.DataFrame
-    data: Data
-    folds: list[Fold]
-    settings: Settings
-    config: TrainConfig
-    checkpoints: Path
-    log: Journal
-    spent: float = 0.0
-
-    @property
-    def metric(self) -> Metric:
-        return self.data.task.metrics[self.data.task.headline]
-
-    @property
-    def left(self) -> float:
-        """Seconds of the budget that are left."""
-        return self.config.budget.minutes * 60 - self.spent
-
-
 def train(
     train_set: Input, model: Output, yardsticks: Output, checkpoints: Scratch, config: TrainConfig, log: Journal
 ) -> None:
@@ -157,15 +108,15 @@ def train(
         _fit_yardsticks(work, yardsticks)
         try:
             candidates = (
-                [_try(work, name) for name in config.candidates] if config.choose == "best" else _until_reached(work)
+                [attempt(work, name) for name in config.candidates] if config.choose == "best" else until_reached(work)
             )
-            chosen, why = _choose(work, candidates)
-            final = _fit_whole(work, chosen)
+            chosen, why = choose(work, candidates)
+            final = fit_whole(work, chosen)
             _write_model(work, chosen.name, final, model)
             linear = next((c for c in candidates if c.name == "linear" and c.fits), None)
             if linear is not None and linear is not chosen:
                 (yardsticks / "linear").mkdir()
-                _write_model(work, "linear", _fit_whole(work, linear), yardsticks / "linear")
+                _write_model(work, "linear", fit_whole(work, linear), yardsticks / "linear")
         except Diverged as error:
             raise FourscoreError(f"training stopped: {error}") from error
     _write_record(work, candidates, chosen, why, final, model)
@@ -275,110 +226,6 @@ def _fit_yardsticks(work: Work, directory: Path) -> None:
     work.log.progress(0, 1, "yardstick hgb")
     yardsticks.fit_hgb(directory, data.numeric, data.category, data.truth, data.schema)
     work.log.progress(1, 1, "yardstick hgb")
-
-
-def _until_reached(work: Work) -> list[Candidate]:
-    """Candidates in order until one reaches all thresholds on the validation folds."""
-    tried: list[Candidate] = []
-    for name in work.config.candidates:
-        tried.append(_try(work, name))
-        if tried[-1].score and not tried[-1].unmet:
-            break
-    return tried
-
-
-def _try(work: Work, name: str) -> Candidate:
-    """Fit one candidate on the folds and score it; the first one always runs, a later one only within the budget."""
-    import numpy as np
-
-    from model_code import architectures
-    from model_code.fitting import predict, train_on
-
-    candidate = Candidate(name, architectures.get(name))
-    must = name == work.config.candidates[0]
-    predictions = []
-    for number, (training, validation) in enumerate(work.folds):
-        what = f"{name}, fold {number + 1} of {len(work.folds)}"
-        allowed = work.left / (len(work.folds) + 1 - number)
-        fitted = train_on(
-            work.data,
-            candidate.architecture,
-            training,
-            validation,
-            work.settings,
-            checkpoint=_checkpoint(work, f"{name}-fold-{number + 1}"),
-            seconds=allowed,
-            report=lambda done, total, _, what=what: work.log.progress(done, total, what),  # type: ignore[misc]
-        )
-        work.spent += fitted.fit.seconds
-        candidate.fits.append(fitted)
-        if fitted.fit.stopped == "time budget" and not must:
-            candidate.skipped = (
-                f"does not fit in the budget of {work.config.budget.minutes:g} minutes: "
-                f"{what} alone took more than its share"
-            )
-            candidate.fits = []
-            return candidate
-        predictions.append(predict(work.data, fitted, validation))
-    where = np.concatenate([validation for _, validation in work.folds])
-    candidate.truth, candidate.prediction = work.data.truth[where], np.concatenate(predictions)
-    candidate.score = score(work.metric, candidate.truth, candidate.prediction, work.config.seed)
-    candidate.unmet = unmet(
-        work.config.success, work.data.task, candidate.truth, candidate.prediction, work.frame[where], work.config.seed
-    )
-    return candidate
-
-
-def _checkpoint(work: Work, fit: str) -> Path:
-    folder = work.checkpoints / fit
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / "latest.pt"
-
-
-def _choose(work: Work, candidates: list[Candidate]) -> tuple[Candidate, str]:
-    """The candidate that wins, and why in words."""
-    tried = [candidate for candidate in candidates if candidate.score]
-    if work.config.choose == "first" and not tried[-1].unmet:
-        return tried[-1], "the first, from the cheapest on, that reaches all thresholds on the validation folds"
-    metric = work.metric
-    best, why = tried[0], "the only candidate that was tried" if len(tried) == 1 else ""
-    for challenger in tried[1:]:
-        assert best.score is not None
-        assert challenger.score is not None
-        gain, error = better_by(metric, challenger.score, best.score)
-        if gain > error:
-            why = f"better than {best.name} by {gain:.4g} in {metric.name} on the folds (standard error {error:.2g})"
-            best = challenger
-        else:
-            why = (
-                f"{challenger.name} is not better by more than one standard error "
-                f"({gain:.4g} in {metric.name}, standard error {error:.2g})"
-            )
-    if work.config.choose == "first":
-        why = f"none reaches all thresholds on the validation folds; of these, {why or 'it is the best'}"
-    return best, why
-
-
-def _fit_whole(work: Work, candidate: Candidate) -> Fitted:
-    """The candidate on the whole training part, for as many epochs as were best on the folds."""
-    import numpy as np
-
-    from model_code.fitting import train_on
-
-    everything = np.arange(work.frame.height)
-    fitted = train_on(
-        work.data,
-        candidate.architecture,
-        everything,
-        None,
-        work.settings,
-        checkpoint=_checkpoint(work, f"{candidate.name}-whole"),
-        scheduled=candidate.fits[0].fit.scheduled,
-        stop_after=candidate.epochs(),
-        report=lambda done, total, _: work.log.progress(done, total, f"{candidate.name}, whole training part"),
-    )
-    work.spent += fitted.fit.seconds
-    return fitted
 
 
 def _write_model(work: Work, name: str, fitted: Fitted, directory: Path) -> None:
