@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipelines.propose import Guess
-from steps.classes import choose_positive, class_names, ordered_classes
 from steps.errors import InputError
+from steps.labeling.classes import choose_positive, class_names, ordered_classes
 from steps.schema import Column, TableSchema, Target
 
 if TYPE_CHECKING:
@@ -247,7 +247,7 @@ def _suspicious(
     """Columns that alone (nearly) give the target: mentioned, not dropped; the leak gate has the last word."""
     import polars as pl
 
-    from steps.proxies import fold_of_rows, strength, truth_array
+    from steps.dividing.proxies import fold_of_rows, strength, truth_array
 
     classes = tuple(ordered_classes(list(counts))) if looked.task != "regression" else ()
     target = Target(name=looked.target, task=looked.task, classes=classes)

@@ -187,7 +187,7 @@ def _read(sources: dict[str, str], directory: Path, target: str, place: Path) ->
 
 
 def _columns(raw: Path, name: str, place: Path, source: Source) -> list[str]:
-    from steps.readers import parts
+    from steps.tables.readers import parts
 
     return list(parts(raw / name, name, source, place / "columns")[0].columns)
 
@@ -217,7 +217,7 @@ def _raw(config: IngestConfig, place: Path) -> set[str]:
     """Columns of whole numbers that are written with leading zeros: codes rather than numbers."""
     import polars as pl
 
-    from steps.readers import parts
+    from steps.tables.readers import parts
 
     found: set[str] = set()
     for name, source in config.sources.items():

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from model_code import tasks
-from steps import markdown
+from steps.cards import markdown
 from steps.core import Config, Output
 from steps.errors import GateRefused, InputError
 from steps.journal import Journal

@@ -9,6 +9,7 @@ FourscoreError            1   something broke
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 
 class FourscoreError(Exception):
@@ -37,3 +38,10 @@ class Interrupted(FourscoreError):
     """A person or the machine asked the run to stop."""
 
     exit_code = 130
+
+
+def near(name: str, known: Sequence[str]) -> str:
+    """A hint, ready to be put into a message, or nothing."""
+    lower = {each.lower(): each for each in known}
+    close = [lower[each] for each in get_close_matches(name.lower(), list(lower), n=3, cutoff=0.6)]
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

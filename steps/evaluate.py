@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from model_code import tasks
-from steps import answers, slices, statistics, verdict
-from steps.answers import CHAMPION, MODEL
 from steps.core import Config, Input, Output
 from steps.errors import FourscoreError, InputError
 from steps.journal import Journal
+from steps.judging import answers, slices, statistics, verdict
+from steps.judging.answers import CHAMPION, MODEL
+from steps.judging.slices import Part
+from steps.judging.statistics import Resampling
 from steps.schema import ROW, TableSchema, read_schema
-from steps.slices import Part
-from steps.statistics import Resampling
 from steps.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def _shape(task: Task, truth: Array, answer: Array) -> dict[str, Any]:
     """How probabilities or residuals are distributed; nothing where an answer is not a number."""
     import numpy as np
 
-    from steps import calibration
+    from steps.judging import calibration
 
     if not np.isfinite(answer).all():
         return {"calibration": None, "confusion": None, "residuals": None}

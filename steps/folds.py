@@ -10,8 +10,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
+from steps.dividing.rowhash import hash_frame, salted
 from steps.errors import InputError
-from steps.rowhash import hash_frame, salted
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,15 +14,14 @@ from typing import Any
 from pydantic import Field
 
 from steps.core import Config, Input, Output
-from steps.errors import InputError
-from steps.examine import Examination, examine
+from steps.errors import InputError, near
 from steps.journal import Journal
-from steps.parsing import Parse
-from steps.query import join, sample
-from steps.readers import Source
 from steps.schema import Available, Column, Role, TableSchema, Type, write_schema
-from steps.staging import Staged, stage
-from steps.suite import near
+from steps.tables.examine import Examination, examine
+from steps.tables.parsing import Parse
+from steps.tables.query import join, sample
+from steps.tables.readers import Source
+from steps.tables.staging import Staged, stage
 
 __all__ = ["ColumnConfig", "IngestConfig", "Source", "ingest"]
 

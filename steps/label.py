@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from model_code import tasks
-from steps.classes import choose_positive, class_metrics, class_names, ordered_classes
 from steps.core import Config, Input, Output
-from steps.digest import ROW_GROUP, table_digest, with_missing
-from steps.errors import GateRefused, InputError
+from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
-from steps.rules import apply_rule
+from steps.labeling.classes import choose_positive, class_metrics, class_names, ordered_classes
+from steps.labeling.rules import apply_rule
 from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, write_schema
-from steps.suite import near
+from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from steps.cards.modelcard import model_card
 from steps.core import Config, Input, Output
 from steps.journal import Journal
-from steps.modelcard import model_card
 
 CANDIDATE = "candidate"
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from steps.core import Config, Input, Output
-from steps.digest import ROW_GROUP, table_digest, with_missing
-from steps.division import UNUSUAL, Division, by_class, by_group, by_row, by_time, deviation
-from steps.errors import GateRefused, InputError
+from steps.dividing.division import UNUSUAL, Division, by_class, by_group, by_row, by_time, deviation
+from steps.dividing.leaks import Finding, Parts, find_leaks
+from steps.dividing.proxies import truth_array
+from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
-from steps.leaks import Finding, Parts, find_leaks
-from steps.proxies import truth_array
 from steps.schema import TableSchema, read_schema, write_schema
-from steps.suite import near
+from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 
 if TYPE_CHECKING:
     import numpy as np

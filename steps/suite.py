@@ -8,13 +8,12 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steps.errors import InputError
-from steps.frames import pandas_frame
+from steps.errors import InputError, near
 from steps.schema import ROW, Column, TableSchema
+from steps.tables.frames import pandas_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,13 +84,6 @@ def _faults(position: int, asked: Asked, schema: TableSchema) -> Iterator[str]:
         _build(position, asked, {column.name: column for column in schema.columns})
     except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
         yield f"{here}: {_first_line(error)}"
-
-
-def near(name: str, known: Sequence[str]) -> str:
-    """A hint, ready to be put into a message, or nothing."""
-    lower = {each.lower(): each for each in known}
-    close = [lower[each] for each in get_close_matches(name.lower(), list(lower), n=3, cutoff=0.6)]
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.calibration import confusion, reliability, residuals
+from steps.judging.calibration import confusion, reliability, residuals
 
 
 def two(chance):

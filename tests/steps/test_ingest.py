@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steps import staging
-from steps.digest import table_digest
 from steps.errors import InputError
 from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal, read_events
 from steps.schema import read_schema
+from steps.tables import staging
+from steps.tables.digest import table_digest
 
 DATA = Path(__file__).parents[3] / "shared/data"
 

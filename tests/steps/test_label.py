@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import metrics, read_json, run_stage, write_table
 
-from steps.classes import choose_positive, class_metrics, class_names, ordered_classes
 from steps.errors import GateRefused, InputError
 from steps.journal import check_metric_name
 from steps.label import LabelConfig, label
+from steps.labeling.classes import choose_positive, class_metrics, class_names, ordered_classes
 from steps.schema import LABEL_SOURCE, read_schema
 
 BINARY, MULTICLASS, REGRESSION = "binary-classification", "multiclass-classification", "regression"

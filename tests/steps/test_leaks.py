@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 from tables import SHARED, read_json, run_stage, write_table
 
+from steps.dividing.leaks import Parts, find_leaks
 from steps.errors import GateRefused
 from steps.label import LabelConfig, label
-from steps.leaks import Parts, find_leaks
 from steps.schema import Target, read_schema
 from steps.split import SplitConfig, split
 

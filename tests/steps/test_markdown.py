@@ -2,7 +2,7 @@
 
 import pytest
 
-from steps.markdown import bullets, escape, table
+from steps.cards.markdown import bullets, escape, table
 
 
 @pytest.mark.parametrize(

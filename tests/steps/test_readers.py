@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from steps import structure
-from steps.dialect import Dialect, Overrides, detect, encoding_of
 from steps.errors import InputError
-from steps.parsing import Parse, cleaned, converted, infer
-from steps.readers import MISSING, Source, parts
+from steps.tables import structure
+from steps.tables.dialect import Dialect, Overrides, detect, encoding_of
+from steps.tables.parsing import Parse, cleaned, converted, infer
+from steps.tables.readers import MISSING, Source, parts
 
 CELL = st.text(st.sampled_from('ab1 ,;"\né|'), max_size=6)
 
@@ -86,7 +86,7 @@ def test_encodings_are_told_apart(file, content, encoding):
 
 
 def test_a_character_cut_by_a_chunk_is_no_damage(file, monkeypatch):
-    monkeypatch.setattr("steps.dialect._CHUNK", 3)
+    monkeypatch.setattr("steps.tables.dialect._CHUNK", 3)
     assert encoding_of(file("aaü€𝄞" * 5), "d.csv") == "utf-8"
     assert encoding_of(file("aaü".encode() + b"\xc3"), "d.csv") != "utf-8"
 

@@ -7,7 +7,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.rowhash import hash_frame, row_hashes, salted
+from steps.dividing.rowhash import hash_frame, row_hashes, salted
 
 GOLDEN = pl.DataFrame(
     {

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.slices import MISSING, OTHER, metric_suffix, parts, select
+from steps.judging.slices import MISSING, OTHER, metric_suffix, parts, select
 
 
 def cut(values, reference=None, name="c"):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tables import metrics, read_json, run_stage, write_table
 
-from steps.division import by_class, by_group, by_row, by_time
+from steps.dividing.division import by_class, by_group, by_row, by_time
 from steps.errors import GateRefused, InputError
 from steps.schema import LABEL_SOURCE, Target, read_schema
 from steps.split import SplitConfig, split

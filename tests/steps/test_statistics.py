@@ -10,8 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_code import metrics
-from steps import statistics
-from steps.statistics import Estimate, Measure, Resampling, Sampled, bootstrap, by_group, by_row, by_time, compare
+from steps.judging import statistics
+from steps.judging.statistics import (
+    Estimate,
+    Measure,
+    Resampling,
+    Sampled,
+    bootstrap,
+    by_group,
+    by_row,
+    by_time,
+    compare,
+)
 
 
 def mean_of(values):

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 
 from steps.core import execute, step
-from steps.digest import table_digest, with_missing
 from steps.journal import Journal, read_events
 from steps.schema import ROW, Column, TableSchema, Target, write_schema
+from steps.tables.digest import table_digest, with_missing
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

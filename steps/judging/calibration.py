@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steps.statistics import rounded
+from steps.judging.statistics import rounded
 
 if TYPE_CHECKING:
     import numpy as np

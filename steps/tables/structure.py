@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from steps.dialect import Dialect
+from steps.tables.dialect import Dialect
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from steps.dividing.rowhash import row_hashes, salted, unsalted_hashes
 from steps.errors import InputError
-from steps.rowhash import row_hashes, salted, unsalted_hashes
 from steps.schema import ROW
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from steps.errors import InputError
-from steps.suite import near
+from steps.errors import InputError, near
 
 if TYPE_CHECKING:
     import polars as pl

@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from steps import structure
 from steps.core import Config
-from steps.dialect import Dialect, Overrides, detect, encoding_of, transcode, uses_carriage_returns
 from steps.errors import InputError
 from steps.schema import LABEL_SOURCE, ROW
+from steps.tables import structure
+from steps.tables.dialect import Dialect, Overrides, detect, encoding_of, transcode, uses_carriage_returns
 
 if TYPE_CHECKING:
     import polars as pl

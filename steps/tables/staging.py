@@ -2,7 +2,7 @@
 
 The fast way infers types from the first rows, lets polars parse while it reads and looks at the result. Whenever that
 fails or finds something odd, the exact way checks the shape of the files, infers from all rows, parses by
-``steps.parsing`` and reports what does not parse by file and row. Both give the same table.
+``steps.tables.parsing`` and reports what does not parse by file and row. Both give the same table.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steps.errors import InputError
-from steps.examine import Examination, examine
 from steps.journal import Journal
-from steps.parsing import Parse, advice, cleaned, converted, failures, first_wrong, infer, natural
-from steps.query import as_type, canonical, write
-from steps.readers import Part, Source, parts
 from steps.schema import ROW
+from steps.tables.examine import Examination, examine
+from steps.tables.parsing import Parse, advice, cleaned, converted, failures, first_wrong, infer, natural
+from steps.tables.query import as_type, canonical, write
+from steps.tables.readers import Part, Source, parts
 
 if TYPE_CHECKING:
     import polars as pl

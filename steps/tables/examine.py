@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steps.digest import BATCH, ContentDigest
-from steps.parsing import natural
 from steps.schema import ROW, Type
+from steps.tables.digest import BATCH, ContentDigest
+from steps.tables.parsing import natural
 
 if TYPE_CHECKING:
     import polars as pl

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steps.digest import ROW_GROUP
 from steps.errors import InputError
-from steps.parsing import Parse, converted, natural, zoned
 from steps.schema import ROW
+from steps.tables.digest import ROW_GROUP
+from steps.tables.parsing import Parse, converted, natural, zoned
 
 if TYPE_CHECKING:
     import polars as pl

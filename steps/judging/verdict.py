@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from steps import statistics
-from steps.answers import MODEL, published
-from steps.slices import Part
-from steps.statistics import Estimate, Measure, Sampled
+from steps.judging import statistics
+from steps.judging.answers import MODEL, published
+from steps.judging.slices import Part
+from steps.judging.statistics import Estimate, Measure, Sampled
 from steps.thresholds import Threshold
 
 if TYPE_CHECKING:

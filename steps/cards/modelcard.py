@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from steps.markdown import bullets, escape, paragraph, table
+from steps.cards.markdown import bullets, escape, paragraph, table
 
 Facts = Mapping[str, Mapping[str, Any]]
 

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from steps.core import Config
-from steps.errors import InputError
-from steps.proxies import Strength, fold_of_rows, identity, number_array, strength, truth_array
-from steps.rowhash import row_hashes
+from steps.dividing.proxies import Strength, fold_of_rows, identity, number_array, strength, truth_array
+from steps.dividing.rowhash import row_hashes
+from steps.errors import InputError, near
 from steps.schema import Column, TableSchema
-from steps.suite import near
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,0 +1,1 @@
+"""What people read about a problem and a model, as Markdown."""

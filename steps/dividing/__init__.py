@@ -1,0 +1,1 @@
+"""Dividing rows into parts, and finding what leaks between them."""

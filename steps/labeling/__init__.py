@@ -1,0 +1,1 @@
+"""Labels: class names, their order, rules."""
