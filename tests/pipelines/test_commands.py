@@ -24,6 +24,7 @@ def fourscore(*arguments, cwd, **more):
         text=True,
         check=False,
         timeout=280,
+        stdin=subprocess.DEVNULL,
         **more,
     )
 

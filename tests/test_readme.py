@@ -1,0 +1,88 @@
+"""The README's commands and the examples do what the README says."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def run(line, cwd):
+    words = shlex.split(line, comments=True)
+    assert words[0].endswith("fourscore")
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines", *words[1:]],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+
+def commands_of_one_minute():
+    block = README.split("With your own data:", 1)[1].split("```", 2)[1]
+    return [line.strip() for line in block.splitlines() if "fourscore" in line]
+
+
+def test_the_first_minute_with_ones_own_data(tmp_path):
+    source = (ROOT / "tests/wrong_inputs/good/people.csv").read_text(encoding="utf-8")
+    (tmp_path / "table.csv").write_text(source.replace("bought", "churned"), encoding="utf-8")
+    ends = {}
+    for line in commands_of_one_minute():
+        # ui serves until it is stopped; tests/infra/test_tracking.py starts it.
+        done = run(f"{line.partition('#')[0]} --help" if " ui" in line else line, tmp_path)
+        ends[line.split()[1]] = done.returncode
+        assert "Traceback" not in done.stderr, done.stderr
+    assert ends == {"new": 0, "run": ends["run"], "report": 0, "ui": 0}
+    assert ends["run"] in (0, 3), "150 rows decide nothing, but they go through all stages"
+    assert list((tmp_path / ".fourscore/reports").glob("*.html"))
+
+
+def test_every_command_that_the_readme_names_exists():
+    listed = subprocess.run(
+        [sys.executable, "-m", "pipelines", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for name in set(re.findall(r"`?fourscore ([a-z]+)", README)):
+        assert re.search(rf"^  {name} ", listed, re.MULTILINE), name
+
+
+def test_every_make_target_that_is_named_exists():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    texts = [README, *((ROOT / name).read_text(encoding="utf-8") for name in ("ARCHITECTURE.md", "CONTRIBUTING.md"))]
+    for target in set(re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", "\n".join(texts), re.MULTILINE)):
+        name = next(filter(None, target))
+        assert re.search(rf"^{name}:", makefile, re.MULTILINE), name
+
+
+def test_the_diabetes_example_passes_and_its_model_beats_the_constant(tmp_path):
+    done = run(
+        f"fourscore run {shlex.quote(str(ROOT / 'examples/diabetes/problem.yaml'))} --no-tracking --json", tmp_path
+    )
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"]) == (0, "pass"), done.stderr
+    assert document["metrics"]["model/r2"] > document["yardsticks"]["constant"]["r2"]
+
+
+def test_the_flights_example_goes_through_all_stages_on_a_sample(tmp_path):
+    """The whole of it is `make demo`: a minute, so not here."""
+    done = run(
+        f"fourscore run {shlex.quote(str(ROOT / 'examples/flights/problem.yaml'))} --smoke --no-tracking --json",
+        tmp_path,
+    )
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["verdict"]) == (0, "pass"), done.stderr
+    assert document["metrics"]["data/rows"] < 5000
+    features = json.loads((Path(tmp_path, document["model"]["path"]) / "schema.json").read_text())["numeric"]
+    assert not {"dep_delay", "arr_delay", "air_time", "dep_time", "arr_time"} & set(features)
+
+
+def test_an_example_runs_wherever_its_folder_is_put(tmp_path):
+    shutil.copytree(ROOT / "examples/diabetes", tmp_path / "elsewhere")
+    done = run("fourscore plan elsewhere/problem.yaml --json", tmp_path)
+    assert done.returncode == 0, done.stderr
