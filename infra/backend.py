@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 from infra.runs import RunRecord
@@ -36,8 +35,10 @@ class Plan:
 
     steps: tuple[PlannedStep, ...]
     raw: Mapping[str, tuple[ResolvedFile, ...]]
-    champion: Path | None
-    """The model directory of the current champion, when there is one to compare with."""
+    champion: str | None
+    """Key of the execution that trained the current champion, when there is one to compare with."""
+    later: tuple[PlannedStep, ...] = ()
+    """Steps that were not asked for now."""
 
 
 Reporter = Callable[[str, Event], None]

@@ -22,10 +22,6 @@ class Champion:
     model_digest: str
     version: str | None
     since: str
-    directory: str
-    """The model directory in the workspace's store, relative to the workspace."""
-    model: Path | None = None
-    """The same as a path that can be opened; filled when it is read."""
 
 
 def read(workspace: Path, name: str) -> Champion | None:
@@ -33,11 +29,9 @@ def read(workspace: Path, name: str) -> Champion | None:
         fields = json.loads((workspace / "champions" / f"{name}.json").read_bytes())
     except FileNotFoundError:
         return None
-    return Champion(**{**fields, "model": workspace / fields["directory"]})
+    return Champion(**fields)
 
 
 def write(workspace: Path, champion: Champion) -> None:
     (workspace / "champions").mkdir(parents=True, exist_ok=True)
-    fields = asdict(champion)
-    del fields["model"]
-    write_json(workspace / "champions" / f"{champion.name}.json", fields)
+    write_json(workspace / "champions" / f"{champion.name}.json", asdict(champion))

@@ -59,10 +59,9 @@ class _Execution:
         rejected = bool(rejections) and not self.record.smoke
         self.record.status = "rejected" if rejected else "pass"
         self.record.message = "\n".join(rejections)
+        if self.plan.later:
+            self.record.message = f"stopped after {self.plan.steps[-1].step.name}, as asked"
         self.record.finished = runs.now()
-        for stage in self.record.stages:
-            if stage.status == "pending":
-                stage.status = "skipped"
         self.save()
 
     def ensure(self, planned: PlannedStep) -> Manifest:
@@ -89,9 +88,11 @@ class _Execution:
             self.save()
             self.reporter(stage.name, {"kind": "stage", "status": "running"})
             note_reading(self.store.workspace, planned, self.record.run)
+            clock = time.perf_counter()
             try:
                 manifest = self.execute(planned, stage, directory, inputs)
             except BaseException:
+                stage.seconds = round(time.perf_counter() - clock, 3)
                 self.keep_journal(directory, stage)
                 raise
             self.store.publish(directory, manifest)
@@ -139,9 +140,25 @@ class _Execution:
             found["raw"].mkdir(parents=True, exist_ok=True)
             materialise(self.plan.raw, found["raw"])
         if "champion" in planned.step.inputs:
-            found["champion"] = self.plan.champion or directory / "champion"
-            found["champion"].mkdir(parents=True, exist_ok=True)
+            found["champion"] = self.champion(directory)
         return found
+
+    def champion(self, directory: Path) -> Path:
+        """The champion's model, verified; an empty directory where there is no champion to compare with.
+
+        Raises:
+            FourscoreError: there is one, and it is lost: a run must not quietly go without the comparison.
+        """
+        if self.plan.champion is None:
+            (directory / "champion").mkdir(parents=True)
+            return directory / "champion"
+        try:
+            return self.store.open(self.plan.champion, "model")
+        except CorruptExecution as lost:
+            raise FourscoreError(
+                f"the champion's model cannot be read, so nothing can be compared with it: {lost}\n"
+                "  run the champion's own problem again to make it anew, or promote another run"
+            ) from None
 
     def open(self, key: str, artifact: str) -> Path:
         """An input, verified; one that rotted is put aside and made again."""

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from typing import Any
 from infra.files import locked, write_json
 from steps.errors import InputError
 
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
+"""A run's name is the name of its file and of nothing outside the workspace."""
 FINAL = ("pass", "rejected", "error", "interrupted", "killed")
 
 
@@ -81,7 +84,7 @@ def load(workspace: Path, run: str) -> RunRecord:
         InputError: there is no such run; the message lists the newest ones.
     """
     path = path_of(workspace, run)
-    if not path.is_file():
+    if not NAME.fullmatch(run) or not path.is_file():
         known = [record.run for record in every(workspace)][:5]
         hint = (
             f"the newest are: {', '.join(known)}"

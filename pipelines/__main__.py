@@ -203,7 +203,7 @@ def _run(request: Request, as_json: bool) -> None:
     from steps.errors import FourscoreError
 
     prepared = launch.prepare(request)
-    progress = Progress(quiet=False)
+    progress = Progress()
     cached = sum(step.cached for step in prepared.plan.steps)
     click.echo(f"run {prepared.run}: {len(prepared.plan.steps)} stages, {cached} cached", err=True)
     failure: FourscoreError | None = None

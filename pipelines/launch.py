@@ -53,7 +53,13 @@ class Prepared:
 
 
 def prepare(request: Request) -> Prepared:
-    """Load and plan; nothing is run and nothing but memories of digests is written."""
+    """Load and plan; nothing is run and nothing but memories of digests is written.
+
+    Raises:
+        InputError: something in the problem, its data or the request is wrong.
+    """
+    if request.name is not None and not runs.NAME.fullmatch(request.name):
+        raise InputError(f"--name {request.name}: wanted letters, digits, - and _, 80 at most, such as baseline-2")
     loaded = load(request.problem, request.settings, smoke=request.smoke)
     problem = loaded.problem
     store = LocalStore(request.workspace)
@@ -103,8 +109,10 @@ def _finished(prepared: Prepared) -> RunRecord | None:
     if not runs.path_of(workspace, prepared.run).exists():
         return None
     before = runs.load(workspace, prepared.run)
-    keys = [planned.key for planned in prepared.plan.steps]
+    keys = [planned.key for planned in (*prepared.plan.steps, *prepared.plan.later)]
     same = [stage.key for stage in before.stages] == keys
+    refused = any(stage.status == "refused" for stage in before.stages)
+    asked = refused or sum(stage.status != "skipped" for stage in before.stages) == len(prepared.plan.steps)
     if not same and prepared.request.name:
         raise InputError(
             f"run {prepared.run!r} exists and was made from something else; choose another --name, or leave it out"
@@ -113,7 +121,7 @@ def _finished(prepared: Prepared) -> RunRecord | None:
     complete = before.status in ("pass", "rejected") and all(
         store.find(stage.key) for stage in before.stages if stage.status != "skipped"
     )
-    return before if same and complete else None
+    return before if same and asked and complete else None
 
 
 def _record(prepared: Prepared) -> RunRecord:
@@ -127,7 +135,10 @@ def _record(prepared: Prepared) -> RunRecord:
         smoke=request.smoke,
         status="running",
         started=runs.now(),
-        stages=[StageRecord(planned.step.name, planned.key, reason=planned.reason) for planned in prepared.plan.steps],
+        stages=[
+            *(StageRecord(each.step.name, each.key, reason=each.reason) for each in prepared.plan.steps),
+            *(StageRecord(each.step.name, each.key, "skipped", reason="not asked for") for each in prepared.plan.later),
+        ],
         versions={
             name.removeprefix("package "): value
             for planned in prepared.plan.steps

@@ -172,6 +172,7 @@ def make_plan(
             rival = champion if champion and champion.train_key != keys.get("model") else None
             keys["champion"] = rival.train_key if rival else "none"
             champion = rival
+        assert isinstance(configs[step.name], step.config_type)
         inputs = {name: keys[name] for name in step.inputs}
         made = ingredients(step, configs[step.name], inputs, sources)
         key = key_of(step.name, made)
@@ -189,10 +190,10 @@ def make_plan(
             )
         )
         keys |= dict.fromkeys(step.outputs, key)
-        if step.name == until:
-            break
     sources.save()
-    return Plan(tuple(planned), raw, champion.model if champion else None)
+    asked = next((index for index, each in enumerate(planned, 1) if each.step.name == until), len(planned))
+    rival_key = champion.train_key if champion else None
+    return Plan(tuple(planned[:asked]), raw, rival_key, tuple(planned[asked:]))
 
 
 def _previous(workspace: Path, problem_name: str, store: Store) -> dict[str, Ingredients]:

@@ -24,7 +24,7 @@ def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, An
         raise InputError(f"run {run} is a smoke run on a sample; only a whole run has a candidate")
     if record.status == "rejected":
         raise GateRefused(f"run {run} was rejected and cannot be promoted:\n{record.message}")
-    if record.status != "pass" or record.stages[-1].name != "register":
+    if record.status != "pass" or record.stage("register").status == "skipped":
         raise InputError(
             f"run {run} has no candidate (it is {record.status}); finish it with 'fourscore run {record.problem_path}'"
         )
@@ -42,7 +42,6 @@ def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, An
         model_digest=request["tags"]["model_digest"],
         version=version,
         since=runs.now(),
-        directory=f"store/{train_key}/model",
     )
     champions.write(workspace, champion)
     return {"name": champion.name, "run": run, "version": version, "before": before.run if before else None}

@@ -19,11 +19,9 @@ COLOURS = {"ran": "green", "cached": "cyan", "refused": "yellow", "failed": "red
 class Progress:
     """Hears everything a run says and shows what matters; bars only where someone watches."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.quiet = quiet
+    def __init__(self) -> None:
         self.watched = sys.stderr.isatty()
         self.bar: Any = None
-        self.facts: dict[str, str] = {}
 
     def __call__(self, stage: str, event: Event) -> None:
         kind = event["kind"]
@@ -40,14 +38,14 @@ class Progress:
         self._close_bar()
         status = event["status"]
         if status == "running":
-            if self.watched and not self.quiet:
+            if self.watched:
                 click.echo(f"  {stage:<9} ...", err=True, nl=False)
             return
         seconds = f"{event['seconds']:7.1f} s" if status in ("ran", "refused") else " " * 9
         self._say(f"  {stage:<9} {click.style(f'{status:<8}', fg=COLOURS.get(status))}{seconds}")
 
     def _progress(self, stage: str, event: Event) -> None:
-        if self.quiet or not self.watched:
+        if not self.watched:
             return
         if self.bar is None or self.bar.total != event["total"] or self.bar.what != event["what"]:
             from tqdm import tqdm
@@ -58,8 +56,6 @@ class Progress:
         self.bar.update(event["done"] - self.bar.n)
 
     def _say(self, text: str) -> None:
-        if self.quiet:
-            return
         self._close_bar()
         if self.watched:
             click.echo("\r\033[K", err=True, nl=False)
@@ -135,7 +131,7 @@ def _estimate(threshold: dict[str, Any]) -> str:
 
 
 def _next(document: dict[str, Any]) -> str:
-    if document["verdict"] == "pass" and document["stages"][-1]["name"] != "register":
+    if document["verdict"] == "pass" and document["stages"][-1]["status"] == "skipped":
         return "run without --until to go on from here"
     if document["verdict"] == "pass" and not document["smoke"]:
         promote = f"'fourscore promote {document['run']} --yes' makes it champion"
