@@ -4,7 +4,8 @@
                        /journal.jsonl    what the step said
                        /<artifact>/...   one directory per output
 <workspace>/working/<key>.<pid>/         an execution in progress; invisible, swept when its process is gone
-<workspace>/scratch/<key>/<name>/        checkpoints; survive a killed attempt, removed when the step is published
+<workspace>/scratch/<key>/<name>/        checkpoints; survive a killed attempt, removed when the step is published,
+                                         or when nobody came back for them in two weeks
 <workspace>/locks/<key>                  held while a step executes, so that two runs do the work once
 <workspace>/quarantine/                  executions whose files no longer match their manifest
 """
@@ -15,9 +16,10 @@ import contextlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +28,8 @@ from steps.errors import FourscoreError
 
 MANIFEST = "manifest.json"
 JOURNAL = "journal.jsonl"
+ABANDONED = 14 * 24 * 3600.0
+"""Seconds after which the checkpoints of an attempt that nobody went on with are removed."""
 
 
 class CorruptExecution(FourscoreError):
@@ -34,7 +38,7 @@ class CorruptExecution(FourscoreError):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a published execution is. All but the three times is the same wherever and whenever it ran."""
+    """What a published execution is. All but the journal and the three times is the same wherever and whenever it ran."""
 
     key: str
     step: str
@@ -44,6 +48,8 @@ class Manifest:
     reasons: list[str] = field(default_factory=list)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Path within the execution -> {"size": bytes, "sha256": hex}; not the journal, which holds times."""
+    journal: dict[str, Any] = field(default_factory=dict)
+    """The journal's {"size", "sha256"}, apart from the files since it differs between equal executions as times do."""
     started: str = ""
     finished: str = ""
     seconds: float = 0.0
@@ -77,13 +83,32 @@ class LocalStore:
         return self.root / key
 
     def find(self, key: str) -> Manifest | None:
+        """The manifest; one that is none is put into quarantine and counts as not published."""
         try:
-            return Manifest(**json.loads((self.directory(key) / MANIFEST).read_bytes()))
-        except FileNotFoundError:
-            return None
-        except (ValueError, TypeError):
+            return self.look(key)
+        except CorruptExecution:
             self.quarantine(key)
             return None
+
+    def look(self, key: str) -> Manifest | None:
+        """What :meth:`find` finds, changing nothing.
+
+        Raises:
+            CorruptExecution: the manifest is broken, or another execution's.
+        """
+        path = self.directory(key) / MANIFEST
+        known = {each.name for each in fields(Manifest)}
+        try:
+            manifest = Manifest(
+                **{name: value for name, value in json.loads(path.read_bytes()).items() if name in known}
+            )
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise CorruptExecution(f"{path} is no manifest ({error})") from None
+        if manifest.key != key:
+            raise CorruptExecution(f"{path} is the manifest of another execution ({manifest.key[:12]})")
+        return manifest
 
     def lock(self, key: str) -> AbstractContextManager[bool]:
         return locked(self.workspace / "locks" / key)
@@ -98,12 +123,13 @@ class LocalStore:
         return self.directory(key) / artifact
 
     def verify(self, manifest: Manifest, prefix: str = "") -> None:
-        """Compare the files under ``prefix`` with the manifest.
+        """Compare the files under ``prefix`` with the manifest; without one, everything, the journal too.
 
         Raises:
             CorruptExecution: one is missing, or has another size or digest.
         """
-        for name, entry in manifest.files.items():
+        published = manifest.files | ({JOURNAL: manifest.journal} if manifest.journal else {})
+        for name, entry in published.items():
             if not name.startswith(prefix):
                 continue
             path = self.directory(manifest.key) / name
@@ -142,13 +168,14 @@ class LocalStore:
         for path in sorted(directory.rglob("*")):
             if path.is_dir():
                 fsync_directory(path)
-            elif path.name != JOURNAL or path.parent != directory:
-                with path.open("rb") as file:
-                    os.fsync(file.fileno())
-                manifest.files[path.relative_to(directory).as_posix()] = {
-                    "size": path.stat().st_size,
-                    "sha256": sha256_of(path),
-                }
+                continue
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+            entry = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+            if path == directory / JOURNAL:
+                manifest.journal.update(entry)
+            else:
+                manifest.files[path.relative_to(directory).as_posix()] = entry
         write_json(directory / MANIFEST, asdict(manifest))
         fsync_directory(directory)
         self.root.mkdir(parents=True, exist_ok=True)
@@ -163,9 +190,22 @@ class LocalStore:
         shutil.rmtree(self.workspace / "scratch" / manifest.key, ignore_errors=True)
 
     def sweep(self) -> None:
-        """Remove working directories whose process is gone."""
+        """Remove working directories whose process is gone, and checkpoints that nobody came back for."""
         for directory in self.workspace.glob("working/*"):
-            key = directory.name.partition(".")[0]
-            with locked(self.workspace / "locks" / key, blocking=False) as free:
-                if free:
-                    shutil.rmtree(directory, ignore_errors=True)
+            self._remove_if_free(directory, directory.name.partition(".")[0])
+        for directory in self.workspace.glob("scratch/*"):
+            if _touched(directory) < time.time() - ABANDONED:
+                self._remove_if_free(directory, directory.name)
+
+    def _remove_if_free(self, directory: Path, key: str) -> None:
+        with locked(self.workspace / "locks" / key, blocking=False) as free:
+            if free:
+                shutil.rmtree(directory, ignore_errors=True)
+
+
+def _touched(directory: Path) -> float:
+    """When anything in it was last written; now, where it is just being removed."""
+    try:
+        return max(path.lstat().st_mtime for path in (directory, *directory.rglob("*")))
+    except FileNotFoundError:
+        return time.time()

@@ -1,10 +1,13 @@
 """An execution is published whole or not at all, and verified before it is read."""
 
+import json
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -52,6 +55,51 @@ def test_a_manifest_that_is_no_manifest_is_put_aside(workspace):
     assert len(list((workspace / "quarantine").iterdir())) == 1
     publish(store)
     assert store.find(KEY) is not None
+
+
+def test_looking_at_a_manifest_that_is_none_changes_nothing(workspace):
+    store = LocalStore(workspace)
+    assert store.look(KEY) is None
+    publish(store)
+    assert store.look(KEY) == store.find(KEY)
+    for broken in ("{", "[]", "{}", json.dumps({"key": "b" * 64, "step": "ingest", "ingredients": {}})):
+        (workspace / "store" / KEY / "manifest.json").write_text(broken)
+        with pytest.raises(CorruptExecution, match=r"manifest\.json is"):
+            store.look(KEY)
+    assert (workspace / "store" / KEY / "table/data.txt").exists()
+    assert not (workspace / "quarantine").exists()
+
+
+def test_a_manifest_of_a_version_that_knows_more_is_a_manifest(workspace):
+    store = LocalStore(workspace)
+    publish(store)
+    path = workspace / "store" / KEY / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "signed_by": "someone"}))
+    store.verify(store.find(KEY))
+
+
+def test_the_journal_is_verified_with_the_whole_execution_and_is_none_of_its_files(workspace):
+    """It holds times, so it has a field of its own: two equal executions have equal files."""
+    store = LocalStore(workspace)
+    publish(store)
+    manifest = store.find(KEY)
+    assert manifest.files.keys() == {"table/data.txt"}
+    assert manifest.journal.keys() == {"size", "sha256"}
+    store.verify(manifest)
+    (workspace / "store" / KEY / "journal.jsonl").write_text('{"kind":"metric"}\n')
+    for prefix in ("", "journal.jsonl"):
+        with pytest.raises(CorruptExecution, match=r"journal\.jsonl differs from its manifest"):
+            store.verify(manifest, prefix)
+    assert (store.open(KEY, "table") / "data.txt").read_text() == "content"
+
+
+def test_every_file_of_a_publication_is_flushed_to_the_disk_before_it_is_seen(workspace, monkeypatch):
+    flushed, flush = set(), os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (flushed.add(os.fstat(number).st_ino), flush(number)))
+    publish(LocalStore(workspace))
+    directory = workspace / "store" / KEY
+    made = [workspace / "store", directory, *directory.rglob("*")]
+    assert {path.name for path in made if path.stat().st_ino not in flushed} == set()
 
 
 def test_a_second_publication_of_a_key_changes_nothing(workspace):
@@ -156,3 +204,22 @@ def test_checkpoints_go_when_the_step_is_published(workspace):
     (store.scratch(KEY, "checkpoints") / "c.pt").write_text("state")
     publish(store)
     assert not (workspace / "scratch" / KEY).exists()
+
+
+def age(directory, days):
+    before = time.time() - days * 24 * 3600
+    for path in (*directory.rglob("*"), directory):
+        os.utime(path, (before, before))
+
+
+def test_checkpoints_that_nobody_came_back_for_are_swept_after_two_weeks(workspace):
+    store = LocalStore(workspace)
+    keys = {name: name[0] * 64 for name in ("abandoned", "held", "recent", "touched")}
+    for key in keys.values():
+        (store.scratch(key, "checkpoints") / "c.pt").write_text("state")
+        age(workspace / "scratch" / key, 13 if key == keys["recent"] else 15)
+    (workspace / "scratch" / keys["touched"] / "checkpoints" / "c.pt").write_text("later")
+    with store.lock(keys["held"]):
+        LocalStore(workspace).sweep()
+    left = {path.name for path in (workspace / "scratch").iterdir()}
+    assert left == {keys["held"], keys["recent"], keys["touched"]}
