@@ -34,16 +34,27 @@ class Commands(click.Group):
             _fail(ctx, f"{error.filename or 'the system'}: {error.strerror or error}", 1)
         except Exception as error:
             code = getattr(error, "exit_code", None)
+            if isinstance(error, click.ClickException):
+                _print_failure(ctx, error.format_message(), error.exit_code)
             if isinstance(error, click.ClickException | click.exceptions.Exit) or code is None:
                 raise
             _fail(ctx, str(error), code)
 
 
 def _fail(ctx: click.Context, message: str, code: int) -> None:
-    if "--json" in sys.argv and not ctx.meta.get("printed"):
-        click.echo(json.dumps({"verdict": "error", "error": message, "exit_code": code}, ensure_ascii=False))
+    _print_failure(ctx, message, code)
     click.echo(f"{click.style('error', fg='red', bold=True)}: {message}", err=True)
     ctx.exit(code)
+
+
+def _print_failure(ctx: click.Context, message: str, code: int) -> None:
+    """With --json the failure is a document too; that of ``run`` has every key that a run has, empty."""
+    if "--json" not in sys.argv or ctx.meta.get("printed"):
+        return
+    from pipelines.summary import nothing
+
+    document = {"verdict": "error", "message": message, "exit_code": code}
+    click.echo(json.dumps(nothing() | document if ctx.invoked_subcommand == "run" else document, ensure_ascii=False))
 
 
 def _print_json(document: Any) -> None:

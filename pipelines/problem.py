@@ -34,7 +34,7 @@ SHARED = {
     "label": ("target", "task"),
     "train": ("task", "success", "by", "column"),
     "evaluate": ("task", "success", "clusters"),
-    "register": ("smoke",),
+    "register": ("problem_digest", "smoke"),
 }
 """Fields of a section that are filled in from elsewhere in the problem and are not written in it."""
 
@@ -73,9 +73,6 @@ class Problem(Config):
         tasks.get(value)
         return value
 
-    def digest(self) -> str:
-        return hashlib.sha256(json.dumps(self.model_dump(mode="json"), sort_keys=True).encode()).hexdigest()
-
 
 class Loaded(Config):
     """A problem with what was read beside it."""
@@ -85,6 +82,11 @@ class Loaded(Config):
     path: Path
     overrides: dict[str, str]
     smoke: bool
+
+    def digest(self) -> str:
+        """sha256 over everything that the problem asks: all but where it is tracked, and the suite with it."""
+        asked = [self.problem.model_dump(mode="json", exclude={"tracking_uri"}), self.suite.model_dump(mode="json")]
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     def configs(self) -> dict[str, Config]:
         """The config of each stage."""
@@ -98,7 +100,7 @@ class Loaded(Config):
             "split": p.split,
             "train": p.train,
             "evaluate": p.evaluate,
-            "register": p.register_as,
+            "register": p.register_as.model_copy(update={"problem_digest": self.digest()}),
         }
 
 

@@ -36,6 +36,23 @@ def summary(facts: Facts) -> dict[str, Any]:
     }
 
 
+def nothing() -> dict[str, Any]:
+    """The document of a run that did not begin: every key, no value."""
+    return {
+        "run": None,
+        "verdict": "error",
+        "status": "error",
+        "message": "",
+        "smoke": False,
+        "stages": [],
+        "metrics": {},
+        "thresholds": [],
+        "yardsticks": {},
+        "model": {"path": None, "name": None, "version": None},
+        "report": None,
+    }
+
+
 def _stage(stage: Stage) -> dict[str, Any]:
     record = stage.record
     return {

@@ -23,6 +23,7 @@ class RegisterConfig(Config):
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
         description="Name of the registered model (letters, digits, - _ .); the problem's name when left out.",
     )
+    problem_digest: str = Field(default="", description="sha256 of the whole problem; follows from it.")
     smoke: bool = Field(default=False, description="A rehearsal on a sample: recorded, never a candidate.")
 
 
@@ -48,7 +49,7 @@ def register(
         "split": _read(division / "split.json"),
         "evaluation": _read(evaluation / "evaluation.json"),
     }
-    request = _request(config, facts, card, model)
+    request = _request(config, facts, model)
     text = json.dumps(request, indent=1, ensure_ascii=False, allow_nan=False)
     (registration / "registration.json").write_text(text + "\n", encoding="utf-8")
     (registration / "model_card.md").write_text(model_card(request, facts), encoding="utf-8")
@@ -65,7 +66,7 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _request(config: RegisterConfig, facts: dict[str, dict[str, Any]], card: Path, model: Path) -> dict[str, Any]:
+def _request(config: RegisterConfig, facts: dict[str, dict[str, Any]], model: Path) -> dict[str, Any]:
     evaluation = facts["evaluation"]
     verdict = "pass" if evaluation["verdict"] == "pass" else "rejected"
     return {
@@ -76,7 +77,7 @@ def _request(config: RegisterConfig, facts: dict[str, dict[str, Any]], card: Pat
         "tags": {
             "model_digest": directory_digest(model),
             "data_digest": _data_digest(evaluation),
-            "problem_digest": hashlib.sha256((card / "problem.json").read_bytes()).hexdigest(),
+            "problem_digest": config.problem_digest,
             "verdict": verdict,
         },
         "metrics": {
