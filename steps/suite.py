@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 Asked = tuple[str, Mapping[str, Any]]
 """An expectation as it is asked: its type and its arguments."""
 
+_OUR_BUSINESS = ("batch_id", "catch_exceptions", "meta", "result_format", "windows")
+"""Arguments that steer the evaluation itself: what is shown of it, whether an exception ends up in the result."""
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_INSTEAD = (
+    "leave the rows out before, with a WHERE in data.query, or write the condition as data: "
+    '{"type": "comparison", "column": {"name": "age"}, "operator": ">", "parameter": 18}'
+)
+
 SHOWN = 20
 """How many failing rows are named."""
 HEAD = 50_000
@@ -72,18 +80,64 @@ def _faults(position: int, asked: Asked, schema: TableSchema) -> Iterator[str]:
         )
         return
     columns = [column.name for column in schema.columns]
-    if kind != "expect_column_to_exist":
-        for name in _named(kwargs):
-            if name not in columns:
-                yield (
-                    f"{here}: the table has no column {name!r}{near(name, columns)}; its columns are: "
-                    f"{', '.join(columns)}"
-                )
-                return
+    if code := next(_code(kwargs), None):
+        yield f"{here}: {code}"
+        return
+    named = [] if kind == "expect_column_to_exist" else _named(kwargs)
+    for name in [*named, *_condition_columns(kwargs)]:
+        if name not in columns:
+            yield (
+                f"{here}: the table has no column {name!r}{near(name, columns)}; its columns are: {', '.join(columns)}"
+            )
+            return
     try:
         _build(position, asked, {column.name: column for column in schema.columns})
     except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
         yield f"{here}: {_first_line(error)}"
+
+
+def _code(kwargs: Mapping[str, Any]) -> Iterator[str]:
+    """Why arguments are refused: Great Expectations would evaluate them as code, or fetch what they point to.
+
+    A row condition that is text goes to ``DataFrame.query``, from where every module of Python can be reached. One that
+    is made of columns, operators and values is quoted on its way there, but for backticks, which end the quotes.
+    """
+    if kwargs.get("condition_parser") is not None:
+        yield f"condition_parser: a condition to parse could run any code; {_INSTEAD}"
+    if isinstance(kwargs.get("row_condition"), str):
+        yield f"row_condition: text would be run as code; {_INSTEAD}"
+    for part in _parts(kwargs.get("row_condition")):
+        if isinstance(part, Mapping) and ("pass_through_filter" in part or part.get("type") == "pass_through"):
+            yield f"row_condition: text would be run as code; {_INSTEAD}"
+        if isinstance(part, str) and ("`" in part or not part.isprintable()):
+            yield f"row_condition: {part!r} holds a backtick or a control character; leave such rows out in data.query"
+    for name in _OUR_BUSINESS:
+        if name in kwargs:
+            yield f"{name}: how the suite is evaluated is not for the suite to say; leave it out"
+    for part in _parts(kwargs):
+        for name, value in part.items() if isinstance(part, Mapping) else ():
+            if str(name).startswith("$PARAMETER"):
+                yield f"{name}: expressions are not evaluated; write the value itself"
+            if name in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
+                yield f"json_schema: {name} {value!r} would be fetched; copy it into $defs and write '#/$defs/NAME'"
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """A JSON value and everything in it, its keys too."""
+    yield value
+    if isinstance(value, Mapping):
+        yield from value
+        for each in value.values():
+            yield from _parts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _parts(each)
+
+
+def _condition_columns(kwargs: Mapping[str, Any]) -> list[str]:
+    """The columns that a row condition speaks of."""
+    found = [part.get("column") for part in _parts(kwargs.get("row_condition")) if isinstance(part, Mapping)]
+    return [str(each.get("name")) for each in found if isinstance(each, Mapping)]
 
 
 def _first_line(error: BaseException) -> str:
@@ -188,7 +242,7 @@ def _evaluate(frame: pd.DataFrame, expectations: Sequence[Any], result_format: s
 
 
 def _finding(asked: Asked, result: Any, schema: TableSchema) -> dict[str, Any]:
-    kind, _ = asked
+    kind, kwargs = asked
     if result is None:
         return _not_evaluated("Great Expectations dropped it without a word")
     if error := _raised(result.exception_info or {}):
@@ -197,7 +251,10 @@ def _finding(asked: Asked, result: Any, schema: TableSchema) -> dict[str, Any]:
     success = bool(result.success)
     count = detail.get("unexpected_count")
     elements, missing = detail.get("element_count"), detail.get("missing_count")
-    if success and elements and missing == elements and not kind.startswith(_NEEDS_NO_VALUES):
+    if success and elements == 0 and schema.rows and kwargs.get("row_condition") is not None:
+        success = False
+        observed = "nothing to check: no row meets the row_condition"
+    elif success and elements and missing == elements and not kind.startswith(_NEEDS_NO_VALUES):
         success = False
         observed = f"nothing to check: all {elements:,} rows are missing"
     elif count is not None and "distinct_values" not in kind:

@@ -163,6 +163,78 @@ def test_a_suite_that_great_expectations_would_drop_is_refused(checked, kind, kw
         checked((NOT_NULL, {"column": "real"}), (kind, kwargs))
 
 
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        (
+            {"row_condition": "@pd.io.common.os.system('touch CANARY') == 0", "condition_parser": "pandas"},
+            "expectation 1 .*not_be_null.*condition_parser: a condition to parse could run any code.*WHERE in data.query",
+        ),
+        ({"row_condition": "@pd.io.common.os.system('touch CANARY') == 0"}, "row_condition: text would be run as code"),
+        ({"row_condition": 'col("whole") > 3'}, 'write the condition as data: {"type": "comparison"'),
+        (
+            {
+                "row_condition": {
+                    "type": "pass_through",
+                    "pass_through_filter": "@pd.io.common.os.system('touch CANARY')",
+                }
+            },
+            "row_condition: text would be run as code",
+        ),
+        (
+            {
+                "row_condition": {
+                    "type": "and",
+                    "conditions": [{"pass_through_filter": "@pd.io.common.os.system('touch CANARY') == 0"}] * 2,
+                }
+            },
+            "row_condition: text would be run as code",
+        ),
+        (
+            {"row_condition": {"type": "nullity", "column": {"name": "a` or @pd or `b"}, "is_null": False}},
+            "holds a backtick",
+        ),
+        (
+            {"row_condition": {"type": "nullity", "column": {"name": "wohle"}, "is_null": False}},
+            "no column 'wohle'; did you mean 'whole'",
+        ),
+        ({"mostly": {"$PARAMETER": "9^9^9"}}, r"\$PARAMETER: expressions are not evaluated; write the value itself"),
+        ({"result_format": "COMPLETE"}, "result_format: how the suite is evaluated is not for the suite to say"),
+        ({"catch_exceptions": False}, "catch_exceptions: how the suite"),
+    ],
+)
+def test_arguments_that_would_be_run_as_code_are_refused_and_not_run(checked, tmp_path, monkeypatch, kwargs, message):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=message):
+        checked((NOT_NULL, {"column": "whole", **kwargs}))
+    assert not (tmp_path / "CANARY").exists()
+
+
+@pytest.mark.parametrize("reference", ["file:///etc/passwd", "https://example.org/schema.json", "other.json"])
+def test_a_json_schema_that_points_elsewhere_is_refused_rather_than_fetched(checked, reference):
+    kind = "expect_column_values_to_match_json_schema"
+    with pytest.raises(InputError, match=r"json_schema: \$ref .* would be fetched; copy it into \$defs"):
+        checked((kind, {"column": "text", "json_schema": {"items": [{"$ref": reference}]}}))
+    inside = {"$defs": {"n": {"type": "number"}}, "$ref": "#/$defs/n"}
+    frame = pl.DataFrame({"text": ["1", "2.5"]})
+    assert checked((kind, {"column": "text", "json_schema": inside}), frame=frame)[1] is None
+
+
+def test_a_row_condition_that_is_data_chooses_the_rows(checked):
+    over = {"type": "comparison", "column": {"name": "a 0 'ü%"}, "operator": ">", "parameter": 3}
+    named = {"type": "comparison", "column": {"name": "text"}, "operator": "==", "parameter": "x' or @pd.x or '"}
+    frame = pl.DataFrame({"text": ["x", "y", "y"], "a 0 'ü%": [None, 5, 9]})
+    asked = (BETWEEN, {"column": "a 0 'ü%", "max_value": 6})
+    results, _, _ = checked(
+        (BETWEEN, {**asked[1], "row_condition": over}),
+        (NOT_NULL, {"column": "text", "row_condition": named}),
+        frame=frame,
+    )
+    assert results[1]["observed"] == "1 of 2 rows fail (50.0 %)"
+    assert results[2]["observed"] == "nothing to check: no row meets the row_condition"
+    assert not results[2]["success"]
+
+
 def test_an_empty_suite_is_refused(checked):
     with pytest.raises(InputError, match="empty"):
         checked()
