@@ -87,7 +87,7 @@ class _Execution:
             stage.journal = str((directory / JOURNAL).relative_to(self.store.workspace))
             self.save()
             self.reporter(stage.name, {"kind": "stage", "status": "running"})
-            note_reading(self.store.workspace, planned, self.record.run)
+            note_reading(self.store.workspace, planned, self.by_key, self.record.run)
             clock = time.perf_counter()
             try:
                 manifest = self.execute(planned, stage, directory, inputs)

@@ -1,11 +1,15 @@
 """The test set is sealed: each time a step is given it, a line is added to a ledger that no run rewrites.
 
-<workspace>/seals/<key of the split>.jsonl    {"time", "run", "step", "key"} per reading
+<workspace>/seals/<key of the split>.jsonl    {"time", "run", "step", "key", "divided"} per reading
+
+``divided`` is the key of the table that the split divided: dividing it again with another seed until the answer pleases
+would give every division an innocent ledger of its own, so divisions of one table are counted together.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +19,28 @@ from infra.runs import now
 SEALED = "test_set"
 
 
-def note_reading(workspace: Path, planned: PlannedStep, run: str) -> None:
+def note_reading(workspace: Path, planned: PlannedStep, steps: Mapping[str, PlannedStep], run: str) -> None:
     """Count the reading, before it happens, if the step reads the sealed artifact."""
     if SEALED not in planned.inputs:
         return
-    ledger = workspace / "seals" / f"{planned.inputs[SEALED]}.jsonl"
+    split = planned.inputs[SEALED]
+    divided = next(iter(steps[split].inputs.values()), "")
+    ledger = workspace / "seals" / f"{split}.jsonl"
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with ledger.open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"time": now(), "run": run, "step": planned.step.name, "key": planned.key}) + "\n")
+        line = {"time": now(), "run": run, "step": planned.step.name, "key": planned.key, "divided": divided}
+        file.write(json.dumps(line) + "\n")
+
+
+def divisions(workspace: Path, split_key: str) -> int:
+    """How many different test sets of the table that this split divided have been opened, this one included."""
+    tables = {line.get("divided") for line in readings(workspace, split_key)}
+    opened = [
+        path
+        for path in sorted((workspace / "seals").glob("*.jsonl"))
+        if any(line.get("divided") in tables for line in readings(workspace, path.stem))
+    ]
+    return len(opened)
 
 
 def readings(workspace: Path, split_key: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from toy import CHAIN, TOY, toy_plan, toy_record
 
 from infra import runs
 from infra.local import LocalBackend
-from infra.seals import readings
+from infra.seals import divisions, readings
 from infra.store import LocalStore
 from steps.errors import FourscoreError, InputError, Interrupted
 
@@ -114,12 +114,19 @@ def test_an_input_that_rotted_on_disk_is_made_again(workspace):
 
 def test_the_sealed_test_set_is_given_only_to_who_declares_it_and_every_reading_is_counted(workspace):
     record, _ = run(workspace)
-    split = record.stage("start").key
+    split = record.stage("double").key
     assert [line["step"] for line in readings(workspace, split)] == ["judge"]
     run(workspace)
     assert len(readings(workspace, split)) == 1, "a cached result reads nothing"
     run(workspace, {"judge": {"reject": True}})
     assert len(readings(workspace, split)) == 2
+
+
+def test_dividing_one_table_again_and_again_is_counted_too(workspace):
+    first, _ = run(workspace)
+    assert divisions(workspace, first.stage("double").key) == 1
+    again, _ = run(workspace, {"double": {"times": 3}})
+    assert divisions(workspace, again.stage("double").key) == 2
 
 
 def _one_of_two(workspace):

@@ -30,14 +30,14 @@ class JudgeConfig(Config):
     reject: bool = False
 
 
-def start(started: Output, test_set: Output, config: StartConfig, log: Journal) -> None:
+def start(started: Output, config: StartConfig, log: Journal) -> None:
     (started / "x.txt").write_text(config.text)
-    (test_set / "secret.txt").write_text("sealed")
 
 
-def double(started: Input, doubled: Output, config: DoubleConfig, log: Journal) -> None:
+def double(started: Input, doubled: Output, test_set: Output, config: DoubleConfig, log: Journal) -> None:
     text = (started / "x.txt").read_text()
     (doubled / "x.txt").write_text(text * config.times)
+    (test_set / "secret.txt").write_text("sealed")
     log.metric("data/rows", config.times)
     time.sleep(config.sleep)
     if config.fail == "input":
