@@ -77,7 +77,7 @@ def evaluate(
     truth = _truth(table, schema, classes)
     log.dataset("test_set", digest=schema.digest, rows=schema.rows, columns=len(schema.columns), context="test")
     predictions = {MODEL: answers.of_model(predictor, table, log), **answers.of_yardsticks(yardsticks, table)}
-    theirs, notes = answers.of_champion(champion, table, predictor.schema)
+    theirs, notes = answers.of_champion(champion, table, predictor.schema, read_schema(train_set).digest)
     if theirs is not None:
         predictions[CHAMPION] = theirs
     resampling = _resampling(config, schema, table, train_set, notes)

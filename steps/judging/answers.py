@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,8 +55,14 @@ def of_yardsticks(directory: Path, table: pl.DataFrame) -> dict[str, Array]:
     return {published(name): yardsticks.predict(directory, name, table) for name in yardsticks.names(directory)}
 
 
-def of_champion(directory: Path, table: pl.DataFrame, schema: Mapping[str, Any]) -> tuple[Array | None, list[str]]:
-    """The champion's answers, where there is one that can be compared; in words, why it cannot be where it cannot."""
+def of_champion(
+    directory: Path, table: pl.DataFrame, schema: Mapping[str, Any], train_digest: str
+) -> tuple[Array | None, list[str]]:
+    """The champion's answers, where there is one that can be compared; in words, what to keep in mind, or why not.
+
+    Args:
+        train_digest: of the rows that this run's model was trained on.
+    """
     from model_code import serving
 
     if not any(directory.iterdir()):
@@ -72,7 +79,19 @@ def of_champion(directory: Path, table: pl.DataFrame, schema: Mapping[str, Any])
         return None, [f"the champion was not compared: it cannot answer these rows ({error})"]
     if schema["classes"]:
         answer = answer[:, [theirs["classes"].index(name) for name in schema["classes"]]]
-    return answer, []
+    return answer, _flattered(directory, train_digest)
+
+
+def _flattered(directory: Path, train_digest: str) -> list[str]:
+    """Whether the champion may know the test rows: it surely does not if it was trained on the same training part."""
+    record = directory / "training.json"
+    known = json.loads(record.read_bytes()).get("train_digest") if record.is_file() else None
+    if known in (None, train_digest):
+        return []
+    return [
+        "the champion was trained on another division of the data and may have seen test rows, which would flatter "
+        "its score"
+    ]
 
 
 def _answers(schema: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate
 from steps.journal import Journal, read_events
-from steps.schema import ROW, Column, TableSchema, Target, write_schema
+from steps.schema import ROW, Column, TableSchema, Target, read_schema, write_schema
 from steps.thresholds import Threshold
 
 EVALUATE = step(evaluate)
@@ -315,6 +315,20 @@ def test_a_champion_with_its_classes_in_another_order_is_compared_class_by_class
     write_model(directories["champion"], "binary-classification", factor=-1.0, classes=("yes", "no"))
     found, _ = run(directories)
     assert found["comparisons"]["champion"]["difference"]["value"] == 0
+
+
+def test_a_champion_that_learned_from_other_rows_may_know_the_test_rows_and_that_is_said(place):
+    directories = place()
+    write_model(directories["champion"], "binary-classification", factor=-1.0)
+    training, mine = directories["champion"] / "training.json", read_schema(directories["train_set"]).digest
+    noted = {}
+    for digest in (mine, "of another division"):
+        training.write_text(json.dumps({"train_digest": digest}))
+        found, _ = run(directories)
+        assert found["champion"]["metrics"]["roc_auc"]["value"] < 0.5
+        noted[digest] = found["notes"]
+    assert noted[mine] == []
+    assert "may have seen test rows" in noted["of another division"][0]
 
 
 def test_a_yardstick_that_must_be_beaten_and_was_not_measured_is_a_reason(place):
