@@ -256,6 +256,7 @@ def limits(facts: Facts) -> Iterator[str]:
     if evaluation:
         yield from _limits_of_rows(evaluation)
         yield from _limits_of_readings(facts)
+    yield from _limits_of_budget(facts.document("training"))
     if lesson := row_split_lesson(facts):
         yield lesson
     if proxies := (facts.problem.get("split") or {}).get("allow_proxies"):
@@ -307,6 +308,15 @@ def _limits_of_readings(facts: Facts) -> Iterator[str]:
         else ""
     )
     yield f"The sealed test set of this split has been opened {times}.{worry}"
+
+
+def _limits_of_budget(training: Mapping[str, Any]) -> Iterator[str]:
+    if training.get("budget_bound"):
+        cut = listed([isolate(what) for what in training.get("budget_cut") or ()])
+        yield (
+            f"The time budget of training was too small{f': {cut}' if cut else ''}. Another machine, or this one less "
+            "busy, may make another model of the same data; a larger `train.budget.minutes` settles it."
+        )
 
 
 def row_split_lesson(facts: Facts) -> str:

@@ -524,6 +524,15 @@ def test_a_small_test_set_and_small_slices_are_named_as_limits(workspace):
     assert "2 slices have too few rows to say much: origin = HPN and carrier = OO" in text
 
 
+def test_a_training_that_its_budget_cut_short_is_a_limit(workspace):
+    path = "train/model/training.json"
+    plain = documents()
+    assert "time budget" not in text_of(render(gather(workspace, make_run(workspace, files=plain))))
+    cut = {**training(), "budget_bound": True, "budget_cut": ["mlp was skipped"]}
+    text = text_of(render(gather(workspace, make_run(workspace, "flights-2", files={**plain, path: cut}))))
+    assert "The time budget of training was too small: mlp was skipped. Another machine" in text
+
+
 def hostile_run(workspace: Path) -> str:
     """Hostile text wherever text can come from data or from a problem file."""
     columns = [{"name": text, "type": text, "role": "feature", "timezone": text, "missing": 3} for text in HOSTILE]
