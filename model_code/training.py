@@ -24,6 +24,8 @@ from torch import Tensor, nn
 
 SEGMENT = 100
 """Steps between two looks at the losses."""
+OUT_OF_TIME = "time budget"
+"""What ``Fit.stopped`` says where time ran out."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -234,7 +236,7 @@ def fit(
         _finish_epoch(run, held_out, validate, last)
         run.fit.seconds += time.perf_counter() - begun
         if not run.done and run.fit.seconds > seconds:
-            run.done, run.fit.stopped = True, "time budget"
+            run.done, run.fit.stopped = True, OUT_OF_TIME
         if checkpoint and (run.done or time.monotonic() - saved >= checkpoint_seconds):
             run.save(checkpoint)
             saved = time.monotonic()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from steps.journal import Journal
+from steps.judging.statistics import Resampling
 from steps.selection import Score, better_by, score, unmet
+from steps.thresholds import Threshold
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from model_code.fitting import Data, Fitted, Settings
     from model_code.tasks import Metric
     from steps.folds import Fold
-    from steps.train import TrainConfig
 
     Array = np.ndarray[Any, Any]
 
@@ -35,9 +36,17 @@ class Candidate:
     unmet: list[str] = field(default_factory=list)
     skipped: str | None = None
 
-    @property
-    def seconds(self) -> float:
-        return sum(fitted.fit.seconds for fitted in self.fits)
+    def cut(self) -> list[str]:
+        """What the time budget left out of it, in words; another machine, faster or slower, gives another result."""
+        from model_code.training import OUT_OF_TIME
+
+        if self.skipped:
+            return [f"{self.name} was skipped"]
+        return [
+            f"{self.name} stopped after epoch {len(fitted.fit.validation_loss)} on fold {number} of {len(self.fits)}"
+            for number, fitted in enumerate(self.fits, 1)
+            if fitted.fit.stopped == OUT_OF_TIME
+        ]
 
     def epochs(self) -> int:
         """How many epochs were best, on the average of the folds."""
@@ -51,8 +60,15 @@ class Work:
     frame: pl.DataFrame
     data: Data
     folds: list[Fold]
+    drawn: Resampling
+    """How the rows of all folds together are drawn anew."""
     settings: Settings
-    config: TrainConfig
+    names: tuple[str, ...]
+    """The candidates, cheapest first."""
+    choose: Literal["best", "first"]
+    success: tuple[Threshold, ...]
+    minutes: float
+    """The budget of all fits together."""
     checkpoints: Path
     log: Journal
     spent: float = 0.0
@@ -64,13 +80,13 @@ class Work:
     @property
     def left(self) -> float:
         """Seconds of the budget that are left."""
-        return self.config.budget.minutes * 60 - self.spent
+        return self.minutes * 60 - self.spent
 
 
 def until_reached(work: Work) -> list[Candidate]:
     """Candidates in order until one reaches all thresholds on the validation folds."""
     tried: list[Candidate] = []
-    for name in work.config.candidates:
+    for name in work.names:
         tried.append(attempt(work, name))
         if tried[-1].score and not tried[-1].unmet:
             break
@@ -83,9 +99,10 @@ def attempt(work: Work, name: str) -> Candidate:
 
     from model_code import architectures
     from model_code.fitting import predict, train_on
+    from model_code.training import OUT_OF_TIME
 
     candidate = Candidate(name, architectures.get(name))
-    must = name == work.config.candidates[0]
+    must = name == work.names[0]
     predictions = []
     for number, (training, validation) in enumerate(work.folds):
         what = f"{name}, fold {number + 1} of {len(work.folds)}"
@@ -102,19 +119,18 @@ def attempt(work: Work, name: str) -> Candidate:
         )
         work.spent += fitted.fit.seconds
         candidate.fits.append(fitted)
-        if fitted.fit.stopped == "time budget" and not must:
+        if fitted.fit.stopped == OUT_OF_TIME and not must:
             candidate.skipped = (
-                f"does not fit in the budget of {work.config.budget.minutes:g} minutes: "
-                f"{what} alone took more than its share"
+                f"does not fit in the budget of {work.minutes:g} minutes: {what} alone took more than its share"
             )
             candidate.fits = []
             return candidate
         predictions.append(predict(work.data, fitted, validation))
     where = np.concatenate([validation for _, validation in work.folds])
     candidate.truth, candidate.prediction = work.data.truth[where], np.concatenate(predictions)
-    candidate.score = score(work.metric, candidate.truth, candidate.prediction, work.config.seed)
+    candidate.score = score(work.metric, candidate.truth, candidate.prediction, work.drawn)
     candidate.unmet = unmet(
-        work.config.success, work.data.task, candidate.truth, candidate.prediction, work.frame[where], work.config.seed
+        work.success, work.data.task, candidate.truth, candidate.prediction, work.frame[where], work.drawn
     )
     return candidate
 
@@ -128,7 +144,7 @@ def _checkpoint(work: Work, fit: str) -> Path:
 def choose(work: Work, candidates: list[Candidate]) -> tuple[Candidate, str]:
     """The candidate that wins, and why in words."""
     tried = [candidate for candidate in candidates if candidate.score]
-    if work.config.choose == "first" and not tried[-1].unmet:
+    if work.choose == "first" and not tried[-1].unmet:
         return tried[-1], "the first, from the cheapest on, that reaches all thresholds on the validation folds"
     metric = work.metric
     best, why = tried[0], "the only candidate that was tried" if len(tried) == 1 else ""
@@ -144,7 +160,7 @@ def choose(work: Work, candidates: list[Candidate]) -> tuple[Candidate, str]:
                 f"{challenger.name} is not better by more than one standard error "
                 f"({gain:.4g} in {metric.name}, standard error {error:.2g})"
             )
-    if work.config.choose == "first":
+    if work.choose == "first":
         why = f"none reaches all thresholds on the validation folds; of these, {why or 'it is the best'}"
     return best, why
 

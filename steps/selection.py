@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from steps.folds import By
+from steps.judging import statistics
+from steps.judging.statistics import Measure, Resampling
 from steps.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -17,8 +20,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 RESAMPLES = 400
-_BATCH_CELLS = 4_000_000
-"""Weights held at a time: rows times resamples."""
 
 
 @dataclass(frozen=True)
@@ -32,28 +33,38 @@ class Score:
     """The metric on each bootstrap resample; the same resamples for every candidate, so differences are paired."""
 
 
-def score(metric: Metric, truth: Array, prediction: Array, seed: int) -> Score:
-    """The metric with its 95 % percentile interval; nan where it is undefined on these rows."""
-    import numpy as np
+def resampling(frame: pl.DataFrame, by: By, column: str | None, seed: int) -> Resampling:
+    """How the validated rows are drawn anew: groups and blocks of time as a whole, for their rows are not independent.
 
-    evaluate = metric.bind(truth, prediction)
-    rows = len(truth)
-    generator = np.random.default_rng(seed)
-    batch = max(_BATCH_CELLS // max(rows, 1), 1)
-    draws = []
-    for start in range(0, RESAMPLES, batch):
-        size = min(batch, RESAMPLES - start)
-        picked = generator.integers(0, rows, size=(size, rows))
-        weights = np.stack([np.bincount(row, minlength=rows) for row in picked]).astype(np.float64)
-        draws.append(np.atleast_1d(evaluate(weights)))
-    found = np.concatenate(draws)
-    usable = found[np.isfinite(found)]
-    low, high = np.quantile(usable, [0.025, 0.975]) if len(usable) else (np.nan, np.nan)
-    return Score(float(evaluate(np.ones(rows))), float(low), float(high), found)
+    Args:
+        frame: the rows of all validation folds.
+    """
+    if by == "row":
+        return statistics.by_row(frame.height, RESAMPLES, seed)
+    draw = statistics.by_group if by == "group" else statistics.by_time
+    return draw(frame[str(column)], RESAMPLES, seed)
+
+
+def score(metric: Metric, truth: Array, prediction: Array, drawn: Resampling, rows: Array | None = None) -> Score:
+    """The metric with its 95 % percentile interval; nan where it is undefined or nothing can be drawn.
+
+    Args:
+        rows: positions of those on which it is measured; all when None.
+    """
+    if rows is not None:
+        truth, prediction = truth[rows], prediction[rows]
+    sampled = statistics.bootstrap({metric.name: Measure(metric.bind(truth, prediction), rows)}, drawn)[metric.name]
+    estimate = sampled.estimate()
+    return Score(sampled.value, estimate.low, estimate.high, sampled.samples)
 
 
 def unmet(
-    success: Sequence[Threshold], task: Task, truth: Array, prediction: Array, frame: pl.DataFrame, seed: int
+    success: Sequence[Threshold],
+    task: Task,
+    truth: Array,
+    prediction: Array,
+    frame: pl.DataFrame,
+    drawn: Resampling,
 ) -> list[str]:
     """The thresholds that predictions of validation rows do not reach, in words; empty when all are reached.
 
@@ -62,27 +73,32 @@ def unmet(
     """
     import math
 
-    import numpy as np
-    import polars as pl
-
     reasons = []
     for threshold in success:
-        where = np.ones(len(truth), dtype=bool)
-        if threshold.slice:
-            column, _, value = threshold.slice.partition("=")
-            if column in frame.columns:
-                where = (frame[column].cast(pl.String) == value).fill_null(False).to_numpy()
+        rows = _slice(threshold, frame)
         metric = task.metrics.get(threshold.metric)
-        if metric is None or not where.any():
+        if metric is None or (rows is not None and not len(rows)):
             reasons.append(f"{threshold.wanted}: can not be measured on the validation folds")
             continue
-        found = score(metric, truth[where], prediction[where], seed)
+        found = score(metric, truth, prediction, drawn, rows)
         if not math.isfinite(found.value) or not threshold.met(found.value, found.low, found.high):
             reasons.append(
                 f"{threshold.wanted}: found {found.value:.4g} "
                 f"[{found.low:.4g}, {found.high:.4g}] on the validation folds"
             )
     return reasons
+
+
+def _slice(threshold: Threshold, frame: pl.DataFrame) -> Array | None:
+    """Positions of the rows that a threshold speaks of; None: all."""
+    import numpy as np
+    import polars as pl
+
+    column, _, value = (threshold.slice or "").partition("=")
+    if column not in frame.columns:
+        return None
+    positions: Array = np.flatnonzero((frame[column].cast(pl.String) == value).fill_null(False).to_numpy())
+    return positions
 
 
 def better_by(metric: Metric, challenger: Score, holder: Score) -> tuple[float, float]:

@@ -16,6 +16,7 @@ from steps.errors import FourscoreError, InputError
 from steps.folds import By, fold_count, folds
 from steps.journal import Journal
 from steps.schema import LABEL_SOURCE, ROW, TableSchema, read_schema
+from steps.selection import resampling
 from steps.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Budget(Config):
     """What training may cost."""
 
     minutes: float = Field(
-        default=10, gt=0, description="Time for all candidates; one that does not fit in what is left is skipped."
+        default=30, gt=0, description="Time for all candidates; one that does not fit in what is left is skipped."
     )
     epochs: int | None = Field(
         default=None,
@@ -50,9 +51,9 @@ class TrainConfig(Config):
         default=("linear", "mlp"), min_length=1, description="Architectures to try, cheapest first."
     )
     choose: Literal["best", "first"] = Field(
-        default="best",
-        description="'best': the best on the validation folds, but a cheaper one within one standard error wins; "
-        "'first': the first that reaches the thresholds on the validation folds.",
+        default="first",
+        description="'first': the first that reaches the thresholds on the validation folds; "
+        "'best': the best on the validation folds, but a cheaper one within one standard error wins.",
     )
     success: tuple[Threshold, ...] = Field(default=(), description="The thresholds, as in the problem.")
     budget: Budget = Field(default=Budget(), description="What training may cost.")
@@ -108,7 +109,7 @@ def train(
         _fit_yardsticks(work, yardsticks)
         try:
             candidates = (
-                [attempt(work, name) for name in config.candidates] if config.choose == "best" else until_reached(work)
+                [attempt(work, name) for name in work.names] if config.choose == "best" else until_reached(work)
             )
             chosen, why = choose(work, candidates)
             final = fit_whole(work, chosen)
@@ -119,7 +120,7 @@ def train(
                 _write_model(work, "linear", fit_whole(work, linear), yardsticks / "linear")
         except Diverged as error:
             raise FourscoreError(f"training stopped: {error}") from error
-    _write_record(work, candidates, chosen, why, final, model)
+    _write_record(work, config, candidates, chosen, why, final, train_set, model)
     _say(work, candidates, chosen, why, final)
 
 
@@ -136,6 +137,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journal) -> Work:
+    import numpy as np
     import polars as pl
 
     from model_code import tasks
@@ -173,10 +175,22 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         count=config.folds or fold_count(frame.height),
         seed=config.seed,
     )
-    settings = Settings(seed=config.seed, device=device, epochs=config.budget.epochs)
     log.parameter("device", device.type)
     log.parameter("folds", len(made))
-    return Work(frame, Data(numeric, category, truth, described, task), made, settings, config, checkpoints, log)
+    validated = frame[np.concatenate([validation for _, validation in made])]
+    return Work(
+        frame=frame,
+        data=Data(numeric, category, truth, described, task),
+        folds=made,
+        drawn=resampling(validated, config.by, config.column, config.seed),
+        settings=Settings(seed=config.seed, device=device, epochs=config.budget.epochs),
+        names=config.candidates,
+        choose=config.choose,
+        success=config.success,
+        minutes=config.budget.minutes,
+        checkpoints=checkpoints,
+        log=log,
+    )
 
 
 def _truth(frame: pl.DataFrame, schema: TableSchema, *, is_classification: bool) -> Array:
@@ -241,22 +255,34 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def _write_record(
-    work: Work, candidates: list[Candidate], chosen: Candidate, why: str, final: Fitted, directory: Path
+    work: Work,
+    config: TrainConfig,
+    candidates: list[Candidate],
+    chosen: Candidate,
+    why: str,
+    final: Fitted,
+    train_set: Path,
+    directory: Path,
 ) -> None:
     """training.json: everything about the training but how long it took."""
+    cut = [each for candidate in candidates for each in candidate.cut()]
     record = {
         "format": 1,
         "metric": work.metric.name,
         "chosen": chosen.name,
         "why": why,
-        "choose": work.config.choose,
+        "choose": work.choose,
         "candidates": [_describe(work, candidate, chosen) for candidate in candidates],
         "final": {"rows": final.rows, "epochs": final.fit.epochs, "train_loss": final.fit.train_loss},
         "folds": [{"training_rows": len(a), "validation_rows": len(b)} for a, b in work.folds],
-        "divided_by": work.config.by,
-        "seed": work.config.seed,
+        "divided_by": config.by,
+        "resampled": work.drawn.resampled,
+        "budget_bound": bool(cut),
+        "budget_cut": cut,
+        "train_digest": read_schema(train_set).digest,
+        "seed": config.seed,
         "device": work.settings.device.type,
-        "threads": work.config.threads,
+        "threads": config.threads,
     }
     _write_json(directory / "training.json", record)
 

@@ -87,6 +87,7 @@ def test_what_is_written_loads_reads_the_same_table_and_passes_its_own_suite(tmp
     assert loaded.problem.split.by == "time"
     assert loaded.problem.data.columns["left_on"].role == "ignore"
     assert loaded.problem.label.positive == "yes"
+    assert loaded.problem.train.choose == "best"
     table = run_to_validate(directory, tmp_path / "run")
     assert read_schema(table).rows == 200
     assert {c.name: c.type for c in read_schema(table).columns}["zip code"] == "category"

@@ -4,17 +4,19 @@ import numpy as np
 import polars as pl
 
 from model_code import tasks
-from steps.selection import better_by, score, unmet
+from steps.judging.statistics import by_row
+from steps.selection import better_by, resampling, score, unmet
 from steps.thresholds import Threshold
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.normal(size=400)
 CLOSE, FAR = TRUTH + RNG.normal(size=400) * 0.1, TRUTH + RNG.normal(size=400) * 0.5
 TASK = tasks.get("regression")
+ROWS = by_row(400, 400, 0)
 
 
 def test_the_interval_holds_the_value_and_the_same_seed_gives_the_same_draws():
-    first, second = (score(TASK.metrics["rmse"], TRUTH, FAR, 1) for _ in range(2))
+    first, second = (score(TASK.metrics["rmse"], TRUTH, FAR, ROWS) for _ in range(2))
     assert first.low < first.value < first.high
     assert np.array_equal(first.draws, second.draws)
 
@@ -22,7 +24,7 @@ def test_the_interval_holds_the_value_and_the_same_seed_gives_the_same_draws():
 def test_better_is_better_in_the_direction_of_the_metric():
     for name in ("rmse", "r2"):
         metric = TASK.metrics[name]
-        gain, error = better_by(metric, score(metric, TRUTH, CLOSE, 0), score(metric, TRUTH, FAR, 0))
+        gain, error = better_by(metric, score(metric, TRUTH, CLOSE, ROWS), score(metric, TRUTH, FAR, ROWS))
         assert gain > 5 * error > 0
 
 
@@ -30,7 +32,7 @@ def test_thresholds_are_measured_on_their_slice_and_on_the_unfavourable_bound():
     frame = pl.DataFrame({"region": ["n"] * 200 + ["s"] * 200})
     prediction = np.concatenate([CLOSE[:200], FAR[200:]])
     success = [Threshold(metric="rmse", at_most=0.15, slice=f"region={r}") for r in "nsx"]
-    reasons = unmet(success, TASK, TRUTH, prediction, frame, 0)
+    reasons = unmet(success, TASK, TRUTH, prediction, frame, ROWS)
     assert len(reasons) == 2
     assert reasons[0].startswith("rmse <= 0.15 (95 % bound) on region=s: found 0.")
     assert "can not be measured" in reasons[1]
@@ -45,6 +47,28 @@ def test_a_metric_that_is_undefined_is_an_unmet_threshold():
         one_class,
         np.tile([0.6, 0.4], (20, 1)),
         pl.DataFrame({"a": range(20)}),
-        0,
+        by_row(20, 400, 0),
     )
     assert "found nan" in reasons[0]
+
+
+def test_rows_that_belong_together_make_the_choice_less_sure():
+    """Twenty groups, each twenty times the same row: as much is known as of twenty rows."""
+    error = np.repeat(np.random.default_rng(1).normal(size=(2, 20)), 20, axis=1)
+    frame = pl.DataFrame({"team": [f"t{i // 20}" for i in range(400)], "day": [i // 20 for i in range(400)]})
+    metric, found = TASK.metrics["rmse"], {}
+    for by, column in (("row", None), ("group", "team"), ("time", "day")):
+        drawn = resampling(frame, by, column, 0)
+        worse, better = (score(metric, TRUTH, TRUTH + each, drawn) for each in (error[0], error[1] * 0.9))
+        found[by] = (worse.high - worse.low, better_by(metric, better, worse)[1])
+    for by in ("group", "time"):
+        assert all(clustered > 3 * alone for clustered, alone in zip(found[by], found["row"], strict=True))
+
+
+def test_one_group_gives_no_interval_and_so_reaches_no_bound_and_beats_nobody():
+    drawn = resampling(pl.DataFrame({"team": ["a"] * 400}), "group", "team", 0)
+    success = [Threshold(metric="rmse", at_most=100)]
+    assert "found 0.1" in unmet(success, TASK, TRUTH, CLOSE, pl.DataFrame({"a": range(400)}), drawn)[0]
+    metric = TASK.metrics["rmse"]
+    gain, error = better_by(metric, score(metric, TRUTH, CLOSE, drawn), score(metric, TRUTH, FAR, drawn))
+    assert not gain > error

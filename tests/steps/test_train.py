@@ -27,7 +27,7 @@ TYPES = {
     pl.String: "category",
     pl.Datetime: "datetime",
 }
-QUICK = {"budget": {"epochs": 4}, "folds": 2, "device": "cpu"}
+QUICK = {"budget": {"epochs": 4}, "folds": 2, "device": "cpu", "choose": "best"}
 
 
 def table(rows=240, seed=0):
@@ -210,6 +210,7 @@ def test_folds_follow_the_split(tmp_path, by, column):
         candidates=["linear"],
     )
     assert record(done)["divided_by"] == by
+    assert record(done)["resampled"].endswith(column)
     assert len(record(done)["folds"]) == 2
 
 
@@ -232,6 +233,27 @@ def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(
     linear, mlp = record(done)["candidates"]
     assert (linear["status"], mlp["status"]) == ("chosen", "skipped")
     assert "does not fit in the budget" in mlp["reason"]
+    assert record(done)["budget_bound"]
+    assert record(done)["budget_cut"] == [
+        "linear stopped after epoch 1 on fold 1 of 2",
+        "linear stopped after epoch 1 on fold 2 of 2",
+        "mlp was skipped",
+    ]
+
+
+def test_a_budget_that_was_enough_left_no_trace_in_the_result(tmp_path):
+    train_set = stored(tmp_path / "train_set", table(), "regression")
+    done, more = (run(tmp_path / str(n), train_set, "regression", budget={"minutes": n, "epochs": 4}) for n in (9, 99))
+    assert (record(done)["budget_bound"], record(done)["budget_cut"]) == (False, [])
+    assert digests(done["model"]) == digests(more["model"])
+
+
+def test_left_to_itself_it_takes_the_first_that_is_good_enough(tmp_path):
+    train_set = stored(tmp_path / "train_set", table(), "regression")
+    plain = TrainConfig(task="regression").choose
+    done = run(tmp_path / "run", train_set, "regression", choose=plain, success=[{"metric": "rmse", "at_most": 100}])
+    assert record(done)["choose"] == "first"
+    assert [c["name"] for c in record(done)["candidates"]] == ["linear"]
 
 
 WRONG = {
