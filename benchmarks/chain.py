@@ -1,7 +1,7 @@
 """Seven trivial stages through our runner, beside the same work as one plain script: CPU seconds and their ratio.
 
-Each stage reads a table, changes it a little and writes it. With the projection to MLflow, whose process is waited
-for, and without.
+Each stage reads a table, changes it a little and writes it: a million rows, where the work of the stages shows, and a
+thousand, where nothing shows but what a stage costs. With the projection to MLflow, whose process is waited for, and without.
 """
 
 import sys
@@ -13,11 +13,11 @@ from measure import cpu_seconds, in_turn, show, show_ratio
 from steps.core import Config, Input, Output, Pipeline
 from steps.journal import Journal
 
-ROWS = 1_000_000
+ROWS, FEW = 1_000_000, 1_000
 
 
 class Size(Config):
-    rows: int = ROWS
+    rows: int
 
 
 def start(source: Path | None, target: Path, rows: int) -> int:
@@ -68,16 +68,16 @@ def seven(t6: Input, t7: Output, config: Size, log: Journal) -> None:
     log.metric("data/rows", change(t6, t7, config.rows))
 
 
-def plain(place: Path) -> None:
+def plain(place: Path, rows: int) -> None:
     source = None
     for index, work in enumerate(WORK):
         target = place / f"t{index + 1}"
         target.mkdir(parents=True, exist_ok=True)
-        print(work(source, target, ROWS))
+        print(work(source, target, rows))
         source = target
 
 
-def ours(place: Path, *, tracked: bool) -> None:
+def ours(place: Path, rows: int, *, tracked: bool) -> None:
     from infra import runs, tracking
     from infra.local import LocalBackend
     from infra.runs import RunRecord, StageRecord
@@ -86,7 +86,7 @@ def ours(place: Path, *, tracked: bool) -> None:
 
     pipeline = Pipeline(one, two, three, four, five, six, seven)
     store = LocalStore(place)
-    plan = make_plan(pipeline, {step.name: Size() for step in pipeline}, {}, None, store, place, "chain")
+    plan = make_plan(pipeline, {step.name: Size(rows=rows) for step in pipeline}, {}, None, store, place, "chain")
     stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
     record = RunRecord(
         "chain-1", "chain", "chain.yaml", {}, {}, smoke=False, status="running", started=runs.now(), stages=stages
@@ -100,26 +100,30 @@ def ours(place: Path, *, tracked: bool) -> None:
             follower.finish()
 
 
-def fresh(what: str) -> float:
+def fresh(what: str, rows: int) -> float:
     """One run in an empty folder, so that nothing is cached; the tracked one finds its database made."""
     with tempfile.TemporaryDirectory() as place:
         if what == "tracked":
             from infra.mlflow_server import connect, default_uri
 
             connect(Path(place), default_uri(Path(place)))
-        return cpu_seconds([sys.executable, __file__, what, place], {"POLARS_MAX_THREADS": "1"})
+        return cpu_seconds([sys.executable, __file__, what, place, str(rows)], {"POLARS_MAX_THREADS": "1"})
 
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        what, where = sys.argv[1], Path(sys.argv[2])
-        plain(where) if what == "plain" else ours(where, tracked=what == "tracked")
+        what, where, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+        plain(where, count) if what == "plain" else ours(where, count, tracked=what == "tracked")
         sys.exit()
-    script, untracked, tracked = in_turn(
-        5, lambda: fresh("plain"), lambda: fresh("untracked"), lambda: fresh("tracked")
-    )
-    show("one plain script", script)
-    show("seven stages, no projection", untracked)
-    show("seven stages, projected to MLflow", tracked)
+    kinds = ("plain", "untracked", "tracked")
+    few = in_turn(5, *(lambda kind=kind: fresh(kind, FEW) for kind in kinds))
+    script = show(f"{FEW:,} rows: one plain script", few[0])
+    runner = show(f"{FEW:,} rows: seven stages, no projection", few[1])
+    show(f"{FEW:,} rows: seven stages, projected to MLflow", few[2])
+    print(f"a stage costs {(runner - script) / 7 * 1000:.0f} CPU ms, start-up shared out among seven included")
+    script, untracked, tracked = in_turn(5, *(lambda kind=kind: fresh(kind, ROWS) for kind in kinds))
+    show(f"{ROWS:,} rows: one plain script", script)
+    show(f"{ROWS:,} rows: seven stages, no projection", untracked)
+    show(f"{ROWS:,} rows: seven stages, projected to MLflow", tracked)
     show_ratio("with the projection", tracked, script, "none")
     show_ratio("without the projection", untracked, script, "<= 1.15; Kedro 1.7, Dagster 3.4, DVC 8.4, Metaflow 10")

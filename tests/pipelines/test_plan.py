@@ -79,7 +79,7 @@ def test_the_plan_says_why_a_step_runs_with_the_old_and_the_new_value(tmp_path):
     again = toy_plan(tmp_path, {"double": {"times": 3}})
     assert [planned.cached for planned in again.steps] == [True, False, False]
     assert again.steps[1].reason == "config double.times changed 2 -> 3"
-    assert again.steps[2].reason == "reads doubled, which double makes anew"
+    assert again.steps[2].reason == "reads doubled, which double makes anew; reads test_set, which double makes anew"
 
 
 def test_a_memory_of_digests_that_is_broken_is_not_believed(tmp_path):
