@@ -7,10 +7,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,15 @@ from steps.errors import InputError
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 """A run's name is the name of its file and of nothing outside the workspace."""
 FINAL = ("pass", "rejected", "error", "interrupted", "killed")
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "str": str,
+    "str | None": (str, type(None)),
+    "bool": bool,
+    "float": (int, float),
+    "dict": dict,
+    "list": list,
+}
 
 
 def now() -> str:
@@ -81,7 +91,7 @@ def load(workspace: Path, run: str) -> RunRecord:
     """The record of a run.
 
     Raises:
-        InputError: there is no such run; the message lists the newest ones.
+        InputError: there is no such run, and the message lists the newest ones; or its file cannot be read.
     """
     path = path_of(workspace, run)
     if not NAME.fullmatch(run) or not path.is_file():
@@ -96,20 +106,60 @@ def load(workspace: Path, run: str) -> RunRecord:
 
 
 def _read(path: Path) -> RunRecord:
-    fields = json.loads(path.read_text(encoding="utf-8"))
-    fields["stages"] = [StageRecord(**stage) for stage in fields["stages"]]
-    return RunRecord(**fields)
+    """The record in a file, which another version may have written: unknown fields are left out, missing ones filled.
+
+    Raises:
+        InputError: it is no record; the message names the file.
+    """
+    try:
+        return _parse(path)
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InputError(
+            f"run file {path} cannot be read ({error}); move it away or restore it: other runs do without it"
+        ) from None
+
+
+def _parse(path: Path) -> RunRecord:
+    if not NAME.fullmatch(path.stem):
+        raise ValueError("its name is not one that a run has")
+    values = json.loads(path.read_text(encoding="utf-8"))
+    absent = {"problem_name": path.stem, "problem_path": "", "problem": {}, "overrides": {}, "smoke": False}
+    stages = [StageRecord(**_known(StageRecord, stage)) for stage in values.get("stages", [])]
+    return RunRecord(**{**absent, **_known(RunRecord, values), "run": path.stem, "stages": stages})
+
+
+def _known(kind: type[StageRecord | RunRecord], values: dict[str, Any]) -> dict[str, Any]:
+    """The values of the fields that there are, each of the type that all use of it relies on."""
+    known = {each.name: str(each.type).partition("[")[0] for each in fields(kind)}
+    kept = {name: value for name, value in values.items() if name in known}
+    for name, value in kept.items():
+        if not isinstance(value, TYPES[known[name]]) or (isinstance(value, bool) and known[name] != "bool"):
+            raise TypeError(f"{name} is {value!r:.40}")
+    return kept
 
 
 def every(workspace: Path) -> Iterator[RunRecord]:
-    """All runs, the newest first."""
-    directory = workspace / "runs"
-    files = (
-        [path for path in directory.glob("*.json") if not path.name.endswith(".tracking.json")]
-        if directory.is_dir()
-        else []
-    )
-    yield from sorted(map(_read, files), key=lambda record: (record.started, record.run), reverse=True)
+    """All runs, the newest first; a file that cannot be read is left out, :func:`unreadable` names it."""
+    records = []
+    for path in _files(workspace):
+        with contextlib.suppress(InputError):
+            records.append(_read(path))
+    yield from sorted(records, key=lambda record: (record.started, record.run), reverse=True)
+
+
+def unreadable(workspace: Path) -> list[str]:
+    """What is wrong with each run file that cannot be read."""
+    wrong = []
+    for path in _files(workspace):
+        try:
+            _read(path)
+        except InputError as error:
+            wrong.append(str(error))
+    return wrong
+
+
+def _files(workspace: Path) -> list[Path]:
+    return sorted(path for path in (workspace / "runs").glob("*.json") if not path.name.endswith(".tracking.json"))
 
 
 def is_alive(workspace: Path, run: str) -> bool:
