@@ -24,6 +24,7 @@ def examine(workspace: Path) -> list[Finding]:
         _device,
         _workspace,
         _store,
+        _run_files,
         _unfinished,
     )
     return [finding for check in checks for finding in check(workspace)]
@@ -75,16 +76,23 @@ def _workspace(workspace: Path) -> Iterator[Finding]:
 
 def _store(workspace: Path) -> Iterator[Finding]:
     store = LocalStore(workspace)
-    keys = [path.name for path in store.root.iterdir()] if store.root.is_dir() else []
+    keys = sorted(path.name for path in store.root.iterdir() if path.is_dir()) if store.root.is_dir() else []
     broken = []
     for key in keys:
-        manifest = store.find(key)
         try:
-            if manifest:
+            manifest = store.look(key)
+            if manifest is None:
+                broken.append(f"{store.directory(key)} has no manifest")
+            else:
                 store.verify(manifest)
         except CorruptExecution as rot:
             broken.append(str(rot))
     yield _finding("store", not broken, "; ".join(broken) or f"{len(keys)} executions, every file as its manifest says")
+
+
+def _run_files(workspace: Path) -> Iterator[Finding]:
+    wrong = runs.unreadable(workspace)
+    yield _finding("run files", not wrong, "; ".join(wrong) or "every one can be read")
 
 
 def _unfinished(workspace: Path) -> Iterator[Finding]:

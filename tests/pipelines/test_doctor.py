@@ -1,0 +1,74 @@
+"""Doctor names what is broken and touches none of it."""
+
+import hashlib
+
+import pytest
+from toy import toy_plan, toy_record
+
+from infra import runs
+from infra.local import LocalBackend
+from infra.store import LocalStore
+from pipelines import doctor
+
+
+@pytest.fixture
+def record(workspace):
+    """A finished run, with what it left in the store."""
+    plan = toy_plan(workspace, {})
+    return LocalBackend(LocalStore(workspace)).run(plan, toy_record(plan), lambda *_: None)
+
+
+def findings(workspace):
+    checks = (doctor._store, doctor._run_files, doctor._unfinished)
+    return {found["check"]: (found["ok"], found["found"]) for check in checks for found in check(workspace)}
+
+
+def content(workspace):
+    return {
+        path.relative_to(workspace): path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in workspace.rglob("*")
+    }
+
+
+def test_a_healthy_workspace_is_healthy(workspace, record):
+    assert {ok for ok, _ in findings(workspace).values()} == {True}
+    assert "3 executions" in findings(workspace)["store"][1]
+
+
+def test_a_workspace_that_is_not_there_is_healthy_and_is_not_made(tmp_path):
+    assert {ok for ok, _ in findings(tmp_path / "none").values()} == {True}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("manifest.json", "manifest.json is no manifest"),
+        ("journal.jsonl", "journal.jsonl differs from its manifest"),
+        ("doubled/x.txt", "x.txt differs from its manifest"),
+    ],
+)
+def test_what_is_broken_in_the_store_is_named_and_stays_where_it_is(workspace, record, name, said):
+    directory = workspace / "store" / record.stage("double").key
+    (directory / name).write_text("{")
+    before = content(workspace)
+    ok, found = findings(workspace)["store"]
+    assert not ok
+    assert said in found
+    assert str(directory) in found
+    assert content(workspace) == before
+
+
+def test_an_execution_without_manifest_is_named(workspace, record):
+    (workspace / "store" / record.stage("judge").key / "manifest.json").unlink()
+    ok, found = findings(workspace)["store"]
+    assert (ok, "has no manifest" in found) == (False, True)
+
+
+def test_a_run_file_that_cannot_be_read_is_named(workspace, record):
+    path = runs.path_of(workspace, "bad")
+    path.write_text("{")
+    ok, found = findings(workspace)["run files"]
+    assert not ok
+    assert str(path) in found
+    assert findings(workspace)["store"][0]
