@@ -88,10 +88,8 @@ def _flattered(directory: Path, train_digest: str) -> list[str]:
     known = json.loads(record.read_bytes()).get("train_digest") if record.is_file() else None
     if known in (None, train_digest):
         return []
-    return [
-        "the champion was trained on another division of the data and may have seen test rows, which would flatter "
-        "its score"
-    ]
+    said = "the champion was trained on another division of the data and may have seen test rows"
+    return [f"{said}, which would flatter its score"]
 
 
 def _answers(schema: Mapping[str, Any]) -> str:
