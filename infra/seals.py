@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from infra.backend import PlannedStep
 from infra.runs import now
+
+if TYPE_CHECKING:
+    from infra.backend import PlannedStep
 
 SEALED = "test_set"
 

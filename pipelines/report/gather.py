@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra import runs
+from infra.seals import divisions, readings
 from steps.journal import read_events
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ class Facts:
     previous: RunRecord | None = None
     changes: Sequence[Change] = ()
     readings: Sequence[Document] = ()
+    divisions: int = 0
+    """How many divisions of the same table have had their test set opened."""
     """Each time that a step was given the sealed test set of this split, by any run."""
 
     @property
@@ -147,6 +150,7 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         previous=previous,
         changes=tuple(changes(previous.problem, record.problem)) if previous else (),
         readings=tuple(_readings(workspace, by_name)) if history else (),
+        divisions=divisions(workspace, by_name["split"].record.key) if history and "split" in by_name else 0,
     )
 
 
@@ -188,8 +192,6 @@ def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
 
 def _readings(workspace: Path, stages: Mapping[str, Stage]) -> Iterator[Document]:
     """Every reading of these test rows, also through other splits that sealed the very same rows."""
-    from infra.seals import readings
-
     if "split" not in stages:
         return
     own = stages["split"].record.key

@@ -308,6 +308,11 @@ def _limits_of_readings(facts: Facts) -> Iterator[str]:
         else ""
     )
     yield f"The sealed test set of this split has been opened {times}.{worry}"
+    if facts.divisions > 1:
+        yield (
+            f"{count(facts.divisions, 'different division')} of this table into training and test rows have been judged; "
+            "the best of several is better than it is."
+        )
 
 
 def _limits_of_budget(training: Mapping[str, Any]) -> Iterator[str]:
