@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps.errors import InputError
+from steps.tables.sql import check_tables
 
 if TYPE_CHECKING:
     import polars as pl
@@ -18,10 +19,11 @@ def apply_rule(path: Path, rule: str, names: Sequence[str]) -> tuple[pl.Series, 
     The second is found by trying: on the first half of the rows it must say the same.
 
     Raises:
-        InputError: the rule is no SQL expression over the columns that gives one value for each row.
+        InputError: the rule is no SQL expression over the columns that gives one value for each row, or reads files.
     """
     import polars as pl
 
+    check_tables(rule, "label.rule")
     lazy = pl.scan_parquet(path, glob=False)
     made = _apply_rule(lazy, rule, names)
     half = len(made) // 2

@@ -10,6 +10,7 @@ from steps.errors import InputError
 from steps.schema import ROW
 from steps.tables.digest import ROW_GROUP
 from steps.tables.parsing import Parse, converted, natural, zoned
+from steps.tables.sql import check_query
 
 if TYPE_CHECKING:
     import polars as pl
@@ -30,10 +31,11 @@ def join(tables: Mapping[str, Path], query: str, declared: Mapping[str, Parse], 
     numbers on, and then by everything else.
 
     Raises:
-        InputError: the query does not run, or gives columns that a table cannot hold.
+        InputError: the query reads more than the tables, does not run, or gives columns that a table cannot hold.
     """
     import polars as pl
 
+    check_query(query, "data.query")
     frames = {name: pl.scan_parquet(path, glob=False) for name, path in tables.items()}
     joined = scratch / "joined.parquet"
     try:
