@@ -39,8 +39,8 @@ def test_the_first_minute_with_ones_own_data(tmp_path):
         done = run(f"{line.partition('#')[0]} --help" if " ui" in line else line, tmp_path)
         ends[line.split()[1]] = done.returncode
         assert "Traceback" not in done.stderr, done.stderr
-    assert ends == {"new": 0, "run": ends["run"], "report": 0, "ui": 0}
-    assert ends["run"] in (0, 3), "150 rows decide nothing, but they go through all stages"
+    assert ends.pop("run") in (0, 3), "150 rows decide nothing, but they go through all stages"
+    assert ends == {"new": 0, "report": 0, "ui": 0}
     assert list((tmp_path / ".fourscore/reports").glob("*.html"))
 
 
