@@ -1,16 +1,22 @@
-"""What the files of one run say, read once; a file that is not there is simply not among the facts."""
+"""What the files of one run say, read once; a file that is not there is simply not among the facts.
+
+A published file is a fact only while it is what was published: each one that is read here is compared with its manifest,
+and what differs is among ``Facts.rotten`` instead.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra import runs
 from infra.seals import divisions, readings
+from infra.store import JOURNAL, CorruptExecution, LocalStore
 from steps.journal import read_events
 
 if TYPE_CHECKING:
@@ -84,6 +90,8 @@ class Facts:
     record: RunRecord
     stages: Sequence[Stage]
     documents: Mapping[str, Document] = field(default_factory=dict)
+    rotten: Sequence[str] = ()
+    """What was changed after it was published, as sentences; none of it is among the documents and events."""
     tracking: Document = field(default_factory=dict)
     previous: RunRecord | None = None
     changes: Sequence[Change] = ()
@@ -131,21 +139,25 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         InputError: there is no such run.
     """
     record = runs.load(workspace, run)
-    stages = tuple(_stage(workspace, stage) for stage in record.stages)
+    rotten: list[str] = []
+    stages = tuple(_stage(workspace, stage, rotten) for stage in record.stages)
     by_name = {stage.record.name: stage for stage in stages}
     documents = {
         name: content
         for name, (stage, path) in DOCUMENTS.items()
         if stage in by_name
         and by_name[stage].record.status in PUBLISHED
-        and (content := read_document(by_name[stage].directory / path))
+        and (content := _published(by_name[stage].directory, path, by_name[stage].manifest, rotten))
     }
+    if rotten:  # said wherever the run's own message is
+        record = replace(record, message="\n".join(filter(None, [*rotten, record.message])))
     previous = _previous(workspace, record) if history else None
     return Facts(
         workspace=workspace,
         record=record,
         stages=stages,
         documents=documents,
+        rotten=tuple(rotten),
         tracking=read_document(workspace / "runs" / f"{run}.tracking.json"),
         previous=previous,
         changes=tuple(changes(previous.problem, record.problem)) if previous else (),
@@ -154,15 +166,36 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
     )
 
 
-def _stage(workspace: Path, record: StageRecord) -> Stage:
+def _stage(workspace: Path, record: StageRecord, rotten: list[str]) -> Stage:
     directory = workspace / "store" / record.key
-    published = record.status in PUBLISHED
-    return Stage(
-        record=record,
-        manifest=read_document(directory / "manifest.json") if published else {},
-        events=_events(workspace / record.journal) if record.journal and record.status != "skipped" else (),
-        directory=directory,
-    )
+    manifest: Document = {}
+    if record.status in PUBLISHED:
+        manifest = _manifest(workspace, record.key, rotten)
+        events = _journal(directory, manifest, rotten)
+    else:
+        events = _events(workspace / record.journal) if record.journal and record.status != "skipped" else ()
+    return Stage(record=record, manifest=manifest, events=events, directory=directory)
+
+
+def _manifest(workspace: Path, key: str, rotten: list[str]) -> Document:
+    """The manifest of a published execution, empty where it is broken or gone."""
+    try:
+        found = LocalStore(workspace).look(key)
+    except CorruptExecution as rot:
+        rotten.append(str(rot))
+        return {}
+    if found is None:
+        rotten.append(f"{workspace / 'store' / key} is no longer in the store")
+        return {}
+    return vars(found)
+
+
+def _journal(directory: Path, manifest: Document, rotten: list[str]) -> tuple[Mapping[str, Any], ...]:
+    """The events of a published journal; a manifest of before journals were digested vouches for none and asks none."""
+    entry = manifest.get("journal")
+    if entry and _bytes(directory / JOURNAL, entry, rotten) is None:
+        return ()
+    return _events(directory / JOURNAL)
 
 
 def _events(path: Path) -> tuple[Mapping[str, Any], ...]:
@@ -172,11 +205,38 @@ def _events(path: Path) -> tuple[Mapping[str, Any], ...]:
         return ()
 
 
-def read_document(path: Path) -> Document:
-    """A JSON object from a file; an absent, unreadable or different thing is an empty one: the report then says so."""
+def _published(directory: Path, path: str, manifest: Document, rotten: list[str]) -> Document:
+    """A JSON object that a stage published, as its manifest says; empty where there is none, or another."""
+    entry = (manifest.get("files") or {}).get(path)
+    data = _bytes(directory / path, entry, rotten) if entry else None
+    return _object(data) if data is not None else {}
+
+
+def _bytes(path: Path, entry: Mapping[str, Any], rotten: list[str]) -> bytes | None:
+    """The content of a file, when it has the size and the digest of its entry."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        data = path.read_bytes()
+    except OSError:
+        rotten.append(f"{path} is missing")
+        return None
+    if len(data) != entry.get("size") or hashlib.sha256(data).hexdigest() != entry.get("sha256"):
+        rotten.append(f"{path} was changed after it was published")
+        return None
+    return data
+
+
+def read_document(path: Path) -> Document:
+    """A JSON object from a file that nothing vouches for; an absent, unreadable or different thing is an empty one."""
+    try:
+        return _object(path.read_bytes())
+    except OSError:
+        return {}
+
+
+def _object(data: bytes) -> Document:
+    try:
+        content = json.loads(data)
+    except ValueError:
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -202,7 +262,10 @@ def _readings(workspace: Path, stages: Mapping[str, Stage]) -> Iterator[Document
 
 
 def _test_digest(workspace: Path, split_key: str) -> object:
-    return read_document(workspace / "store" / split_key / "test_set" / "schema.json").get("digest")
+    directory = workspace / "store" / split_key
+    ignored: list[str] = []  # the run's own are among its documents; of other runs only the same rows are wanted
+    manifest = _manifest(workspace, split_key, ignored)
+    return _published(directory, "test_set/schema.json", manifest, ignored).get("digest")
 
 
 def changes(old: Document, new: Document) -> Iterator[Change]:

@@ -63,6 +63,10 @@ MANY_READINGS = 3
 POOR_CALIBRATION = 0.05
 
 RERUN = "Run the same command again: finished stages are not repeated."
+AFTER_ROT = (
+    "Believe nothing on this page that rests on them. `fourscore doctor` names all that is broken in the store; move those "
+    "executions away and run the same command again: they are made anew."
+)
 AFTER_REFUSAL = {
     "define": "Make the thresholds in the problem file measurable and free of contradiction, then run again.",
     "validate": (
@@ -115,6 +119,9 @@ def verdict(facts: Facts) -> Verdict:
     """What was decided, why, and what to do now."""
     status, stopped = facts.record.status, facts.stopped_at
     reasons = lines(facts.record.message)
+    if facts.rotten:
+        title = "No verdict: files of this run are not what it published."
+        return Verdict("error", "!", title, tuple(facts.rotten), (AFTER_ROT,))
     if stopped and stopped.record.status == "refused":
         return _refused(facts, stopped)
     if status in ("error", "interrupted", "killed"):

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from infra.runs import RunRecord, StageRecord, save
+from infra.store import LocalStore, Manifest
 from pipelines.report import gather, numbers, render, words, write_report
 from pipelines.report.gather import changes
 from pipelines.summary import summary
@@ -333,14 +334,6 @@ def make_run(
             continue
         directory = workspace / "store" / key
         directory.mkdir(parents=True)
-        manifest = {
-            "key": key,
-            "step": name,
-            "seconds": 1.5 * position + 0.1,
-            "reasons": ["column 'alive' is the target"] if status == "refused" else [],
-            "files": {},
-        }
-        (directory / "manifest.json").write_text(json.dumps(manifest))
         with Journal(directory / "journal.jsonl") as log:
             log.metric("data/rows", 327_346)
             log.metric(f"framework/{name}_seconds", 1.5)
@@ -349,6 +342,9 @@ def make_run(
                 file = directory / path.removeprefix(f"{name}/")
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(json.dumps(content))
+        reasons = ["column 'alive' is the target"] if status == "refused" else []
+        manifest = Manifest(key, name, {}, reasons=reasons, seconds=1.5 * position + 0.1)
+        LocalStore(workspace).publish(directory, manifest)
     defaults = {
         "problem_name": "flights", "problem_path": "/examples/flights/problem.yaml", "problem": PROBLEM, "overrides": {}, "smoke": False,
         "status": "pass", "started": "2025-06-01T10:00:00+00:00", "finished": "2025-06-01T10:01:10+00:00", "versions": {"torch": "2.13.0", "polars": "2.1.0"},
@@ -675,6 +671,49 @@ def test_a_report_of_an_unknown_run_lists_those_there_are(workspace):
     make_run(workspace)
     with pytest.raises(InputError, match="flights-1"):
         write_report(workspace, "nothing")
+
+
+@pytest.mark.parametrize(
+    ("stage", "name", "said"),
+    [
+        ("evaluate", "evaluation/evaluation.json", "evaluation.json was changed after it was published"),
+        ("validate", "validation/results.json", "results.json was changed after it was published"),
+        ("train", "journal.jsonl", "journal.jsonl was changed after it was published"),
+        ("split", "manifest.json", "manifest.json is no manifest"),
+    ],
+)
+def test_a_report_of_files_that_were_changed_says_so_and_gives_no_verdict(workspace, stage, name, said):
+    run = make_run(workspace)
+    directory = gather(workspace, run).stage(stage).directory
+    (directory / name).write_text(
+        (directory / name).read_text().replace("0", "1").replace("{", "[", name == "manifest.json")
+    )
+    facts = gather(workspace, run)
+    (rotten,) = facts.rotten
+    assert said in rotten
+    text = text_of(render(facts))
+    assert "No verdict: files of this run are not what it published." in text
+    assert said in text
+    assert "Pass:" not in text
+    assert said in summary(gather(workspace, run, history=False))["message"]
+
+
+def test_a_report_of_a_run_whose_execution_is_gone_says_so(workspace):
+    run = make_run(workspace)
+    shutil.rmtree(gather(workspace, run).stage("evaluate").directory)
+    facts = gather(workspace, run)
+    assert facts.document("evaluation") == {}
+    assert "is no longer in the store" in text_of(render(facts))
+
+
+def test_what_is_in_no_manifest_is_no_fact(workspace):
+    files = documents()
+    del files["register/registration/registration.json"]
+    run = make_run(workspace, files=files)
+    added = gather(workspace, run).stage("register").directory / "registration/registration.json"
+    added.parent.mkdir(exist_ok=True)
+    added.write_text('{"name": "smuggled"}')
+    assert gather(workspace, run).document("registration") == {}
 
 
 def test_the_summary_is_one_flat_document_that_a_machine_reads(workspace):
