@@ -9,7 +9,7 @@ times on the metrics (MLflow keeps one row per name, time, step and value), and 
 
 from __future__ import annotations
 
-import json
+import contextlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from infra.events import Tail, allowed_name, flat, key_of, last_values
 from infra.mlflow_run import log_datasets, log_files, log_metrics, log_parameters, log_tags, metric
 from infra.mlflow_server import artifact_root
 from infra.runs import RunRecord, StageRecord
+from infra.store import JOURNAL, CorruptExecution, LocalStore
 from steps.errors import FourscoreError
 from steps.journal import Event
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 LAYERS = {"ingest": "data", "validate": "data", "label": "data", "split": "data", "train": "model", "evaluate": "model"}
 PARENT_STATUS = {"running": "RUNNING", "pass": "FINISHED", "rejected": "FINISHED", "error": "FAILED"}
 DONE = ("ran", "cached", "refused", "failed")
+PUBLISHED = ("ran", "cached", "refused")
 DOCUMENTS = {
     "define": ("card/card.md",),
     "validate": ("validation/results.json",),
@@ -68,6 +70,9 @@ class Projection:
         self.experiment = ""
         self.parent = ""
         self.children: dict[str, Child] = {}
+        self.store = LocalStore(workspace)
+        self.rot: list[str] = []
+        """What is in the store and is not what was published; none of it goes to MLflow."""
         self._said: dict[str, str] = {}
 
     def advance(self, record: RunRecord) -> None:
@@ -89,17 +94,30 @@ class Projection:
         return {name: child.tail.count for name, child in self.children.items()}
 
     def documents(self, record: RunRecord) -> None:
-        """The files that a person looks for, on the parent; written again they are the same."""
+        """The files that a person looks for, on the parent; written again they are the same.
+
+        Raises:
+            CorruptExecution: some are not what was published; the others are there.
+        """
         files: dict[str, Any] = {"problem.json": record.problem}
         files["report.html"] = self.workspace / "reports" / f"{self.run}.html"
         for stage in record.stages:
-            if stage.status in DONE:
-                published = self.workspace / "store" / stage.key
-                files |= {Path(name).name: published / name for name in DOCUMENTS.get(stage.name, ())}
+            for name in DOCUMENTS.get(stage.name, ()) if stage.status in PUBLISHED else ():
+                artifact, _, file = name.partition("/")
+                try:
+                    files[file] = self.store.open(stage.key, artifact) / file
+                except CorruptExecution as rot:
+                    self._note_rot(rot)
         problem = Path(record.problem_path)
         if problem.is_file() and problem.stat().st_mtime * 1000 <= milliseconds(record.started) + 1000:
             files["problem.yaml"] = problem  # edited since, it is another problem
         log_files(self.client, self.parent, files)
+        if self.rot:
+            raise CorruptExecution("; ".join(self.rot))
+
+    def _note_rot(self, rot: CorruptExecution) -> None:
+        if str(rot) not in self.rot:
+            self.rot.append(str(rot))
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
@@ -162,9 +180,10 @@ class Projection:
     def _start(self, record: RunRecord, stage: StageRecord) -> int:
         """When the stage began within this run, as near as is known."""
         begin = milliseconds(record.started)
-        manifest = self.workspace / "store" / stage.key / "manifest.json"
-        if stage.status in ("ran", "refused") and manifest.is_file():
-            return max(begin, milliseconds(json.loads(manifest.read_bytes())["started"]))
+        if stage.status in ("ran", "refused"):
+            with contextlib.suppress(CorruptExecution):  # said where its files are read
+                manifest = self.store.look(stage.key)
+                return max(begin, milliseconds(manifest.started)) if manifest and manifest.started else begin
         if stage.status == "running":
             events = Tail().read(self.workspace / stage.journal)
             return int(events[0]["time"]) if events else milliseconds(runs.now())
@@ -180,7 +199,7 @@ class Projection:
         child = self._child(record, number, stage)
         if child.closed:
             return
-        new = child.tail.read(self.workspace / stage.journal) if stage.journal else []
+        new = child.tail.read(self.workspace / stage.journal) if self._is_whole(stage) else []
         child.events += new
         self._project_events(child, new)
         if stage.status != "running" or record.status != "running":
@@ -189,6 +208,16 @@ class Projection:
             self.client.update_run(child.run_id, "RUNNING")
             log_tags(self.client, child.run_id, {"fourscore.status": "running"})
             child.opened = True
+
+    def _is_whole(self, stage: StageRecord) -> bool:
+        """Whether the journal of a published stage is the one that was published; others are still being written."""
+        try:
+            if stage.status in PUBLISHED and (manifest := self.store.look(stage.key)):
+                self.store.verify(manifest, JOURNAL)
+        except CorruptExecution as rot:
+            self._note_rot(rot)
+            return False
+        return bool(stage.journal)
 
     def _project_events(self, child: Child, events: list[Event]) -> None:
         parameters: dict[str, str] = {}

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.runs import RunRecord, now
+from infra.store import CorruptExecution
 from steps.errors import InputError
+from steps.register import directory_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,25 +39,37 @@ def register(projection: Projection, record: RunRecord) -> Registered | None:
 
     Returns:
         name, version and alias (None where the verdict or a smoke run allows none).
+
+    Raises:
+        CorruptExecution: the request or the model is not what was published; nothing was registered.
     """
     stages = {stage.name: stage for stage in record.stages if stage.status in ("ran", "cached")}
     if "register" not in stages or "train" not in stages:
         return None
-    store = projection.workspace / "store"
-    request = json.loads((store / stages["register"].key / "registration" / "registration.json").read_bytes())
-    model = store / stages["train"].key / "model"
+    registration = projection.store.open(stages["register"].key, "registration")
+    request = json.loads((registration / "registration.json").read_bytes())
     client, name = projection.client, request["name"]
     tags = {key: str(value) for key, value in request.get("tags", {}).items()}
     tags |= {"verdict": request.get("verdict", record.status), "smoke": str(record.smoke).lower()}
     tags |= {"fourscore.run": record.run, "fourscore.started": record.started, "fourscore.parent": projection.parent}
     version = _find(client, name, tags)
     if version is None:
+        model = _verified(projection, stages["train"].key, tags)
         logged = _logged(projection, model, name, tags)
         version = _create(client, name, logged, projection.parent, tags, _description(record, request))
     alias = request.get("alias")
     if alias and not record.smoke:
         _move_forward(client, name, alias, version)
     return {"name": name, "version": str(version.version), "alias": alias}
+
+
+def _verified(projection: Projection, key: str, tags: dict[str, str]) -> Path:
+    """The model directory, when it is the very one that the request was written for."""
+    model = projection.store.open(key, "model")
+    found, wanted = directory_digest(model), tags.get("model_digest")
+    if found != wanted:
+        raise CorruptExecution(f"{model} has the digest {found[:12]}, the request is for {str(wanted)[:12]}")
+    return model
 
 
 def promote(client: MlflowClient, name: str, version: str) -> None:

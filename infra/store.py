@@ -135,9 +135,7 @@ class LocalStore:
             path = self.directory(manifest.key) / name
             if not path.is_file() or path.stat().st_size != entry["size"] or sha256_of(path) != entry["sha256"]:
                 found = "is missing" if not path.is_file() else "differs from its manifest"
-                raise CorruptExecution(
-                    f"{path} {found} (stage {manifest.step}); it is not used, and the stage runs again"
-                )
+                raise CorruptExecution(f"{path} {found} (stage {manifest.step}); it is not used")
 
     def quarantine(self, key: str) -> None:
         """Take a broken execution out of sight, keeping it for whoever wants to know what happened."""

@@ -37,6 +37,7 @@ from infra.mlflow_server import (
     without_secrets,
 )
 from infra.runs import RunRecord
+from infra.store import CorruptExecution
 from steps.errors import FourscoreError
 
 POLL = 1.0
@@ -249,6 +250,8 @@ class _Projector:
             status, message = "away", str(away)
         except Trashed as trashed:
             status, message = "trashed", str(trashed)
+        except CorruptExecution as rot:
+            status, message = "error", f"{rot}; nothing was registered: move that execution away and run again"
         except Exception as error:  # noqa: BLE001  a tracker's troubles are written down; they end no run
             status, message = "error", without_secrets(f"{type(error).__name__}: {error}", self.uri)[:2000]
         return self._write(record, status, message, model)

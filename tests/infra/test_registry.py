@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tracked import SCHEMA, rows_of, template, write_model, write_run
+from tracked import SCHEMA, rows_of, template, write_model
 
 from infra import registry, runs, tracking
 from infra.mlflow_server import connect, default_uri
+from infra.store import LocalStore
 from steps.errors import FourscoreError, InputError
+from steps.register import directory_digest
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
 
@@ -44,7 +46,7 @@ def place(workspace, database):
 
 
 @pytest.fixture(scope="session")
-def registered(tmp_path_factory, database, model):
+def registered(tmp_path_factory, database, model, project):
     """A workspace with one registered version, only to be read."""
     place = tmp_path_factory.mktemp("registered %20ü") / ".fourscore"
     place.mkdir()
@@ -53,10 +55,14 @@ def registered(tmp_path_factory, database, model):
     return place
 
 
-def project(place, *arguments, **options):
-    state = tracking.project(write_run(place, *arguments, **options), default_uri(place))
-    assert state["status"] == "complete", state["message"]
-    return state
+@pytest.fixture(scope="session")
+def project(write_run):
+    def project(place, *arguments, **options):
+        state = tracking.project(write_run(place, *arguments, **options), default_uri(place))
+        assert state["status"] == "complete", state["message"]
+        return state
+
+    return project
 
 
 def aliases(place):
@@ -64,12 +70,12 @@ def aliases(place):
     return {alias: str(version) for alias, version in found.items()}
 
 
-def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias(place, model):
+def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias(place, model, project):
     state = project(place, model=model)
     assert state["model"] == {"name": NAME, "version": "1", "alias": "candidate"}
     version = connect(place, default_uri(place)).get_model_version(NAME, "1")
     wanted = {
-        "model_digest": "m-flights-1",
+        "model_digest": directory_digest(model),
         "data_digest": "d",
         "problem_digest": "p",
         "verdict": "pass",
@@ -81,36 +87,36 @@ def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias
     assert aliases(place) == {"candidate": "1"}
 
 
-def test_a_rejected_run_becomes_a_version_without_alias(place, model):
+def test_a_rejected_run_becomes_a_version_without_alias(place, model, project):
     state = project(place, model=model, status="rejected")
     assert state["model"] == {"name": NAME, "version": "1", "alias": None}
     assert connect(place, default_uri(place)).get_model_version(NAME, "1").tags["verdict"] == "rejected"
     assert aliases(place) == {}
 
 
-def test_a_smoke_run_is_never_a_candidate(place, model):
+def test_a_smoke_run_is_never_a_candidate(place, model, project):
     assert project(place, model=model, smoke=True)["model"]["alias"] is None
     assert aliases(place) == {}
 
 
-def test_a_run_without_register_stage_registers_nothing(place):
+def test_a_run_without_register_stage_registers_nothing(place, project):
     assert project(place)["model"] is None
     assert rows_of(place / "mlflow.db")["logged_models"] == 0
 
 
-def test_the_next_run_is_the_next_version_and_takes_the_alias(place, model):
+def test_the_next_run_is_the_next_version_and_takes_the_alias(place, model, project):
     project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
     assert project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")["model"]["version"] == "2"
     assert aliases(place) == {"candidate": "2"}
 
 
-def test_an_old_run_that_is_projected_late_does_not_take_the_alias_back(place, model):
+def test_an_old_run_that_is_projected_late_does_not_take_the_alias_back(place, model, project):
     project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
     project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
     assert aliases(place) == {"candidate": "1"}
 
 
-def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model):
+def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model, write_run):
     """The logged model is there and pending, as a projector killed between the two leaves it."""
     run_file = write_run(place, model=model)
     record = runs.load(place, "flights-1")
@@ -118,14 +124,76 @@ def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model
     assert projector.once(final=False)["parent"]
     projection = projector.projection
     projection.client.create_logged_model(
-        projection.experiment, NAME, projection.parent, {"model_digest": "m-flights-1"}
+        projection.experiment, NAME, projection.parent, {"model_digest": directory_digest(model)}
     )
     assert tracking.project(run_file, default_uri(place))["model"]["version"] == "1"
     (logged,) = projection.client.search_logged_models([projection.experiment])
     assert (str(logged.status), record.status) == ("READY", "pass")
 
 
-def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model):
+def change(place, stage, name, old, new):
+    """Other bytes, the same length."""
+    path = place / "store" / f"{stage}-flights-1" / name
+    data = path.read_bytes()
+    assert (old in data, len(old)) == (True, len(new))
+    path.write_bytes(data.replace(old, new, 1))
+
+
+CHANGED = {
+    "a weight": ("train", "model/model.pt2", b"PK\x03\x04", b"\0\0\0\0"),
+    "the request": ("register", "registration/registration.json", b'"late flights"', b'"another name"'),
+    "a document": ("register", "registration/model_card.md", b"card", b"c\0rd"),
+    "a journal": ("evaluate", "journal.jsonl", b"0.8", b"0.9"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_nothing_is_registered_of_a_run_whose_files_changed_after_it_was_published(place, model, write_run, what):
+    stage, name, old, new = CHANGED[what]
+    write_run(place, model=model)
+    write_run(place, "another", model=model)
+    change(place, stage, name, old, new)
+    done = tracking.sync(place, None)
+    assert done["another"] == "complete"
+    assert done["flights-1"].startswith("error")
+    state = tracking.read_state(place, "flights-1")
+    assert (state["status"], state["model"]) == ("error", None)
+    assert f"{Path(name).name} differs from its manifest" in state["message"]
+    assert "nothing was registered" in state["message"]
+    client = connect(place, default_uri(place))
+    (version,) = client.search_model_versions(f"name = '{NAME}'")
+    assert version.tags["fourscore.run"] == "another"
+    run = client.get_run(state["parent"])
+    assert run.data.metrics.get("model/roc_auc") == (None if what == "a journal" else 0.8)
+    uploaded = {each.path for each in client.list_artifacts(state["parent"])}
+    assert ("model_card.md" in uploaded) == (what in ("a weight", "a journal"))
+
+
+def test_a_model_that_is_whole_but_not_the_one_that_was_asked_for_is_not_registered(place, model, write_run):
+    """The store vouches for every file; the request was written for another model."""
+    write_run(place, model=model)
+    directory = place / "store/train-flights-1"
+    manifest = LocalStore(place).look("train-flights-1")
+    (directory / "manifest.json").unlink()
+    (directory / "model/schema.json").write_text(json.dumps(SCHEMA | {"target": "early"}))
+    manifest.files.clear()
+    LocalStore(place).publish(directory, manifest)
+    (said,) = tracking.sync(place, None).values()
+    assert "the request is for" in said
+    assert "nothing was registered" in said
+    assert connect(place, default_uri(place)).search_registered_models() == []
+    assert rows_of(place / "mlflow.db")["logged_models"] == 0
+
+
+def test_what_was_registered_before_it_rotted_stays_registered(place, model, project):
+    project(place, model=model)
+    change(place, "train", "model/model.pt2", b"PK\x03\x04", b"\0\0\0\0")
+    state = tracking.project(runs.path_of(place, "flights-1"), default_uri(place))
+    assert state["model"] == {"name": NAME, "version": "1", "alias": "candidate"}
+    assert aliases(place) == {"candidate": "1"}
+
+
+def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model, project):
     project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
     project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
     assert tracking.promote(place, "first", None) == "1"
@@ -137,12 +205,12 @@ def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model)
     assert client.get_model_version(NAME, "1").tags["succeeded_by"] == "2"
 
 
-def test_promoting_a_run_that_was_not_projected_projects_it_first(place, model):
+def test_promoting_a_run_that_was_not_projected_projects_it_first(place, model, write_run):
     write_run(place, model=model)
     assert tracking.promote(place, "flights-1", None) == "1"
 
 
-def test_promoting_a_run_that_registered_nothing_says_so(place):
+def test_promoting_a_run_that_registered_nothing_says_so(place, write_run):
     write_run(place)
     with pytest.raises(FourscoreError, match="registered no model version; nothing was changed"):
         tracking.promote(place, "flights-1", None)
@@ -156,7 +224,7 @@ def test_a_registered_model_is_found_by_name_alias_or_version(registered, model,
     assert (directory / "model.pt2").read_bytes() == (model / "model.pt2").read_bytes()
 
 
-def test_a_plain_name_means_the_champion_before_the_candidate(place, model):
+def test_a_plain_name_means_the_champion_before_the_candidate(place, model, project):
     project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
     tracking.promote(place, "first", None)
     project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")

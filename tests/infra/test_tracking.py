@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tracked import NAMES, content_of, rows_of, template, write_model, write_run
+from tracked import NAMES, content_of, rows_of, template, write_model
 
 from infra import runs, tracking
 from infra.events import Tail, allowed_name
@@ -46,7 +46,7 @@ def place(workspace, database):
 
 
 @pytest.fixture(scope="session")
-def whole(tmp_path_factory, database, model):
+def whole(tmp_path_factory, database, model, write_run):
     """What MLflow holds of a run that was projected undisturbed."""
     place = tmp_path_factory.mktemp("whole")
     shutil.copy(database, place / "mlflow.db")
@@ -62,7 +62,7 @@ def start_projector(run_file, uri):
     )
 
 
-def test_a_run_is_one_parent_with_a_child_for_every_step(place, model):
+def test_a_run_is_one_parent_with_a_child_for_every_step(place, model, write_run):
     state = tracking.project(write_run(place, model=model), default_uri(place))
     assert state["status"] == "complete", state["message"]
     client = connect(place, default_uri(place))
@@ -83,7 +83,7 @@ def test_a_run_is_one_parent_with_a_child_for_every_step(place, model):
     assert parent.inputs.dataset_inputs[0].dataset.digest == "ab" * 18
 
 
-def test_projecting_again_writes_nothing_again(place, model):
+def test_projecting_again_writes_nothing_again(place, model, write_run):
     run_file = write_run(place, model=model)
     tracking.project(run_file, default_uri(place))
     once = rows_of(place / "mlflow.db"), content_of(place)
@@ -93,7 +93,7 @@ def test_projecting_again_writes_nothing_again(place, model):
     assert tracking.sync(place, None) == {}
 
 
-def test_metrics_keep_the_times_and_steps_of_the_journal(place):
+def test_metrics_keep_the_times_and_steps_of_the_journal(place, write_run):
     state = tracking.project(write_run(place), default_uri(place))
     events = [json.loads(line) for line in (place / "store/train-flights-1/journal.jsonl").read_text().splitlines()]
     said = [(event["time"], event["step"], event["value"]) for event in events if event.get("name") == "framework/loss"]
@@ -101,7 +101,7 @@ def test_metrics_keep_the_times_and_steps_of_the_journal(place):
     assert [(each.timestamp, each.step, each.value) for each in history] == said
 
 
-def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place):
+def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place, write_run):
     state = tracking.project(write_run(place), default_uri(place))
     client = connect(place, default_uri(place))
     assert len(client.get_run(state["children"]["ingest"]).data.params["ingest.setting"]) == 6000
@@ -119,14 +119,14 @@ def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place):
         ("killed", "KILLED", "error"),
     ],
 )
-def test_how_a_run_ended_is_how_it_ends_in_mlflow(place, status, expected, verdict):
+def test_how_a_run_ended_is_how_it_ends_in_mlflow(place, status, expected, verdict, write_run):
     state = tracking.project(write_run(place, status=status), default_uri(place))
     parent = connect(place, default_uri(place)).get_run(state["parent"])
     assert (parent.info.status, parent.data.tags["verdict"]) == (expected, verdict)
     assert status == "pass" or f"why it is {status}" in parent.data.tags["mlflow.note.content"]
 
 
-def test_cached_steps_are_there_too_and_took_no_time(place):
+def test_cached_steps_are_there_too_and_took_no_time(place, write_run):
     state = tracking.project(write_run(place, cached=NAMES[:5]), default_uri(place))
     client = connect(place, default_uri(place))
     split = client.get_run(state["children"]["split"])
@@ -135,7 +135,7 @@ def test_cached_steps_are_there_too_and_took_no_time(place):
     assert client.get_run(state["parent"]).data.metrics["data/rows"] == 5
 
 
-def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspace, database, tmp_path):
+def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspace, database, tmp_path, write_run):
     """Live in one workspace, afterwards in another: MLflow holds the same of both."""
     late = tmp_path / "late"
     run_file = write_run(place)
@@ -163,7 +163,7 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
     assert one == other
 
 
-def test_a_stopped_run_that_is_run_again_is_still_one_run(place):
+def test_a_stopped_run_that_is_run_again_is_still_one_run(place, write_run):
     run_file = write_run(place, status="killed")
     before = tracking.project(run_file, default_uri(place))
     record = runs.load(place, "flights-1")
@@ -175,7 +175,7 @@ def test_a_stopped_run_that_is_run_again_is_still_one_run(place):
     assert connect(place, default_uri(place)).get_run(after["parent"]).info.status == "FINISHED"
 
 
-def test_a_run_that_a_person_deleted_in_mlflow_stays_deleted(place):
+def test_a_run_that_a_person_deleted_in_mlflow_stays_deleted(place, write_run):
     run_file = write_run(place)
     state = tracking.project(run_file, default_uri(place))
     connect(place, default_uri(place)).delete_run(state["parent"])
@@ -186,7 +186,7 @@ def test_a_run_that_a_person_deleted_in_mlflow_stays_deleted(place):
 
 
 @pytest.mark.parametrize(("table", "moment"), [("runs", 1), ("runs", 7), ("logged_models", 1), ("model_versions", 1)])
-def test_a_projector_killed_in_the_middle_leaves_nothing_twice(place, model, whole, table, moment):
+def test_a_projector_killed_in_the_middle_leaves_nothing_twice(place, model, whole, table, moment, write_run):
     run_file = write_run(place, model=model, epochs=1000)
     process = start_projector(run_file, default_uri(place))
     while rows_of(place / "mlflow.db")[table] < moment and process.poll() is None:
@@ -197,7 +197,7 @@ def test_a_projector_killed_in_the_middle_leaves_nothing_twice(place, model, who
     assert rows_of(place / "mlflow.db") == whole
 
 
-def test_two_projectors_at_once_on_a_new_database_make_one_run(workspace, model):
+def test_two_projectors_at_once_on_a_new_database_make_one_run(workspace, model, write_run):
     run_file = write_run(workspace, model=model)
     pair = [start_projector(run_file, default_uri(workspace)) for _ in range(2)]
     said = [process.communicate(timeout=120)[0] for process in pair]
@@ -216,7 +216,7 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back(place, model):
+def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back(place, model, write_run):
     port = free_port()
     uri = f"http://127.0.0.1:{port}"
     run_file = write_run(place, model=model)
@@ -274,7 +274,7 @@ with runs.locked(runs.lock_of(place, "flights-1")):
 """
 
 
-def test_the_projector_notices_that_the_process_of_the_run_was_killed(place):
+def test_the_projector_notices_that_the_process_of_the_run_was_killed(place, write_run):
     write_run(place)
     record = runs.load(place, "flights-1")
     record.status, record.finished, record.stages[-1].status = "running", None, "running"
@@ -302,7 +302,7 @@ def _until(met):
     pytest.fail("it did not happen")
 
 
-def test_following_ends_soon_after_the_run_and_takes_the_report_along(place, model):
+def test_following_ends_soon_after_the_run_and_takes_the_report_along(place, model, write_run):
     run_file = write_run(place, model=model)
     follower = tracking.follow(place, "flights-1", None)
     (place / "reports").mkdir()
@@ -317,13 +317,13 @@ def test_following_ends_soon_after_the_run_and_takes_the_report_along(place, mod
     assert run_file.exists()
 
 
-def test_a_plain_folder_is_no_tracking_server_and_the_message_says_what_is(place):
+def test_a_plain_folder_is_no_tracking_server_and_the_message_says_what_is(place, write_run):
     state = tracking.project(write_run(place), "file:///tmp/mlruns")
     assert state["status"] == "error"
     assert "wanted sqlite:///FILE, http(s)://HOST:PORT or a database URI" in state["message"]
 
 
-def test_a_password_in_the_uri_is_written_nowhere(place):
+def test_a_password_in_the_uri_is_written_nowhere(place, write_run):
     uri = f"http://someone:secret@127.0.0.1:{free_port()}"
     tracking.project(write_run(place), uri)
     assert "secret" not in tracking.state_path(place, "flights-1").read_text()
@@ -364,7 +364,7 @@ def test_the_module_that_starts_the_projector_imports_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
-def test_a_journal_of_a_failed_stage_is_projected_from_beside_the_run(place):
+def test_a_journal_of_a_failed_stage_is_projected_from_beside_the_run(place, write_run):
     run_file = write_run(place, status="error")
     record = runs.load(place, "flights-1")
     stage = record.stages[-1]
