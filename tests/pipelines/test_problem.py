@@ -75,6 +75,12 @@ def test_the_shipped_schema_is_the_one_that_the_types_give():
     )
 
 
+def test_the_reference_for_people_is_the_one_that_the_types_give():
+    assert editor_schema.REFERENCE.read_text(encoding="utf-8") == editor_schema.reference(), (
+        "run: python -m pipelines.editor_schema"
+    )
+
+
 def test_the_schema_describes_every_field_that_a_person_may_write():
     schema = editor_schema.schema()
     bare = [
