@@ -204,11 +204,7 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
     import model_code
 
     schema = json.loads((model / "schema.json").read_bytes())
-    identity: dict[str, Any] = (
-        {"model_uuid": logged.model_id, "model_id": logged.model_id, "artifact_path": logged.artifact_location}
-        if logged
-        else {}
-    )
+    identity: dict[str, Any] = {"model_uuid": logged.model_id, "model_id": logged.model_id} if logged else {}
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow misses an input example: it would be rows of the user's data
         code = Path(place) / "model_code"
@@ -226,6 +222,19 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
             },
             mlflow_model=Model(run_id=run_id, **identity),
         )
+    _name_no_places(target)
+
+
+def _name_no_places(saved: Path) -> None:
+    """MLflow writes down where it copied from, which tells of this machine and helps nobody: loading is relative."""
+    from mlflow.models import Model
+
+    description = Model.load(str(saved))
+    flavor = description.flavors["python_function"]
+    flavor["model_code_path"] = Path(flavor["model_code_path"]).name
+    for artifact in flavor["artifacts"].values():
+        artifact["uri"] = artifact["path"]
+    description.save(str(saved / "MLmodel"))
 
 
 def signature(schema: dict[str, Any]) -> ModelSignature:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -263,6 +264,22 @@ def test_the_saved_folder_pins_what_it_needs(saved):
     lines = (saved / "requirements.txt").read_text().split()
     assert {line.partition("==")[0] for line in lines} == {"mlflow", *registry.REQUIREMENTS}
     assert all("==" in line for line in lines)
+
+
+def assert_no_places(description, *places):
+    """None of these, no absolute path and no file URI."""
+    text = description.read_text()
+    assert not re.search(r"file:|(^|[\s'\"])/\w", text), text
+    assert not [place for place in (*places, Path.cwd(), Path.home()) if str(place) in text]
+
+
+def test_the_saved_folder_says_nothing_of_the_places_on_this_machine(saved, model):
+    assert_no_places(saved / "MLmodel", saved, model)
+
+
+def test_what_is_registered_says_nothing_of_the_places_on_this_machine(registered):
+    directory = tracking.load_registered(registered, None, NAME)
+    assert_no_places(directory.parent.parent / "MLmodel", registered)
 
 
 CSV = {
