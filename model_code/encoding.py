@@ -51,7 +51,8 @@ def model_schema(
 
     Args:
         frame: the training rows.
-        columns: of each input its ``name``, ``type`` (of the table schema) and ``timezone``.
+        columns: of each input its ``name``, ``type`` (of the table schema) and ``timezone``, and, where it was read from
+            text, as ``reading`` how: ``missing`` markers, ``decimal`` mark, ``format`` of dates.
     """
     inputs = []
     for column in columns:
@@ -61,6 +62,8 @@ def model_schema(
             entry["vocabulary"] = _vocabulary(frame[column["name"]])
         if kind == "datetime":
             entry["timezone"] = column.get("timezone")
+        if reading := column.get("reading"):
+            entry["reading"] = {**reading, "missing": list(reading["missing"])}
         inputs.append(entry)
     return {
         "format": FORMAT,

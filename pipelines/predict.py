@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from infra import runs
 from infra.store import LocalStore
@@ -14,6 +14,8 @@ from steps.errors import InputError
 if TYPE_CHECKING:
     import polars as pl
 
+Written = tuple[tuple[str, ...], Literal[".", ","] | None]
+"""Markers of missing values, and the decimal mark (detected where it is None)."""
 WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_ndjson", ".jsonl": "write_ndjson"}
 
 
@@ -47,16 +49,56 @@ def predict_file(model: str, source: Path, target: Path, workspace: Path, tracki
 def _read(source: Path, inputs: Sequence[dict[str, Any]]) -> pl.DataFrame:
     """The file as the ingest stage reads data, with the types that the model knows.
 
+    Inputs whose training data marked missing values or decimals in different ways are read one way after the other.
+
     Raises:
         InputError: a column is missing, or a value does not parse; with file, column and row numbers.
     """
+    frame: pl.DataFrame | None = None
+    for written, names in _ways(inputs).items():
+        part = _read_written(source, inputs, written, names)
+        if frame is None:
+            frame = part
+        else:
+            part = part.select("_row", *names)
+            frame = frame.drop(names).join(part, on="_row", how="full", coalesce=True).sort("_row")
+    assert frame is not None
+    return frame
+
+
+def _ways(inputs: Sequence[dict[str, Any]]) -> dict[Written, list[str]]:
+    """The names of the inputs by how their text is written; those that never were text join any that mark as usual."""
+    from steps.tables.readers import MISSING
+
+    usual: Written = (tuple(sorted(set(MISSING))), None)
+    ways: dict[Written, list[str]] = {}
+    for each in inputs:
+        reading = each.get("reading")
+        if reading:
+            ways.setdefault((tuple(reading["missing"]), reading.get("decimal")), []).append(each["name"])
+    plain = [each["name"] for each in inputs if not each.get("reading")]
+    if plain or not ways:
+        ways.setdefault(next((way for way in ways if way[0] == usual[0]), usual), []).extend(plain)
+    return ways
+
+
+def _read_written(
+    source: Path, inputs: Sequence[dict[str, Any]], written: Written, names: Sequence[str]
+) -> pl.DataFrame:
+    """The file with the columns ``names`` typed, and other inputs left as text."""
     import polars as pl
 
     from steps.ingest import ColumnConfig, IngestConfig, Source, ingest
     from steps.journal import Journal
 
-    columns = {each["name"]: ColumnConfig(type=each["type"], timezone=each.get("timezone")) for each in inputs}
-    config = IngestConfig(sources={"input": Source(path=source.name)}, columns=columns)
+    missing, decimal = written
+    columns = {each["name"]: ColumnConfig(type="text") for each in inputs}
+    for each in inputs:
+        if each["name"] in names:
+            format_ = (each.get("reading") or {}).get("format")
+            columns[each["name"]] = ColumnConfig(type=each["type"], timezone=each.get("timezone"), format=format_)
+    given = Source(path=source.name, missing=missing, decimal=decimal)
+    config = IngestConfig(sources={"input": given}, columns=columns)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
         raw, table = Path(place) / "raw", Path(place) / "table"
         (raw / "input").mkdir(parents=True)

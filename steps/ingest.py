@@ -16,11 +16,12 @@ from pydantic import Field
 from steps.core import Config, Input, Output
 from steps.errors import InputError, near
 from steps.journal import Journal
-from steps.schema import Available, Column, Role, TableSchema, Type, write_schema
+from steps.schema import Available, Column, Reading, Role, TableSchema, Type, write_schema
 from steps.tables.examine import Examination, examine
 from steps.tables.parsing import Parse
 from steps.tables.query import join, sample
 from steps.tables.readers import Source
+from steps.tables.sql import made_names
 from steps.tables.staging import Staged, stage
 
 __all__ = ["ColumnConfig", "IngestConfig", "Source", "ingest"]
@@ -79,7 +80,7 @@ def ingest(raw: Input, table: Output, config: IngestConfig, log: Journal) -> Non
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     _check_columns(config, staged, examination)
-    schema = _schema(examination, parses, config, log)
+    schema = _schema(examination, parses, _readings(config, staged), config, log)
     write_schema(table, schema)
     report = {
         "sources": {name: each.report for name, each in staged.items()},
@@ -135,7 +136,27 @@ def _check_columns(config: IngestConfig, staged: dict[str, Staged], examination:
             )
 
 
-def _schema(examination: Examination, parses: dict[str, Parse], config: IngestConfig, log: Journal) -> TableSchema:
+def _readings(config: IngestConfig, staged: dict[str, Staged]) -> dict[str, Reading]:
+    """How columns were read, of those that are in the table as they are in a source."""
+    made = made_names(config.query, "data.query") if config.query is not None else set()
+    found: dict[str, set[Reading | None]] = {}
+    for each in staged.values():
+        for name in each.parses:
+            found.setdefault(name, set()).add(each.readings.get(name))
+    return {
+        name: reading
+        for name, all_readings in found.items()
+        if len(all_readings) == 1 and name.lower() not in made and (reading := next(iter(all_readings)))
+    }
+
+
+def _schema(
+    examination: Examination,
+    parses: dict[str, Parse],
+    readings: dict[str, Reading],
+    config: IngestConfig,
+    log: Journal,
+) -> TableSchema:
     columns = []
     for name, found in examination.columns.items():
         given = config.columns.get(name, ColumnConfig())
@@ -152,6 +173,7 @@ def _schema(examination: Examination, parses: dict[str, Parse], config: IngestCo
                 available=given.available,
                 timezone=found.timezone,
                 missing=found.missing,
+                reading=readings.get(name),
             )
         )
     return TableSchema(rows=examination.rows, digest=examination.digest, columns=tuple(columns))

@@ -22,6 +22,14 @@ Role = Literal["feature", "key", "group", "time", "ignore"]
 Available = Literal["at-prediction", "later"]
 
 
+class Reading(Config):
+    """How the text of a column became values, so that new data can be read alike."""
+
+    missing: tuple[str, ...] = Field(description="Cells that mean: no value. Blank cells always do.")
+    decimal: Literal[".", ","] | None = Field(default=None, description="The decimal mark, of delimited text.")
+    format: str | None = Field(default=None, description="How dates are written, as strftime codes.")
+
+
 class Column(Config):
     """One column of the table."""
 
@@ -33,6 +41,10 @@ class Column(Config):
     )
     timezone: str | None = Field(default=None, description="Of a datetime; the values are kept as instants in it.")
     missing: int = Field(default=0, description="How many rows have no value.")
+    reading: Reading | None = Field(
+        default=None,
+        description="Of what a source holds as text; values that a query made, or a format knows, have none.",
+    )
 
 
 class Target(Config):

@@ -87,6 +87,11 @@ def check_tables(sql: str, what: str) -> None:
         raise InputError(f"{what} takes rows from {name}(...), a function; {_DECLARE}, and name it in FROM")
 
 
+def made_names(sql: str, what: str) -> set[str]:
+    """The names, in lower case, that a query gives to what it makes: what follows AS."""
+    return {following.text.lower() for token, following in pairwise(_tokens(sql, what)) if token.says("as")}
+
+
 def _called_as_tables(tokens: list[_Token]) -> Iterator[str]:
     """The functions that stand where a table would."""
     levels = [_Level()]

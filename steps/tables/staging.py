@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from steps.errors import InputError
 from steps.journal import Journal
-from steps.schema import ROW
+from steps.schema import ROW, Reading
 from steps.tables.examine import Examination, examine
 from steps.tables.parsing import Parse, advice, cleaned, converted, failures, first_wrong, infer, natural
 from steps.tables.query import as_type, canonical, write
@@ -35,6 +35,8 @@ class Staged:
 
     path: Path
     parses: Mapping[str, Parse]
+    readings: Mapping[str, Reading]
+    """Of the columns that arrived as text."""
     examination: Examination
     report: dict[str, Any]
 
@@ -105,7 +107,15 @@ def stage(
             log.note(f"{part.name}: columns without a name are called {', '.join(part.report['renamed'])}")
         if part.report.get("encoding", "utf-8") not in ("utf-8", "utf-8-sig") and source.encoding is None:
             log.note(f"{part.name}: read as {part.report['encoding']}")
-    return Staged(target, parses, examination, report)
+    return Staged(target, parses, _readings(reading, parses), examination, report)
+
+
+def _readings(reading: _Reading, parses: Mapping[str, Parse]) -> dict[str, Reading]:
+    missing = tuple(sorted(set(reading.source.missing)))
+    decimal: Literal[".", ","] | None = None
+    if reading.delimited:
+        decimal = "," if reading.decimal == "," else "."
+    return {name: Reading(missing=missing, decimal=decimal, format=parses[name].format) for name in reading.textual()}
 
 
 def _reading(name: str, source: Source, found: list[Part], declared: Mapping[str, Parse]) -> _Reading:

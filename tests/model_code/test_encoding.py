@@ -81,3 +81,15 @@ def test_every_training_value_comes_back_from_its_position(values):
     _, category = encode(frame, schema)
     back = [None if i < 0 else schema["inputs"][0]["vocabulary"][i] for i in category[:, 0]]
     assert back == values
+
+
+def test_how_an_input_was_read_is_kept_in_the_schema_where_it_is_known():
+    columns = [
+        {"name": "a", "type": "float", "reading": {"missing": ("-999",), "decimal": ",", "format": None}},
+        {"name": "b", "type": "float", "reading": None},
+    ]
+    schema = model_schema(
+        pl.DataFrame({"a": [1.0], "b": [2.0]}), columns, task="regression", target="y", classes=(), architecture=""
+    )
+    assert schema["inputs"][0]["reading"] == {"missing": ["-999"], "decimal": ",", "format": None}
+    assert "reading" not in schema["inputs"][1]

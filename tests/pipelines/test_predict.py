@@ -1,0 +1,159 @@
+"""predict reads a file as the training data was read: markers, decimal marks, dates and time zones travel with the model."""
+
+import json
+
+import polars as pl
+import pytest
+
+from model_code.encoding import model_schema
+from pipelines.predict import _read
+from steps.errors import InputError
+from steps.ingest import IngestConfig, ingest
+from steps.journal import Journal
+from steps.schema import read_schema
+
+GERMAN = "kund;alter;betrag;seit;wann;ort\n" + "".join(
+    f"{i};{'-999' if i % 5 == 0 else 20 + i};{i},5;{i:02}.03.2021;{i:02}.03.2021 10:30;{'k. A.' if i % 4 == 0 else 'Ulm'}\n"
+    for i in range(1, 28)
+)
+COLUMNS = {
+    "kund": {"type": "category", "role": "key"},
+    "seit": {"type": "date"},
+    "wann": {"type": "datetime", "timezone": "Europe/Berlin"},
+}
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """Ingest sources given as (file, content, options); returns the inputs that a model of that table describes."""
+    count = iter(range(100))
+
+    def trained(*, query=None, columns=COLUMNS, **sources):
+        place = tmp_path / f"training {next(count)}"
+        (place / "table").mkdir(parents=True)
+        config = {"sources": {}, "query": query, "columns": columns}
+        for name, (file, content, options) in sources.items():
+            (place / "raw" / name).mkdir(parents=True)
+            if isinstance(content, pl.DataFrame):
+                content.write_parquet(place / "raw" / name / f"01-{file}")
+            else:
+                (place / "raw" / name / f"01-{file}").write_text(content, encoding="utf-8")
+            config["sources"][name] = {"path": file, **options}
+        with Journal(place / "journal.jsonl") as log:
+            ingest(place / "raw", place / "table", IngestConfig.model_validate(config), log)
+        schema = read_schema(place / "table")
+        described = model_schema(
+            pl.read_parquet(place / "table/data.parquet", glob=False),
+            [c.model_dump(include={"name", "type", "timezone", "reading"}) for c in schema.features()],
+            task="regression",
+            target="y",
+            classes=(),
+            architecture="linear",
+        )
+        return json.loads(json.dumps(described))["inputs"]
+
+    return trained
+
+
+@pytest.fixture
+def serve(tmp_path):
+    def serve(inputs, content, name="new ü.csv"):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+        return _read(tmp_path / name, inputs)
+
+    return serve
+
+
+def test_a_marker_of_missing_values_is_missing_at_serving_and_not_a_number(trained, serve):
+    inputs = trained(k=("k.csv", GERMAN, {"missing": ["-999", "k. A."]}))
+    frame = serve(inputs, "alter;betrag;seit;wann;ort\n-999;1,5;01.03.2021;01.03.2021 10:30;k. A.\n")
+    assert frame["alter"].to_list() == [None]
+    assert frame["ort"].to_list() == [None]
+
+
+def test_what_was_a_value_in_training_is_one_at_serving(trained, serve):
+    inputs = trained(k=("k.csv", GERMAN.replace("Ulm", "NA"), {"missing": ["-999"]}))
+    frame = serve(inputs, "alter;betrag;seit;wann;ort\n3;1,5;01.03.2021;01.03.2021 10:30;NA\n")
+    assert frame["ort"].to_list() == ["NA"]
+
+
+def test_a_decimal_comma_holds_where_a_file_alone_would_not_show_it(trained, serve):
+    inputs = trained(k=("k.csv", GERMAN, {"missing": ["-999"]}))
+    assert {each["reading"]["decimal"] for each in inputs} == {","}
+    frame = serve(inputs, "alter\tbetrag\tseit\twann\tort\n3\t1,234\t01.03.2021\t01.03.2021 10:30\tx\n", "new.tsv")
+    assert frame["betrag"].to_list() == [1.234]
+
+
+def test_a_decimal_comma_is_refused_where_training_had_points(trained, serve):
+    inputs = trained(columns={}, k=("k.csv", "a;b\n1.5;2\n2.5;3\n", {}))
+    with pytest.raises(InputError, match=r"new ü.csv does not fit the model: column 'a': 1 value is not a finite"):
+        serve(inputs, "a;b\n1,234;2\n")
+
+
+def test_dates_are_read_as_they_were_written_in_training(trained, serve):
+    """One row of 03.04. could be read either way; the training data said which."""
+    inputs = {each["name"]: each for each in trained(k=("k.csv", GERMAN, {"missing": ["-999"]}))}
+    assert inputs["seit"]["reading"]["format"] == "%d.%m.%Y"
+    frame = serve(list(inputs.values()), "alter;betrag;seit;wann;ort\n3;1,5;03.04.2021;03.04.2021 10:30;x\n")
+    assert str(frame["seit"][0]) == "2021-04-03"
+    assert frame["wann"][0].isoformat() == "2021-04-03T10:30:00+02:00"
+    for year_first in ("2021-04-03", "04/03/2021"):
+        with pytest.raises(InputError, match=r"'seit': 1 value is not a date written as %d.%m.%Y"):
+            serve(list(inputs.values()), f"alter;betrag;seit;wann;ort\n3;1,5;{year_first};03.04.2021 10:30;x\n")
+
+
+def test_a_declared_format_travels_too(trained, serve):
+    inputs = trained(
+        columns={"d": {"type": "date", "format": "%m/%d/%Y"}}, k=("k.csv", "d,a\n03/04/2021,1\n05/06/2021,2\n", {})
+    )
+    assert str(serve(inputs, "d,a\n03/04/2021,1\n")["d"][0]) == "2021-03-04"
+
+
+def test_every_input_keeps_the_way_of_its_own_source(trained, serve):
+    inputs = trained(
+        query="SELECT l.id, l.a, r.b, l.a * 2 AS twice, r.c AS renamed FROM l JOIN r ON l.id = r.id",
+        columns={"id": {"role": "key"}},
+        l=("l.csv", "id,a\n1,-999\n2,3.5\n3,4.5\n", {"missing": ["-999"]}),
+        r=("r.csv", "id;b;c\n1;-999,5;4\n2;-999;5\n3;7,5;6\n", {}),
+    )
+    by_name = {each["name"]: each for each in inputs}
+    assert by_name["a"]["reading"] == {"missing": ["-999"], "decimal": ".", "format": None}
+    assert by_name["b"]["reading"]["decimal"] == ","
+    assert "reading" not in by_name["twice"]
+    assert "reading" not in by_name["renamed"]
+    frame = serve(inputs, 'a,b,twice,renamed\n-999,-999,7,1\n2.5,"-999,5",8,2\n"",,,\n')
+    assert frame["_row"].to_list() == [1, 2]
+    assert frame["a"].to_list() == [None, 2.5]
+    assert frame["b"].to_list() == [-999, -999.5]
+    assert frame["twice"].to_list() == [7, 8]
+
+
+def test_a_row_that_one_source_would_call_blank_is_still_answered(trained, serve):
+    inputs = trained(
+        query="SELECT l.a, r.b FROM l JOIN r ON l.id = r.id",
+        columns={},
+        l=("l.csv", "id,a\n1,-999\n2,3\n", {"missing": ["-999"]}),
+        r=("r.csv", "id,b\n1,1\n2,2\n", {}),
+    )
+    frame = serve(inputs, "a,b\n1,1\n-999,-999\n2,\n")
+    assert frame.select("_row", "a", "b").rows() == [(1, 1, 1), (2, None, -999), (3, 2, None)]
+
+
+def test_a_format_that_knows_types_says_nothing_of_how_text_is_written(trained, serve):
+    inputs = trained(
+        columns={}, k=("k.parquet", pl.DataFrame({"a": [-999, 2], "c": ["x", "y"]}), {"missing": ["-999"]})
+    )
+    assert "reading" not in inputs[0]
+    assert inputs[1]["reading"] == {"missing": ["-999"], "decimal": None, "format": None}
+    assert serve(inputs, "a,c\n-999,-999\n3,x\n").select("a", "c").rows() == [(-999, None), (3, "x")]
+
+
+def test_a_model_from_before_is_read_as_ever(serve):
+    inputs = [{"name": "a", "type": "float"}, {"name": "d", "type": "date", "timezone": None}]
+    frame = serve(inputs, "a;d\nNA;2021-04-03\n1,5;2021-04-04\n")
+    assert frame["a"].to_list() == [None, 1.5]
+
+
+def test_how_a_table_was_read_does_not_depend_on_the_order_of_markers(trained):
+    one = trained(k=("k.csv", GERMAN, {"missing": ["-999", "k. A.", "-999"]}))
+    assert one == trained(k=("k.csv", GERMAN, {"missing": ["k. A.", "-999"]}))
