@@ -52,7 +52,7 @@ class Model(nn.Module):
             values, slots = preprocessor(numeric, category)
             predictions.append(average(self._task, network(values, slots)))
         mean = torch.stack(predictions).mean(dim=0)
-        return mean if self._task.is_classification else mean * self.spread + self.centre
+        return self._task.unscaled(mean, self.centre, self.spread)
 
 
 def average(task: Task, raw: Tensor) -> Tensor:

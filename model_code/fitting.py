@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from model_code.export import average
 from model_code.preprocessing import Preprocessor
@@ -33,10 +33,8 @@ class Data:
     task: Task
 
     def target_scale(self) -> tuple[float, float]:
-        """Centre and spread of a regression target; 0 and 1 for classes."""
-        if self.task.is_classification:
-            return 0.0, 1.0
-        return float(self.truth.mean()), float(self.truth.std())
+        """Centre and spread of the truth of all rows; 0 and 1 for classes."""
+        return self.task.scale(self.truth)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def predict(data: Data, fitted: Fitted, positions: Array) -> Array:
     centre, spread = data.target_scale()
     raw = raw_outputs(fitted.network, _rows(data, fitted.preprocessor, positions))
     prediction: Array = average(data.task, raw).numpy()
-    return prediction if data.task.is_classification else prediction * spread + centre
+    return data.task.unscaled(prediction, centre, spread)
 
 
 def _rows(data: Data, preprocessor: Preprocessor, positions: Array) -> Rows:
@@ -125,7 +123,4 @@ def _rows(data: Data, preprocessor: Preprocessor, positions: Array) -> Rows:
         values, slots = preprocessor(
             torch.from_numpy(data.numeric[positions]), torch.from_numpy(data.category[positions])
         )
-    target: Tensor = torch.from_numpy(
-        truth if data.task.is_classification else ((truth - centre) / spread).astype(np.float32)
-    )
-    return Rows(values, slots, target)
+    return Rows(values, slots, torch.from_numpy(data.task.scaled(truth, centre, spread)))

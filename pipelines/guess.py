@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipelines.propose import Guess
+from model_code import tasks
 from steps.errors import InputError
-from steps.labeling.classes import choose_positive, class_names, ordered_classes
+from steps.labeling.classes import choose_positive
 from steps.schema import Column, TableSchema, Target
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from model_code.tasks import Task
 
 _ID_NAME = re.compile(
     r"(^|[_\s.-])(id|ids|key|uuid|guid|index|idx|no|nr|number|identifier|code)$|^(id|index|unnamed.*|column_1)$|[a-z](Id|ID|Key|Number|Index)$",
@@ -34,6 +36,17 @@ class Asked:
     task: str | None
     by: str
     column: str | None
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What one column is taken for."""
+
+    name: str
+    type: str
+    role: str
+    note: str = ""
+    """Why, where it is not plain."""
 
 
 @dataclass
@@ -64,26 +77,26 @@ def look(table: Path, schema: TableSchema, asked: Asked, codes: set[str]) -> Loo
     data = pl.scan_parquet(table / "data.parquet", glob=False)
     values = data.select(asked.target).collect()[asked.target]
     column = next(each for each in schema.columns if each.name == asked.target)
-    counts = {
-        each: int(n) for each, n in class_names(values).drop_nulls().value_counts(sort=True).head(1000).iter_rows()
-    }
     said: list[str] = []
     decide: list[str] = []
-    task = _task(column, values, counts, asked, said)
-    looked = Looked(task, target=asked.target)
-    looked.columns = tuple(_columns(data, schema, asked, codes, task))
-    looked.success = tuple(_success(task, counts, len(values)))
+    task = _task(column, values, asked, said)
+    counts = task.count(task.labels(values))
+    looked = Looked(task.name, target=asked.target)
+    looked.columns = tuple(_columns(data, schema, asked, codes))
+    # A clear win over the constant yardstick, asked of the interval's bound: noise reaches it once in forty.
+    looked.success = ({"metric": task.headline, "at_least": task.clear_win(counts)},)
     looked.label = _label(task, column, values, counts, said)
     looked.slices = tuple(_slices(data, looked.columns))
-    _suspicious(data, schema, looked, counts, decide)
+    _suspicious(data, schema, looked, task, tuple(counts), decide)
     _questions(schema, looked, asked, decide, data)
     looked.guessed, looked.decide = tuple(said), tuple(decide)
     return looked
 
 
-def _task(column: Column, values: pl.Series, counts: dict[str, int], asked: Asked, said: list[str]) -> str:
+def _task(column: Column, values: pl.Series, asked: Asked, said: list[str]) -> Task:
+    """The task that was asked for, or the first that the target can have."""
     distinct = values.drop_nulls().n_unique()
-    name, numeric = asked.target, column.type in ("integer", "float")
+    name = asked.target
     if distinct < 2:
         raise InputError(
             f"--target {name}: the column has {'no values' if distinct == 0 else 'one value only'}; there is "
@@ -93,43 +106,76 @@ def _task(column: Column, values: pl.Series, counts: dict[str, int], asked: Aske
         raise InputError(
             f"--target {name}: the column holds {column.type}s; predict a number or a class, made of it by label.rule"
         )
-    if asked.task == "regression" and not numeric:
-        raise InputError(f"--task regression: the target {name!r} is {column.type}; a regression predicts a number")
-    if asked.task == "binary-classification" and distinct != 2:
-        raise InputError(f"--task binary-classification: the target {name!r} has {distinct:,} distinct values, not two")
-    task = asked.task or (
-        "binary-classification" if distinct == 2 else "regression" if numeric else "multiclass-classification"
+    if asked.task:
+        if fault := _fault(asked.task, values):
+            raise InputError(f"--task {asked.task}: the target {name!r} {fault}")
+        return tasks.get(asked.task)
+    fitting = (each for each in tasks.names() if not _fault(each, values))
+    task = next(fitting, None)
+    if task is None:
+        raise InputError(f"--target {name}: the column {_fault(tasks.names()[-1], values)}")
+    alternatives = list(fitting) if column.type == "integer" and 2 < distinct <= 30 else []
+    said.append(
+        f"the task is {task}, since {name!r} has {distinct:,} different "
+        f"{'numbers' if column.type in ('integer', 'float') else 'values'}"
+        + "".join(f"; --task {each} would fit too" for each in alternatives)
     )
-    if task == "multiclass-classification" and (distinct > 1000 or distinct > len(values) / 2):
-        raise InputError(
-            f"--target {name}: {distinct:,} distinct values in {len(values):,} rows are no classes; choose another "
-            "target"
-        )
-    if asked.task is None:
-        alternative = ""
-        if task == "regression" and column.type == "integer" and distinct <= 30:
-            alternative = "; with --task multiclass-classification they are classes instead"
-        said.append(
-            f"the task is {task}, since {name!r} has {distinct:,} different "
-            f"{'numbers' if numeric else 'values'}{alternative}"
-        )
-    return task
+    return tasks.get(task)
 
 
-def _columns(data: pl.LazyFrame, schema: TableSchema, asked: Asked, codes: set[str], task: str) -> list[Guess]:
+def _fault(task: str, values: pl.Series) -> str:
+    """Why a column can not be the target of a task, in words that go on after its name; empty where it can."""
+    found = tasks.get(task)
+    try:
+        found.check(found.labels(values), values)
+    except tasks.Unfit as unfit:
+        return str(unfit)
+    return ""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """One column with what was measured of it."""
+
+    column: Column
+    rows: int
+    distinct: int
+    """Different values; 0 where they were not counted, as of fractions."""
+    constant: bool
+    counts_up: bool
+    is_code: bool
+    """Its whole numbers are written with leading zeros."""
+
+    @property
+    def unique(self) -> bool:
+        return self.distinct == self.rows > 20 and not self.column.missing
+
+    @property
+    def missing(self) -> str:
+        return f"{self.column.missing:,} missing" if self.column.missing else ""
+
+
+def _columns(data: pl.LazyFrame, schema: TableSchema, asked: Asked, codes: set[str]) -> list[Guess]:
     import polars as pl
 
     floats = [column.name for column in schema.columns if column.type == "float"]
     others = [column.name for column in schema.columns if column.type != "float"]
     distinct: dict[str, int] = _row(data, [pl.col(name).drop_nulls().n_unique() for name in others])
     same: dict[str, bool] = _row(data, [pl.col(name).min() == pl.col(name).max() for name in floats])
-    constant = {name for name, count in distinct.items() if count == 1} | {name for name, yes in same.items() if yes}
     counting = [c.name for c in schema.columns if c.type == "integer" and distinct[c.name] == schema.rows]
     steps: dict[str, bool] = _row(data, [(pl.col(name).diff().drop_nulls() == 1).all() for name in counting])
-    return [
-        _guess(column, schema, asked, codes, task, distinct.get(column.name), constant, steps.get(column.name, False))
+    seen = [
+        _Seen(
+            column=column,
+            rows=schema.rows,
+            distinct=distinct.get(column.name, 0),
+            constant=distinct.get(column.name) == 1 or bool(same.get(column.name)),
+            counts_up=steps.get(column.name, False),
+            is_code=column.type == "integer" and column.name in codes,
+        )
         for column in schema.columns
     ]
+    return [_guess(each, asked) for each in seen]
 
 
 def _row(data: pl.LazyFrame, questions: list[pl.Expr]) -> dict[str, Any]:
@@ -137,75 +183,62 @@ def _row(data: pl.LazyFrame, questions: list[pl.Expr]) -> dict[str, Any]:
     return data.select(questions).collect(engine="streaming").row(0, named=True) if questions else {}
 
 
-def _guess(
-    column: Column,
-    schema: TableSchema,
-    asked: Asked,
-    codes: set[str],
-    task: str,
-    distinct: int | None,
-    constant: set[str],
-    counts_up: bool,
-) -> Guess:
-    name, kind = column.name, str(column.type)
-    missing = f"{column.missing:,} missing" if column.missing else ""
+def _guess(seen: _Seen, asked: Asked) -> Guess:
+    """What was asked for comes first, then what rules a column out, then what it looks like."""
+    return (
+        _as_asked(seen, asked)
+        or _without_use(seen)
+        or _identifying(seen)
+        or Guess(seen.column.name, seen.column.type, "feature", seen.missing)
+    )
+
+
+def _as_asked(seen: _Seen, asked: Asked) -> Guess | None:
+    name, kind = seen.column.name, str(seen.column.type)
     if name == asked.target:
-        kind = "category" if kind == "text" else kind
-        return Guess(name, kind, "feature", f"the target; never a feature{', ' + missing if missing else ''}")
+        missing = f", {seen.missing}" if seen.missing else ""
+        return Guess(name, "category" if kind == "text" else kind, "feature", f"the target; never a feature{missing}")
     if name in asked.ignore:
         return Guess(name, kind, "ignore", "ignored, as asked")
     if name == asked.column:
         return Guess(name, kind, asked.by, f"the split's {asked.by}")
-    if column.missing == schema.rows:
+    return None
+
+
+def _without_use(seen: _Seen) -> Guess | None:
+    name, kind = seen.column.name, seen.column.type
+    if seen.column.missing == seen.rows:
         return Guess(name, kind, "ignore", "no values at all")
-    if name in constant and not (column.missing and kind in ("category", "boolean")):
+    if seen.constant and not (seen.missing and kind in ("category", "boolean")):
         return Guess(name, kind, "ignore", "the same value everywhere")
-    if kind == "integer" and name in codes:
-        kind = "category" if (distinct or 0) <= schema.rows / 2 else "text"
-        return Guess(
-            name,
-            kind,
-            "key" if distinct == schema.rows else "feature",
-            "written with leading zeros: a code, not a number",
-        )
-    unique = distinct == schema.rows - column.missing and column.missing == 0 and schema.rows > 20
-    if kind == "integer" and unique and (counts_up or _ID_NAME.search(name)):
-        return Guess(
-            name,
-            kind,
-            "key",
-            "counts the rows: an id" if counts_up else "different in every row, with the name of an id",
-        )
-    if kind in ("text", "category") and unique:
-        return Guess(
-            name, "text", "key" if _short(name) else "ignore", "different in every row: an id or free text, no feature"
-        )
+    return None
+
+
+def _identifying(seen: _Seen) -> Guess | None:
+    """Codes, ids and free text."""
+    name, kind = seen.column.name, seen.column.type
+    if seen.is_code:
+        role = "key" if seen.distinct == seen.rows else "feature"
+        shown = "category" if seen.distinct <= seen.rows / 2 else "text"
+        return Guess(name, shown, role, "written with leading zeros: a code, not a number")
+    if kind == "integer" and seen.unique and (seen.counts_up or _named_like_key(name)):
+        how = "counts the rows: an id" if seen.counts_up else "different in every row, with the name of an id"
+        return Guess(name, kind, "key", how)
+    if kind in ("text", "category") and seen.unique:
+        role = "key" if _named_like_key(name) else "ignore"
+        return Guess(name, "text", role, "different in every row: an id or free text, no feature")
     if kind == "text":
-        return Guess(
-            name,
-            kind,
-            "ignore",
-            f"{distinct or 0:,} different texts: free text, no feature{', ' + missing if missing else ''}",
-        )
-    return Guess(name, kind, "feature", missing)
+        missing = f", {seen.missing}" if seen.missing else ""
+        return Guess(name, kind, "ignore", f"{seen.distinct:,} different texts: free text, no feature{missing}")
+    return None
 
 
-def _short(name: str) -> bool:
-    """Whether a column of unique texts is named like a key; otherwise it is free text."""
+def _named_like_key(name: str) -> bool:
+    """Whether a column is named like a key."""
     return _ID_NAME.search(name) is not None
 
 
-def _success(task: str, counts: dict[str, int], rows: int) -> list[dict[str, Any]]:
-    """A clear win over the constant yardstick, asked of the interval's bound: noise reaches it once in forty."""
-    if task == "binary-classification":
-        return [{"metric": "roc_auc", "at_least": 0.55}]
-    if task == "multiclass-classification":
-        majority = max(counts.values()) / sum(counts.values())
-        return [{"metric": "accuracy", "at_least": round(majority + 0.1 * (1 - majority), 3)}]
-    return [{"metric": "r2", "at_least": 0.05}]
-
-
-def _label(task: str, column: Column, values: pl.Series, counts: dict[str, int], said: list[str]) -> dict[str, Any]:
+def _label(task: Task, column: Column, values: pl.Series, counts: dict[str, int], said: list[str]) -> dict[str, Any]:
     label: dict[str, Any] = {}
     if column.missing:
         label["unlabeled"] = "drop"
@@ -213,14 +246,13 @@ def _label(task: str, column: Column, values: pl.Series, counts: dict[str, int],
             f"{column.missing:,} of {len(values):,} rows have no {column.name!r}: they are left out "
             "(label.unlabeled: drop)"
         )
-    if task == "binary-classification":
-        positive, how = choose_positive({name: counts[name] for name in ordered_classes(list(counts))}, None)
+    if task.has_positive:
+        positive, how = choose_positive(counts, None)
         label["positive"] = positive
         said.append(f"the positive class is {positive!r} ({how.removeprefix('guessed: ')})")
-    if task != "regression":
-        rarest = min(counts, key=lambda name: counts[name])
-        if counts[rarest] < 50:
-            said.append(f"class {rarest!r} has {counts[rarest]:,} rows only: its metrics will be uncertain")
+    rarest = min(counts, key=lambda name: counts[name], default=None)
+    if rarest is not None and counts[rarest] < 50:
+        said.append(f"class {rarest!r} has {counts[rarest]:,} rows only: its metrics will be uncertain")
     return label
 
 
@@ -242,14 +274,13 @@ def _slices(data: pl.LazyFrame, columns: Sequence[Guess]) -> list[str]:
 
 
 def _suspicious(
-    data: pl.LazyFrame, schema: TableSchema, looked: Looked, counts: dict[str, int], decide: list[str]
+    data: pl.LazyFrame, schema: TableSchema, looked: Looked, task: Task, classes: tuple[str, ...], decide: list[str]
 ) -> None:
     """Columns that alone (nearly) give the target: mentioned, not dropped; the leak gate has the last word."""
     import polars as pl
 
     from steps.dividing.proxies import fold_of_rows, strength, truth_array
 
-    classes = tuple(ordered_classes(list(counts))) if looked.task != "regression" else ()
     target = Target(name=looked.target, task=looked.task, classes=classes)
     features = [
         c
@@ -261,8 +292,7 @@ def _suspicious(
     every = max(1, -(-schema.rows // _LOOKED_AT))
     kept = data.filter(pl.col(looked.target).is_not_null()).gather_every(every)
     frame = kept.select(looked.target, *(c.name for c in features)).collect(engine="streaming")
-    labels = class_names(frame[looked.target]) if classes else frame[looked.target].cast(pl.Float64)
-    truth = truth_array(labels, target)
+    truth = truth_array(task.labels(frame[looked.target]), target)
     fold = fold_of_rows(len(truth))
     for column in features:
         found = strength(frame[column.name], column, truth, len(classes), fold)

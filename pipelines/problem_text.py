@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from model_code import tasks
 from pipelines.problem import SHARED
 from pipelines.propose import SUITE, Proposal
 from steps.evaluate import EvaluateConfig
@@ -40,7 +41,7 @@ def problem_text(proposal: Proposal) -> str:
         f"decision: {scalar(f'{_TODO}: the decision that this prediction serves')}",
         f"owner: {scalar(f'{_TODO}: the role that answers for that decision')}",
         f"cost_of_error: {scalar(f'{_TODO}: what being wrong costs, in each direction')}",
-        "# binary-classification, multiclass-classification or regression",
+        f"# one of {', '.join(tasks.names())}",
         f"task: {proposal.task}",
         f"target: {scalar(target)}",
         "",

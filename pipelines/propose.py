@@ -18,6 +18,8 @@ from typing import Any
 
 from infra.sources import materialise, resolve
 from model_code import tasks
+from pipelines import guess, suite_proposal
+from pipelines.guess import Guess
 from steps.errors import InputError
 from steps.ingest import IngestConfig, Source, ingest
 from steps.journal import Journal, read_events
@@ -25,17 +27,6 @@ from steps.schema import TableSchema, read_schema
 
 PROBLEM = "problem.yaml"
 SUITE = "expectations.json"
-
-
-@dataclass(frozen=True)
-class Guess:
-    """What one column is taken for."""
-
-    name: str
-    type: str
-    role: str
-    note: str = ""
-    """Why, where it is not plain."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +69,6 @@ def propose(
     Raises:
         InputError: there is a problem file already, or data, target, task or split do not fit together.
     """
-    from pipelines import guess, suite_proposal
-
     if (directory / PROBLEM).exists():
         raise InputError(f"{directory / PROBLEM} exists and is not overwritten; remove it, or choose another folder")
     if task is not None and task not in tasks.names():

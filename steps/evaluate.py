@@ -74,7 +74,7 @@ def evaluate(
     predictor = serving.load(model)
     classes = tuple(predictor.schema["classes"])
     table = _read(test_set, schema, config)
-    truth = _truth(table, schema, classes)
+    truth = _truth(task, table, schema, classes)
     log.dataset("test_set", digest=schema.digest, rows=schema.rows, columns=len(schema.columns), context="test")
     predictions = {MODEL: answers.of_model(predictor, table, log), **answers.of_yardsticks(yardsticks, table)}
     theirs, notes = answers.of_champion(champion, table, predictor.schema, read_schema(train_set).digest)
@@ -159,23 +159,17 @@ def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.Da
     )
 
 
-def _truth(table: pl.DataFrame, schema: TableSchema, classes: Sequence[str]) -> Array:
+def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequence[str]) -> Array:
     """int64[n] class indices or float64[n] values."""
-    import polars as pl
-
     assert schema.target is not None, "the label stage names the target"
     if set(schema.target.classes) != set(classes):
         raise FourscoreError(
             f"the model knows the classes {', '.join(classes)}, the test set has {', '.join(schema.target.classes)}"
         )
-    column = table[schema.target.name]
-    if classes:
-        column = column.replace_strict(
-            {name: index for index, name in enumerate(classes)}, default=None, return_dtype=pl.Int64
-        )
-    if column.null_count():
-        raise FourscoreError(f"{column.null_count()} test rows have no usable value of target {schema.target.name!r}")
-    return column.to_numpy() if classes else column.cast(pl.Float64).to_numpy()
+    found = task.truth(table[schema.target.name], classes)
+    if found.null_count():
+        raise FourscoreError(f"{found.null_count()} test rows have no usable value of target {schema.target.name!r}")
+    return found.to_numpy()
 
 
 def _parts(columns: Sequence[str], table: pl.DataFrame, train_set: Path) -> dict[str, list[Part]]:
@@ -224,15 +218,13 @@ def _shape(task: Task, truth: Array, answer: Array) -> dict[str, Any]:
 
     from steps.judging import calibration
 
-    if not np.isfinite(answer).all():
-        return {"calibration": None, "confusion": None, "residuals": None}
-    if task.is_classification:
-        return {
-            "calibration": calibration.reliability(truth, answer),
-            "confusion": calibration.confusion(truth, answer),
-            "residuals": None,
-        }
-    return {"calibration": None, "confusion": None, "residuals": calibration.residuals(truth, answer)}
+    made = {
+        "calibration": calibration.reliability,
+        "confusion": calibration.confusion,
+        "residuals": calibration.residuals,
+    }
+    shown = task.shapes if np.isfinite(answer).all() else ()
+    return {name: make(truth, answer) if name in shown else None for name, make in made.items()}
 
 
 def _interval(resampling: Resampling) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from model_code import tasks
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
-from steps.labeling.classes import choose_positive, class_metrics, class_names, ordered_classes
+from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.rules import apply_rule
 from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, write_schema
 from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from model_code.tasks import Task
 
 SHOWN = 20
 """How many row numbers a message names."""
@@ -62,15 +64,16 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
     schema = read_schema(table)
     rows = pl.read_parquet(table / "data.parquet", columns=[ROW], glob=False)[ROW]
     raw, notes = _raw_labels(table / "data.parquet", schema, config)
-    is_classification = tasks.get(config.task).is_classification
-    values = class_names(raw) if is_classification else _numbers(raw, rows, config)
+    task = tasks.get(config.task)
+    values = _labels(task, raw, rows, config)
     report = {"target": config.target, "task": config.task, **_coverage(values, rows, config)}
     reasons = _refusals(report, config)
     known = values.drop_nulls()
     if known.is_empty():
         raise InputError(f"target {config.target!r}: none of the {len(values):,} rows has a label")
     _check_constant(known, config)
-    classes, summary = _classes(known, raw, config) if is_classification else ((), _summary(known))
+    counts = _counts(task, values, raw, config)
+    classes, summary = _classes(task, counts, config) if counts else ((), _summary(known))
     report |= {**summary, "notes": notes}
     _publish(table, labeled, schema, values, classes, config)
     (labeled / "labels.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -100,38 +103,16 @@ def _raw_labels(path: Path, schema: TableSchema, config: LabelConfig) -> tuple[p
     return made, [] if alone else ["the rule looks at other rows (a window): new rows can change old labels"]
 
 
-def _numbers(raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
-    """The target of a regression as Float64; NaN is missing."""
-    import polars as pl
-
-    target = f"target {config.target!r}"
-    if raw.dtype == pl.Boolean:
-        raise InputError(
-            f"{target} is true or false, and a regression predicts a number; use task: binary-classification"
-        )
-    if raw.dtype.is_temporal():
-        raise InputError(
-            f"{target} holds dates, and a regression predicts a number; make one with label.rule, such as the "
-            f"days between two dates"
-        )
-    if raw.dtype.is_numeric() or raw.dtype == pl.Null:
-        values = raw.cast(pl.Float64)
-    else:
-        text = raw.cast(pl.String).str.strip_chars()
-        values = text.cast(pl.Float64, strict=False)
-        wrong = rows.filter(values.is_null() & text.is_not_null() & (text != ""))
-        if len(wrong):
-            raise InputError(
-                f"{target} is not a number in {len(wrong):,} of {len(raw):,} rows (rows {_listed(wrong)}); "
-                f"a regression predicts a number: correct them, declare their marker as missing, or use a "
-                f"classification task"
-            )
-    infinite = rows.filter(values.is_infinite().fill_null(value=False))
-    if len(infinite):
-        raise InputError(
-            f"{target} is infinite in {len(infinite):,} rows (rows {_listed(infinite)}); wanted finite numbers"
-        )
-    return values.fill_nan(None)
+def _labels(task: Task, raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
+    """Each row's label, null where there is none."""
+    try:
+        return task.labels(raw)
+    except tasks.Unfit as unfit:
+        where = ""
+        if unfit.rows is not None:
+            wrong = rows.filter(unfit.rows)
+            where = f" in {len(wrong):,} of {len(raw):,} rows (rows {_listed(wrong)})"
+        raise InputError(f"target {config.target!r} {unfit.what}{where}; {unfit.advice}") from None
 
 
 def _listed(rows: pl.Series) -> str:
@@ -184,22 +165,21 @@ def _check_constant(known: pl.Series, config: LabelConfig) -> None:
         )
 
 
-def _classes(known: pl.Series, raw: pl.Series, config: LabelConfig) -> tuple[tuple[str, ...], dict[str, Any]]:
+def _counts(task: Task, values: pl.Series, raw: pl.Series, config: LabelConfig) -> dict[str, int]:
+    """The rows of each class, in the order of the classes' indices; empty where labels are numbers."""
+    try:
+        task.check(values, raw)
+    except tasks.Unfit as unfit:
+        raise InputError(f"target {config.target!r} {unfit}") from None
+    counts = task.count(values)
+    if not counts or config.classes is None:
+        return counts
+    _check_declared(counts, config)
+    return {name: counts[name] for name in config.classes}
+
+
+def _classes(task: Task, counts: dict[str, int], config: LabelConfig) -> tuple[tuple[str, ...], dict[str, Any]]:
     """The classes in the order of their indices, and what is reported of them."""
-    _check_not_unique(known, raw, config)
-    found = dict(known.value_counts().iter_rows())
-    _check_declared(found, config)
-    counts = {name: found[name] for name in config.classes or ordered_classes(list(found))}
-    listed = ", ".join(f"{name!r} {count:,}" for name, count in list(counts.items())[:SHOWN])
-    binary = tasks.get(config.task).name == "binary-classification"
-    if binary and len(counts) > 2:
-        raise InputError(
-            f"target {config.target!r} has {len(counts)} classes "
-            f"({listed}{' ...' if len(counts) > SHOWN else ''}), and "
-            f"binary-classification wants two; use task: multiclass-classification, or make two of them with label.rule"
-        )
-    if not binary and len(counts) == 2:
-        raise InputError(f"target {config.target!r} has two classes ({listed}); use task: binary-classification")
     few = {name: count for name, count in counts.items() if count < FEW}
     if few:
         raise InputError(
@@ -208,7 +188,7 @@ def _classes(known: pl.Series, raw: pl.Series, config: LabelConfig) -> tuple[tup
             f"each class needs {FEW} or more: merge classes with label.rule, or leave the rows out with data.query"
         )
     positive = None
-    if binary:
+    if task.has_positive:
         name, how = choose_positive(counts, config.positive, in_order=config.classes is not None)
         counts = {each: counts[each] for each in sorted(counts, key=lambda each: each == name)}
         positive = {"class": name, "how": how}
@@ -217,25 +197,8 @@ def _classes(known: pl.Series, raw: pl.Series, config: LabelConfig) -> tuple[tup
     return tuple(counts), {"classes": balance, "positive": positive}
 
 
-def _check_not_unique(known: pl.Series, raw: pl.Series, config: LabelConfig) -> None:
-    distinct = known.n_unique()
-    many = distinct > 1000 or (distinct > 20 and distinct > len(known) / 2)
-    fractions = raw.dtype.is_float() and distinct > 20 and bool((raw.drop_nulls() % 1 != 0).any())
-    if many or fractions:
-        advice = (
-            "it is a number, so use task: regression"
-            if raw.dtype.is_numeric()
-            else "it looks like an identifier or free text; choose another target"
-        )
-        raise InputError(
-            f"target {config.target!r} has {distinct:,} different values in {len(known):,} rows, too many for "
-            f"classes; {advice}"
-        )
-
-
 def _check_declared(found: dict[str, int], config: LabelConfig) -> None:
-    if config.classes is None:
-        return
+    assert config.classes is not None
     extra = sorted(set(found) - set(config.classes))
     absent = sorted(set(config.classes) - set(found))
     if extra or absent:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from model_code.fitting import Fitted
+    from model_code.tasks import Task
 
     Array = np.ndarray[Any, Any]
 
@@ -157,7 +158,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         raise InputError(f"the training part has {frame.height} rows; training wants at least {FEWEST_ROWS}")
     assert schema.target is not None
     task = tasks.get(config.task)
-    truth = _truth(frame, schema, is_classification=task.is_classification)
+    truth = _truth(frame, schema, task)
     described = model_schema(
         frame, features, task=task.name, target=schema.target.name, classes=schema.target.classes, architecture=""
     )
@@ -169,7 +170,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     made = folds(
         frame,
         [*(f["name"] for f in features), schema.target.name],
-        truth if task.is_classification else None,
+        truth if schema.target.classes else None,
         by=config.by,
         column=config.column,
         count=config.folds or fold_count(frame.height),
@@ -193,43 +194,24 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     )
 
 
-def _truth(frame: pl.DataFrame, schema: TableSchema, *, is_classification: bool) -> Array:
+def _truth(frame: pl.DataFrame, schema: TableSchema, task: Task) -> Array:
     """The target as class indices int64[n] or as finite numbers float64[n].
 
     Raises:
         InputError: it can not be learned from.
     """
-    import numpy as np
-    import polars as pl
-
     assert schema.target is not None
-    column = frame[schema.target.name]
-    if is_classification:
-        classes = schema.target.classes
-        found = column.cast(pl.String).replace_strict(
-            list(classes), list(range(len(classes))), default=None, return_dtype=pl.Int64
-        )
-        if found.null_count():
-            rows = frame.filter(found.is_null())[ROW].head(5).to_list()
-            raise InputError(
-                f"target {column.name!r}: {found.null_count()} training rows have none of the classes "
-                f"{', '.join(classes)} (rows {rows} ...)"
-            )
-        if found.n_unique() < 2:
-            raise InputError(
-                f"target {column.name!r} has one class only in the training part; there is nothing to tell apart"
-            )
-        return found.to_numpy().copy()
-    values = column.cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    bad = ~np.isfinite(values)
-    if bad.any():
-        rows = frame[ROW].to_numpy()[bad][:5].tolist()
+    column, classes = frame[schema.target.name], schema.target.classes
+    found = task.truth(column, classes)
+    if found.null_count():
+        rows = frame.filter(found.is_null())[ROW].head(5).to_list()
         raise InputError(
-            f"target {column.name!r}: {int(bad.sum())} training rows hold no finite number (rows {rows} ...)"
+            f"target {column.name!r}: {found.null_count()} training rows do not hold {task.wanted(classes)} "
+            f"(rows {rows} ...)"
         )
-    if values.min() == values.max():
-        raise InputError(f"target {column.name!r} is constant in the training part; there is nothing to learn")
-    return values.copy()
+    if found.n_unique() < 2:
+        raise InputError(f"target {column.name!r} has one value only in the training part; there is nothing to learn")
+    return found.to_numpy().copy()
 
 
 def _fit_yardsticks(work: Work, directory: Path) -> None:

@@ -1,58 +1,18 @@
-"""Class names: how values become them, their order, and which of two is the positive one."""
+"""Classes: which of two is the positive one, and their shares as metrics."""
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from model_code.tasks.classification import number, ordered_classes
 from steps.errors import InputError, near
-
-if TYPE_CHECKING:
-    import polars as pl
 
 POSITIVE = ("true", "yes", "y", "t", "positive", "pos", "1")
 """Names that say of themselves that they are the positive class, in lower case."""
 
 LOGGED = 50
 """Of so many classes at most the shares are logged as metrics."""
-
-
-def class_names(values: pl.Series) -> pl.Series:
-    """Values as class names: true and false, whole numbers without a point, text without blanks around it;
-    null where there is none.
-    """
-    import polars as pl
-
-    if values.dtype == pl.Boolean:
-        return values.replace_strict([True, False], ["true", "false"], return_dtype=pl.String)
-    if values.dtype.is_float():
-        values = values.fill_nan(None)
-        present = values.drop_nulls()
-        if present.is_finite().all() and (present == present.floor()).all() and (present.abs() < 2.0**53).all():
-            values = values.cast(pl.Int64)
-    if values.dtype == pl.Null or values.dtype.is_numeric() or values.dtype.is_temporal():
-        return values.cast(pl.String)
-    text = values.cast(pl.String).str.strip_chars()
-    return text.set(text == "", None)
-
-
-def number(name: str) -> float | None:
-    """The number that a class name is, also in quotes."""
-    try:
-        value = float(name.strip("'\""))
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def ordered_classes(names: Sequence[str]) -> list[str]:
-    """By number where all are numbers, else by name."""
-    numbers = {name: number(name) for name in names}
-    if all(value is not None for value in numbers.values()):
-        return sorted(names, key=lambda name: (numbers[name] or 0.0, name))
-    return sorted(names)
 
 
 def choose_positive(counts: Mapping[str, int], declared: str | None, *, in_order: bool = False) -> tuple[str, str]:

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import metrics, read_json, run_stage, write_table
 
+from model_code.tasks.classification import class_names, ordered_classes
 from steps.errors import GateRefused, InputError
 from steps.journal import check_metric_name
 from steps.label import LabelConfig, label
-from steps.labeling.classes import choose_positive, class_metrics, class_names, ordered_classes
+from steps.labeling.classes import choose_positive, class_metrics
 from steps.schema import LABEL_SOURCE, read_schema
 
 BINARY, MULTICLASS, REGRESSION = "binary-classification", "multiclass-classification", "regression"
@@ -178,7 +179,7 @@ def test_a_gate_that_refuses_leaves_its_report(workspace):
         (list(range(40)), MULTICLASS, "task: regression"),
         ([True, False] * 10, REGRESSION, "true or false.*binary-classification"),
         (["1", "2", "x", "4"] * 5, REGRESSION, r"not a number in 5 of 20 rows \(rows 3, 7, 11, 15, 19\)"),
-        ([1.0, float("inf"), 3.0, 4.0] * 5, REGRESSION, r"infinite in 5 rows \(rows 2, 6"),
+        ([1.0, float("inf"), 3.0, 4.0] * 5, REGRESSION, r"infinite in 5 of 20 rows \(rows 2, 6"),
         ([dt.date(2013, 1, 1 + i) for i in range(20)], REGRESSION, "holds dates"),
     ],
 )

@@ -259,10 +259,18 @@ def test_left_to_itself_it_takes_the_first_that_is_good_enough(tmp_path):
 WRONG = {
     "there is no feature column to learn from": lambda: (table().select("score"), "regression", ()),
     "the training part has 5 rows": lambda: (table(5), "regression", ()),
-    "is constant": lambda: (table().with_columns(score=pl.lit(3.0)), "regression", ()),
-    "training rows hold no finite number": lambda: (table().with_columns(score=pl.lit(float("inf"))), "regression", ()),
-    "one class only": lambda: (table().with_columns(score=pl.lit("a")), "binary-classification", ("a", "b")),
-    "have none of the classes a, b": lambda: (
+    "'score' has one value only in the training part": lambda: (table().with_columns(score=pl.lit(3.0)), "regression", ()),
+    "training rows do not hold a finite number": lambda: (
+        table().with_columns(score=pl.lit(float("inf"))),
+        "regression",
+        (),
+    ),
+    "one value only in the training part; there is nothing to learn": lambda: (
+        table().with_columns(score=pl.lit("a")),
+        "binary-classification",
+        ("a", "b"),
+    ),
+    "do not hold one of the classes a, b": lambda: (
         table().with_columns(score=pl.lit("x")),
         "binary-classification",
         ("a", "b"),
