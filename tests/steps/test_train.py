@@ -259,7 +259,11 @@ def test_left_to_itself_it_takes_the_first_that_is_good_enough(tmp_path):
 WRONG = {
     "there is no feature column to learn from": lambda: (table().select("score"), "regression", ()),
     "the training part has 5 rows": lambda: (table(5), "regression", ()),
-    "'score' has one value only in the training part": lambda: (table().with_columns(score=pl.lit(3.0)), "regression", ()),
+    "'score' has one value only in the training part": lambda: (
+        table().with_columns(score=pl.lit(3.0)),
+        "regression",
+        (),
+    ),
     "training rows do not hold a finite number": lambda: (
         table().with_columns(score=pl.lit(float("inf"))),
         "regression",
