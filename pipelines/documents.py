@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from steps.errors import InputError
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Location = tuple[str | int, ...]
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+DEEPEST = 50
+"""Levels of brackets or indentation; a problem has six."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ def read(path: Path) -> Document:
     """Parse a YAML mapping.
 
     Raises:
-        InputError: the file is missing, not UTF-8, not YAML, not a mapping, or says a key twice.
+        InputError: the file is missing, not UTF-8, not YAML, not a mapping, says a key twice, or is written in a way
+            that a small text can stand for a huge or endless content.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -52,6 +57,7 @@ def read(path: Path) -> Document:
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     try:
+        _check_events(path, text)
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -60,6 +66,8 @@ def read(path: Path) -> Document:
             content = loader.construct_document(node) if node is not None else None
         finally:
             loader.dispose()
+    except InputError:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise InputError(f"{path}:{mark.line + 1 if mark else 1}: not valid YAML: {error.problem}") from None
@@ -71,6 +79,43 @@ def read(path: Path) -> Document:
             f"{path}:1: wanted 'key: value' lines that define a problem, found {found}; 'fourscore new' writes one"
         )
     return Document(path, content, lines)
+
+
+def _check_events(path: Path, text: str) -> None:
+    """Refuse what would be copied, nested or used as a key without bound, before anything is built of it."""
+    inside: list[Any] = []  # of each open mapping whether a key comes next; None for a sequence
+    for event in yaml.parse(text, Loader=_Loader):
+        here = f"{path}:{event.start_mark.line + 1}" if event.start_mark else f"{path}:1"
+        if isinstance(event, yaml.AliasEvent):
+            raise InputError(f"{here}: *{event.anchor} repeats what stands elsewhere; write it out")
+        if isinstance(event, yaml.CollectionEndEvent):
+            inside.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            if tag := getattr(event, "tag", None):
+                raise InputError(f"{here}: {tag} asks for a special kind of value; write the value alone")
+            is_key = bool(inside) and inside[-1]
+            if is_key and not isinstance(event, yaml.ScalarEvent):
+                raise InputError(f"{here}: a key is a list or a mapping; wanted a name, such as 'target: ...'")
+            if inside and inside[-1] is not None:
+                inside[-1] = not is_key
+            if isinstance(event, yaml.CollectionStartEvent):
+                inside.append(True if isinstance(event, yaml.MappingStartEvent) else None)
+        if len(inside) > DEEPEST:
+            raise InputError(f"{here}: nested more than {DEEPEST} levels deep; no problem is written like that")
+
+
+def check_depth(path: Path, text: str) -> None:
+    """Whether JSON is nested like something that a person meant; text in quotes does not count.
+
+    Raises:
+        InputError: with the line where it goes too deep.
+    """
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found.group(), 0)
+        if depth > DEEPEST:
+            line = text.count("\n", 0, found.start()) + 1
+            raise InputError(f"{path}:{line}: nested more than {DEEPEST} levels deep; an expectation has four")
 
 
 def _missing(path: Path) -> str:

@@ -16,7 +16,7 @@ import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from model_code import tasks
-from pipelines.documents import Document, complain, read
+from pipelines.documents import Document, check_depth, complain, read
 from steps.core import Config
 from steps.define import DefineConfig
 from steps.errors import InputError
@@ -203,12 +203,16 @@ def _of_role(content: Mapping[str, Any], role: object) -> str | None:
 def _suite(path: Path, document: Document) -> ValidateConfig:
     place = document.place(("expectations",))
     try:
-        raw = json.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        check_depth(path, text)
+        raw = json.loads(text)
     except FileNotFoundError:
         raise InputError(f"{place}: expectations: no file {path}; 'fourscore new' proposes one") from None
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read: {error}") from None
     listed = raw.get("expectations") if isinstance(raw, dict) else raw
     if not isinstance(listed, list) or not listed:

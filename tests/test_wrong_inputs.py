@@ -15,18 +15,23 @@ CABINET = Path(__file__).with_name("wrong_inputs")
 CASES = yaml.safe_load((CABINET / "cases.yaml").read_text(encoding="utf-8"))
 
 
+def text(given):
+    """A text, or [start, what is repeated, how often] for one that is too long to be written here."""
+    return given if isinstance(given, str) else given[0] + given[1] * given[2]
+
+
 def prepare(case, place):
     """The good problem with the one change of the case; returns the arguments."""
     for path in (CABINET / "good").iterdir():
         shutil.copy(path, place)
     problem = place / "problem.yaml"
-    text = problem.read_text(encoding="utf-8")
+    written = problem.read_text(encoding="utf-8")
     for old, new in case.get("replace", ()):
-        assert old in text, f"the cabinet's case {case['name']!r} replaces what is not there: {old!r}"
-        text = text.replace(old, new)
-    problem.write_text(case.get("problem", text), encoding="utf-8")
+        assert old in written, f"the cabinet's case {case['name']!r} replaces what is not there: {old!r}"
+        written = written.replace(old, text(new))
+    problem.write_text(case.get("problem", written), encoding="utf-8")
     if "suite" in case:
-        (place / "expectations.json").write_text(case["suite"], encoding="utf-8")
+        (place / "expectations.json").write_text(text(case["suite"]), encoding="utf-8")
     if "arguments" in case:
         return case["arguments"]
     arguments = ["run", "problem.yaml", "--no-tracking"]
@@ -35,8 +40,8 @@ def prepare(case, place):
     if "data" in case:
         if (CABINET / "data" / case["data"]).is_file():
             shutil.copy(CABINET / "data" / case["data"], place)
-        text = problem.read_text(encoding="utf-8").replace("path: people.csv", f"path: {json.dumps(case['data'])}")
-        problem.write_text(text, encoding="utf-8")
+        written = problem.read_text(encoding="utf-8").replace("path: people.csv", f"path: {json.dumps(case['data'])}")
+        problem.write_text(written, encoding="utf-8")
     return arguments
 
 
