@@ -82,11 +82,27 @@ class Follower:
 def follow(workspace: Path, run: str, uri: str | None) -> Follower:
     """Start projecting a run; the end of the pipe to the process tells it that the run's process is done, or dead."""
     uri = uri or default_uri(workspace)
-    _write_state(workspace, runs.load(workspace, run), uri, "running")
+    before = read_state(workspace, run)
+    model = before.get("model") if before.get("uri") == without_credentials(uri) else None
+    _write_state(workspace, runs.load(workspace, run), uri, "running", model=model)
+    return Follower(_start(workspace, run, uri, piped=True))
+
+
+def project_aside(workspace: Path, record: RunRecord) -> None:
+    """Bring a run that was followed, and whose follower died with it, to its end where it was tracked; do not wait."""
+    state = read_state(workspace, record.run)
+    if not state:
+        return
+    known = (_uri_of(workspace, record, None), default_uri(workspace))
+    uri = next((uri for uri in known if without_credentials(uri) == state.get("uri")), state.get("uri"))
+    _start(workspace, record.run, str(uri), piped=False)
+
+
+def _start(workspace: Path, run: str, uri: str, *, piped: bool) -> subprocess.Popen[bytes]:
     environment = os.environ | {URI: uri, "PYTHONPATH": os.pathsep.join(map(str, _import_path()))}
     log = (workspace / "runs" / f"{run}.tracking.log").open("wb")
     with log:
-        process = subprocess.Popen(
+        return subprocess.Popen(
             [
                 sys.executable,
                 "-P",
@@ -94,16 +110,15 @@ def follow(workspace: Path, run: str, uri: str | None) -> Follower:
                 "infra.tracking",
                 "--follow",
                 str(runs.path_of(workspace, run).absolute()),
-                "--piped",
+                *(["--piped"] if piped else []),
             ],
             env=environment,
             cwd=workspace,
-            stdin=subprocess.PIPE,
+            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,  # Ctrl-C stops the run, not the story of how it ended
         )
-    return Follower(process)
 
 
 def _import_path() -> list[str]:
@@ -128,7 +143,7 @@ def sync(workspace: Path, uri: str | None) -> dict[str, str]:
     away: set[str] = set()
     for record in sorted(runs.every(workspace), key=lambda each: each.started):
         where = _uri_of(workspace, record, uri)
-        if record.status == "running" or where in away or _is_complete(workspace, record, where):
+        if record.status == "running" or where in away or is_complete(workspace, record, where):
             continue
         state = project(runs.path_of(workspace, record.run), where)
         done[record.run] = str(state["status"]) + (f" ({state['message']})" if state["message"] else "")
@@ -152,7 +167,7 @@ def promote(workspace: Path, run: str, uri: str | None) -> str | None:
 
     record = runs.load(workspace, run)
     uri = uri or read_state(workspace, run).get("uri") or _uri_of(workspace, record, None)
-    if not _is_complete(workspace, record, uri):
+    if not is_complete(workspace, record, uri):
         state = project(runs.path_of(workspace, run), uri)
         if state["status"] != "complete":
             raise FourscoreError(f"run {run} cannot be promoted now, nothing was changed: {state['message']}")
@@ -192,7 +207,9 @@ def _has_report(workspace: Path, run: str) -> bool:
     return (workspace / "reports" / f"{run}.html").is_file()
 
 
-def _is_complete(workspace: Path, record: RunRecord, uri: str) -> bool:
+def is_complete(workspace: Path, record: RunRecord, uri: str | None) -> bool:
+    """Whether all of the run is there already, its report too; asks a small file, not the server."""
+    uri = uri or default_uri(workspace)
     state = read_state(workspace, record.run)
     return (
         state.get("status") in ("complete", "trashed")

@@ -202,7 +202,7 @@ def run(
     """Run what the plan says; resumes by itself."""
     from pipelines import launch
 
-    request = launch.Request(problem, workspace, settings, smoke, until, name, "off" if no_tracking else tracking_uri)
+    request = launch.Request(problem, workspace, settings, smoke, until, name, tracking_uri, not no_tracking)
     _run(request, as_json)
 
 

@@ -34,7 +34,9 @@ class Request:
     until: str | None = None
     name: str | None = None
     tracking_uri: str | None = None
-    """None: the problem's own, or sqlite in the workspace; 'off': no tracking."""
+    """None: the problem's own, or sqlite in the workspace."""
+    tracking: bool = True
+    """Whether to project to MLflow now; what is not projected can be later."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
         # busy machine many times slower; train.threads says how many training uses.
         os.environ.setdefault(name, "1")
     (workspace / "runs").mkdir(parents=True, exist_ok=True)
+    _mark_killed(prepared, reporter)
     with locked(runs.lock_of(workspace, prepared.run), blocking=False) as mine:
         if not mine:
             reporter(
@@ -94,6 +97,7 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
             )
     with locked(runs.lock_of(workspace, prepared.run)):
         if finished := _finished(prepared):
+            _project_what_is_missing(prepared, finished)
             return finished
         record = _record(prepared)
         runs.save(workspace, record)
@@ -102,6 +106,29 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
                 return LocalBackend(LocalStore(workspace)).run(prepared.plan, record, reporter)
             finally:
                 _report(workspace, record, reporter)
+
+
+def _mark_killed(prepared: Prepared, reporter: Reporter) -> None:
+    """Say of runs whose process was killed that they were, here and where they were tracked."""
+    workspace = prepared.request.workspace
+    for record in runs.mark_killed(workspace):
+        text = f"run {record.run} was killed and is now marked so"
+        reporter("", {"kind": "note", "level": "info", "text": text})
+        if prepared.request.tracking and record.run != prepared.run:
+            from infra import tracking
+
+            tracking.project_aside(workspace, record)
+
+
+def _project_what_is_missing(prepared: Prepared, finished: RunRecord) -> None:
+    """A run that finished without tracking, or while the server was away, is projected when it is asked for again."""
+    if not prepared.request.tracking:
+        return
+    from infra import tracking
+
+    workspace = prepared.request.workspace
+    if not tracking.is_complete(workspace, finished, prepared.tracking_uri):
+        tracking.follow(workspace, finished.run, prepared.tracking_uri).finish()
 
 
 def _finished(prepared: Prepared) -> RunRecord | None:
@@ -180,7 +207,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 @contextlib.contextmanager
 def _followed(prepared: Prepared, record: RunRecord) -> Iterator[None]:
     """Tracking follows in a process of its own, so that a slow or absent server costs the run nothing."""
-    if prepared.request.tracking_uri == "off":
+    if not prepared.request.tracking:
         yield
         return
     from infra import tracking
