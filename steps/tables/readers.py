@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -47,6 +47,10 @@ _SUFFIXES = {
     ".ods": "excel",
 }
 _CHUNK = 1 << 20
+LARGEST_RATIO = 200
+"""Tables pack 5 to 50 times; a file that unpacks to more than this was made to fill a disk."""
+FREELY = 64 << 20
+"""Bytes that any file may unpack to."""
 
 
 class Source(Config):
@@ -209,19 +213,50 @@ def _unpacked(path: Path, name: str, source: Source, scratch: Path) -> tuple[Pat
     try:
         if lower.endswith(".gz"):
             target = scratch / "unpacked"
-            with gzip.open(path, "rb") as packed, target.open("wb") as out:
-                shutil.copyfileobj(packed, out, _CHUNK)
+            with gzip.open(path, "rb") as packed:
+                _unpack(packed, path.stat().st_size, target, name)
             return target, name[:-3]
         if lower.endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
                 member = _member(archive, name, source)
                 target = scratch / "unpacked"
-                with archive.open(member) as packed, target.open("wb") as out:
-                    shutil.copyfileobj(packed, out, _CHUNK)
+                with archive.open(member) as packed:
+                    _unpack(packed, archive.getinfo(member).compress_size, target, name)
                 return target, PurePosixPath(member).name
+    except InputError:
+        raise
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise InputError(f"{name}: cannot be unpacked: {error}") from None
     return path, name
+
+
+def _unpack(packed: gzip.GzipFile | IO[bytes], packed_size: int, target: Path, name: str) -> None:
+    """Write what is packed, as long as it is no bomb and leaves half of the free disk for the table that it becomes.
+
+    Raises:
+        InputError: it is larger; nothing of it is left.
+    """
+    free = shutil.disk_usage(target.parent).free // 2
+    sane = max(FREELY, LARGEST_RATIO * packed_size)
+    size = 0
+    with target.open("wb") as out:
+        while chunk := packed.read(_CHUNK):
+            size += len(chunk)
+            if size > min(free, sane):
+                break
+            out.write(chunk)
+    if size <= min(free, sane):
+        return
+    target.unlink()
+    if sane < free:
+        raise InputError(
+            f"{name}: {packed_size:,} bytes unpack to more than {LARGEST_RATIO} times as many; no table does that. "
+            "If it is one, unpack it yourself and name the file"
+        )
+    raise InputError(
+        f"{name}: unpacks to more than {free:,} bytes, half of what is free on the disk of the workspace; free some, or "
+        "give --workspace on a larger disk"
+    )
 
 
 def _member(archive: zipfile.ZipFile, name: str, source: Source) -> str:

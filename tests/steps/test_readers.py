@@ -1,7 +1,10 @@
 """Reading files: what a text file looks like, whether its shape holds, and how values are parsed."""
 
 import csv
+import gzip
 import io
+import shutil
+import zipfile
 from pathlib import Path
 
 import polars as pl
@@ -10,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from steps.errors import InputError
-from steps.tables import structure
+from steps.tables import readers, structure
 from steps.tables.dialect import Dialect, Overrides, detect, encoding_of
 from steps.tables.parsing import Parse, cleaned, converted, infer
 from steps.tables.readers import MISSING, Source, parts
@@ -149,3 +152,43 @@ def test_importing_the_step_is_light():
     root = Path(structure.__file__).parents[1]
     said = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == ""
+
+
+def pack(path, content):
+    """``content`` as a gzip file and as the one member of a zip file below ``path``."""
+    path.mkdir()
+    with zipfile.ZipFile(path / "02-d.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("d.csv", content)
+    (path / "01-d.csv.gz").write_bytes(gzip.compress(content, mtime=0))
+    return {each.suffix: each for each in path.iterdir()}
+
+
+def unpacked(file, place):
+    folder = place / file.suffix[1:]
+    (folder / "raw").mkdir(parents=True)
+    shutil.copy(file, folder / "raw")
+    return parts(folder / "raw", "s", Source(path="x"), folder / "scratch")
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zip"])
+def test_a_file_that_unpacks_to_fill_the_disk_is_refused_and_one_that_packs_well_is_not(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(readers, "FREELY", 1 << 10)
+    rows = "".join(f"{i % 97},a long value that comes again and again\n" for i in range(20_000))
+    good = pack(tmp_path / "good", f"a,b\n{rows}".encode())[suffix]
+    assert len(rows) > 20 * good.stat().st_size
+    (part,) = unpacked(good, tmp_path / "1")
+    assert part.columns == ("a", "b")
+    bomb = pack(tmp_path / "bomb", b"a,b\n" + b"1,2\n" * 2_000_000)[suffix]
+    with pytest.raises(InputError, match=r"d.csv.*: [\d,]+ bytes unpack to more than 200 times.*unpack it yourself"):
+        unpacked(bomb, tmp_path / "2")
+    assert not list((tmp_path / "2").rglob("unpacked"))
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zip"])
+def test_a_file_that_unpacks_to_more_than_the_disk_holds_is_refused_before_it_is_full(tmp_path, monkeypatch, suffix):
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
+    file = pack(tmp_path / "packed", b"a,b\n" + b"1,2\n" * 1_000)[suffix]
+    with pytest.raises(InputError, match=r"d.csv.*: unpacks to more than 500 bytes, half of what is free.*--workspace"):
+        unpacked(file, tmp_path / "1")
+    assert not list((tmp_path / "1").rglob("unpacked"))
