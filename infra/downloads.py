@@ -53,13 +53,15 @@ def fetch(url: str, directory: Path) -> Path:
     """
     check_scheme(url)
     folder = directory / hashlib.sha256(url.encode()).hexdigest()[:16]
-    path = folder / (unquote(PurePosixPath(urlsplit(url).path).name) or "data").replace("/", "_")
+    name = unquote(PurePosixPath(urlsplit(url).path).name).replace("/", "_").replace("\0", "_")
+    path = folder / "content" / (name if name not in ("", ".", "..") else "data")
     with locked(folder / "lock"):
+        path.parent.mkdir(exist_ok=True)
         known = _known(folder / "answer.json") if path.is_file() else {}
         opener = urllib.request.build_opener(_SafeRedirects)
         try:
             with opener.open(_request(url, known), timeout=TIMEOUT) as answer:
-                size = _write(answer, path, url)
+                size = _write(answer, path, folder / f".{os.getpid()}.part", url)
                 _keep(path, size, answer.headers, folder / "answer.json")
         except urllib.error.HTTPError as error:
             error.close()
@@ -89,8 +91,7 @@ def _request(url: str, known: dict[str, Any]) -> urllib.request.Request:
     return urllib.request.Request(url, headers=headers)  # noqa: S310 - check_scheme looked at it
 
 
-def _write(answer: IO[bytes], path: Path, url: str) -> int:
-    temporary = path.with_name(f".{os.getpid()}.part")
+def _write(answer: IO[bytes], path: Path, temporary: Path, url: str) -> int:
     size = 0
     try:
         with temporary.open("wb") as file:

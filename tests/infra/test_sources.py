@@ -210,6 +210,17 @@ def test_what_is_fetched_is_fetched_again_only_if_it_changed(server, base, works
     assert [status for _, status in server.asked] == [200, 304, 200]
 
 
+@pytest.mark.parametrize("name", ["answer.json", "lock", ".1.part", "content", "%2e%2e", "a%2Fb%00c.csv"])
+def test_no_name_of_a_file_collides_with_what_is_kept_of_it(server, base, workspace, name):
+    server.content[f"/{name}"] = b'{"etag": "none of ours"}\n', '"1"'
+    url = f"{server.url}/{name}"
+    first = resolve({"s": At(url)}, base, workspace)["s"][0]
+    assert first.path.read_bytes() == b'{"etag": "none of ours"}\n'
+    assert first.path.is_relative_to(workspace)
+    assert resolve({"s": At(url)}, base, workspace)["s"][0] == first
+    assert [status for _, status in server.asked] == [200, 304]
+
+
 def test_what_a_server_does_not_have_or_cuts_off_or_sends_elsewhere_is_told(server, base, workspace):
     server.content["/cut.csv"] = b"x\n1\n", None
     with pytest.raises(InputError, match="answered 404"):
