@@ -98,14 +98,13 @@ def check_columns(frame: pl.DataFrame, schema: Schema) -> None:
         ValueError: naming each column that is missing or of the wrong type, what was found and what is wanted.
     """
     problems = []
+    types = frame.schema
     for entry in schema["inputs"]:
         name = entry["name"]
-        if name not in frame.columns:
+        if name not in types:
             problems.append(f"column {name!r} is missing; wanted {_WANTED[entry['kind']]} ({entry['type']})")
-        elif not _fits(frame.schema[name], entry["kind"]):
-            problems.append(
-                f"column {name!r} holds {frame.schema[name]}; wanted {_WANTED[entry['kind']]} ({entry['type']})"
-            )
+        elif not _fits(types[name], entry["kind"]):
+            problems.append(f"column {name!r} holds {types[name]}; wanted {_WANTED[entry['kind']]} ({entry['type']})")
     if problems:
         found = ", ".join(frame.columns[:20]) + (" ..." if len(frame.columns) > 20 else "")
         raise ValueError("; ".join(problems) + f" (columns found: {found or 'none'})")

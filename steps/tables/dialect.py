@@ -269,11 +269,14 @@ def _stray(row: Sequence[str], quote: str, text: str) -> bool:
 
 
 def _has_header(rows: Sequence[Sequence[str]], missing: set[str]) -> bool:
-    """Whether the first record names columns: no numbers, no missing markers, nothing that returns below it."""
+    """Whether the first record names columns: no missing markers, no numbers unless words outvote them, and nothing that
+    returns below it."""
     first, rest = rows[0], rows[1:]
     named = [cell for cell in first if cell]
-    if not named or any(_NUMBER.fullmatch(cell) or (cell in missing and not cell.isalnum()) for cell in named):
+    if not named or any(cell in missing and not cell.isalnum() for cell in named):
         return False
+    if any(_NUMBER.fullmatch(cell) for cell in named):
+        return _words_above_numbers(first, rest, missing)
     if not rest:
         return True
     if any(_NUMBER.fullmatch(row[column]) for row in rest for column in range(len(first)) if column < len(row)):
@@ -282,6 +285,16 @@ def _has_header(rows: Sequence[Sequence[str]], missing: set[str]) -> bool:
         any(cell in (row[column : column + 1] or ("",)) for row in rest) for column, cell in enumerate(first) if cell
     )
     return returning == 0
+
+
+def _words_above_numbers(first: Sequence[str], rest: Sequence[Sequence[str]], missing: set[str]) -> bool:
+    """Whether, of the columns that hold numbers only, more begin with a word than with a number."""
+    words = numbers = 0
+    for column, cell in enumerate(first):
+        below = [row[column] for row in rest if column < len(row) and row[column] and row[column] not in missing]
+        if cell and len(below) > 1 and all(_NUMBER.fullmatch(each) for each in below):
+            words, numbers = (words, numbers + 1) if _NUMBER.fullmatch(cell) else (words + 1, numbers)
+    return words > numbers
 
 
 def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
