@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from importlib.util import find_spec
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -216,7 +217,7 @@ def _reason(cached: bool, made: Ingredients, before: Ingredients | None, pipelin
     if before is None:
         return "has not run here before"
     changes = [
-        _change(name, before.get(name), made.get(name), pipeline)
+        change(name, before.get(name), made.get(name), pipeline)
         for name in {**before, **made}
         if before.get(name) != made.get(name)
     ]
@@ -227,7 +228,8 @@ def _reason(cached: bool, made: Ingredients, before: Ingredients | None, pipelin
     return "; ".join(own[:3]) + more
 
 
-def _change(name: str, old: Any, new: Any, pipeline: Pipeline) -> str:
+def change(name: str, old: Any, new: Any, pipeline: Pipeline) -> str:
+    """One ingredient that differs, old -> new, as a person reads it."""
     kind, _, what = name.partition(" ")
     if kind == "code":
         return f"code of {what} changed"
@@ -235,7 +237,27 @@ def _change(name: str, old: Any, new: Any, pipeline: Pipeline) -> str:
         return f"reads {what}, which {pipeline.producer[what]} makes anew"
     if kind == "input":
         return f"{what} data changed" if what == "raw" else f"{what} changed {_short(old)} -> {_short(new)}"
-    return f"{kind} {what} changed {_short(old)} -> {_short(new)}".strip()
+    inside, old, new = _innermost(old, new)
+    return f"{kind} {what}{inside} changed {_short(old)} -> {_short(new)}".strip()
+
+
+def _innermost(old: Any, new: Any) -> tuple[str, Any, Any]:
+    """Of lists and mappings that are long the first place in which they differ, as ``[0].at_least``, and what is there."""
+    if not any(_short(value).endswith("...") for value in (old, new)):
+        return "", old, new
+    if isinstance(old, list) and isinstance(new, list):
+        pairs = [(f"[{i}]", a, b) for i, (a, b) in enumerate(zip_longest(old, new)) if a != b]
+    elif isinstance(old, dict) and isinstance(new, dict):
+        names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
+        pairs = [(f".{name}", old.get(name), new.get(name)) for name in names]
+    else:
+        return "", old, new
+    if not pairs:
+        return "", old, new
+    inside, *values = pairs[0]
+    further, *values = _innermost(*values)
+    more = f" (and {len(pairs) - 1} more)" if len(pairs) > 1 else ""
+    return f"{inside}{further}{more}", values[0], values[1]
 
 
 def _short(value: Any) -> str:

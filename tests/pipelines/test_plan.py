@@ -9,7 +9,7 @@ from toy import CHAIN, DoubleConfig, JudgeConfig, StartConfig, toy_plan, toy_rec
 
 from infra.local import LocalBackend
 from infra.store import LocalStore
-from pipelines.plan import Sources, flatten, imports, ingredients, key_of
+from pipelines.plan import Sources, change, flatten, imports, ingredients, key_of
 
 
 def keys(plan):
@@ -80,6 +80,32 @@ def test_the_plan_says_why_a_step_runs_with_the_old_and_the_new_value(tmp_path):
     assert [planned.cached for planned in again.steps] == [True, False, False]
     assert again.steps[1].reason == "config double.times changed 2 -> 3"
     assert again.steps[2].reason == "reads doubled, which double makes anew; reads test_set, which double makes anew"
+
+
+THRESHOLDS = [
+    {"metric": "roc_auc", "at_least": 0.55, "at_most": None, "slice": None},
+    {"metric": "f1", "at_least": 0.3},
+]
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ([{**THRESHOLDS[0], "at_least": 0.6}, THRESHOLDS[1]], "config define.success[0].at_least changed 0.55 -> 0.6"),
+        ([THRESHOLDS[0]], 'config define.success[1] changed {"metric": "f1", "at_least": 0.3} -> (absent)'),
+        (
+            [{**THRESHOLDS[0], "at_least": 0.6}, {"metric": "f1", "at_least": 0.4}],
+            "config define.success[0].at_least (and 1 more) changed 0.55 -> 0.6",
+        ),
+    ],
+)
+def test_of_a_long_setting_the_plan_says_the_place_that_changed(new, said):
+    assert change("config define.success", THRESHOLDS, new, CHAIN) == said
+
+
+def test_a_short_setting_is_shown_whole():
+    said = change("config train.candidates", ["linear", "mlp"], ["mlp"], CHAIN)
+    assert said == 'config train.candidates changed ["linear", "mlp"] -> ["mlp"]'
 
 
 def test_a_memory_of_digests_that_is_broken_is_not_believed(tmp_path):
