@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +26,10 @@ class Commands(click.Group):
         return list(self.commands)
 
     def invoke(self, ctx: click.Context) -> Any:
+        with _only_the_document(ctx):
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -41,6 +48,29 @@ class Commands(click.Group):
             _fail(ctx, str(error), code)
 
 
+@contextlib.contextmanager
+def _only_the_document(ctx: click.Context) -> Iterator[None]:
+    """With --json, whatever else is written to standard output, be it by Fortran, goes to standard error."""
+    try:
+        real = "--json" in sys.argv and (sys.stdout.fileno(), sys.stderr.fileno()) == (1, 2)
+    except (OSError, AttributeError):  # a test's output is no file, one that the shell closed is nothing
+        real = False
+    if not real:
+        yield
+        return
+    sys.stdout.flush()
+    kept, before = os.dup(1), sys.stdout
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    try:
+        with open(kept, "w", encoding="utf-8", closefd=False) as ctx.meta["document"]:
+            yield
+    finally:
+        sys.stdout = before
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def _fail(ctx: click.Context, message: str, code: int) -> None:
     _print_failure(ctx, message, code)
     click.echo(f"{click.style('error', fg='red', bold=True)}: {message}", err=True)
@@ -54,13 +84,16 @@ def _print_failure(ctx: click.Context, message: str, code: int) -> None:
     from pipelines.summary import nothing
 
     document = {"verdict": "error", "message": message, "exit_code": code}
-    click.echo(json.dumps(nothing() | document if ctx.invoked_subcommand == "run" else document, ensure_ascii=False))
+    if ctx.invoked_subcommand == "run":
+        document = nothing() | document
+    click.echo(json.dumps(document, ensure_ascii=False), file=ctx.meta.get("document"))
 
 
 def _print_json(document: Any) -> None:
     """One document on standard output."""
-    click.get_current_context().meta["printed"] = True
-    click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    meta = click.get_current_context().meta
+    meta["printed"] = True
+    click.echo(json.dumps(document, ensure_ascii=False, indent=1), file=meta.get("document"))
 
 
 def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:

@@ -303,6 +303,31 @@ def test_json_of_a_run_goes_to_standard_output_alone(place):
     assert "stages" in done.stderr
 
 
+NOISY = """
+import os
+from pipelines.__main__ import _print_json, as_json, main
+
+@main.command()
+@as_json
+def noisy(as_json):
+    print("a library that prints")
+    os.write(1, b"a Fortran routine that complains")
+    os.system("echo a child that talks")
+    _print_json({"only": "this"})
+
+main()
+"""
+
+
+def test_what_libraries_write_to_standard_output_does_not_mix_with_the_document(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", NOISY, "noisy", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert json.loads(done.stdout) == {"only": "this"}
+    assert all(said in done.stderr for said in ("library", "Fortran", "child"))
+
+
 @pytest.mark.parametrize(
     "command", ["new", "plan", "run", "report", "predict", "runs", "show", "promote", "ui", "doctor"]
 )
