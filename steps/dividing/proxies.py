@@ -236,7 +236,9 @@ def identity(
     kept = np.flatnonzero(varies).tolist()
     if len(kept) < 2 or len(matrix) < 3 * len(kept) + 20:
         return None
-    matrix = (matrix - matrix.mean(axis=0)) / np.where(varies, matrix.std(axis=0), 1)
+    matrix = matrix / np.where(varies, np.abs(matrix).max(axis=0), 1)  # so that no square of a huge number overflows
+    spread = matrix.std(axis=0)
+    matrix = (matrix - matrix.mean(axis=0)) / np.where(varies & (spread > 0), spread, 1)
     limit = max(2000, 20 * len(kept))
     matrix, wanted = matrix[:limit], wanted[:limit]
     if (np.ptp(wanted, axis=0) == 0).any() or _fit(matrix[:, kept], wanted)[0] < IDENTITY:

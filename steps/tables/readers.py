@@ -310,7 +310,7 @@ def _named(columns: Sequence[str], name: str, source: Source, report: dict[str, 
     """The columns' names: given, or the header's with blank ones numbered.
 
     Raises:
-        InputError: two are the same, or one is reserved.
+        InputError: two are the same, or one is reserved or would be read as a pattern of names (by polars).
     """
     if source.names is not None and len(source.names) != len(columns):
         raise InputError(f"{name}: {len(source.names)} names are given and the file has {len(columns)} columns")
@@ -330,6 +330,11 @@ def _named(columns: Sequence[str], name: str, source: Source, report: dict[str, 
         raise InputError(
             f"{name}, line 1: the column name {reserved[0]!r} is reserved; give names: [...] for all columns of "
             "the source"
+        )
+    if patterns := [column for column in names if column == "*" or (column.startswith("^") and column.endswith("$"))]:
+        raise InputError(
+            f"{name}, line 1: the column name {patterns[0]!r} reads as a pattern of names; give names: [...] for all "
+            "columns of the source"
         )
     return names
 
