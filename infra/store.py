@@ -181,9 +181,10 @@ class LocalStore:
         try:
             directory.rename(target)
         except OSError:
-            if self.find(manifest.key) is None:
-                raise
-            return
+            if self.find(manifest.key) is not None:
+                return
+            self.quarantine(manifest.key)  # what is there lost its manifest, by a hand or a disk: it is no execution
+            directory.rename(target)
         fsync_directory(self.root)
         shutil.rmtree(self.workspace / "scratch" / manifest.key, ignore_errors=True)
 

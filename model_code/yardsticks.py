@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _LARGEST_CARDINALITY = 255
 """HistGradientBoosting's limit for a native categorical column; a larger one is taken as ordinal."""
+_MOST_TREES = 5_000
 
 TRUSTED = (
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -93,7 +94,11 @@ def write_constant(directory: Path, prediction: Array) -> None:
 
 
 def fit_hgb(directory: Path, numeric: Array, category: Array, truth: Array, schema: Schema) -> None:
-    """Train HistGradientBoosting with its defaults, seed 0 and one thread, and write it."""
+    """Train HistGradientBoosting with its defaults, seed 0 and one thread, and write it.
+
+    Each iteration grows a tree for each class, and skops writes each tree by itself: of very many classes there are
+    fewer iterations, or writing would take longer than everything else.
+    """
     import numpy as np
     import skops.io
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -102,7 +107,8 @@ def fit_hgb(directory: Path, numeric: Array, category: Array, truth: Array, sche
     entries = {entry["name"]: entry for entry in schema["inputs"]}
     native = [len(entries[name]["vocabulary"]) <= _LARGEST_CARDINALITY for name in schema["category"]]
     kind = HistGradientBoostingClassifier if schema["classes"] else HistGradientBoostingRegressor
-    model = kind(random_state=0, categorical_features=[False] * numeric.shape[1] + native)
+    iterations = max(10, min(100, _MOST_TREES // max(1, len(schema["classes"]))))
+    model = kind(max_iter=iterations, random_state=0, categorical_features=[False] * numeric.shape[1] + native)
     columns = _columns(numeric, category)
     columns[:, np.isnan(columns).all(axis=0)] = (
         0  # scikit-learn has no bins for a column without a value; a constant says as little

@@ -132,7 +132,9 @@ def _directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
         train = next((stage for stage in record.stages if stage.name == "train"), None)
         store = LocalStore(workspace)
         if train is None or store.find(train.key) is None:
-            raise InputError(f"run {model} made no model: {record.message or record.status}")
+            lost = train is not None and train.status in ("ran", "cached")
+            why = "it is no longer in the store; run the problem again" if lost else record.message or record.status
+            raise InputError(f"run {model} has no model: {why}")
         return store.open(train.key, "model")
     from infra import tracking
 

@@ -102,6 +102,16 @@ def test_every_file_of_a_publication_is_flushed_to_the_disk_before_it_is_seen(wo
     assert {path.name for path in made if path.stat().st_ino not in flushed} == set()
 
 
+def test_what_lost_its_manifest_is_put_aside_and_published_again(workspace):
+    store = LocalStore(workspace)
+    publish(store, text="first")
+    (workspace / "store" / KEY / "manifest.json").unlink()
+    assert store.find(KEY) is None
+    publish(store, text="second")
+    assert (store.open(KEY, "table") / "data.txt").read_text() == "second"
+    assert len(list((workspace / "quarantine").iterdir())) == 1
+
+
 def test_a_second_publication_of_a_key_changes_nothing(workspace):
     store = LocalStore(workspace)
     publish(store, text="first")

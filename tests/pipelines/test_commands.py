@@ -213,10 +213,15 @@ def test_doctor_finds_what_rots_in_the_store(place, first, tmp_path):
     shutil.copytree(place / ".fourscore/store", tmp_path / ".fourscore/store")
     victim = next((tmp_path / ".fourscore/store").glob("*/table/data.parquet"))
     victim.write_bytes(victim.read_bytes()[:-1] + b"?")
+    bare, garbled = [path.parent for path in sorted((tmp_path / ".fourscore/store").glob("*/model"))[:1]] + [
+        path.parent for path in sorted((tmp_path / ".fourscore/store").glob("*/evaluation"))[:1]
+    ]
+    (bare / "manifest.json").unlink()
+    (garbled / "manifest.json").write_text("[]")
     done = fourscore("doctor", "--json", cwd=tmp_path)
     assert done.returncode == 1
     (bad,) = [check for check in json.loads(done.stdout)["checks"] if not check["ok"]]
-    assert "data.parquet" in bad["found"]
+    assert all(name in bad["found"] for name in ("data.parquet", bare.name, garbled.name))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
