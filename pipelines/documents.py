@@ -197,7 +197,7 @@ def _fields(model: type[BaseModel], location: Location) -> list[str]:
     for part in location:
         field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None
         current = _model_in(field.annotation) if field is not None else current
-    return list(getattr(current, "model_fields", {}))
+    return [field.alias or name for name, field in getattr(current, "model_fields", {}).items()]
 
 
 def _model_in(annotation: Any) -> Any:

@@ -32,6 +32,10 @@ def predict_file(model: str, source: Path, target: Path, workspace: Path, tracki
         raise InputError(f"{target}: cannot write {found}; wanted one of {', '.join(WRITERS)}")
     if not source.is_file():
         raise InputError(f"no input file {source}")
+    if target.exists() and target.samefile(source):
+        raise InputError(f"{target}: is the input itself and is not overwritten; name another output")
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: there is no folder {target.parent}")
     directory = _directory(model, workspace, tracking_uri)
     from model_code.serving import load
 
@@ -118,7 +122,7 @@ def _write(answers: pl.DataFrame, target: Path) -> None:
         getattr(answers, WRITERS[target.suffix])(part)
         part.replace(target)
     except OSError as error:
-        raise InputError(f"{target}: cannot be written: {error.strerror}") from None
+        raise InputError(f"{target}: cannot be written: {error.strerror or error}") from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -127,7 +131,7 @@ def _directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
     """The model directory of a run, of a directory, or of what the registry calls by that name."""
     if (Path(model) / "model.pt2").is_file():
         return Path(model)
-    if runs.path_of(workspace, model).is_file():
+    if runs.NAME.fullmatch(model) and runs.path_of(workspace, model).is_file():
         record = runs.load(workspace, model)
         train = next((stage for stage in record.stages if stage.name == "train"), None)
         store = LocalStore(workspace)

@@ -12,7 +12,6 @@ import re
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from infra.sources import materialise, resolve
 from model_code import tasks
 from pipelines import guess, suite_proposal
 from pipelines.guess import Guess
-from steps.errors import InputError
+from steps.errors import InputError, near
 from steps.ingest import IngestConfig, Source, ingest
 from steps.journal import Journal, read_events
 from steps.schema import TableSchema, read_schema
@@ -84,6 +83,7 @@ def propose(
             *([(column, "--split")] if column else []),
         ]:
             _known(name, option, schema)
+        _apart(target, ignore, by, column)
         looked = guess.look(
             table, schema, guess.Asked(target, tuple(ignore), task, by, column), _raw(config, Path(place))
         )
@@ -122,9 +122,21 @@ def _split(text: str) -> tuple[str, str | None]:
 def _known(name: str, option: str, schema: TableSchema) -> None:
     names = [column.name for column in schema.columns]
     if name not in names:
-        close = get_close_matches(name, names, n=3)
-        hint = f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-        raise InputError(f"{option} {name}: the data has no such column{hint}; its columns are: {', '.join(names)}")
+        numbered = "; no header was found" if all(re.fullmatch(r"column_\d+", each) for each in names) else ""
+        raise InputError(
+            f"{option} {name}: the data has no such column{near(name, names)}{numbered}; its columns are: "
+            f"{', '.join(names)}"
+        )
+
+
+def _apart(target: str, ignore: Sequence[str], by: str, column: str | None) -> None:
+    """One column cannot play two parts."""
+    if target in ignore:
+        raise InputError(f"--ignore {target}: it is the target")
+    if column == target:
+        raise InputError(f"--split {by}:{column}: it is the target; rows are divided by what is known of them before")
+    if column in ignore:
+        raise InputError(f"--ignore {column}: rows are divided by it (--split {by}:{column}); it is no feature anyway")
 
 
 def _name(directory: Path) -> str:

@@ -48,7 +48,9 @@ def test_every_module_has_the_line_in_the_readme_that_it_says_of_itself(layer):
     described = tree()
     modules = [name for name in tracked() if name.startswith(f"{layer}/") and name.endswith(".py")]
     said = {name: first_line(name) for name in modules if not name.endswith("__init__.py")}
-    assert {name: described.get(name, "").lower() for name in said} == {name: line.lower() for name, line in said.items()}
+    assert {name: described.get(name, "").lower() for name in said} == {
+        name: line.lower() for name, line in said.items()
+    }
 
 
 def test_the_readme_describes_nothing_that_is_not_there():

@@ -1,5 +1,4 @@
-"""How well one column alone, or a sum of columns, gives the target away, out of fold on the training part.
-"""
+"""How well one column alone, or a sum of columns, gives the target away, out of fold on the training part."""
 
 from __future__ import annotations
 

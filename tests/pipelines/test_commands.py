@@ -156,6 +156,17 @@ def test_predicting_rows_without_a_column_that_the_model_needs_ends_with_2(place
     assert not (place / "none.csv").exists()
 
 
+def test_predicting_never_overwrites_its_input_nor_makes_folders(place, first):
+    rows = place / "kept.csv"
+    shutil.copy(ROOT / "tests/golden/breast-cancer-rows.csv", rows)
+    before = rows.read_bytes()
+    (place / "link.csv").symlink_to(rows)
+    for output, said in (("kept.csv", "the input itself"), ("link.csv", "the input itself"), ("no/o.csv", "no folder")):
+        done = fourscore("predict", first["run"], rows, output, cwd=place)
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    assert rows.read_bytes() == before
+
+
 def test_promoting_makes_a_champion_and_leaves_the_run_cached(place, first):
     done = fourscore("promote", first["run"], "--yes", "--json", cwd=place)
     assert done.returncode == 0, done.stderr
@@ -277,14 +288,6 @@ def test_a_run_that_breaks_ends_with_1_and_names_the_stage(place, tmp_path):
     assert list(tmp_path.glob(".fourscore/working/*")) == []
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/b", "a.tracking", ".hidden", "", "x" * 81])
-def test_a_name_that_is_no_name_of_a_run_is_refused(place, name, tmp_path):
-    done = fourscore("run", place / "example/problem.yaml", "--name", name, "--json", cwd=tmp_path)
-    assert done.returncode == 2
-    assert json.loads(done.stdout)["stages"] == []
-    assert [path for path in tmp_path.rglob("*") if "evil" in path.name] == []
-
-
 def test_a_name_that_is_taken_by_another_run_is_refused(place, first):
     arguments = ["run", "example/problem.yaml", "--until", "define", "--no-tracking", "--name", "mine"]
     assert fourscore(*arguments, cwd=place).returncode == 0
@@ -294,12 +297,39 @@ def test_a_name_that_is_taken_by_another_run_is_refused(place, first):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["run"], ["run", "p.yaml", "--nonsense"], ["nonsense"], ["plan", "nowhere.yaml"]]
+    "arguments",
+    [
+        ["run", "--json"],
+        ["run", "example/problem.yaml", "--until", "lunch", "--json"],
+        ["run", "example/problem.yaml", "--set", "seed", "--json"],
+        ["plan", "example/problem.yaml", "--bogus", "--json"],
+        ["new", "other", "--data", "x.csv", "--json"],
+        ["promote", "nothing", "--json"],
+        ["predict", "--json"],
+        ["runs", "--workspace", "example/problem.yaml", "--json"],
+        ["brew", "--json"],
+    ],
 )
-def test_with_json_a_wrong_usage_is_a_document_too(arguments, tmp_path):
-    done = fourscore(*arguments, "--json", cwd=tmp_path)
+def test_a_usage_error_too_is_one_document_where_one_was_asked_for(place, arguments):
+    done = fourscore(*arguments, cwd=place)
     assert done.returncode == 2
-    assert json.loads(done.stdout)["verdict"] == "error"
+    document = json.loads(done.stdout)
+    assert document["exit_code"] == 2
+    assert document["message"].split() == done.stderr.partition("Error: ")[2].split()
+
+
+@pytest.mark.parametrize("name", ["../escaped", "/escaped", "a/b", "", ".hidden", "x.tracking", "n" * 300, "a\nb"])
+def test_a_run_has_a_name_that_leads_nowhere_else(place, name):
+    before = sorted(path.name for path in place.rglob("*"))
+    done = fourscore("run", "example/problem.yaml", "--name", name, "--until", "define", "--no-tracking", cwd=place)
+    assert (done.returncode, done.stderr.startswith("error: --name")) == (2, True), done.stderr
+    assert sorted(path.name for path in place.rglob("*")) == before
+
+
+def test_what_lies_beside_the_runs_is_no_run(place, first):
+    done = fourscore("show", "../memory/modules", cwd=place)
+    assert done.returncode == 2
+    assert "no run" in done.stderr
 
 
 def test_json_of_a_run_goes_to_standard_output_alone(place):

@@ -175,6 +175,10 @@ def test_several_sources_are_joined_on_what_they_share(tmp_path):
         ({"target": "age", "task": "binary-classification"}, "60 classes .*wants two"),
         ({"target": "country"}, "one value only; there is nothing to learn"),
         ({"target": "joined"}, "holds dates"),
+        ({"target": "CHURN"}, "did you mean 'churn'"),
+        ({"target": "churn", "ignore": ["churn"]}, "--ignore churn: it is the target"),
+        ({"target": "churn", "split": "group:churn"}, "--split group:churn: it is the target"),
+        ({"target": "churn", "split": "group:plan", "ignore": ["plan"]}, "--ignore plan: rows are divided by it"),
         ({"target": "comment"}, "200 different values in 200 rows, too many for classes"),
     ],
 )

@@ -183,6 +183,8 @@ def test_single_quotes_can_enclose_cells(read):
         ("x,y\n1,2\n", ["x", "y"]),
         ("name,city\nAda,London\nBob,Paris\n", ["name", "city"]),
         (",a\n0,1\n1,2\n", ["column_1", "a"]),
+        ("age,income,1\n20,3.5,7\n30,4.5,8\n", ["age", "income", "1"]),
+        ("unknown,3.5,7\n20,4.5,8\n30,5.5,9\n", ["column_1", "column_2", "column_3"]),
     ],
 )
 def test_whether_there_is_a_header_is_detected(read, text, columns):
