@@ -1,6 +1,10 @@
 """Doctor names what is broken and touches none of it."""
 
 import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from toy import toy_plan, toy_record
@@ -9,6 +13,8 @@ from infra import runs
 from infra.local import LocalBackend
 from infra.store import LocalStore
 from pipelines import doctor
+
+EXAMPLE = Path(__file__).parents[2] / "examples/diabetes/problem.yaml"
 
 
 @pytest.fixture
@@ -72,3 +78,24 @@ def test_a_run_file_that_cannot_be_read_is_named(workspace, record):
     assert not ok
     assert str(path) in found
     assert findings(workspace)["store"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [(("runs",), 0), (("show",), 0), (("show", "bad"), 2), (("plan", EXAMPLE), 0), (("report", "toy-1"), 0)],
+)
+def test_no_command_falls_over_a_run_file_that_cannot_be_read(workspace, record, arguments, code):
+    runs.path_of(workspace, "bad").write_text("{")
+    runs.path_of(workspace, "later").write_text(
+        json.dumps({**json.loads(runs.path_of(workspace, record.run).read_text()), "approved": True})
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pipelines", *map(str, arguments)],
+        cwd=workspace.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert ("bad.json cannot be read" in done.stderr) == (code == 2)
