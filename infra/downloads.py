@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import urllib.error
 import urllib.request
 from http.client import HTTPException, HTTPMessage
@@ -12,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
-from infra.files import locked, write_json
+from infra.files import arriving, locked, write_json
 from steps.errors import FourscoreError, InputError
 
 TIMEOUT = 30
@@ -61,7 +60,7 @@ def fetch(url: str, directory: Path) -> Path:
         opener = urllib.request.build_opener(_SafeRedirects)
         try:
             with opener.open(_request(url, known), timeout=TIMEOUT) as answer:
-                size = _write(answer, path, folder / f".{os.getpid()}.part", url)
+                size = _write(answer, path, url)
                 _keep(path, size, answer.headers, folder / "answer.json")
         except urllib.error.HTTPError as error:
             error.close()
@@ -91,20 +90,14 @@ def _request(url: str, known: dict[str, Any]) -> urllib.request.Request:
     return urllib.request.Request(url, headers=headers)  # noqa: S310 - check_scheme looked at it
 
 
-def _write(answer: IO[bytes], path: Path, temporary: Path, url: str) -> int:
+def _write(answer: IO[bytes], path: Path, url: str) -> int:
     size = 0
-    try:
-        with temporary.open("wb") as file:
-            while chunk := answer.read(_CHUNK):
-                size += len(chunk)
-                if size > LARGEST:
-                    raise InputError(f"{url}: more than {LARGEST >> 30} GiB; fetch it yourself and name the file")
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with arriving(path) as file:
+        while chunk := answer.read(_CHUNK):
+            size += len(chunk)
+            if size > LARGEST:
+                raise InputError(f"{url}: more than {LARGEST >> 30} GiB; fetch it yourself and name the file")
+            file.write(chunk)
     return size
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infra.files import locked
+from infra.files import arriving, locked
 from steps.errors import FourscoreError, InputError
 
 
@@ -73,14 +72,7 @@ def _object(client: Any, bucket: str, key: str, version: str, directory: Path) -
     with locked(folder / "lock"):
         if not path.is_file() or path.stat().st_size != head["ContentLength"]:
             body = client.get_object(**asked, IfMatch=head["ETag"])["Body"]
-            temporary = folder / f".{os.getpid()}.part"
-            try:
-                with temporary.open("wb") as file:
-                    for chunk in body.iter_chunks(1 << 20):
-                        file.write(chunk)
-                    file.flush()
-                    os.fsync(file.fileno())
-                temporary.replace(path)
-            finally:
-                temporary.unlink(missing_ok=True)
+            with arriving(path) as file:
+                for chunk in body.iter_chunks(1 << 20):
+                    file.write(chunk)
     return path

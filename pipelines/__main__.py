@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -117,8 +118,16 @@ tracking_uri = click.option("--tracking-uri", help="MLflow server; default: the 
 STAGE_NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
 
 
-def problem_options(command: Any) -> Any:
-    """What ``plan`` and ``run`` share."""
+def on_problem(command: Any) -> Any:
+    """What ``plan`` and ``run`` share: the options that make a Request, and --json."""
+
+    @functools.wraps(command)
+    def with_request(as_json: bool, no_tracking: bool, **asked: Any) -> None:
+        from pipelines.launch import Request
+
+        command(Request(**asked, tracking=not no_tracking), as_json)
+
+    decorated: Any = with_request
     for decorate in reversed((
         click.argument("problem", type=click.Path(path_type=Path)),
         click.option("--smoke", is_flag=True, help="The same graph on a small sample; never a candidate."),
@@ -127,10 +136,11 @@ def problem_options(command: Any) -> Any:
         in_workspace,
         click.option("--name", metavar="RUN", help="Name of the run; default: from what it is made of."),
         tracking_uri,
+        click.option("--no-tracking", is_flag=True, help="Do not project to MLflow now; 'fourscore runs --sync' does it later."),
         as_json,
     )):  # fmt: skip
-        command = decorate(command)
-    return command
+        decorated = decorate(decorated)
+    return decorated
 
 
 @click.group(
@@ -189,57 +199,28 @@ def new(
 
 
 @main.command()
-@problem_options
-def plan(
-    problem: Path,
-    smoke: bool,
-    until: str | None,
-    settings: dict[str, str],
-    workspace: Path,
-    name: str | None,
-    tracking_uri: str | None,
-    as_json: bool,
-) -> None:
+@on_problem
+def plan(request: Request, as_json: bool) -> None:
     """Every stage: cached or runs, and why."""
-    from pipelines.launch import Request, prepare
+    from pipelines.launch import prepare
     from pipelines.terminal import table
 
-    prepared = prepare(Request(problem, workspace, settings, smoke, until, name, tracking_uri))
+    prepared = prepare(request)
     stages = [
         {"name": step.step.name, "status": "cached" if step.cached else "runs", "reason": step.reason, "key": step.key}
         for step in prepared.plan.steps
     ]
     if as_json:
-        _print_json({"run": prepared.run, "problem": str(problem), "stages": stages})
+        _print_json({"run": prepared.run, "problem": str(request.problem), "stages": stages})
         return
     click.echo(f"run {prepared.run}")
     click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
 
 
 @main.command()
-@problem_options
-@click.option(
-    "--no-tracking", is_flag=True, help="Do not project to MLflow now; 'fourscore runs --sync' does it later."
-)
-def run(
-    problem: Path,
-    smoke: bool,
-    until: str | None,
-    settings: dict[str, str],
-    workspace: Path,
-    name: str | None,
-    tracking_uri: str | None,
-    as_json: bool,
-    no_tracking: bool,
-) -> None:
+@on_problem
+def run(request: Request, as_json: bool) -> None:
     """Run what the plan says; resumes by itself."""
-    from pipelines import launch
-
-    request = launch.Request(problem, workspace, settings, smoke, until, name, tracking_uri, not no_tracking)
-    _run(request, as_json)
-
-
-def _run(request: Request, as_json: bool) -> None:
     from pipelines import launch
     from pipelines.report.gather import gather
     from pipelines.summary import summary
