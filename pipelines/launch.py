@@ -97,7 +97,7 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
             )
     with locked(runs.lock_of(workspace, prepared.run)):
         if finished := _finished(prepared):
-            _project_what_is_missing(prepared, finished)
+            _project_what_is_missing(prepared, finished, reporter)
             return finished
         record = _record(prepared)
         runs.save(workspace, record)
@@ -120,7 +120,7 @@ def _mark_killed(prepared: Prepared, reporter: Reporter) -> None:
             tracking.project_aside(workspace, record)
 
 
-def _project_what_is_missing(prepared: Prepared, finished: RunRecord) -> None:
+def _project_what_is_missing(prepared: Prepared, finished: RunRecord, reporter: Reporter) -> None:
     """A run that finished without tracking, or while the server was away, is projected when it is asked for again."""
     if not prepared.request.tracking:
         return
@@ -129,6 +129,8 @@ def _project_what_is_missing(prepared: Prepared, finished: RunRecord) -> None:
     workspace = prepared.request.workspace
     if not tracking.is_complete(workspace, finished, prepared.tracking_uri):
         tracking.follow(workspace, finished.run, prepared.tracking_uri).finish()
+        if said := tracking.read_state(workspace, finished.run).get("message"):
+            reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {said}"})
 
 
 def _finished(prepared: Prepared) -> RunRecord | None:

@@ -112,3 +112,13 @@ def test_a_run_that_finished_untracked_is_projected_when_it_is_asked_for_with_tr
     assert third.returncode == 0
     assert not re.search(r"\|\s+(mlflow|torch|polars)$", third.stderr, re.MULTILINE)
     assert state_path(workspace, run).stat().st_mtime_ns == written
+
+
+def test_a_run_that_rotted_before_it_was_projected_says_so_when_it_is_asked_for_again(place, workspace):
+    run = json.loads(fourscore(*DIABETES, "--no-tracking", cwd=place).stdout)["run"]
+    (card,) = workspace.glob("store/*/card/card.md")
+    card.write_text("# Another card\n")
+    done = fourscore(*DIABETES, cwd=place)
+    assert "card.md differs from its manifest" in done.stderr
+    assert "nothing was registered" in done.stderr
+    assert read_state(workspace, run)["status"] == "error"
