@@ -148,7 +148,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
 
     schema = read_schema(train_set)
     frame = pl.read_parquet(train_set / "data.parquet", glob=False)
-    features = [column.model_dump(include={"name", "type", "timezone"}) for column in schema.features()]
+    features = [column.model_dump(include={"name", "type", "timezone", "reading"}) for column in schema.features()]
     if not features:
         listed = ", ".join(
             f"{c.name} ({c.role}, {c.available})" for c in schema.columns if c.name not in (ROW, LABEL_SOURCE)
