@@ -245,7 +245,7 @@ def run(request: Request, as_json: bool) -> None:
         else:
             _conclude(document)
         if failure is None and document["verdict"] != "pass":
-            click.get_current_context().exit(3)
+            click.get_current_context().exit(3 if document["verdict"] == "rejected" else 1)
     if failure is not None:
         raise failure
 

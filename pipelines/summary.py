@@ -23,7 +23,7 @@ def summary(facts: Facts) -> dict[str, Any]:
     evaluation = facts.document("evaluation")
     return {
         "run": facts.run,
-        "verdict": VERDICTS.get(facts.record.status, "error"),
+        "verdict": "error" if facts.rotten else VERDICTS.get(facts.record.status, "error"),
         "status": facts.record.status,
         "message": facts.record.message,
         "smoke": facts.record.smoke,

@@ -96,9 +96,9 @@ class Facts:
     previous: RunRecord | None = None
     changes: Sequence[Change] = ()
     readings: Sequence[Document] = ()
+    """Each time that a step was given the sealed test set of this split, by any run."""
     divisions: int = 0
     """How many divisions of the same table have had their test set opened."""
-    """Each time that a step was given the sealed test set of this split, by any run."""
 
     @property
     def run(self) -> str:

@@ -204,7 +204,8 @@ def test_a_smoke_run_passes_through_every_stage_and_makes_no_candidate(place):
     assert done.returncode == 0, done.stderr
     document = json.loads(done.stdout)
     assert document["smoke"] is True
-    assert {stage["name"]: stage["status"] for stage in document["stages"]} == dict.fromkeys(STAGES, "ran")
+    assert [stage["name"] for stage in document["stages"]] == STAGES
+    assert {stage["status"] for stage in document["stages"]} <= {"ran", "cached"}
     assert fourscore("promote", document["run"], "--yes", cwd=place).returncode == 2
 
 
@@ -274,16 +275,16 @@ def test_until_records_what_was_not_asked_for_and_promises_nothing(place):
 
 
 def test_a_run_that_breaks_ends_with_1_and_names_the_stage(place, tmp_path):
-    """No file may grow beyond 400 kB, which is what a full disk looks like to whoever writes."""
-    limited = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, 400_000)); runpy.run_module('pipelines', run_name='__main__')"
-    arguments = [sys.executable, "-c", limited, "run", str(place / "example/problem.yaml"), "--no-tracking", "--json"]
-    done = subprocess.run(
-        arguments, cwd=tmp_path, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
-    )
+    """A library that is broken is nobody's input and no gate."""
+    (tmp_path / "broken/skops").mkdir(parents=True)
+    (tmp_path / "broken/skops/__init__.py").write_text("raise RuntimeError('this installation is broken')")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "broken")}
+    done = fourscore("run", place / "example/problem.yaml", "--no-tracking", "--json", cwd=tmp_path, env=environment)
     assert done.returncode == 1, done.stderr
     document = json.loads(done.stdout)
     assert document["verdict"] == "error"
     assert [stage["name"] for stage in document["stages"] if stage["status"] == "failed"] == ["train"]
+    assert "this installation is broken" in document["message"]
     assert "Traceback" not in done.stderr
     assert list(tmp_path.glob(".fourscore/working/*")) == []
 
