@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from model_code import tasks
 from steps.errors import InputError
+from steps.label import FEW
 from steps.labeling.classes import choose_positive
 from steps.schema import Column, TableSchema, Target
 
@@ -86,6 +87,7 @@ def look(table: Path, schema: TableSchema, asked: Asked, codes: set[str]) -> Loo
     # A clear win over the constant yardstick, asked of the interval's bound: noise reaches it once in forty.
     looked.success = ({"metric": task.headline, "at_least": task.clear_win(counts)},)
     looked.label = _label(task, column, values, counts, said)
+    _rare(asked.target, counts, decide)
     looked.slices = tuple(_slices(data, looked.columns))
     _suspicious(data, schema, looked, task, tuple(counts), decide)
     _questions(schema, looked, asked, decide, data)
@@ -99,7 +101,8 @@ def _task(column: Column, values: pl.Series, asked: Asked, said: list[str]) -> T
     name = asked.target
     if distinct < 2:
         raise InputError(
-            f"--target {name}: the column has {'no values' if distinct == 0 else 'one value only'}; there is "
+            f"--target {name}: the column has {'no values' if distinct == 0 else 'one value only'}"
+            f"{f', and {column.missing:,} rows count as missing (as NA, null, ? ...)' if column.missing else ''}; there is "
             "nothing to learn"
         )
     if column.type in ("date", "datetime"):
@@ -251,9 +254,20 @@ def _label(task: Task, column: Column, values: pl.Series, counts: dict[str, int]
         label["positive"] = positive
         said.append(f"the positive class is {positive!r} ({how.removeprefix('guessed: ')})")
     rarest = min(counts, key=lambda name: counts[name], default=None)
-    if rarest is not None and counts[rarest] < 50:
+    if rarest is not None and FEW <= counts[rarest] < 50:
         said.append(f"class {rarest!r} has {counts[rarest]:,} rows only: its metrics will be uncertain")
     return label
+
+
+def _rare(target: str, counts: dict[str, int], decide: list[str]) -> None:
+    few = sorted((name for name in counts if counts[name] < FEW), key=lambda name: counts[name])
+    if not few:
+        return
+    shown = ", ".join(f"{name!r} ({counts[name]})" for name in few[:5]) + (" ..." if len(few) > 5 else "")
+    decide.append(
+        f"{len(few):,} of {len(counts):,} classes of {target!r} have fewer than {FEW} rows, and 'run' stops at them: {shown}. "
+        "Merge classes with label.rule, or leave their rows out with data.query"
+    )
 
 
 def _slices(data: pl.LazyFrame, columns: Sequence[Guess]) -> list[str]:

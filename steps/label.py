@@ -184,7 +184,8 @@ def _classes(task: Task, counts: dict[str, int], config: LabelConfig) -> tuple[t
     if few:
         raise InputError(
             f"target {config.target!r}: too few rows of "
-            f"{', '.join(f'{name!r} ({count})' for name, count in few.items())}; "
+            f"{', '.join(f'{name!r} ({count})' for name, count in list(few.items())[:SHOWN])}"
+            f"{f' and {len(few) - SHOWN} more' if len(few) > SHOWN else ''}; "
             f"each class needs {FEW} or more: merge classes with label.rule, or leave the rows out with data.query"
         )
     positive = None

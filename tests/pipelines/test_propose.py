@@ -142,6 +142,20 @@ def test_rows_without_a_target_are_dropped_and_said(tmp_path):
     run_to_validate(tmp_path / "p", tmp_path / "run")
 
 
+def test_classes_too_rare_to_run_are_the_persons_to_decide(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text("x,y\n" + "".join(f"{n * n % 17},{'rare' if n == 3 else 'abc'[n % 3]}\n" for n in range(90)))
+    decide = " ".join(propose(tmp_path / "p", [str(path)], "y").decide)
+    assert "1 of 4 classes of 'y' have fewer than 5 rows, and 'run' stops at them: 'rare' (1)" in decide
+
+
+def test_a_class_that_is_written_like_a_missing_value_is_pointed_out(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text("x,y\n" + "".join(f"{n},{('Yes', 'NA')[n % 2]}\n" for n in range(60)))
+    with pytest.raises(InputError, match="one value only, and 30 rows count as missing"):
+        propose(tmp_path / "p", [str(path)], "y")
+
+
 def test_nothing_is_overwritten(tmp_path, customers):
     proposal = propose(tmp_path / "p", [str(customers)], "churn")
     write(proposal)
