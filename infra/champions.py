@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infra.files import write_json
+from steps.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -25,11 +26,18 @@ class Champion:
 
 
 def read(workspace: Path, name: str) -> Champion | None:
+    """The champion, or None where nothing was promoted.
+
+    Raises:
+        InputError: the file is not what a promotion writes.
+    """
+    path = workspace / "champions" / f"{name}.json"
     try:
-        fields = json.loads((workspace / "champions" / f"{name}.json").read_bytes())
+        return Champion(**json.loads(path.read_bytes()))
     except FileNotFoundError:
         return None
-    return Champion(**fields)
+    except (ValueError, TypeError):
+        raise InputError(f"{path}: not readable as a champion; remove it and promote a run again") from None
 
 
 def write(workspace: Path, champion: Champion) -> None:
