@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import shutil
 import time
@@ -199,16 +200,25 @@ def _close(workspace: Path, record: RunRecord, stop: BaseException) -> None:
         if stage.status == "pending":
             stage.status = "skipped"
     record.finished = runs.now()
-    runs.save(workspace, record)
+    with contextlib.suppress(OSError):  # a full disk takes no record either: the next start marks the run as killed
+        runs.save(workspace, record)
+
+
+def full_disk(stop: BaseException, workspace: Path) -> str | None:
+    """What to say of an error that a full disk made; None for any other."""
+    if not (isinstance(stop, OSError) and stop.errno in (errno.ENOSPC, errno.EDQUOT)):
+        return None
+    advice = "free some space and run the same command again"
+    return f"no space left on the disk of {workspace}; nothing was published half: {advice}"
 
 
 def _message(workspace: Path, record: RunRecord, stop: BaseException, running: StageRecord | None) -> str:
     if isinstance(stop, FourscoreError):
         return str(stop)
-    if isinstance(stop, OSError) and stop.errno in (errno.ENOSPC, errno.EDQUOT):
-        advice = "free some space and run the same command again"
-        return f"no space left on the disk of {workspace}; nothing was published half: {advice}"
+    if full := full_disk(stop, workspace):
+        return full
     details = workspace / "runs" / f"{record.run}.traceback.txt"
-    write_atomically(details, "".join(traceback.format_exception(stop)))
+    with contextlib.suppress(OSError):
+        write_atomically(details, "".join(traceback.format_exception(stop)))
     where = f"stage {running.name}" if running else "the run"
     return f"{where} broke: {type(stop).__name__}: {stop}\n  the details are in {details}"

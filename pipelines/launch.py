@@ -13,7 +13,7 @@ from types import FrameType
 from infra import champions, runs
 from infra.backend import Plan, Reporter
 from infra.files import locked
-from infra.local import LocalBackend
+from infra.local import LocalBackend, full_disk
 from infra.runs import RunRecord, StageRecord
 from infra.sources import resolve
 from infra.store import LocalStore
@@ -185,7 +185,7 @@ def message_of(workspace: Path, run: str, error: BaseException) -> str:
     """What the record says of an error that nobody foresaw; without a record, the error itself."""
     if exists(workspace, run) and (said := runs.load(workspace, run).message):
         return said
-    return f"{type(error).__name__}: {error}"
+    return full_disk(error, workspace) or f"{type(error).__name__}: {error}"
 
 
 @contextlib.contextmanager

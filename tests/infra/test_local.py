@@ -1,5 +1,6 @@
 """The local backend: what is cached is not run, what fails leaves nothing half-written, two at once do the work once."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -13,7 +14,7 @@ import pytest
 from toy import CHAIN, TOY, toy_plan, toy_record
 
 from infra import runs
-from infra.local import LocalBackend
+from infra.local import LocalBackend, full_disk
 from infra.seals import divisions, readings
 from infra.store import LocalStore
 from steps.errors import FourscoreError, InputError, Interrupted
@@ -188,3 +189,9 @@ def test_an_unknown_run_lists_the_newest_that_exist(workspace):
 
 def test_the_toy_pipeline_is_the_chain_that_these_tests_think_it_is():
     assert [step.name for step in CHAIN] == list(TOY)
+
+
+def test_only_a_full_disk_is_called_full(workspace):
+    assert "no space left" in full_disk(OSError(errno.ENOSPC, "No space left on device"), workspace)
+    assert full_disk(OSError(errno.EROFS, "Read-only file system"), workspace) is None
+    assert full_disk(ValueError("full"), workspace) is None
