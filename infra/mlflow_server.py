@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import re
+import socket
 import subprocess
 import sys
 import warnings
@@ -204,8 +205,14 @@ def ui(workspace: Path, uri: str, port: int) -> Ui:
 
 
 def serve(workspace: Path, uri: str, port: int, say: Any) -> int:
-    """Show the UI until Ctrl-C; returns the exit code."""
+    """Show the UI until Ctrl-C; returns the exit code.
+
+    Raises:
+        InputError: something else listens on the port, and the link would lead to it.
+    """
     shown = ui(workspace, uri, port)
+    if shown.argv and _in_use(port):
+        raise InputError(f"port {port} of 127.0.0.1 is in use; name another one: --port {port % 65535 + 1}")
     say(shown.link)
     if not shown.argv:
         return 0
@@ -215,3 +222,9 @@ def serve(workspace: Path, uri: str, port: int, say: Any) -> int:
         except KeyboardInterrupt:
             server.terminate()
             return 0
+
+
+def _in_use(port: int) -> bool:
+    with socket.socket() as asking:
+        asking.settimeout(1)
+        return asking.connect_ex(("127.0.0.1", port)) == 0

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,7 +194,8 @@ def new(
         _print_json(propose.as_document(proposal))
     else:
         click.echo(
-            f"wrote {problem} and {directory / 'expectations.json'}\nnext: read them, then  fourscore run {problem}",
+            f"wrote {problem} and {directory / 'expectations.json'}\n"
+            f"next: read them, then  fourscore run {shlex.quote(str(problem))}",
             err=True,
         )
 
@@ -240,6 +242,8 @@ def run(request: Request, as_json: bool) -> None:
         failure = FourscoreError(launch.message_of(request.workspace, prepared.run, error))
     if launch.exists(request.workspace, prepared.run):
         document = summary(gather(request.workspace, prepared.run, history=False))
+        if failure is not None and document["status"] == "running":  # the record could not be closed: a full disk
+            document |= {"verdict": "error", "status": "error", "message": str(failure)}
         if as_json:
             _print_json(document)
         else:
@@ -303,7 +307,7 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
 
     for record in records.mark_killed(workspace):
         click.echo(f"run {record.run} was killed and is now marked so", err=True)
-    synced: dict[str, Any] = {}
+    synced: dict[str, str] = {}
     if sync:
         from infra import tracking
 
@@ -321,6 +325,7 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
     ]
     if as_json:
         _print_json({"runs": listed, **({"sync": synced} if sync else {})})
+        _all_there(synced)
         return
     if sync:
         click.echo("\n".join(f"  {run}: {what}" for run, what in synced.items()) or "nothing to project", err=True)
@@ -334,6 +339,13 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
             ]
         )
     )
+    _all_there(synced)
+
+
+def _all_there(synced: dict[str, str]) -> None:
+    """Exit code 1 where something that was to be projected was not."""
+    if any(not what.startswith(("complete", "trashed")) for what in synced.values()):
+        click.get_current_context().exit(1)
 
 
 @main.command()

@@ -187,6 +187,9 @@ def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Ma
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.replace("Input should be", "wanted")
     shown = repr(fault["input"])
+    if fault["type"] == "string_type" and place.startswith("--set ") and not isinstance(fault["input"], dict | list):
+        key, _, text = place.removeprefix("--set ").partition("=")
+        shown += f"""; as text it is --set {key}='"{text}"'"""
     found = "" if fault["type"] == "value_error" else f", found {shown if len(shown) < 80 else shown[:77] + '...'}"
     return f"{place}: {dotted + ': ' if dotted else ''}{message}{found}"
 

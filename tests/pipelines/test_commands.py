@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -219,6 +220,21 @@ def test_runs_show_report_and_doctor_answer_people_and_machines(place, first):
     assert "Is this mass malignant?" in Path(place, report).read_text()
     healthy = fourscore("doctor", "--json", cwd=place)
     assert json.loads(healthy.stdout)["healthy"] is True, healthy.stdout
+
+
+def test_a_server_that_is_away_makes_syncing_fail_and_nothing_else(place):
+    done = fourscore("runs", "--sync", "--tracking-uri", "http://user:hunter2@127.0.0.1:9", "--json", cwd=place)
+    assert done.returncode == 1
+    assert all(what.startswith("away") for what in json.loads(done.stdout)["sync"].values())
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_the_ui_does_not_lead_to_what_else_listens_on_its_port(place):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = fourscore("ui", "--port", port, cwd=place)
+    assert (done.returncode, f"port {port} of 127.0.0.1 is in use" in done.stderr) == (2, True)
+    assert "http://" not in done.stderr
 
 
 def test_doctor_finds_what_rots_in_the_store(place, first, tmp_path):
