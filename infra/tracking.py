@@ -20,6 +20,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -193,9 +194,9 @@ def load_registered(workspace: Path, uri: str | None, reference: str) -> Path:
         return registry.download(client, uri, reference)
 
 
-def ui(workspace: Path, uri: str | None, port: int) -> int:
-    """Show MLflow on this machine's loopback address until Ctrl-C."""
-    return serve(workspace, uri or default_uri(workspace), port, lambda link: print(link, file=sys.stderr))  # noqa: T201
+def ui(workspace: Path, uri: str | None, port: int, say: Callable[[str], None]) -> int:
+    """Show MLflow on this machine's loopback address until Ctrl-C; ``say`` is told the link."""
+    return serve(workspace, uri or default_uri(workspace), port, say)
 
 
 def _attempt(record: RunRecord) -> str:

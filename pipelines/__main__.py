@@ -392,11 +392,18 @@ def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_j
 @in_workspace
 @tracking_uri
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
-def ui(workspace: Path, tracking_uri: str | None, port: int) -> None:
+@as_json
+def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> None:
     """The MLflow UI, on this machine's loopback address only."""
     from infra import tracking
 
-    tracking.ui(workspace, tracking_uri, port)
+    def say(link: str) -> None:
+        if as_json:
+            _print_json({"link": link})
+        else:
+            click.echo(link, err=True)
+
+    tracking.ui(workspace, tracking_uri, port, say)
 
 
 @main.command()

@@ -8,6 +8,8 @@ FourscoreError            1   something broke
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -38,6 +40,16 @@ class Interrupted(FourscoreError):
     """A person or the machine asked the run to stop."""
 
     exit_code = 130
+
+
+def refuse_full_disk(error: Exception) -> None:
+    """A disk that is full is nobody's wrong input, whatever the library that met it makes of it.
+
+    Raises:
+        OSError: that is what the error is about.
+    """
+    if getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def near(name: str, known: Sequence[str]) -> str:

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from steps.core import Config
-from steps.errors import InputError
+from steps.errors import InputError, refuse_full_disk
 from steps.schema import LABEL_SOURCE, ROW
 from steps.tables import structure
 from steps.tables.dialect import Dialect, Overrides, detect, encoding_of, transcode, uses_carriage_returns
@@ -189,6 +189,7 @@ def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - readers of other formats raise what they like
+        refuse_full_disk(error)
         raise InputError(f"{name}: cannot be read as {kind}: {str(error).splitlines()[0]}") from None
     names = _named(columns, name, source, report)
     frame = frame.rename(dict(zip(columns, names, strict=True)), strict=False)
@@ -226,6 +227,7 @@ def _unpacked(path: Path, name: str, source: Source, scratch: Path) -> tuple[Pat
     except InputError:
         raise
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        refuse_full_disk(error)
         raise InputError(f"{name}: cannot be unpacked: {error}") from None
     return path, name
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from steps.errors import InputError
+from steps.errors import InputError, refuse_full_disk
 from steps.journal import Journal
 from steps.schema import ROW, Reading
 from steps.tables.examine import Examination, examine
@@ -297,6 +297,7 @@ def _exact(reading: _Reading, target: Path) -> tuple[Parses, Examination]:
         changed = frame.with_columns(_typed_expressions(reading, parses))
         write(_numbered(changed, reading.columns, drop_blank=reading.delimited), target)
     except pl.exceptions.PolarsError as error:
+        refuse_full_disk(error)
         names = ", ".join(part.name for part in reading.parts)
         raise InputError(f"{names}: cannot be read: {str(error).splitlines()[0]}") from None
     examination = examine(target, MANY)
