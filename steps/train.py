@@ -173,7 +173,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         truth if schema.target.classes else None,
         by=config.by,
         column=config.column,
-        count=config.folds or fold_count(frame.height),
+        count=config.folds or fold_count(frame.height, config.by),
         seed=config.seed,
     )
     log.parameter("device", device.type)

@@ -73,5 +73,7 @@ def test_one_instant_only_is_refused():
         made(pl.DataFrame({"t": [1] * 20}), "time", "t")
 
 
-def test_few_rows_get_more_folds():
-    assert [fold_count(n) for n in (100, 5_000, 100_000)] == [5, 3, 1]
+def test_few_rows_get_more_folds_and_many_rows_of_one_stretch_of_time_are_not_enough():
+    assert [fold_count(n, "row") for n in (100, 5_000, 100_000)] == [5, 3, 1]
+    assert [fold_count(n, "time") for n in (100, 5_000, 100_000)] == [5, 3, 2]
+    assert [fold_count(n, "group") for n in (100, 5_000, 100_000)] == [5, 3, 3]
