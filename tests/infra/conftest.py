@@ -11,6 +11,18 @@ from steps.register import directory_digest
 
 
 @pytest.fixture(scope="session")
+def database(tmp_path_factory):
+    """A migrated tracking database to copy, since migrating takes seconds."""
+    return tracked.template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A small exported model."""
+    return tracked.write_model(tmp_path_factory.mktemp("model") / "model")
+
+
+@pytest.fixture(scope="session")
 def write_run():
     """``tracked.write_run``, published: every file digested, and the request names the digest of the model."""
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tracked import SCHEMA, rows_of, template, write_model
+from tracked import SCHEMA, rows_of
 
 from infra import registry, runs, tracking
 from infra.mlflow_server import connect, default_uri
@@ -20,16 +20,6 @@ from steps.register import directory_digest
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
 
 NAME = "late flights"
-
-
-@pytest.fixture(scope="session")
-def database(tmp_path_factory):
-    return template(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("model") / "model")
 
 
 @pytest.fixture(scope="session")

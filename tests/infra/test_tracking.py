@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tracked import NAMES, content_of, rows_of, template, write_model
+from tracked import NAMES, content_of, rows_of
 
 from infra import runs, tracking
 from infra.events import Tail, allowed_name
@@ -26,16 +26,6 @@ from steps.journal import Journal
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
 
 REPOSITORY = Path(tracking.__file__).parent.parent
-
-
-@pytest.fixture(scope="session")
-def database(tmp_path_factory):
-    return template(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    return write_model(tmp_path_factory.mktemp("model") / "model")
 
 
 @pytest.fixture
