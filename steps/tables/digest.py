@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
     from steps.schema import Column
 
-BATCH = 100_000
-"""Rows read at a time."""
+ROW_GROUP = 1 << 17
+"""Rows in a row group of our Parquet files: declared, since by default it depends on the number of threads."""
+BATCH = ROW_GROUP
+"""Rows read at a time: whole row groups, whose columns lie in one piece and are hashed without a copy."""
 
 
 class ContentDigest:
@@ -36,11 +38,20 @@ class ContentDigest:
         self._rows = 0
 
     def update(self, batch: pl.DataFrame) -> None:
+        """Add a batch; the first one, which may be empty, says what the columns are."""
         for series in batch.iter_columns():
             if series.name not in self._streams:
                 self._streams[series.name] = _Column(_type(series.dtype))
-            self._streams[series.name].update(series, self._rows)
-        self._rows += batch.height
+            self.add(series)
+        self.end(batch.height)
+
+    def add(self, series: pl.Series) -> None:
+        """Add one column's values of a batch: the columns of one batch in any order, or at the same time."""
+        self._streams[series.name].update(series, self._rows)
+
+    def end(self, rows: int) -> None:
+        """Every column of a batch of so many rows was added."""
+        self._rows += rows
 
     def hexdigest(self) -> str:
         content: list[object] = [[name, *column.digests()] for name, column in self._streams.items()]
@@ -108,10 +119,6 @@ def _type(kind: pl.DataType) -> str:
             f"{', '.join(sorted({*named.values(), 'integer', 'float', 'datetime'}))}"
         )
     return name
-
-
-ROW_GROUP = 1 << 17
-"""Rows in a row group of our Parquet files: declared, since by default it depends on the number of threads."""
 
 
 def table_digest(path: Path) -> str:

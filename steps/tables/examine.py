@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-_FULL_YEAR = 1000
+_FULL_YEAR = datetime(1000, 1, 1)  # noqa: DTZ001 - compared with naive and aware times alike
 
 
 @dataclass
@@ -29,6 +32,7 @@ class Found:
     distinct: int | None = 0
     """Of strings; None when there are too many to count."""
     infinite: bool = False
+    """Whether a number is infinite, or not a number."""
     unclean: bool = False
     """Whether a string is a missing marker, or a year has fewer than four digits."""
     zero_bytes: bool = False
@@ -61,13 +65,20 @@ def examine(path: Path, many: int, missing: Collection[str] = ()) -> Examination
     digest = ContentDigest()
     digest.update(pl.DataFrame(schema=schema))
     seen: dict[str, pl.Series] = {}
-    for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
-        digest.update(batch)
-        result.rows += batch.height
-        if ROW in schema and batch.height:
-            result.last_row = batch[ROW][-1]
-        for name, found in result.columns.items():
-            _look(batch[name], found, seen, many, missing)
+
+    def look(series: pl.Series) -> None:
+        if series.name != ROW:
+            _look(series, result.columns[series.name], seen, many, missing)
+        digest.add(series)
+
+    # Columns know nothing of each other, and most of the work is done outside of the interpreter's lock.
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
+            list(threads.map(look, batch.iter_columns()))
+            digest.end(batch.height)
+            result.rows += batch.height
+            if ROW in schema and batch.height:
+                result.last_row = batch[ROW][-1]
     result.digest = digest.hexdigest()
     return result
 
@@ -77,9 +88,12 @@ def _look(series: pl.Series, found: Found, seen: dict[str, pl.Series], many: int
 
     found.missing += series.null_count()
     if series.dtype.is_float():
-        found.infinite = found.infinite or bool(series.is_infinite().any())
-    if series.dtype.is_temporal():
-        found.unclean = found.unclean or bool((series.dt.year() < _FULL_YEAR).any())
+        # Finite numbers have a finite sum, unless they are huge: only then is each looked at.
+        found.infinite = found.infinite or not (math.isfinite(series.sum()) or series.is_finite().all())
+    if series.dtype in (pl.Date, pl.Datetime):
+        early = pl.Series([_FULL_YEAR]).cast(series.dtype).to_physical()[0]
+        first = series.to_physical().min()
+        found.unclean = found.unclean or (first is not None and first < early)
     if series.dtype != pl.String:
         return
     values = series if found.distinct is None else series.drop_nulls().unique()

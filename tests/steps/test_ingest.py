@@ -18,7 +18,7 @@ from steps.errors import InputError
 from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal, read_events
 from steps.schema import read_schema
-from steps.tables import staging
+from steps.tables import fast, staging
 from steps.tables.digest import table_digest
 
 DATA = Path(__file__).parents[3] / "shared/data"
@@ -645,10 +645,34 @@ def test_the_fast_way_and_the_exact_way_agree(read, columns, declared, monkeypat
             return str(error)
         return table.frame.rows(), table.schema, table.report["sources"]["data"]["types"]
 
-    with_fast = outcome()
     with monkeypatch.context() as patch:
-        patch.setattr(staging, "_fast", lambda *_: None)
-        assert outcome() == with_fast
+        patch.setattr(staging, "fast", lambda *_: None)
+        exact = outcome()
+    with monkeypatch.context() as patch:
+        patch.setattr(fast, "SAMPLE", 2)
+        assert outcome() == exact
+    assert outcome() == exact
+
+
+@pytest.mark.parametrize(
+    ("below", "wanted"),
+    [
+        ("NA", None),
+        ("NaN", None),
+        ("", None),
+        ('""', None),
+        ("-999", None),
+        ("2024-01-01 00:00:00.25", datetime(2024, 1, 1, microsecond=250_000)),
+        ("3.5", 3.5),
+    ],
+)
+def test_what_the_first_rows_do_not_show_is_read_all_the_same(read, monkeypatch, below, wanted):
+    monkeypatch.setattr(fast, "SAMPLE", 4)
+    first = "2024-01-01 00:00:00" if isinstance(wanted, datetime) else "1"
+    text = "a,b\n" + f"{first},x\n" * 6 + f"{below},y\n"
+    table = read(csv(text), missing=["", "NA", "NaN", "-999"])
+    assert table.frame["a"][-1] == wanted
+    assert table.frame["a"].null_count() == (wanted is None)
 
 
 # Real data
