@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
+
+from model_code.named import made
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +50,5 @@ def get(name: str) -> Architecture:
     Raises:
         ValueError: there is none; the message lists those that there are.
     """
-    if name not in _ARCHITECTURES:
-        raise ValueError(f"unknown architecture {name!r}; known are: {', '.join(_ARCHITECTURES)}")
-    module, _, attribute = _ARCHITECTURES[name].partition(":")
-    architecture: Architecture = getattr(import_module(module), attribute)()
+    architecture: Architecture = made("architecture", name, _ARCHITECTURES)
     return architecture

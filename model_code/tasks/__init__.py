@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from model_code.named import made
+
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
@@ -130,8 +132,5 @@ def get(name: str) -> Task:
     Raises:
         ValueError: there is none; the message lists those that there are.
     """
-    if name not in _TASKS:
-        raise ValueError(f"unknown task {name!r}; known are: {', '.join(_TASKS)}")
-    module, _, attribute = _TASKS[name].partition(":")
-    task: Task = getattr(import_module(module), attribute)()
+    task: Task = made("task", name, _TASKS)
     return task
