@@ -19,12 +19,11 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from infra.files import locked, sha256_of, write_json
-from steps.errors import FourscoreError, InputError
+from steps.errors import FourscoreError, InputError, near
 
 _RACY = 2_000_000_000
 """A file changed less than so many nanoseconds before it was hashed may change again within one tick of its clock."""
@@ -167,20 +166,17 @@ def _local(text: str, base: Path) -> Sequence[Path]:
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - ** and absolute patterns
         if files := [match for match in matches if match.is_file()]:
             return files
-        raise InputError(f"no file matches {path}{_near(path)}")
-    raise InputError(f"there is no file {path}{_near(path)}")
+        raise InputError(f"no file matches {path}{_instead(path)}")
+    raise InputError(f"there is no file {path}{_instead(path)}")
 
 
-def _near(path: Path) -> str:
+def _instead(path: Path) -> str:
     """What the folder holds instead, ready to be put behind a message."""
     folder = path.parent
     if not folder.is_dir():
         return f"; there is no folder {folder} either"
     names = sorted(child.name for child in folder.iterdir() if not child.name.startswith("."))
-    close = get_close_matches(path.name, names, n=3, cutoff=0.5)
-    if close:
-        return f"; did you mean {' or '.join(close)}?"
-    return (
+    return near(path.name, names) or (
         f"; the folder holds {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
         if names
         else "; the folder is empty"
@@ -198,7 +194,7 @@ def _in_package(text: str, rest: str) -> Path:
     for folder in folders:
         if (folder / inside).is_file():
             return folder / inside
-    raise InputError(f"{text}: there is no file {inside} in {folders[0]}{_near(folders[0] / inside)}")
+    raise InputError(f"{text}: there is no file {inside} in {folders[0]}{_instead(folders[0] / inside)}")
 
 
 def _package_folders(name: str) -> list[Path]:

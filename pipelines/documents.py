@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from steps.errors import InputError
+from steps.errors import InputError, near
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Location = tuple[str | int, ...]
@@ -120,14 +119,14 @@ def check_depth(path: Path, text: str) -> None:
 
 def _missing(path: Path) -> str:
     folder = path.parent
-    near = (
+    others = (
         sorted({*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob("*/problem.yaml")})
         if folder.is_dir()
         else []
     )
     hint = (
-        f"; there is {', '.join(map(str, near[:4]))}"
-        if near
+        f"; there is {', '.join(map(str, others[:4]))}"
+        if others
         else "; 'fourscore new DIR --data FILE --target COLUMN' writes one"
     )
     return f"no problem file {path}{hint}"
@@ -179,9 +178,8 @@ def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Ma
     place = place or document.place(location)
     if fault["type"] == "extra_forbidden":
         known = _fields(model, location[:-1])
-        close = difflib.get_close_matches(str(location[-1]), known, 1)
-        choices = f"did you mean {close[0]!r}?" if close else f"known here are: {', '.join(known)}"
-        return f"{place}: unknown key {dotted!r}; {choices}"
+        choices = near(str(location[-1]), known) or f"; known here are: {', '.join(known)}"
+        return f"{place}: unknown key {dotted!r}{choices}"
     if fault["type"] == "missing":
         return f"{place}: {dotted!r} is missing"
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")

@@ -54,14 +54,15 @@ def test_a_file_of_an_installed_package_is_found_without_importing_it(tmp_path, 
     (package / "data/table.csv").write_text("x\n1\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert found("package://brittle/data/table.csv", tmp_path, workspace) == ["table.csv"]
-    with pytest.raises(InputError, match=r"no file data/tabel.csv in .*did you mean table.csv"):
+    with pytest.raises(InputError, match=r"no file data/tabel.csv in .*did you mean 'table.csv'"):
         found("package://brittle/data/tabel.csv", tmp_path, workspace)
 
 
 @pytest.mark.parametrize(
     ("path", "match"),
     [
-        ("aa.csv", r"source 's': there is no file .*aa.csv; did you mean a.csv"),
+        ("aa.csv", r"source 's': there is no file .*aa.csv; did you mean 'a.csv'"),
+        ("A.CVS", r"no file .*A.CVS; did you mean 'a.csv'"),
         ("nowhere/a.csv", "there is no folder"),
         ("*.parquet", "no file matches"),
         (".", r"is a folder; name its files"),
