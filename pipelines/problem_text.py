@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -11,8 +13,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from model_code import tasks
+from pipelines.guess import Guess
 from pipelines.problem import SHARED
-from pipelines.propose import SUITE, Proposal
 from steps.evaluate import EvaluateConfig
 from steps.ingest import ColumnConfig, Source
 from steps.label import LabelConfig
@@ -20,7 +22,30 @@ from steps.register import RegisterConfig
 from steps.split import SplitConfig
 from steps.train import TrainConfig
 
+SUITE = "expectations.json"
 _TODO = "to be written"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Everything that is written, and everything that a person should read before it is used."""
+
+    directory: Path
+    name: str
+    task: str
+    target: str
+    sources: dict[str, dict[str, Any]]
+    query: str | None
+    columns: tuple[Guess, ...]
+    success: tuple[dict[str, Any], ...]
+    label: dict[str, Any]
+    split: dict[str, Any]
+    slices: tuple[str, ...]
+    expectations: tuple[dict[str, Any], ...]
+    guessed: tuple[str, ...]
+    decide: tuple[str, ...]
+    rows: int = 0
+    digest: str = field(default="", repr=False)
 
 
 def scalar(value: Any) -> str:

@@ -11,43 +11,19 @@ import os
 import re
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from infra.sources import materialise, resolve
 from model_code import tasks
 from pipelines import guess, suite_proposal
-from pipelines.guess import Guess
+from pipelines.problem_text import SUITE, Proposal, problem_text
 from steps.errors import InputError, near
 from steps.ingest import IngestConfig, Source, ingest
 from steps.journal import Journal, read_events
 from steps.schema import TableSchema, read_schema
 
 PROBLEM = "problem.yaml"
-SUITE = "expectations.json"
-
-
-@dataclass(frozen=True)
-class Proposal:
-    """Everything that is written, and everything that a person should read before it is used."""
-
-    directory: Path
-    name: str
-    task: str
-    target: str
-    sources: dict[str, dict[str, Any]]
-    query: str | None
-    columns: tuple[Guess, ...]
-    success: tuple[dict[str, Any], ...]
-    label: dict[str, Any]
-    split: dict[str, Any]
-    slices: tuple[str, ...]
-    expectations: tuple[dict[str, Any], ...]
-    guessed: tuple[str, ...]
-    decide: tuple[str, ...]
-    rows: int = 0
-    digest: str = field(default="", repr=False)
 
 
 def propose(
@@ -277,8 +253,6 @@ def write(proposal: Proposal) -> None:
     Raises:
         InputError: either is there already.
     """
-    from pipelines.problem_text import problem_text
-
     proposal.directory.mkdir(parents=True, exist_ok=True)
     problem, suite = proposal.directory / PROBLEM, proposal.directory / SUITE
     for path in (problem, suite):
