@@ -58,6 +58,8 @@ def _common(kinds: list[pl.DataType]) -> pl.DataType:
     """The type in which a column arrives; strings where files disagree or a table has no such type."""
     import polars as pl
 
+    if any(kind in (pl.UInt64, pl.Int128, pl.UInt128) for kind in kinds):
+        return pl.String()  # as in a CSV file: integers if all fit into 64 bits
     naturals = {natural(kind) for kind in kinds if kind != pl.Null}
     if naturals == {"integer", "float"}:
         return pl.Float64()
@@ -95,7 +97,7 @@ def text(opened: Opened, part: Part) -> pl.LazyFrame:
                 f"{part.name}: column {name!r} holds {kind}; wanted one value in each row. Flatten it, or leave it "
                 "out of the file"
             )
-        elif kind != pl.String:
+        elif kind != pl.String and not (kind.is_integer() and opened.kinds[name] == pl.String):
             plain = canonical(column, kind)
             column = column if plain is None else plain
         if opened.kinds[name] == pl.String:

@@ -347,6 +347,24 @@ def test_whole_numbers_beyond_64_bits_stay_exact_as_text(read):
     assert "beyond 64 bits" in table.notes
 
 
+def test_wide_integers_of_typed_formats_are_read_as_in_a_csv_file(read, tmp_path):
+    def parquet(values, kind):
+        pl.DataFrame({"a": pl.Series(values, dtype=kind), "b": [1, 2]}).write_parquet(tmp_path / "p.parquet")
+        return {"p.parquet": (tmp_path / "p.parquet").read_bytes()}
+
+    huge = 2**63
+    for files in (parquet([1, huge], pl.UInt64), {"d.ndjson": f'{{"a": 1, "b": 1}}\n{{"a": {huge}, "b": 2}}\n'}):
+        table = read(files)
+        assert table["a"] == ["1", str(huge)]
+        assert "beyond 64 bits" in table.notes
+        assert read(files, {"a": {"type": "float"}})["a"] == [1.0, float(huge)]
+        match = rf"'a': 1 value is not a whole number .*, rows 2, such as '{huge}'.*data.columns.a.type: category"
+        refused(read, files, {"a": {"type": "integer"}}, match=match)
+    for kind in (pl.UInt64, pl.Int128):
+        table = read(parquet([1, huge - 1], kind))
+        assert (table.types["a"], table["a"]) == ("integer", [1, huge - 1])
+
+
 def test_declared_types_are_kept(read):
     table = read(
         csv("a,b,c\n1,yes,1.0\n0,N,2\n"),
