@@ -26,6 +26,8 @@ _SLICE_VALUES = range(2, 9)
 _LOOKED_AT = 50_000
 """Rows on which single columns are compared with the target."""
 _TOO_STRONG = 0.985
+_LISTED = 20
+"""How many columns a message names."""
 
 
 @dataclass(frozen=True)
@@ -328,10 +330,13 @@ def _questions(schema: TableSchema, looked: Looked, asked: Asked, decide: list[s
             f"rows have times ({', '.join(map(repr, dates))}): if the model will be asked about the future, split "
             f"by time: --split time:{dates[0]}"
         )
-    if not any(c.role == "feature" and c.name != asked.target and c.type != "text" for c in looked.columns):
+    others = [c for c in looked.columns if c.name != asked.target]
+    if not any(c.role == "feature" and c.type != "text" for c in others):
+        why = [f"\n  {c.name} ({c.type}): {c.note}" for c in others] or [f" there is only {asked.target!r}"]
+        more = f"\n  and {len(why) - _LISTED:,} more" if len(why) > _LISTED else ""
         raise InputError(
-            "no column is left that could be a feature: the others are ids, constant, ignored, or free text, which "
-            "these models do not read"
+            f"no column is left that could be a feature (a number, a category, true or false, or a time):"
+            f"{''.join(why[:_LISTED])}{more}"
         )
     features = [c.name for c in looked.columns if c.role == "feature"]
     equal = (

@@ -201,6 +201,23 @@ def test_what_cannot_be_learned_is_refused(tmp_path, customers, options, match):
         propose(tmp_path / "p", [str(customers)], **options)
 
 
+def test_where_no_feature_is_left_each_column_is_named_with_the_reason(tmp_path):
+    lines = "".join(f"{n},x,note {n},00{n % 3},{n},{n % 2}\n" for n in range(60))
+    (tmp_path / "d.csv").write_text("row,same,comment,zip,mine,y\n" + lines)
+    with pytest.raises(InputError, match="no column is left that could be a feature") as caught:
+        propose(tmp_path / "p", [str(tmp_path / "d.csv")], "y", ignore=["mine", "zip"])
+    assert str(caught.value).splitlines()[1:] == [
+        "  row (integer): counts the rows: an id",
+        "  same (category): the same value everywhere",
+        "  comment (text): different in every row: an id or free text, no feature",
+        "  zip (integer): ignored, as asked",
+        "  mine (integer): ignored, as asked",
+    ]
+    (tmp_path / "one.csv").write_text("y\n" + "0\n1\n" * 30)
+    with pytest.raises(InputError, match=r"a feature .*there is only 'y'"):
+        propose(tmp_path / "p", [str(tmp_path / "one.csv")], "y")
+
+
 def test_names_that_yaml_would_misread_survive(tmp_path):
     path = tmp_path / "d.csv"
     names = ["on", "a: b", "x.box", "#3", "null", "<b>ü</b>", "y"]
