@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy import CHAIN, DoubleConfig, JudgeConfig, StartConfig, toy_plan, toy_record
 
+from infra.ingredients import Sources, flatten, imports, ingredients, key_of
 from infra.local import LocalBackend
 from infra.store import LocalStore
-from pipelines.plan import Sources, change, flatten, imports, ingredients, key_of
+from pipelines.plan import change
 
 
 def keys(plan):
