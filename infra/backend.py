@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from infra.runs import RunRecord
@@ -39,6 +39,8 @@ class Plan:
     """Key of the execution that trained the current champion, when there is one to compare with."""
     later: tuple[PlannedStep, ...] = ()
     """Steps that were not asked for now."""
+    divided: Mapping[str, str] = field(default_factory=dict)
+    """Of each split the key of the table that it divides (infra.seals)."""
 
 
 Reporter = Callable[[str, Event], None]

@@ -88,7 +88,7 @@ class _Execution:
             stage.journal = str((directory / JOURNAL).relative_to(self.store.workspace))
             self.save()
             self.reporter(stage.name, {"kind": "stage", "status": "running"})
-            note_reading(self.store.workspace, planned, self.by_key, self.record.run)
+            note_reading(self.store.workspace, planned, self.plan.divided, self.record.run)
             clock = time.perf_counter()
             try:
                 manifest = self.execute(planned, stage, directory, inputs)
@@ -162,10 +162,12 @@ class _Execution:
             ) from None
 
     def open(self, key: str, artifact: str) -> Path:
-        """An input, verified; one that rotted is put aside and made again."""
+        """An input, verified; one that rotted is put aside and made again, if making it is part of the plan."""
         try:
             return self.store.open(key, artifact)
         except CorruptExecution as rot:
+            if key not in self.by_key:
+                raise
             self.reporter(self.by_key[key].step.name, {"kind": "note", "level": "warning", "text": str(rot)})
             self.store.quarantine(key)
             self.record.stage(self.by_key[key].step.name).status = "pending"

@@ -9,7 +9,7 @@ would give every division an innocent ledger of its own, so divisions of one tab
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 SEALED = "test_set"
 
 
-def note_reading(workspace: Path, planned: PlannedStep, steps: Mapping[str, PlannedStep], run: str) -> None:
-    """Count the reading, before it happens, if the step reads the sealed artifact."""
+def divided(steps: Iterable[PlannedStep]) -> dict[str, str]:
+    """Of each split the key of the table that it divides."""
+    return {each.key: next(iter(each.inputs.values()), "") for each in steps if SEALED in each.step.outputs}
+
+
+def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str], run: str) -> None:
+    """Count the reading, before it happens, if the step reads the sealed artifact; ``tables`` as :func:`divided` has it."""
     if SEALED not in planned.inputs:
         return
     split = planned.inputs[SEALED]
-    divided = next(iter(steps[split].inputs.values()), "")
     ledger = workspace / "seals" / f"{split}.jsonl"
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with ledger.open("a", encoding="utf-8") as file:
-        line = {"time": now(), "run": run, "step": planned.step.name, "key": planned.key, "divided": divided}
+        line = {"time": now(), "run": run, "step": planned.step.name, "key": planned.key, "divided": tables.get(split, "")}
         file.write(json.dumps(line) + "\n")
 
 

@@ -216,7 +216,8 @@ def fit(
         seconds: time after which training stops with what it has; not looked at before the first epoch is done.
         checkpoint: a file to go on from and to write to; its folder must exist.
         checkpoint_seconds: about how often it is written.
-        report: called with (epochs done, epochs of the schedule, the fit so far).
+        report: called with (epochs done, epochs of the schedule, the fit so far); whatever it raises stops the
+            training where it can be gone on from, as a machine that is about to be taken away asks for.
 
     Raises:
         Diverged: the loss is not finite; the message says where and what to try.
@@ -241,7 +242,12 @@ def fit(
             run.save(checkpoint)
             saved = time.monotonic()
         if report:
-            report(run.epoch, last, run.fit)
+            try:
+                report(run.epoch, last, run.fit)
+            except BaseException:
+                if checkpoint:
+                    run.save(checkpoint)
+                raise
     if run.best is not None:
         network.load_state_dict(run.best)
     network.eval()

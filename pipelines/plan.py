@@ -12,6 +12,7 @@ from infra import runs
 from infra.backend import Ingredients, Plan, PlannedStep
 from infra.champions import Champion
 from infra.ingredients import Sources, ingredients, key_of
+from infra.seals import divided
 from infra.sources import ResolvedFile
 from infra.sources import digest as digest_of_sources
 from infra.store import Store
@@ -60,7 +61,7 @@ def make_plan(
     sources.save()
     asked = next((index for index, each in enumerate(planned, 1) if each.step.name == until), len(planned))
     rival_key = champion.train_key if champion else None
-    return Plan(tuple(planned[:asked]), raw, rival_key, tuple(planned[asked:]))
+    return Plan(tuple(planned[:asked]), raw, rival_key, tuple(planned[asked:]), divided(planned))
 
 
 def _previous(workspace: Path, problem_name: str, store: Store) -> dict[str, Ingredients]:

@@ -133,6 +133,18 @@ def test_a_finished_training_is_read_from_its_checkpoint(tmp_path):
     assert (again, reports) == (done, [])
 
 
+def test_a_training_that_its_report_stops_goes_on_from_that_very_epoch(tmp_path):
+    def stop(epoch, *_):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    checkpoint = tmp_path / "latest.pt"
+    with pytest.raises(KeyboardInterrupt):
+        trained(checkpoint=checkpoint, report=stop)
+    assert torch.load(checkpoint, weights_only=True)["epoch"] == 2
+    assert same(trained(checkpoint=checkpoint)[0], trained()[0])
+
+
 def test_a_checkpoint_of_another_training_or_a_broken_one_is_not_used(tmp_path):
     path = tmp_path / "latest.pt"
     plain, _ = trained()
