@@ -3,7 +3,6 @@
 import errno
 import json
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -11,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from toy import CHAIN, TOY, toy_plan, toy_record
+from toy import CHAIN, TOY, one_of_two, toy_plan, toy_record
 
 from infra import runs
 from infra.local import LocalBackend, full_disk
@@ -130,15 +129,9 @@ def test_dividing_one_table_again_and_again_is_counted_too(workspace):
     assert divisions(workspace, again.stage("double").key) == 2
 
 
-def _one_of_two(workspace):
-    plan = toy_plan(workspace, {"double": {"sleep": 0.5}})
-    record = toy_record(plan, f"run-{os.getpid()}")
-    LocalBackend(LocalStore(workspace)).run(plan, record, lambda *_: None)
-
-
 def test_two_runs_of_one_plan_at_once_do_the_work_once(workspace):
     context = multiprocessing.get_context("spawn")
-    pair = [context.Process(target=_one_of_two, args=(workspace,)) for _ in range(2)]
+    pair = [context.Process(target=one_of_two, args=(workspace,)) for _ in range(2)]
     for process in pair:
         process.start()
     for process in pair:

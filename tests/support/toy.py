@@ -1,12 +1,14 @@
 """A pipeline of three trivial steps that can be told to fail in every way."""
 
 import errno
+import os
 import sys
 import time
 from pathlib import Path
 from typing import Literal
 
 from infra import runs
+from infra.local import LocalBackend
 from infra.runs import RunRecord, StageRecord
 from infra.store import LocalStore
 from pipelines.plan import make_plan
@@ -71,9 +73,13 @@ def toy_record(plan, run="toy-1"):
     return RunRecord(run, "toy", "toy.yaml", {}, {}, smoke=False, status="running", started=runs.now(), stages=stages)
 
 
-if __name__ == "__main__":
-    from infra.local import LocalBackend
+def one_of_two(workspace):
+    """Run in a process of its own beside another (a process that is spawned imports no test file)."""
+    plan = toy_plan(workspace, {"double": {"sleep": 0.5}})
+    LocalBackend(LocalStore(workspace)).run(plan, toy_record(plan, f"run-{os.getpid()}"), lambda *_: None)
 
+
+if __name__ == "__main__":
     place = Path(sys.argv[1])
     long = toy_plan(place, {"double": {"sleep": 60}})
     with runs.locked(runs.lock_of(place, "toy-long")):
