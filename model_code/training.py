@@ -10,6 +10,7 @@ schedule). Killed and called again, ``fit`` goes on from it; on the CPU the resu
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import time
@@ -21,6 +22,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from model_code import parallel
 
 SEGMENT = 100
 """Steps between two looks at the losses."""
@@ -148,6 +151,8 @@ class _Run:
 
     def save(self, path: Path) -> None:
         """Write a checkpoint that is either there as a whole or not at all."""
+        if parallel.rank() > 0:
+            return
         state = {
             "identity": self.identity(),
             "network": self.network.state_dict(),
@@ -171,10 +176,11 @@ class _Run:
 
     def load(self, path: Path) -> None:
         """Go on from a checkpoint; one of another training, or one that can not be read, is left aside."""
-        if not path.exists():
+        content = parallel.agreed_bytes(path.read_bytes() if path.exists() else b"", self.device)
+        if not content:
             return
         try:
-            state: Mapping[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+            state: Mapping[str, Any] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
         except Exception:  # noqa: BLE001  whatever is wrong with the file, the answer is to start anew
             return
         if state["identity"] != self.identity():
@@ -235,7 +241,7 @@ def fit(
         begun = time.perf_counter()
         _segments(run, rows, resident, loss, checkpoint, checkpoint_seconds)
         _finish_epoch(run, held_out, validate, last)
-        run.fit.seconds += time.perf_counter() - begun
+        run.fit.seconds = parallel.agreed(run.fit.seconds + time.perf_counter() - begun, device)
         if not run.done and run.fit.seconds > seconds:
             run.done, run.fit.stopped = True, OUT_OF_TIME
         if checkpoint and (run.done or time.monotonic() - saved >= checkpoint_seconds):
@@ -262,6 +268,7 @@ def _segments(run: _Run, rows: Rows, resident: bool, loss: Loss, checkpoint: Pat
     while run.step < run.steps_per_epoch:
         stop = min(run.step + SEGMENT, run.steps_per_epoch)
         _steps(run, rows, shuffled, positions, stop, loss)
+        parallel.sum_over(run.losses[run.step : stop])
         _check_finite(run, stop)
         run.step = stop
         if checkpoint and stop < run.steps_per_epoch and time.monotonic() - saved >= every:
@@ -279,13 +286,18 @@ def _steps(run: _Run, rows: Rows, shuffled: Rows | None, positions: Tensor, stop
     for step in range(run.step, stop):
         # Even shares: with n rows in s steps, step i takes rows i*n//s to (i+1)*n//s, so no batch is a leftover.
         begin, end = (i * len(rows) // run.steps_per_epoch for i in (step, step + 1))
+        whole = end - begin
+        begin, end = parallel.share(begin, end)
         batch = shuffled.slice(begin, end) if shuffled else rows.take(positions[begin:end]).to(device)
         optimizer.param_groups[0]["lr"] = rate(run.recipe, first + step, total)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
             raw = network(batch.values, batch.slots)
         value = loss(raw.float(), batch.truth)
+        if end - begin < whole:  # one of several processes: the shares' means add up to the mean of the batch
+            value = value * ((end - begin) / whole) if end > begin else raw.sum() * 0
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(value)
+        parallel.sum_gradients(parameters)
         nn.utils.clip_grad_norm_(parameters, run.recipe.gradient_clip, foreach=True)
         optimizer.step()
         run.losses[step] = value.detach()

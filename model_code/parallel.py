@@ -1,0 +1,86 @@
+"""Several processes, on several GPUs or hosts, train one network: each takes its share of every batch.
+
+The gradients of the shares are summed, so a step is the one that a single process would make, but for the order in which
+numbers are added. What depends on time or on a file is decided by the process of rank 0 for all. Outside of a group of
+processes (torchrun starts one) everything here is the identity.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+@contextmanager
+def joined() -> Iterator[None]:
+    """Be one of the processes that torchrun started; where it started none, be alone."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield
+        return
+    cuda = torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def size() -> int:
+    return dist.get_world_size() if dist.is_initialized() else 1
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def share(begin: int, end: int) -> tuple[int, int]:
+    """This process's part of the rows ``begin`` to ``end`` of a batch; with fewer rows than processes it may be empty."""
+    rows = end - begin
+    return begin + rows * rank() // size(), begin + rows * (rank() + 1) // size()
+
+
+def sum_gradients(parameters: Sequence[nn.Parameter]) -> None:
+    """Make each gradient the sum over the processes, in one message."""
+    if size() == 1:
+        return
+    gradients = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters if p.requires_grad]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    parts = torch.split(flat, [gradient.numel() for gradient in gradients])
+    for parameter, part in zip((p for p in parameters if p.requires_grad), parts, strict=True):
+        parameter.grad = part.view_as(parameter)
+
+
+def sum_over(values: Tensor) -> None:
+    """Make the values the sum over the processes, in place."""
+    if size() > 1:
+        dist.all_reduce(values)
+
+
+def agreed(value: float, device: torch.device) -> float:
+    """What rank 0 has."""
+    if size() == 1:
+        return value
+    told = torch.tensor([value], dtype=torch.float64, device=device)
+    dist.broadcast(told, 0)
+    return float(told)
+
+
+def agreed_bytes(content: bytes, device: torch.device) -> bytes:
+    """What rank 0 has; the others' content is not looked at."""
+    if size() == 1:
+        return content
+    length = int(agreed(len(content), device))
+    told = torch.zeros(length, dtype=torch.uint8, device=device)
+    if rank() == 0 and length:
+        told.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+    if length:
+        dist.broadcast(told, 0)
+    return bytes(told.cpu().numpy().tobytes())

@@ -1,0 +1,76 @@
+"""Several processes make the steps that one would make, and end with the same weights."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_code import parallel
+
+CPU = torch.device("cpu")
+SCRIPT = """
+import sys, torch
+from pathlib import Path
+sys.path[:0] = [{root!r}, {here!r}]
+import test_training as t
+from model_code import parallel
+torch.set_num_threads(1)
+class Plain(t.Network):
+    def __init__(self):
+        super().__init__()
+        self.layers[2].p = 0.0
+t.Network = Plain
+path, rows = Path(sys.argv[1]), int(sys.argv[2])
+with parallel.joined():
+    rank = parallel.rank()
+    checkpoint = path / f"of-{{rank}}.pt"
+    network, done = t.trained(training=t.rows(rows), checkpoint=checkpoint, checkpoint_seconds=0.0)
+    torch.save(network.state_dict(), path / f"{{parallel.size()}}-{{rank}}.pt")
+    (path / f"{{parallel.size()}}-{{rank}}.txt").write_text(f"{{done.seconds}} {{checkpoint.exists()}}")
+"""
+
+
+def train(folder, processes, rows):
+    here = Path(__file__).resolve().parent
+    script = folder / "script.py"
+    script.write_text(SCRIPT.format(root=str(here.parents[1]), here=str(here)))
+    launcher = (
+        ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
+    )
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    subprocess.run(
+        [sys.executable, *launcher, str(script), str(folder), str(rows)], check=True, env=environment, timeout=200
+    )
+
+
+@pytest.mark.parametrize("rows", [300, 33])
+def test_two_processes_end_where_one_does(tmp_path, rows):
+    """33 rows: batches of 16 or 17, so the shares are not even."""
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    for folder, processes in ((alone, 1), (together, 2)):
+        folder.mkdir()
+        train(folder, processes, rows)
+    one = torch.load(alone / "1-0.pt", weights_only=True)
+    first, second = (torch.load(together / f"2-{rank}.pt", weights_only=True) for rank in (0, 1))
+    for name, weights in one.items():
+        assert torch.equal(first[name], second[name]), "both processes hold the same bits"
+        torch.testing.assert_close(first[name], weights, rtol=1e-3, atol=1e-4)
+    seconds = [(together / f"2-{rank}.txt").read_text().split() for rank in (0, 1)]
+    assert seconds[0][0] == seconds[1][0], "time is what rank 0 measured, so both stop at once"
+    assert [there for _, there in seconds] == ["True", "False"], "one process writes checkpoints"
+
+
+def test_alone_everything_is_the_identity():
+    network = torch.nn.Linear(2, 1)
+    network(torch.ones(3, 2)).sum().backward()
+    before = network.weight.grad.clone()
+    parallel.sum_gradients(list(network.parameters()))
+    assert torch.equal(network.weight.grad, before)
+    assert parallel.share(10, 17) == (10, 17)
+    assert parallel.agreed(1.5, CPU) == 1.5
+    assert parallel.agreed_bytes(b"x", CPU) == b"x"
+    with parallel.joined():
+        assert (parallel.rank(), parallel.size()) == (0, 1)
