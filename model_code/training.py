@@ -179,8 +179,9 @@ class _Run:
         content = parallel.agreed_bytes(path.read_bytes() if path.exists() else b"", self.device)
         if not content:
             return
+        file = io.BytesIO(content)
         try:
-            state: Mapping[str, Any] = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+            state: Mapping[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
         except Exception:  # noqa: BLE001  whatever is wrong with the file, the answer is to start anew
             return
         if state["identity"] != self.identity():
