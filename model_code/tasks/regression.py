@@ -49,10 +49,13 @@ class Regression:
                     "classification task",
                     wrong,
                 )
-        infinite = values.is_infinite().fill_null(value=False)
-        if infinite.any():
-            raise Unfit("is infinite", "wanted finite numbers", infinite)
-        return values.fill_nan(None)
+        values = values.fill_nan(None)
+        huge = (values.abs() > 3.4e38).fill_null(value=False)
+        if huge.any():
+            raise Unfit(
+                "is huge or infinite", "wanted numbers between -3.4e38 and 3.4e38, which float32 can hold", huge
+            )
+        return values
 
     def count(self, labels: pl.Series) -> dict[str, int]:
         return {}

@@ -93,10 +93,10 @@ def _refuse(opened: Opened, parses: Mapping[str, Parse], wrong: Mapping[str, int
 def _refuse_misfits(opened: Opened, examination: Examination) -> None:
     """What typed formats may hold and a table may not."""
     for name, found in examination.columns.items():
-        if found.infinite:
+        if found.huge:
             raise InputError(
-                f"source {opened.name!r}, column {name!r} holds infinite values; wanted finite numbers or missing "
-                "values"
+                f"source {opened.name!r}, column {name!r} holds infinite values, or larger ones than float32 can "
+                "hold; wanted numbers between -3.4e38 and 3.4e38, or missing values"
             )
         if found.zero_bytes:
             raise InputError(f"source {opened.name!r}, column {name!r} holds zero bytes; the data is damaged")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from steps.schema import ROW, Type
 from steps.tables.digest import BATCH, ContentDigest
-from steps.tables.parsing import natural
+from steps.tables.parsing import LARGEST, natural
 
 if TYPE_CHECKING:
     import polars as pl
@@ -31,8 +30,8 @@ class Found:
     missing: int = 0
     distinct: int | None = 0
     """Of strings; None when there are too many to count."""
-    infinite: bool = False
-    """Whether a number is infinite, or not a number."""
+    huge: bool = False
+    """Whether a number is infinite, nearly so, or not a number."""
     unclean: bool = False
     """Whether a string is a missing marker, or a year has fewer than four digits."""
     zero_bytes: bool = False
@@ -88,8 +87,8 @@ def _look(series: pl.Series, found: Found, seen: dict[str, pl.Series], many: int
 
     found.missing += series.null_count()
     if series.dtype.is_float():
-        # Finite numbers have a finite sum, unless they are huge: only then is each looked at.
-        found.infinite = found.infinite or not (math.isfinite(series.sum()) or series.is_finite().all())
+        # One sum of squares tells of most columns that nothing in them is huge: only of others is each looked at.
+        found.huge = found.huge or not ((series * series).sum() <= LARGEST or (series.abs() <= LARGEST).all())
     if series.dtype in (pl.Date, pl.Datetime):
         early = pl.Series([_FULL_YEAR]).cast(series.dtype).to_physical()[0]
         first = series.to_physical().min()

@@ -80,7 +80,7 @@ def _attempt(opened: Opened, assumed: _Assumed, target: Path) -> Examination | N
         return None
     examination = examine(target, MANY, {*opened.source.missing, ""})
     last = examination.columns[opened.columns[-1]]
-    if any(found.infinite or found.zero_bytes or found.unclean for found in examination.columns.values()):
+    if any(found.huge or found.zero_bytes or found.unclean for found in examination.columns.values()):
         return None
     empty = set(opened.textual()) - set(assumed.parses)
     if any(examination.columns[name].missing < examination.rows for name in empty):

@@ -27,9 +27,11 @@ DATETIMES = (
     *(f"%Y-%m-%d{gap}{clock}{zone}" for gap in ("T", " ") for clock in _CLOCKS for zone in ("", "%#z")),
     *(f"{date} {clock}" for date in DATES[1:] for clock in _CLOCKS),
 )
+LARGEST = 3.4e38
+"""Beyond it a number is no measurement but a mark or an accident, and float32, in which models compute, soon ends."""
 _WANTED = {
     "integer": "a whole number between -2^63 and 2^63-1",
-    "float": "a finite number",
+    "float": "a number between -3.4e38 and 3.4e38",
     "boolean": f"one of {'/'.join(TRUE)} or {'/'.join(FALSE)}",
     "date": "a date",
     "datetime": "a date with a time",
@@ -78,9 +80,8 @@ def converted(text: pl.Expr, parse: Parse, decimal: str = ".") -> pl.Expr:
         case "integer":
             return text.str.replace(r"^([+-]?\d+)\.0*$", "$1").cast(pl.Int64, strict=False)
         case "float":
-            number = text.str.replace(",", ".", literal=True) if decimal == "," else text
-            value = number.cast(pl.Float64, strict=False)
-            return pl.when(value.is_finite()).then(value)
+            value = _number(text, decimal)
+            return pl.when(value.abs() <= LARGEST).then(value)
         case "boolean":
             words = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
             return text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
@@ -91,6 +92,12 @@ def converted(text: pl.Expr, parse: Parse, decimal: str = ".") -> pl.Expr:
             return zoned(_full_year(instant), parse, aware=parse.aware)
         case _:
             return text
+
+
+def _number(text: pl.Expr, decimal: str) -> pl.Expr:
+    import polars as pl
+
+    return (text.str.replace(",", ".", literal=True) if decimal == "," else text).cast(pl.Float64, strict=False)
 
 
 def _full_year(value: pl.Expr) -> pl.Expr:
@@ -153,8 +160,8 @@ def _counts(frame: pl.LazyFrame, columns: Sequence[str], decimal: str) -> dict[s
         yield "boolean", text.str.to_lowercase().is_in(["true", "false"]).sum()
         yield "integer", text.cast(pl.Int64, strict=False).count()
         yield "digits", text.str.contains(r"^[+-]?\d+$").sum()
-        yield "float", converted(text, Parse("float"), decimal).count()
-        yield "infinite", text.cast(pl.Float64, strict=False).is_infinite().sum()
+        yield "finite", _number(text, decimal).is_finite().sum()
+        yield "infinite", _number(text, decimal).is_infinite().sum()
 
     return _ask(frame, {name: dict(questions(name)) for name in columns})
 
@@ -183,8 +190,8 @@ def _simple(counts: Mapping[str, int]) -> Parse | None:
         return Parse("integer")
     if counts["digits"] == values:
         return Parse("category", note="holds whole numbers beyond 64 bits; they are kept as text")
-    if counts["float"] + counts["infinite"] == values and counts["float"]:
-        return Parse("float")  # infinite values are refused later, by row
+    if counts["finite"] + counts["infinite"] == values and counts["finite"]:
+        return Parse("float")  # huge and infinite values are refused later, by row
     return None
 
 

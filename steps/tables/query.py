@@ -137,15 +137,8 @@ def as_type(column: pl.Expr, kind: pl.DataType, parse: Parse) -> pl.Expr:
     if found in ("integer", "boolean") and parse.type in ("float", "integer"):
         return column.cast(pl.Float64 if parse.type == "float" else pl.Int64)
     if kind.is_float() and parse.type == "float":
-        return canonical_float(column)
+        return column.cast(pl.Float64).fill_nan(None)
     return converted(canonical_text(column, kind), parse)
-
-
-def canonical_float(column: pl.Expr) -> pl.Expr:
-    import polars as pl
-
-    value = column.cast(pl.Float64).fill_nan(None)
-    return pl.when(value.is_finite()).then(value)
 
 
 def canonical_text(column: pl.Expr, kind: pl.DataType) -> pl.Expr:

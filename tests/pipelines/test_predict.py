@@ -86,7 +86,7 @@ def test_a_decimal_comma_holds_where_a_file_alone_would_not_show_it(trained, ser
 
 def test_a_decimal_comma_is_refused_where_training_had_points(trained, serve):
     inputs = trained(columns={}, k=("k.csv", "a;b\n1.5;2\n2.5;3\n", {}))
-    with pytest.raises(InputError, match=r"new ü.csv does not fit the model: column 'a': 1 value is not a finite"):
+    with pytest.raises(InputError, match=r"new ü.csv does not fit the model: column 'a': 1 value is not a number"):
         serve(inputs, "a;b\n1,234;2\n")
 
 

@@ -414,8 +414,9 @@ def refused(read, *arguments, match, **options):
         (b"a,b\n1,x\0y\n2,z\n", "line 2: a zero byte"),
         (b"a,b\n1,2\0\n2,3\n", "line 2: a zero byte"),
         ('a,b,c\n1,"x, y",2\n3,"open,4\n5,6,7\n', r"quote opened by line 3 is never closed"),
-        ("a,b\n1.5,x\ninf,y\n", r"column 'a': 1 value is not a finite number; data.csv, rows 2, such as 'inf'"),
+        ("a,b\n1.5,x\ninf,y\n", r"column 'a': 1 value is not a number between .*; data.csv, rows 2, such as 'inf'"),
         ("a,b\n1.5,x\n1e999,y\n", r"'a'.*1e999"),
+        ("a,b\n1e300,x\n-1e300,y\n", r"'a': 2 values are not a number between -3.4e38 and 3.4e38; .*'-1e300'"),
         ("größe,b\n1,x\n2,ü\n3,ö\n".encode() + b"4,\xfc\n", r"line 5: not readable as UTF-8.*encoding: cp1252"),
     ],
 )
@@ -499,10 +500,14 @@ def test_an_ambiguous_archive_asks_which_member(read, tmp_path):
     assert read({"d.zip": path.read_bytes()}, member="b.csv")["a"] == [2]
 
 
-def test_an_infinite_value_in_a_typed_format_is_refused(read, tmp_path):
+@pytest.mark.parametrize("huge", [float("inf"), -1e300, 3.5e38])
+def test_an_infinite_or_huge_value_in_a_typed_format_is_refused(read, tmp_path, huge):
     path = tmp_path / "p.parquet"
-    pl.DataFrame({"a": [1.0, float("inf")]}).write_parquet(path)
-    refused(read, {"p.parquet": path.read_bytes()}, match="'a' holds infinite values")
+    pl.DataFrame({"a": [3.4e38, None, huge]}).write_parquet(path)
+    for declared in ({}, {"a": {"type": "float"}}):
+        refused(read, {"p.parquet": path.read_bytes()}, declared, match="'a' holds infinite values, or larger ones")
+    pl.DataFrame({"a": [3.4e38, float("nan"), -3.4e38]}).write_parquet(path)
+    assert read({"p.parquet": path.read_bytes()})["a"] == [3.4e38, None, -3.4e38]
 
 
 def test_an_unknown_encoding_and_a_wrong_one_are_refused(read):

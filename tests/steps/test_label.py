@@ -179,6 +179,7 @@ def test_a_gate_that_refuses_leaves_its_report(workspace):
         (list(range(40)), MULTICLASS, "task: regression"),
         ([True, False] * 10, REGRESSION, "true or false.*binary-classification"),
         (["1", "2", "x", "4"] * 5, REGRESSION, r"not a number in 5 of 20 rows \(rows 3, 7, 11, 15, 19\)"),
+        ([1.0, -1e300, 3.0, 4.0] * 5, REGRESSION, r"huge or infinite in 5 of 20 rows \(rows 2, 6"),
         ([1.0, float("inf"), 3.0, 4.0] * 5, REGRESSION, r"infinite in 5 of 20 rows \(rows 2, 6"),
         ([dt.date(2013, 1, 1 + i) for i in range(20)], REGRESSION, "holds dates"),
     ],
