@@ -48,16 +48,23 @@ def reference() -> str:
         ]
         required = set(definition.get("required", ()))
         for field, value in definition.get("properties", {}).items():
-            default = "" if field in required else f"`{json.dumps(value.get('default'), ensure_ascii=False)}`"
+            default = "" if field in required else _left_out(value)
             meaning = value.get("description", "").replace("|", "\\|")
             lines.append(f"| `{field}` | {_kind(value)} | {default or 'required'} | {meaning} |")
         lines.append("")
     return "\n".join(lines)
 
 
+def _left_out(value: dict[str, Any]) -> str:
+    """What a field is when it is left out; a section is what its own fields are then."""
+    if "$ref" in value and "default" not in value:
+        return "as its fields are"
+    return f"`{json.dumps(value.get('default'), ensure_ascii=False)}`"
+
+
 def _title(name: str) -> str:
     """A part's name as the file writes it: the section data is what the ingest stage is configured with."""
-    return {"IngestConfig": "data"}.get(name, name.removesuffix("Config").lower())
+    return {"IngestConfig": "data", "TrainJobConfig": "training-job"}.get(name, name.removesuffix("Config").lower())
 
 
 def _kind(value: dict[str, Any]) -> str:

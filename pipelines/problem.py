@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, field_validator
 
+from infra.sagemaker.config import SageMakerConfig
 from model_code import tasks
 from pipelines.documents import Document, check_depth, complain, read
 from steps.core import Config
@@ -66,6 +67,10 @@ class Problem(Config):
     tracking_uri: str | None = Field(
         default=None, description="MLflow tracking server; the workspace's own sqlite when left out."
     )
+    sagemaker: SageMakerConfig = Field(
+        default_factory=SageMakerConfig,
+        description="Machines, time and money on Amazon SageMaker; it changes no result and no key.",
+    )
 
     @field_validator("task")
     @classmethod
@@ -84,8 +89,9 @@ class Loaded(Config):
     smoke: bool
 
     def digest(self) -> str:
-        """sha256 over everything that the problem asks: all but where it is tracked, and the suite with it."""
-        asked = [self.problem.model_dump(mode="json", exclude={"tracking_uri"}), self.suite.model_dump(mode="json")]
+        """sha256 over everything that the problem asks: all but where it runs and is tracked, and the suite with it."""
+        problem = self.problem.model_dump(mode="json", exclude={"tracking_uri", "sagemaker"})
+        asked = [problem, self.suite.model_dump(mode="json")]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
     def configs(self) -> dict[str, Config]:

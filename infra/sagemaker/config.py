@@ -1,0 +1,122 @@
+"""The problem file's section sagemaker: on which machines the jobs run, for how long and for how much money."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import Field, StringConstraints, model_validator
+
+from steps.core import Config
+
+Instance = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
+VpcId = Annotated[str, StringConstraints(pattern=r"^[-0-9a-zA-Z]{1,32}$")]
+
+_ACCELERATED = re.compile(r"ml\.[gp]\d")
+_UNSUPPORTED = re.compile(r"ml\.(?:trn|inf)\d")
+_LOCAL_DISK = re.compile(r"ml\.(?:[cmr]\d[a-z]*d[a-z]*|g[4-9][a-z]*|p3dn|p[4-9][a-z0-9-]*)\.")
+
+
+def has_gpu(instance: str) -> bool:
+    """Whether the type has NVIDIA GPUs, so that the job takes the image that uses them."""
+    return bool(_ACCELERATED.match(instance))
+
+
+def has_local_disk(instance: str) -> bool:
+    """Whether the type keeps data on its own disk: hardware encrypts that, and a key for it is refused.
+
+    Source: CreateTrainingJob and CreateProcessingJob, VolumeKmsKeyId.
+    """
+    return bool(_LOCAL_DISK.match(instance))
+
+
+class JobConfig(Config):
+    """The machine of a processing job."""
+
+    instance: Instance = Field(default="ml.m5.xlarge", description="Instance type (4 cores, 16 GiB when left out).")
+    minutes: int = Field(default=60, ge=1, le=7200, description="The job is stopped after so many minutes.")
+    volume_gb: int = Field(default=30, ge=1, le=16384, description="Size of the disk.")
+
+    @model_validator(mode="after")
+    def _runs_our_image(self) -> JobConfig:
+        if _UNSUPPORTED.match(self.instance):
+            raise ValueError(f"{self.instance} has neither CPU nor NVIDIA GPU for the work; such as ml.g5.xlarge has")
+        return self
+
+
+class TrainJobConfig(JobConfig):
+    """The machines of the training job."""
+
+    instance: Instance = Field(
+        default="ml.m5.xlarge",
+        description="Instance type; one with a GPU is ml.g5.xlarge, one with four of them ml.g5.12xlarge.",
+    )
+    instances: int = Field(default=1, ge=1, le=64, description="How many of them train one model together.")
+    fallback: tuple[Instance, ...] = Field(
+        default=(), max_length=4, description="Types to try in this order when there is no capacity for the first."
+    )
+    minutes: int = Field(default=120, ge=1, le=7200, description="The job is stopped after so many minutes.")
+    spot: bool = Field(
+        default=False,
+        description="Take spare capacity, at about a third of the price; an interrupted training goes on from its checkpoint.",
+    )
+    spot_wait_minutes: int = Field(
+        default=60,
+        ge=1,
+        le=7200,
+        description="Of a spot job: how long it may wait for capacity, on top of its minutes.",
+    )
+    warm_minutes: int = Field(
+        default=0,
+        ge=0,
+        le=360,
+        description="Keep the instances so long after the job, paid for, so that the next training starts at once; not with spot.",
+    )
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> TrainJobConfig:
+        if self.spot and self.warm_minutes:
+            raise ValueError("spot and warm_minutes exclude each other: spot capacity cannot be kept; leave one out")
+        types = (self.instance, *self.fallback)
+        if len(set(types)) < len(types):
+            raise ValueError(f"a type is named twice in instance and fallback: {', '.join(types)}")
+        if len({has_gpu(each) for each in types}) > 1:
+            raise ValueError(f"{', '.join(types)}: some have a GPU and some have none; the image fits one kind only")
+        return self
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every type that the job may run on."""
+        return (self.instance, *self.fallback)
+
+
+class SageMakerConfig(Config):
+    """Where and at which price the problem runs on Amazon SageMaker; nothing here changes a result."""
+
+    stack: str = Field(
+        default="dev",
+        pattern=r"^[a-z][a-z0-9-]{0,31}$",
+        description="The stack to run in, as 'fourscore infra up --stack' named it.",
+    )
+    prepare: JobConfig = Field(default_factory=JobConfig, description="The job from define to split.")
+    train: TrainJobConfig = Field(default_factory=TrainJobConfig, description="The job that trains.")
+    assess: JobConfig = Field(default_factory=JobConfig, description="The job of evaluate and register.")
+    max_dollars: float = Field(
+        default=10,
+        gt=0,
+        le=1_000_000,
+        description="The most that one run may cost; a run that could cost more is not started.",
+    )
+    subnets: tuple[VpcId, ...] = Field(
+        default=(), max_length=16, description="Subnets of a network of your own for the jobs."
+    )
+    security_groups: tuple[VpcId, ...] = Field(
+        default=(), max_length=5, description="Security groups in that network; given together with subnets."
+    )
+
+    @model_validator(mode="after")
+    def _whole_network(self) -> SageMakerConfig:
+        if bool(self.subnets) != bool(self.security_groups):
+            given, missing = ("subnets", "security_groups") if self.subnets else ("security_groups", "subnets")
+            raise ValueError(f"{given} without {missing}: a network wants both")
+        return self

@@ -1,0 +1,145 @@
+"""From planned steps to jobs: consecutive steps on the same hardware are fused, and each job gets a description of its own.
+
+A description (job.json, format 1) is canonical JSON that lies in S3 under its own digest. It says what the steps are and
+what they are made from, and nothing of who asked, when, or on which machine: equal work has equal descriptions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+from infra.backend import Plan, PlannedStep
+from infra.seals import SEALED
+from infra.sources import ResolvedFile
+from infra.store import Manifest
+from steps.errors import FourscoreError
+from steps.register import RegisterConfig
+
+Name = Literal["prepare", "train", "assess"]
+
+HARDWARE: Mapping[str, Name] = {
+    "define": "prepare",
+    "ingest": "prepare",
+    "validate": "prepare",
+    "label": "prepare",
+    "split": "prepare",
+    "train": "train",
+    "evaluate": "assess",
+    "register": "assess",
+}
+"""Which job a stage belongs to."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Steps that run one after the other on one machine."""
+
+    name: Name
+    steps: tuple[PlannedStep, ...]
+    spec: dict[str, Any]
+
+    @property
+    def text(self) -> str:
+        """What job.json holds."""
+        return json.dumps(self.spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What executions in the store have decided already."""
+
+    verdict: Literal["pass", "rejected", "refused"]
+    stage: str
+    """Which one decided it."""
+    reasons: tuple[str, ...] = ()
+
+
+def fuse(plan: Plan) -> tuple[Job, ...]:
+    """The jobs of the steps that are not cached, in order; a job without steps is not among them.
+
+    Raises:
+        FourscoreError: a stage has no hardware, or its order would need one job twice.
+    """
+    waiting = [planned for planned in plan.steps if not planned.cached]
+    jobs = tuple(_job(name, tuple(steps), plan) for name, steps in groupby(waiting, _hardware))
+    if len({job.name for job in jobs}) < len(jobs):
+        raise FourscoreError(f"stages on the same hardware are not consecutive: {', '.join(job.name for job in jobs)}")
+    return jobs
+
+
+def _hardware(planned: PlannedStep) -> Name:
+    try:
+        return HARDWARE[planned.step.name]
+    except KeyError:
+        raise FourscoreError(f"stage {planned.step.name!r} has no line in infra.sagemaker.jobs.HARDWARE") from None
+
+
+def _job(name: Name, steps: tuple[PlannedStep, ...], plan: Plan) -> Job:
+    read = {artifact for planned in steps for artifact in planned.step.inputs}
+    sealed = {planned.inputs[SEALED] for planned in steps if SEALED in planned.inputs}
+    spec = {
+        "format": 1,
+        "job": name,
+        "steps": [_describe(planned) for planned in steps],
+        "divided": {split: table for split, table in plan.divided.items() if split in sealed},
+        "raw": {source: [_file(each) for each in files] for source, files in plan.raw.items()} if "raw" in read else {},
+        "champion": plan.champion if "champion" in read else None,
+        "smoke": is_smoke(plan),
+    }
+    return Job(name, steps, spec)
+
+
+def _describe(planned: PlannedStep) -> dict[str, Any]:
+    return {
+        "step": planned.step.name,
+        "key": planned.key,
+        "config": planned.config.model_dump(mode="json"),
+        "ingredients": planned.ingredients,
+        "inputs": dict(planned.inputs),
+    }
+
+
+def _file(file: ResolvedFile) -> dict[str, Any]:
+    return {"name": file.name, "sha256": file.sha256, "size": file.size}
+
+
+def registering(plan: Plan) -> tuple[PlannedStep, RegisterConfig] | None:
+    """The step that registers, asked for now or not, with its config."""
+    for planned in (*plan.steps, *plan.later):
+        if isinstance(planned.config, RegisterConfig):
+            return planned, planned.config
+    return None
+
+
+def is_smoke(plan: Plan) -> bool:
+    """Whether the plan is a rehearsal on a sample, which decides nothing."""
+    found = registering(plan)
+    return found is not None and found[1].smoke
+
+
+def decided(plan: Plan, find: Callable[[str], Manifest | None]) -> Decision | None:
+    """What is known before anything runs: a gate that refused, or the verdict when the whole assessment is cached.
+
+    Args:
+        find: the store's, to be asked for cached executions only.
+    """
+    verdict: Decision | None = None
+    for planned in plan.steps:
+        manifest = find(planned.key) if planned.cached else None
+        if manifest and manifest.verdict == "refused":
+            return Decision("refused", planned.step.name, tuple(manifest.reasons))
+        if HARDWARE.get(planned.step.name) == "assess":
+            if manifest is None:
+                return None
+            rejected = manifest.verdict == "rejected" or bool(verdict and verdict.verdict == "rejected")
+            verdict = Decision("rejected" if rejected else "pass", planned.step.name, tuple(manifest.reasons))
+    return verdict
