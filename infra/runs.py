@@ -69,6 +69,14 @@ class RunRecord:
     message: str = ""
     """Why it ended as it did, for a person."""
     versions: dict[str, str] = field(default_factory=dict)
+    on: str = "local"
+    """local | sagemaker | sagemaker-local"""
+    stack: str | None = None
+    """Of a run on SageMaker: the stack that it runs in,"""
+    execution: str | None = None
+    """the ARN of its pipeline execution,"""
+    package: str | None = None
+    """and that of the model package which waits for approval."""
 
     def stage(self, name: str) -> StageRecord:
         return next(stage for stage in self.stages if stage.name == name)
@@ -174,7 +182,7 @@ def mark_killed(workspace: Path) -> list[RunRecord]:
     """Mark the runs that say they are running but whose process is gone (kill -9, power); returns those marked now."""
     marked = []
     for seen in every(workspace):
-        if seen.status != "running":
+        if seen.status != "running" or seen.execution is not None:  # an execution goes on without a process here
             continue
         with locked(lock_of(workspace, seen.run), blocking=False) as free:
             if not free:
