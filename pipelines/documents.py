@@ -40,8 +40,7 @@ def read(path: Path) -> Document:
     """Parse a YAML mapping.
 
     Raises:
-        InputError: the file is missing, not UTF-8, not YAML, not a mapping, says a key twice, or is written in a way
-            that a small text can stand for a huge or endless content.
+        InputError: the file is missing, not UTF-8, not a mapping, or its text is refused by :func:`parse`.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -55,23 +54,7 @@ def read(path: Path) -> Document:
         raise InputError(f"{path}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        _check_events(path, text)
-        loader = _Loader(text)
-        try:
-            node = loader.get_single_node()
-            lines: dict[Location, int] = {}
-            _number(path, node, (), lines)
-            content = loader.construct_document(node) if node is not None else None
-        finally:
-            loader.dispose()
-    except InputError:
-        raise
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise InputError(f"{path}:{mark.line + 1 if mark else 1}: not valid YAML: {error.problem}") from None
-    except (yaml.YAMLError, ValueError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from None
+    content, lines = parse(path, text)
     if not isinstance(content, dict):
         found = "nothing" if content is None else f"a {type(content).__name__}"
         raise InputError(
@@ -80,11 +63,40 @@ def read(path: Path) -> Document:
     return Document(path, content, lines)
 
 
-def _check_events(path: Path, text: str) -> None:
+def parse(source: Path | str, text: str) -> tuple[Any, Mapping[Location, int]]:
+    """What a YAML text says, and the line of everything in it.
+
+    Args:
+        source: what messages call it.
+
+    Raises:
+        InputError: it is not YAML, says a key twice, or is written in a way that a small text can stand for a huge or
+            endless content.
+    """
+    lines: dict[Location, int] = {}
+    try:
+        _check_events(source, text)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            _number(source, node, (), lines)
+            return loader.construct_document(node) if node is not None else None, lines
+        finally:
+            loader.dispose()
+    except InputError:
+        raise
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise InputError(f"{source}:{mark.line + 1 if mark else 1}: not valid YAML: {error.problem}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise InputError(f"{source}: not valid YAML: {error}") from None
+
+
+def _check_events(source: Path | str, text: str) -> None:
     """Refuse what would be copied, nested or used as a key without bound, before anything is built of it."""
     inside: list[Any] = []  # of each open mapping whether a key comes next; None for a sequence
     for event in yaml.parse(text, Loader=_Loader):
-        here = f"{path}:{event.start_mark.line + 1}" if event.start_mark else f"{path}:1"
+        here = f"{source}:{event.start_mark.line + 1}" if event.start_mark else f"{source}:1"
         if isinstance(event, yaml.AliasEvent):
             raise InputError(f"{here}: *{event.anchor} repeats what stands elsewhere; write it out")
         if isinstance(event, yaml.CollectionEndEvent):
@@ -132,7 +144,7 @@ def _missing(path: Path) -> str:
     return f"no problem file {path}{hint}"
 
 
-def _number(path: Path, node: Any, location: Location, lines: dict[Location, int]) -> None:
+def _number(source: Path | str, node: Any, location: Location, lines: dict[Location, int]) -> None:
     if node is None:
         return
     lines.setdefault(location, node.start_mark.line + 1)
@@ -142,13 +154,13 @@ def _number(path: Path, node: Any, location: Location, lines: dict[Location, int
             line = key.start_mark.line + 1
             if here in lines:
                 raise InputError(
-                    f"{path}:{line}: {'.'.join(map(str, here))} is given twice; the first is on line {lines[here]}"
+                    f"{source}:{line}: {'.'.join(map(str, here))} is given twice; the first is on line {lines[here]}"
                 )
             lines[here] = line
-            _number(path, value, here, lines)
+            _number(source, value, here, lines)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
-            _number(path, value, (*location, index), lines)
+            _number(source, value, (*location, index), lines)
 
 
 def complain(
@@ -171,8 +183,13 @@ def complain(
 def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Mapping[str, str]) -> str:
     location: Location = tuple(fault["loc"])
     dotted = ".".join(map(str, location))
+    made = location not in document.lines
     place = next(
-        (f"--set {key}={value}" for key, value in overrides.items() if dotted == key or dotted.startswith(f"{key}.")),
+        (
+            f"--set {key}={value}"
+            for key, value in overrides.items()
+            if f"{dotted}.".startswith(f"{key}.") or (made and key.startswith(f"{dotted}."))
+        ),
         None,
     )
     place = place or document.place(location)

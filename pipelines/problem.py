@@ -12,12 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from infra.sagemaker.config import SageMakerConfig
 from model_code import tasks
-from pipelines.documents import Document, check_depth, complain, read
+from pipelines.documents import Document, check_depth, complain, parse, read
 from steps.core import Config
 from steps.define import DefineConfig
 from steps.errors import InputError
@@ -138,11 +137,9 @@ def _override(content: dict[str, Any], overrides: Mapping[str, str]) -> dict[str
                 section[parent] = {}
             section = _enter(section, parent, key)
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise InputError(
-                f"--set {key}={text}: the value is not valid YAML; quote it, such as --set {key}='\"...\"'"
-            ) from None
+            value, _ = parse(f"--set {key}", text)
+        except InputError as error:
+            raise InputError(f"{error}. If it is meant as text, quote it: --set {key}='\"...\"'") from None
         if isinstance(section, list):
             _enter(section, last, key)
             section[int(last)] = value
