@@ -69,6 +69,22 @@ def test_all_faults_are_told_at_once(problem):
     assert "good" in str(caught.value)
 
 
+def test_where_it_runs_on_sagemaker_changes_neither_digest_nor_any_stages_config(problem):
+    elsewhere = load(problem, {"sagemaker.train.spot": "true", "sagemaker.max_dollars": "50"})
+    assert elsewhere.problem.sagemaker.train.spot
+    assert elsewhere.digest() == load(problem).digest()
+    assert elsewhere.configs() == load(problem).configs()
+
+
+def test_a_section_sagemaker_that_contradicts_itself_is_refused_by_its_line(problem):
+    problem.write_text(
+        problem.read_text() + "\nsagemaker:\n  train: {spot: true, warm_minutes: 5}\n  prepare: {instances: 2}\n"
+    )
+    with pytest.raises(InputError, match=r"problem.yaml:\d+: .*spot and warm_minutes exclude each other") as caught:
+        load(problem)
+    assert "instances" in str(caught.value)
+
+
 def test_the_shipped_schema_is_the_one_that_the_types_give():
     assert editor_schema.PATH.read_text(encoding="utf-8") == editor_schema.text(), (
         "run: python -m pipelines.editor_schema"

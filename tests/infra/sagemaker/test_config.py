@@ -1,0 +1,45 @@
+"""The section sagemaker of a problem file: good when left out, refused where its parts do not go together."""
+
+import pytest
+from botocore.loaders import Loader
+from pydantic import ValidationError
+
+from infra.sagemaker.config import SageMakerConfig, has_gpu, has_local_disk
+
+TYPES = Loader().load_service_model("sagemaker", "service-2")["shapes"]["TrainingInstanceType"]["enum"]
+
+
+def test_it_needs_nothing():
+    assert SageMakerConfig().train.instance == "ml.m5.xlarge"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"train": {"spot": True, "warm_minutes": 10}}, "spot and warm_minutes exclude each other"),
+        ({"train": {"fallback": ["ml.m5.xlarge"]}}, "named twice"),
+        ({"train": {"fallback": ["ml.g5.xlarge"]}}, "some have a GPU and some have none"),
+        ({"train": {"instance": "ml.trn1.2xlarge"}}, "neither CPU nor NVIDIA GPU"),
+        ({"train": {"instance": "m5.xlarge"}}, "ml"),
+        ({"train": {"instances": 0}}, "greater than or equal to 1"),
+        ({"subnets": ["subnet-1"]}, "subnets without security_groups"),
+        ({"security_groups": ["sg-1"]}, "security_groups without subnets"),
+        ({"max_dollars": 0}, "greater than 0"),
+        ({"prepare": {"spot": True}}, "Extra inputs"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(given, said):
+    with pytest.raises(ValidationError, match=said):
+        SageMakerConfig.model_validate(given)
+
+
+@pytest.mark.parametrize("instance", [each for each in TYPES if not each.startswith(("ml.trn", "ml.inf"))])
+def test_every_type_that_can_run_the_image_may_be_named(instance):
+    assert SageMakerConfig.model_validate({"train": {"instance": instance}}).train.types == (instance,)
+
+
+def test_kinds_of_machines_are_known_by_their_families():
+    families = {each.split(".")[1] for each in TYPES}
+    disks = {each for each in families if has_local_disk(f"ml.{each}.xlarge")}
+    assert disks == {"g4dn", "g5", "g6", "g6e", "g7", "g7e", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en", "p6-b200", "p6-b300", "p6e-gb200", "r5d"}  # fmt: skip
+    assert {each for each in families if has_gpu(f"ml.{each}.xlarge")} == disks - {"r5d"} | {"p2", "p3"}

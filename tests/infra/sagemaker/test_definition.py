@@ -1,0 +1,340 @@
+"""A plan compiles to one definition, always the same, that holds what is left to do and nothing that is not there."""
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+
+import compiled
+import pytest
+from compiled import make_definition, make_plan, make_stack
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra.sagemaker.definition import digest, fit, gets, pipeline_name, text
+from infra.sagemaker.jobs import HARDWARE, Decision, decided, fuse
+from infra.sagemaker.requests import package_group
+from infra.store import Manifest
+from pipelines.training import STAGES
+from steps.errors import FourscoreError, InputError
+from steps.train import Budget, TrainConfig
+
+PREPARE = [stage for stage, job in HARDWARE.items() if job == "prepare"]
+FILES = compiled.files()
+WHOLE = make_plan()
+
+
+def walk(steps):
+    """Every step, those in the branches of conditions too."""
+    for step in steps:
+        yield step
+        if step["Type"] == "Condition":
+            yield from walk([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
+
+
+def by_name(definition):
+    return {step["Name"]: step for step in walk(definition["Steps"])}
+
+
+def parameters(definition):
+    return {each["Name"]: each for each in definition["Parameters"]}
+
+
+def strings(value):
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from strings(each)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_golden_files_are_what_the_compiler_writes(name):
+    """After a change on purpose: ``python tests/support/compiled.py``, and read the difference."""
+    assert (compiled.GOLDEN / name).read_text(encoding="utf-8") == FILES[name]
+
+
+def test_a_thousand_compiles_have_one_digest():
+    assert len({digest(make_definition(make_plan())) for _ in range(1000)}) == 1
+
+
+def test_another_process_with_other_hashes_compiles_the_same_bytes():
+    code = "import compiled, sys; sys.stdout.write(compiled.text(compiled.make_definition(compiled.make_plan())))"
+    seeds = [
+        {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": "tests/support", "PYTHONUTF8": "1"} for seed in ("1", "2")
+    ]
+    said = [subprocess.run([sys.executable, "-c", code], cwd=compiled.ROOT, capture_output=True, check=True, env=env).stdout for env in seeds]  # fmt: skip
+    assert said[0].decode() == said[1].decode() == FILES["all-stages.json"]
+
+
+def test_compiling_imports_no_sdk_and_nothing_heavy():
+    code = "import compiled, sys; compiled.cases(); print([name for name in sys.argv[1:] if name in sys.modules])"
+    heavy = ["boto3", "botocore", "sagemaker", "moto", "mlflow", "torch", "numpy", "pandas", "polars"]
+    env = {**os.environ, "PYTHONPATH": "tests/support"}
+    done = subprocess.run([sys.executable, "-c", code, *heavy], cwd=compiled.ROOT, capture_output=True, text=True, check=True, env=env)  # fmt: skip
+    assert done.stdout.strip() == "[]"
+
+
+def test_changing_a_definition_changes_no_other():
+    by_name(make_definition(WHOLE))["train"]["RetryPolicies"][0]["ExceptionType"].clear()
+    assert text(make_definition(WHOLE)) == FILES["all-stages.json"]
+
+
+MACHINES = st.fixed_dictionaries(
+    {
+        "train": st.fixed_dictionaries(
+            {
+                "spot": st.booleans(),
+                "instances": st.integers(1, 4),
+                "instance": st.sampled_from(["ml.m5.xlarge", "ml.g5.xlarge"]),
+            }
+        )
+    }
+)
+
+
+@given(
+    cached=st.sets(st.sampled_from(STAGES)),
+    until=st.sampled_from(STAGES),
+    smoke=st.booleans(),
+    config=MACHINES,
+    verdict=st.sampled_from(["pass", "rejected"]),
+    key=st.sampled_from([None, make_stack().kms_key]),
+)
+def test_whatever_is_cached_the_definition_is_whole(cached, until, smoke, config, verdict, key):
+    """Every reference exists, nothing waits for itself, the jobs cover what is not cached in order, no string is too long."""
+    plan = make_plan(cached, until, smoke)
+    waiting = [planned.step.name for planned in plan.steps if not planned.cached]
+    assert [step["step"] for job in fuse(plan) for step in job.spec["steps"]] == waiting
+    assert all(HARDWARE[step["step"]] == job.name for job in fuse(plan) for step in job.spec["steps"])
+    try:
+        definition = make_definition(
+            plan, Decision(verdict, "register", ("x" * 500,)), make_stack(kms_key=key), **config
+        )
+    except FourscoreError:
+        assert not waiting
+        return
+    steps = list(walk(definition["Steps"]))
+    named = {step["Name"]: step for step in steps}
+    assert max(Counter(step["Name"] for step in steps).values()) == 1
+    jobs = {step["Name"]: step["Description"] for step in steps if step["Type"] in ("Processing", "Training")}
+    assert jobs == {job.name: ", ".join(planned.step.name for planned in job.steps) for job in fuse(plan)}
+    for reference in gets(definition["Steps"]):
+        kind, name, *rest = reference.split(".")
+        if kind == "Parameters":
+            assert name in parameters(definition)
+        else:
+            assert rest[0] == "PropertyFiles"
+            assert rest[1] in [each["PropertyFileName"] for each in named[name]["PropertyFiles"]]
+    assert set(parameters(definition)) == {
+        each.split(".")[1] for each in gets(definition["Steps"]) if each.startswith("Parameters.")
+    }
+    assert_acyclic(steps)
+    assert max(len(each) for step in steps for each in strings(step)) <= 256
+
+
+def assert_acyclic(steps):
+    """Each step waits for steps of its own branch that stand before it, and for no condition."""
+    seen = {}
+    for step in steps:
+        for before in step.get("DependsOn", []):
+            assert seen[before]["Type"] != "Condition"
+        seen[step["Name"]] = step
+
+
+def test_three_jobs_stand_in_for_eight_stages():
+    jobs = {job.name: [planned.step.name for planned in job.steps] for job in fuse(WHOLE)}
+    assert jobs == {"prepare": PREPARE, "train": ["train"], "assess": ["evaluate", "register"]}
+
+
+def test_no_job_starts_when_the_run_could_cost_more_than_its_cap():
+    definition = make_definition(WHOLE, worst_case=12.5, max_dollars=12)
+    (gate,) = definition["Steps"]
+    assert gate["Arguments"]["Conditions"] == [{"Type": "LessThanOrEqualTo", "LeftValue": {"Get": "Parameters.WorstCaseDollars"}, "RightValue": {"Get": "Parameters.MaxDollars"}}]  # fmt: skip
+    assert [step["Name"] for step in gate["Arguments"]["ElseSteps"]] == ["too-expensive"]
+    assert parameters(definition)["WorstCaseDollars"]["DefaultValue"] == 12.5
+    assert parameters(definition)["MaxDollars"]["DefaultValue"] == 12
+
+
+def test_the_model_package_waits_for_approval_and_names_what_it_was_made_from():
+    package = by_name(make_definition(WHOLE))["register-model"]["Arguments"]
+    keys = {planned.step.name: planned.key for planned in WHOLE.steps}
+    root = make_stack().root
+    assert "Tags" not in package
+    assert package["ModelApprovalStatus"] == {"Get": "Parameters.ApprovalStatus"}
+    assert parameters(make_definition(WHOLE))["ApprovalStatus"]["DefaultValue"] == "PendingManualApproval"
+    model = package["InferenceSpecification"]["Containers"][0]["ModelDataSource"]["S3DataSource"]["S3Uri"]
+    assert model == f"{root}store/{keys['train']}/model/"
+    assert package["CustomerMetadataProperties"]["evaluate_key"] == keys["evaluate"]
+
+
+def test_a_cached_prefix_leaves_the_rest():
+    assert list(by_name(make_definition(make_plan(PREPARE)))) == [
+        "affordable", "train", "assess", "verdict", "register-model", "rejected", "too-expensive",
+    ]  # fmt: skip
+
+
+def test_a_known_verdict_leaves_the_package_or_the_reasons():
+    everything = make_plan(STAGES)
+    assert list(by_name(make_definition(everything, Decision("pass", "register")))) == ["register-model"]
+    rejected = make_definition(everything, Decision("rejected", "register", ("roc_auc is too low",)))
+    assert by_name(rejected) == {"rejected": {"Name": "rejected", "Type": "Fail", "Arguments": {"ErrorMessage": "rejected: roc_auc is too low"}}}  # fmt: skip
+    assert rejected["Parameters"] == []
+
+
+def test_what_a_cached_gate_refused_starts_nothing():
+    definition = make_definition(make_plan(PREPARE[:3]), Decision("refused", "validate", ("12 ages are negative",)))
+    (step,) = definition["Steps"]
+    assert step["Arguments"]["ErrorMessage"] == "refused: validate: 12 ages are negative"
+
+
+def test_a_model_lost_from_the_store_is_trained_again_before_it_is_registered():
+    names = list(by_name(make_definition(make_plan(set(STAGES) - {"train"}), Decision("pass", "register"))))
+    assert names == ["affordable", "train", "register-model", "too-expensive"]
+
+
+@pytest.mark.parametrize("plan", [make_plan(until="evaluate"), make_plan(smoke=True)], ids=["until", "smoke"])
+def test_a_part_of_the_stages_or_a_rehearsal_registers_nothing(plan):
+    assert list(by_name(make_definition(plan))) == ["affordable", "prepare", "train", "assess", "too-expensive"]
+
+
+def test_a_verdict_that_is_in_the_store_must_be_given():
+    with pytest.raises(FourscoreError, match="verdict was not given"):
+        make_definition(make_plan(STAGES))
+
+
+def test_where_nothing_is_left_nothing_is_compiled():
+    with pytest.raises(FourscoreError, match="nothing to compile"):
+        make_definition(make_plan(STAGES, until="split"))
+
+
+def test_spot_waits_longer_than_it_runs_and_keeps_checkpoints_by_key():
+    train = by_name(make_definition(WHOLE, train={"spot": True, "minutes": 30, "spot_wait_minutes": 15}))["train"][
+        "Arguments"
+    ]
+    assert train["EnableManagedSpotTraining"] is True
+    assert train["StoppingCondition"] == {"MaxRuntimeInSeconds": 1800, "MaxWaitTimeInSeconds": 2700}
+    assert train["CheckpointConfig"]["S3Uri"].endswith(f"checkpoints/{WHOLE.steps[5].key}/")
+
+
+def test_on_demand_is_asked_for_without_the_fields_that_only_spot_may_have():
+    train = by_name(make_definition(WHOLE))["train"]["Arguments"]
+    assert "EnableManagedSpotTraining" not in train
+    assert "MaxWaitTimeInSeconds" not in train["StoppingCondition"]
+
+
+def test_several_instances_differ_in_their_count_alone():
+    one, two = (
+        text(make_definition(WHOLE)).splitlines(),
+        text(make_definition(WHOLE, train={"instances": 2})).splitlines(),
+    )
+    assert [(a.strip(), b.strip()) for a, b in zip(one, two, strict=True) if a != b] == [('"DefaultValue": 1', '"DefaultValue": 2')]  # fmt: skip
+
+
+def test_the_key_encrypts_every_disk_and_output_but_disks_that_hardware_encrypts():
+    stack = make_stack(kms_key="arn:aws:kms:eu-central-1:123456789012:key/k")
+    plain = by_name(make_definition(WHOLE, stack=stack))
+    assert plain["prepare"]["Arguments"]["ProcessingResources"]["ClusterConfig"]["VolumeKmsKeyId"] == stack.kms_key
+    assert plain["train"]["Arguments"]["ResourceConfig"]["VolumeKmsKeyId"] == stack.kms_key
+    assert plain["train"]["Arguments"]["OutputDataConfig"]["KmsKeyId"] == stack.kms_key
+    assert plain["assess"]["Arguments"]["ProcessingOutputConfig"]["KmsKeyId"] == stack.kms_key
+    mixed = {"instance": "ml.m5.xlarge", "fallback": ["ml.r5d.xlarge"]}
+    assert (
+        "VolumeKmsKeyId"
+        not in by_name(make_definition(WHOLE, stack=stack, train=mixed))["train"]["Arguments"]["ResourceConfig"]
+    )
+
+
+def test_a_gpu_takes_the_image_for_it_or_says_that_there_is_none():
+    train = by_name(make_definition(WHOLE, train={"instance": "ml.g5.xlarge"}))["train"]["Arguments"]
+    assert train["AlgorithmSpecification"]["TrainingImage"] == make_stack().images["gpu"]
+    bare = make_stack(images={"cpu": make_stack().images["cpu"]})
+    with pytest.raises(
+        InputError, match=r"stack dev has no gpu image, which ml.g5.xlarge wants.*fourscore infra image"
+    ):
+        make_definition(WHOLE, stack=bare, train={"instance": "ml.g5.xlarge"})
+
+
+def test_a_job_that_would_stop_before_its_training_is_refused():
+    long = TrainConfig(task="binary-classification", budget=Budget(minutes=120))
+    steps = [replace(each, config=long) if each.step.name == "train" else each for each in WHOLE.steps]
+    plan = replace(WHOLE, steps=tuple(steps))
+    with pytest.raises(
+        InputError, match=r"train.budget.minutes is 120, and sagemaker.train.minutes stops the job after 120"
+    ):
+        make_definition(plan)
+    make_definition(plan, train={"minutes": 150})
+
+
+def test_everything_that_takes_tags_has_them():
+    tagged = [step for step in walk(make_definition(WHOLE)["Steps"]) if step["Type"] in ("Processing", "Training")]
+    assert len(tagged) == 3
+    for step in tagged:
+        assert [tag["Key"] for tag in step["Arguments"]["Tags"]] == [
+            f"fourscore:{name}" for name in ("project", "problem", "run", "stack")
+        ]
+
+
+@given(st.from_regex(r"^[a-z0-9][a-z0-9_-]{0,62}\Z"))
+def test_a_problem_of_any_name_has_a_pipeline_name_that_is_taken_and_its_own(name):
+    made = pipeline_name(name)
+    assert len(made) <= 256
+    assert "--" not in made or "--" in name
+    assert made == fit(made, 256)
+    assert pipeline_name(f"{name}_") != made
+
+
+def test_names_that_differ_in_what_is_not_allowed_stay_different():
+    stack = make_stack()
+    assert package_group(stack, "breast-cancer") == "fourscore-dev-breast-cancer"
+    assert package_group(stack, "a.b") != package_group(stack, "a-b") != package_group(stack, "a_b")
+    assert len(package_group(stack, "m" * 128)) == 63
+
+
+def test_a_job_says_neither_who_asked_nor_where_its_files_lay():
+    told = "".join(job.text for job in fuse(WHOLE))
+    assert "/somewhere" not in told
+    assert [job.spec["raw"] for job in fuse(WHOLE)] == [{"cells": [{"name": "cells.csv", "sha256": compiled.digest("cells"), "size": 119913}]}, {}, {}]  # fmt: skip
+    assert [job.spec["champion"] for job in fuse(WHOLE)] == [None, None, compiled.digest("champion")]
+    assert [list(job.spec["divided"].values()) for job in fuse(WHOLE)] == [[], [], [compiled.digest("label")]]
+
+
+def test_a_job_lies_under_the_digest_of_its_bytes():
+    for job in fuse(WHOLE):
+        assert job.digest == hashlib.sha256(job.text.encode()).hexdigest()
+        assert f"/jobs/{job.digest}/" in FILES["all-stages.json"]
+
+
+def of(verdicts):
+    """A store in which each stage has the verdict that is given, or passed."""
+    keys = {planned.key: planned.step.name for planned in WHOLE.steps}
+    return lambda key: Manifest(key, keys[key], {}, verdict=verdicts.get(keys[key], "pass"), reasons=[f"because of {keys[key]}"])  # fmt: skip
+
+
+def test_what_is_decided_already_is_read_from_the_store():
+    everything = make_plan(STAGES)
+    assert decided(everything, of({})) == Decision("pass", "register", ("because of register",))
+    assert decided(everything, of({"evaluate": "rejected", "register": "rejected"})).verdict == "rejected"
+    assert decided(everything, of({"validate": "refused"})) == Decision("refused", "validate", ("because of validate",))
+
+
+def test_nothing_is_decided_before_the_whole_assessment_is_cached():
+    assert decided(make_plan({*PREPARE, "train", "evaluate"}), of({"evaluate": "rejected"})) is None
+    assert decided(make_plan(PREPARE), of({})) is None
+    assert decided(make_plan(STAGES, until="train"), of({})) is None
+
+
+def test_a_stage_without_hardware_is_named(monkeypatch):
+    monkeypatch.setattr(
+        "infra.sagemaker.jobs.HARDWARE", {name: job for name, job in HARDWARE.items() if name != "label"}
+    )
+    with pytest.raises(FourscoreError, match="stage 'label' has no line"):
+        fuse(WHOLE)
+
+
+def test_stages_of_one_machine_stand_together(monkeypatch):
+    monkeypatch.setattr("infra.sagemaker.jobs.HARDWARE", {**HARDWARE, "label": "train"})
+    with pytest.raises(FourscoreError, match="not consecutive: prepare, train, prepare"):
+        fuse(make_plan())

@@ -1,0 +1,59 @@
+"""A stack is read as it was written, and one that is not there or broken is said to be."""
+
+import json
+
+import pytest
+from compiled import make_stack
+
+from infra.sagemaker import stack
+from steps.errors import InputError
+
+
+def test_a_stack_comes_back_as_it_was_saved(workspace):
+    whole = make_stack(kms_key="arn:aws:kms:eu-central-1:123456789012:key/k", endpoint="http://127.0.0.1:5000")
+    assert stack.save(workspace, whole) == workspace / "stacks" / "dev.json"
+    assert stack.load(workspace, "dev") == whole
+
+
+def test_the_root_ends_in_a_slash_with_and_without_a_prefix():
+    assert make_stack(prefix="a/b").root == "s3://fourscore-dev-123456789012/a/b/"
+    assert make_stack(prefix="").root == "s3://fourscore-dev-123456789012/"
+
+
+def test_a_stack_that_is_not_there_is_said_how_to_make(workspace):
+    with pytest.raises(InputError, match=r"no stack 'dev' in .*'fourscore infra up --stack dev' makes it"):
+        stack.load(workspace, "dev")
+    stack.save(workspace, make_stack(name="test"))
+    with pytest.raises(InputError, match="there is: test"):
+        stack.load(workspace, "dev")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"roles": {"pipeline": "arn"}}, "no role for prepare, train, assess"),
+        ({"images": {"cpu": "repository:latest"}}, "repository:latest is not pinned by a digest"),
+        ({"images": {}}, "no image 'cpu'"),
+        ({"bucket": None}, "bucket not as wanted"),
+        ({"roles": ["arn"]}, "roles not as wanted"),
+    ],
+)
+def test_a_stack_that_lacks_something_is_refused_by_name(workspace, change, said):
+    path = stack.save(workspace, make_stack())
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(InputError, match=said):
+        stack.load(workspace, "dev")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"name": 1}', "\x00"])
+def test_a_file_that_is_no_stack_is_said_to_be_none(workspace, content):
+    path = stack.save(workspace, make_stack())
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"dev.json cannot be read.*'fourscore infra up --stack dev' makes it anew"):
+        stack.load(workspace, "dev")
+
+
+def test_what_a_later_version_adds_is_left_out(workspace):
+    path = stack.save(workspace, make_stack())
+    path.write_text(json.dumps({**json.loads(path.read_text()), "later": 1}))
+    assert stack.load(workspace, "dev") == make_stack()
