@@ -5,16 +5,24 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from steps.core import Config
 
-Instance = Annotated[str, StringConstraints(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
-VpcId = Annotated[str, StringConstraints(pattern=r"^[-0-9a-zA-Z]{1,32}$")]
-
+_INSTANCE = r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$"
 _ACCELERATED = re.compile(r"ml\.[gp]\d")
 _UNSUPPORTED = re.compile(r"ml\.(?:trn|inf)\d")
 _LOCAL_DISK = re.compile(r"ml\.(?:[cmr]\d[a-z]*d[a-z]*|g[4-9][a-z]*|p3dn|p[4-9][a-z0-9-]*)\.")
+
+
+def _instance(value: str) -> str:
+    if not re.match(_INSTANCE, value):
+        raise ValueError(f"{value!r} is no instance type of SageMaker; one is ml.m5.xlarge")
+    return value
+
+
+Instance = Annotated[str, AfterValidator(_instance), Field(json_schema_extra={"pattern": _INSTANCE})]
+VpcId = Annotated[str, StringConstraints(pattern=r"^[-0-9a-zA-Z]{1,32}$")]
 
 
 def has_gpu(instance: str) -> bool:

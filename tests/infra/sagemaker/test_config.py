@@ -20,7 +20,7 @@ def test_it_needs_nothing():
         ({"train": {"fallback": ["ml.m5.xlarge"]}}, "named twice"),
         ({"train": {"fallback": ["ml.g5.xlarge"]}}, "some have a GPU and some have none"),
         ({"train": {"instance": "ml.trn1.2xlarge"}}, "neither CPU nor NVIDIA GPU"),
-        ({"train": {"instance": "m5.xlarge"}}, "ml"),
+        ({"train": {"instance": "m5.xlarge"}}, "'m5.xlarge' is no instance type of SageMaker; one is ml.m5.xlarge"),
         ({"train": {"instances": 0}}, "greater than or equal to 1"),
         ({"subnets": ["subnet-1"]}, "subnets without security_groups"),
         ({"security_groups": ["sg-1"]}, "security_groups without subnets"),
