@@ -124,6 +124,11 @@ class Facts:
         return self.workspace / "reports" / f"{self.run}.html"
 
     @property
+    def is_incomplete(self) -> bool:
+        """Whether an execution of the run is no longer in the store."""
+        return any(stage.record.status in PUBLISHED and not stage.directory.is_dir() for stage in self.stages)
+
+    @property
     def stopped_at(self) -> Stage | None:
         """The stage that ended the run early: its gate refused, or it failed."""
         return next((stage for stage in self.stages if stage.record.status in ("refused", "failed")), None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,13 +42,32 @@ ARTIFACTS = {"data": "table", "validation": "validation", "labels": "labels", "s
 def write_report(workspace: Path, run: str) -> Path:
     """Write ``workspace/reports/<run>.html``, whole or not at all.
 
+    One that is of the run's end stays where no other can be written, or only one that knows less.
+
     Raises:
         InputError: there is no such run.
+        OSError: it cannot be written, and there is none yet.
     """
     facts = gather(workspace, run)
-    facts.report_path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(facts.report_path, render(facts))
-    return facts.report_path
+    path = facts.report_path
+    there = _is_of_the_end(facts)
+    if there and facts.is_incomplete:
+        return path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, render(facts))
+    except OSError:
+        if not there:
+            raise
+    return path
+
+
+def _is_of_the_end(facts: Facts) -> bool:
+    """Whether there is a report that was written when the run had ended."""
+    if not facts.report_path.is_file() or not facts.record.finished:
+        return False
+    written = datetime.fromtimestamp(facts.report_path.stat().st_mtime, UTC)
+    return written.isoformat(timespec="seconds") >= facts.record.finished
 
 
 def render(facts: Facts) -> str:

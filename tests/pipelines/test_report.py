@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -704,6 +705,24 @@ def test_a_report_of_a_run_whose_execution_is_gone_says_so(workspace):
     facts = gather(workspace, run)
     assert facts.document("evaluation") == {}
     assert "is no longer in the store" in text_of(render(facts))
+
+
+def test_a_report_is_not_replaced_by_one_that_knows_less(workspace):
+    run = make_run(workspace)
+    good = write_report(workspace, run).read_bytes()
+    shutil.rmtree(workspace / "store")
+    assert write_report(workspace, run).read_bytes() == good
+    os.utime(workspace / "reports/flights-1.html", (0, 0))  # of an attempt before
+    assert "is no longer in the store" in text_of(write_report(workspace, run).read_text(encoding="utf-8"))
+
+
+def test_a_report_that_cannot_be_replaced_is_located(workspace):
+    run = make_run(workspace)
+    (workspace / f"reports/.{run}.html.{os.getpid()}.tmp").mkdir(parents=True)  # root too cannot write there
+    with pytest.raises(IsADirectoryError):
+        write_report(workspace, run)
+    (workspace / f"reports/{run}.html").write_text("the report")
+    assert write_report(workspace, run).read_text() == "the report"
 
 
 def test_what_is_in_no_manifest_is_no_fact(workspace):
