@@ -205,17 +205,15 @@ def _judged(facts: Facts) -> Verdict:
 def _after_pass(facts: Facts) -> tuple[str, ...]:
     from pipelines.summary import model
 
-    registered = model(facts)
-    version = f", version {registered['version']}" if registered["version"] else ""
-    candidate = (
-        f"It is registered as a candidate ({isolate(registered['name'])}{version})."
-        if registered["name"]
-        else "It is a candidate."
-    )
+    made = model(facts)
+    if not made["name"]:
+        return ("It is no candidate yet: run it without `--until`.",)
+    name, version = isolate(made["name"]), made["version"]
+    candidate = f"registered as a candidate ({name}, version {version})" if version else f"a candidate ({name})"
     owner = facts.problem.get("owner")
     person = f"the owner ({isolate(owner, 80)})" if owner else "the owner"
     return (
-        f"{candidate} Nothing uses it yet.",
+        f"It is {candidate}. Nothing uses it yet.",
         f"If {person} agrees, `fourscore promote {facts.run} --yes` makes it the champion.",
     )
 

@@ -385,6 +385,17 @@ def test_the_verdict_comes_first_and_says_what_was_promised_and_what_came(worksp
     assert "fourscore promote flights-1 --yes" in text
 
 
+def test_a_model_is_called_registered_only_where_it_is(workspace):
+    run = make_run(workspace)
+    assert "It is a candidate (flights)." in text_of(render(gather(workspace, run)))
+    state = {"model": {"name": "flights", "version": "3", "alias": "candidate"}}
+    (workspace / "runs" / f"{run}.tracking.json").write_text(json.dumps(state))
+    assert "registered as a candidate (flights, version 3)" in text_of(render(gather(workspace, run)))
+    text = text_of(render(gather(workspace, make_run(workspace, "early", last="evaluate"))))
+    assert "It is no candidate yet: run it without --until." in text
+    assert "fourscore promote" not in text
+
+
 def test_a_tie_is_called_a_tie_and_a_better_yardstick_is_said_to_be_better(workspace):
     worse = {
         "hist_gradient_boosting": {
