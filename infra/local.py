@@ -73,8 +73,10 @@ class _Execution:
             with self.store.lock(planned.key):
                 manifest = self.store.find(planned.key) or self.make(planned, stage)
         if stage.status == "pending":
+            manifest = self.shared(planned, manifest)
+        if stage.status == "pending":  # still: what rotted is made again
             stage.status, stage.seconds = "cached", 0.0
-        stage.journal = f"store/{planned.key}/{JOURNAL}"
+        stage.journal = str(self.store.file(planned.key, JOURNAL).relative_to(self.store.workspace))
         if manifest.verdict == "refused":
             stage.status = "refused"
         self.reporter(stage.name, {"kind": "stage", "status": stage.status, "seconds": stage.seconds})
@@ -96,9 +98,26 @@ class _Execution:
                 stage.seconds = round(time.perf_counter() - clock, 3)
                 self.keep_journal(directory, stage)
                 raise
-            self.store.publish(directory, manifest)
+            counts = self.store.publish(directory, manifest)
         stage.status, stage.seconds = "ran", manifest.seconds
-        return manifest
+        return self.settled(stage.name, manifest, counts)
+
+    def shared(self, planned: PlannedStep, manifest: Manifest) -> Manifest:
+        """A cached result: one that is only here is brought to where others find it, the journal of one elsewhere here."""
+        try:
+            counts = self.settled(planned.step.name, manifest, self.store.push(planned.key))
+            self.store.file(planned.key, JOURNAL)
+            return counts
+        except CorruptExecution as rot:
+            return self.again(planned, rot)
+
+    def settled(self, stage: str, made: Manifest, counts: Manifest) -> Manifest:
+        """What counts of a result that someone else published too: the first one's, and it is said where they differ."""
+        if not counts.is_like(made):
+            where = self.store.uri or "the store"
+            text = f"{where} has another execution of this step, with other files; it counts, not the one made here"
+            self.reporter(stage, {"kind": "note", "level": "warning", "text": text})
+        return counts
 
     def execute(self, planned: PlannedStep, stage: StageRecord, directory: Path, inputs: dict[str, Path]) -> Manifest:
         step = planned.step
@@ -168,11 +187,15 @@ class _Execution:
         except CorruptExecution as rot:
             if key not in self.by_key:
                 raise
-            self.reporter(self.by_key[key].step.name, {"kind": "note", "level": "warning", "text": str(rot)})
-            self.store.quarantine(key)
-            self.record.stage(self.by_key[key].step.name).status = "pending"
-            self.ensure(self.by_key[key])
+            self.again(self.by_key[key], rot)
             return self.store.open(key, artifact)
+
+    def again(self, planned: PlannedStep, rot: CorruptExecution) -> Manifest:
+        """Put aside what rotted, and make it again."""
+        self.reporter(planned.step.name, {"kind": "note", "level": "warning", "text": str(rot)})
+        self.store.quarantine(planned.key)
+        self.record.stage(planned.step.name).status = "pending"
+        return self.ensure(planned)
 
     def keep_journal(self, directory: Path, stage: StageRecord) -> None:
         """What a failed attempt said is worth reading; it stays beside the run."""

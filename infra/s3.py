@@ -8,8 +8,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from infra import s3_client
 from infra.files import arriving, locked
-from steps.errors import FourscoreError, InputError
+from steps.errors import InputError
 
 
 def fetch_objects(uri: str, directory: Path) -> Sequence[Path]:
@@ -19,34 +20,14 @@ def fetch_objects(uri: str, directory: Path) -> Sequence[Path]:
         InputError: boto3 is missing, there is no such object, or it may not be read.
         FourscoreError: S3 cannot be reached.
     """
-    try:
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-    except ImportError:
-        raise InputError(
-            f"{uri}: reading from S3 needs boto3; install the extra: pip install 'fourscore[aws]'"
-        ) from None
     bucket, _, rest = uri.removeprefix("s3://").partition("/")
     key, _, version = rest.partition("?versionId=")
     if not bucket or not key or key.endswith("/"):
         raise InputError(f"{uri}: wanted s3://bucket/key, s3://bucket/prefix/*.csv or s3://bucket/key?versionId=ID")
-    try:
-        client = boto3.client("s3")
+    client = s3_client.client(uri)
+    with s3_client.said_plainly(uri):
         keys = _matching(client, bucket, key, uri) if "*" in key else [key]
         return [_object(client, bucket, each, version, directory) for each in keys]
-    except ClientError as error:
-        code, what = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        raise InputError(f"{uri}: S3 answered {code} {what}{_hint(code)}") from None
-    except BotoCoreError as error:
-        raise FourscoreError(f"{uri}: {error}") from None
-
-
-def _hint(code: str) -> str:
-    return {
-        "404": "; there is no such object: check bucket and key",
-        "NoSuchBucket": "; check the bucket's name",
-        "403": "; the credentials in use may not read it, or it is not there",
-    }.get(code, "")
 
 
 def _matching(client: Any, bucket: str, pattern: str, uri: str) -> list[str]:

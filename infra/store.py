@@ -53,6 +53,17 @@ class Manifest:
     started: str = ""
     finished: str = ""
     seconds: float = 0.0
+    directories: list[str] = field(default_factory=list)
+    """Those without files, which a place that knows files only (S3) would lose."""
+
+    @property
+    def published(self) -> dict[str, dict[str, Any]]:
+        """Every file with its size and digest, the journal too."""
+        return self.files | ({JOURNAL: self.journal} if self.journal else {})
+
+    def is_like(self, other: Manifest) -> bool:
+        """Whether the two executions came to the same: times and journals aside."""
+        return (self.files, self.directories, self.verdict) == (other.files, other.directories, other.verdict)
 
 
 class Store(Protocol):
@@ -64,8 +75,18 @@ class Store(Protocol):
     def open(self, key: str, artifact: str) -> Path:
         """A local directory with the artifact, verified against the manifest."""
 
-    def publish(self, directory: Path, manifest: Manifest) -> None:
-        """Make the directory's files the execution of ``manifest.key``; a second publication changes nothing."""
+    def file(self, key: str, name: str) -> Path:
+        """A local file with one of the execution's files; whoever reads it compares it with the manifest."""
+
+    def publish(self, directory: Path, manifest: Manifest) -> Manifest:
+        """Make the directory's files the execution of ``manifest.key``; a second publication changes nothing.
+
+        Returns:
+            The execution that counts from now on, which is the first one's.
+        """
+
+    def push(self, key: str) -> Manifest:
+        """Bring an execution that is only on this machine to where the store's other users find it."""
 
     def lock(self, key: str) -> AbstractContextManager[object]:
         """Held by the one who executes the step."""
@@ -73,6 +94,9 @@ class Store(Protocol):
 
 class LocalStore:
     """A store on this machine's disk, inside a workspace."""
+
+    uri: str | None = None
+    """Where the store is when it is not the workspace alone."""
 
     def __init__(self, workspace: Path) -> None:
         self.workspace = workspace
@@ -97,18 +121,10 @@ class LocalStore:
             CorruptExecution: the manifest is broken, or another execution's.
         """
         path = self.directory(key) / MANIFEST
-        known = {each.name for each in fields(Manifest)}
         try:
-            manifest = Manifest(
-                **{name: value for name, value in json.loads(path.read_bytes()).items() if name in known}
-            )
+            return manifest_of(path.read_bytes(), key, str(path))
         except FileNotFoundError:
             return None
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise CorruptExecution(f"{path} is no manifest ({error})") from None
-        if manifest.key != key:
-            raise CorruptExecution(f"{path} is the manifest of another execution ({manifest.key[:12]})")
-        return manifest
 
     def lock(self, key: str) -> AbstractContextManager[bool]:
         return locked(self.workspace / "locks" / key)
@@ -122,14 +138,22 @@ class LocalStore:
             self._verified.add((key, artifact))
         return self.directory(key) / artifact
 
+    def file(self, key: str, name: str) -> Path:
+        return self.directory(key) / name
+
+    def push(self, key: str) -> Manifest:
+        manifest = self.find(key)
+        if manifest is None:
+            raise CorruptExecution(f"execution {key[:12]} is not in the store")
+        return manifest
+
     def verify(self, manifest: Manifest, prefix: str = "") -> None:
         """Compare the files under ``prefix`` with the manifest; without one, everything, the journal too.
 
         Raises:
             CorruptExecution: one is missing, or has another size or digest.
         """
-        published = manifest.files | ({JOURNAL: manifest.journal} if manifest.journal else {})
-        for name, entry in published.items():
+        for name, entry in manifest.published.items():
             if not name.startswith(prefix):
                 continue
             path = self.directory(manifest.key) / name
@@ -162,10 +186,12 @@ class LocalStore:
         directory.mkdir(parents=True, exist_ok=True)
         return directory
 
-    def publish(self, directory: Path, manifest: Manifest) -> None:
+    def publish(self, directory: Path, manifest: Manifest) -> Manifest:
         for path in sorted(directory.rglob("*")):
             if path.is_dir():
                 fsync_directory(path)
+                if not any(path.iterdir()):
+                    manifest.directories.append(path.relative_to(directory).as_posix())
                 continue
             with path.open("rb") as file:
                 os.fsync(file.fileno())
@@ -181,12 +207,13 @@ class LocalStore:
         try:
             directory.rename(target)
         except OSError:
-            if self.find(manifest.key) is not None:
-                return
+            if (first := self.find(manifest.key)) is not None:
+                return first
             self.quarantine(manifest.key)  # what is there lost its manifest, by a hand or a disk: it is no execution
             directory.rename(target)
         fsync_directory(self.root)
         shutil.rmtree(self.workspace / "scratch" / manifest.key, ignore_errors=True)
+        return manifest
 
     def sweep(self) -> None:
         """Remove working directories whose process is gone, and checkpoints that nobody came back for."""
@@ -200,6 +227,42 @@ class LocalStore:
         with locked(self.workspace / "locks" / key, blocking=False) as free:
             if free:
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def open_store(workspace: Path, uri: str | None = None) -> LocalStore:
+    """The store of a run: in the workspace, or at ``s3://bucket/prefix/`` with the workspace as its cache.
+
+    Raises:
+        InputError: the URI is none that a store can be at.
+    """
+    if uri is None:
+        return LocalStore(workspace)
+    from infra.s3_store import S3Store
+
+    return S3Store(workspace, uri)
+
+
+def manifest_of(data: bytes, key: str, where: str) -> Manifest:
+    """The manifest that was read from a file; fields of a later version are left out.
+
+    Raises:
+        CorruptExecution: it is none, it is another execution's, or it names files outside its own directory.
+    """
+    known = {each.name for each in fields(Manifest)}
+    try:
+        manifest = Manifest(**{name: value for name, value in json.loads(data).items() if name in known})
+        outside = [name for name in [*manifest.files, *manifest.directories] if not _is_inside(name)]
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise CorruptExecution(f"{where} is no manifest ({error})") from None
+    if manifest.key != key:
+        raise CorruptExecution(f"{where} is the manifest of another execution ({manifest.key[:12]})")
+    if outside:
+        raise CorruptExecution(f"{where} is no manifest (it names {outside[0]!r:.100}, which is outside)")
+    return manifest
+
+
+def _is_inside(name: str) -> bool:
+    return not name.startswith("/") and ".." not in name.split("/")
 
 
 def _touched(directory: Path) -> float:
