@@ -89,6 +89,17 @@ def follow(workspace: Path, run: str, uri: str | None) -> Follower:
     return Follower(_start(workspace, run, uri, piped=True))
 
 
+def parent_of(workspace: Path, run: str, patience: float = PATIENCE) -> str | None:
+    """The MLflow run that a run which is being followed becomes, waited for a while; None where the server is away."""
+    until = time.monotonic() + patience
+    while time.monotonic() < until:
+        state = read_state(workspace, run)
+        if state.get("parent") or state.get("status") not in ("running", None):
+            return str(state["parent"]) if state.get("parent") else None
+        time.sleep(0.1)
+    return None
+
+
 def project_aside(workspace: Path, record: RunRecord) -> None:
     """Bring a run that was followed, and whose follower died with it, to its end where it was tracked; do not wait."""
     state = read_state(workspace, record.run)

@@ -8,7 +8,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,6 +116,7 @@ in_workspace = click.option(
     envvar="FOURSCORE_WORKSPACE", show_default=True, help="Where runs, results and tracking are kept.",
 )  # fmt: skip
 tracking_uri = click.option("--tracking-uri", help="MLflow server; default: the problem's, or sqlite in the workspace.")
+PLACES = ("local", "sagemaker", "sagemaker-local")
 STAGE_NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
 
 
@@ -135,6 +136,8 @@ def on_problem(command: Any) -> Any:
         click.option("--until", type=click.Choice(STAGE_NAMES), help="Stop after this stage."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_settings, help="Override a field."),
         in_workspace,
+        click.option("--store", metavar="URI", envvar="FOURSCORE_STORE", help="s3://bucket/prefix/: results are shared there, the workspace is its cache."),
+        click.option("--on", type=click.Choice(PLACES), default="local", show_default=True, help="Where it runs; sagemaker-local is the same jobs here."),
         click.option("--name", metavar="RUN", help="Name of the run; default: from what it is made of."),
         tracking_uri,
         click.option("--no-tracking", is_flag=True, help="Do not project to MLflow now; 'fourscore runs --sync' does it later."),
@@ -204,19 +207,24 @@ def new(
 @on_problem
 def plan(request: Request, as_json: bool) -> None:
     """Every stage: cached or runs, and why."""
+    from pipelines.cloud import estimate
     from pipelines.launch import prepare
-    from pipelines.terminal import table
+    from pipelines.terminal import bill, table
 
     prepared = prepare(request)
     stages = [
         {"name": step.step.name, "status": "cached" if step.cached else "runs", "reason": step.reason, "key": step.key}
         for step in prepared.plan.steps
     ]
+    there = prepared.site
+    cost = estimate(prepared.plan, prepared.loaded.problem, there) if there else {}
     if as_json:
-        _print_json({"run": prepared.run, "problem": str(request.problem), "stages": stages})
+        _print_json({"run": prepared.run, "problem": str(request.problem), "stages": stages, **cost})
         return
     click.echo(f"run {prepared.run}")
     click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
+    if there:
+        click.echo(bill(cost))
 
 
 @main.command()
@@ -224,24 +232,31 @@ def plan(request: Request, as_json: bool) -> None:
 def run(request: Request, as_json: bool) -> None:
     """Run what the plan says; resumes by itself."""
     from pipelines import launch
-    from pipelines.report.gather import gather
-    from pipelines.summary import summary
     from pipelines.terminal import Progress
-    from steps.errors import FourscoreError
 
     prepared = launch.prepare(request)
     progress = Progress()
     cached = sum(step.cached for step in prepared.plan.steps)
     click.echo(f"run {prepared.run}: {len(prepared.plan.steps)} stages, {cached} cached", err=True)
+    _to_its_end(request.workspace, prepared.run, lambda: launch.run(prepared, progress), as_json=as_json)
+
+
+def _to_its_end(workspace: Path, run: str, go: Callable[[], object], *, as_json: bool) -> None:
+    """Run it, print what it came to, and end with the exit code that says so."""
+    from pipelines import launch
+    from pipelines.report.gather import gather
+    from pipelines.summary import summary
+    from steps.errors import FourscoreError
+
     failure: FourscoreError | None = None
     try:
-        launch.run(prepared, progress)
+        go()
     except FourscoreError as error:
         failure = error
     except Exception as error:  # noqa: BLE001  what nobody foresaw: the record says where the details are
-        failure = FourscoreError(launch.message_of(request.workspace, prepared.run, error))
-    if launch.exists(request.workspace, prepared.run):
-        document = summary(gather(request.workspace, prepared.run, history=False))
+        failure = FourscoreError(launch.message_of(workspace, run, error))
+    if launch.exists(workspace, run):
+        document = summary(gather(workspace, run, history=False))
         if failure is not None and document["status"] == "running":  # the record could not be closed: a full disk
             document |= {"verdict": "error", "status": "error", "message": str(failure)}
         if as_json:
@@ -252,6 +267,45 @@ def run(request: Request, as_json: bool) -> None:
             click.get_current_context().exit(3 if document["verdict"] == "rejected" else 1)
     if failure is not None:
         raise failure
+
+
+@main.command()
+@click.argument("run")
+@in_workspace
+@as_json
+def attach(run: str, workspace: Path, as_json: bool) -> None:
+    """Watch a RUN that goes on on SageMaker without this terminal."""
+    from pipelines import launch
+    from pipelines.terminal import Progress
+
+    _to_its_end(workspace, run, lambda: launch.attach(workspace, run, Progress()), as_json=as_json)
+
+
+@main.command()
+@click.argument("run")
+@in_workspace
+@as_json
+def retry(run: str, workspace: Path, as_json: bool) -> None:
+    """Go on with a RUN on SageMaker that failed or was stopped, from the job that did not succeed."""
+    from pipelines import launch
+    from pipelines.terminal import Progress
+
+    _to_its_end(workspace, run, lambda: launch.attach(workspace, run, Progress(), again=True), as_json=as_json)
+
+
+@main.command()
+@click.argument("run")
+@in_workspace
+@as_json
+def stop(run: str, workspace: Path, as_json: bool) -> None:
+    """Stop a RUN on SageMaker; a training keeps its checkpoint."""
+    from pipelines.cloud import stop as stop_run
+
+    stop_run(workspace, run)
+    if as_json:
+        _print_json({"run": run, "stopping": True})
+    else:
+        click.echo(f"{run} is asked to stop; 'fourscore attach {run}' shows how it ends", err=True)
 
 
 def _conclude(document: dict[str, Any]) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from types import FrameType
 
 from infra import champions, runs
-from infra.backend import Plan, Reporter
+from infra.backend import Backend, Plan, Reporter
 from infra.files import locked
 from infra.local import LocalBackend, full_disk
 from infra.runs import RunRecord, StageRecord
 from infra.sources import resolve
-from infra.store import LocalStore
+from infra.store import CorruptExecution, LocalStore, open_store
+from pipelines.cloud import Site, site, site_of
 from pipelines.plan import make_plan
 from pipelines.problem import Loaded, load
 from pipelines.training import TRAINING
@@ -37,6 +38,10 @@ class Request:
     """None: the problem's own, or sqlite in the workspace."""
     tracking: bool = True
     """Whether to project to MLflow now; what is not projected can be later."""
+    store: str | None = None
+    """Root of a store on S3; None: the workspace alone."""
+    on: str = "local"
+    """local | sagemaker | sagemaker-local"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,9 @@ class Prepared:
     loaded: Loaded
     plan: Plan
     run: str
+    store: LocalStore
+    site: Site | None = None
+    """Where it runs, if not in this process."""
 
     @property
     def tracking_uri(self) -> str | None:
@@ -64,12 +72,13 @@ def prepare(request: Request) -> Prepared:
         raise InputError(f"--name {request.name}: wanted letters, digits, - and _, 80 at most, such as baseline-2")
     loaded = load(request.problem, request.settings, smoke=request.smoke)
     problem = loaded.problem
-    store = LocalStore(request.workspace)
+    there = site(request.on, problem.sagemaker.stack, request.workspace) if request.on != "local" else None
+    store = there.store if there else open_store(request.workspace, request.store)
     raw = resolve(problem.data.sources, request.problem.parent, request.workspace)
     champion = champions.read(request.workspace, problem.register_as.name)
     plan = make_plan(TRAINING, loaded.configs(), raw, champion, store, request.workspace, problem.name, request.until)
     last = plan.steps[-1].key
-    return Prepared(request, loaded, plan, request.name or f"{problem.name}-{last[:8]}")
+    return Prepared(request, loaded, plan, request.name or f"{problem.name}-{last[:8]}", store, there)
 
 
 def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
@@ -99,13 +108,62 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
         if finished := _finished(prepared):
             _project_what_is_missing(prepared, finished, reporter)
             return finished
-        record = _record(prepared)
+        record = _detached(prepared) or _record(prepared)
         runs.save(workspace, record)
-        with _terminated_as_interrupted(), _followed(prepared, record):
-            try:
-                return LocalBackend(LocalStore(workspace)).run(prepared.plan, record, reporter)
-            finally:
-                _report(workspace, record, reporter)
+        uri = prepared.tracking_uri if prepared.request.tracking else None
+        with _watched(workspace, record, uri, reporter, tracked=prepared.request.tracking):
+            return _backend(prepared, record).run(prepared.plan, record, reporter)
+
+
+def _backend(prepared: Prepared, record: RunRecord) -> Backend:
+    if prepared.site is None:
+        return LocalBackend(prepared.store)
+    from infra.sagemaker.backend import SageMakerBackend
+
+    there, workspace = prepared.site, prepared.request.workspace
+
+    def mlflow_run() -> str | None:
+        from infra import tracking
+
+        return tracking.parent_of(workspace, record.run) if prepared.request.tracking else None
+
+    return SageMakerBackend(there.store, there.stack, prepared.loaded.problem.sagemaker, mlflow_run=mlflow_run)
+
+
+def attach(workspace: Path, run: str, reporter: Reporter, *, again: bool = False) -> RunRecord:
+    """Watch a run whose execution goes on without this process, to its end; ``again`` retries what failed in it first.
+
+    Raises:
+        FourscoreError: whatever ended it; the record on disk says the same.
+    """
+    from infra.sagemaker import backend
+
+    record = runs.load(workspace, run)
+    there = site_of(workspace, record)
+    with locked(runs.lock_of(workspace, run)), _watched(workspace, record, None, reporter, tracked=True):
+        go_on = backend.retry if again else backend.attach
+        return go_on(record, there.store, there.stack, reporter)
+
+
+@contextlib.contextmanager
+def _watched(
+    workspace: Path, record: RunRecord, uri: str | None, reporter: Reporter, *, tracked: bool
+) -> Iterator[None]:
+    """SIGTERM as Ctrl-C, tracking beside the run, and the report at its end, however it ends."""
+    with _terminated_as_interrupted(), _followed(workspace, record, uri, tracked=tracked):
+        try:
+            yield
+        finally:
+            _report(workspace, record, reporter)
+
+
+def _detached(prepared: Prepared) -> RunRecord | None:
+    """The record of this very run where its execution goes on; running it again is watching it again."""
+    path = runs.path_of(prepared.request.workspace, prepared.run)
+    before = runs.load(prepared.request.workspace, prepared.run) if path.exists() else None
+    keys = [planned.key for planned in (*prepared.plan.steps, *prepared.plan.later)]
+    goes_on = before and before.status == "running" and before.execution and [s.key for s in before.stages] == keys
+    return before if goes_on and before and before.on == prepared.request.on else None
 
 
 def _mark_killed(prepared: Prepared, reporter: Reporter) -> None:
@@ -146,11 +204,27 @@ def _finished(prepared: Prepared) -> RunRecord | None:
         raise InputError(
             f"run {prepared.run!r} exists and was made from something else; choose another --name, or leave it out"
         )
-    store = LocalStore(workspace)
+    store = prepared.store
     complete = before.status in ("pass", "rejected") and all(
         store.find(stage.key) for stage in before.stages if stage.status != "skipped"
     )
-    return before if same and asked and complete else None
+    return _shared(prepared, before) if same and asked and complete else None
+
+
+def _shared(prepared: Prepared, finished: RunRecord) -> RunRecord | None:
+    """A finished run that is asked for with another store than it was made with: its results are brought there too."""
+    store = prepared.store
+    if store.uri in (None, finished.store):
+        return finished
+    try:
+        for stage in finished.stages:
+            if stage.status != "skipped" and (mine := store.find(stage.key)) and not store.push(stage.key).is_like(mine):
+                return None  # another execution is there and counts: the run is of that one
+    except CorruptExecution:
+        return None  # what rotted is made again
+    finished.store = store.uri
+    runs.save(prepared.request.workspace, finished)
+    return finished
 
 
 def _record(prepared: Prepared) -> RunRecord:
@@ -174,6 +248,9 @@ def _record(prepared: Prepared) -> RunRecord:
             for name, value in planned.ingredients.items()
             if name.startswith("package ") or name == "python"
         },
+        store=prepared.store.uri,
+        on=request.on,
+        stack=prepared.site.stack.name if prepared.site else None,
     )
 
 
@@ -207,14 +284,14 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _followed(prepared: Prepared, record: RunRecord) -> Iterator[None]:
+def _followed(workspace: Path, record: RunRecord, uri: str | None, *, tracked: bool) -> Iterator[None]:
     """Tracking follows in a process of its own, so that a slow or absent server costs the run nothing."""
-    if not prepared.request.tracking:
+    if not tracked:
         yield
         return
     from infra import tracking
 
-    follower = tracking.follow(prepared.request.workspace, record.run, prepared.tracking_uri)
+    follower = tracking.follow(workspace, record.run, uri or record.problem.get("tracking_uri"))
     try:
         yield
     finally:

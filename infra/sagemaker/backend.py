@@ -1,0 +1,262 @@
+"""The backend that runs a plan as a SageMaker Pipeline, on AWS or on what stands for it here, and follows it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from infra import runs
+from infra.backend import Plan, Reporter
+from infra.runs import RunRecord
+from infra.sagemaker import code, cost, lint
+from infra.sagemaker.claim import Claim, claim
+from infra.sagemaker.config import SageMakerConfig
+from infra.sagemaker.definition import Definition, compile_plan, pipeline_name, text
+from infra.sagemaker.follow import Following, stages_again
+from infra.sagemaker.jobs import Decision, Job, decided, fuse, registering
+from infra.sagemaker.requests import package_group
+from infra.sagemaker.service import ExecutionState, Service
+from infra.sagemaker.stack import Stack
+from infra.sagemaker.upload import upload
+from steps.errors import FourscoreError, InputError, Interrupted
+
+if TYPE_CHECKING:
+    from infra.s3_store import S3Store
+
+POLL = 5.0
+"""Seconds between two looks at an execution on AWS."""
+POLL_HERE = 0.5
+"""... and on this machine."""
+CAPACITY = ("CapacityError", "InsufficientInstanceCapacity", "no capacity")
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A plan as it would be sent."""
+
+    jobs: tuple[Job, ...]
+    definition: Definition | None
+    """None where there is nothing left to do."""
+    decision: Decision | None
+
+
+def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, store: S3Store) -> Compiled:
+    """Compile and check; nothing is sent.
+
+    Raises:
+        InputError: the definition has faults, all of which are named; or the run could cost more than its cap.
+    """
+    decision = decided(plan, store.find)
+    jobs = () if decision and decision.verdict == "refused" else fuse(plan)
+    if not jobs and (decision is None or decision.verdict != "pass"):
+        return Compiled((), None, decision)
+    worst = cost.worst_case(jobs, config, stack.region)
+    definition = compile_plan(plan, problem, config, stack, code.digest(), worst, decision)
+    if faults := lint.faults(definition):
+        raise FourscoreError("\n".join(["the definition has faults:", *(f"  {each}" for each in faults)]))
+    return Compiled(jobs, definition, decision)
+
+
+class SageMakerBackend:
+    """Sends a plan, starts it, follows it; what is cached is not run, and where all is cached no job is started."""
+
+    def __init__(
+        self,
+        store: S3Store,
+        stack: Stack,
+        config: SageMakerConfig,
+        *,
+        mlflow_run: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self.store, self.stack, self.config = store, stack, config
+        self.mlflow_run = mlflow_run
+        """Asked before the start: the MLflow run that the model package is linked with."""
+
+    def run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
+        try:
+            return self._run(plan, record, reporter)
+        except KeyboardInterrupt:
+            if record.execution is None:
+                self._close(record, "interrupted", "interrupted before anything was started")
+                raise Interrupted(record.message) from None
+            raise Interrupted(detached(record)) from None
+        except FourscoreError as error:
+            if record.status == "running":
+                self._close(record, "error", str(error))
+            raise
+
+    def _run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
+        done = compiled(plan, record.problem_name, self.config, self.stack, self.store)
+        self._note_cached(plan, record, reporter)
+        if done.definition is None or (not done.jobs and self._registered(plan, record)):
+            return self._conclude_cached(record, done.decision)
+        upload(self.store, plan, done.jobs, lambda n, of, what: _progress(reporter, n, of, what))
+        service = Service(self.stack)
+        instances = self.config.train.types if any(job.name == "train" for job in done.jobs) else ("",)
+        for instance in instances:
+            self._start(service, done, record, instance)
+            reporter("", _note(f"execution {record.execution}"))
+            state = Following(service, self.store, record, reporter).until_over(self.poll)
+            if instance == instances[-1] or not _lacks_capacity(state):
+                break
+            reporter("", _note(f"there is no capacity for {instance}; trying the next type", "warning"))
+            record.stages, record.status, record.finished = stages_again(record), "running", None
+        return _outcome(record)
+
+    @property
+    def poll(self) -> float:
+        return POLL_HERE if self.stack.endpoint else POLL
+
+    def _note_cached(self, plan: Plan, record: RunRecord, reporter: Reporter) -> None:
+        for planned in plan.steps:
+            manifest = self.store.find(planned.key) if planned.cached else None
+            if manifest is None:
+                continue
+            stage = record.stage(planned.step.name)
+            stage.status, stage.seconds = "refused" if manifest.verdict == "refused" else "cached", 0.0
+            stage.journal = str((self.store.directory(planned.key) / "journal.jsonl").relative_to(self.store.workspace))
+            reporter(stage.name, {"kind": "stage", "status": stage.status, "seconds": 0.0})
+        runs.save(self.store.workspace, record)
+
+    def _conclude_cached(self, record: RunRecord, decision: Decision | None) -> RunRecord:
+        """Everything is known already: no job, no execution."""
+        passed = decision is None or decision.verdict == "pass" or record.smoke
+        if decision and not passed:
+            record.message = "\n".join(decision.reasons)
+        self._close(record, "pass" if passed else "rejected", record.message)
+        return record
+
+    def _registered(self, plan: Plan, record: RunRecord) -> bool:
+        """Whether this very result has a model package already."""
+        found = registering(plan)
+        if found is None:
+            return True
+        service = Service(self.stack)
+        planned, config = found
+        for each in service.packages(package_group(self.stack, config.name)):
+            package = service.package(each.model_package_arn)
+            made = package.customer_metadata_properties
+            if isinstance(made, dict) and made.get("evaluate_key") == planned.inputs["evaluation"]:
+                record.package = str(package.model_package_arn)
+                return True
+        return False
+
+    def _start(self, service: Service, done: Compiled, record: RunRecord, instance: str) -> None:
+        assert done.definition is not None
+        definition, name = text(done.definition), pipeline_name(record.problem_name)
+        link = self.mlflow_run() or "none"
+
+        def start(mine: Claim) -> str:
+            service.upsert(name, definition, self.stack.roles["pipeline"], self._tags(record), mine.token)
+            given = {"Run": mine.run, "MlflowRunId": link, "TrainInstanceType": instance}
+            declared = {each["Name"] for each in done.definition["Parameters"]} if done.definition else set()
+            given = {key: value for key, value in given.items() if key in declared and value}
+            arn = service.start(name, given, mine.token, record.run)
+            if json.loads(service.definition_of(arn)) != done.definition:  # someone changed the pipeline in between
+                service.stop(arn)
+                raise FourscoreError(
+                    f"pipeline {name} was changed by someone else just now; run the same command again"
+                )
+            return arn
+
+        work = hashlib.sha256(f"{definition}\n{instance}".encode()).hexdigest()
+        mine = claim(self.store.objects, work, record.run, start, lambda arn: not service.execution(arn).over)
+        record.execution = mine.execution
+        runs.save(self.store.workspace, record)
+
+    def _tags(self, record: RunRecord) -> dict[str, str]:
+        return {
+            "fourscore:project": "fourscore",
+            "fourscore:problem": record.problem_name,
+            "fourscore:stack": self.stack.name,
+        }
+
+    def _close(self, record: RunRecord, status: str, message: str) -> None:
+        record.status, record.message, record.finished = status, message, runs.now()
+        for stage in record.stages:
+            if stage.status == "pending":
+                stage.status = "skipped"
+        runs.save(self.store.workspace, record)
+
+
+def attach(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
+    """Follow an execution that was started before.
+
+    Raises:
+        InputError: the run was not started on SageMaker.
+    """
+    arn = _arn(record)
+    poll = POLL_HERE if stack.endpoint else POLL
+    try:
+        Following(Service(stack), store, record, reporter).until_over(poll)
+    except KeyboardInterrupt:
+        raise Interrupted(detached(record)) from None
+    assert arn
+    return _outcome(record)
+
+
+def stop(record: RunRecord, stack: Stack) -> None:
+    """Ask the execution to stop; what is running gets the time that it needs to keep its checkpoint."""
+    Service(stack).stop(_arn(record))
+
+
+def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
+    """Go on with an execution that failed or was stopped, from the steps that did not succeed."""
+    service, arn = Service(stack), _arn(record)
+    if not (state := service.execution(arn)).over or state.status == "Succeeded":
+        raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
+    service.retry(arn, uuid.uuid4().hex)
+    record.stages, record.status, record.finished, record.message = stages_again(record), "running", None, ""
+    runs.save(store.workspace, record)
+    time.sleep(POLL_HERE)
+    return attach(record, store, stack, reporter)
+
+
+def detached(record: RunRecord) -> str:
+    """What to say to someone who stops watching."""
+    return (
+        f"no longer watching; the execution goes on, and costs. 'fourscore attach {record.run}' watches again, "
+        f"'fourscore stop {record.run}' stops it"
+    )
+
+
+def _arn(record: RunRecord) -> str:
+    if record.execution is None:
+        raise InputError(
+            f"run {record.run} has no execution on SageMaker (it ran {record.on}); this is for runs that were started "
+            "with --on sagemaker or sagemaker-local"
+        )
+    return record.execution
+
+
+def _outcome(record: RunRecord) -> RunRecord:
+    """The record of a run whose gate said no, or which passed; anything else is an error.
+
+    Raises:
+        Interrupted: it was stopped.
+        FourscoreError: it failed.
+    """
+    if record.status == "interrupted":
+        raise Interrupted(record.message)
+    if record.status == "error":
+        raise FourscoreError(record.message)
+    return record
+
+
+def _lacks_capacity(state: ExecutionState) -> bool:
+    return state.status == "Failed" and any(
+        word in step.failure for step in state.steps if step.name == "train" for word in CAPACITY
+    )
+
+
+def _note(said: str, level: str = "info") -> dict[str, str]:
+    return {"kind": "note", "level": level, "text": said}
+
+
+def _progress(reporter: Reporter, done: int, total: int, what: str) -> None:
+    reporter("", {"kind": "progress", "done": done, "total": total, "what": what})

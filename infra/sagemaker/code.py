@@ -1,0 +1,37 @@
+"""Our modules as files below code/<digest>/, which jobs have on their import path: an image changes with its packages only."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+PACKAGES = ("infra", "steps", "model_code")
+"""What a job imports; the command line stays at home."""
+COMPLETE = "COMPLETE"
+"""Written last: without it, an upload was cut short."""
+
+
+@cache
+def modules() -> Mapping[str, Path]:
+    """Name below ``code/<digest>/`` -> file, in order."""
+    found: dict[str, Path] = {}
+    for package in PACKAGES:
+        spec = find_spec(package)
+        assert spec is not None
+        assert spec.origin is not None
+        folder = Path(spec.origin).parent
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."):
+                found[path.relative_to(folder.parent).as_posix()] = path
+    return found
+
+
+def digest() -> str:
+    """Of names and contents."""
+    total = hashlib.sha256()
+    for name, path in modules().items():
+        total.update(f"{name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()

@@ -1,0 +1,174 @@
+"""Following an execution: its steps, what its jobs say and what they publish become the run's record, here, while it goes on."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from infra import runs
+from infra.backend import Reporter
+from infra.events import Tail
+from infra.files import write_atomically
+from infra.runs import RunRecord, StageRecord
+from infra.sagemaker.jobs import HARDWARE
+from infra.sagemaker.service import ExecutionState, Service
+from infra.store import JOURNAL, Manifest
+
+if TYPE_CHECKING:
+    from infra.s3_store import S3Store
+
+DONE = ("ran", "cached", "refused", "skipped")
+
+
+class Following:
+    """One execution on its way into one record."""
+
+    def __init__(self, service: Service, store: S3Store, record: RunRecord, reporter: Reporter) -> None:
+        assert record.execution is not None
+        self.service, self.store, self.record, self.reporter = service, store, record, reporter
+        self.arn = record.execution
+        self.run = service.parameters_of(self.arn).get("Run", record.run)
+        """The name that the execution's jobs know: of two who asked for the same work, the first one's."""
+        self.manifests: dict[str, Manifest] = {}
+        self._tails = {stage.name: Tail() for stage in record.stages}
+        self._seen: dict[str, str] = {}
+
+    def until_over(self, poll: float) -> ExecutionState:
+        """Look, note, wait; returns the execution's last state, which the record holds too."""
+        while True:
+            state = self.service.execution(self.arn)
+            self.note(state)
+            if state.over:
+                self.close(state)
+                return state
+            time.sleep(poll)
+
+    def note(self, state: ExecutionState) -> None:
+        """Bring the record up to what is known now."""
+        for stage in self.record.stages:
+            if stage.status in DONE:
+                continue
+            began = state.step(HARDWARE.get(stage.name, ""))
+            if began is None:
+                continue
+            if manifest := self.store.find(stage.key):
+                self._published(stage, manifest)
+            else:
+                self._heard(stage)
+        for step in state.steps:
+            if step.package:
+                self.record.package = step.package
+        runs.save(self.store.workspace, self.record)
+
+    def _published(self, stage: StageRecord, manifest: Manifest) -> None:
+        self.manifests[stage.name] = manifest
+        stage.status = "refused" if manifest.verdict == "refused" else "ran"
+        stage.seconds = manifest.seconds
+        stage.journal = str((self.store.directory(stage.key) / JOURNAL).relative_to(self.store.workspace))
+        self._tell_journal(stage)
+        self._tell(stage)
+
+    def _heard(self, stage: StageRecord) -> None:
+        """What the running job sent of the stage."""
+        place = f"runs/{self.run}/live/{stage.name}"
+        now = self.store.objects.get(f"{place}.now.json")
+        if now is None:
+            return
+        told: dict[str, Any] = json.loads(now)
+        if told["status"] not in ("running", "failed"):
+            return  # its publication is seen in a moment
+        stage.status = "running"
+        self._tell(stage)
+        if journal := self.store.objects.get(f"{place}.jsonl"):
+            kept = self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
+            write_atomically(kept, journal)
+            stage.journal = str(kept.relative_to(self.store.workspace))
+            self._tell_journal(stage)
+        if told["progress"]:
+            self.reporter(stage.name, {"kind": "progress", **told["progress"]})
+
+    def _tell(self, stage: StageRecord) -> None:
+        if self._seen.get(stage.name) != stage.status:
+            self._seen[stage.name] = stage.status
+            self.reporter(stage.name, {"kind": "stage", "status": stage.status, "seconds": stage.seconds})
+
+    def _tell_journal(self, stage: StageRecord) -> None:
+        for event in self._tails[stage.name].read(self.store.workspace / stage.journal):
+            self.reporter(stage.name, event)
+
+    def close(self, state: ExecutionState) -> None:
+        """The execution is over: decide what it came to, in the run's own words."""
+        record = self.record
+        record.finished = runs.now()
+        verdicts = [manifest for stage in record.stages if (manifest := self.store.find(stage.key))]
+        refused = [each for each in verdicts if each.verdict == "refused"]
+        rejected = [each for each in verdicts if each.verdict == "rejected"]
+        if refused or (rejected and not record.smoke):
+            record.status = "rejected"
+            record.message = "\n".join((refused or rejected)[-1].reasons)
+        elif state.status == "Succeeded":
+            record.status = "pass"
+            missing = [stage.name for stage in record.stages if stage.status not in DONE]
+            if missing:
+                record.status = "error"
+                record.message = f"the execution succeeded, and {', '.join(missing)} did not publish anything"
+        elif state.status == "Stopped":
+            record.status = "interrupted"
+            record.message = (
+                f"stopped; 'fourscore retry {record.run}' goes on from the last published stage and checkpoint"
+            )
+        else:
+            record.status, record.message = "error", self._why(state)
+        self._mark_unfinished(state)
+        self._gather_seals()
+        runs.save(self.store.workspace, record)
+
+    def _why(self, state: ExecutionState) -> str:
+        """The step that failed, its own reason, and the last lines of its log."""
+        for step in state.steps:
+            if step.status == "Failed":
+                tail = self.service.log_tail(step.job) if step.job else []
+                lines = [f"job {step.name} failed: {step.failure or state.failure or 'no reason was given'}"]
+                return "\n".join(
+                    [*lines, *(["  the end of its log:"] if tail else []), *(f"    {line}" for line in tail)]
+                )
+        return state.failure or "the execution failed and gave no reason"
+
+    def _mark_unfinished(self, state: ExecutionState) -> None:
+        for stage in self.record.stages:
+            if stage.status in DONE:
+                continue
+            job = state.step(HARDWARE.get(stage.name, ""))
+            failed = stage.status == "running" or (job is not None and job.status == "Failed" and self._is_first(stage))
+            stage.status = "failed" if failed else "skipped"
+            stage.reason = self.record.message.partition("\n")[0] if failed else stage.reason
+            self._tell(stage)
+
+    def _is_first(self, stage: StageRecord) -> bool:
+        """Whether nothing before it in the run is unfinished."""
+        before = self.record.stages[: self.record.stages.index(stage)]
+        return all(each.status in DONE for each in before)
+
+    def _gather_seals(self) -> None:
+        """Readings of the test set that jobs made are counted here, too; each line once."""
+        for stage in self.record.stages:
+            lines: list[str] = []
+            for each in self.store.objects.list(f"seals/{stage.key}/").values():
+                lines += (self.store.objects.get(each.name) or b"").decode().splitlines()
+            ledger = self.store.workspace / "seals" / f"{stage.key}.jsonl"
+            known = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
+            new = [line for line in dict.fromkeys(lines) if line not in known]
+            if new:
+                ledger.parent.mkdir(parents=True, exist_ok=True)
+                with ledger.open("a", encoding="utf-8") as file:
+                    file.writelines(f"{line}\n" for line in new)
+
+
+def stages_again(record: RunRecord) -> list[StageRecord]:
+    """The stages of a record whose execution is tried again: what is not done waits."""
+    return [
+        stage if stage.status in ("ran", "cached") else replace(stage, status="pending", seconds=0.0, journal="")
+        for stage in record.stages
+    ]

@@ -1,0 +1,78 @@
+"""A problem on SageMaker, or on what stands for it here: its stack and store, what it would cost, and runs that were detached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra import runs
+from infra.runs import RunRecord
+from infra.sagemaker import stack as stacks
+from infra.sagemaker.stack import Stack
+from steps.errors import InputError
+
+if TYPE_CHECKING:
+    from infra.backend import Plan
+    from infra.s3_store import S3Store
+    from pipelines.problem import Problem
+
+PLACES = ("local", "sagemaker", "sagemaker-local")
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where jobs run and results lie."""
+
+    on: str
+    stack: Stack
+    store: S3Store
+
+
+def site(on: str, name: str, workspace: Path) -> Site:
+    """The stack of that name; on sagemaker-local the one that is always there.
+
+    Raises:
+        InputError: the stack was not made, or the extra for AWS is missing.
+    """
+    from infra.s3_store import S3Store
+
+    if on == "sagemaker-local":
+        from infra.sagemaker.here import stack_here
+
+        stack = stack_here(workspace)
+    else:
+        stack = stacks.load(workspace, name)
+    return Site(on, stack, S3Store(workspace, stack.root, kms_key=stack.kms_key))
+
+
+def site_of(workspace: Path, record: RunRecord) -> Site:
+    """Where a run was started.
+
+    Raises:
+        InputError: it ran in this process.
+    """
+    if record.execution is None:
+        raise InputError(
+            f"run {record.run} has no execution on SageMaker (it ran {record.on}); "
+            f"'fourscore run {record.problem_path}' runs it again"
+        )
+    return site(record.on, record.stack or "", workspace)
+
+
+def stop(workspace: Path, run: str) -> None:
+    """Ask a run's execution to stop."""
+    from infra.sagemaker import backend
+
+    record = runs.load(workspace, run)
+    backend.stop(record, site_of(workspace, record).stack)
+
+
+def estimate(plan: Plan, problem: Problem, there: Site) -> dict[str, Any]:
+    """The jobs of a plan, checked as if they were sent: what they hold, where they run, how long and for how much."""
+    from infra.sagemaker import cost
+    from infra.sagemaker.backend import compiled
+
+    config = problem.sagemaker
+    done = compiled(plan, problem.name, config, there.stack, there.store)
+    return cost.document(done.jobs, config, there.stack.region, there.store.find)
