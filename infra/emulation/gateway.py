@@ -1,0 +1,131 @@
+"""The API of the local cloud: moto's application, and before it the emulator for the calls that moto only fakes.
+
+Requests go to moto one at a time, which makes its conditional writes (If-None-Match) as atomic as those of S3. Only
+requests to this very address, with this cloud's own access key, are answered: a web page in a browser or another user
+of the machine has neither.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qs
+
+from infra.emulation.disturbances import Disturbance
+from infra.emulation.journal import Application, Journal, call
+from infra.emulator import ApiError, Emulator
+from steps.errors import InputError
+
+READING = (
+    "Describe",
+    "List",
+    "Get",
+    "Batch",
+    "Search",
+    "Filter",
+    "Simulate",
+    "Lookup",
+    "Estimate",
+    "Validate",
+    "Assume",
+)
+"""How operations begin that change nothing."""
+OWN = "/fourscore/"
+Answered = tuple[str, list[tuple[str, str]], bytes]
+
+
+class Gateway:
+    """A WSGI application."""
+
+    def __init__(self, moto: Application, journal: Journal, seed: Any, access_key: str) -> None:
+        self.moto, self.journal, self.seed, self.access_key = moto, journal, seed, access_key
+        self.hosts: set[str] = set()
+        self.emulator: Emulator | None = None
+        self.lock = threading.Lock()
+        self.last_request = time.monotonic()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        self.last_request = time.monotonic()
+        status, headers, body = self._answer(environ)
+        start_response(status, headers)
+        return [body]
+
+    def _answer(self, environ: dict[str, Any]) -> Answered:
+        body = _body(environ)
+        if environ.get("HTTP_HOST") not in self.hosts:
+            return of_error(ApiError("AccessDenied", "this host name is not that of the local cloud", 403))
+        if environ["PATH_INFO"] == f"{OWN}health":
+            return of_json({"ok": True})
+        if not self._is_ours(environ):
+            return of_error(ApiError("InvalidClientTokenId", "the local cloud takes its own access key only", 403))
+        environ |= {"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        try:
+            if environ["PATH_INFO"].startswith(OWN):
+                return self._own(environ["PATH_INFO"], json.loads(body or b"{}"))
+            if environ.get("HTTP_X_AMZ_TARGET", "").startswith("SageMaker.") and self.emulator:
+                if operation in (calls := self.emulator.calls()):
+                    return of_json(calls[operation](json.loads(body or b"{}")))
+                if operation in ("CreatePipeline", "UpdatePipeline"):
+                    self.emulator.check_pipeline(json.loads(body))
+        except ApiError as error:
+            return of_error(error)
+        except InputError as error:
+            return of_error(ApiError("ValidationException", str(error)))
+        return self._moto(environ, body, operation)
+
+    def _is_ours(self, environ: Mapping[str, Any]) -> bool:
+        signed = environ.get("HTTP_AUTHORIZATION", "")
+        presigned = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
+        return f"Credential={self.access_key}/" in signed or presigned.startswith(f"{self.access_key}/")
+
+    def _own(self, path: str, request: dict[str, Any]) -> Answered:
+        """Calls that no AWS has."""
+        assert self.emulator is not None
+        if path == f"{OWN}disturb":
+            self.emulator.disturb(Disturbance.of(request))
+            return of_json({})
+        return of_error(ApiError("NotFound", path, 404))
+
+    def _moto(self, environ: dict[str, Any], body: bytes, operation: str) -> Answered:
+        changes = _changes(environ, body, operation)
+        before = dict(environ)
+        with self.lock:
+            number = self.journal.count + 1
+            if changes:
+                self.seed(number)
+            answered = call(self.moto, environ)
+            if changes and answered[0].startswith("2"):
+                self.journal.add(number, before, body)
+        return answered
+
+
+def _body(environ: Mapping[str, Any]) -> bytes:
+    if environ.get("CONTENT_LENGTH"):
+        content: bytes = environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
+        return content
+    whole: bytes = environ["wsgi.input"].read() if environ.get("wsgi.input_terminated") else b""
+    return whole
+
+
+def _changes(environ: Mapping[str, Any], body: bytes, operation: str) -> bool:
+    if environ["REQUEST_METHOD"] in ("GET", "HEAD", "OPTIONS"):
+        return False
+    if not operation and environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        operation = parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
+    return not operation.startswith(READING)
+
+
+def of_json(content: Any, status: str = "200 OK") -> Answered:
+    body = json.dumps(content).encode()
+    return status, [("Content-Type", "application/x-amz-json-1.1"), ("Content-Length", str(len(body)))], body
+
+
+def of_error(error: ApiError) -> Answered:
+    status, headers, body = of_json({"__type": error.code, "message": error.message}, f"{error.status} Error")
+    return status, [*headers, ("x-amzn-errortype", error.code)], body
