@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from infra.sagemaker.definition import digest, fit, gets, pipeline_name, text
 from infra.sagemaker.jobs import HARDWARE, Decision, decided, fuse
+from infra.sagemaker.lint import faults
 from infra.sagemaker.requests import package_group
 from infra.store import Manifest
 from pipelines.training import STAGES
@@ -104,7 +105,7 @@ MACHINES = st.fixed_dictionaries(
     key=st.sampled_from([None, make_stack().kms_key]),
 )
 def test_whatever_is_cached_the_definition_is_whole(cached, until, smoke, config, verdict, key):
-    """Every reference exists, nothing waits for itself, the jobs cover what is not cached in order, no string is too long."""
+    """Every reference exists, nothing waits for itself, the jobs cover what is not cached in order, the lint finds nothing."""
     plan = make_plan(cached, until, smoke)
     waiting = [planned.step.name for planned in plan.steps if not planned.cached]
     assert [step["step"] for job in fuse(plan) for step in job.spec["steps"]] == waiting
@@ -132,6 +133,7 @@ def test_whatever_is_cached_the_definition_is_whole(cached, until, smoke, config
         each.split(".")[1] for each in gets(definition["Steps"]) if each.startswith("Parameters.")
     }
     assert_acyclic(steps)
+    assert faults(definition) == []
     assert max(len(each) for step in steps for each in strings(step)) <= 256
 
 
