@@ -126,7 +126,7 @@ class Facts:
     @property
     def is_incomplete(self) -> bool:
         """Whether an execution of the run is no longer in the store."""
-        return any(stage.record.status in PUBLISHED and not stage.directory.is_dir() for stage in self.stages)
+        return any(stage.record.status in PUBLISHED and not stage.manifest for stage in self.stages)
 
     @property
     def stopped_at(self) -> Stage | None:
