@@ -48,7 +48,7 @@ def nothing() -> dict[str, Any]:
         "metrics": {},
         "thresholds": [],
         "yardsticks": {},
-        "model": {"path": None, "name": None, "version": None},
+        "model": {"path": None, "name": None, "version": None, "champion": False},
         "report": None,
     }
 
@@ -82,7 +82,7 @@ def _values(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model(facts: Facts) -> dict[str, Any]:
-    """Where the run's model is: its directory, and its registered name and version (None: not registered)."""
+    """Where the run's model is: its directory, its registered name and version (None: not registered), its rank."""
     train = facts.stage("train")
     path = train.directory / "model" if train and "model" in facts.documents else None
     registered = facts.tracking.get("model")
@@ -91,4 +91,5 @@ def model(facts: Facts) -> dict[str, Any]:
         "path": str(path) if path else None,
         "name": registered.get("name") or facts.document("registration").get("name"),
         "version": registered.get("version"),
+        "champion": facts.is_champion,
     }

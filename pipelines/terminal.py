@@ -135,7 +135,8 @@ def _next(document: dict[str, Any]) -> str:
         return "run without --until to go on from here"
     if document["verdict"] == "pass" and not document["smoke"]:
         promote = f"'fourscore promote {document['run']} --yes' makes it champion"
-        return f"open the report; 'fourscore ui' shows the tracking; {promote}"
+        rank = "it is the champion" if document["model"]["champion"] else promote
+        return f"open the report; 'fourscore ui' shows the tracking; {rank}"
     if document["verdict"] == "pass":
         return "run without --smoke"
     if document["verdict"] == "rejected":

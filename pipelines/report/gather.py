@@ -124,6 +124,11 @@ class Facts:
         return self.workspace / "reports" / f"{self.run}.html"
 
     @property
+    def is_champion(self) -> bool:
+        """Whether this is the run that later ones are compared with."""
+        return any(read_document(path).get("run") == self.run for path in (self.workspace / "champions").glob("*.json"))
+
+    @property
     def is_incomplete(self) -> bool:
         """Whether an execution of the run is no longer in the store."""
         return any(stage.record.status in PUBLISHED and not stage.manifest for stage in self.stages)

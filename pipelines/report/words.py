@@ -208,6 +208,8 @@ def _after_pass(facts: Facts) -> tuple[str, ...]:
     made = model(facts)
     if not made["name"]:
         return ("It is no candidate yet: run it without `--until`.",)
+    if made["champion"]:
+        return ("It is the champion: later runs are compared with it.",)
     name, version = isolate(made["name"]), made["version"]
     candidate = f"registered as a candidate ({name}, version {version})" if version else f"a candidate ({name})"
     owner = facts.problem.get("owner")

@@ -171,8 +171,10 @@ def test_predicting_never_overwrites_its_input_nor_makes_folders(place, first):
 def test_promoting_makes_a_champion_and_leaves_the_run_cached(place, first):
     done = fourscore("promote", first["run"], "--yes", "--json", cwd=place)
     assert done.returncode == 0, done.stderr
-    again = fourscore("plan", "example/problem.yaml", "--json", cwd=place)
-    assert {stage["status"] for stage in json.loads(again.stdout)["stages"]} == {"cached"}
+    again = fourscore("run", "example/problem.yaml", cwd=place)
+    assert "8 stages, 8 cached" in again.stderr
+    assert "it is the champion" in again.stdout
+    assert "fourscore promote" not in again.stdout
     other = fourscore("plan", "example/problem.yaml", "--set", "train.seed=1", "--json", cwd=place)
     stages = {stage["name"]: stage for stage in json.loads(other.stdout)["stages"]}
     assert "champion changed" in stages["evaluate"]["reason"]

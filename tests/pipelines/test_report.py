@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from infra import champions
+from infra.champions import Champion
 from infra.runs import RunRecord, StageRecord, save
 from infra.store import LocalStore, Manifest
 from pipelines.report import gather, numbers, render, words, write_report
@@ -385,12 +387,16 @@ def test_the_verdict_comes_first_and_says_what_was_promised_and_what_came(worksp
     assert "fourscore promote flights-1 --yes" in text
 
 
-def test_a_model_is_called_registered_only_where_it_is(workspace):
+def test_a_model_is_called_candidate_registered_or_champion_only_where_it_is(workspace):
     run = make_run(workspace)
     assert "It is a candidate (flights)." in text_of(render(gather(workspace, run)))
     state = {"model": {"name": "flights", "version": "3", "alias": "candidate"}}
     (workspace / "runs" / f"{run}.tracking.json").write_text(json.dumps(state))
     assert "registered as a candidate (flights, version 3)" in text_of(render(gather(workspace, run)))
+    champions.write(workspace, Champion("flights", run, "key", "digest", "3", "2025-06-02T10:00:00+00:00"))
+    text = text_of(render(gather(workspace, run)))
+    assert "It is the champion: later runs are compared with it." in text
+    assert "fourscore promote" not in text
     text = text_of(render(gather(workspace, make_run(workspace, "early", last="evaluate"))))
     assert "It is no candidate yet: run it without --until." in text
     assert "fourscore promote" not in text
