@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,4 +112,10 @@ def execute(step: Step, directories: Mapping[str, Path], config: Config, log: Jo
         directories: one existing directory for each input, output and scratch parameter.
     """
     arguments: dict[str, Any] = {name: directories[name] for name in (*step.inputs, *step.outputs, *step.scratch)}
-    step.function(**arguments, config=config, log=log)
+    step.function(**arguments, config=canonical(config), log=log)
+
+
+def canonical(config: Config) -> Config:
+    """The config as the key sees it, where mappings have no order: equal keys must not differ in what is written."""
+    text = json.dumps(config.model_dump(mode="json"), sort_keys=True)
+    return type(config).model_validate_json(text)

@@ -63,3 +63,19 @@ def test_execute_gives_each_parameter_its_directory(tmp_path):
 def test_a_config_refuses_a_misspelt_field_and_a_change():
     with pytest.raises(ValueError, match="colour"):
         Nothing(colour="red")
+
+
+class Named(Config):
+    names: dict[str, dict[str, int]]
+
+
+def test_what_a_step_is_given_does_not_depend_on_an_order_that_its_key_does_not_see(tmp_path):
+    given = []
+
+    def look(made: Output, config: Named, log: Journal) -> None:
+        given.append(list(config.names["x"]))
+
+    for names in ({"a": 1, "b": 2}, {"b": 2, "a": 1}):
+        with Journal(tmp_path / "journal.jsonl") as log:
+            execute(step(look), {"made": tmp_path}, Named(names={"x": names}), log)
+    assert given[0] == given[1]

@@ -1,0 +1,54 @@
+"""SageMaker's containers as folders: what it lays down before a job, and the job as a process of its own."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+from infra.sagemaker import code
+
+
+def lay(base, job, text, hosts=("algo-1",), host="algo-1"):
+    """The files of a job below ``base``; returns what its environment says."""
+    training = job == "train"
+    inputs = base / ("input/data" if training else "processing/input")
+    config = base / ("input/config" if training else "config")
+    for place in (inputs / "job", config, base / "output"):
+        place.mkdir(parents=True, exist_ok=True)
+    (inputs / "job/job.json").write_text(text)
+    (config / "resourceconfig.json").write_text(json.dumps({"current_host": host, "hosts": list(hosts)}))
+    for name, path in code.modules().items():
+        (inputs / "code" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, inputs / "code" / name)
+    return {
+        "PYTHONPATH": str(inputs / "code"),
+        "FOURSCORE_BASE": str(base),
+        "FOURSCORE_RUN": "a-run",
+        "OMP_NUM_THREADS": "1",
+    }
+
+
+def start(base, job, environment):
+    """The job as SageMaker starts it: the entrypoint, somewhere else than here."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "steps", job],
+        cwd=base,
+        env=os.environ | environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(base, job, text, **more):
+    """Run a job to its end; returns exit code and what it printed."""
+    process = start(base, job, lay(base, job, text) | more)
+    printed = process.communicate(timeout=280)[0]
+    return process.returncode, printed
+
+
+def reason(base):
+    """What the job told SageMaker of its failure."""
+    return (base / "output/failure").read_text()
