@@ -2,8 +2,9 @@
 
 Version 2020-12-01 of the definition's JSON is SageMaker's stable public contract. Why it is as it is:
 
-- The jobs stand inside the condition ``affordable``: nothing can depend on a condition, so a step that is to wait for one
-  has to be in one of its branches. A run beyond its money cap therefore starts no job at all.
+- The condition ``affordable`` stands beside the jobs: nothing can depend on a condition, and a condition cannot be inside
+  a branch of another, as ``verdict`` would be. Who starts an execution by hand beyond the money cap sees it fail before
+  its second job; ``fourscore run`` refuses such a run before it is sent.
 - Spot is no parameter: MaxWaitTimeInSeconds is refused when spot is off and wanted when it is on, and a parameter cannot
   take a field away. Compiling anew costs milliseconds.
 - One host or several differ in TrainInstanceCount alone: the hosts are known inside the container only, so
@@ -61,7 +62,7 @@ def compile_plan(
     for before, step in pairwise(steps):
         step["DependsOn"] = [before["Name"]]
     if jobs:
-        steps = [_affordable(steps)]
+        steps = [_affordable(), *steps]
     definition: Definition = {
         "Version": VERSION,
         "Metadata": {},
@@ -138,11 +139,11 @@ def _ending(site: Site, plan: Plan, jobs: tuple[Job, ...], decision: Decision | 
         yield package
 
 
-def _affordable(steps: list[Definition]) -> Definition:
+def _affordable() -> Definition:
     dollars, cap = parameter("WorstCaseDollars"), parameter("MaxDollars")
     advice = " of sagemaker.max_dollars; raise it, or give the jobs less"
     dear = _fail("too-expensive", join("the run could cost $", dollars, ", more than the $", cap, advice))
-    return _condition("affordable", {"Type": "LessThanOrEqualTo", "LeftValue": dollars, "RightValue": cap}, steps, dear)
+    return _condition("affordable", {"Type": "LessThanOrEqualTo", "LeftValue": dollars, "RightValue": cap}, [], dear)
 
 
 def _condition(name: str, condition: Definition, then: list[Definition], otherwise: Definition) -> Definition:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from infra.sagemaker.checks.expressions import Scope, is_expression
@@ -21,7 +22,10 @@ _CONDITIONS: dict[str, tuple[str, ...]] = {
 def check_condition_step(arguments: dict[str, Any], path: str, user: str, scope: Scope) -> None:
     check_members(arguments, ("Conditions", "IfSteps", "ElseSteps"), "a Condition step", path, scope.sheet)
     _conditions(arguments.get("Conditions"), below(path, "Conditions"), user, scope)
+    guard = "Steps." not in json.dumps(arguments.get("Conditions"))
     for name in ("IfSteps", "ElseSteps"):
+        if guard and name == "IfSteps" and arguments.get(name) == []:
+            continue  # it looks at parameters alone: there is something to stop, and else nothing to do
         if not arguments.get(name):
             found = "has no steps: an execution that comes here would succeed, having done nothing"
             scope.sheet.error(below(path, name), f"{found}; wanted a step, such as Fail with the reason")

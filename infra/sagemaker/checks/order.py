@@ -17,6 +17,10 @@ def check_order(places: list[Place], scope: Scope) -> None:
         if not isinstance(name, str) or scope.steps.get(name) is not place:
             continue
         waits[name] = _depends_on(place, name, scope) | _refers_to(place, name, scope)
+        if place.branch and place.step.get("Type") == "Condition":
+            scope.sheet.error(
+                place.path, f"condition {name!r} is in a branch of another, which the service does not take"
+            )
         if place.branch and place.branch[-1][0] in scope.steps:
             waits[name].add(place.branch[-1][0])
     if _cycles(waits, scope):
@@ -111,8 +115,16 @@ def _follow(name: str, waits: dict[str, set[str]], trail: list[str], done: set[s
 
 
 def _side_by_side(places: list[Place], waits: dict[str, set[str]], scope: Scope) -> None:
-    """Our steps hand data to each other through the store, which the service does not see: each must wait for the last."""
-    named = [place for place in places if scope.steps.get(str(place.step.get("Name"))) is place]
+    """Our steps hand data to each other through the store, which the service does not see: each must wait for the last.
+
+    A condition that reads parameters alone waits for nothing.
+    """
+    named = [
+        place
+        for place in places
+        if scope.steps.get(name := str(place.step.get("Name"))) is place
+        and (waits[name] or place.step.get("Type") != "Condition")
+    ]
     for one, two in combinations(named, 2):
         first, second = str(one.step["Name"]), str(two.step["Name"])
         if one.branch == two.branch and first not in _before(second, waits) and second not in _before(first, waits):

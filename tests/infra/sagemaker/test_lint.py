@@ -16,8 +16,7 @@ from steps.errors import FourscoreError
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = {path.stem: json.loads(path.read_bytes()) for path in sorted((ROOT / "tests/golden/sagemaker").glob("*.json"))}
-JOBS = "Steps[0].Arguments.IfSteps"
-PREPARE, TRAIN, ASSESS, VERDICT = (f"{JOBS}[{index}]" for index in range(4))
+PREPARE, TRAIN, ASSESS, VERDICT = (f"Steps[{index}]" for index in range(1, 5))
 PACKAGE, REJECTED = f"{VERDICT}.Arguments.IfSteps[0]", f"{VERDICT}.Arguments.ElseSteps[0]"
 TOO_EXPENSIVE = "Steps[0].Arguments.ElseSteps[0]"
 CLUSTER = f"{PREPARE}.Arguments.ProcessingResources.ClusterConfig"
