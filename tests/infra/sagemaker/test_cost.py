@@ -1,0 +1,206 @@
+"""What a run would cost is known before it starts: expected from what stages took, at worst by their limits, never above the cap."""
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from compiled import make_plan
+from hypothesis import given
+from hypothesis import strategies as st
+
+from infra import prices, runs
+from infra.prices import Price, Prices
+from infra.runs import RunRecord, StageRecord
+from infra.sagemaker import bill, cost, startup
+from infra.sagemaker.config import SageMakerConfig
+from infra.sagemaker.jobs import fuse
+from infra.store import Manifest
+from pipelines.training import STAGES
+from steps.errors import InputError
+
+ROOT = Path(__file__).parents[3]
+REGION = "us-east-1"
+JOBS = fuse(make_plan())
+SECONDS = {"define": 1, "ingest": 20, "validate": 24, "label": 5, "split": 10, "train": 540, "evaluate": 100, "register": 20}  # fmt: skip
+"""One minute of prepare, nine of train, two of assess."""
+
+
+def table(*rows, share=0.4):
+    made = [Price(REGION, instance, job, dollars, "2026-09-24", "a list") for instance, job, dollars in rows]
+    return Prices(made, share, "an assumption")
+
+
+ONE_DOLLAR = table(*((f"ml.m5.{size}", job, dollars) for size, dollars in (("xlarge", 1.0), ("2xlarge", 2.0)) for job in ("training", "processing")))  # fmt: skip
+
+
+def config(**train):
+    changes = {name: train.pop(name) for name in ("max_dollars",) if name in train}
+    return SageMakerConfig.model_validate({**changes, "train": train})
+
+
+def by_job(settings, seconds=SECONDS, jobs=JOBS, known=ONE_DOLLAR):
+    return {each.job: each for each in cost.estimate(jobs, settings, REGION, seconds, known)}
+
+
+def test_a_job_is_expected_to_take_what_its_stages_took_before_and_its_start():
+    found = by_job(config())
+    assert {name: each.minutes for name, each in found.items()} == {"prepare": 4, "train": 12, "assess": 5}
+    assert found["train"].expected == pytest.approx((1 + 9) / 60)  # of the start one minute is paid
+
+
+def test_at_worst_a_job_takes_its_limit_twice_since_what_sagemaker_breaks_is_started_again():
+    found = by_job(config())
+    assert {name: each.limit for name, each in found.items()} == {"prepare": 60, "train": 120, "assess": 60}
+    assert found["train"].worst == pytest.approx(2 * (1 + 120) / 60)
+    total = cost.worst_case(JOBS, config(), REGION, ONE_DOLLAR)
+    assert total == pytest.approx(sum(each.worst for each in found.values()), abs=1e-4)
+
+
+def test_instances_and_minutes_kept_warm_are_paid_for():
+    found = by_job(config(instances=3, warm_minutes=30))["train"]
+    assert found.expected == pytest.approx(3 * (10 + 30) / 60)
+    assert found.worst == pytest.approx(3 * (2 * 121 + 30) / 60)
+
+
+def test_spot_is_expected_to_save_and_at_worst_saves_nothing():
+    found = by_job(config(spot=True))
+    assert found["train"].expected == pytest.approx(0.4 * 10 / 60)
+    assert found["train"].worst == by_job(config())["train"].worst
+    assert found["prepare"].expected == by_job(config())["prepare"].expected
+
+
+def test_at_worst_the_dearest_type_of_the_fallback_list_is_taken():
+    found = by_job(config(fallback=["ml.m5.2xlarge"]))["train"]
+    assert found.worst == pytest.approx(2 * 2 * 121 / 60)
+    assert found.expected == pytest.approx(10 / 60)
+
+
+def test_only_what_is_left_to_do_costs():
+    left = fuse(make_plan(cached=STAGES[:5]))
+    assert list(by_job(config(), jobs=left)) == ["train", "assess"]
+    assert cost.document((), config(), REGION)["dollars"] == {"expected": 0, "worst": 0, "cap": 10}
+
+
+def test_a_stage_that_never_ran_makes_minutes_unknown_and_the_limit_stays():
+    told = cost.document(JOBS, config(), REGION, {**SECONDS, "train": 1} | {"evaluate": 7}, ONE_DOLLAR)
+    assert told["minutes"]["expected"] is not None
+    unknown = cost.document(JOBS, config(), REGION, {name: 1 for name in SECONDS if name != "train"}, ONE_DOLLAR)
+    assert unknown["minutes"] == {"expected": None, "limit": 240}
+    assert unknown["dollars"]["expected"] is None
+    assert unknown["dollars"]["worst"] == told["dollars"]["worst"]
+    assert unknown["jobs"][0]["dollars"]["expected"] is not None
+
+
+def test_a_price_that_is_not_known_makes_dollars_unknown_and_the_plan_still_works():
+    known = table(("ml.m5.xlarge", "processing", 1.0))
+    told = cost.document(JOBS, config(), REGION, SECONDS, known)
+    assert told["dollars"]["worst"] is None
+    assert told["jobs"][0]["dollars"]["worst"] is not None
+    assert told["prices"]["unknown"] == [known.unknown(REGION, "ml.m5.xlarge", "training")]
+    assert "the price of ml.m5.xlarge (training) in us-east-1 is unknown" in bill.bill(told)
+    assert cost.worst_case(JOBS, config(), REGION, known) == pytest.approx(2 * 2 * 61 / 60, abs=1e-4)
+
+
+def test_no_money_is_spent_where_the_cap_cannot_be_checked():
+    cost.require_prices(JOBS, config(), REGION, ONE_DOLLAR)
+    with pytest.raises(InputError, match=r"max_dollars \(\$10\.00\) cannot be checked; nothing was started") as refused:
+        cost.require_prices(JOBS, config(fallback=["ml.m5.4xlarge"]), REGION, ONE_DOLLAR)
+    assert "ml.m5.4xlarge (training)" in str(refused.value)
+    assert "fourscore infra prices --refresh" in str(refused.value)
+
+
+def test_a_run_that_could_cost_more_than_its_cap_is_refused_with_what_to_change():
+    settings = config(instances=4, minutes=600, max_dollars=5)
+    with pytest.raises(
+        InputError, match=r"could cost \$\d+\.\d\d, more than sagemaker\.max_dollars \(\$5\.00\)"
+    ) as refused:
+        cost.worst_case(JOBS, settings, REGION, ONE_DOLLAR)
+    message = str(refused.value)
+    assert "train: $80.13 for up to 600 minutes on 4 x ml.m5.xlarge at $1 an hour" in message
+    assert "sagemaker.train.minutes" in message
+    assert "sagemaker.train.instances" in message
+    enough = float(re.search(r"raise sagemaker\.max_dollars to ([\d.]+)", message)[1])
+    raised = config(instances=4, minutes=600, max_dollars=enough)
+    assert cost.worst_case(JOBS, raised, REGION, ONE_DOLLAR) <= enough
+
+
+@given(
+    seconds=st.fixed_dictionaries({name: st.floats(0, 60) for name in STAGES}),
+    instances=st.integers(1, 64),
+    spot=st.booleans(),
+    minutes=st.integers(2, 7200),
+)
+def test_what_is_expected_is_never_above_the_worst_case(seconds, instances, spot, minutes):
+    """As long as no job was stopped by its limit before: 60 seconds a stage are within two minutes and more a job."""
+    settings = SageMakerConfig.model_validate({"prepare": {"minutes": 5}, "assess": {"minutes": 2}, "train": {"instances": instances, "spot": spot, "minutes": minutes}})  # fmt: skip
+    for each in cost.estimate(JOBS, settings, REGION, seconds, ONE_DOLLAR):
+        assert 0 < each.expected <= each.worst
+
+
+def test_history_is_of_the_newest_execution_of_each_stage_wherever_it_ran(workspace):
+    def record(run, started, keys, **changes):
+        stages = [StageRecord(name=name, key=key, status="ran") for name, key in keys.items()]
+        runs.save(workspace, RunRecord(run=run, problem_name=changes.pop("problem_name", "flights"), problem_path="p", problem={}, overrides={}, smoke=False, status="pass", started=started, stages=stages, **changes))  # fmt: skip
+
+    record("old", "2026-01-01", {"define": "d1", "train": "t1"})
+    record("new", "2026-02-01", {"define": "d2", "train": "gone"})
+    record("else", "2026-03-01", {"define": "d3"}, problem_name="other")
+    rehearsal = runs.load(workspace, "new")
+    runs.save(workspace, replace(rehearsal, run="rehearsal", started="2026-04-01", smoke=True))
+    took = {"d1": 1.0, "d2": 2.0, "d3": 3.0, "t1": 600.0}
+
+    def find(key):
+        return Manifest(key, "any", {}, seconds=took[key]) if key in took else None
+
+    assert cost.history(workspace, "flights", find) == {"define": 2.0, "train": 600.0}
+    assert cost.history(workspace, "flights", find, smoke=True) == {"define": 2.0}
+    assert cost.history(workspace, "nobody", find) == {}
+
+
+def test_a_person_reads_jobs_minutes_dollars_the_cap_and_the_age_of_the_prices():
+    text = bill.bill(cost.document(JOBS, config(spot=True), REGION, SECONDS, ONE_DOLLAR))
+    lines = text.splitlines()
+    assert lines[0].split() == ["job", "stages", "on", "minutes", "dollars"]
+    assert lines[1].startswith("prepare  define, ingest, validate, label, split  ml.m5.xlarge")
+    assert "ml.m5.xlarge (spot)  about 12, at most 120  about 0.07, at most 4.03" in lines[2]
+    assert lines[4].startswith("total: about 21, at most 240 minutes; about ")
+    assert "cap 10.00 dollars (sagemaker.max_dollars)" in lines[4]
+    assert re.search(r"prices: us-east-1, \d+ days old \(a list\)", text)
+    assert "40% of the price on demand, which is an assumption" in text
+    assert bill.bill(cost.document((), config(), REGION)) == "no job is started: everything is in the store already"
+
+
+def test_a_job_that_took_longer_than_its_limit_before_is_pointed_out():
+    text = bill.bill(cost.document(JOBS, config(minutes=5), REGION, SECONDS, ONE_DOLLAR))
+    assert "train took 12 minutes before and is stopped after 5: raise sagemaker.train.minutes" in text
+
+
+def test_old_prices_say_how_they_are_renewed():
+    old = Prices([replace(row, date="2020-01-01") for row in ONE_DOLLAR.rows.values()], 0.4, "an assumption")
+    assert "'fourscore infra prices --refresh' renews them" in bill.bill(cost.document(JOBS, config(), REGION, {}, old))
+
+
+def test_the_default_problem_is_priced_in_the_regions_that_the_table_has():
+    for region in ("us-east-1", "eu-west-1", "ap-south-1"):
+        cost.require_prices(JOBS, SageMakerConfig(), region)
+        assert 0 < cost.worst_case(JOBS, SageMakerConfig(), region) < SageMakerConfig().max_dollars
+
+
+def test_three_fused_jobs_start_in_less_than_half_the_time_of_one_job_per_stage():
+    said = subprocess.run([sys.executable, "-m", "infra.sagemaker.startup"], cwd=ROOT, capture_output=True, text=True, check=True)  # fmt: skip
+    fused, apart = (row.split("|") for row in said.stdout.splitlines()[2:])
+    assert [float(cell) for cell in fused[2:5]] == [3, 3 * startup.STARTUP_MINUTES, 3 * startup.PAID_STARTUP_MINUTES]
+    assert [float(cell) for cell in apart[2:5]] == [8, 8 * startup.STARTUP_MINUTES, 8 * startup.PAID_STARTUP_MINUTES]
+    assert float(fused[3]) < float(apart[3]) / 2
+    hour = prices.load().price("us-east-1", "ml.m5.xlarge", "processing").dollars
+    assert apart[5].strip() == f"${8 * startup.PAID_STARTUP_MINUTES / 60 * hour:.3f}"
+
+
+def test_reading_prices_imports_neither_an_sdk_nor_anything_heavy():
+    code = "import sys, infra.sagemaker.cost, infra.sagemaker.bill as b; print([n for n in sys.argv[1:] if n in sys.modules])"  # fmt: skip
+    heavy = ["boto3", "botocore", "sagemaker", "torch", "numpy", "pandas", "polars", "mlflow"]
+    done = subprocess.run([sys.executable, "-c", code, *heavy], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
