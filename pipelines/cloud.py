@@ -73,6 +73,7 @@ def estimate(plan: Plan, problem: Problem, there: Site) -> dict[str, Any]:
     from infra.sagemaker import cost
     from infra.sagemaker.backend import compiled
 
-    config = problem.sagemaker
-    done = compiled(plan, problem.name, config, there.stack, there.store)
-    return cost.document(done.jobs, config, there.stack.region, there.store.find)
+    config, store = problem.sagemaker, there.store
+    done = compiled(plan, problem.name, config, there.stack, store)
+    seconds = cost.history(store.workspace, problem.name, store.find)
+    return cost.document(done.jobs, config, there.stack.region, seconds)

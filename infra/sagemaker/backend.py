@@ -18,7 +18,7 @@ from infra.sagemaker.claim import Claim, claim
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import Definition, compile_plan, pipeline_name, text
 from infra.sagemaker.follow import Following, stages_again
-from infra.sagemaker.jobs import Decision, Job, decided, fuse, registering
+from infra.sagemaker.jobs import Decision, Job, decided, fuse, is_smoke, registering
 from infra.sagemaker.requests import package_group
 from infra.sagemaker.service import ExecutionState, Service
 from infra.sagemaker.stack import Stack
@@ -49,17 +49,26 @@ def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, st
     """Compile and check; nothing is sent.
 
     Raises:
-        InputError: the definition has faults, all of which are named; or the run could cost more than its cap.
+        InputError: the run could cost more than its cap, or nobody knows what.
+        FourscoreError: the definition has faults, all of which are named.
     """
     decision = decided(plan, store.find)
     jobs = () if decision and decision.verdict == "refused" else fuse(plan)
-    if not jobs and (decision is None or decision.verdict != "pass"):
+    if not jobs and not _registers(plan, decision):
         return Compiled((), None, decision)
     worst = cost.worst_case(jobs, config, stack.region)
+    if stack.endpoint is None:
+        cost.require_prices(jobs, config, stack.region)
     definition = compile_plan(plan, problem, config, stack, code.digest(), worst, decision)
-    if faults := lint.faults(definition):
-        raise FourscoreError("\n".join(["the definition has faults:", *(f"  {each}" for each in faults)]))
+    lint.refuse(definition)
     return Compiled(jobs, definition, decision)
+
+
+def _registers(plan: Plan, decision: Decision | None) -> bool:
+    """Whether a plan whose stages are all cached still asks for a model package."""
+    asked = registering(plan)
+    passed = decision is not None and decision.verdict == "pass"
+    return passed and asked is not None and asked[0] in plan.steps and not is_smoke(plan)
 
 
 class SageMakerBackend:

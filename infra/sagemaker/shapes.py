@@ -39,6 +39,11 @@ _JAVA = {
 """Patterns that only Java reads, and as much of them as Python's re can say: white space counts wider, marks narrower."""
 
 
+def in_python(pattern: str) -> str:
+    """A pattern of the model as Python's ``re`` reads it."""
+    return _JAVA.get(pattern, pattern)
+
+
 @cache
 def shapes() -> dict[str, dict[str, Any]]:
     """Name -> type, members, limits; the names are botocore's."""
@@ -74,7 +79,7 @@ def _bare(shape: dict[str, Any]) -> dict[str, Any]:
         bare["members"] = {name: member["shape"] for name, member in shape["members"].items()}
     bare |= {part: shape[part]["shape"] for part in ("member", "key", "value") if part in shape}
     if "pattern" in shape:
-        bare["pattern"] = _JAVA.get(shape["pattern"], shape["pattern"])
+        bare["pattern"] = in_python(shape["pattern"])
     return bare
 
 
