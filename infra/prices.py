@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from infra.downloads import fetch
 from infra.files import write_atomically
 from steps.errors import FourscoreError, InputError, near
 
@@ -129,6 +127,10 @@ def refresh(region: str, path: Path = TABLE, url: str = OFFER) -> list[Price]:
         InputError: there is no such region, or the table cannot be written.
         FourscoreError: the list cannot be reached, or is not what AWS documents.
     """
+    import tempfile
+
+    from infra.downloads import fetch
+
     if not _REGION.fullmatch(region):
         raise InputError(f"{region!r} is no region; wanted one such as eu-central-1")
     table = load(path)
