@@ -2,9 +2,9 @@
 
 It is moto's server with the emulator (infra/emulator.py) before it, and it lives on when the command that started it
 ends. ``<workspace>/cloud/`` holds what it keeps: ``journal.jsonl`` and ``bodies/`` (everything that was done to S3, IAM,
-the registry, ...), ``executions/`` and ``jobs/`` (with the logs), ``server.json`` (where it listens), ``server.log``.
-Killed at any moment, it loses nothing that it answered but what its own machine's end loses; jobs end with it, and what
-ran then is found as failed and can be retried.
+the registry, ...), ``executions/`` and ``jobs/`` (with the logs), ``server.json`` (where it listens, and the key that it
+takes), ``server.log``. Killed at any moment, it loses nothing that it answered; jobs end with it, and what ran then is
+found as failed and can be retried.
 """
 
 from __future__ import annotations
@@ -12,27 +12,25 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import logging
 import os
-import secrets
 import signal
-import string
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import asdict, dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-from infra.emulation.cloud import Cloud as Clients
+from infra.emulation.disturbances import Disturbance
 from infra.emulation.jobs import Options
-from infra.files import locked, write_atomically
+from infra.emulation.server import ACCOUNT, REGION, Address, Server, address
+from infra.files import locked
 from steps.errors import FourscoreError, InputError
 
-REGION, ACCOUNT = "us-east-1", "123456789012"
 PATIENCE = 60.0
-"""Seconds to wait for the process to answer; it takes about two and the time of the replay."""
+"""Seconds to wait for the process to answer; it takes about one and the time of the replay."""
 IDLE_MINUTES = 60.0
 
 
@@ -40,25 +38,33 @@ IDLE_MINUTES = 60.0
 class Cloud:
     """How to reach the local cloud of a workspace."""
 
-    endpoint: str
-    region: str
-    account: str
-    access_key: str
-    secret_key: str
-    pid: int
+    address: Address
+    region: str = REGION
+    account: str = ACCOUNT
 
     @property
-    def clients(self) -> Clients:
-        return Clients(self.endpoint, self.region, self.account, self.access_key, self.secret_key)
-
-    def client(self, service: str) -> Any:
-        """A boto3 client that talks to this cloud, whatever the environment or the user's profile say."""
-        return self.clients.new_client(service)
+    def endpoint(self) -> str:
+        return self.address.endpoint
 
     @property
     def environment(self) -> dict[str, str]:
         """Variables that make any AWS SDK talk to this cloud."""
-        return self.clients.environment()
+        return self.address.clients.environment()
+
+    def client(self, service: str) -> Any:
+        """A boto3 client that talks to this cloud, whatever the environment or the user's profile say."""
+        return self.address.clients.new_client(service)
+
+    def disturb(self, kind: str, **when: Any) -> None:
+        """Have a misfortune happen: a :class:`infra.emulation.disturbances.Disturbance`.
+
+        Raises:
+            FourscoreError: there is none of this kind, or the cloud is gone.
+        """
+        body = json.dumps(asdict(Disturbance.of({"kind": kind, **when})))
+        headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={self.address.access_key}/"}
+        if _ask(self.endpoint, "POST", "/fourscore/disturb", body, headers) is None:
+            raise FourscoreError(f"the local cloud at {self.endpoint} does not answer")
 
 
 def home(workspace: Path) -> Path:
@@ -68,19 +74,18 @@ def home(workspace: Path) -> Path:
 def running(workspace: Path) -> Cloud | None:
     """The local cloud of the workspace if its process lives; what a killed one left is not taken for it."""
     place = home(workspace)
-    if not (place / "server.json").exists():
+    if not (place / "alive").exists():
         return None
     with locked(place / "alive", blocking=False) as free:
         if free:
             return None
-    try:
-        found = Cloud(**json.loads((place / "server.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+    found = address(place)
+    if found is None or _ask(found.endpoint, "GET", "/fourscore/health") != {"pid": found.pid}:
         return None
-    return found if _answers(found.endpoint) else None
+    return Cloud(found)
 
 
-def start(workspace: Path, *, idle_minutes: float = IDLE_MINUTES) -> Cloud:
+def start(workspace: Path, *, idle_minutes: float = IDLE_MINUTES, options: Options | None = None) -> Cloud:
     """The local cloud of the workspace, started if it does not run; the process outlives this one.
 
     Raises:
@@ -94,34 +99,23 @@ def start(workspace: Path, *, idle_minutes: float = IDLE_MINUTES) -> Cloud:
         if found := running(workspace):
             return found
         log = place / "server.log"
+        argv = [sys.executable, "-m", "infra.local_cloud", "--workspace", str(workspace.absolute())]
+        argv += ["--idle-minutes", str(idle_minutes), "--options", json.dumps(asdict(options or Options()))]
+        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "infra.local_cloud",
-                    "--workspace",
-                    str(workspace.absolute()),
-                    "--idle-minutes",
-                    str(idle_minutes),
-                ],
+                argv,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd="/",
-                env=os.environ
-                | {
-                    "PYTHONPATH": os.pathsep.join(
-                        [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-                    ).rstrip(os.pathsep)
-                },
+                env=os.environ | {"PYTHONPATH": path},
             )
         until = time.monotonic() + PATIENCE
-        while time.monotonic() < until:
-            if process.poll() is not None:
-                break
+        while time.monotonic() < until and process.poll() is None:
             if found := running(workspace):
+                process.returncode = 0  # it goes on without us; Popen need not complain
                 return found
             time.sleep(0.05)
     said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
@@ -129,25 +123,25 @@ def start(workspace: Path, *, idle_minutes: float = IDLE_MINUTES) -> Cloud:
 
 
 def stop(workspace: Path) -> bool:
-    """End the process if there is one; executions that run are found as failed by the next. Returns whether there was."""
+    """End the process if there is one; what runs is found as failed by the next. Returns whether there was one."""
     found = running(workspace)
     if found is None:
         return False
     with contextlib.suppress(ProcessLookupError):
-        os.kill(found.pid, signal.SIGTERM)
+        os.kill(found.address.pid, signal.SIGTERM)
     with locked(home(workspace) / "alive"):
         return True
 
 
-def _answers(endpoint: str) -> bool:
-    from http.client import HTTPConnection, HTTPException
-
-    connection = HTTPConnection(endpoint.removeprefix("http://"), timeout=5)
+def _ask(endpoint: str, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> Any:
+    """What the local cloud answers to a call of its own, None where it does not."""
+    connection = HTTPConnection(endpoint.removeprefix("http://"), timeout=10)
     try:
-        connection.request("GET", "/fourscore/health")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
+        connection.request(method, path, body or None, headers or {})
+        answer = connection.getresponse()
+        return json.loads(answer.read()) if answer.status == 200 else None
+    except (OSError, HTTPException, ValueError):
+        return None
     finally:
         connection.close()
 
@@ -159,82 +153,32 @@ def _wants_moto() -> None:
         raise InputError(f"the local cloud needs {', '.join(missing)}; install the extra: pip install 'fourscore[aws]'")
 
 
-# the process
-
-
-def serve(workspace: Path, idle_minutes: float) -> None:
-    """Be the local cloud of a workspace until it is told to stop or nobody asked anything for a while."""
+def serve(workspace: Path, idle_minutes: float, options: Options) -> None:
+    """Be the local cloud of a workspace until told to stop, or until nobody asked anything for a while."""
     place = home(workspace)
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     for _ in range(50):  # whoever looks whether we live holds the lock for a moment
         with locked(place / "alive", blocking=False) as mine:
             if mine:
-                _serve(place, idle_minutes)
+                _serve(place, idle_minutes, options)
                 return
         time.sleep(0.1)
 
 
-def _serve(place: Path, idle_minutes: float) -> None:
-    from moto.moto_api._internal import mock_random
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-    from werkzeug.serving import make_server
-
-    from infra.emulation.gateway import Gateway
-    from infra.emulation.journal import Journal
-    from infra.emulator import Emulator
-
-    began = time.monotonic()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    before = _before(place)
-    access_key = (
-        before.access_key
-        if before
-        else "AKIA" + "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(16))
-    )
-    secret_key = before.secret_key if before else secrets.token_urlsafe(30)
-    journal = Journal(place)
-    moto = DomainDispatcherApplication(create_backend_app)
-    replayed = journal.replay(moto, mock_random.seed, access_key)
-    gateway = Gateway(moto, journal, mock_random.seed, access_key)
-
-    class Handler(MotoRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-    def listen(port: int) -> Any:
-        return make_server("127.0.0.1", port, gateway, threaded=True, request_handler=Handler)
-
-    try:
-        server = listen(int(before.endpoint.rpartition(":")[2]) if before else 0)
-    except (OSError, SystemExit):
-        server = listen(0)
-    server.daemon_threads = True
-    gateway.hosts = {f"127.0.0.1:{server.port}", f"localhost:{server.port}"}
-    found = Cloud(f"http://127.0.0.1:{server.port}", REGION, ACCOUNT, access_key, secret_key, os.getpid())
-    gateway.emulator = emulator = Emulator(found.clients, place, Options())
-    with (place / "server.json").open("a", encoding="utf-8"):
-        (place / "server.json").chmod(0o600)
-    write_atomically(place / "server.json", json.dumps(asdict(found), indent=1) + "\n")
-    (place / "server.json").chmod(0o600)
-    _say(f"listens on {found.endpoint}; {replayed} requests replayed in {time.monotonic() - began:.2f} s")
+def _serve(place: Path, idle_minutes: float, options: Options) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = Server(place, options)
+    _say(f"listens on {server.address.endpoint}; {server.replayed} requests replayed in {server.seconds:.2f} s")
+    for each in json.loads(os.environ.get("FOURSCORE_DISTURB", "[]")):
+        server.emulator.disturb(Disturbance.of(each))
     while not ended.wait(min(1.0, idle_minutes * 6)):
-        if emulator.busy():
-            gateway.last_request = time.monotonic()
-        if time.monotonic() - gateway.last_request > 60 * idle_minutes:
+        if server.idle > 60 * idle_minutes:
             _say(f"nobody asked anything for {idle_minutes:g} minutes")
             break
-    emulator.shut_down()
+    server.close()
     _say("ends")
-
-
-def _before(place: Path) -> Cloud | None:
-    try:
-        return Cloud(**json.loads((place / "server.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
 
 
 def _say(text: str) -> None:
@@ -245,8 +189,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m infra.local_cloud", description="the local cloud of a workspace")
     parser.add_argument("--workspace", type=Path, required=True)
     parser.add_argument("--idle-minutes", type=float, default=IDLE_MINUTES)
+    parser.add_argument("--options", type=lambda text: Options(**json.loads(text)), default=Options())
     given = parser.parse_args()
-    serve(given.workspace, given.idle_minutes)
+    serve(given.workspace, given.idle_minutes, given.options)
 
 
 if __name__ == "__main__":

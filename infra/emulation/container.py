@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,8 +33,18 @@ SCRIPT = [sys.executable, "-I", "-S", str(Path(enclosure.__file__))]
 @cache
 def mounts_allowed() -> bool:
     """Whether this machine lets us make /opt/ml in a mount namespace."""
+    return _allowed()
+
+
+@cache
+def pids_allowed() -> bool:
+    """Whether it also lets us give a job processes of its own, of which none outlives it."""
+    return _allowed("--pids")
+
+
+def _allowed(*options: str) -> bool:
     with tempfile.TemporaryDirectory() as root:
-        tried = subprocess.run([*SCRIPT, "--root", root, "--", "true"], capture_output=True, check=False)
+        tried = subprocess.run([*SCRIPT, "--root", root, *options, "--", "true"], capture_output=True, check=False)
         return tried.returncode == 0
 
 
@@ -51,6 +62,10 @@ class Container:
         self.root, self.tmp = directory / "ml", directory / "tmp"
         self.root.mkdir(parents=True)
         self.tmp.mkdir()
+        self.link: Path | None = None
+        if not mounted:  # a short name without blanks and quotes, since it will stand in shell scripts too
+            self.link = Path(tempfile.mkdtemp(prefix="fourscore-")) / "ml"
+            self.link.symlink_to(self.root)
         self.process: subprocess.Popen[bytes] | None = None
 
     def path(self, inside: str) -> Path:
@@ -66,7 +81,7 @@ class Container:
         if self.mounted:
             return value
         if isinstance(value, str):
-            return BELOW_BASE.sub(lambda _: str(self.root), value)
+            return BELOW_BASE.sub(lambda _: str(self.link), value)
         if isinstance(value, Mapping):
             return {name: self.translated(each) for name, each in value.items()}
         return [self.translated(each) for each in value] if isinstance(value, list | tuple) else value
@@ -85,6 +100,8 @@ class Container:
             for index, word in enumerate(command)
         ]
         options = ["--root", str(self.root)] if self.mounted else []
+        if self.mounted and pids_allowed():
+            options += ["--pids"]
         private_tmp = self.mounted and tmp_may_be_private()
         if private_tmp:
             options += ["--tmp", str(self.tmp)]
@@ -130,6 +147,13 @@ class Container:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+    def remove(self) -> None:
+        """The instance is gone, and what was on it too."""
+        self.kill()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        if self.link:
+            shutil.rmtree(self.link.parent, ignore_errors=True)
 
     def text(self, inside: str, most: int = 1024) -> str | None:
         """The beginning of a file that the job wrote, None where it wrote none.

@@ -63,6 +63,10 @@ class Disturbances:
         with self._lock:
             self._waiting.append(disturbance)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._waiting.clear()
+
     def take(self, step: str, *kinds: str) -> Disturbance | None:
         """The first of these kinds that is meant for the step, counted as happened."""
         with self._lock:

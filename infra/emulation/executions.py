@@ -69,6 +69,10 @@ class Execution:
     def id(self) -> str:
         return self.arn.rpartition("/")[2]
 
+    @property
+    def arn_of_pipeline(self) -> str:
+        return self.arn.partition("/execution/")[0]
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -113,11 +117,28 @@ class Running:
                 self.execution.modified = time.time()
                 self._save(self.execution)
 
-    def stop_all(self) -> None:
+    def ask_to_stop(self) -> None:
+        """StopPipelineExecution: running jobs are stopped as jobs are, nothing new is started."""
+        with self.lock:
+            if self.execution.status != "Executing":
+                return
+            self.execution.status = "Stopping"
+            for state in self.execution.steps.values():
+                if state.status in ("Starting", "Executing"):
+                    state.status = "Stopping"
+            self.save()
+            self.stop_jobs()
+
+    def stop_jobs(self) -> None:
         with self.lock:
             self.stop.set()
             for job in self.jobs.values():
                 job.stop.set()
+
+    def abandon(self) -> None:
+        with self.lock:
+            self.killed = self.thread.is_alive()
+            self.stop.set()
 
     def _run(self) -> None:
         bound = self.execution.parallel or PARALLEL
@@ -153,8 +174,10 @@ class Running:
     def _step(self, step: Step) -> None:
         state = self.execution.steps[step.name]
         try:
-            state.status = "Executing"
-            self.save()
+            with self.lock:
+                if state.status == "Starting":
+                    state.status = "Executing"
+                self.save()
             self.run_step(self, step, self.scope)
             state.status = "Succeeded"
         except StepFailed as error:
@@ -168,7 +191,7 @@ class Running:
                 state.ended = time.time()
                 self.jobs.pop(step.name, None)
                 if step.type == "Fail":
-                    self.stop_all()
+                    self.stop_jobs()
                 self.save()
 
     def _end(self) -> None:
@@ -187,7 +210,7 @@ def branch_not_taken(definition: Definition, condition: str, outcome: bool) -> l
     return [step.name for step in definition.steps.values() if step.branch == (condition, not outcome)]
 
 
-def scope_of(execution: Execution, arn_of_pipeline: str, json_at: Callable[[str], Any]) -> Scope:
+def scope_of(execution: Execution, json_at: Callable[[str], Any]) -> Scope:
     """What references of this execution are looked up in."""
     definition = read(execution.definition)
 
@@ -213,7 +236,7 @@ def scope_of(execution: Execution, arn_of_pipeline: str, json_at: Callable[[str]
         "StartDateTime": started,
         "CurrentDateTime": started,
         "PipelineName": execution.pipeline,
-        "PipelineArn": arn_of_pipeline,
+        "PipelineArn": execution.arn_of_pipeline,
         "PipelineExecutionId": execution.id,
         "PipelineExecutionArn": execution.arn,
     }

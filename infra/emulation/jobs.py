@@ -6,7 +6,6 @@ JSON of the API.
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -61,6 +60,7 @@ class Job:
     save: Callable[[Job], None] = lambda _: None
     stop: threading.Event = field(default_factory=threading.Event)
     record: dict[str, Any] = field(default_factory=dict)
+    containers: list[Container] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -82,6 +82,12 @@ class Job:
         self.record["LastModifiedTime"] = time.time()
         self.save(self)
 
+    def abandon(self) -> None:
+        """The emulator goes down: the containers end now, and what becomes of the record is no news of the job."""
+        self.save = lambda _: None
+        for container in self.containers:
+            container.kill()
+
     def failed(self, reason: str) -> None:
         self.note(**{f"{self.kind}JobStatus": "Failed", "FailureReason": reason[:CUT]})
 
@@ -95,14 +101,15 @@ class Job:
     def log(self, host: str) -> Path:
         return self.directory / f"{host}.log"
 
-    def containers(self, attempt: int) -> list[Container]:
+    def make_containers(self, attempt: int) -> list[Container]:
         hosts = self.hosts
         if len(hosts) > 1 and not self.options.mounted:
             raise JobFailed("ClientError: several instances are simulated only where mount namespaces are allowed")
-        return [
+        self.containers = [
             Container(self.directory / f"{host}-{attempt}", self.log(host), mounted=self.options.mounted)
             for host in hosts
         ]
+        return self.containers
 
     def host_names(self) -> Path | None:
         """A hosts file in which algo-1 and the others are this machine."""
@@ -129,8 +136,7 @@ class Job:
     def clear(self, containers: list[Container]) -> None:
         """The instance is gone and what was on it too; the logs stay."""
         for container in containers:
-            container.kill()
-            shutil.rmtree(container.directory, ignore_errors=True)
+            container.remove()
 
 
 def wait(job: Job, containers: list[Container], *, limit: float, tick: Callable[[], str | None]) -> tuple[str, int]:

@@ -23,7 +23,8 @@ LONG = 2048
 """Bytes from which a body is a file of its own."""
 KEPT = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI", "CONTENT_TYPE", "SERVER_PROTOCOL")
 DROPPED = ("HTTP_CONNECTION", "HTTP_EXPECT", "HTTP_TRANSFER_ENCODING", "HTTP_ACCEPT_ENCODING", "HTTP_AMZ_SDK_REQUEST",
-           "HTTP_AMZ_SDK_INVOCATION_ID", "HTTP_USER_AGENT", "HTTP_HOST")  # fmt: skip
+           "HTTP_AMZ_SDK_INVOCATION_ID", "HTTP_USER_AGENT", "HTTP_HOST", "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")  # fmt: skip
+"""What a replay does without; conditions were met when the request was answered."""
 PRESERVED = "moto.preserved_header_names"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -75,7 +76,7 @@ class Journal:
                 path.unlink()
         return rest
 
-    def replay(self, application: Application, seed: Callable[[int], None], access_key: str) -> int:
+    def replay(self, application: Application, seed: Callable[[int], None]) -> int:
         """Do everything again; returns how many requests that were."""
         entries = self.compact()
         for entry in entries:

@@ -22,7 +22,7 @@ def run(job: Job) -> None:
     """Run the job to its end, whatever that is; the record says which."""
     containers: list[Container] = []
     try:
-        containers = job.containers(1)
+        containers = job.make_containers(1)
         _run(job, containers)
     except (JobFailed, DataFailure) as error:
         job.note(ProcessingEndTime=time.time())

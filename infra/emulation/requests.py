@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from infra.emulation.cloud import Cloud
+from infra.sagemaker.shapes import in_python
 from steps.errors import InputError
 
 IMAGE = re.compile(
@@ -52,7 +53,7 @@ def check_training(request: Mapping[str, Any], cloud: Cloud) -> None:
     _refuse(faults)
 
 
-def check_model_package(request: Mapping[str, Any], cloud: Cloud) -> None:
+def check_model_package(request: Mapping[str, Any]) -> None:
     """Raise everything for which CreateModelPackage is refused; like :func:`check_processing`."""
     faults = list(faults_of_shape("CreateModelPackage", request))
     if not faults and bool(request.get("ModelPackageName")) == bool(request.get("ModelPackageGroupName")):
@@ -111,12 +112,7 @@ def _faults_of_text(value: Any, shape: Any, path: str) -> Iterator[str]:
 def _matches(pattern: str, value: str) -> bool:
     """Whether the whole value matches; the model's patterns are Java's, of which Python knows not quite all."""
     try:
-        return (
-            re.fullmatch(
-                pattern.replace(r"\p{L}", r"[^\W\d_]").replace(r"\p{N}", r"\d").replace(r"\p{Z}", r"\s"), value
-            )
-            is not None
-        )
+        return re.fullmatch(in_python(pattern), value) is not None
     except re.error:
         return True
 

@@ -135,7 +135,7 @@ class Stepping:
         from botocore.exceptions import ClientError
 
         request = resolve(step.arguments, scope)
-        check_model_package(request, self.cloud)
+        check_model_package(request)
         client = self.cloud.client("sagemaker")
         group = request.get("ModelPackageGroupName")
         try:

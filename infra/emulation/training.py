@@ -15,7 +15,7 @@ from typing import Any
 from infra.emulation.cloud import DataFailure, files_of
 from infra.emulation.container import Container
 from infra.emulation.disturbances import INTERRUPTION, Disturbance
-from infra.emulation.jobs import Job, JobFailed, end, failure_text, wait
+from infra.emulation.jobs import CUT, Job, JobFailed, end, failure_text, wait
 
 FAILURE = "/opt/ml/output/failure"
 CONFIG = "/opt/ml/input/config"
@@ -78,7 +78,7 @@ class Attempt:
         """One round on instances of its own; returns why it ended."""
         job, request = self.job, self.request
         self.say("Starting")
-        self.containers = job.containers(number)
+        self.containers = job.make_containers(number)
         self.say("Downloading")
         self._lay_down()
         if self.checkpoints:
@@ -107,7 +107,7 @@ class Attempt:
             self.checkpoints.save(self.containers)
         if said == "exit" and code:
             text = failure_text(self.containers, FAILURE) or ""
-            raise JobFailed(f"AlgorithmError: {text}, exit code: {code}")
+            raise JobFailed(f"AlgorithmError: {text[: CUT - 40]}, exit code: {code}")
         return said
 
     def _interruption(self, started: float) -> Any:

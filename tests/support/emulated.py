@@ -1,0 +1,179 @@
+"""Pipelines of tiny scripts in a local cloud inside the test's own process."""
+
+import json
+import time
+import uuid
+from dataclasses import dataclass, field
+
+from infra.emulation.jobs import Options
+from infra.emulation.server import Server
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+}
+IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/fourscore:1"
+QUICK = Options(grace=2.0, sync=0.1)
+
+
+@dataclass
+class Ran:
+    """An execution as the API shows it."""
+
+    arn: str
+    described: dict
+    steps: dict = field(default_factory=dict)
+
+    @property
+    def status(self):
+        return self.described["PipelineExecutionStatus"]
+
+    def reason(self, step):
+        return self.steps[step]["FailureReason"]
+
+    def statuses(self):
+        return {name: step["StepStatus"] for name, step in self.steps.items()}
+
+
+class Lab:
+    """A server, a role, and a bucket and pipeline of each test's own."""
+
+    def __init__(self, place):
+        self.server = Server(place, QUICK)
+        self.clients = {}
+        self.role = self.make_role("sagemaker", TRUST)
+        self.new()
+
+    def new(self):
+        self.bucket = f"lake-{uuid.uuid4().hex[:12]}"
+        self.pipeline = f"p-{uuid.uuid4().hex[:12]}"
+        self.client("s3").create_bucket(Bucket=self.bucket)
+        self.server.emulator.disturbances.clear()
+        return self
+
+    def client(self, service):
+        if service not in self.clients:
+            self.clients[service] = self.server.address.clients.new_client(service)
+        return self.clients[service]
+
+    def make_role(self, name, trust):
+        return self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+
+    def put(self, key, text):
+        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=text.encode() if isinstance(text, str) else text)
+
+    def read(self, key):
+        return self.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
+
+    def keys(self, prefix=""):
+        listed = self.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [each["Key"] for each in listed.get("Contents", ())]
+
+    def uri(self, key=""):
+        return f"s3://{self.bucket}/{key}"
+
+    # requests
+
+    def processing(self, command, *, inputs=None, outputs=None, environment=None, **more):
+        """The request of a processing job; ``command`` is a shell script or an entrypoint."""
+        entrypoint = ["sh", "-c", command] if isinstance(command, str) else command
+        return {
+            "RoleArn": self.role,
+            "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": entrypoint},
+            "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
+            "ProcessingInputs": [
+                {"InputName": name, "S3Input": {"S3Uri": self.uri(key), "LocalPath": f"/opt/ml/processing/input/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File"}}
+                for name, key in (inputs or {}).items()
+            ],
+            "ProcessingOutputConfig": {"Outputs": [
+                {"OutputName": name, "S3Output": {"S3Uri": self.uri(key), "LocalPath": f"/opt/ml/processing/output/{name}", "S3UploadMode": "EndOfJob"}}
+                for name, key in (outputs or {}).items()
+            ]},
+            "Environment": environment or {},
+            **more,
+        }  # fmt: skip
+
+    def training(self, command, *, channels=None, spot=False, minutes=1, **more):
+        """The request of a training job; a script that is longer than an argument may be travels as a channel."""
+        entrypoint = ["sh", "-c", command] if isinstance(command, str) else command
+        if len(entrypoint[-1]) > 256 or "\n" in entrypoint[-1]:
+            self.put("code/script", entrypoint[-1])
+            entrypoint = [entrypoint[0], "/opt/ml/input/data/code/script"]
+            channels = {"code": "code/", **(channels or {})}
+        waiting = {"MaxWaitTimeInSeconds": 120 * minutes} if spot else {}
+        return {
+            "RoleArn": self.role,
+            "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerEntrypoint": entrypoint},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60 * minutes, **waiting},
+            "OutputDataConfig": {"S3OutputPath": self.uri("models/")},
+            **({"InputDataConfig": [
+                {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": self.uri(key)}}}
+                for name, key in channels.items()
+            ]} if channels else {}),
+            **({"EnableManagedSpotTraining": True} if spot else {}),
+            **more,
+        }  # fmt: skip
+
+    # pipelines
+
+    def define(self, *steps, parameters=()):
+        """Make or change this test's pipeline."""
+        definition = json.dumps({"Version": "2020-12-01", "Parameters": list(parameters), "Steps": list(steps)})
+        sagemaker = self.client("sagemaker")
+        known = [
+            each["PipelineName"]
+            for each in sagemaker.list_pipelines(PipelineNamePrefix=self.pipeline)["PipelineSummaries"]
+        ]
+        make = sagemaker.update_pipeline if self.pipeline in known else sagemaker.create_pipeline
+        return make(PipelineName=self.pipeline, PipelineDefinition=definition, RoleArn=self.role)
+
+    def start(self, *steps, parameters=(), given=None, **more):
+        if steps:
+            self.define(*steps, parameters=parameters)
+        values = [{"Name": name, "Value": value} for name, value in (given or {}).items()]
+        answer = self.client("sagemaker").start_pipeline_execution(
+            PipelineName=self.pipeline, PipelineParameters=values, **more
+        )
+        return answer["PipelineExecutionArn"]
+
+    def run(self, *steps, **more):
+        return self.ended(self.start(*steps, **more))
+
+    def look(self, arn):
+        sagemaker = self.client("sagemaker")
+        listed = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")
+        described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        return Ran(arn, described, {each["StepName"]: each for each in listed["PipelineExecutionSteps"]})
+
+    def ended(self, arn, patience=60):
+        return self.until(
+            lambda: (ran := self.look(arn)).status in ("Succeeded", "Failed", "Stopped") and ran, patience
+        )
+
+    def until(self, asked, patience=60):
+        ends = time.monotonic() + patience
+        while not (found := asked()):
+            assert time.monotonic() < ends, "it did not happen"
+            time.sleep(0.05)
+        return found
+
+    def job(self, ran, step):
+        """What Describe says of a step's job."""
+        metadata = ran.steps[step]["Metadata"]
+        kind = "training" if "TrainingJob" in metadata else "processing"
+        arn = metadata["TrainingJob" if kind == "training" else "ProcessingJob"]["Arn"]
+        describe = getattr(self.client("sagemaker"), f"describe_{kind}_job")
+        return describe(**{f"{kind.title()}JobName": arn.rpartition("/")[2]})
+
+
+def step(name, kind, arguments, **more):
+    return {"Name": name, "Type": kind, "Arguments": arguments, **more}
+
+
+def join(*values, on=""):
+    return {"Std:Join": {"On": on, "Values": list(values)}}
+
+
+def get(reference):
+    return {"Get": reference}
