@@ -20,7 +20,7 @@ from infra.events import Tail, allowed_name, flat, key_of, last_values
 from infra.mlflow_run import log_datasets, log_files, log_metrics, log_parameters, log_tags, metric
 from infra.mlflow_server import artifact_root
 from infra.runs import RunRecord, StageRecord
-from infra.store import JOURNAL, CorruptExecution, LocalStore
+from infra.store import JOURNAL, CorruptExecution, store_of
 from steps.errors import FourscoreError
 from steps.journal import Event
 
@@ -70,7 +70,7 @@ class Projection:
         self.experiment = ""
         self.parent = ""
         self.children: dict[str, Child] = {}
-        self.store = LocalStore(workspace)
+        self.store = store_of(workspace, runs.load(workspace, run))
         self.rot: list[str] = []
         """What is in the store and is not what was published; none of it goes to MLflow."""
         self._said: dict[str, str] = {}

@@ -69,6 +69,8 @@ class RunRecord:
     message: str = ""
     """Why it ended as it did, for a person."""
     versions: dict[str, str] = field(default_factory=dict)
+    store: str | None = None
+    """Root of the store on S3 that its results are in; None: the workspace alone."""
     on: str = "local"
     """local | sagemaker | sagemaker-local"""
     stack: str | None = None

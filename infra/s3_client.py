@@ -11,7 +11,7 @@ from steps.errors import FourscoreError, InputError
 TRANSFERS = 10
 """Requests that are under way at once."""
 ATTEMPTS = 10
-"""How often a request is sent again before it counts as failed; nothing else tries again on top of this."""
+"""How often a request is sent before it counts as failed; nothing else tries again on top of this."""
 _CREDENTIALS = "run 'aws configure' or 'aws sso login', set AWS_PROFILE, or give the machine or job a role"
 _HINTS = {
     "NoSuchBucket": "there is no such bucket; check its name",
@@ -46,7 +46,7 @@ def client(uri: str) -> Any:
     except ImportError:
         raise InputError(f"{uri}: S3 needs boto3; install the extra: pip install 'fourscore[aws]'") from None
     config = Config(
-        retries={"mode": "adaptive", "max_attempts": ATTEMPTS},
+        retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
         max_pool_connections=TRANSFERS + 2,  # and one for whoever lists or asks meanwhile
         connect_timeout=10,
         read_timeout=60,

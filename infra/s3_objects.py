@@ -14,7 +14,7 @@ from typing import Any
 
 from infra import s3_client
 from infra.s3_client import said_plainly
-from steps.errors import InputError
+from steps.errors import FourscoreError, InputError
 
 PART = 32 << 20
 """Files of so many bytes and more travel in parts of so many; S3 takes 10,000 parts, and s3transfer makes them larger then."""
@@ -29,11 +29,11 @@ Entry = Mapping[str, Any]
 """What a manifest says of a file: its ``size`` and ``sha256``."""
 
 
-class Taken(Exception):
+class Taken(FourscoreError):
     """An object that is written once is there already, or is being written."""
 
 
-class Absent(Exception):
+class Absent(FourscoreError):
     """There is no object of that name."""
 
 
@@ -169,10 +169,12 @@ class Objects:
                 head = self.client.head_object(**asked, ChecksumMode="ENABLED")
         except Absent:
             return False
-        checksum = head.get("ChecksumSHA256", "-")
-        # In parts, S3 has checksums of the parts; then what the uploader said of the whole is taken.
-        same = head["Metadata"].get("sha256") == entry["sha256"] if "-" in checksum else checksum == _base64(entry)
-        return bool(same and head["ContentLength"] == entry["size"])
+        if head["ContentLength"] != entry["size"]:
+            return False
+        if "ChecksumSHA256" in head and "-" not in head["ETag"]:
+            return bool(head["ChecksumSHA256"] == _base64(entry))
+        # It came in parts, and S3 has checksums of those only: for the whole, the uploader's word is taken.
+        return bool(head["Metadata"].get("sha256") == entry["sha256"])
 
     def upload(self, files: Mapping[str, Path], entries: Mapping[str, Entry]) -> None:
         """Bring files to where the names say, several at once; S3 refuses one that is not what its entry says.

@@ -82,6 +82,10 @@ class S3Store(LocalStore):
         path = self.cache / key / MANIFEST
         return manifest_of(path.read_bytes(), key, str(path)) if path.is_file() else self._ask(key)
 
+    def is_there(self, key: str) -> bool:
+        """Whether S3 has the execution now."""
+        return self._ask(key) is not None
+
     def _ask(self, key: str) -> Manifest | None:
         name = f"store/{key}/{MANIFEST}"
         self._there.pop(key, None)
@@ -218,8 +222,9 @@ class S3Store(LocalStore):
                 self._wait_for(there, strange)
                 continue
             try:
-                self._upload(mine, set(mine.published) - set(there))
-                if time.monotonic() - began > PATIENCE:
+                missing = set(mine.published) - set(there)
+                self._upload(mine, missing)
+                if missing and time.monotonic() - began > PATIENCE:
                     continue  # it took so long that another may have thought us dead and removed files: look again
                 self._commit(mine)
             except Taken:
@@ -281,7 +286,7 @@ class S3Store(LocalStore):
         if listed is None or self.objects.get(name) != broken:
             return
         assert broken is not None
-        self.objects.put(f"quarantine/{key}.{time.time_ns()}/{MANIFEST}", broken)
+        self.objects.put(f"quarantine/{key}.{time.time_ns()}/{MANIFEST}", broken, absent=True)
         self.objects.delete(name, listed.tag)
 
     def _is_broken(self, key: str) -> bool:

@@ -21,10 +21,13 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from infra.files import fsync_directory, locked, sha256_of, write_json
 from steps.errors import FourscoreError
+
+if TYPE_CHECKING:
+    from infra.runs import RunRecord
 
 MANIFEST = "manifest.json"
 JOURNAL = "journal.jsonl"
@@ -240,6 +243,11 @@ def open_store(workspace: Path, uri: str | None = None) -> LocalStore:
     from infra.s3_store import S3Store
 
     return S3Store(workspace, uri)
+
+
+def store_of(workspace: Path, record: RunRecord) -> LocalStore:
+    """The store that has a run's results."""
+    return open_store(workspace, record.store)
 
 
 def manifest_of(data: bytes, key: str, where: str) -> Manifest:

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from infra import runs
+from infra.runs import RunRecord
 from infra.store import CorruptExecution, LocalStore
+from steps.errors import FourscoreError
 
 ENOUGH_SPACE = 1 << 30
 Finding = dict[str, Any]
@@ -24,6 +26,7 @@ def examine(workspace: Path) -> list[Finding]:
         _device,
         _workspace,
         _store,
+        _stores_on_s3,
         _run_files,
         _unfinished,
     )
@@ -88,6 +91,28 @@ def _store(workspace: Path) -> Iterator[Finding]:
         except CorruptExecution as rot:
             broken.append(str(rot))
     yield _finding("store", not broken, "; ".join(broken) or f"{len(keys)} executions, every file as its manifest says")
+
+
+def _stores_on_s3(workspace: Path) -> Iterator[Finding]:
+    """Of each store that runs were made with, whether it answers and has what the newest of them left there."""
+    newest: dict[str, RunRecord] = {}
+    for record in runs.every(workspace):
+        if record.store and record.on != "sagemaker-local":  # that one goes with its process
+            newest.setdefault(record.store, record)
+    for uri, record in newest.items():
+        from infra.s3_store import S3Store
+
+        store = S3Store(workspace, uri)
+        keys = [stage.key for stage in record.stages if stage.status in ("ran", "cached", "refused")]
+        try:
+            lost = [key[:12] for key in keys if not store.is_there(key)]
+        except FourscoreError as error:
+            yield _finding("store on S3", ok=False, found=str(error))
+            continue
+        found = f"{uri} has all {len(keys)} executions of run {record.run}"
+        if lost:
+            found = f"{uri} lacks {', '.join(lost)} of run {record.run}; run it again"
+        yield _finding("store on S3", not lost, found)
 
 
 def _run_files(workspace: Path) -> Iterator[Finding]:

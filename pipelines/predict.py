@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from infra import runs
-from infra.store import LocalStore
+from infra.store import store_of
 from steps.errors import InputError
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
     if runs.NAME.fullmatch(model) and runs.path_of(workspace, model).is_file():
         record = runs.load(workspace, model)
         train = next((stage for stage in record.stages if stage.name == "train"), None)
-        store = LocalStore(workspace)
+        store = store_of(workspace, record)
         if train is None or store.find(train.key) is None:
             lost = train is not None and train.status in ("ran", "cached")
             why = "it is no longer in the store; run the problem again" if lost else record.message or record.status

@@ -8,7 +8,7 @@ from typing import Any
 
 from infra import champions, runs
 from infra.champions import Champion
-from infra.store import LocalStore
+from infra.store import store_of
 from steps.errors import GateRefused, InputError
 
 
@@ -28,7 +28,7 @@ def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, An
         raise InputError(
             f"run {run} has no candidate (it is {record.status}); finish it with 'fourscore run {record.problem_path}'"
         )
-    store = LocalStore(workspace)
+    store = store_of(workspace, record)
     request = json.loads((store.open(record.stage("register").key, "registration") / "registration.json").read_bytes())
     train_key = record.stage("train").key
     before = champions.read(workspace, request["name"])

@@ -82,9 +82,14 @@ def _values(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def model(facts: Facts) -> dict[str, Any]:
-    """Where the run's model is: its directory, its registered name and version (None: not registered), its rank."""
+    """Where the run's model is, its registered name and version (None: not registered), its rank.
+
+    The place is a directory, or a URI while the model was not fetched from the store.
+    """
     train = facts.stage("train")
-    path = train.directory / "model" if train and "model" in facts.documents else None
+    path: object = train.directory / "model" if train and "model" in facts.documents else None
+    if train and path and facts.record.store and not (train.directory / "model").is_dir():
+        path = f"{facts.record.store}store/{train.record.key}/model/"
     registered = facts.tracking.get("model")
     registered = registered if isinstance(registered, Mapping) else {}
     return {

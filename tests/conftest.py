@@ -1,5 +1,7 @@
 """Fixtures that every test may use; nasty values on purpose, since paths and names break code first."""
 
+import uuid
+
 import pytest
 
 
@@ -9,3 +11,23 @@ def workspace(tmp_path):
     path = tmp_path / "a 0'%20 [ünïcode]" / ".fourscore"
     path.mkdir(parents=True)
     return path
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """S3 on loopback, the same for all tests of a session."""
+    pytest.importorskip("moto.server")
+    from moto_s3 import Server
+
+    server = Server()
+    server.client().create_bucket(Bucket="lake")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def root(s3_server, monkeypatch):
+    """A place of its own for a store on S3, whose prefix has a blank and a letter outside ASCII."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return f"s3://lake/{uuid.uuid4().hex}/a b/ü/"

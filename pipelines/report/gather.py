@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra import runs
 from infra.seals import divisions, readings
-from infra.store import JOURNAL, CorruptExecution, LocalStore
+from infra.store import JOURNAL, CorruptExecution, LocalStore, store_of
 from steps.journal import read_events
 
 if TYPE_CHECKING:
@@ -149,15 +149,16 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         InputError: there is no such run.
     """
     record = runs.load(workspace, run)
+    store = store_of(workspace, record)
     rotten: list[str] = []
-    stages = tuple(_stage(workspace, stage, rotten) for stage in record.stages)
+    stages = tuple(_stage(store, stage, rotten) for stage in record.stages)
     by_name = {stage.record.name: stage for stage in stages}
     documents = {
         name: content
         for name, (stage, path) in DOCUMENTS.items()
         if stage in by_name
         and by_name[stage].record.status in PUBLISHED
-        and (content := _published(by_name[stage].directory, path, by_name[stage].manifest, rotten))
+        and (content := _published(store, path, by_name[stage].manifest, rotten))
     }
     if rotten:  # said wherever the run's own message is
         record = replace(record, message="\n".join(filter(None, [*rotten, record.message])))
@@ -171,41 +172,40 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         tracking=read_document(workspace / "runs" / f"{run}.tracking.json"),
         previous=previous,
         changes=tuple(changes(previous.problem, record.problem)) if previous else (),
-        readings=tuple(_readings(workspace, by_name)) if history else (),
+        readings=tuple(_readings(store, by_name)) if history else (),
         divisions=divisions(workspace, by_name["split"].record.key) if history and "split" in by_name else 0,
     )
 
 
-def _stage(workspace: Path, record: StageRecord, rotten: list[str]) -> Stage:
-    directory = workspace / "store" / record.key
+def _stage(store: LocalStore, record: StageRecord, rotten: list[str]) -> Stage:
     manifest: Document = {}
     if record.status in PUBLISHED:
-        manifest = _manifest(workspace, record.key, rotten)
-        events = _journal(directory, manifest, rotten)
+        manifest = _manifest(store, record.key, rotten)
+        events = _journal(store, record.key, manifest, rotten)
     else:
-        events = _events(workspace / record.journal) if record.journal and record.status != "skipped" else ()
-    return Stage(record=record, manifest=manifest, events=events, directory=directory)
+        events = _events(store.workspace / record.journal) if record.journal and record.status != "skipped" else ()
+    return Stage(record=record, manifest=manifest, events=events, directory=store.directory(record.key))
 
 
-def _manifest(workspace: Path, key: str, rotten: list[str]) -> Document:
+def _manifest(store: LocalStore, key: str, rotten: list[str]) -> Document:
     """The manifest of a published execution, empty where it is broken or gone."""
     try:
-        found = LocalStore(workspace).look(key)
+        found = store.look(key)
     except CorruptExecution as rot:
         rotten.append(str(rot))
         return {}
     if found is None:
-        rotten.append(f"{workspace / 'store' / key} is no longer in the store")
+        rotten.append(f"{store.directory(key)} is no longer in the store")
         return {}
     return vars(found)
 
 
-def _journal(directory: Path, manifest: Document, rotten: list[str]) -> tuple[Mapping[str, Any], ...]:
+def _journal(store: LocalStore, key: str, manifest: Document, rotten: list[str]) -> tuple[Mapping[str, Any], ...]:
     """The events of a published journal; a manifest of before journals were digested vouches for none and asks none."""
     entry = manifest.get("journal")
-    if entry and _bytes(directory / JOURNAL, entry, rotten) is None:
+    if entry and _bytes(store, key, JOURNAL, entry, rotten) is None:
         return ()
-    return _events(directory / JOURNAL)
+    return _events(store.directory(key) / JOURNAL)
 
 
 def _events(path: Path) -> tuple[Mapping[str, Any], ...]:
@@ -215,15 +215,20 @@ def _events(path: Path) -> tuple[Mapping[str, Any], ...]:
         return ()
 
 
-def _published(directory: Path, path: str, manifest: Document, rotten: list[str]) -> Document:
+def _published(store: LocalStore, path: str, manifest: Document, rotten: list[str]) -> Document:
     """A JSON object that a stage published, as its manifest says; empty where there is none, or another."""
     entry = (manifest.get("files") or {}).get(path)
-    data = _bytes(directory / path, entry, rotten) if entry else None
+    data = _bytes(store, manifest["key"], path, entry, rotten) if entry else None
     return _object(data) if data is not None else {}
 
 
-def _bytes(path: Path, entry: Mapping[str, Any], rotten: list[str]) -> bytes | None:
+def _bytes(store: LocalStore, key: str, name: str, entry: Mapping[str, Any], rotten: list[str]) -> bytes | None:
     """The content of a file, when it has the size and the digest of its entry."""
+    try:
+        path = store.file(key, name)
+    except CorruptExecution as rot:
+        rotten.append(str(rot))
+        return None
     try:
         data = path.read_bytes()
     except OSError:
@@ -260,22 +265,21 @@ def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
     return None
 
 
-def _readings(workspace: Path, stages: Mapping[str, Stage]) -> Iterator[Document]:
+def _readings(store: LocalStore, stages: Mapping[str, Stage]) -> Iterator[Document]:
     """Every reading of these test rows, also through other splits that sealed the very same rows."""
     if "split" not in stages:
         return
     own = stages["split"].record.key
-    digest = _test_digest(workspace, own)
-    for ledger in sorted((workspace / "seals").glob("*.jsonl")):
-        if ledger.stem == own or (digest and _test_digest(workspace, ledger.stem) == digest):
-            yield from readings(workspace, ledger.stem)
+    digest = _test_digest(store, own)
+    for ledger in sorted((store.workspace / "seals").glob("*.jsonl")):
+        if ledger.stem == own or (digest and _test_digest(store, ledger.stem) == digest):
+            yield from readings(store.workspace, ledger.stem)
 
 
-def _test_digest(workspace: Path, split_key: str) -> object:
-    directory = workspace / "store" / split_key
+def _test_digest(store: LocalStore, split_key: str) -> object:
     ignored: list[str] = []  # the run's own are among its documents; of other runs only the same rows are wanted
-    manifest = _manifest(workspace, split_key, ignored)
-    return _published(directory, "test_set/schema.json", manifest, ignored).get("digest")
+    manifest = _manifest(store, split_key, ignored)
+    return _published(store, "test_set/schema.json", manifest, ignored).get("digest")
 
 
 def changes(old: Document, new: Document) -> Iterator[Change]:
