@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from compiled import make_definition, make_plan, make_stack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mutations import GONE, changed, places
 
 from infra.sagemaker.lint import faults, refuse
+from pipelines.training import STAGES
 from steps.errors import FourscoreError
 
 ROOT = Path(__file__).parents[3]
@@ -140,6 +142,8 @@ SEEDED = [
     ("two fixed values compared", f"{COMPARED}", {"Type": "Equals", "LeftValue": 1, "RightValue": 1}, COMPARED),
     ("no conditions", f"{VERDICT}.Arguments.Conditions", [], f"{VERDICT}.Arguments.Conditions"),
     ("a branch that does nothing", f"{VERDICT}.Arguments.ElseSteps", [], f"{VERDICT}.Arguments.ElseSteps"),
+    ("a condition inside a condition", f"{VERDICT}.Arguments.IfSteps[1]", {"Name": "deeper", "Type": "Condition", "Arguments": {"Conditions": [{"Type": "Equals", "LeftValue": {"Get": "Parameters.Run"}, "RightValue": "x"}], "IfSteps": [], "ElseSteps": [{"Name": "no", "Type": "Fail", "Arguments": {"ErrorMessage": "no"}}]}}, f"{VERDICT}.Arguments.IfSteps[1]"),
+    ("a guard that stops nothing", f"{TOO_EXPENSIVE.rpartition('[')[0]}", [], f"{TOO_EXPENSIVE.rpartition('[')[0]}"),
     ("a Fail step without a message", f"{REJECTED}.Arguments.ErrorMessage", GONE, f"{REJECTED}.Arguments.ErrorMessage"),
     ("a message that is too long", f"{TOO_EXPENSIVE}.Arguments.ErrorMessage", "x" * 3073, f"{TOO_EXPENSIVE}.Arguments.ErrorMessage"),
     # retries
@@ -209,6 +213,19 @@ def test_a_seeded_fault_is_found_by_its_path(path, value, expected):
 def test_a_fault_of_a_spot_training_is_found_by_its_path(path, value, expected):
     found = faults(changed(GOLDEN["spot-with-checkpoints"], path, value))
     assert expected in [fault.path for fault in found], [str(fault) for fault in found]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    cached=st.integers(0, 7),
+    until=st.integers(0, 7),
+    smoke=st.booleans(),
+    train=st.sampled_from([{}, {"spot": True}, {"instances": 4, "warm_minutes": 20}, {"instance": "ml.p4d.24xlarge", "fallback": ["ml.p5.48xlarge"]}]),
+    stack=st.sampled_from([{}, {"prefix": "", "kms_key": "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"}, {"tracking_uri": "http://127.0.0.1:5000"}]),
+)  # fmt: skip
+def test_whatever_the_plan_and_its_config_what_the_compiler_writes_has_no_fault(cached, until, smoke, train, stack):
+    plan = make_plan(cached=STAGES[:cached], until=STAGES[max(cached, until)], smoke=smoke)
+    assert [str(fault) for fault in faults(make_definition(plan, stack=make_stack(**stack), train=train))] == []
 
 
 def test_a_key_for_a_disk_that_hardware_encrypts_is_found():
