@@ -23,7 +23,8 @@ from infra.emulation.definition import read
 from infra.emulation.disturbances import Disturbance, Disturbances
 from infra.emulation.executions import Execution, Running, new_id, retried, scope_of
 from infra.emulation.jobs import Job, Options
-from infra.emulation.requests import Refused, check_processing, check_training, faults_of_role
+from infra.emulation.requests import Refused, check_processing, check_training
+from infra.emulation.roles import faults_of_role
 from infra.emulation.shelf import Shelf
 from infra.emulation.stepping import Stepping
 from steps.errors import FourscoreError, InputError

@@ -171,6 +171,8 @@ def _serve(place: Path, idle_minutes: float, options: Options) -> None:
         signal.signal(number, lambda *_: ended.set())
     server = Server(place, options)
     _say(f"listens on {server.address.endpoint}; {server.replayed} requests replayed in {server.seconds:.2f} s")
+    for each in server.lost:
+        _say(f"could not be replayed: {each}")
     for each in json.loads(os.environ.get("FOURSCORE_DISTURB", "[]")):
         server.emulator.disturb(Disturbance.of(each))
     while not ended.wait(min(1.0, idle_minutes * 6)):

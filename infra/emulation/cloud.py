@@ -41,7 +41,7 @@ class Cloud:
         from botocore.config import Config
 
         session = boto3.session.Session()
-        config = Config(retries={"mode": "standard", "max_attempts": 5}, max_pool_connections=32)
+        config = Config(retries={"mode": "standard", "max_attempts": 10}, max_pool_connections=32)
         return session.client(
             service,
             endpoint_url=self.endpoint,

@@ -12,14 +12,14 @@ from typing import Any
 
 from steps.errors import InputError
 
-INTERRUPTION = "interruption"
+INTERRUPTION, SLOW_DOWN = "interruption", "slow_down"
 ERRORS = {
     "internal": "InternalServerError: We encountered an internal error. Please try again.",
     "capacity": "CapacityError: Unable to provision requested ML compute capacity. Please retry using a different ML instance type.",
     "throttling": "ThrottlingException: Rate exceeded",
     "limit": "ResourceLimitExceeded: The account-level service limit for this instance type is exceeded.",
 }  # fmt: skip
-KINDS = (INTERRUPTION, *ERRORS)
+KINDS = (INTERRUPTION, SLOW_DOWN, *ERRORS)
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,13 @@ class Disturbance:
     """What is to happen to the next job of a step."""
 
     kind: str
-    """interruption (of a spot instance) | internal | capacity | throttling | limit"""
+    """interruption (of a spot instance) | internal | capacity | throttling | limit | slow_down (S3 answers 503)"""
     step: str = ""
     """The step whose job is meant, by its name; empty: any."""
     times: int = 1
+    """How often it happens; of a slow_down, how many requests are refused."""
+    share: float = 1.0
+    """Of a slow_down: which share of the requests is refused, spread evenly."""
     after_seconds: float | None = None
     """For an interruption: so long after the container started ..."""
     after_checkpoints: int | None = None
@@ -57,15 +60,12 @@ class Disturbances:
 
     def __init__(self) -> None:
         self._waiting: list[Disturbance] = []
+        self._asked = 0
         self._lock = threading.Lock()
 
     def add(self, disturbance: Disturbance) -> None:
         with self._lock:
             self._waiting.append(disturbance)
-
-    def clear(self) -> None:
-        with self._lock:
-            self._waiting.clear()
 
     def take(self, step: str, *kinds: str) -> Disturbance | None:
         """The first of these kinds that is meant for the step, counted as happened."""
@@ -76,3 +76,17 @@ class Disturbances:
                     self._waiting[index : index + 1] = [rest] if rest.times > 0 else []
                     return each
         return None
+
+    def refuses(self) -> bool:
+        """Whether the next request to S3 is one that is refused."""
+        if not self._waiting:
+            return False
+        with self._lock:
+            slow = next((each for each in self._waiting if each.kind == SLOW_DOWN), None)
+            self._asked += 1
+            due = slow is not None and int(self._asked * slow.share) > int((self._asked - 1) * slow.share)
+        return due and self.take("", SLOW_DOWN) is not None
+
+    def clear(self) -> None:
+        with self._lock:
+            self._waiting.clear()

@@ -38,6 +38,11 @@ READING = (
 """How operations begin that change nothing."""
 OWN = "/fourscore/"
 Answered = tuple[str, list[tuple[str, str]], bytes]
+SLOW_DOWN: Answered = (
+    "503 Slow Down",
+    [("Content-Type", "application/xml")],
+    b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>",
+)
 
 
 class Gateway:
@@ -76,6 +81,12 @@ class Gateway:
             return of_error(error)
         except InputError as error:
             return of_error(ApiError("ValidationException", str(error)))
+        if (
+            "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", "")
+            and self.emulator
+            and self.emulator.disturbances.refuses()
+        ):
+            return SLOW_DOWN
         return self._moto(environ, body, operation)
 
     def _sagemaker(self, environ: dict[str, Any], body: bytes, operation: str) -> Answered:
@@ -115,8 +126,11 @@ class Gateway:
 
     def _is_ours(self, environ: Mapping[str, Any]) -> bool:
         signed = environ.get("HTTP_AUTHORIZATION", "")
-        presigned = parse_qs(environ.get("QUERY_STRING", "")).get("X-Amz-Credential", [""])[0]
-        return f"Credential={self.access_key}/" in signed or presigned.startswith(f"{self.access_key}/")
+        query = parse_qs(environ.get("QUERY_STRING", ""))
+        presigned = [*query.get("X-Amz-Credential", []), *query.get("AWSAccessKeyId", [])]  # of links, new and old
+        return f"Credential={self.access_key}/" in signed or self.access_key in [
+            each.partition("/")[0] for each in presigned
+        ]
 
     def _own(self, path: str, request: dict[str, Any]) -> Answered:
         """Calls that no AWS has."""

@@ -76,14 +76,20 @@ class Journal:
                 path.unlink()
         return rest
 
-    def replay(self, application: Application, seed: Callable[[int], None]) -> int:
-        """Do everything again; returns how many requests that were."""
-        entries = self.compact()
+    def replay(self, application: Application, seed: Callable[[int], None]) -> tuple[int, list[str]]:
+        """Do everything again; returns how many requests that were, and what could not be done again."""
+        entries, failed = self.compact(), []
         for entry in entries:
-            seed(entry["n"])
-            call(application, environ_of(entry, self.body(entry)))
             self.count = entry["n"]
-        return len(entries)
+            seed(entry["n"])
+            try:
+                status, _, answer = call(application, environ_of(entry, self.body(entry)))
+            except Exception as error:  # noqa: BLE001 -- one request that moto chokes on must not cost all the others
+                status, answer = "500", repr(error).encode()
+            if not status.startswith("2"):
+                environ = entry["environ"]
+                failed.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}: {status} {answer[:200]!r}")
+        return len(entries), failed
 
 
 def kept(environ: Mapping[str, Any]) -> dict[str, Any]:

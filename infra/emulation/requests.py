@@ -6,14 +6,13 @@ says is from the Amazon SageMaker API Reference, CreateProcessingJob, CreateTrai
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
-from urllib.parse import unquote
 
 from infra.emulation.cloud import Cloud
+from infra.emulation.roles import faults_of_role
 from infra.sagemaker.shapes import in_python
 from steps.errors import InputError
 
@@ -21,7 +20,6 @@ IMAGE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?"
     r"/[a-z0-9]+(?:[._/-][a-z0-9]+)*(?::[\w][\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
 )
-SERVICE = "sagemaker.amazonaws.com"
 
 
 class Refused(InputError):
@@ -121,39 +119,6 @@ def _faults_of_length(length: int, shape: Any, path: str) -> Iterator[str]:
     least, most = shape.metadata.get("min", 0), shape.metadata.get("max", length)
     if not least <= length <= most:
         yield f"{path}: has length {length}, wanted {least} to {most}"
-
-
-def faults_of_role(arn: str, cloud: Cloud) -> Iterator[str]:
-    """A role must exist in this account and may be assumed by SageMaker."""
-    from botocore.exceptions import ClientError
-
-    try:
-        role = cloud.client("iam").get_role(RoleName=arn.rpartition("/")[2])["Role"]
-    except ClientError as error:
-        role = {"Arn": error.response["Error"]["Code"]}
-    if role["Arn"] != arn:
-        yield f"RoleArn: there is no role {arn} (found {role['Arn']})"
-        return
-    trust = role["AssumeRolePolicyDocument"]
-    document = json.loads(unquote(trust)) if isinstance(trust, str) else trust
-    if not any(_lets_sagemaker_in(each) for each in as_list(document.get("Statement"))):
-        yield f"RoleArn: {arn} may not be assumed by {SERVICE}: its trust policy does not name that service"
-
-
-def _lets_sagemaker_in(statement: Mapping[str, Any]) -> bool:
-    principal = statement.get("Principal", {})
-    services = as_list(principal.get("Service")) if isinstance(principal, Mapping) else [principal]
-    actions = as_list(statement.get("Action"))
-    named = SERVICE in services or "*" in services
-    return (
-        statement.get("Effect") == "Allow"
-        and named
-        and any(each in ("sts:AssumeRole", "sts:*", "*") for each in actions)
-    )
-
-
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [] if value is None else [value]
 
 
 def _faults_of_image(uri: str, cloud: Cloud) -> Iterator[str]:

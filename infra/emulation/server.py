@@ -57,7 +57,8 @@ class Server:
         before = address(place)
         journal = Journal(place)
         moto = DomainDispatcherApplication(create_backend_app)
-        self.replayed = journal.replay(moto, mock_random.seed)
+        _seed_upload_ids(mock_random)
+        self.replayed, self.lost = journal.replay(moto, mock_random.seed)
         access_key = before.access_key if before else "AKIA" + _some(string.ascii_uppercase + string.digits, 16)
         secret_key = before.secret_key if before else _some(string.ascii_letters + string.digits, 40)
         self.gateway = Gateway(moto, journal, mock_random.seed, access_key)
@@ -102,6 +103,19 @@ def _listen(gateway: Gateway, port: int) -> Any:
         server.daemon_threads = True
         return server
     raise OSError("no port of 127.0.0.1 can be listened on")
+
+
+def _seed_upload_ids(source: Any) -> None:
+    """Have moto take the identifiers of multipart uploads, too, from the source that a replay can seed."""
+    from moto.s3 import models
+
+    class Seeded:
+        urandom = staticmethod(source.randbytes)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(os, name)
+
+    vars(models)["os"] = Seeded()
 
 
 def _some(alphabet: str, length: int) -> str:

@@ -15,6 +15,7 @@ from infra.emulation.disturbances import ERRORS, Disturbances
 from infra.emulation.executions import NOT_EXECUTED, Running, StepFailed, StepState, StepStopped, branch_not_taken
 from infra.emulation.jobs import Job
 from infra.emulation.requests import Refused, check_model_package, check_processing, check_training
+from infra.emulation.roles import faults_of_passing
 from infra.emulation.values import Scope, Unresolvable, holds, resolve
 
 RETRIED = {
@@ -123,6 +124,8 @@ class Stepping:
         name = job_name(running.execution.id, step.name)
         full = {**request, f"{step.type}JobName": name}
         (check_processing if step.type == "Processing" else check_training)(full, self.cloud)
+        if faults := list(faults_of_passing(running.execution.role, full["RoleArn"], self.cloud)):
+            raise StepFailed(f"ClientError: {'; '.join(faults)}")
         with running.lock:
             if running.stop.is_set():
                 raise StepStopped

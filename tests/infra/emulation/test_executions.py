@@ -264,7 +264,7 @@ def test_two_starts_with_one_token_are_one_execution(lab):
     assert lab.start() != first
     lab.ended(first)
     listed = lab.client("sagemaker").list_pipeline_executions(PipelineName=lab.pipeline, SortOrder="Ascending")
-    assert [each["PipelineExecutionArn"] for each in listed["PipelineExecutionSummaries"]][0] == first
+    assert listed["PipelineExecutionSummaries"][0]["PipelineExecutionArn"] == first
     assert len(listed["PipelineExecutionSummaries"]) == 2
 
 
@@ -348,6 +348,54 @@ def test_roles_must_exist_and_be_assumable_by_sagemaker(lab):
         refused(lambda: make(PipelineName="x", PipelineDefinition=definition, RoleArn=other), "may not be assumed")
         == "ValidationException"
     )
+
+
+def test_a_pipelines_role_that_has_policies_must_be_allowed_to_pass_the_roles_of_its_jobs(lab):
+    def policy(effect, resource, **condition):
+        statement = {"Effect": effect, "Action": ["iam:Pass*"], "Resource": resource, **condition}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    iam, job = lab.client("iam"), lab.role
+    lab.role = pipeline = lab.make_role(f"pipe-{lab.pipeline}", TRUST)
+    name = pipeline.rpartition("/")[2]
+    request = lab.processing("true") | {"RoleArn": job}
+    assert lab.run(step("p", "Processing", request)).status == "Succeeded"  # a role without policies is not judged
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy("Allow", f"{pipeline}*"))
+    denied = f"ClientError: AccessDenied: {pipeline} is not authorized to perform iam:PassRole on {job} for sagemaker.amazonaws.com"
+    assert lab.run(step("p", "Processing", request)).reason("p") == denied
+    to_others = {"Condition": {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}}
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy("Allow", job, **to_others))
+    assert lab.run(step("p", "Processing", request)).reason("p") == denied
+    attached = iam.create_policy(PolicyName=f"jobs-{lab.pipeline}", PolicyDocument=policy("Allow", job[:-1] + "?"))
+    iam.attach_role_policy(RoleName=name, PolicyArn=attached["Policy"]["Arn"])
+    assert lab.run(step("p", "Processing", request)).status == "Succeeded"
+    iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=policy("Deny", "*"))
+    assert lab.run(step("p", "Processing", request)).reason("p") == denied
+    lab.role = job
+
+
+def test_jobs_finish_where_s3_refuses_a_third_of_all_requests(lab):
+    lab.put("in/a", "a")
+    lab.server.emulator.disturb(Disturbance("slow_down", share=0.3, times=1000))
+    code = "import boto3, os; [boto3.client('s3').put_object(Bucket=os.environ['BUCKET'], Key=f'k{n}', Body=b'x') for n in range(10)]"
+    request = lab.processing(["python", "-c", code], inputs={"data": "in/"}, environment={"BUCKET": lab.bucket})
+    assert lab.run(step("p", "Processing", request)).status == "Succeeded"
+    client, asked = impatient(lab), []
+    for _ in range(10):
+        try:
+            asked.append(bool(client.list_objects_v2(Bucket=lab.bucket)))
+        except ClientError as error:
+            asked.append(error.response["Error"]["Code"])
+    assert asked.count("SlowDown") == 3
+
+
+def impatient(lab):
+    import boto3
+    from botocore.config import Config
+
+    address = lab.server.address
+    return boto3.client("s3", endpoint_url=address.endpoint, region_name="us-east-1", aws_access_key_id=address.access_key,
+                        aws_secret_access_key=address.secret_key, config=Config(retries={"total_max_attempts": 1}))  # fmt: skip
 
 
 @pytest.mark.parametrize(

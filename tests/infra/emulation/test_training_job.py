@@ -142,7 +142,7 @@ def test_a_container_that_does_not_heed_sigterm_is_killed_after_the_grace_time(l
         lab.run(step("t", "Training", lab.training(script, spot=True, CheckpointConfig={"S3Uri": lab.uri("c/")}))), "t"
     )
     assert job["TrainingJobStatus"] == "Completed"
-    first = [each for each in job["SecondaryStatusTransitions"] if each["Status"] == "Interrupted"][0]
+    first = next(each for each in job["SecondaryStatusTransitions"] if each["Status"] == "Interrupted")
     assert (first["EndTime"] - first["StartTime"]).total_seconds() >= 2
 
 

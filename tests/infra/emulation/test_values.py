@@ -151,7 +151,7 @@ def test_text_that_is_not_of_a_parameters_type_is_refused(kind, text):
 def test_all_that_is_wrong_with_parameters_is_said_at_once():
     with pytest.raises(InputError) as caught:
         parameters(
-            declared("Integer") + [{"Name": "Q", "Type": "String"}],
+            [*declared("Integer"), {"Name": "Q", "Type": "String"}],
             [{"Name": "P", "Value": "x"}, {"Name": "R", "Value": "y"}],
         )
     assert all(word in str(caught.value) for word in ("P is of type", "Q has no default", "R is not declared"))
