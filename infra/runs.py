@@ -78,7 +78,9 @@ class RunRecord:
     execution: str | None = None
     """the ARN of its pipeline execution,"""
     package: str | None = None
-    """and that of the model package which waits for approval."""
+    """that of the model package which waits for approval,"""
+    jobs: dict[str, str] = field(default_factory=dict)
+    """and step -> status, with NotExecuted for those that the execution did not come to."""
 
     def stage(self, name: str) -> StageRecord:
         return next(stage for stage in self.stages if stage.name == name)

@@ -209,7 +209,7 @@ def plan(request: Request, as_json: bool) -> None:
     """Every stage: cached or runs, and why."""
     from pipelines.cloud import estimate
     from pipelines.launch import prepare
-    from pipelines.terminal import bill, table
+    from pipelines.terminal import table
 
     prepared = prepare(request)
     stages = [
@@ -224,6 +224,8 @@ def plan(request: Request, as_json: bool) -> None:
     click.echo(f"run {prepared.run}")
     click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
     if there:
+        from infra.sagemaker.bill import bill
+
         click.echo(bill(cost))
 
 
@@ -257,7 +259,8 @@ def _to_its_end(workspace: Path, run: str, go: Callable[[], object], *, as_json:
         failure = FourscoreError(launch.message_of(workspace, run, error))
     if launch.exists(workspace, run):
         document = summary(gather(workspace, run, history=False))
-        if failure is not None and document["status"] == "running":  # the record could not be closed: a full disk
+        unclosed = document["status"] == "running" and not document["execution"]
+        if failure is not None and unclosed:  # the record could not be written: a full disk
             document |= {"verdict": "error", "status": "error", "message": str(failure)}
         if as_json:
             _print_json(document)

@@ -18,7 +18,8 @@ def summary(facts: Facts) -> dict[str, Any]:
     Returns:
         run, verdict (pass | rejected | error; running while it runs), status, message, smoke, stages,
         metrics (flat, ``layer/name``), thresholds, yardsticks (name -> metric -> value, on the same test rows),
-        model, report (path, or None before it is written).
+        model, on (where it ran), store, execution, package and jobs (of a run on S3 or SageMaker: URI, ARNs, status by step),
+        report (path, or None before it is written).
     """
     evaluation = facts.document("evaluation")
     return {
@@ -32,6 +33,11 @@ def summary(facts: Facts) -> dict[str, Any]:
         "thresholds": [_threshold(threshold) for threshold in (evaluation.get("thresholds") or ())],
         "yardsticks": {name: _values(metrics) for name, metrics in (evaluation.get("yardsticks") or {}).items()},
         "model": model(facts),
+        "on": facts.record.on,
+        "store": facts.record.store,
+        "execution": facts.record.execution,
+        "package": facts.record.package,
+        "jobs": facts.record.jobs,
         "report": str(facts.report_path) if facts.report_path.exists() else None,
     }
 
@@ -49,6 +55,11 @@ def nothing() -> dict[str, Any]:
         "thresholds": [],
         "yardsticks": {},
         "model": {"path": None, "name": None, "version": None, "champion": False},
+        "on": None,
+        "store": None,
+        "execution": None,
+        "package": None,
+        "jobs": {},
         "report": None,
     }
 

@@ -17,7 +17,7 @@ from infra.sagemaker import code, cost, lint
 from infra.sagemaker.claim import Claim, claim
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import Definition, compile_plan, pipeline_name, text
-from infra.sagemaker.follow import Following, stages_again
+from infra.sagemaker.follow import Following, exit_code, stages_again
 from infra.sagemaker.jobs import Decision, Job, decided, fuse, is_smoke, registering
 from infra.sagemaker.requests import package_group
 from infra.sagemaker.service import ExecutionState, Service
@@ -115,7 +115,7 @@ class SageMakerBackend:
                 break
             reporter("", _note(f"there is no capacity for {instance}; trying the next type", "warning"))
             record.stages, record.status, record.finished = stages_again(record), "running", None
-        return _outcome(record)
+        return _outcome(record, state)
 
     @property
     def poll(self) -> float:
@@ -199,14 +199,13 @@ def attach(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) 
     Raises:
         InputError: the run was not started on SageMaker.
     """
-    arn = _arn(record)
+    _arn(record)
     poll = POLL_HERE if stack.endpoint else POLL
     try:
-        Following(Service(stack), store, record, reporter).until_over(poll)
+        state = Following(Service(stack), store, record, reporter).until_over(poll)
     except KeyboardInterrupt:
         raise Interrupted(detached(record)) from None
-    assert arn
-    return _outcome(record)
+    return _outcome(record, state)
 
 
 def stop(record: RunRecord, stack: Stack) -> None:
@@ -243,17 +242,18 @@ def _arn(record: RunRecord) -> str:
     return record.execution
 
 
-def _outcome(record: RunRecord) -> RunRecord:
+def _outcome(record: RunRecord, state: ExecutionState) -> RunRecord:
     """The record of a run whose gate said no, or which passed; anything else is an error.
 
     Raises:
         Interrupted: it was stopped.
+        InputError: a job found its input wrong.
         FourscoreError: it failed.
     """
     if record.status == "interrupted":
         raise Interrupted(record.message)
     if record.status == "error":
-        raise FourscoreError(record.message)
+        raise (InputError if exit_code(state) == InputError.exit_code else FourscoreError)(record.message)
     return record
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,7 @@ class Following:
         self.arn = record.execution
         self.run = service.parameters_of(self.arn).get("Run", record.run)
         """The name that the execution's jobs know: of two who asked for the same work, the first one's."""
+        self.steps = list(names(json.loads(service.definition_of(self.arn))["Steps"]))
         self.manifests: dict[str, Manifest] = {}
         self._tails = {stage.name: Tail() for stage in record.stages}
         self._seen: dict[str, str] = {}
@@ -60,6 +63,7 @@ class Following:
         for step in state.steps:
             if step.package:
                 self.record.package = step.package
+        self.record.jobs = dict.fromkeys(self.steps, "NotExecuted") | {step.name: step.status for step in state.steps}
         runs.save(self.store.workspace, self.record)
 
     def _published(self, stage: StageRecord, manifest: Manifest) -> None:
@@ -130,7 +134,7 @@ class Following:
         for step in state.steps:
             if step.status == "Failed":
                 tail = self.service.log_tail(step.job) if step.job else []
-                lines = [f"job {step.name} failed: {step.failure or state.failure or 'no reason was given'}"]
+                lines = [f"job {step.name} failed: {_plainly(step.failure) or state.failure or 'no reason was given'}"]
                 return "\n".join(
                     [*lines, *(["  the end of its log:"] if tail else []), *(f"    {line}" for line in tail)]
                 )
@@ -164,6 +168,25 @@ class Following:
                 ledger.parent.mkdir(parents=True, exist_ok=True)
                 with ledger.open("a", encoding="utf-8") as file:
                     file.writelines(f"{line}\n" for line in new)
+
+
+def names(steps: list[dict[str, Any]]) -> Iterator[str]:
+    """The names of a definition's steps, those in branches too."""
+    for step in steps:
+        yield step["Name"]
+        if step["Type"] == "Condition":
+            yield from names([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
+
+
+def _plainly(failure: str) -> str:
+    """The job's own words, without what SageMaker puts around them."""
+    return re.sub(r"^(ClientError: )?(AlgorithmError: )?|,? ?exit code: \d+$", "", failure)
+
+
+def exit_code(state: ExecutionState) -> int:
+    """That of the job that failed, where SageMaker says it; 1 where it does not."""
+    found = [re.search(r"exit code: (\d+)$", step.failure) for step in state.steps if step.status == "Failed"]
+    return next((int(match[1]) for match in found if match), 1)
 
 
 def stages_again(record: RunRecord) -> list[StageRecord]:
