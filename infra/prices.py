@@ -21,7 +21,7 @@ from steps.errors import FourscoreError, InputError, near
 
 TABLE = Path(__file__).with_name("prices.json")
 OFFER = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current/{region}/index.json"
-"""AWS's public list of a region, some tens of megabytes, which wants no credentials (AWS Billing, "AWS Price List Bulk API")."""
+"""AWS's public list of a region, which wants no credentials (AWS Billing, "AWS Price List Bulk API")."""
 OLD = 180
 """Days after which a price is worth a remark."""
 _USAGE = re.compile(r"(?:[A-Z0-9]+-)?(Train|Processing):(ml\.[a-z0-9-]+\.[a-z0-9-]+)")
