@@ -41,7 +41,7 @@ def _remarks(told: Mapping[str, Any]) -> list[str]:
     known = told["prices"]
     lines = []
     if known["oldest"]:
-        old = "; 'fourscore infra prices --refresh' renews them" if known["days"] > prices.OLD else ""
+        old = f"; {prices.renewal(known['region'])}" if known["days"] > prices.OLD else ""
         lines.append(f"prices: {known['region']}, {known['days']} days old ({known['source']}){old}")
     lines += [f"{lack}; {prices.renewal(known['region'])}" for lack in known["unknown"]]
     if known["spot_share"] is not None:

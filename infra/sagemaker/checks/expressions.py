@@ -129,8 +129,8 @@ class Scope:
 
     def _property(self, place: Place, shape: str, rest: str, path: str) -> str | None:
         """Walk ``ProcessingOutputConfig.Outputs['result'].S3Output.S3Uri`` through what describing the job answers."""
-        position, value = 0, place.arguments
-        last = ""
+        value: Any = place.arguments
+        position, last = 0, ""
         while position < len(rest):
             token = _TOKEN.match(rest, position)
             described = shapes()[shape]
