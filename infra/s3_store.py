@@ -19,9 +19,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from infra.files import locked, sha256_of, write_atomically
+from infra.files import locked, write_atomically
 from infra.s3_objects import Absent, Entry, Listed, Objects, Taken
-from infra.store import JOURNAL, MANIFEST, CorruptExecution, LocalStore, Manifest, manifest_of
+from infra.seals import exchange
+from infra.store import JOURNAL, MANIFEST, CorruptExecution, LocalStore, Manifest, is_intact, manifest_of
 from steps.errors import FourscoreError
 
 PATIENCE = 120.0
@@ -72,7 +73,7 @@ class S3Store(LocalStore):
             return
         with self._fetching(manifest.key):
             write_atomically(place / MANIFEST, data)
-            if manifest.journal and not _is(place / JOURNAL, manifest.journal):
+            if manifest.journal and not is_intact(place / JOURNAL, manifest.journal):
                 write_atomically(place / JOURNAL, self.objects.get(name) or b"")
 
     def look(self, key: str) -> Manifest | None:
@@ -119,7 +120,7 @@ class S3Store(LocalStore):
         entries = {name: entry for name, entry in manifest.files.items() if name.startswith(f"{artifact}/")}
         empty = [name for name in manifest.directories if name.startswith(f"{artifact}/")]
         with self._fetching(manifest.key) as arriving:
-            if target.is_dir() and all(_is(target.parent / name, entry) for name, entry in entries.items()):
+            if target.is_dir() and all(is_intact(target.parent / name, entry) for name, entry in entries.items()):
                 return
             self._fetch(manifest, entries, arriving)
             for directory in (artifact, *empty):
@@ -135,11 +136,11 @@ class S3Store(LocalStore):
         if manifest is None:
             raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
         entry, place = manifest.published.get(name), self.cache / key
-        if entry is None or _is(place / name, entry):
+        if entry is None or is_intact(place / name, entry):
             return place / name
         target = place / name if name == JOURNAL else place / ".files" / name
         with self._fetching(key) as arriving:
-            if not _is(target, entry):
+            if not is_intact(target, entry):
                 self._fetch(manifest, {name: entry}, arriving)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (arriving / name).replace(target)
@@ -174,7 +175,7 @@ class S3Store(LocalStore):
         except Taken as changed:
             raise self._corrupt(str(changed), "was changed while it was read", manifest) from None
         for name, inside in names.items():
-            if not _is(arriving / inside, entries[inside]):
+            if not is_intact(arriving / inside, entries[inside]):
                 raise self._corrupt(name, "differs from its manifest", manifest)
 
     def _corrupt(self, name: str, what: str, manifest: Manifest) -> CorruptExecution:
@@ -269,6 +270,9 @@ class S3Store(LocalStore):
         for each in strange:
             self.objects.delete(each.name, each.tag)
 
+    def exchange_readings(self) -> None:
+        exchange(self.objects, self.workspace, self.cache / "readings.json")
+
     # What is broken
 
     def quarantine(self, key: str) -> None:
@@ -295,8 +299,3 @@ class S3Store(LocalStore):
         except CorruptExecution:
             self._put_aside(key)
             return True
-
-
-def _is(path: Path, entry: Entry) -> bool:
-    """Whether the file has the size and the digest of its entry."""
-    return path.is_file() and path.stat().st_size == entry["size"] and sha256_of(path) == entry["sha256"]

@@ -17,7 +17,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -150,6 +150,9 @@ class LocalStore:
             raise CorruptExecution(f"execution {key[:12]} is not in the store")
         return manifest
 
+    def exchange_readings(self) -> None:
+        """Count what others of the store read of its sealed test sets, and let them count what was read here."""
+
     def verify(self, manifest: Manifest, prefix: str = "") -> None:
         """Compare the files under ``prefix`` with the manifest; without one, everything, the journal too.
 
@@ -160,7 +163,7 @@ class LocalStore:
             if not name.startswith(prefix):
                 continue
             path = self.directory(manifest.key) / name
-            if not path.is_file() or path.stat().st_size != entry["size"] or sha256_of(path) != entry["sha256"]:
+            if not is_intact(path, entry):
                 found = "is missing" if not path.is_file() else "differs from its manifest"
                 raise CorruptExecution(f"{path} {found} (stage {manifest.step}); it is not used")
 
@@ -267,6 +270,11 @@ def manifest_of(data: bytes, key: str, where: str) -> Manifest:
     if outside:
         raise CorruptExecution(f"{where} is no manifest (it names {outside[0]!r:.100}, which is outside)")
     return manifest
+
+
+def is_intact(path: Path, entry: Mapping[str, Any]) -> bool:
+    """Whether the file has the size and the digest that a manifest's entry says."""
+    return path.is_file() and path.stat().st_size == entry["size"] and sha256_of(path) == entry["sha256"]
 
 
 def _is_inside(name: str) -> bool:

@@ -20,6 +20,7 @@ from infra import s3_client, s3_objects, s3_store
 from infra.local import LocalBackend
 from infra.s3_objects import Objects, parse_root
 from infra.s3_store import S3Store
+from infra.seals import divisions, readings
 from infra.store import CorruptExecution, LocalStore, Manifest, open_store
 from steps.errors import FourscoreError, InputError
 
@@ -98,6 +99,22 @@ def test_what_was_made_before_there_was_a_store_on_s3_is_brought_there_when_it_i
     assert {stage.status for stage in again.stages} == {"cached"}
     for planned in plan.steps:
         machine("two").verify(machine("two").find(planned.key))
+
+
+def test_readings_of_the_sealed_test_set_are_counted_wherever_they_were_made(workspace, root, machine):
+    """Also of other divisions of the same table, which this machine has never seen."""
+    plan = toy_plan(workspace / "one", {})
+    LocalBackend(machine("one")).run(plan, toy_record(plan, "first"), lambda *_: None)
+    split = plan.steps[1].key
+    stricter = toy_plan(workspace / "two", {"judge": {"reject": True}})
+    LocalBackend(machine("two")).run(stricter, toy_record(stricter, "second"), lambda *_: None)
+    elsewhere = toy_plan(workspace / "three", {"double": {"times": 3}})
+    LocalBackend(machine("three")).run(elsewhere, toy_record(elsewhere, "third"), lambda *_: None)
+    for _ in range(2):
+        LocalBackend(machine("one")).run(plan, toy_record(plan, "fourth"), lambda *_: None)
+    for name, seen in (("one", 2), ("two", 1), ("three", 2)):  # the third came after the second had looked
+        assert sorted(line["run"] for line in readings(workspace / name, split)) == ["first", "second"]
+        assert divisions(workspace / name, split) == seen
 
 
 def test_an_input_that_rotted_on_s3_is_made_again(workspace, root, machine, monkeypatch):
