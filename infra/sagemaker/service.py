@@ -1,13 +1,15 @@
 """SageMaker as the SDK's resources show it (sagemaker.core), with errors that a person can act on.
 
-Two things are asked of the SDK's own client instead of its resources: starting, whose resource method gives no ARN back,
-and an execution's parameters. Telemetry does not arise: the SDK's resources send none, its job classes would.
+Some things are asked of the SDK's own client instead of its resources (sagemaker-core 2.27): starting, whose method gives
+no ARN back; stopping, whose method reads an attribute that the resource has not; an execution's parameters and definition.
+Telemetry does not arise: the SDK's resources send none, its job classes would.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -169,7 +171,7 @@ class Service:
 
     def stop(self, arn: str) -> None:
         with said_plainly(f"stopping {arn}"):
-            self._execution(arn).stop()
+            self.client.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
 
     def retry(self, arn: str, token: str) -> None:
         """Go on with an execution from the steps that failed."""

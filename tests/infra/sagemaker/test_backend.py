@@ -1,0 +1,230 @@
+"""The breast-cancer example on the local cloud, by the command line: passed, rejected, broken, interrupted, run twice."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from infra import local_cloud, runs
+from infra.store import LocalStore
+
+ROOT = Path(__file__).parents[3]
+EXAMPLE = ROOT / "examples/breast-cancer/problem.yaml"
+
+
+class There:
+    """A workspace with its local cloud."""
+
+    def __init__(self, workspace, environment=None):
+        self.workspace, self.environment = workspace, environment or {}
+
+    def start(self, command, *arguments):
+        return subprocess.Popen(
+            [sys.executable, "-m", "pipelines", command, *map(str, arguments), "--workspace", str(self.workspace), "--json"],
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"} | self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, command, *arguments):
+        """Exit code, document, and what was said besides."""
+        return self.end(self.start(command, *arguments))
+
+    def end(self, process):
+        out, err = process.communicate(timeout=280)
+        return process.returncode, json.loads(out), err
+
+    def run(self, *settings):
+        return self("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", *settings)
+
+    @property
+    def cloud(self):
+        return local_cloud.running(self.workspace)
+
+    def executions(self):
+        answer = self.cloud.client("sagemaker").list_pipeline_executions(PipelineName="fourscore-breast-cancer")
+        return [each["PipelineExecutionArn"] for each in answer["PipelineExecutionSummaries"]]
+
+    def steps(self, run):
+        arn = runs.load(self.workspace, run).execution
+        answer = self.cloud.client("sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=arn)
+        return {each["StepName"]: each for each in answer["PipelineExecutionSteps"]}
+
+
+@pytest.fixture(scope="module")
+def there(tmp_path_factory):
+    workspace = tmp_path_factory.mktemp("there") / ".fourscore"
+    yield There(workspace)
+    local_cloud.stop(workspace)
+
+
+@pytest.fixture(scope="module")
+def passed(there):
+    """The example as it is, tracked: every other test finds its first five stages cached."""
+    code, document, said = there("run", EXAMPLE, "--on", "sagemaker-local")
+    assert code == 0, said
+    return document
+
+
+def statuses(document):
+    return {stage["name"]: stage["status"] for stage in document["stages"]}
+
+
+def test_a_run_that_passes_leaves_a_model_package_that_waits_for_approval(there, passed):
+    assert passed["verdict"] == "pass"
+    assert set(statuses(passed).values()) == {"ran"}
+    client = there.cloud.client("sagemaker")
+    package = client.describe_model_package(ModelPackageName=passed["package"])
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
+    told = package["CustomerMetadataProperties"]
+    assert told["run"] == passed["run"]
+    assert told["verdict"] == "pass"
+    tracking = json.loads((there.workspace / f"runs/{passed['run']}.tracking.json").read_text())
+    assert told["mlflow_run_id"] == tracking["parent"]
+    assert tracking["status"] == "complete"
+    (container,) = package["InferenceSpecification"]["Containers"]
+    place = container["ModelDataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://")
+    bucket, _, prefix = place.partition("/")
+    found = there.cloud.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
+    assert {each["Key"].removeprefix(prefix) for each in found["Contents"]} >= {"model.pt2", "schema.json"}
+
+
+def test_three_jobs_did_the_work_of_eight_stages(there, passed):
+    steps = there.steps(passed["run"])
+    assert [name for name, step in steps.items() if {"ProcessingJob", "TrainingJob"} & set(step["Metadata"])] == [
+        "prepare", "train", "assess",
+    ]  # fmt: skip
+
+
+def test_a_second_run_is_cached_and_starts_no_job(there, passed):
+    before = there.executions()
+    code, document, _ = there.run()
+    assert (code, document["verdict"]) == (0, "pass")
+    assert there.executions() == before
+
+
+def test_a_laptop_run_after_it_is_cached_too(there, passed, tmp_path):
+    laptop = There(tmp_path / ".fourscore", there.cloud.environment)
+    code, document, said = laptop("run", EXAMPLE, "--no-tracking", "--store", passed["store"])
+    assert code == 0, said
+    assert set(statuses(document).values()) == {"cached"}
+
+
+def test_a_threshold_that_is_not_met_ends_with_exit_code_3_and_the_fail_step_names_it(there, passed):
+    code, document, _ = there.run("--set", "success.0.at_least=0.9999")
+    assert (code, document["verdict"]) == (3, "rejected")
+    assert "roc_auc >= 0.9999" in document["message"]
+    steps = there.steps(document["run"])
+    assert "roc_auc >= 0.9999" in steps["rejected"]["FailureReason"]
+    assert document["package"] is None
+
+
+def test_a_gate_that_refuses_stops_before_training(there, passed, tmp_path):
+    shutil.copytree(EXAMPLE.parent, tmp_path / "problem")
+    more = {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 10_000}, "severity": "critical"}
+    (tmp_path / "problem/expectations.json").write_text(json.dumps({"expectations": [more]}))
+    problem = tmp_path / "problem/problem.yaml"
+    code, document, _ = there("run", problem, "--on", "sagemaker-local", "--no-tracking")
+    assert (code, document["verdict"]) == (3, "rejected")
+    assert "row count" in document["message"]
+    assert (statuses(document)["validate"], statuses(document)["train"]) == ("failed", "skipped")
+    assert there("run", problem, "--on", "sagemaker-local", "--no-tracking")[0] == 3, "and again, without a job"
+
+
+def test_a_training_that_breaks_names_stage_and_cause_and_nothing_after_it_is_executed(there, passed):
+    code, document, said = there.run("--set", "train.device=cuda")
+    assert code == 2, said
+    assert "stage train: train.device: device 'cuda' is not available here" in document["message"]
+    assert statuses(document) | {"x": 1} == {
+        **dict.fromkeys(("define", "ingest", "validate", "label", "split"), "cached"),
+        "train": "failed", "evaluate": "skipped", "register": "skipped", "x": 1,
+    }  # fmt: skip
+    assert document["jobs"] == {
+        "affordable": "Succeeded", "train": "Failed", "assess": "NotExecuted", "verdict": "NotExecuted",
+        "too-expensive": "NotExecuted", "register-model": "NotExecuted", "rejected": "NotExecuted",
+    }  # fmt: skip
+    assert "Traceback" not in said
+
+
+def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(there, passed, tmp_path):
+    settings = ("--set", "train.candidates=[mlp]", "--set", "train.seed=5")
+    there.cloud.disturb("interruption", step="train")
+    code, document, said = there.run(*settings, "--set", "sagemaker.train.spot=true")
+    assert code == 0, said
+    job = there.steps(document["run"])["train"]["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
+    told = there.cloud.client("sagemaker").describe_training_job(TrainingJobName=job)
+    assert "Interrupted" in [each["Status"] for each in told["SecondaryStatusTransitions"]]
+    alone = There(tmp_path / "alone")
+    code, plain, said = alone("run", EXAMPLE, "--no-tracking", *settings, "--until", "train")
+    assert code == 0, said
+    keys = [next(stage["key"] for stage in each["stages"] if stage["name"] == "train") for each in (document, plain)]
+    assert keys[0] == keys[1]
+    mine = LocalStore(alone.workspace).directory(keys[1]) / "model/model.pt2"
+    there_too = there.cloud.client("s3").get_object(Bucket="fourscore-local", Key=f"store/{keys[0]}/model/model.pt2")
+    assert there_too["Body"].read() == mine.read_bytes()
+
+
+def test_ctrl_c_detaches_and_attach_watches_again(there, passed):
+    process = there.start("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", "--set", "train.seed=7")
+    wait_for(lambda: running_execution(there))
+    process.send_signal(signal.SIGINT)
+    code, document, said = there.end(process)
+    assert code == 130
+    assert f"fourscore attach {document['run']}" in said
+    assert document["verdict"] == "running"
+    code, document, said = there("attach", document["run"])
+    assert (code, document["verdict"]) == (0, "pass"), said
+
+
+def test_stop_and_retry(there, passed):
+    process = there.start("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", "--set", "train.seed=8")
+    record = wait_for(lambda: running_execution(there))
+    assert there("stop", record.run)[0] == 0
+    code, document, _ = there.end(process)
+    assert (code, document["status"]) == (130, "interrupted")
+    code, document, said = there("retry", record.run)
+    assert (code, document["verdict"]) == (0, "pass"), said
+
+
+def test_the_local_cloud_killed_in_the_middle_is_survived_by_retry(there, passed):
+    process = there.start("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", "--set", "train.seed=9")
+    record = wait_for(lambda: running_execution(there))
+    os.kill(there.cloud.address.pid, signal.SIGKILL)
+    code, _, said = there.end(process)
+    assert code != 0
+    assert "Traceback" not in said
+    code, document, _ = there("attach", record.run)
+    assert (code, document["verdict"]) == (1, "error")
+    code, document, said = there("retry", record.run)
+    assert (code, document["verdict"]) == (0, "pass"), said
+
+
+def test_two_who_start_the_same_plan_at_once_get_one_execution(there, passed, tmp_path):
+    before = set(there.executions())
+    settings = ("--on", "sagemaker-local", "--no-tracking", "--set", "train.seed=10")
+    pair = [there.start("run", EXAMPLE, *settings, "--name", name) for name in ("first", "second")]
+    ended = [there.end(process) for process in pair]
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    assert len(set(there.executions()) - before) == 1
+
+
+def running_execution(there):
+    return next((each for each in runs.every(there.workspace) if each.status == "running" and each.execution), None)
+
+
+def wait_for(look, seconds=60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("it did not come")
