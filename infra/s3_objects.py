@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import s3_client
-from infra.s3_client import said_plainly
+from infra.s3_client import Denied, said_plainly
 from steps.errors import FourscoreError, InputError
 
 PART = 32 << 20
@@ -66,7 +66,7 @@ def parse_root(uri: str) -> tuple[str, str]:
 class Objects:
     """Names are relative to the root; below ``store/`` each is written once."""
 
-    def __init__(self, root: str, kms_key: str | None = None, client: Any = None) -> None:
+    def __init__(self, root: str, kms_key: str | None = None, client: Callable[[], Any] | None = None) -> None:
         self.bucket, self.prefix = parse_root(root)
         self.root = f"s3://{self.bucket}/{self.prefix}"
         self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
@@ -75,7 +75,7 @@ class Objects:
     @cached_property
     def client(self) -> Any:
         """Made when it is first needed: a run that finds everything here imports no boto3."""
-        client = self._given or s3_client.client(self.root)
+        client = self._given() if self._given else s3_client.client(self.root)
         for operation in ("PutObject", "CompleteMultipartUpload"):
             client.meta.events.register(
                 f"before-parameter-build.s3.{operation}", self._once, unique_id=f"{self.root} {operation}"
@@ -117,6 +117,11 @@ class Objects:
                 answer = self.client.get_object(**asked)
                 return answer["Body"].read(), answer["ETag"]
         except Absent:
+            return None
+        except Denied:  # said also of what is not there, to a role that may list only below some prefix
+            folder, _, last = name.rpartition("/")
+            if last in self.list(f"{folder}/"):
+                raise
             return None
 
     def put(self, name: str, data: bytes, *, absent: bool = False, tag: str | None = None) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,9 @@ PAUSE = 2.0
 class S3Store(LocalStore):
     """A store below ``s3://bucket/prefix/``; scratch, locks and work in progress stay on this machine."""
 
-    def __init__(self, workspace: Path, uri: str, *, kms_key: str | None = None, client: Any = None) -> None:
+    def __init__(
+        self, workspace: Path, uri: str, *, kms_key: str | None = None, client: Callable[[], Any] | None = None
+    ) -> None:
         super().__init__(workspace)
         self.objects = Objects(uri, kms_key, client)
         self.uri: str = self.objects.root

@@ -250,6 +250,10 @@ def open_store(workspace: Path, uri: str | None = None) -> LocalStore:
 
 def store_of(workspace: Path, record: RunRecord) -> LocalStore:
     """The store that has a run's results."""
+    if record.on == "sagemaker-local" and record.store:
+        from infra.sagemaker.here import store_here
+
+        return store_here(workspace, record.store)
     return open_store(workspace, record.store)
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipelines import infra_commands
+
 if TYPE_CHECKING:
     from infra.runs import RunRecord
     from pipelines.launch import Request
@@ -136,8 +138,8 @@ def on_problem(command: Any) -> Any:
         click.option("--until", type=click.Choice(STAGE_NAMES), help="Stop after this stage."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_settings, help="Override a field."),
         in_workspace,
-        click.option("--store", metavar="URI", envvar="FOURSCORE_STORE", help="s3://bucket/prefix/: results are shared there, the workspace is its cache."),
-        click.option("--on", type=click.Choice(PLACES), default="local", show_default=True, help="Where it runs; sagemaker-local is the same jobs here."),
+        click.option("--store", metavar="URI", envvar="FOURSCORE_STORE", help="s3://bucket/prefix/ where results are shared."),
+        click.option("--on", type=click.Choice(PLACES), default="local", help="Where it runs; sagemaker-local is the same jobs here."),
         click.option("--name", metavar="RUN", help="Name of the run; default: from what it is made of."),
         tracking_uri,
         click.option("--no-tracking", is_flag=True, help="Do not project to MLflow now; 'fourscore runs --sync' does it later."),
@@ -480,6 +482,9 @@ def doctor(workspace: Path, as_json: bool) -> None:
             click.echo(f"  {mark}  {finding['check']}: {finding['found']}")
     if not healthy:
         click.get_current_context().exit(1)
+
+
+main.add_command(infra_commands.infra)
 
 
 def _named(workspace: Path, run: str | None) -> RunRecord:

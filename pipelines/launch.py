@@ -21,7 +21,7 @@ from pipelines.cloud import Site, site, site_of
 from pipelines.plan import make_plan
 from pipelines.problem import Loaded, load
 from pipelines.training import TRAINING
-from steps.errors import InputError
+from steps.errors import FourscoreError, InputError
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,10 @@ def prepare(request: Request) -> Prepared:
         raise InputError(f"--name {request.name}: wanted letters, digits, - and _, 80 at most, such as baseline-2")
     loaded = load(request.problem, request.settings, smoke=request.smoke)
     problem = loaded.problem
+    if request.on != "local" and request.store:
+        raise InputError(
+            f"--store {request.store}: on {request.on} results are in the stack's own bucket; leave it out"
+        )
     there = site(request.on, problem.sagemaker.stack, request.workspace) if request.on != "local" else None
     store = there.store if there else open_store(request.workspace, request.store)
     raw = resolve(problem.data.sources, request.problem.parent, request.workspace)
@@ -111,7 +115,8 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
         record = _detached(prepared) or _record(prepared)
         runs.save(workspace, record)
         uri = prepared.tracking_uri if prepared.request.tracking else None
-        with _watched(workspace, record, uri, reporter, tracked=prepared.request.tracking):
+        watched = _watched(workspace, record, uri, reporter, tracked=prepared.request.tracking)
+        with watched, _readings_exchanged(prepared, reporter):
             return _backend(prepared, record).run(prepared.plan, record, reporter)
 
 
@@ -155,6 +160,19 @@ def _watched(
             yield
         finally:
             _report(workspace, record, reporter)
+
+
+@contextlib.contextmanager
+def _readings_exchanged(prepared: Prepared, reporter: Reporter) -> Iterator[None]:
+    """However the run ends: its report counts readings of the test set that others made, and theirs the ones made here."""
+    try:
+        yield
+    finally:
+        try:
+            prepared.store.exchange_readings()
+        except FourscoreError as error:
+            text = f"readings of the sealed test set that were made elsewhere are not counted now: {error}"
+            reporter("", {"kind": "note", "level": "warning", "text": text})
 
 
 def _detached(prepared: Prepared) -> RunRecord | None:
@@ -218,7 +236,11 @@ def _shared(prepared: Prepared, finished: RunRecord) -> RunRecord | None:
         return finished
     try:
         for stage in finished.stages:
-            if stage.status != "skipped" and (mine := store.find(stage.key)) and not store.push(stage.key).is_like(mine):
+            if (
+                stage.status != "skipped"
+                and (mine := store.find(stage.key))
+                and not store.push(stage.key).is_like(mine)
+            ):
                 return None  # another execution is there and counts: the run is of that one
     except CorruptExecution:
         return None  # what rotted is made again

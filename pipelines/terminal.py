@@ -117,6 +117,8 @@ def conclusion(document: dict[str, Any]) -> str:
             f"  model   {model['path']}"
             + (f"  ({model['name']} version {model['version']})" if model["version"] else "")
         )
+    if document["package"]:
+        lines.append(f"  package {document['package']}  (waits for approval)")
     if document["report"]:
         lines.append(f"  report  {document['report']}")
     lines.append(f"  next    {_next(document)}")
@@ -131,6 +133,8 @@ def _estimate(threshold: dict[str, Any]) -> str:
 
 
 def _next(document: dict[str, Any]) -> str:
+    if document["status"] == "running" and document["execution"]:
+        return f"'fourscore attach {document['run']}' watches it, 'fourscore stop {document['run']}' stops it"
     if document["verdict"] == "pass" and document["stages"][-1]["status"] == "skipped":
         return "run without --until to go on from here"
     if document["verdict"] == "pass" and not document["smoke"]:
@@ -151,6 +155,11 @@ def lineage(record: RunRecord, document: dict[str, Any]) -> str:
         for stage in document["stages"]
     ]
     facts = [("problem", record.problem_path), ("started", record.started), ("finished", record.finished or "not yet")]
+    facts += [
+        (what, value) for what, value in (("on", record.on), ("store", record.store)) if value not in (None, "local")
+    ]
+    facts += [("execution", record.execution)] if record.execution else []
+    facts += [("jobs", ", ".join(f"{name} {status}" for name, status in record.jobs.items()))] if record.jobs else []
     facts += [("override", f"{key}={value}") for key, value in record.overrides.items()]
     facts += [("versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()))]
     return f"{table(stages)}\n{table(facts)}"

@@ -43,13 +43,14 @@ class Compiled:
     definition: Definition | None
     """None where there is nothing left to do."""
     decision: Decision | None
+    warnings: tuple[str, ...] = ()
 
 
 def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, store: S3Store) -> Compiled:
     """Compile and check; nothing is sent.
 
     Raises:
-        InputError: the run could cost more than its cap, or nobody knows what.
+        InputError: the run could cost more than its cap.
         FourscoreError: the definition has faults, all of which are named.
     """
     decision = decided(plan, store.find)
@@ -57,11 +58,9 @@ def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, st
     if not jobs and not _registers(plan, decision):
         return Compiled((), None, decision)
     worst = cost.worst_case(jobs, config, stack.region)
-    if stack.endpoint is None:
-        cost.require_prices(jobs, config, stack.region)
     definition = compile_plan(plan, problem, config, stack, code.digest(), worst, decision)
-    lint.refuse(definition)
-    return Compiled(jobs, definition, decision)
+    warnings = tuple(map(str, lint.refuse(definition)))
+    return Compiled(jobs, definition, decision, warnings)
 
 
 def _registers(plan: Plan, decision: Decision | None) -> bool:
@@ -104,6 +103,8 @@ class SageMakerBackend:
         self._note_cached(plan, record, reporter)
         if done.definition is None or (not done.jobs and self._registered(plan, record)):
             return self._conclude_cached(record, done.decision)
+        if self.stack.endpoint is None:
+            cost.require_prices(done.jobs, self.config, self.stack.region)
         upload(self.store, plan, done.jobs, lambda n, of, what: _progress(reporter, n, of, what))
         service = Service(self.stack)
         instances = self.config.train.types if any(job.name == "train" for job in done.jobs) else ("",)
@@ -157,7 +158,7 @@ class SageMakerBackend:
 
     def _start(self, service: Service, done: Compiled, record: RunRecord, instance: str) -> None:
         assert done.definition is not None
-        definition, name = text(done.definition), pipeline_name(record.problem_name)
+        definition, name = text(done.definition), pipeline_name(f"{self.stack.name}-{record.problem_name}")
         link = self.mlflow_run() or "none"
 
         def start(mine: Claim) -> str:

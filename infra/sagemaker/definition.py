@@ -83,6 +83,7 @@ def digest(definition: Definition) -> str:
 
 
 def pipeline_name(problem: str) -> str:
+    """Of a problem in a stack, as ``stack-problem``: two stacks of one account keep apart."""
     return fit(f"{PROJECT}-{problem}", LONGEST)
 
 

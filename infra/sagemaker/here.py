@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.sagemaker.stack import ROLES, Stack
+
+if TYPE_CHECKING:
+    from infra.s3_store import S3Store
 
 NAME = "local"
 BUCKET = "fourscore-local"
@@ -40,6 +43,14 @@ def stack_here(workspace: Path) -> Stack:
     )
     _make(stack)
     return stack
+
+
+def store_here(workspace: Path, root: str) -> S3Store:
+    """The store in the local cloud, which is started only when something is not in the workspace already."""
+    from infra import local_cloud
+    from infra.s3_store import S3Store
+
+    return S3Store(workspace, root, client=lambda: local_cloud.start(workspace).client("s3"))
 
 
 def _make(stack: Stack) -> None:

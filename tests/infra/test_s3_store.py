@@ -104,14 +104,17 @@ def test_what_was_made_before_there_was_a_store_on_s3_is_brought_there_when_it_i
 def test_readings_of_the_sealed_test_set_are_counted_wherever_they_were_made(workspace, root, machine):
     """Also of other divisions of the same table, which this machine has never seen."""
     plan = toy_plan(workspace / "one", {})
-    LocalBackend(machine("one")).run(plan, toy_record(plan, "first"), lambda *_: None)
     split = plan.steps[1].key
-    stricter = toy_plan(workspace / "two", {"judge": {"reject": True}})
-    LocalBackend(machine("two")).run(stricter, toy_record(stricter, "second"), lambda *_: None)
-    elsewhere = toy_plan(workspace / "three", {"double": {"times": 3}})
-    LocalBackend(machine("three")).run(elsewhere, toy_record(elsewhere, "third"), lambda *_: None)
+    for name, run, settings in (
+        ("one", "first", {}),
+        ("two", "second", {"judge": {"reject": True}}),
+        ("three", "third", {"double": {"times": 3}}),
+    ):
+        made = toy_plan(workspace / name, settings)
+        LocalBackend(machine(name)).run(made, toy_record(made, run), lambda *_: None)
+        machine(name).exchange_readings()
     for _ in range(2):
-        LocalBackend(machine("one")).run(plan, toy_record(plan, "fourth"), lambda *_: None)
+        machine("one").exchange_readings()
     for name, seen in (("one", 2), ("two", 1), ("three", 2)):  # the third came after the second had looked
         assert sorted(line["run"] for line in readings(workspace / name, split)) == ["first", "second"]
         assert divisions(workspace / name, split) == seen
@@ -434,7 +437,15 @@ def test_what_s3_refuses_is_said_with_what_would_work(workspace, root, code, sta
 
     client.meta.events.register("before-send.s3", answer)
     with pytest.raises(InputError, match=f"^s3://lake/.*{said}"):
-        S3Store(workspace, root, client=client).find(KEY)
+        S3Store(workspace, root, client=lambda: client).find(KEY)
+
+
+def test_a_role_that_may_list_only_below_a_prefix_is_told_403_of_what_is_not_there_and_finds_out(machine, s3_server):
+    with s3_server.disturbed(denies=lambda method, path: method == "GET" and path.endswith("manifest.json")):
+        assert machine("one").find(KEY) is None
+        publish(machine("one"))
+        with pytest.raises(InputError, match=r"manifest\.json: S3 answered AccessDenied"):
+            machine("two").find(KEY)
 
 
 def test_a_bucket_that_is_not_there_is_named(workspace, root):

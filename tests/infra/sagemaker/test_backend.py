@@ -51,7 +51,7 @@ class There:
         return local_cloud.running(self.workspace)
 
     def executions(self):
-        answer = self.cloud.client("sagemaker").list_pipeline_executions(PipelineName="fourscore-breast-cancer")
+        answer = self.cloud.client("sagemaker").list_pipeline_executions(PipelineName="fourscore-local-breast-cancer")
         return [each["PipelineExecutionArn"] for each in answer["PipelineExecutionSummaries"]]
 
     def steps(self, run):
