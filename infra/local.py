@@ -13,7 +13,7 @@ from infra import runs
 from infra.backend import Plan, PlannedStep, Reporter
 from infra.files import write_atomically
 from infra.runs import RunRecord, StageRecord
-from infra.seals import SEALED, note_reading
+from infra.seals import note_reading
 from infra.sources import check_unchanged, materialise
 from infra.store import JOURNAL, CorruptExecution, LocalStore, Manifest
 from steps.core import execute
@@ -90,9 +90,7 @@ class _Execution:
             stage.journal = str((directory / JOURNAL).relative_to(self.store.workspace))
             self.save()
             self.reporter(stage.name, {"kind": "stage", "status": "running"})
-            if SEALED in planned.inputs:
-                note_reading(self.store.workspace, planned, self.plan.divided, self.record.run)
-                self.store.exchange_readings()
+            note_reading(self.store.workspace, planned, self.plan.divided, self.record.run)
             clock = time.perf_counter()
             try:
                 manifest = self.execute(planned, stage, directory, inputs)
@@ -106,8 +104,6 @@ class _Execution:
 
     def shared(self, planned: PlannedStep, manifest: Manifest) -> Manifest:
         """A cached result: one that is only here is brought to where others find it, the journal of one elsewhere here."""
-        if SEALED in planned.inputs:
-            self.store.exchange_readings()
         try:
             counts = self.settled(planned.step.name, manifest, self.store.push(planned.key))
             self.store.file(planned.key, JOURNAL)

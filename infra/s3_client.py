@@ -82,6 +82,10 @@ def said_plainly(uri: str) -> Iterator[None]:
         raise FourscoreError(f"{uri}: S3 cannot be reached or does not answer: {error}; run again later") from None
 
 
+class Denied(InputError):
+    """The credentials in use may not do it; or it is not there, which S3 says only to those who may list."""
+
+
 def code_of(error: Any) -> str:
     """The code of a botocore ClientError, such as ``NoSuchKey``, or ``404`` where the answer had no body."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -93,5 +97,6 @@ def _of_answer(uri: str, error: Any) -> FourscoreError:
     answer = f"{uri}: S3 answered {code} {said}".rstrip()
     if status >= 500 or code in ("SlowDown", "Throttling", "RequestTimeout"):
         return FourscoreError(f"{answer}, {ATTEMPTS} times in a row; run again later")
-    hint = _HINTS.get(code) or (_DENIED if status == 403 else "")
-    return InputError(f"{answer}; {hint}" if hint else answer)
+    if status == 403 and code not in _HINTS:
+        return Denied(f"{answer}; {_DENIED}")
+    return InputError(f"{answer}; {_HINTS[code]}" if code in _HINTS else answer)

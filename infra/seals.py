@@ -31,7 +31,9 @@ def divided(steps: Iterable[PlannedStep]) -> dict[str, str]:
 
 
 def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str], run: str) -> None:
-    """Count the reading of a step that is given the sealed artifact, before it; ``tables`` as :func:`divided` has it."""
+    """Count the reading, before it happens, if the step reads the sealed artifact; ``tables`` as :func:`divided` has it."""
+    if SEALED not in planned.inputs:
+        return
     split = planned.inputs[SEALED]
     ledger = workspace / "seals" / f"{split}.jsonl"
     ledger.parent.mkdir(parents=True, exist_ok=True)

@@ -32,10 +32,7 @@ class Server:
 
     def __init__(self):
         self.moto = DomainDispatcherApplication(create_backend_app)
-        self.refuses: Asked = never
-        """answers 503 SlowDown instead"""
-        self.loses: Asked = never
-        """does what was asked, and answers 500 as if it had not"""
+        self._disturbances = never, never, never
         self.requests: list[tuple[str, str]] = []
         self._one = threading.RLock()
         self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=_Quiet)
@@ -54,12 +51,13 @@ class Server:
         return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", **said)
 
     @contextmanager
-    def disturbed(self, *, refuses: Asked = never, loses: Asked = never):
-        self.refuses, self.loses = refuses, loses
+    def disturbed(self, *, refuses: Asked = never, denies: Asked = never, loses: Asked = never):
+        """What to do with requests for a while: answer 503, answer 403, or do it and answer 500 as if it had failed."""
+        self._disturbances = refuses, denies, loses
         try:
             yield
         finally:
-            self.refuses = self.loses = never
+            self._disturbances = never, never, never
 
     @property
     def environment(self):
@@ -68,11 +66,13 @@ class Server:
     def _answer(self, environ, start_response):
         method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         with self._one:
+            refuses, denies, loses = self._disturbances
             self.requests.append((method, path))
-            if self.refuses(method, path):
-                environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-                return _error(503, "SlowDown")(environ, start_response)
-            if self.loses(method, path):
+            for wrong, status, code in ((refuses, 503, "SlowDown"), (denies, 403, "AccessDenied")):
+                if wrong(method, path):
+                    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+                    return _error(status, code)(environ, start_response)
+            if loses(method, path):
                 list(self.moto(environ, lambda *_: None))
                 return _error(500, "InternalError")(environ, start_response)
             return list(self.moto(environ, start_response))
