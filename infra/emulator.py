@@ -32,6 +32,9 @@ from steps.errors import FourscoreError, InputError
 NOT_SIMULATED = ("SelectiveExecutionConfig", "MlflowExperimentName", "PipelineVersionAlias", "RoleArn")
 """Fields of StartPipelineExecution that are refused rather than passed over."""
 
+AT_MOST = 2.0
+"""Seconds that jobs are given to come to their end when the emulator goes down."""
+
 
 class Emulator:
     """Executions of pipelines against one cloud, kept as JSON in a directory."""
@@ -271,6 +274,9 @@ class Emulator:
             running.abandon()
         for job in self.live.values():
             job.abandon()
+        until = time.monotonic() + AT_MOST
+        while self.busy() and time.monotonic() < until:
+            time.sleep(0.02)
 
     def _json_at(self, uri: str) -> Any:
         from botocore.exceptions import ClientError

@@ -29,8 +29,8 @@ from infra.emulation.server import ACCOUNT, REGION, Address, Server, address
 from infra.files import locked
 from steps.errors import FourscoreError, InputError
 
-PATIENCE = 60.0
-"""Seconds to wait for the process to answer; it takes about one and the time of the replay."""
+PATIENCE = 300.0
+"""Seconds to wait for the process to answer; it takes half of one, and 2 ms for each request that it replays."""
 IDLE_MINUTES = 60.0
 
 
@@ -176,6 +176,9 @@ def _serve(place: Path, idle_minutes: float, options: Options) -> None:
     for each in json.loads(os.environ.get("FOURSCORE_DISTURB", "[]")):
         server.emulator.disturb(Disturbance.of(each))
     while not ended.wait(min(1.0, idle_minutes * 6)):
+        if address(place) != server.address:
+            _say("the workspace was taken away")
+            break
         if server.idle > 60 * idle_minutes:
             _say(f"nobody asked anything for {idle_minutes:g} minutes")
             break
@@ -194,6 +197,7 @@ def main() -> None:
     parser.add_argument("--options", type=lambda text: Options(**json.loads(text)), default=Options())
     given = parser.parse_args()
     serve(given.workspace, given.idle_minutes, given.options)
+    os._exit(0)  # whatever a thread still waits for, nobody will ask for it
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -115,6 +117,9 @@ class Cloud:
         from boto3.s3.transfer import TransferConfig
 
         bucket, key = split(uri)
+        if path.stat().st_size < BIG:
+            self.client("s3").put_object(Bucket=bucket, Key=key, Body=path.read_bytes())
+            return
         config = TransferConfig(multipart_threshold=BIG, multipart_chunksize=BIG, use_threads=False)
         self.client("s3").upload_file(str(path), bucket, key, Config=config)
 
@@ -129,13 +134,24 @@ class Cloud:
                 seen = (status.st_mtime_ns, status.st_size)
                 if known is not None and known.get(path) == seen:
                     continue
-                self.upload(path, f"{uri.rstrip('/')}/{path.relative_to(directory).as_posix()}")
+                target = f"{uri.rstrip('/')}/{path.relative_to(directory).as_posix()}"
+                if known is not None and status.st_size >= BIG:
+                    self._upload_copy(path, target)
+                else:
+                    self.upload(path, target)
             except FileNotFoundError:
                 if known is None:
                     raise
                 continue
             if known is not None:
                 known[path] = seen
+
+    def _upload_copy(self, path: Path, uri: str) -> None:
+        """A file that may still be written to, as it is now: the parts of an upload must not be of two versions."""
+        with tempfile.TemporaryDirectory() as scratch:
+            copy = Path(scratch) / "copy"
+            shutil.copyfile(path, copy)
+            self.upload(copy, uri)
 
     def upload_archive(self, directory: Path, uri: str, scratch: Path) -> None:
         """The directory as one ``.tar.gz``, which is how SageMaker keeps a model unless told otherwise."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,8 @@ class Job:
     def abandon(self) -> None:
         """The emulator goes down: the containers end now, and what becomes of the record is no news of the job."""
         self.save = lambda _: None
+        self.options = replace(self.options, grace=0.0)
+        self.stop.set()
         for container in self.containers:
             container.kill()
 

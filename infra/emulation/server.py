@@ -10,6 +10,7 @@ import string
 import threading
 import time
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,14 +50,13 @@ class Server:
 
     def __init__(self, place: Path, options: Options | None = None) -> None:
         from moto.moto_api._internal import mock_random
-        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         began = time.monotonic()
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         before = address(place)
         journal = Journal(place)
-        moto = DomainDispatcherApplication(create_backend_app)
+        moto = _moto()
         _seed_upload_ids(mock_random)
         self.replayed, self.lost = journal.replay(moto, mock_random.seed)
         access_key = before.access_key if before else "AKIA" + _some(string.ascii_uppercase + string.digits, 16)
@@ -103,6 +103,15 @@ def _listen(gateway: Gateway, port: int) -> Any:
         server.daemon_threads = True
         return server
     raise OSError("no port of 127.0.0.1 can be listened on")
+
+
+def _moto() -> Any:
+    """moto's application; which service a host name stands for is remembered, since finding out lists its packages."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    application = DomainDispatcherApplication(create_backend_app)
+    application.get_backend_for_host = cache(application.get_backend_for_host)  # type: ignore[method-assign]
+    return application
 
 
 def _seed_upload_ids(source: Any) -> None:

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -93,6 +94,12 @@ def test_it_ends_by_itself_when_nobody_asks_anything(tmp_path):
     pid = local_cloud.start(tmp_path, idle_minutes=0.005).address.pid
     until(lambda: not alive(pid))
     assert "nobody asked anything" in (tmp_path / "cloud/server.log").read_text()
+
+
+def test_it_ends_when_its_workspace_is_taken_away(tmp_path):
+    pid = local_cloud.start(tmp_path).address.pid
+    shutil.rmtree(tmp_path / "cloud")
+    until(lambda: not alive(pid))
 
 
 def test_it_listens_on_loopback_only_and_its_key_is_nobody_elses_to_read(place, cloud):
