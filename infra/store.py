@@ -209,7 +209,7 @@ class LocalStore:
         write_json(directory / MANIFEST, asdict(manifest))
         fsync_directory(directory)
         self.root.mkdir(parents=True, exist_ok=True)
-        target = self.directory(manifest.key)
+        target = self.root / manifest.key
         try:
             directory.rename(target)
         except OSError:
