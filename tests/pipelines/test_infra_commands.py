@@ -127,12 +127,11 @@ def package(cloud, monkeypatch):
     run("up", "--yes")
     sagemaker = boto3.client("sagemaker")
     sagemaker.create_model_package_group(ModelPackageGroupName="fourscore-dev-x")
-    arn = sagemaker.create_model_package(
+    return sagemaker.create_model_package(
         ModelPackageGroupName="fourscore-dev-x",
         ModelApprovalStatus="PendingManualApproval",
         InferenceSpecification={"Containers": [{"Image": "i"}], "SupportedContentTypes": [], "SupportedResponseMIMETypes": []},
     )["ModelPackageArn"]  # fmt: skip
-    return arn
 
 
 def _with_metadata(parsed, **_):
