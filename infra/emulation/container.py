@@ -67,6 +67,7 @@ class Container:
             self.link = Path(tempfile.mkdtemp(prefix="fourscore-")) / "ml"
             self.link.symlink_to(self.root)
         self.process: subprocess.Popen[bytes] | None = None
+        self.ended = False
 
     def path(self, inside: str) -> Path:
         """Where a path below /opt/ml lies on this machine."""
@@ -131,7 +132,8 @@ class Container:
         """The exit code as a container has it (128 + signal), or None while it runs."""
         assert self.process is not None
         code = self.process.poll()
-        if code is not None:
+        if code is not None and not self.ended:
+            self.ended = True
             self.kill()
         return None if code is None else code if code >= 0 else 128 - code
 

@@ -149,7 +149,7 @@ class Gateway:
                 self.seed(number)
             answered = call(self.moto, environ)
             if changes and answered[0].startswith("2"):
-                self.journal.add(number, before, body)
+                self.journal.add(number, before, body, answered[2])
         return answered
 
 

@@ -135,9 +135,9 @@ class Job:
         streams = {f"{self.name}/{host}-{started}": self.log(host) for host in self.hosts}
         return Follower(self.cloud, f"/aws/sagemaker/{self.kind}Jobs", streams, self.options.sync)
 
-    def clear(self, containers: list[Container]) -> None:
-        """The instance is gone and what was on it too; the logs stay."""
-        for container in containers:
+    def clear(self) -> None:
+        """The instances are gone and what was on them too; the logs stay."""
+        for container in self.containers:
             container.remove()
 
 

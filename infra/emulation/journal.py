@@ -12,10 +12,11 @@ import base64
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from infra.files import write_atomically
 
@@ -25,6 +26,7 @@ KEPT = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "RAW_URI", "REQUEST_URI",
 DROPPED = ("HTTP_CONNECTION", "HTTP_EXPECT", "HTTP_TRANSFER_ENCODING", "HTTP_ACCEPT_ENCODING", "HTTP_AMZ_SDK_REQUEST",
            "HTTP_AMZ_SDK_INVOCATION_ID", "HTTP_USER_AGENT", "HTTP_HOST", "HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")  # fmt: skip
 """What a replay does without; conditions were met when the request was answered."""
+UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 PRESERVED = "moto.preserved_header_names"
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -36,51 +38,67 @@ class Journal:
         self.path, self.bodies = directory / "journal.jsonl", directory / "bodies"
         self.bodies.mkdir(parents=True, exist_ok=True)
         self.count = 0
+        self.superseded = Superseded()
+        self.digests: dict[int, str] = {}
+        """Entry -> its body's file; only of entries that still matter."""
 
-    def add(self, number: int, environ: Mapping[str, Any], body: bytes) -> None:
+    def add(self, number: int, environ: Mapping[str, Any], body: bytes, answer: bytes = b"") -> None:
         """Write one request down; returns when the kernel has it, so that the end of this process loses nothing."""
         entry: dict[str, Any] = {"n": number, "environ": kept(environ)}
+        if "uploads" in entry["environ"].get("QUERY_STRING", "") and (made := UPLOAD_ID.search(answer)):
+            entry["upload"] = made.group(1).decode()
         if len(body) < LONG:
             entry["body"] = base64.b64encode(body).decode("ascii")
         else:
             entry["file"] = digest = hashlib.sha256(body).hexdigest()
-            path = self.bodies / digest
-            if not path.exists():
-                write_quickly(path, body)
+            if not (self.bodies / digest).exists():
+                write_quickly(self.bodies / digest, body)
         with self.path.open("ab") as file:
             file.write(json.dumps(entry).encode() + b"\n")
         self.count = number
+        self._forget(self._seen(entry))
+
+    def _seen(self, entry: Mapping[str, Any]) -> list[int]:
+        if "file" in entry:
+            self.digests[entry["n"]] = entry["file"]
+        return self.superseded.by(entry)
+
+    def _forget(self, numbers: list[int]) -> None:
+        """Remove bodies that no replay will ask for; their entries go when the journal is next loaded."""
+        gone = {digest for number in numbers if (digest := self.digests.pop(number, None))}
+        for digest in gone - set(self.digests.values()) if gone else ():
+            (self.bodies / digest).unlink(missing_ok=True)
 
     def load(self) -> list[dict[str, Any]]:
-        """The entries; a last line that is not whole is cut off."""
-        if not self.path.exists():
-            return []
-        content = self.path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if len(whole) < len(content):
-            self.path.write_bytes(whole)
-        return [json.loads(line) for line in whole.splitlines()]
+        """The entries that still matter; a last line that is not whole, and lines that are none, are dropped."""
+        self.superseded, self.digests = Superseded(), {}
+        entries: dict[int, dict[str, Any]] = {}
+        lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []
+        for line in lines:
+            try:
+                entry = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
+                entry = None
+            if entry:
+                entries[entry["n"]] = entry
+                for number in self._seen(entry):
+                    entries.pop(number, None)
+                    self.digests.pop(number, None)
+        if len(entries) < len(lines):
+            write_atomically(self.path, "".join(json.dumps(each) + "\n" for each in entries.values()))
+        for path in self.bodies.iterdir():
+            if path.name not in set(self.digests.values()):
+                path.unlink()
+        return list(entries.values())
 
     def body(self, entry: Mapping[str, Any]) -> bytes:
         return (self.bodies / entry["file"]).read_bytes() if "file" in entry else base64.b64decode(entry["body"])
 
-    def compact(self) -> list[dict[str, Any]]:
-        """Forget objects that were overwritten or deleted later, and the bodies that nothing refers to any more."""
-        entries = self.load()
-        rest = without_superseded(entries)
-        if len(rest) < len(entries):
-            write_atomically(self.path, "".join(json.dumps(each) + "\n" for each in rest))
-        wanted = {each.get("file") for each in rest}
-        for path in self.bodies.iterdir():
-            if path.name not in wanted:
-                path.unlink()
-        return rest
-
     def replay(self, application: Application, seed: Callable[[int], None]) -> tuple[int, list[str]]:
         """Do everything again; returns how many requests that were, and what could not be done again."""
-        entries, failed = self.compact(), []
+        entries, failed = self.load(), []
         for entry in entries:
-            self.count = entry["n"]
+            self.count = max(self.count, entry["n"])
             seed(entry["n"])
             try:
                 status, _, answer = call(application, environ_of(entry, self.body(entry)))
@@ -90,6 +108,45 @@ class Journal:
                 environ = entry["environ"]
                 failed.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}: {status} {answer[:200]!r}")
         return len(entries), failed
+
+
+class Superseded:
+    """Which requests about objects no longer matter, because the object was written or deleted anew.
+
+    Objects that were the source of a copy keep all their requests, since the copy is made again from what they were.
+    """
+
+    def __init__(self) -> None:
+        self.current: dict[str, list[int]] = {}
+        """Object -> the entries that made it what it is."""
+        self.uploads: dict[str, list[int]] = {}
+        self.copied: set[str] = set()
+
+    def by(self, entry: Mapping[str, Any]) -> list[int]:
+        """The numbers of the entries that this next one makes irrelevant."""
+        environ, number = entry["environ"], entry["n"]
+        if source := environ.get("HTTP_X_AMZ_COPY_SOURCE"):
+            self.copied.add(unquote(source).lstrip("/").partition("?")[0])
+        name = environ["PATH_INFO"].lstrip("/")
+        if "/s3/aws4_request" not in environ.get("HTTP_AUTHORIZATION", "") or "/" not in name.rstrip("/"):
+            return []
+        method, query = environ["REQUEST_METHOD"], parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        upload = entry.get("upload") or query.get("uploadId", [""])[0]
+        if upload:
+            self.uploads.setdefault(upload, []).append(number)
+            if method == "DELETE":
+                return self.uploads.pop(upload)
+            if method != "POST" or "uploadId" not in query:
+                return []
+            return self._written(name, self.uploads.pop(upload))
+        if query.keys() & {"tagging", "acl"}:
+            self.current.setdefault(name, []).append(number)
+            return []
+        return self._written(name, [number]) if method in ("PUT", "DELETE") and query.keys() <= {"x-id"} else []
+
+    def _written(self, name: str, numbers: list[int]) -> list[int]:
+        before, self.current[name] = self.current.get(name, []), numbers
+        return [] if name in self.copied else before
 
 
 def kept(environ: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,36 +181,6 @@ def call(application: Application, environ: dict[str, Any]) -> tuple[str, list[t
     if close := getattr(answer, "close", None):
         close()
     return said[0], said[1], body
-
-
-def without_superseded(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Drop plain puts and deletes of an object that a later plain put or delete of the same object makes irrelevant.
-
-    Objects that were the source of a copy are left alone, as is everything that is not a plain put or delete.
-    """
-    copied = {
-        unquote(source).lstrip("/").partition("?")[0]
-        for each in entries
-        if (source := each["environ"].get("HTTP_X_AMZ_COPY_SOURCE"))
-    }
-    last: dict[str, int] = {}
-    for index, entry in enumerate(entries):
-        if name := plain_object(entry["environ"]):
-            last[name] = index
-    kept_entries = []
-    for index, entry in enumerate(entries):
-        name = plain_object(entry["environ"])
-        if not name or name in copied or last[name] == index:
-            kept_entries.append(entry)
-    return kept_entries
-
-
-def plain_object(environ: Mapping[str, Any]) -> str | None:
-    """``bucket/key`` where the request puts or deletes one whole object and nothing else."""
-    s3 = "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", "")
-    name = environ["PATH_INFO"].lstrip("/")
-    plain = environ["REQUEST_METHOD"] in ("PUT", "DELETE") and not environ.get("QUERY_STRING")
-    return name if s3 and plain and "/" in name.rstrip("/") and "HTTP_X_AMZ_COPY_SOURCE" not in environ else None
 
 
 def write_quickly(path: Path, content: bytes) -> None:

@@ -18,7 +18,7 @@ class Follower:
 
     def __init__(self, cloud: Cloud, group: str, streams: dict[str, Path], every: float = 1.0) -> None:
         self.cloud, self.group, self.streams, self.every = cloud, group, streams, every
-        self.sent = dict.fromkeys(streams, 0)
+        self.sent = {stream: path.stat().st_size if path.exists() else 0 for stream, path in streams.items()}
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._follow, name=f"logs-{group}", daemon=True)
 

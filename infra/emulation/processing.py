@@ -5,12 +5,13 @@ Source: Amazon SageMaker Developer Guide, "Build Your Own Processing Container";
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
 from infra.emulation.cloud import DataFailure
 from infra.emulation.container import Container
-from infra.emulation.jobs import Job, JobFailed, end, failure_text, wait
+from infra.emulation.jobs import CUT, Job, JobFailed, end, failure_text, wait
 
 MESSAGE = "/opt/ml/output/message"
 DAY = 86400
@@ -20,39 +21,37 @@ INPUT_DEFAULTS = {"S3DataType": "S3Prefix", "S3InputMode": "File", "S3DataDistri
 
 def run(job: Job) -> None:
     """Run the job to its end, whatever that is; the record says which."""
-    containers: list[Container] = []
     try:
-        containers = job.make_containers(1)
-        _run(job, containers)
+        final = _run(job)
     except (JobFailed, DataFailure) as error:
-        job.note(ProcessingEndTime=time.time())
-        job.failed(str(error))
+        final = {"ProcessingJobStatus": "Failed", "FailureReason": str(error)[:CUT]}
     except Exception as error:
-        job.note(ProcessingEndTime=time.time())
-        job.failed(f"InternalServerError: {type(error).__name__}: {error}")
-        raise
-    finally:
-        job.clear(containers)
+        logging.getLogger(__name__).exception("processing job %s", job.name)
+        reason = f"InternalServerError: {type(error).__name__}: {error}"
+        final = {"ProcessingJobStatus": "Failed", "FailureReason": reason[:CUT]}
+    job.clear()
+    job.note(ProcessingEndTime=time.time(), **final)
 
 
-def _run(job: Job, containers: list[Container]) -> None:
+def _run(job: Job) -> dict[str, Any]:
+    """Everything but the end; returns what the record says then."""
     request = job.request
     app, network = request["AppSpecification"], request.get("NetworkConfig", {})
+    containers = job.make_containers(1)
     lay_down(job, containers)
     command = [*app["ContainerEntrypoint"], *app.get("ContainerArguments", [])]
-    outputs = [each for each in _outputs(job) if each["S3Output"].get("S3UploadMode") == "Continuous"]
+    continuous = [each for each in _outputs(job) if each["S3Output"].get("S3UploadMode") == "Continuous"]
     known: dict[Any, tuple[int, int]] = {}
 
     def tick() -> None:
         for container in containers:
-            _upload(job, container, outputs, known)
+            _upload(job, container, continuous, known)
 
     limit = request.get("StoppingCondition", {}).get("MaxRuntimeInSeconds", DAY)
+    isolated = network.get("EnableNetworkIsolation", False)
     job.note(ProcessingStartTime=time.time())
     with job.follower():
-        job.start(
-            containers, command, request.get("Environment", {}), isolated=network.get("EnableNetworkIsolation", False)
-        )
+        job.start(containers, command, request.get("Environment", {}), isolated=isolated)
         said, code = wait(job, containers, limit=limit, tick=tick)
         if said != "exit":
             job.note(ProcessingJobStatus="Stopping")
@@ -66,12 +65,10 @@ def _run(job: Job, containers: list[Container]) -> None:
         raise JobFailed(f"AlgorithmError: See job logs for more information, exit code: {code}")
     for container in containers:
         _upload(job, container, _outputs(job))
-    job.note(ProcessingEndTime=time.time())
     if said == "exit":
-        job.note(ProcessingJobStatus="Completed")
-    else:
-        reason = {} if said == "stop" else {"FailureReason": f"MaxRuntimeExceeded: the job ran longer than {limit} s"}
-        job.note(ProcessingJobStatus="Stopped", **reason)
+        return {"ProcessingJobStatus": "Completed"}
+    reason = {} if said == "stop" else {"FailureReason": f"MaxRuntimeExceeded: the job ran longer than {limit} s"}
+    return {"ProcessingJobStatus": "Stopped", **reason}
 
 
 def lay_down(job: Job, containers: list[Container]) -> None:

@@ -7,6 +7,7 @@ Processes Training Output", "Use Checkpoints", "Managed Spot Training Lifecycle"
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -41,12 +42,10 @@ def run(job: Job, step: str = "") -> None:
     try:
         attempt.run()
     except (JobFailed, DataFailure) as error:
-        attempt.close("Failed")
-        job.failed(str(error))
+        attempt.close("Failed", FailureReason=str(error)[:CUT])
     except Exception as error:
-        attempt.close("Failed")
-        job.failed(f"InternalServerError: {type(error).__name__}: {error}")
-        raise
+        logging.getLogger(__name__).exception("training job %s", job.name)
+        attempt.close("Failed", FailureReason=f"InternalServerError: {type(error).__name__}: {error}"[:CUT])
 
 
 class Attempt:
@@ -65,16 +64,19 @@ class Attempt:
         began, number, said = time.monotonic(), 0, INTERRUPTION
         while said == INTERRUPTION:
             number += 1
-            said = self._one(number)
-            if said == INTERRUPTION and time.monotonic() - began > self.waiting:
+            said = self._one(number, began + self.waiting)
+            if said == INTERRUPTION and time.monotonic() > began + self.waiting:
                 said = "wait"
-            if said not in ("exit", INTERRUPTION):
-                self._stopped({"stop": "Stopped", "limit": "MaxRuntimeExceeded", "wait": "MaxWaitTimeExceeded"}[said])
-            if said == "exit":
-                self._completed()
-            self.job.clear(self.containers)
+            if said == INTERRUPTION:
+                self.job.clear()
+        if said == "exit":
+            self.say("Uploading")
+        self._upload()
+        self.close(
+            {"exit": "Completed", "stop": "Stopped", "limit": "MaxRuntimeExceeded", "wait": "MaxWaitTimeExceeded"}[said]
+        )
 
-    def _one(self, number: int) -> str:
+    def _one(self, number: int, patience: float) -> str:
         """One round on instances of its own; returns why it ended."""
         job, request = self.job, self.request
         self.say("Starting")
@@ -93,12 +95,15 @@ class Attempt:
             job.start(
                 self.containers, command, self._environment(), isolated=request.get("EnableNetworkIsolation", False)
             )
-            said, code = wait(job, self.containers, limit=self.runtime - self.trained, tick=interrupted)
+            limit = min(self.runtime - self.trained, patience - started)
+            said, code = wait(job, self.containers, limit=limit, tick=interrupted)
+            if said == "limit" and time.monotonic() >= patience:
+                said = "wait"
+            if said == INTERRUPTION:
+                self.say("Interrupted")
+            elif said != "exit":
+                self.say("Stopping", "Stopping")
             if said != "exit":
-                self.say(
-                    "Interrupted" if said == INTERRUPTION else "Stopping",
-                    status="InProgress" if said == INTERRUPTION else "Stopping",
-                )
                 end(job, self.containers)
             for container in self.containers:
                 container.kill()
@@ -200,34 +205,28 @@ class Attempt:
                     uri = folder if output.get("CompressionType") != "NONE" else f"{folder}/"
                     self.job.note(ModelArtifacts={"S3ModelArtifacts": uri})
 
-    def _completed(self) -> None:
-        self.say("Uploading")
-        self._upload()
-        self.close("Completed")
-        self.job.note(TrainingJobStatus="Completed")
-
-    def _stopped(self, secondary: str) -> None:
-        self._upload()
-        self.close(secondary)
-        self.job.note(TrainingJobStatus="Stopped")
-
-    def say(self, secondary: str, status: str = "InProgress") -> None:
+    def say(self, secondary: str, status: str = "InProgress", ended: float | None = None) -> None:
         now = time.time()
         transitions = self.job.record.setdefault("SecondaryStatusTransitions", [])
         if transitions:
             transitions[-1].setdefault("EndTime", now)
-        transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": SAID[secondary]})
+        over = {"EndTime": ended} if ended else {}
+        transitions.append({"Status": secondary, "StartTime": now, **over, "StatusMessage": SAID[secondary]})
         self.job.note(SecondaryStatus=secondary, TrainingJobStatus=status)
 
-    def close(self, secondary: str) -> None:
-        """The last secondary status and what is known at the end."""
+    def close(self, secondary: str, **final: Any) -> None:
+        """The end: the last secondary status, and all that is known then, at once."""
         job = self.job
-        status = {"Completed": "InProgress", "Failed": "InProgress"}.get(secondary, "Stopping")
-        self.say(secondary, status)
-        job.record["SecondaryStatusTransitions"][-1]["EndTime"] = time.time()
+        job.clear()
+        now = time.time()
+        status = secondary if secondary in ("Completed", "Failed") else "Stopped"
         seconds = max(1, round(self.trained)) if self.trained else 0
-        job.note(TrainingEndTime=time.time(), TrainingTimeInSeconds=seconds, BillableTimeInSeconds=seconds)
-        job.clear(self.containers)
+        job.record |= {
+            "TrainingEndTime": now,
+            "TrainingTimeInSeconds": seconds,
+            "BillableTimeInSeconds": seconds,
+        } | final
+        self.say(secondary, status, ended=now)
 
 
 class Checkpoints:

@@ -142,8 +142,8 @@ class Lab:
 
     def look(self, arn):
         sagemaker = self.client("sagemaker")
-        listed = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")
         described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        listed = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")
         return Ran(arn, described, {each["StepName"]: each for each in listed["PipelineExecutionSteps"]})
 
     def ended(self, arn, patience=60):

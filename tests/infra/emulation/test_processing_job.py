@@ -125,6 +125,31 @@ def test_an_isolated_job_has_neither_credentials_nor_the_address_of_anything(lab
     assert "AWS_" not in lab.read("out/env")
 
 
+ALONE = """
+import socket
+with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+    pass
+try:
+    socket.create_connection(("127.0.0.1", PORT), timeout=2)
+except OSError:
+    print("nobody there")
+else:
+    raise SystemExit("the machine outside can be reached")
+"""
+
+
+def test_an_isolated_job_reaches_its_own_processes_and_nobody_else(lab):
+    if not lab.server.emulator.options.mounted:
+        pytest.skip("this machine allows no namespaces")
+    lab.put("code/script.py", ALONE.replace("PORT", lab.server.address.endpoint.rpartition(":")[2]))
+    request = lab.processing(
+        ["python", "/opt/ml/processing/input/code/script.py"],
+        inputs={"code": "code/"},
+        NetworkConfig={"EnableNetworkIsolation": True},
+    )
+    assert lab.run(step("p", "Processing", request)).status == "Succeeded"
+
+
 def test_symbolic_links_in_an_output_are_passed_over(lab):
     script = "cd /opt/ml/processing/output/result; echo x > real; ln -s /etc/passwd link; ln -s /etc etc"
     lab.run(step("p", "Processing", lab.processing(script, outputs={"result": "out"})))
