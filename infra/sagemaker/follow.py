@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from infra.sagemaker.service import ExecutionState, Service
 from infra.store import JOURNAL, Manifest
 
 if TYPE_CHECKING:
+    from infra.s3_objects import Listed
     from infra.s3_store import S3Store
 
 DONE = ("ran", "cached", "refused", "skipped")
@@ -37,6 +38,8 @@ class Following:
         self.manifests: dict[str, Manifest] = {}
         self._tails = {stage.name: Tail() for stage in record.stages}
         self._seen: dict[str, str] = {}
+        self._tags: dict[str, str] = {}
+        self._now: dict[str, dict[str, Any]] = {}
 
     def until_over(self, poll: float) -> ExecutionState:
         """Look, note, wait; returns the execution's last state, which the record holds too."""
@@ -50,16 +53,19 @@ class Following:
 
     def note(self, state: ExecutionState) -> None:
         """Bring the record up to what is known now."""
+        live = self.store.objects.list(f"runs/{self.run}/live/")
         for stage in self.record.stages:
             if stage.status in DONE:
                 continue
-            began = state.step(HARDWARE.get(stage.name, ""))
-            if began is None:
+            job = state.step(HARDWARE.get(stage.name, ""))
+            if job is None:
                 continue
-            if manifest := self.store.find(stage.key):
+            told = self._told(stage, live)
+            over = job.status not in ("Starting", "Executing", "Stopping") or told.get("status") in ("ran", "refused")
+            if over and (manifest := self.store.find(stage.key)):
                 self._published(stage, manifest)
-            else:
-                self._heard(stage)
+            elif told.get("status") in ("running", "failed"):
+                self._heard(stage, told, live)
         for step in state.steps:
             if step.package:
                 self.record.package = step.package
@@ -74,18 +80,25 @@ class Following:
         self._tell_journal(stage)
         self._tell(stage)
 
-    def _heard(self, stage: StageRecord) -> None:
+    def _told(self, stage: StageRecord, live: Mapping[str, Listed]) -> dict[str, Any]:
+        """What the job last said of the stage: its status and progress; nothing if it said nothing."""
+        now = self._new(f"{stage.name}.now.json", live)
+        if now is not None:
+            self._now[stage.name] = json.loads(now)
+        return self._now.get(stage.name, {})
+
+    def _new(self, name: str, live: Mapping[str, Listed]) -> bytes | None:
+        """The content of a live object, if it changed since it was last asked for."""
+        if name not in live or self._tags.get(name) == live[name].tag:
+            return None
+        self._tags[name] = live[name].tag
+        return self.store.objects.get(live[name].name)
+
+    def _heard(self, stage: StageRecord, told: Mapping[str, Any], live: Mapping[str, Listed]) -> None:
         """What the running job sent of the stage."""
-        place = f"runs/{self.run}/live/{stage.name}"
-        now = self.store.objects.get(f"{place}.now.json")
-        if now is None:
-            return
-        told: dict[str, Any] = json.loads(now)
-        if told["status"] not in ("running", "failed"):
-            return  # its publication is seen in a moment
         stage.status = "running"
         self._tell(stage)
-        if journal := self.store.objects.get(f"{place}.jsonl"):
+        if journal := self._new(f"{stage.name}.jsonl", live):
             kept = self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
             write_atomically(kept, journal)
             stage.journal = str(kept.relative_to(self.store.workspace))
@@ -126,7 +139,7 @@ class Following:
         else:
             record.status, record.message = "error", self._why(state)
         self._mark_unfinished(state)
-        self._gather_seals()
+        self.store.exchange_readings()  # jobs opened the test set, too
         runs.save(self.store.workspace, record)
 
     def _why(self, state: ExecutionState) -> str:
@@ -154,20 +167,6 @@ class Following:
         """Whether nothing before it in the run is unfinished."""
         before = self.record.stages[: self.record.stages.index(stage)]
         return all(each.status in DONE for each in before)
-
-    def _gather_seals(self) -> None:
-        """Readings of the test set that jobs made are counted here, too; each line once."""
-        for stage in self.record.stages:
-            lines: list[str] = []
-            for each in self.store.objects.list(f"seals/{stage.key}/").values():
-                lines += (self.store.objects.get(each.name) or b"").decode().splitlines()
-            ledger = self.store.workspace / "seals" / f"{stage.key}.jsonl"
-            known = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
-            new = [line for line in dict.fromkeys(lines) if line not in known]
-            if new:
-                ledger.parent.mkdir(parents=True, exist_ok=True)
-                with ledger.open("a", encoding="utf-8") as file:
-                    file.writelines(f"{line}\n" for line in new)
 
 
 def names(steps: list[dict[str, Any]]) -> Iterator[str]:

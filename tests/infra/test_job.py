@@ -64,18 +64,6 @@ def sent(s3, tmp_path, monkeypatch):
     return send
 
 
-def contents(directory):
-    """Every file but the journal, whose times differ, and the manifest without its times."""
-    found = {}
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory).as_posix()
-        if path.is_file() and name not in ("journal.jsonl", "manifest.json"):
-            found[name] = path.read_bytes()
-    manifest = json.loads((directory / "manifest.json").read_text())
-    declared = ("started", "finished", "seconds", "journal")
-    return found | {"manifest": {name: value for name, value in manifest.items() if name not in declared}}
-
-
 def test_three_jobs_make_byte_for_byte_what_a_laptop_makes(sent, tmp_path):
     plan, jobs, store = sent()
     assert list(jobs) == ["prepare", "train", "assess"]
@@ -89,7 +77,9 @@ def test_three_jobs_make_byte_for_byte_what_a_laptop_makes(sent, tmp_path):
     for each in plan.steps:
         for artifact in each.step.outputs:
             store.open(each.key, artifact)
-        assert contents(store.directory(each.key)) == contents(here.directory(each.key)), each.step.name
+        assert containers.contents(store.directory(each.key)) == containers.contents(here.directory(each.key)), (
+            each.step.name
+        )
     verdict = json.loads((tmp_path / "assess/processing/output/result/verdict.json").read_text())
     assert verdict == {"verdict": "pass", "reasons": "", "run": "a-run"}
     model = tmp_path / "train/model"
@@ -155,4 +145,4 @@ def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(s
     LocalBackend(here).run(plan, record, lambda *_: None)
     for artifact in ("model", "yardsticks"):
         store.open(key, artifact)
-    assert contents(store.directory(key)) == contents(here.directory(key))
+    assert containers.contents(store.directory(key)) == containers.contents(here.directory(key))

@@ -52,3 +52,15 @@ def run(base, job, text, **more):
 def reason(base):
     """What the job told SageMaker of its failure."""
     return (base / "output/failure").read_text()
+
+
+def contents(directory):
+    """Every file but the journal, whose times differ, and the manifest without its times."""
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        name = path.relative_to(directory).as_posix()
+        if path.is_file() and name not in ("journal.jsonl", "manifest.json") and not name.startswith("."):
+            found[name] = path.read_bytes()
+    manifest = json.loads((directory / "manifest.json").read_text())
+    declared = ("started", "finished", "seconds", "journal")
+    return found | {"manifest": {name: value for name, value in manifest.items() if name not in declared}}

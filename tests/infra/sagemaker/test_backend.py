@@ -9,10 +9,12 @@ import sys
 import time
 from pathlib import Path
 
+import containers
 import pytest
 
 from infra import local_cloud, runs
-from infra.store import LocalStore
+from infra.store import LocalStore, store_of
+from pipelines.training import TRAINING
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples/breast-cancer/problem.yaml"
@@ -26,7 +28,16 @@ class There:
 
     def start(self, command, *arguments):
         return subprocess.Popen(
-            [sys.executable, "-m", "pipelines", command, *map(str, arguments), "--workspace", str(self.workspace), "--json"],
+            [
+                sys.executable,
+                "-m",
+                "pipelines",
+                command,
+                *map(str, arguments),
+                "--workspace",
+                str(self.workspace),
+                "--json",
+            ],
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": "1"} | self.environment,
             stdin=subprocess.DEVNULL,
@@ -110,6 +121,20 @@ def test_a_second_run_is_cached_and_starts_no_job(there, passed):
     code, document, _ = there.run()
     assert (code, document["verdict"]) == (0, "pass")
     assert there.executions() == before
+
+
+def test_the_jobs_made_byte_for_byte_what_a_laptop_makes(there, passed, tmp_path):
+    """The contract of all backends; tests/infra/test_job.py has its third part, the container without a cloud."""
+    alone = There(tmp_path / ".fourscore")
+    code, document, said = alone("run", EXAMPLE, "--no-tracking")
+    assert code == 0, said
+    assert [stage["key"] for stage in document["stages"]] == [stage["key"] for stage in passed["stages"]]
+    store = store_of(there.workspace, runs.load(there.workspace, passed["run"]))
+    for stage, made in zip(passed["stages"], TRAINING, strict=True):
+        for artifact in made.outputs:
+            store.open(stage["key"], artifact)
+        mine = LocalStore(alone.workspace).directory(stage["key"])
+        assert containers.contents(store.directory(stage["key"])) == containers.contents(mine), stage["name"]
 
 
 def test_a_laptop_run_after_it_is_cached_too(there, passed, tmp_path):
@@ -215,6 +240,15 @@ def test_two_who_start_the_same_plan_at_once_get_one_execution(there, passed, tm
     ended = [there.end(process) for process in pair]
     assert [code for code, _, _ in ended] == [0, 0], ended
     assert len(set(there.executions()) - before) == 1
+
+
+def test_a_third_of_all_requests_to_s3_refused_stops_nothing(there, passed):
+    there.cloud.disturb("slow_down", share=0.3, times=1_000_000)
+    try:
+        code, document, said = there.run("--set", "train.seed=11")
+    finally:
+        there.cloud.disturb("slow_down", times=0)
+    assert (code, document["verdict"]) == (0, "pass"), said
 
 
 def running_execution(there):
