@@ -56,7 +56,7 @@ def runs(facts: Facts) -> list[Statement]:
     pipelines, executions = _pipelines(facts)
     passed = {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
     created = {"StringEquals": {"sagemaker:TaggingAction": ["CreateModelPackageGroup", "CreatePipeline"]}}
-    written = [f"{place}/*" for place in ("claims", "code", "jobs", "quarantine", "raw", "runs", "store")]
+    written = [f"{place}/*" for place in ("claims", "code", "jobs", "quarantine", "raw", "runs", "seals", "store")]
     return [
         allow("Start", _sagemaker("CreatePipeline", "StartPipelineExecution", "UpdatePipeline"), pipelines),
         allow("Steer", _sagemaker("RetryPipelineExecution", "StopPipelineExecution"), executions),

@@ -230,9 +230,9 @@ def _keys(arguments: Any, facts: Facts) -> Iterator[Statement]:
 
 
 def _list(patterns: list[str], facts: Facts) -> Statement:
-    """Without ListBucket a missing object is "forbidden", not "missing", and that question carries no prefix: IfExists."""
+    """Below these prefixes. To such a role a missing object is "forbidden", not "missing": infra/s3_objects.py then looks."""
     prefixes = sorted({re.split(r"[*?]", pattern)[0] for pattern in patterns})
-    condition = {"StringLikeIfExists": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
+    condition = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
     return allow("ListPlaces", "s3:ListBucket", facts.bucket_arn, condition=condition)
 
 

@@ -115,7 +115,6 @@ def job(each, facts):
 def own_code(name, call, facts):
     """infra/job.py with infra/s3_store.py, raw.py and live.py."""
     yield call("s3:ListBucket", facts.bucket_arn, s3__prefix=f"{facts.below}store/{KEY}/")
-    yield call("s3:ListBucket", facts.bucket_arn)  # whether a missing object is missing, or may not be read
     records = [f"store/{KEY}/manifest.json", f"store/{KEY}/journal.jsonl"]
     for place in [*records, *(f"store/{KEY}/{artifact}/part/x.parquet" for artifact in JOB_READS[name])]:
         yield call("s3:GetObject", facts.objects(place))

@@ -198,6 +198,20 @@ def test_training_cannot_read_the_sealed_test_set_nor_what_it_was_cut_from(stack
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_the_bucket_is_listed_below_what_a_role_reads_and_nowhere_else(stack, role):
+    facts, made = stack
+    assert allowed(made[role], "s3:ListBucket", facts.bucket_arn, {"s3:prefix": f"fourscore/store/{KEY}/"})
+    for context in (
+        {},
+        {"s3:prefix": ""},
+        {"s3:prefix": "fourscore/"},
+        {"s3:prefix": "elsewhere/"},
+        {"s3:prefix": "fourscore/claims/"},
+    ):
+        assert not allowed(made[role], "s3:ListBucket", facts.bucket_arn, context)
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_who_trains_cannot_approve_a_model(stack, role):
     facts, made = stack
     package, group = (
