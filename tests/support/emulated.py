@@ -158,6 +158,19 @@ class Lab:
             time.sleep(0.05)
         return found
 
+    def under_way(self, arn, step):
+        """Wait until the container of a step's job runs."""
+
+        def started():
+            ran = self.look(arn)
+            return (
+                ran.steps.get(step, {}).get("Metadata")
+                and {"ProcessingStartTime", "TrainingStartTime"} & self.job(ran, step).keys()
+            )
+
+        self.until(started)
+        time.sleep(0.2)
+
     def job(self, ran, step):
         """What Describe says of a step's job."""
         metadata = ran.steps[step]["Metadata"]

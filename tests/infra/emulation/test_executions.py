@@ -1,7 +1,6 @@
 """An execution starts what is ready, ends as SageMaker's would, and says what its steps came to."""
 
 import json
-import time
 import uuid
 
 import pytest
@@ -202,13 +201,7 @@ def test_stopping_ends_the_jobs_that_run_and_starts_nothing_more(lab):
         step("long", "Processing", lab.processing(script, outputs={"result": "out"})),
         saying(lab, "next", "1", DependsOn=["long"]),
     )
-    lab.until(
-        lambda: (
-            lab.look(arn).statuses().get("long") == "Executing"
-            and lab.job(lab.look(arn), "long").get("ProcessingStartTime")
-        )
-    )
-    time.sleep(0.2)
+    lab.under_way(arn, "long")
     lab.client("sagemaker").stop_pipeline_execution(PipelineExecutionArn=arn)
     assert lab.look(arn).status in ("Stopping", "Stopped")
     ran = lab.ended(arn)
@@ -465,7 +458,6 @@ def test_jobs_run_outside_pipelines_too_and_are_listed_and_stopped(lab):
     assert refused(lambda: sagemaker.create_training_job(TrainingJobName=name, **request)) == "ResourceInUse"
     assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "k", "Value": "v"}]
     lab.until(lambda: sagemaker.describe_training_job(TrainingJobName=name)["SecondaryStatus"] == "Training")
-    time.sleep(0.2)
     sagemaker.stop_training_job(TrainingJobName=name)
     lab.until(lambda: sagemaker.describe_training_job(TrainingJobName=name)["TrainingJobStatus"] == "Stopped")
     (listed,) = sagemaker.list_training_jobs(NameContains=name, StatusEquals="Stopped")["TrainingJobSummaries"]
