@@ -30,6 +30,7 @@ from infra.live import Live
 from infra.local import LocalBackend
 from infra.runs import RunRecord, StageRecord
 from infra.s3_store import S3Store
+from infra.sagemaker.jobs import HARDWARE
 from infra.store import LocalStore, Manifest
 from steps.core import step
 from steps.errors import FourscoreError, GateRefused, Interrupted
@@ -75,7 +76,8 @@ def _run(container: Container, name: str) -> None:
         for planned in steps:
             _lay_checkpoints(container, store, planned)
         record = _record(run, plan, smoke=spec["smoke"])
-        with Live(store, record, silent=isinstance(store, _Silent)) as live:
+        silent = isinstance(store, _Silent)
+        with _tracked(store.workspace, record, silent=silent), Live(store, record, silent=silent) as live:
             _execute(store, plan, record, live)
         _deliver(container, store, plan, record)
 
@@ -128,8 +130,31 @@ def _lay_checkpoints(container: Container, store: S3Store, planned: PlannedStep)
 
 
 def _record(run: str, plan: Plan, *, smoke: bool) -> RunRecord:
-    stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
+    """All stages in their order, of which the job knows its own."""
+    keys = {planned.step.name: planned.key for planned in plan.steps}
+    stages = [StageRecord(name, keys.get(name, "")) for name in HARDWARE]
     return RunRecord(run, run, "", {}, {}, smoke=smoke, status="running", started=runs.now(), stages=stages)
+
+
+@contextmanager
+def _tracked(workspace: Path, record: RunRecord, *, silent: bool) -> Iterator[None]:
+    """Where a tracking server and a run there are told, the job's stages are projected while they run.
+
+    A server that cannot be reached from here changes nothing: whoever follows the run projects the same journals.
+    """
+    uri, parent = (os.environ.get(name, "none") for name in ("FOURSCORE_TRACKING_URI", "FOURSCORE_MLFLOW_RUN"))
+    if silent or "none" in (uri, parent):
+        yield
+        return
+    from infra import tracking
+
+    record.mlflow_run = parent
+    runs.save(workspace, record)
+    follower = tracking.follow(workspace, record.run, uri)
+    try:
+        yield
+    finally:
+        follower.finish()
 
 
 def _execute(store: S3Store, plan: Plan, record: RunRecord, live: Live) -> None:

@@ -81,13 +81,18 @@ class Projection:
         Raises:
             Trashed: the run was deleted in MLflow.
         """
-        if not self.parent:
+        if not self.parent and record.mlflow_run:
+            self.parent = record.mlflow_run
+            self.experiment = str(self.client.get_run(self.parent).info.experiment_id)
+        elif not self.parent:
             self.experiment = self._experiment(record.problem_name)
             self.parent = self._parent(record)
+        shown = DONE if record.tracked_by_jobs else (*DONE, "running")
         for number, stage in enumerate(record.stages, 1):
-            if stage.status in (*DONE, "running"):
+            if stage.status in shown:
                 self._advance_stage(record, number, stage)
-        self._advance_parent(record)
+        if record.mlflow_run is None:
+            self._advance_parent(record)
 
     def counts(self) -> dict[str, int]:
         """Events projected, by step."""

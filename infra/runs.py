@@ -79,6 +79,10 @@ class RunRecord:
     """the ARN of its pipeline execution,"""
     package: str | None = None
     """that of the model package which waits for approval,"""
+    mlflow_run: str | None = None
+    """Of a job that tracks its own stages while it runs: the parent, which another process made and keeps;"""
+    tracked_by_jobs: bool = False
+    """of the run, that its jobs do so;"""
     jobs: dict[str, str] = field(default_factory=dict)
     """and step -> status, with NotExecuted for those that the execution did not come to."""
 

@@ -289,6 +289,8 @@ class _Projector:
         from infra import registry
 
         assert self.projection is not None
+        if record.mlflow_run:  # a job's own stages: whoever leads the run does the rest
+            return None
         self.projection.documents(record)
         return registry.register(self.projection, record)
 

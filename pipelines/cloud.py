@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,8 +29,12 @@ class Site:
     store: S3Store
 
 
-def site(on: str, name: str, workspace: Path) -> Site:
+def site(on: str, name: str, workspace: Path, tracking_uri: str | None = None) -> Site:
     """The stack of that name; on sagemaker-local the one that is always there.
+
+    Args:
+        tracking_uri: where the run is tracked, if the stack's own server is not what is wanted; jobs track there
+            themselves if it is a server.
 
     Raises:
         InputError: the stack was not made, or the extra for AWS is missing.
@@ -43,6 +47,9 @@ def site(on: str, name: str, workspace: Path) -> Site:
         stack = stack_here(workspace)
     else:
         stack = stacks.load(workspace, name)
+    if tracking_uri:
+        reachable = tracking_uri.startswith(("http://", "https://", "arn:"))
+        stack = replace(stack, tracking_uri=tracking_uri if reachable else None)
     return Site(on, stack, S3Store(workspace, stack.root, kms_key=stack.kms_key))
 
 

@@ -59,7 +59,8 @@ class Prepared:
     @property
     def tracking_uri(self) -> str | None:
         """Where to project to, None for the workspace's own sqlite; asked only where tracking is on."""
-        return self.request.tracking_uri or self.loaded.problem.tracking_uri
+        stacks = self.site.stack.tracking_uri if self.site else None
+        return self.request.tracking_uri or self.loaded.problem.tracking_uri or stacks
 
 
 def prepare(request: Request) -> Prepared:
@@ -76,7 +77,8 @@ def prepare(request: Request) -> Prepared:
         raise InputError(
             f"--store {request.store}: on {request.on} results are in the stack's own bucket; leave it out"
         )
-    there = site(request.on, problem.sagemaker.stack, request.workspace) if request.on != "local" else None
+    uri = request.tracking_uri or problem.tracking_uri
+    there = site(request.on, problem.sagemaker.stack, request.workspace, uri) if request.on != "local" else None
     store = there.store if there else open_store(request.workspace, request.store)
     raw = resolve(problem.data.sources, request.problem.parent, request.workspace)
     champion = champions.read(request.workspace, problem.register_as.name)
@@ -273,6 +275,7 @@ def _record(prepared: Prepared) -> RunRecord:
         store=prepared.store.uri,
         on=request.on,
         stack=prepared.site.stack.name if prepared.site else None,
+        tracked_by_jobs=bool(request.tracking and prepared.site and prepared.site.stack.tracking_uri),
     )
 
 

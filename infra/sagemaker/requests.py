@@ -185,7 +185,8 @@ class Site:
         return {"code": f"{self.stack.root}code/{self.code}/", "job": f"{self.stack.root}jobs/{job.digest}/"}
 
     def environment(self, code: str) -> Arguments:
-        tracking = {"FOURSCORE_TRACKING_URI": self.stack.tracking_uri} if self.stack.tracking_uri else {}
+        uri = self.stack.tracking_uri
+        tracking = {"FOURSCORE_TRACKING_URI": uri, "FOURSCORE_MLFLOW_RUN": parameter("MlflowRunId")} if uri else {}
         return {
             "PYTHONPATH": code,
             "FOURSCORE_BASE": "/opt/ml",

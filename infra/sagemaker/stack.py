@@ -63,13 +63,16 @@ def load(workspace: Path, name: str) -> Stack:
     path = path_of(workspace, name)
     again = f"'fourscore infra up --stack {name}' makes it"
     try:
-        return _parse(json.loads(path.read_bytes()))
+        stack = _parse(json.loads(path.read_bytes()))
     except FileNotFoundError:
         known = sorted(each.stem for each in path.parent.glob("*.json"))
         there = f"; there is: {', '.join(known)}" if known else ""
         raise InputError(f"no stack {name!r} in {path.parent}{there}; {again}") from None
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f"stack file {path} cannot be read: {error}; {again} anew") from None
+    if "cpu" not in stack.images:
+        raise InputError(f"stack {name} has no image 'cpu' yet: 'fourscore infra image --stack {name}' builds one")
+    return stack
 
 
 def _parse(values: dict[str, Any]) -> Stack:
@@ -81,8 +84,6 @@ def _parse(values: dict[str, Any]) -> Stack:
         raise ValueError(f"no role for {', '.join(missing)}")
     if unpinned := [uri for uri in stack.images.values() if "@sha256:" not in uri]:
         raise ValueError(f"image {', '.join(unpinned)} is not pinned by a digest")
-    if "cpu" not in stack.images:
-        raise ValueError("no image 'cpu'")
     return stack
 
 

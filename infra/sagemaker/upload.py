@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from infra import raw
 from infra.backend import Plan
+from infra.files import sha256_of
 from infra.sagemaker import code
 from infra.sagemaker.jobs import Job
 from steps.core import Step
@@ -37,8 +38,9 @@ def _code(store: S3Store) -> None:
     place = f"code/{code.digest()}"
     if store.objects.get(f"{place}/{code.COMPLETE}") is not None:
         return
-    for name, path in code.modules().items():
-        store.objects.put(f"{place}/{name}", path.read_bytes())
+    files = {f"{place}/{name}": path for name, path in code.modules().items()}
+    entries = {name: {"size": path.stat().st_size, "sha256": sha256_of(path)} for name, path in files.items()}
+    store.objects.upload(files, entries)
     store.objects.put(f"{place}/{code.COMPLETE}", b"")
 
 

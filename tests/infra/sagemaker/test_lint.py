@@ -329,7 +329,7 @@ HARMLESS = {
         r".*\.Tags(\[\d+\](\.Value)?)?": "costs are then not told apart",
         r".*\.(KmsKeyId|VolumeKmsKeyId)": "the service's own key then encrypts",
         r".*\.(NetworkConfig|VpcConfig|KeepAlivePeriodInSeconds)": "jobs run without a network of ours, and without a warm pool",
-        r".*\.Environment\.(AWS_\w+|FOURSCORE_TRACKING_URI)": "the SDK in the container looks elsewhere, tracking comes later",
+        r".*\.Environment\.(AWS_\w+|FOURSCORE_TRACKING_URI|FOURSCORE_MLFLOW_RUN)": "the SDK in the container looks elsewhere, tracking comes later",
         r".*\.CheckpointConfig(\.LocalPath)?": "without spot nothing is interrupted; the place has a default",
         r".*\.CustomerMetadataProperties(\.\w+)?": "metadata is for people",
         r".*\.ModelMetrics(\.ModelQuality(\.Statistics)?)?": "metrics are for people",
@@ -342,7 +342,8 @@ HARMLESS = {
     },
     "retyped": {
         r".*\[\"Std:Join\"\]\.Values\[1\]|.*\.ErrorMessage(\[\"Std:Join\"\]\.Values\[\d+\])?": "text, numbers and expressions are joined alike",
-        r".*\.Tags\[2\]\.Value|.*\.CustomerMetadataProperties\.run": "text where an expression stood",
+        r".*\.Tags\[2\]\.Value|.*\.CustomerMetadataProperties\.(run|mlflow_run_id)": "text where an expression stood",
+        r".*\.Environment\.FOURSCORE_MLFLOW_RUN": "tracking comes later",
         r".*\.Conditions\[0\]\.RightValue": "what a property file holds is known only when it is read",
     },
 }  # fmt: skip
