@@ -15,7 +15,8 @@ from infra.sagemaker.requests import fit
 
 Resource = dict[str, Any]
 
-KEPT = {"DeletionPolicy": "Retain", "UpdateReplacePolicy": "Retain"}
+KEPT = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
+"""Kept when the stack goes, but not when it never came to be: what is left of that would be in the way the next time."""
 LIVE_DAYS, CHECKPOINT_DAYS, OLD_VERSION_DAYS, SOURCE_DAYS = 90, 14, 30, 30
 """Days for which live journals, abandoned checkpoints, overwritten versions and sources of images are kept."""
 

@@ -16,6 +16,8 @@ from steps.errors import FourscoreError, InputError
 KEY_DAYS = 30
 """Days in which the deletion of the key, and with it of every backup of the data, can be taken back."""
 RUNNING = ("Executing", "Stopping")
+UNBORN = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
+"""Of a stack that never came to be, which holds nothing."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def down(
     if not show(removal):
         return removal, False
     for stack in removal.stacks:
-        if stack.endswith("-data"):
+        if stack.endswith("-data") and delete_data:
             _delete_data(account, removal.facts, tell)
         changes.delete(account, stack, tell)
     return removal, True
@@ -59,7 +61,8 @@ def foresee(account: Account, name: str, *, delete_data: bool) -> Removal:
     """What taking it down would mean."""
     options = known_options(account, name)
     work, data = f"fourscore-{name}", f"fourscore-{name}-data"
-    standing = [stack for stack in (work, data) if changes.status(account, stack) not in changes.GONE]
+    now = {stack: changes.status(account, stack) for stack in (work, data)}
+    standing = [stack for stack, status in now.items() if status not in changes.GONE]
     if not standing:
         raise InputError(
             f"no stack {name!r} in {account.region} of account {account.account}; check region and profile"
@@ -67,9 +70,9 @@ def foresee(account: Account, name: str, *, delete_data: bool) -> Removal:
     prefix = options.prefix if options else "fourscore"
     whole = data in standing and resource(account, data, "Key") is not None
     facts = account.facts(name, prefix, key_of(account, name) if whole else "")
-    kept = tuple(_data(account, facts)) if data in standing else ()
+    kept = tuple(_data(account, facts)) if data in standing and now[data] not in UNBORN else ()
     goes = tuple(_resources(account, work)) if work in standing else ()
-    stacks = tuple(stack for stack in standing if stack == work or delete_data)
+    stacks = tuple(stack for stack in standing if stack == work or delete_data or now[stack] in UNBORN)
     if not stacks:
         raise InputError(f"of stack {name!r} only its data is left; --delete-data takes that away, too")
     return Removal(

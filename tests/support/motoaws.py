@@ -21,7 +21,7 @@ def moto():
 
 @pytest.fixture
 def here(moto, monkeypatch, protected):
-    """The account, empty; and moto's two gaps that would be in the way: keys with tags, protection from being deleted."""
+    """The account, empty; and moto's gaps that would be in the way: tags of keys, protection, RetainExceptOnCreate."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -36,12 +36,15 @@ def here(moto, monkeypatch, protected):
     _post(f"{moto}/moto-api/reset")
     whole = stacks.data_template
 
-    def untagged(options):
+    def digestible(options):
         template = whole(options)
         del template["Resources"]["Key"]["Properties"]["Tags"]
+        for each in template["Resources"].values():
+            if "DeletionPolicy" in each:
+                each["DeletionPolicy"] = "Retain"
         return template
 
-    monkeypatch.setattr(stacks, "data_template", untagged)
+    monkeypatch.setattr(stacks, "data_template", digestible)
     monkeypatch.setattr(changes, "PAUSE", 0.01)
     monkeypatch.setattr(changes, "protect", lambda _, stack, on: protected.append((stack, on)))
     return account(REGION)

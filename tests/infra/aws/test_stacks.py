@@ -254,6 +254,21 @@ def test_only_data_left_is_said_too(here):
         removal.down(here, "dev", delete_data=False, show=yes, tell=silent)
 
 
+def test_what_never_came_to_be_is_taken_away_without_a_word_of_data(here, client, monkeypatch):
+    up(here)
+    removal.down(here, "dev", delete_data=False, show=yes, tell=silent)
+    known = changes.status
+    monkeypatch.setattr(
+        changes,
+        "status",
+        lambda account, stack: (
+            "ROLLBACK_COMPLETE" if known(account, stack) and stack.endswith("-data") else known(account, stack)
+        ),
+    )
+    found = removal.foresee(here, "dev", delete_data=False)
+    assert (found.stacks, found.stays) == (("fourscore-dev-data",), ())
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [

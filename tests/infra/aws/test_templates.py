@@ -58,7 +58,7 @@ def test_data_outlives_its_stack(name):
     kept = {"AWS::KMS::Key", "AWS::S3::Bucket", "AWS::ECR::Repository", "AWS::SageMaker::ModelPackageGroup"}
     for each in filled(CASES[name])["Resources"].values():
         if each["Type"] in kept:
-            assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("Retain", "Retain")
+            assert (each["DeletionPolicy"], each["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
 
 
 def bucket_decides(action, key, **context):
