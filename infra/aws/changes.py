@@ -37,7 +37,7 @@ class Change:
     name: str
     kind: str
     properties: tuple[str, ...] = ()
-    """Which ones differ."""
+    """Which ones differ, or "Metadata" or "Tags"."""
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,12 @@ def _changes(client: Any, found: dict[str, Any], stack: str, arn: str) -> Iterat
         for each in found.get("Changes", ()):
             change = each["ResourceChange"]
             replaced = change["Action"] == "Modify" and change.get("Replacement") == "True"
-            details = [detail.get("Target", {}).get("Name") for detail in change.get("Details", ())]
+            targets = [detail.get("Target", {}) for detail in change.get("Details", ())]
             yield Change(
                 "Replace" if replaced else change["Action"],
                 change["LogicalResourceId"],
                 change.get("ResourceType", ""),
-                tuple(dict.fromkeys(filter(None, details))),
+                tuple(dict.fromkeys(each.get("Name") or each.get("Attribute", "") for each in targets)),
             )
         if not found.get("NextToken"):
             return

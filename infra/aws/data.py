@@ -30,11 +30,13 @@ def data_template(options: Options) -> dict[str, Any]:
         {
             "AWSTemplateFormatVersion": "2010-09-09",
             "Description": f"Fourscore stack {options.stack}: its data",
-            "Metadata": {"Fourscore": options.model_dump(mode="json", exclude_defaults=True)},
             "Resources": {
                 "Key": _key(facts),
                 "KeyAlias": {
                     "Type": "AWS::KMS::Alias",
+                    # What was said, on a resource: CloudFormation takes a change of a resource's metadata for a change, and
+                    # one of the template's own for none.
+                    "Metadata": {"Fourscore": options.model_dump(mode="json", exclude_defaults=True)},
                     "Properties": {"AliasName": f"alias/{facts.name}", "TargetKeyId": "${Key}"},
                 },
                 "Bucket": _bucket(facts, options),

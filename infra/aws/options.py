@@ -1,4 +1,4 @@
-"""What a person may decide about a stack; kept in the stack's own template, so that it is said once"""
+"""What a person may decide about a stack; kept in the template of the stack's data, so that it is said once"""
 
 from __future__ import annotations
 

@@ -81,13 +81,13 @@ def show_stack(account: Account, name: str) -> Stack:
 
 
 def known_options(account: Account, name: str) -> Options | None:
-    """What was said when the stack was last brought up; its template says it."""
-    for stack in (f"fourscore-{name}", f"fourscore-{name}-data"):
-        with asked(f"stack {stack}"), absent("ValidationError"):
-            found = account.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
-            template = json.loads(found) if isinstance(found, str) else found
-            if told := template.get("Metadata", {}).get("Fourscore"):
-                return Options.model_validate(told)
+    """What was said when the stack was last brought up; the template of its data says it."""
+    stack = f"fourscore-{name}-data"
+    with asked(f"stack {stack}"), absent("ValidationError"):
+        found = account.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
+        template = json.loads(found) if isinstance(found, str) else found
+        told = template.get("Resources", {}).get("KeyAlias", {}).get("Metadata", {}).get("Fourscore")
+        return Options.model_validate(told) if told else None
     return None
 
 

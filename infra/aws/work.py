@@ -31,7 +31,6 @@ def work_template(options: Options) -> dict[str, Any]:
         {
             "AWSTemplateFormatVersion": "2010-09-09",
             "Description": f"Fourscore stack {options.stack}: who may do what, and who is told",
-            "Metadata": {"Fourscore": options.model_dump(mode="json", exclude_defaults=True)},
             "Parameters": {"DataKeyArn": {"Type": "String", "Description": "The key of the data stack"}},
             "Resources": resources,
             "Outputs": _outputs(facts, options),

@@ -78,6 +78,14 @@ def test_what_was_said_once_stays_said(here):
     assert (kept.repository, kept.notify, kept.codebuild) == ("acme/models", ("team@example.com",), True)
 
 
+def test_what_changes_no_role_is_kept_too(here):
+    """CloudFormation takes a change of a template's own metadata for none, so what was said stands on a resource."""
+    up(here)
+    again = up(here, tracking_uri="http://mlflow.internal:5000")
+    assert [each.stack for each in again.proposed if each.arn] == ["fourscore-dev-data"]
+    assert stacks.show_stack(here, "dev").tracking_uri == "http://mlflow.internal:5000"
+
+
 def test_a_change_is_shown_as_what_it_adds_and_alters(here):
     up(here)
     shown = []
