@@ -13,6 +13,9 @@ from infra.aws.facts import Facts
 from infra.aws.permissions import DIGEST, policies
 from infra.aws.reference import reference_definition
 from infra.aws.statements import document
+from infra.s3_store import S3Store
+from infra.store import Manifest
+from steps.errors import InputError
 
 FACTS = Facts("dev", "us-east-1", "123456789012", "fourscore", "arn:aws:kms:us-east-1:123456789012:key/0")
 ARTIFACTS = sorted({name for names in (*JOB_READS.values(), *JOB_WRITES.values()) for name in names})
@@ -70,6 +73,44 @@ def test_each_job_reads_and_writes_its_own_artifacts_and_no_others(signed_in, jo
     keys = {artifact: f"fourscore/store/{KEY}/{artifact}/x" for artifact in ARTIFACTS}
     assert {name for name, key in keys.items() if may(s3.get_object, Key=key)} == set(JOB_READS[job])
     assert {name for name, key in keys.items() if may(s3.put_object, Key=key, Body=b"y")} == set(JOB_WRITES[job])
+
+
+@pytest.mark.parametrize("job", ["prepare", "train", "assess"])
+def test_the_stores_own_code_publishes_and_opens_under_each_jobs_role(signed_in, job, tmp_path):
+    """Its listings, heads, conditional writes and checks, and not only the calls that somebody thought of."""
+    made = tmp_path / "made"
+    for artifact in JOB_WRITES[job]:
+        (made / artifact).mkdir(parents=True)
+        (made / artifact / "x").write_text(artifact)
+    store = S3Store(tmp_path / "here", FACTS.root, client=lambda: signed_in(job))
+    again = S3Store(tmp_path / "there", FACTS.root, client=lambda: signed_in(job))
+    key = "ab" * 32
+
+    @set_initial_no_auth_action_count(0)
+    def use():
+        assert again.find(key) is None
+        store.publish(made, Manifest(key, job, {}))
+        for artifact in JOB_WRITES[job]:
+            assert (again.open(key, artifact) / "x").read_text() == artifact
+
+    use()
+
+
+def test_the_stores_own_code_cannot_open_the_test_set_while_training(signed_in, tmp_path):
+    made = tmp_path / "made"
+    (made / "test_set").mkdir(parents=True)
+    (made / "test_set/x").write_text("sealed")
+    key = "cd" * 32
+    S3Store(tmp_path / "here", FACTS.root, client=lambda: signed_in("prepare")).publish(made, Manifest(key, "split", {}))
+    store = S3Store(tmp_path / "there", FACTS.root, client=lambda: signed_in("train"))
+    store.find(key)
+
+    @set_initial_no_auth_action_count(0)
+    def use():
+        with pytest.raises(InputError, match="may not"):
+            store.open(key, "test_set")
+
+    use()
 
 
 def test_what_no_job_does_is_denied(signed_in):
