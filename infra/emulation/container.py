@@ -48,6 +48,18 @@ def _allowed(*options: str) -> bool:
         return tried.returncode == 0
 
 
+def kill_leftovers(place: Path) -> None:
+    """Kill what jobs of an earlier emulator left running where no namespace took it away (Linux).
+
+    They are known by their TMPDIR, which lies below ``place`` and is nobody else's.
+    """
+    mark = b"TMPDIR=" + os.fsencode(place) + b"/"
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if any(each.startswith(mark) for each in environ.read_bytes().split(b"\0")):
+                os.kill(int(environ.parent.name), signal.SIGKILL)
+
+
 def tmp_may_be_private() -> bool:
     """Not where Python itself or what it imports lies below /tmp."""
     paths = [sys.executable, sys.prefix, sys.base_prefix, *sys.path]

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from infra.emulation.container import kill_leftovers
 from infra.emulation.executions import ENDED, Execution
 from infra.emulation.jobs import Job
 from infra.files import write_json
@@ -30,6 +31,7 @@ class Shelf:
         self.lock = threading.Lock()
         for name in ("executions", "jobs", "pipelines"):
             (directory / name).mkdir(parents=True, exist_ok=True)
+        kill_leftovers(directory / "jobs")
         self._load_jobs()
         self._load_executions()
 

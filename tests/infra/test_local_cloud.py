@@ -193,17 +193,18 @@ class Before:
 
 WORKING = """
 import os, pathlib, subprocess, sys, time
+BASE = os.environ["BASE"]
 print("pid", os.getpid(), flush=True)
 child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-state = pathlib.Path("/opt/ml/checkpoints/epoch")
+state = pathlib.Path(BASE, "checkpoints/epoch")
 epoch = int(state.read_text()) if state.exists() else 0
 print("from", epoch, flush=True)
-while epoch < 5 or (epoch < 500 and not pathlib.Path("/opt/ml/input/data/code/go").exists()):
+while epoch < 5 or (epoch < 500 and not pathlib.Path(BASE, "input/data/code/go").exists()):
     epoch += 1
     state.write_text(str(epoch))
     time.sleep(0.05)
 child.kill()
-pathlib.Path("/opt/ml/model/epochs").write_text(str(epoch))
+pathlib.Path(BASE, "model/epochs").write_text(str(epoch))
 """
 
 

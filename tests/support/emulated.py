@@ -89,7 +89,7 @@ class Lab:
                 {"OutputName": name, "S3Output": {"S3Uri": self.uri(key), "LocalPath": f"/opt/ml/processing/output/{name}", "S3UploadMode": "EndOfJob"}}
                 for name, key in (outputs or {}).items()
             ]},
-            "Environment": environment or {},
+            "Environment": {"BASE": "/opt/ml"} | (environment or {}),
             **more,
         }  # fmt: skip
 
@@ -112,6 +112,7 @@ class Lab:
                 for name, key in channels.items()
             ]} if channels else {}),
             **({"EnableManagedSpotTraining": True} if spot else {}),
+            "Environment": {"BASE": "/opt/ml"},
             **more,
         }  # fmt: skip
 

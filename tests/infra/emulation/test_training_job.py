@@ -12,10 +12,10 @@ from infra.emulation.jobs import Options
 from infra.emulator import Emulator
 
 COUNTING = """
-c=/opt/ml/checkpoints/count; n=0; [ -f $c ] && n=$(cat $c); echo "began at $n"
+c=$BASE/checkpoints/count; n=0; [ -f $c ] && n=$(cat $c); echo "began at $n"
 trap 'echo "told to stop at $n"; exit 143' TERM
-while [ $n -lt 12 ]; do n=$((n+1)); echo $n > $c.part; mv $c.part $c; echo "epoch $n" >> /opt/ml/output/data/said; sleep 0.1; done
-echo $n > /opt/ml/model/weights
+while [ $n -lt 12 ]; do n=$((n+1)); echo $n > $c.part; mv $c.part $c; echo "epoch $n" >> $BASE/output/data/said; sleep 0.1; done
+echo $n > $BASE/model/weights
 """
 
 
@@ -192,15 +192,16 @@ def test_sm_variables_are_set_only_where_an_image_with_the_toolkit_is_asked_for(
 
 
 MEETING = """
-import json, socket, pathlib, time
-resources = json.loads(pathlib.Path("/opt/ml/input/config/resourceconfig.json").read_text())
+import json, os, pathlib, socket
+BASE = os.environ["BASE"]
+resources = json.loads(pathlib.Path(BASE, "input/config/resourceconfig.json").read_text())
 me, hosts = resources["current_host"], resources["hosts"]
 if me == hosts[0]:
     with socket.create_server((me, 0)) as server:
-        pathlib.Path("/opt/ml/checkpoints").mkdir(exist_ok=True)
+        pathlib.Path(BASE, "checkpoints").mkdir(exist_ok=True)
         print("port", server.getsockname()[1], flush=True)
 assert socket.gethostbyname(hosts[1]) == "127.0.0.1"
-pathlib.Path(f"/opt/ml/model/{me}").write_text(",".join(hosts))
+pathlib.Path(BASE, "model", me).write_text(",".join(hosts))
 """
 
 
