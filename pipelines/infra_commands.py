@@ -65,7 +65,7 @@ def up(
     from infra.aws.account import account
     from infra.sagemaker.stack import save
 
-    _can_ask(yes or dry_run, as_json, f"fourscore infra up --stack {stack} --yes")
+    _can_ask(yes or dry_run, as_json, f"fourscore infra up --stack {stack} --yes  (or --dry-run to look first)")
     here = account(region)
     given = {name: value for name, value in options.items() if value not in (None, ())}
 
@@ -231,7 +231,7 @@ def _can_ask(answered: bool, as_json: bool, instead: str) -> None:
         UsageError: nobody is there to be asked.
     """
     if not answered and (as_json or not sys.stdin.isatty()):
-        raise click.UsageError(f"nobody is here to be asked; say  {instead}  (infra up: or --dry-run to look first)")
+        raise click.UsageError(f"nobody is here to be asked; say  {instead}")
 
 
 def _with_image(stack: Any, kind: str, uri: str) -> Any:
