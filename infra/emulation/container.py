@@ -27,6 +27,7 @@ BASE = "/opt/ml"
 BELOW_BASE = re.compile(r"/opt/ml(?![\w-])")
 OF_THE_MACHINE = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables that a job takes over from here, where they are set: they say how many others share the processors."""
+SHORT = "fourscore-job-"
 SCRIPT = [sys.executable, "-I", "-S", str(Path(enclosure.__file__))]
 
 
@@ -58,6 +59,9 @@ def kill_leftovers(place: Path) -> None:
         with contextlib.suppress(OSError):
             if any(each.startswith(mark) for each in environ.read_bytes().split(b"\0")):
                 os.kill(int(environ.parent.name), signal.SIGKILL)
+    for link in Path(tempfile.gettempdir()).glob(f"{SHORT}*/ml"):
+        if link.is_symlink() and link.readlink().is_relative_to(place):
+            shutil.rmtree(link.parent, ignore_errors=True)
 
 
 def tmp_may_be_private() -> bool:
@@ -76,7 +80,7 @@ class Container:
         self.tmp.mkdir()
         self.link: Path | None = None
         if not mounted:  # a short name without blanks and quotes, since it will stand in shell scripts too
-            self.link = Path(tempfile.mkdtemp(prefix="fourscore-")) / "ml"
+            self.link = Path(tempfile.mkdtemp(prefix=SHORT)) / "ml"
             self.link.symlink_to(self.root)
         self.process: subprocess.Popen[bytes] | None = None
         self.ended = False

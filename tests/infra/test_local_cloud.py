@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,6 +180,7 @@ class Before:
     lab: Outside
     workspace: Path
     role: str
+    mark: str
     versions: dict
     latest: str
     etag: str
@@ -195,7 +197,7 @@ WORKING = """
 import os, pathlib, subprocess, sys, time
 BASE = os.environ["BASE"]
 print("pid", os.getpid(), flush=True)
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(MARK)"])
 state = pathlib.Path(BASE, "checkpoints/epoch")
 epoch = int(state.read_text()) if state.exists() else 0
 print("from", epoch, flush=True)
@@ -248,7 +250,10 @@ def killed(tmp_path_factory):
         ModelPackageGroupName="models", ModelApprovalStatus="PendingManualApproval"
     )["ModelPackageArn"]
     sagemaker.update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
-    train = lab.training(["python", "-c", WORKING], CheckpointConfig={"S3Uri": lab.uri("checkpoints/")})
+    mark = f"600.{uuid.uuid4().int}"
+    train = lab.training(
+        ["python", "-c", WORKING.replace("MARK", mark)], CheckpointConfig={"S3Uri": lab.uri("checkpoints/")}
+    )
     running = lab.start(
         step("first", "Processing", lab.processing("true")),
         step("train", "Training", train, DependsOn=["first"]),
@@ -265,7 +270,19 @@ def killed(tmp_path_factory):
     os.kill(cloud.address.pid, signal.SIGKILL)
     until(lambda: not alive(cloud.address.pid))
     before = Before(
-        lab, workspace, lab.role, versions, latest, etag, key_id, running, finished.arn, worker, cloud.endpoint, package
+        lab,
+        workspace,
+        lab.role,
+        mark,
+        versions,
+        latest,
+        etag,
+        key_id,
+        running,
+        finished.arn,
+        worker,
+        cloud.endpoint,
+        package,
     )
     with (workspace / "cloud/journal.jsonl").open("ab") as file:
         file.write(b'{"n": 99999, "environ": {"REQ')  # killed while it wrote
@@ -328,7 +345,7 @@ def test_killed_it_takes_its_jobs_with_it(killed):
     left = [
         each
         for each in Path("/proc").glob("[0-9]*/cmdline")
-        if b"time.sleep(600)" in (each.read_bytes() if each.exists() else b"")
+        if killed.mark.encode() in (each.read_bytes() if each.exists() else b"")
     ]
     assert left == []
 
