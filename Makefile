@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test lint check bench audit lock clean
+.PHONY: setup demo test test-slow lint check bench audit lock clean
 
 setup: $(STAMP)
 
@@ -27,6 +27,9 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+test-slow: setup  # what takes minutes
+	$(BIN)/python -m pytest -m slow
 
 bench: setup
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done

@@ -140,8 +140,9 @@ def _python() -> str:
 
 
 def _version(package: str) -> str:
+    """The release; what follows a ``+`` says how it was built (torch 2.13.0+cpu), which differs from machine to machine."""
     try:
-        return metadata.version(_DISTRIBUTION.get(package, package))
+        return metadata.version(_DISTRIBUTION.get(package, package)).partition("+")[0]
     except metadata.PackageNotFoundError:
         return "not installed"
 

@@ -114,7 +114,8 @@ def _check_container(steps: tuple[PlannedStep, ...]) -> None:
     if other:
         shown = "; ".join(other[:5]) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
         raise FourscoreError(
-            f"the container is not what the plan was made for: {shown}. Make the image anew: 'fourscore infra image'"
+            f"the container is not what the plan was made for: {shown}. Make the image anew ('fourscore infra image'), or "
+            "plan where Python and packages are the image's"
         )
 
 

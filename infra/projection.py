@@ -278,6 +278,7 @@ class Projection:
                 record.status, record.status
             ),
             "fourscore.status": record.status,
+            "fourscore.on": record.on,
             "stages": ", ".join(f"{stage.name} {stage.status}" for stage in record.stages),
         }
         tags |= {f"override.{allowed_name(name)}": value for name, value in record.overrides.items()}

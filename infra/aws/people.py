@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.aws.facts import JOBS, PROJECT, Facts
+from infra.aws.facts import JOBS, Facts
 from infra.aws.permissions import DIGEST, KINDS, artifacts, never_approves
 from infra.aws.statements import Statement, allow, through
 
@@ -102,7 +102,7 @@ def builds(facts: Facts) -> list[Statement]:
 
 
 def _pipelines(facts: Facts) -> tuple[str, str]:
-    pipelines = facts.arn("sagemaker", f"pipeline/{PROJECT}-*")
+    pipelines = facts.arn("sagemaker", f"pipeline/{facts.name}-*")
     return pipelines, f"{pipelines}/execution/*"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from infra.aws import people
 from infra.aws.data import build_logs
-from infra.aws.facts import GITHUB, JOBS, PROJECT, Facts, substituted
+from infra.aws.facts import GITHUB, JOBS, Facts, substituted
 from infra.aws.options import Options
 from infra.aws.permissions import policies
 from infra.aws.reference import reference_definition
@@ -43,7 +43,7 @@ def _roles(facts: Facts, options: Options) -> dict[str, Resource]:
     definition = reference_definition(facts, private=options.private, tracking_uri=options.tracking_uri)
     made = policies(definition, facts)
     sources = {
-        "pipeline": [facts.arn("sagemaker", f"pipeline/{PROJECT}-*")],
+        "pipeline": [facts.arn("sagemaker", f"pipeline/{facts.name}-*")],
         "prepare": [facts.arn("sagemaker", "processing-job/pipelines-*")],
         "train": [facts.arn("sagemaker", "training-job/pipelines-*")],
         "assess": [facts.arn("sagemaker", "processing-job/pipelines-*")],

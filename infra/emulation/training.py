@@ -206,7 +206,7 @@ class Attempt:
                     self.job.note(ModelArtifacts={"S3ModelArtifacts": uri})
 
     def say(self, secondary: str, status: str = "InProgress", ended: float | None = None) -> None:
-        now = time.time()
+        now = ended or time.time()
         transitions = self.job.record.setdefault("SecondaryStatusTransitions", [])
         if transitions:
             transitions[-1].setdefault("EndTime", now)

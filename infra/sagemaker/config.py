@@ -103,7 +103,7 @@ class SageMakerConfig(Config):
 
     stack: str = Field(
         default="dev",
-        pattern=r"^[a-z][a-z0-9-]{0,31}$",
+        pattern=r"^[a-z][a-z0-9]{0,19}$",
         description="The stack to run in, as 'fourscore infra up --stack' named it.",
     )
     prepare: JobConfig = Field(default_factory=JobConfig, description="The job from define to split.")

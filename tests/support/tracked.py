@@ -1,12 +1,19 @@
 """Finished runs as a pipeline leaves them, with a tiny exported model, and what MLflow's sqlite holds of them."""
 
+import contextlib
 import json
+import os
 import shutil
+import signal
+import socket
 import sqlite3
+import subprocess
+import time
+import urllib.request
 from pathlib import Path
 
 from infra import runs
-from infra.mlflow_server import connect, default_uri
+from infra.mlflow_server import connect, default_uri, ui
 from infra.runs import RunRecord, StageRecord
 from steps.journal import Journal
 
@@ -153,3 +160,27 @@ def content_of(workspace):
         assert run.info.run_name not in found, f"two runs are named {run.info.run_name}"
         found[run.info.run_name] = (run.info.status, histories, run.data.params, tags, inputs, files)
     return found
+
+
+@contextlib.contextmanager
+def serving(place):
+    """MLflow as a server of its own on loopback; its URI."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    place.mkdir(parents=True, exist_ok=True)
+    shown = ui(place, default_uri(place), port)
+    server = subprocess.Popen(
+        shown.argv, env=shown.environment, cwd=shown.directory, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        for _ in range(600):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(30)

@@ -101,7 +101,9 @@ def test_the_stores_own_code_cannot_open_the_test_set_while_training(signed_in, 
     (made / "test_set").mkdir(parents=True)
     (made / "test_set/x").write_text("sealed")
     key = "cd" * 32
-    S3Store(tmp_path / "here", FACTS.root, client=lambda: signed_in("prepare")).publish(made, Manifest(key, "split", {}))
+    S3Store(tmp_path / "here", FACTS.root, client=lambda: signed_in("prepare")).publish(
+        made, Manifest(key, "split", {})
+    )
     store = S3Store(tmp_path / "there", FACTS.root, client=lambda: signed_in("train"))
     store.find(key)
 

@@ -259,7 +259,7 @@ def test_people_have_one_part_each(stack):
     facts, _ = stack
     package = facts.arn("sagemaker", "model-package/fourscore-dev-x/1")
     approved = {"sagemaker:ModelApprovalStatus": "Approved"}
-    execution = facts.arn("sagemaker", "pipeline/fourscore-x/execution/abc")
+    execution = facts.arn("sagemaker", "pipeline/fourscore-dev-x/execution/abc")
     may = {name: getattr(people, name)(facts) for name in ("looks", "runs", "approves", "deploys", "builds")}
     assert [
         name for name, rules in may.items() if allowed(rules, "sagemaker:UpdateModelPackage", package, approved)

@@ -127,7 +127,7 @@ def test_sagemaker_takes_each_role_for_its_own_kind_of_resource_of_this_account(
     made = trusts(OLD_STYLE)
     sagemaker = ("Service", "sagemaker.amazonaws.com")
     sources = {
-        "PipelineRole": "pipeline/fourscore-breast-cancer",
+        "PipelineRole": "pipeline/fourscore-dev-breast-cancer",
         "PrepareRole": "processing-job/pipelines-abc-prepare-xyz",
         "TrainRole": "training-job/pipelines-abc-train-xyz",
         "AssessRole": "processing-job/pipelines-abc-assess-xyz",

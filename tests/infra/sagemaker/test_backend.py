@@ -11,6 +11,7 @@ from pathlib import Path
 
 import containers
 import pytest
+import tracked
 
 from infra import local_cloud, runs
 from infra.store import LocalStore, store_of
@@ -51,7 +52,7 @@ class There:
         return self.end(self.start(command, *arguments))
 
     def end(self, process):
-        out, err = process.communicate(timeout=280)
+        out, err = process.communicate(timeout=800)
         return process.returncode, json.loads(out), err
 
     def run(self, *settings):
@@ -79,9 +80,16 @@ def there(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def passed(there):
+def server(tmp_path_factory):
+    """A tracking server that jobs reach, too."""
+    with tracked.serving(tmp_path_factory.mktemp("server")) as uri:
+        yield uri
+
+
+@pytest.fixture(scope="module")
+def passed(there, server):
     """The example as it is, tracked: every other test finds its first five stages cached."""
-    code, document, said = there("run", EXAMPLE, "--on", "sagemaker-local")
+    code, document, said = there("run", EXAMPLE, "--on", "sagemaker-local", "--tracking-uri", server)
     assert code == 0, said
     return document
 
@@ -107,6 +115,21 @@ def test_a_run_that_passes_leaves_a_model_package_that_waits_for_approval(there,
     bucket, _, prefix = place.partition("/")
     found = there.cloud.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
     assert {each["Key"].removeprefix(prefix) for each in found["Contents"]} >= {"model.pt2", "schema.json"}
+
+
+def test_jobs_track_their_stages_below_the_one_parent(there, passed, server):
+    import mlflow
+
+    client = mlflow.MlflowClient(server, server)
+    (experiment,) = client.search_experiments(filter_string="name = 'breast-cancer'")
+    found = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+    (parent,) = [each for each in found if "mlflow.parentRunId" not in each.data.tags]
+    assert (parent.info.status, parent.data.tags["fourscore.on"]) == ("FINISHED", "sagemaker-local")
+    children = [each for each in found if each.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+    assert [each.info.run_name for each in children] == [f"{n:02}-{step.name}" for n, step in enumerate(TRAINING, 1)]
+    assert {each.info.status for each in children} == {"FINISHED"}
+    assert parent.data.metrics["model/roc_auc"] > 0.95
+    assert len(client.get_metric_history(children[5].info.run_id, "model/train_loss")) > 1
 
 
 def test_three_jobs_did_the_work_of_eight_stages(there, passed):
@@ -242,6 +265,8 @@ def test_two_who_start_the_same_plan_at_once_get_one_execution(there, passed, tm
     assert len(set(there.executions()) - before) == 1
 
 
+@pytest.mark.slow  # the client itself slows down when it is refused: four and a half minutes
+@pytest.mark.timeout(900)
 def test_a_third_of_all_requests_to_s3_refused_stops_nothing(there, passed):
     there.cloud.disturb("slow_down", share=0.3, times=1_000_000)
     try:

@@ -180,7 +180,9 @@ def test_a_job_that_took_longer_than_its_limit_before_is_pointed_out():
 
 def test_old_prices_say_how_they_are_renewed():
     old = Prices([replace(row, date="2020-01-01") for row in ONE_DOLLAR.rows.values()], 0.4, "an assumption")
-    assert "'fourscore infra prices --refresh --region us-east-1' fetches" in bill.bill(cost.document(JOBS, config(), REGION, {}, old))
+    assert "'fourscore infra prices --refresh --region us-east-1' fetches" in bill.bill(
+        cost.document(JOBS, config(), REGION, {}, old)
+    )
 
 
 def test_the_default_problem_is_priced_in_the_regions_that_the_table_has():
