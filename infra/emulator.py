@@ -132,7 +132,7 @@ class Emulator:
     def _go(self, execution: Execution) -> None:
         try:
             scope = scope_of(execution, self._json_at)
-            stepping = Stepping(self.cloud, self.disturbances, self._new_job)
+            stepping = Stepping(self.cloud, self.disturbances, self._new_job, self.options.haste)
             running = Running(execution, scope, stepping, self.shelf.save)
         except InputError as error:
             raise invalid(error) from None

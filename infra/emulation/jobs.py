@@ -33,6 +33,8 @@ class Options:
     """Seconds between two looks at what is to be uploaded while the job runs: checkpoints, continuous outputs, logs."""
     mounts: bool | None = None
     """Whether /opt/ml is mounted; None: where the machine allows it."""
+    haste: float = 1.0
+    """How many times faster than on AWS the pauses of retry policies pass."""
     toolkit: bool = False
     """Whether the ``SM_*`` variables are set, as the SageMaker Training Toolkit does in images that have it."""
 

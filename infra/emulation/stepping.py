@@ -34,8 +34,8 @@ NewJob = Callable[[str, str, Mapping[str, Any]], Job]
 class Stepping:
     """Runs single steps against one cloud."""
 
-    def __init__(self, cloud: Cloud, disturbances: Disturbances, new_job: NewJob) -> None:
-        self.cloud, self.disturbances, self.new_job = cloud, disturbances, new_job
+    def __init__(self, cloud: Cloud, disturbances: Disturbances, new_job: NewJob, haste: float = 1.0) -> None:
+        self.cloud, self.disturbances, self.new_job, self.haste = cloud, disturbances, new_job, haste
 
     def __call__(self, running: Running, step: Step, scope: Scope) -> None:
         """Run one step to its end.
@@ -82,11 +82,11 @@ class Stepping:
                     raise
                 policy, before = policies[index], used.get(index, 0)
                 expires = 60 * policy.get("ExpireAfterMin", float("inf"))
-                if before >= policy.get("MaxAttempts", 5) or time.monotonic() - began > expires:
+                if before >= policy.get("MaxAttempts", 5) or (time.monotonic() - began) * self.haste > expires:
                     raise
                 used[index] = before + 1
                 pause = policy.get("IntervalSeconds", 1) * policy.get("BackoffRate", 2.0) ** before
-                if running.stop.wait(pause):
+                if running.stop.wait(pause / self.haste):
                     raise StepStopped from None
                 state.attempts += 1
                 running.save()

@@ -94,6 +94,8 @@ class SageMakerBackend:
                 raise Interrupted(record.message) from None
             raise Interrupted(detached(record)) from None
         except FourscoreError as error:
+            if record.status == "running" and record.execution:  # AWS was lost sight of, which stops nothing there
+                raise type(error)(f"{error}\n  {detached(record)}") from None
             if record.status == "running":
                 self._close(record, "error", str(error))
             raise

@@ -146,11 +146,12 @@ class Following:
         """The step that failed, its own reason, and the last lines of its log."""
         for step in state.steps:
             if step.status == "Failed":
-                tail = self.service.log_tail(step.job) if step.job else []
-                lines = [f"job {step.name} failed: {_plainly(step.failure) or state.failure or 'no reason was given'}"]
-                return "\n".join(
-                    [*lines, *(["  the end of its log:"] if tail else []), *(f"    {line}" for line in tail)]
-                )
+                said = self.service.exit_message(step.job) if step.job else ""
+                reason = said or _plainly(step.failure) or state.failure or "no reason was given"
+                whole = reason.startswith(("stage ", "the container "))  # told by our own job
+                tail = self.service.log_tail(step.job) if step.job and not whole else []
+                log = ["  the end of its log:", *(f"    {line}" for line in tail)] if tail else []
+                return "\n".join([f"job {step.name} failed: {reason}", *log])
         return state.failure or "the execution failed and gave no reason"
 
     def _mark_unfinished(self, state: ExecutionState) -> None:

@@ -196,26 +196,40 @@ class Service:
         with said_plainly(f"model package {arn}"):
             return self.resources.ModelPackage.get(model_package_name=arn, **self.at)
 
+    def exit_message(self, job_arn: str) -> str:
+        """What a processing job's container said of its failure, which its step does not repeat; '' where it said nothing."""
+        kind, _, job = _resource(job_arn)
+        if kind != "processing-job":
+            return ""
+        with contextlib.suppress(Exception):  # a help beside the reason; its absence must not hide the reason
+            return str(self.client.describe_processing_job(ProcessingJobName=job).get("ExitMessage", ""))
+        return ""
+
     def log_tail(self, job_arn: str, lines: int = 20) -> list[str]:
-        """The last lines of a job's log; none where it wrote none, or may not be read."""
-        kind, _, job = job_arn.partition(":sagemaker:")[2].split(":", 2)[-1].partition("/")
+        """The last lines of a job's newest log; none where it wrote none, or may not be read."""
+        kind, _, job = _resource(job_arn)
         group = {"processing-job": "/aws/sagemaker/ProcessingJobs", "training-job": "/aws/sagemaker/TrainingJobs"}.get(
             kind
         )
         if group is None:
             return []
         logs = self.session.client("logs")
-        with contextlib.suppress(Exception):  # a help beside the reason; its absence must not hide the reason
+        with contextlib.suppress(Exception):  # as above
             streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
-            if streams:
-                events = logs.get_log_events(
-                    logGroupName=group, logStreamName=streams[0]["logStreamName"], limit=lines, startFromHead=False
-                )["events"]
-                return [str(event["message"]).rstrip() for event in events]
+            newest = max(streams, key=lambda stream: stream.get("lastEventTimestamp", stream["creationTime"]))
+            events = logs.get_log_events(
+                logGroupName=group, logStreamName=newest["logStreamName"], limit=lines, startFromHead=False
+            )["events"]
+            return [str(event["message"]).rstrip() for event in events]
         return []
 
     def _execution(self, arn: str) -> Any:
         return self.resources.PipelineExecution.get(pipeline_execution_arn=arn, **self.at)
+
+
+def _resource(arn: str) -> tuple[str, str, str]:
+    """Kind and name out of ``arn:aws:sagemaker:REGION:ACCOUNT:KIND/NAME``."""
+    return arn.partition(":sagemaker:")[2].split(":", 2)[-1].partition("/")
 
 
 def _code(error: Exception) -> str:

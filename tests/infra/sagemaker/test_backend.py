@@ -14,6 +14,7 @@ import pytest
 import tracked
 
 from infra import local_cloud, runs
+from infra.emulation.jobs import Options
 from infra.store import LocalStore, store_of
 from pipelines.training import TRAINING
 
@@ -75,6 +76,7 @@ class There:
 @pytest.fixture(scope="module")
 def there(tmp_path_factory):
     workspace = tmp_path_factory.mktemp("there") / ".fourscore"
+    local_cloud.start(workspace, options=Options(haste=1e6))
     yield There(workspace)
     local_cloud.stop(workspace)
 
@@ -201,6 +203,22 @@ def test_a_training_that_breaks_names_stage_and_cause_and_nothing_after_it_is_ex
         "too-expensive": "NotExecuted", "register-model": "NotExecuted", "rejected": "NotExecuted",
     }  # fmt: skip
     assert "Traceback" not in said
+
+
+def test_wrong_input_that_a_job_finds_ends_with_exit_code_2(there, passed):
+    code, document, said = there.run("--set", "label.rule='nonexistent > 1'")
+    assert code == 2, said
+    assert "job prepare failed: stage label: label.rule" in document["message"]
+
+
+def test_where_there_is_no_capacity_the_next_type_is_tried(there, passed):
+    there.cloud.disturb("capacity", step="train")
+    code, document, said = there.run("--set", "train.seed=12", "--set", "sagemaker.train.fallback=[ml.m5.2xlarge]")
+    assert code == 0, said
+    assert "there is no capacity for ml.m5.xlarge; trying the next type" in said
+    client = there.cloud.client("sagemaker")
+    job = there.steps(document["run"])["train"]["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
+    assert client.describe_training_job(TrainingJobName=job)["ResourceConfig"]["InstanceType"] == "ml.m5.2xlarge"
 
 
 def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(there, passed, tmp_path):
