@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 COLOURS = {"Add": "green", "Remove": "red", "Replace": "red", "Modify": "yellow"}
 GREW = {"create": "green", "update": "green", "delete": "yellow"}
 
+LOCAL = "local"
+"""The stack of --on sagemaker-local, which no template makes."""
+
 as_json = click.option(
     "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there."
 )
@@ -91,6 +94,17 @@ def up(
     _say_stack(made, file)
 
 
+def _end_local_cloud(workspace: Path, *, as_json: bool) -> None:
+    from infra import local_cloud
+
+    ended = local_cloud.stop(workspace)
+    if as_json:
+        _print_json({"stack": LOCAL, "executed": ended, "gone": [], "kept": [str(local_cloud.home(workspace))]})
+    else:
+        said = "has ended; what it holds stays, and --on sagemaker-local starts it again" if ended else "does not run"
+        click.echo(f"the local cloud of {workspace} {said}", err=True)
+
+
 @infra.command()
 @stack_option
 @region_option
@@ -99,7 +113,10 @@ def up(
 @in_workspace
 @as_json
 def down(stack: str, region: str | None, delete_data: bool, yes: bool, workspace: Path, as_json: bool) -> None:
-    """Take the stack away, but for its data; refuses while something in it is in use."""
+    """Take the stack away, but for its data; refuses while something in it is in use. Of 'local': the local cloud."""
+    if stack == LOCAL:
+        _end_local_cloud(workspace, as_json=as_json)
+        return
     from infra.aws import removal
     from infra.aws.account import account
     from infra.sagemaker.stack import path_of

@@ -194,3 +194,16 @@ def test_events_are_told_as_they_come(cloud):
     done = run("up", "--yes")
     assert "CREATE_COMPLETE" in done.stderr
     assert changes.PAUSE < 1
+
+
+def test_the_local_cloud_ends_by_the_same_command_and_keeps_what_it_holds(tmp_path):
+    from infra import local_cloud
+
+    local_cloud.start(tmp_path).client("s3").create_bucket(Bucket="kept")
+    for executed in (True, False):
+        done = document(run("down", "--stack", "local", "--workspace", str(tmp_path), "--json"))
+        assert done["executed"] is executed
+    assert local_cloud.running(tmp_path) is None
+    again = local_cloud.start(tmp_path)
+    assert [each["Name"] for each in again.client("s3").list_buckets()["Buckets"]] == ["kept"]
+    local_cloud.stop(tmp_path)
