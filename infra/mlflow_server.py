@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -108,6 +109,8 @@ def connect(workspace: Path, uri: str) -> MlflowClient:
             f"tracking URI {uri!r}: MLflow writes to no plain folder any more; "
             "wanted sqlite:///FILE, http(s)://HOST:PORT or a database URI"
         )
+    if uri.startswith("arn:") and find_spec("sagemaker_mlflow") is None:
+        raise InputError(f"tracking URI {uri!r}: MLflow on SageMaker needs its plugin: pip install sagemaker-mlflow")
     os.environ.update(QUIET)
     for name, value in IMPATIENT.items():
         os.environ.setdefault(name, value)

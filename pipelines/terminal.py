@@ -145,6 +145,8 @@ def _next(document: dict[str, Any]) -> str:
         return "run without --smoke"
     if document["verdict"] == "rejected":
         return "open the report for what was wanted and what was found"
+    if document["execution"]:
+        return f"mend what the message names; 'fourscore retry {document['run']}' goes on with the same execution, 'run' starts another"
     return "mend what the message names and run the same command again; what was finished is kept"
 
 

@@ -125,10 +125,11 @@ class SageMakerBackend:
         return POLL_HERE if self.stack.endpoint else POLL
 
     def _note_cached(self, plan: Plan, record: RunRecord, reporter: Reporter) -> None:
+        """Those before the first that runs: it may refuse, and then what stands behind it was not used."""
         for planned in plan.steps:
             manifest = self.store.find(planned.key) if planned.cached else None
             if manifest is None:
-                continue
+                break
             stage = record.stage(planned.step.name)
             stage.status, stage.seconds = "refused" if manifest.verdict == "refused" else "cached", 0.0
             stage.journal = str((self.store.directory(planned.key) / "journal.jsonl").relative_to(self.store.workspace))

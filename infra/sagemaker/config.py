@@ -66,7 +66,7 @@ class TrainJobConfig(JobConfig):
     minutes: int = Field(default=120, ge=1, le=7200, description="The job is stopped after so many minutes.")
     spot: bool = Field(
         default=False,
-        description="Take spare capacity, at about a third of the price; an interrupted training goes on from its checkpoint.",
+        description="Take spare capacity, at about half the price (assumed); an interrupted training goes on from its checkpoint.",
     )
     spot_wait_minutes: int = Field(
         default=60,

@@ -73,9 +73,10 @@ class Following:
         runs.save(self.store.workspace, self.record)
 
     def _published(self, stage: StageRecord, manifest: Manifest) -> None:
+        cached = manifest.finished < self.record.started
         self.manifests[stage.name] = manifest
-        stage.status = "refused" if manifest.verdict == "refused" else "ran"
-        stage.seconds = manifest.seconds
+        stage.status = "refused" if manifest.verdict == "refused" else "cached" if cached else "ran"
+        stage.seconds = 0.0 if cached else manifest.seconds
         stage.journal = str((self.store.directory(stage.key) / JOURNAL).relative_to(self.store.workspace))
         self._tell_journal(stage)
         self._tell(stage)
@@ -138,6 +139,10 @@ class Following:
             )
         else:
             record.status, record.message = "error", self._why(state)
+        if not refused and record.status in ("pass", "rejected"):
+            for stage in record.stages:
+                if stage.status == "pending" and (manifest := self.store.find(stage.key)):
+                    self._published(stage, manifest)
         self._mark_unfinished(state)
         self.store.exchange_readings()  # jobs opened the test set, too
         runs.save(self.store.workspace, record)

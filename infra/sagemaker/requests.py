@@ -145,6 +145,7 @@ class Site:
             "OutputDataConfig": {"S3OutputPath": output, "CompressionType": "NONE", **self.key("KmsKeyId")},
             "ResourceConfig": resources,
             "StoppingCondition": stopping,
+            "EnableInterContainerTrafficEncryption": True,
             "Environment": self.environment("/opt/ml/input/data/code"),
             "Tags": self.tags(),
             **self.network(),

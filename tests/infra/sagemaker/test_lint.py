@@ -330,6 +330,7 @@ HARMLESS = {
         r".*\.(KmsKeyId|VolumeKmsKeyId)": "the service's own key then encrypts",
         r".*\.(NetworkConfig|VpcConfig|KeepAlivePeriodInSeconds)": "jobs run without a network of ours, and without a warm pool",
         r".*\.Environment\.(AWS_\w+|FOURSCORE_TRACKING_URI|FOURSCORE_MLFLOW_RUN)": "the SDK in the container looks elsewhere, tracking comes later",
+        r".*\.EnableInterContainerTrafficEncryption": "gradients then travel in clear, inside the service's own network",
         r".*\.CheckpointConfig(\.LocalPath)?": "without spot nothing is interrupted; the place has a default",
         r".*\.CustomerMetadataProperties(\.\w+)?": "metadata is for people",
         r".*\.ModelMetrics(\.ModelQuality(\.Statistics)?)?": "metrics are for people",

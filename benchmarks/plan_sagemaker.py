@@ -1,0 +1,29 @@
+"""What fourscore plan --on sagemaker takes, its S3 answered by the local cloud, beside plan --on local; aim: at most 0.6 CPU s."""
+
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from measure import cpu_seconds, in_turn, show, show_ratio
+
+from infra import local_cloud
+from infra.sagemaker import stack
+from infra.sagemaker.here import stack_here
+
+PROBLEM = Path(__file__).parents[1] / "examples/breast-cancer/problem.yaml"
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as place:
+        workspace = Path(place)
+        try:
+            here = stack_here(workspace)  # sets the environment of what is started below
+            stack.save(workspace, replace(here, name="dev", endpoint=None))
+            plan = [sys.executable, "-m", "pipelines", "plan", str(PROBLEM), "--workspace", place, "--on"]
+            cpu_seconds([*plan, "sagemaker"])
+            cloud, laptop = in_turn(9, lambda: cpu_seconds([*plan, "sagemaker"]), lambda: cpu_seconds([*plan, "local"]))
+        finally:
+            local_cloud.stop(workspace)
+        show("plan --on sagemaker, nothing cached (aim <= 0.6)", cloud)
+        show("plan --on local", laptop)
+        show_ratio("plan --on sagemaker / plan --on local", cloud, laptop, "none; the aim is in seconds")
