@@ -32,11 +32,12 @@ _DENIED = (
 )
 
 
-def client(uri: str) -> Any:
+def client(uri: str, region: str | None = None) -> Any:
     """A client of S3 in the region and at the endpoint that the environment says, as every tool that uses boto3.
 
     Args:
         uri: what it is for, to be named in messages.
+        region: another one than the environment's.
 
     Raises:
         InputError: boto3 is missing, or the environment names a profile that does not exist.
@@ -53,7 +54,7 @@ def client(uri: str) -> Any:
         read_timeout=60,
     )
     with said_plainly(uri):
-        return botocore.session.get_session().create_client("s3", config=config)
+        return botocore.session.get_session().create_client("s3", region, config=config)
 
 
 @contextlib.contextmanager

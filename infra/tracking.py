@@ -102,12 +102,15 @@ def parent_of(workspace: Path, run: str, patience: float = PATIENCE) -> str | No
 
 def project_aside(workspace: Path, record: RunRecord) -> None:
     """Bring a run that was followed, and whose follower died with it, to its end where it was tracked; do not wait."""
-    state = read_state(workspace, record.run)
-    if not state:
-        return
-    known = (_uri_of(workspace, record, None), default_uri(workspace))
-    uri = next((uri for uri in known if without_credentials(uri) == state.get("uri")), state.get("uri"))
-    _start(workspace, record.run, str(uri), piped=False)
+    if uri := place_of(workspace, record):
+        _start(workspace, record.run, uri, piped=False)
+
+
+def place_of(workspace: Path, record: RunRecord, *others: str | None) -> str | None:
+    """Where a run is tracked already, with the password if one of the known places has one; None where it is not."""
+    told = read_state(workspace, record.run).get("uri")
+    known = (_uri_of(workspace, record, None), default_uri(workspace), *filter(None, others))
+    return next((uri for uri in known if without_credentials(uri) == told), told)
 
 
 def _start(workspace: Path, run: str, uri: str, *, piped: bool) -> subprocess.Popen[bytes]:
@@ -337,7 +340,8 @@ def _is_over(workspace: Path, run: str, *, piped: bool) -> bool:
         if runs.is_alive(workspace, run):
             return runs.load(workspace, run).status in runs.FINAL
     for _ in range(50):  # a dying process closes the pipe a moment before it frees the lock
-        if runs.load(workspace, run).status in runs.FINAL:
+        record = runs.load(workspace, run)
+        if record.status in runs.FINAL or record.execution:  # nobody watches its execution any more
             return True
         runs.mark_killed(workspace)
         time.sleep(0.1)

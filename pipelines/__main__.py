@@ -248,8 +248,6 @@ def run(request: Request, as_json: bool) -> None:
 def _to_its_end(workspace: Path, run: str, go: Callable[[], object], *, as_json: bool) -> None:
     """Run it, print what it came to, and end with the exit code that says so."""
     from pipelines import launch
-    from pipelines.report.gather import gather
-    from pipelines.summary import summary
     from steps.errors import FourscoreError
 
     failure: FourscoreError | None = None
@@ -260,7 +258,9 @@ def _to_its_end(workspace: Path, run: str, go: Callable[[], object], *, as_json:
     except Exception as error:  # noqa: BLE001  what nobody foresaw: the record says where the details are
         failure = FourscoreError(launch.message_of(workspace, run, error))
     if launch.exists(workspace, run):
-        document = summary(gather(workspace, run, history=False))
+        document = _gathered(workspace, run, failure)
+        if failure is not None and document["status"] in ("pass", "rejected"):
+            raise failure  # it is about what was asked of a run that is over, not about the run
         unclosed = document["status"] == "running" and not document["execution"]
         if failure is not None and unclosed:  # the record could not be written: a full disk
             document |= {"verdict": "error", "status": "error", "message": str(failure)}
@@ -272,6 +272,20 @@ def _to_its_end(workspace: Path, run: str, go: Callable[[], object], *, as_json:
             click.get_current_context().exit(3 if document["verdict"] == "rejected" else 1)
     if failure is not None:
         raise failure
+
+
+def _gathered(workspace: Path, run: str, failure: Exception | None) -> dict[str, Any]:
+    """The run's document; where its store cannot be asked either, the first failure is the one to tell."""
+    from pipelines.report.gather import gather
+    from pipelines.summary import summary
+    from steps.errors import FourscoreError
+
+    try:
+        return summary(gather(workspace, run, history=False))
+    except FourscoreError:
+        if failure is None:
+            raise
+        raise failure from None
 
 
 @main.command()
@@ -369,7 +383,10 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
     synced: dict[str, str] = {}
     if sync:
         from infra import tracking
+        from pipelines.launch import look_again
 
+        for run in look_again(workspace):
+            click.echo(f"run {run} ended on SageMaker while nobody watched", err=True)
         synced = tracking.sync(workspace, tracking_uri)
     listed = [
         {

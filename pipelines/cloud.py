@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from infra.backend import Plan
     from infra.s3_store import S3Store
     from pipelines.problem import Problem
-
-PLACES = ("local", "sagemaker", "sagemaker-local")
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,7 @@ def site(on: str, name: str, workspace: Path, tracking_uri: str | None = None) -
     Raises:
         InputError: the stack was not made, or the extra for AWS is missing.
     """
+    from infra import s3_client
     from infra.s3_store import S3Store
 
     if on == "sagemaker-local":
@@ -50,7 +50,8 @@ def site(on: str, name: str, workspace: Path, tracking_uri: str | None = None) -
     if tracking_uri:
         reachable = tracking_uri.startswith(("http://", "https://", "arn:"))
         stack = replace(stack, tracking_uri=tracking_uri if reachable else None)
-    return Site(on, stack, S3Store(workspace, stack.root, kms_key=stack.kms_key))
+    client = partial(s3_client.client, stack.root, stack.region)
+    return Site(on, stack, S3Store(workspace, stack.root, kms_key=stack.kms_key, client=client))
 
 
 def site_of(workspace: Path, record: RunRecord) -> Site:
@@ -61,8 +62,7 @@ def site_of(workspace: Path, record: RunRecord) -> Site:
     """
     if record.execution is None:
         raise InputError(
-            f"run {record.run} has no execution on SageMaker (it ran {record.on}); "
-            f"'fourscore run {record.problem_path}' runs it again"
+            f"run {record.run} started no execution on SageMaker: it ran {record.on}, or found everything in the store"
         )
     return site(record.on, record.stack or "", workspace)
 
@@ -79,8 +79,9 @@ def estimate(plan: Plan, problem: Problem, there: Site) -> dict[str, Any]:
     """The jobs of a plan, checked as if they were sent: what they hold, where they run, how long and for how much."""
     from infra.sagemaker import cost
     from infra.sagemaker.backend import compiled
+    from infra.sagemaker.jobs import is_smoke
 
     config, store = problem.sagemaker, there.store
     done = compiled(plan, problem.name, config, there.stack, store)
-    seconds = cost.history(store.workspace, problem.name, store.find)
+    seconds = cost.history(store.workspace, problem.name, store.find, smoke=is_smoke(plan))
     return cost.document(done.jobs, config, there.stack.region, seconds) | {"warnings": list(done.warnings)}

@@ -124,7 +124,7 @@ def _unfinished(workspace: Path) -> Iterator[Finding]:
     lost = [
         record.run
         for record in runs.every(workspace)
-        if record.status == "running" and not runs.is_alive(workspace, record.run)
+        if record.status == "running" and record.execution is None and not runs.is_alive(workspace, record.run)
     ]
     yield _finding(
         "runs",

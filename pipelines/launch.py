@@ -143,13 +143,43 @@ def attach(workspace: Path, run: str, reporter: Reporter, *, again: bool = False
     Raises:
         FourscoreError: whatever ended it; the record on disk says the same.
     """
+    from infra import tracking
     from infra.sagemaker import backend
 
     record = runs.load(workspace, run)
     there = site_of(workspace, record)
-    with locked(runs.lock_of(workspace, run)), _watched(workspace, record, None, reporter, tracked=True):
+    if again:
+        backend.check_retry(record, there.stack)
+    elif record.status in runs.FINAL:
+        return record
+    uri = tracking.place_of(workspace, record, there.stack.tracking_uri)
+    _say_if_watched(workspace, run, reporter)
+    with locked(runs.lock_of(workspace, run)), _watched(workspace, record, uri, reporter, tracked=uri is not None):
         go_on = backend.retry if again else backend.attach
         return go_on(record, there.store, there.stack, reporter)
+
+
+def look_again(workspace: Path) -> list[str]:
+    """Bring the records of executions that nobody watches up to date; those that cannot be asked stay as they are."""
+    from infra.sagemaker import backend
+
+    ended = []
+    for record in list(runs.every(workspace)):
+        if record.status != "running" or record.execution is None:
+            continue
+        with locked(runs.lock_of(workspace, record.run), blocking=False) as mine, contextlib.suppress(FourscoreError):
+            there = site_of(workspace, record) if mine else None
+            if there and backend.note_if_over(record, there.store, there.stack):
+                _report(workspace, record, lambda *_: None)
+                ended.append(record.run)
+    return ended
+
+
+def _say_if_watched(workspace: Path, run: str, reporter: Reporter) -> None:
+    with locked(runs.lock_of(workspace, run), blocking=False) as mine:
+        if not mine:
+            text = f"run {run} is being watched by another process; waiting for it"
+            reporter("", {"kind": "note", "level": "info", "text": text})
 
 
 @contextlib.contextmanager

@@ -32,6 +32,8 @@ POLL = 5.0
 """Seconds between two looks at an execution on AWS."""
 POLL_HERE = 0.5
 """... and on this machine."""
+ATTEMPTS = 5
+"""How often a pipeline that somebody else changes at this very moment is started."""
 CAPACITY = ("CapacityError", "InsufficientInstanceCapacity", "no capacity")
 
 
@@ -160,27 +162,40 @@ class SageMakerBackend:
         return False
 
     def _start(self, service: Service, done: Compiled, record: RunRecord, instance: str) -> None:
+        """Start the execution, or find the one that somebody started for the same work.
+
+        A pipeline is updated and then started: in between somebody may have updated it to other work of theirs.
+        """
         assert done.definition is not None
         definition, name = text(done.definition), pipeline_name(f"{self.stack.name}-{record.problem_name}")
-        link = self.mlflow_run() or "none"
+        declared = {each["Name"] for each in done.definition["Parameters"]}
 
         def start(mine: Claim) -> str:
             service.upsert(name, definition, self.stack.roles["pipeline"], self._tags(record), mine.token)
-            given = {"Run": mine.run, "MlflowRunId": link, "TrainInstanceType": instance}
-            declared = {each["Name"] for each in done.definition["Parameters"]} if done.definition else set()
+            given = {"Run": mine.run, "MlflowRunId": mine.link, "TrainInstanceType": instance}
             given = {key: value for key, value in given.items() if key in declared and value}
-            arn = service.start(name, given, mine.token, record.run)
-            if json.loads(service.definition_of(arn)) != done.definition:  # someone changed the pipeline in between
-                service.stop(arn)
-                raise FourscoreError(
-                    f"pipeline {name} was changed by someone else just now; run the same command again"
-                )
-            return arn
+            record.execution = service.start(name, given, mine.token, record.run)
+            runs.save(self.store.workspace, record)
+            return record.execution
+
+        def is_ours(arn: str) -> bool:
+            return bool(json.loads(service.definition_of(arn)) == done.definition)
+
+        def lives(arn: str) -> bool:
+            return is_ours(arn) and not service.execution(arn).over
 
         work = hashlib.sha256(f"{definition}\n{instance}".encode()).hexdigest()
-        mine = claim(self.store.objects, work, record.run, start, lambda arn: not service.execution(arn).over)
-        record.execution = mine.execution
-        runs.save(self.store.workspace, record)
+        link = self.mlflow_run() or "none"
+        for _ in range(ATTEMPTS):
+            mine = claim(self.store.objects, work, record.run, link, start, lives)
+            assert mine.execution is not None
+            if is_ours(mine.execution):
+                record.execution = mine.execution
+                runs.save(self.store.workspace, record)
+                return
+            service.stop(mine.execution)
+        record.execution = None
+        raise FourscoreError(f"pipeline {name} is changed by others again and again; run the same command again later")
 
     def _tags(self, record: RunRecord) -> dict[str, str]:
         return {
@@ -198,12 +213,14 @@ class SageMakerBackend:
 
 
 def attach(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
-    """Follow an execution that was started before.
+    """Follow an execution that was started before; of one that is over already, what it came to.
 
     Raises:
         InputError: the run was not started on SageMaker.
     """
     _arn(record)
+    if record.status in runs.FINAL:
+        return record
     poll = POLL_HERE if stack.endpoint else POLL
     try:
         state = Following(Service(stack), store, record, reporter).until_over(poll)
@@ -214,14 +231,37 @@ def attach(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) 
 
 def stop(record: RunRecord, stack: Stack) -> None:
     """Ask the execution to stop; what is running gets the time that it needs to keep its checkpoint."""
-    Service(stack).stop(_arn(record))
+    service, arn = Service(stack), _arn(record)
+    if (state := service.execution(arn)).over:
+        raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to stop")
+    service.stop(arn)
+
+
+def check_retry(record: RunRecord, stack: Stack) -> None:
+    """Whether there is anything to retry.
+
+    Raises:
+        InputError: the execution goes on, or succeeded, or there is none.
+    """
+    state = Service(stack).execution(_arn(record))
+    if not state.over or state.status == "Succeeded":
+        raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
+
+
+def note_if_over(record: RunRecord, store: S3Store, stack: Stack) -> bool:
+    """Bring the record to its end if the execution has come to its own; returns whether it has."""
+    service = Service(stack)
+    state = service.execution(_arn(record))
+    if state.over:
+        following = Following(service, store, record, lambda *_: None)
+        following.note(state)
+        following.close(state)
+    return state.over
 
 
 def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
     """Go on with an execution that failed or was stopped, from the steps that did not succeed."""
     service, arn = Service(stack), _arn(record)
-    if not (state := service.execution(arn)).over or state.status == "Succeeded":
-        raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
     service.retry(arn, uuid.uuid4().hex)
     record.stages, record.status, record.finished, record.message = stages_again(record), "running", None, ""
     runs.save(store.workspace, record)

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra import runs
@@ -80,6 +81,11 @@ class Following:
         stage.journal = str((self.store.directory(stage.key) / JOURNAL).relative_to(self.store.workspace))
         self._tell_journal(stage)
         self._tell(stage)
+        self._kept(stage).unlink(missing_ok=True)
+
+    def _kept(self, stage: StageRecord) -> Path:
+        """Where the journal of a stage lies here until it is published."""
+        return self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
 
     def _told(self, stage: StageRecord, live: Mapping[str, Listed]) -> dict[str, Any]:
         """What the job last said of the stage: its status and progress; nothing if it said nothing."""
@@ -100,7 +106,7 @@ class Following:
         stage.status = "running"
         self._tell(stage)
         if journal := self._new(f"{stage.name}.jsonl", live):
-            kept = self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
+            kept = self._kept(stage)
             write_atomically(kept, journal)
             stage.journal = str(kept.relative_to(self.store.workspace))
             self._tell_journal(stage)
@@ -127,7 +133,7 @@ class Following:
             record.status = "rejected"
             record.message = "\n".join((refused or rejected)[-1].reasons)
         elif state.status == "Succeeded":
-            record.status = "pass"
+            record.status, record.message = "pass", ""
             missing = [stage.name for stage in record.stages if stage.status not in DONE]
             if missing:
                 record.status = "error"

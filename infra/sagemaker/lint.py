@@ -15,7 +15,7 @@ from infra.sagemaker.checks.order import check_order
 from infra.sagemaker.checks.parameters import check_parameters, check_top
 from infra.sagemaker.checks.rules import check_rules
 from infra.sagemaker.checks.steps import check_step, find_steps
-from steps.errors import FourscoreError
+from steps.errors import FourscoreError, InputError
 
 __all__ = ["Fault", "faults", "refuse"]
 
@@ -50,5 +50,8 @@ def refuse(definition: Any) -> list[Fault]:
     found = faults(definition)
     if wrong := [fault for fault in found if fault.severity == "error"]:
         listed = "\n".join(f"  {fault}" for fault in wrong)
-        raise FourscoreError(f"the pipeline definition has {len(wrong)} fault(s) and is not sent:\n{listed}")
+        chosen = all("InstanceType" in f"{fault.path} {fault.message}" for fault in wrong)  # by the problem file
+        raise (InputError if chosen else FourscoreError)(
+            f"the pipeline definition has {len(wrong)} fault(s) and is not sent:\n{listed}"
+        )
     return found

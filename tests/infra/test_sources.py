@@ -289,6 +289,6 @@ def test_objects_of_s3_are_fetched_by_version(bucket, base, workspace):
 
 
 def test_s3_without_boto3_says_what_to_install(base, workspace, monkeypatch):
-    monkeypatch.setitem(sys.modules, "boto3", None)
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
     with pytest.raises(InputError, match=r"needs boto3; install the extra: pip install 'fourscore\[aws\]'"):
         resolve({"s": At("s3://lake/a.csv")}, base, workspace)

@@ -247,8 +247,38 @@ def test_ctrl_c_detaches_and_attach_watches_again(there, passed):
     assert code == 130
     assert f"fourscore attach {document['run']}" in said
     assert document["verdict"] == "running"
-    code, document, said = there("attach", document["run"])
+    run = document["run"]
+    code, document, said = there("attach", run)
     assert (code, document["verdict"]) == (0, "pass"), said
+    assert not (there.workspace / f"runs/{run}.tracking.json").exists(), "it was not to be tracked"
+    finished = runs.load(there.workspace, run).finished
+    assert there("attach", run)[0] == 0
+    assert runs.load(there.workspace, run).finished == finished, "watching what is over changes nothing"
+    for command in ("stop", "retry"):
+        code, document, _ = there(command, run)
+        assert (code, document["verdict"]) == (2, "error")
+        assert "Succeeded; there is nothing to" in document["message"]
+
+
+def test_two_different_plans_of_one_problem_at_once_both_run(there, passed):
+    pair = [
+        there.start("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", "--set", f"train.seed={seed}")
+        for seed in (41, 42)
+    ]
+    ended = [there.end(process) for process in pair]
+    assert [code for code, _, _ in ended] == [0, 0], ended
+    assert len({document["execution"] for _, document, _ in ended}) == 2
+
+
+def test_a_run_that_ended_while_nobody_watched_is_found_by_runs_sync(there, passed):
+    process = there.start("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", "--set", "train.seed=43")
+    record = wait_for(lambda: running_execution(there))
+    process.kill()
+    process.communicate()
+    client = there.cloud.client("sagemaker")
+    wait_for(lambda: client.describe_pipeline_execution(PipelineExecutionArn=record.execution)["PipelineExecutionStatus"] == "Succeeded")  # fmt: skip
+    assert there("runs", "--sync")[0] == 0
+    assert runs.load(there.workspace, record.run).status == "pass"
 
 
 def test_stop_and_retry(there, passed):
@@ -298,7 +328,7 @@ def running_execution(there):
     return next((each for each in runs.every(there.workspace) if each.status == "running" and each.execution), None)
 
 
-def wait_for(look, seconds=60):
+def wait_for(look, seconds=120):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := look():

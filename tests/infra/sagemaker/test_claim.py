@@ -52,23 +52,23 @@ def cloud():
 
 def test_the_first_starts_and_the_second_follows(cloud):
     objects, executions = cloud
-    first = claim(objects, "work", "run-a", executions.start, executions.lives)
-    second = claim(objects, "work", "run-b", executions.start, executions.lives)
+    first = claim(objects, "work", "run-a", "none", executions.start, executions.lives)
+    second = claim(objects, "work", "run-b", "none", executions.start, executions.lives)
     assert (first.execution, first.run) == ("execution-1", "run-a")
     assert second == first
 
 
 def test_other_work_is_another_execution(cloud):
     objects, executions = cloud
-    one, other = (claim(objects, work, "run", executions.start, executions.lives) for work in ("this", "that"))
+    one, other = (claim(objects, work, "run", "none", executions.start, executions.lives) for work in ("this", "that"))
     assert one.execution != other.execution
 
 
 def test_work_whose_execution_ended_is_started_anew(cloud):
     objects, executions = cloud
-    first = claim(objects, "work", "run-a", executions.start, executions.lives)
+    first = claim(objects, "work", "run-a", "none", executions.start, executions.lives)
     executions.ended.add(first.execution)
-    again = claim(objects, "work", "run-b", executions.start, executions.lives)
+    again = claim(objects, "work", "run-b", "none", executions.start, executions.lives)
     assert (again.execution, again.run) == ("execution-2", "run-b")
 
 
@@ -79,9 +79,22 @@ def test_a_claim_whose_maker_died_before_the_start_is_taken_over_with_its_token(
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        claim(objects, "work", "run-a", dies, executions.lives)
-    found = claim(objects, "work", "run-b", executions.start, executions.lives)
+        claim(objects, "work", "run-a", "none", dies, executions.lives)
+    found = claim(objects, "work", "run-b", "none", executions.start, executions.lives)
     assert (found.execution, found.run) == ("execution-1", "run-a")
+
+
+def test_whoever_takes_a_claim_over_starts_with_its_makers_parameters(cloud):
+    objects, _ = cloud
+
+    def dies(_claimed):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        claim(objects, "work", "run-a", "link-a", dies, bool)
+    started = []
+    claim(objects, "work", "run-b", "link-b", lambda mine: started.append(mine) or "arn", bool)
+    assert [(each.run, each.link) for each in started] == [("run-a", "link-a")]
 
 
 def test_twenty_at_once_get_one_execution(cloud):
@@ -90,7 +103,7 @@ def test_twenty_at_once_get_one_execution(cloud):
 
     def ask(number):
         barrier.wait()
-        found.append(claim(objects, "work", f"run-{number}", executions.start, executions.lives))
+        found.append(claim(objects, "work", f"run-{number}", "none", executions.start, executions.lives))
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in range(20)]
     for thread in threads:
