@@ -169,12 +169,28 @@ def show(stack: str, region: str | None, workspace: Path, as_json: bool) -> None
 @click.option("--gpu", is_flag=True, help="For instances with NVIDIA GPUs; the plain one is for CPUs.")
 @click.option("--with", "builder", type=click.Choice(["docker", "codebuild"]), default="docker", show_default=True)
 @click.option("--as-root", is_flag=True, help="Jobs run as root, where SageMaker gives /opt/ml to nobody else.")
+@click.option("--propose", is_flag=True, help="Name AWS's own image that comes nearest, and do nothing.")
+@click.option("--use", metavar="URI@sha256:DIGEST", help="Pin this image, built elsewhere, and build none.")
 @in_workspace
 @as_json
 def image(
-    stack: str, region: str | None, gpu: bool, builder: str, as_root: bool, workspace: Path, as_json: bool
+    stack: str,
+    region: str | None,
+    gpu: bool,
+    builder: str,
+    as_root: bool,
+    propose: bool,
+    use: str | None,
+    workspace: Path,
+    as_json: bool,
 ) -> None:
     """Build the image of the jobs, push it, and pin its digest in the stack."""
+    if propose:
+        _propose(region, gpu=gpu, as_json=as_json)
+        return
+    if use:
+        _use(stack, region, use, workspace, gpu=gpu, as_json=as_json)
+        return
     from infra.aws.account import account
     from infra.aws.image import make_image
     from infra.aws.stacks import show_stack
@@ -249,6 +265,37 @@ def _can_ask(answered: bool, as_json: bool, instead: str) -> None:
     """
     if not answered and (as_json or not sys.stdin.isatty()):
         raise click.UsageError(f"nobody is here to be asked; say  {instead}")
+
+
+def _propose(region: str | None, *, gpu: bool, as_json: bool) -> None:
+    from infra.aws.account import region_of
+    from infra.aws.proposal import propose
+
+    found = propose(region_of(region), gpu=gpu)
+    if as_json:
+        _print_json({"image": found.uri, "torch": found.torch, "wanted": found.wanted, "fits": found.fits})
+        return
+    click.echo(found.uri)
+    if not found.fits:
+        click.echo(
+            f"its torch is {found.torch}, keys are made of {found.wanted} here: jobs would refuse to run in it; "
+            "'fourscore infra image' builds one that fits",
+            err=True,
+        )
+
+
+def _use(stack: str, region: str | None, uri: str, workspace: Path, *, gpu: bool, as_json: bool) -> None:
+    from infra.aws.account import account
+    from infra.aws.proposal import check_pinned
+    from infra.aws.stacks import show_stack
+    from infra.sagemaker.stack import save
+
+    kind, pinned = "gpu" if gpu else "cpu", check_pinned(uri)
+    file = save(workspace, _with_image(show_stack(account(region), stack), kind, pinned))
+    if as_json:
+        _print_json({"kind": kind, "tag": None, "image": uri, "built": False, "file": str(file)})
+    else:
+        click.echo(f"{uri}\npinned in {file}", err=True)
 
 
 def _with_image(stack: Any, kind: str, uri: str) -> Any:

@@ -39,6 +39,23 @@ class Account:
         return Facts(stack, self.region, self.account, prefix, key, self.partition, suffix)
 
 
+def region_of(region: str | None) -> str:
+    """The region that was said, or else the one of AWS's own settings.
+
+    Raises:
+        InputError: there is none.
+    """
+    with said_plainly("AWS"):
+        import boto3
+
+        found = boto3.Session(region_name=region).region_name
+        if found is None:
+            raise InputError("no region: say --region, such as --region eu-central-1, or set AWS_REGION")
+        if not REGION.fullmatch(found):
+            raise InputError(f"region {found!r} is none; regions are named as eu-central-1 is")
+    return str(found)
+
+
 def account(region: str | None) -> Account:
     """The account that the credentials in use belong to.
 
@@ -48,11 +65,7 @@ def account(region: str | None) -> Account:
     with said_plainly("AWS"):
         import boto3
 
-        session = boto3.Session(region_name=region)
-        if session.region_name is None:
-            raise InputError("no region: say --region, such as --region eu-central-1, or set AWS_REGION")
-        if not REGION.fullmatch(session.region_name):
-            raise InputError(f"region {session.region_name!r} is none; regions are named as eu-central-1 is")
+        session = boto3.Session(region_name=region_of(region))
         told = session.client("sts").get_caller_identity()
         partition = told["Arn"].split(":")[1]
     return Account(session.region_name, told["Account"], partition, session)

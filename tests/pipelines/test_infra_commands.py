@@ -207,3 +207,23 @@ def test_the_local_cloud_ends_by_the_same_command_and_keeps_what_it_holds(tmp_pa
     again = local_cloud.start(tmp_path)
     assert [each["Name"] for each in again.client("s3").list_buckets()["Buckets"]] == ["kept"]
     local_cloud.stop(tmp_path)
+
+
+def test_an_image_of_aws_is_proposed_with_the_torch_that_it_has():
+    told = document(run("image", "--propose", "--region", "eu-central-1", "--json"))
+    assert told["image"].startswith("763104351884.dkr.ecr.eu-central-1.amazonaws.com/pytorch-training:")
+    assert told["torch"] in told["image"]
+    assert told["fits"] is (told["torch"] == told["wanted"])
+    wrong = run("image", "--propose", "--region", "eu-nowhere-1")
+    assert wrong.exit_code == 2
+    assert "AWS lists no PyTorch image for eu-nowhere-1" in wrong.stderr
+
+
+def test_an_image_built_elsewhere_is_pinned_by_its_digest_only(cloud):
+    run("up", "--yes")
+    moving = run("image", "--use", "registry.example/jobs:latest")
+    assert moving.exit_code == 2
+    assert "tags may move" in moving.stderr
+    uri = f"registry.example/jobs@sha256:{'a' * 64}"
+    assert document(run("image", "--use", uri, "--json"))["built"] is False
+    assert json.loads(path_of(cloud, "dev").read_text())["images"]["cpu"] == uri
