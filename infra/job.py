@@ -59,6 +59,7 @@ def main(arguments: list[str]) -> int:
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}; the job's log has the details"
     sys.stderr.write(f"error: {reason}\n")
+    processes.note_code(code)
     if container is not None and processes.leads(container):
         container.tell(reason)
     return code

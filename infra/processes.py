@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from types import FrameType
 
 from infra.container import Container
@@ -14,6 +17,8 @@ PORT = 29500
 """Where the processes meet, on the host that leads."""
 RANK = "RANK"
 """Set by torchrun in each process that it starts."""
+CODE = "FOURSCORE_EXIT_CODE"
+"""The file in which such a process says how it ended."""
 
 
 def wanted(container: Container) -> int:
@@ -47,8 +52,25 @@ def command(container: Container, job: str, each: int) -> list[str]:
 
 
 def launch(container: Container, job: str) -> int:
-    """Start this host's processes and wait for them; SIGTERM is passed on. Returns the exit code."""
-    process = subprocess.Popen(command(container, job, per_host()))
+    """Start this host's processes and wait for them; SIGTERM is passed on. Returns the exit code.
+
+    Torchrun's own code says only that one of them failed; the process that failed says with which code.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        said = Path(place) / "code"
+        code = _launch(command(container, job, per_host()), os.environ | {CODE: str(said)})
+        return int(said.read_text()) if code and said.exists() else code
+
+
+def note_code(code: int) -> None:
+    """Say to the launcher, if there is one, how this process ends; the first that fails is the one that knows why."""
+    if place := os.environ.get(CODE):
+        with contextlib.suppress(FileExistsError), Path(place).open("x", encoding="utf-8") as file:
+            file.write(str(code))
+
+
+def _launch(command: list[str], environment: dict[str, str]) -> int:
+    process = subprocess.Popen(command, env=environment)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
         process.send_signal(number)

@@ -146,3 +146,31 @@ def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(s
     for artifact in ("model", "yardsticks"):
         store.open(key, artifact)
     assert containers.contents(store.directory(key)) == containers.contents(here.directory(key))
+
+
+def both_hosts(tmp_path, spec):
+    """The train job on two hosts at once, which are two addresses of this machine; exit codes and what they printed."""
+    hosts = ("127.0.0.1", "127.0.0.2")
+    started = [
+        containers.start(tmp_path / host, "train", containers.lay(tmp_path / host, "train", spec, hosts, host))
+        for host in hosts
+    ]
+    printed = [process.communicate(timeout=280)[0] for process in started]
+    return [process.returncode for process in started], "\n".join(printed)
+
+
+def test_two_hosts_train_one_model_and_one_of_them_publishes(sent, tmp_path):
+    plan, jobs, store = sent()
+    code, printed = containers.run(tmp_path / "prepare", "prepare", jobs["prepare"].text)
+    assert code == 0, printed
+    codes, printed = both_hosts(tmp_path, jobs["train"].text)
+    assert codes == [0, 0], printed
+    key = next(each.key for each in plan.steps if each.step.name == "train")
+    assert store.find(key).verdict == "pass"
+    assert (tmp_path / "127.0.0.1/model/model.pt2").is_file()
+    assert not (tmp_path / "127.0.0.2/model").exists()
+    wrong = json.loads(jobs["train"].text)
+    wrong["steps"][0] |= {"key": "f" * 64, "config": {**wrong["steps"][0]["config"], "device": "cuda"}}
+    codes, printed = both_hosts(tmp_path / "wrong", json.dumps(wrong))
+    assert codes == [2, 2], printed
+    assert "device 'cuda' is not available here" in containers.reason(tmp_path / "wrong/127.0.0.1")
