@@ -62,6 +62,15 @@ class Child:
     closed: bool = False
 
 
+def _is_ours(record: RunRecord, stage: StageRecord) -> bool:
+    """Whether nobody else projects the stage at this moment: a job that tracks does so until it is over."""
+    if not record.tracked_by_jobs or stage.status == "cached" or record.status in runs.FINAL:
+        return True
+    from infra.sagemaker.jobs import HARDWARE
+
+    return record.jobs.get(HARDWARE.get(stage.name, "")) in ("Succeeded", "Failed", "Stopped")
+
+
 class Projection:
     """A run on its way to MLflow; remembers what this process has projected already."""
 
@@ -87,9 +96,8 @@ class Projection:
         elif not self.parent:
             self.experiment = self._experiment(record.problem_name)
             self.parent = self._parent(record)
-        shown = DONE if record.tracked_by_jobs else (*DONE, "running")
         for number, stage in enumerate(record.stages, 1):
-            if stage.status in shown:
+            if stage.status in (*DONE, "running") and _is_ours(record, stage):
                 self._advance_stage(record, number, stage)
         if record.mlflow_run is None:
             self._advance_parent(record)
