@@ -67,8 +67,9 @@ def _is_ours(record: RunRecord, stage: StageRecord) -> bool:
     if not record.tracked_by_jobs or stage.status == "cached" or record.status in runs.FINAL:
         return True
     from infra.sagemaker.jobs import HARDWARE
+    from infra.sagemaker.service import ENDED
 
-    return record.jobs.get(HARDWARE.get(stage.name, "")) in ("Succeeded", "Failed", "Stopped")
+    return record.jobs.get(HARDWARE.get(stage.name, "")) in ENDED
 
 
 class Projection:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines import infra_commands
+from pipelines import infra_commands, options
+from pipelines.options import as_json, print_json
 
 if TYPE_CHECKING:
     from infra.runs import RunRecord
@@ -93,13 +94,6 @@ def _print_failure(ctx: click.Context, message: str, code: int) -> None:
     click.echo(json.dumps(document, ensure_ascii=False), file=ctx.meta.get("document"))
 
 
-def _print_json(document: Any) -> None:
-    """One document on standard output."""
-    meta = click.get_current_context().meta
-    meta["printed"] = True
-    click.echo(json.dumps(document, ensure_ascii=False, indent=1), file=meta.get("document"))
-
-
 def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
     settings = {}
     for value in values:
@@ -110,13 +104,7 @@ def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[st
     return settings
 
 
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there."
-)
-in_workspace = click.option(
-    "--workspace", type=click.Path(path_type=Path, file_okay=False), default=Path(".fourscore"),
-    envvar="FOURSCORE_WORKSPACE", show_default=True, help="Where runs, results and tracking are kept.",
-)  # fmt: skip
+in_workspace = options.in_workspace("Where runs, results and tracking are kept.")
 tracking_uri = click.option("--tracking-uri", help="MLflow server; default: the problem's, or sqlite in the workspace.")
 PLACES = ("local", "sagemaker", "sagemaker-local")
 STAGE_NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
@@ -196,7 +184,7 @@ def new(
     propose.write(proposal)
     problem = directory / "problem.yaml"
     if as_json:
-        _print_json(propose.as_document(proposal))
+        print_json(propose.as_document(proposal))
     else:
         click.echo(
             f"wrote {problem} and {directory / 'expectations.json'}\n"
@@ -221,7 +209,7 @@ def plan(request: Request, as_json: bool) -> None:
     there = prepared.site
     cost = estimate(prepared.plan, prepared.loaded.problem, there) if there else {}
     if as_json:
-        _print_json({"run": prepared.run, "problem": str(request.problem), "stages": stages, **cost})
+        print_json({"run": prepared.run, "problem": str(request.problem), "stages": stages, **cost})
         return
     click.echo(f"run {prepared.run}")
     click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
@@ -265,7 +253,7 @@ def _to_its_end(workspace: Path, run: str, go: Callable[[], object], *, as_json:
         if failure is not None and unclosed:  # the record could not be written: a full disk
             document |= {"verdict": "error", "status": "error", "message": str(failure)}
         if as_json:
-            _print_json(document)
+            print_json(document)
         else:
             _conclude(document)
         if failure is None and document["verdict"] != "pass":
@@ -322,7 +310,7 @@ def stop(run: str, workspace: Path, as_json: bool) -> None:
 
     stop_run(workspace, run)
     if as_json:
-        _print_json({"run": run, "stopping": True})
+        print_json({"run": run, "stopping": True})
     else:
         click.echo(f"{run} is asked to stop; 'fourscore attach {run}' shows how it ends", err=True)
 
@@ -345,7 +333,7 @@ def report(run: str | None, workspace: Path, as_json: bool) -> None:
     name = _named(workspace, run).run
     path = write_report(workspace, name)
     if as_json:
-        _print_json({"run": name, "report": str(path)})
+        print_json({"run": name, "report": str(path)})
     else:
         click.echo(path)
 
@@ -363,7 +351,7 @@ def predict(model: str, input: Path, output: Path, workspace: Path, tracking_uri
 
     done = predict_file(model, input, output, workspace, tracking_uri)
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         click.echo(f"{done['rows']:,} predictions in {output} (columns {', '.join(done['columns'])})", err=True)
 
@@ -400,7 +388,7 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
         for each in records.every(workspace)
     ]
     if as_json:
-        _print_json({"runs": listed, **({"sync": synced} if sync else {})})
+        print_json({"runs": listed, **({"sync": synced} if sync else {})})
         _all_there(synced)
         return
     if sync:
@@ -437,7 +425,7 @@ def show(run: str | None, workspace: Path, as_json: bool) -> None:
     record = _named(workspace, run)
     document = summary(gather(workspace, record.run, history=False))
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         click.echo(conclusion(document))
         click.echo(lineage(record, document))
@@ -459,7 +447,7 @@ def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_j
         )
     done = move(workspace, run, tracking_uri)
     if as_json:
-        _print_json(done)
+        print_json(done)
     else:
         click.echo(f"{done['name']}: champion is now run {run} (before: {done['before'] or 'none'})")
 
@@ -475,7 +463,7 @@ def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> N
 
     def say(link: str) -> None:
         if as_json:
-            _print_json({"link": link})
+            print_json({"link": link})
         else:
             click.echo(link, err=True)
 
@@ -492,7 +480,7 @@ def doctor(workspace: Path, as_json: bool) -> None:
     findings = examine(workspace)
     healthy = all(finding["ok"] for finding in findings)
     if as_json:
-        _print_json({"healthy": healthy, "checks": findings})
+        print_json({"healthy": healthy, "checks": findings})
     else:
         for finding in findings:
             mark = click.style("ok  ", fg="green") if finding["ok"] else click.style("FAIL", fg="red")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from pipelines import options
+from pipelines.options import as_json, print_json
 
 if TYPE_CHECKING:
     from infra.aws.changes import ChangeSet
@@ -16,16 +18,7 @@ if TYPE_CHECKING:
 COLOURS = {"Add": "green", "Remove": "red", "Replace": "red", "Modify": "yellow"}
 GREW = {"create": "green", "update": "green", "delete": "yellow"}
 
-LOCAL = "local"
-"""The stack of --on sagemaker-local, which no template makes."""
-
-as_json = click.option(
-    "--json", "as_json", is_flag=True, help="One JSON document on standard output, nothing else there."
-)
-in_workspace = click.option(
-    "--workspace", type=click.Path(path_type=Path, file_okay=False), default=Path(".fourscore"),
-    envvar="FOURSCORE_WORKSPACE", show_default=True, help="Where the stack is written down.",
-)  # fmt: skip
+in_workspace = options.in_workspace("Where the stack is written down.")
 stack_option = click.option("--stack", default="dev", show_default=True, help="Name of the stack: letters and digits.")
 region_option = click.option("--region", help="Such as eu-central-1; default: what AWS's own settings say.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
@@ -80,7 +73,7 @@ def up(
     made = outcome.stack
     file = save(workspace, made) if made else None
     if as_json:
-        _print_json({
+        print_json({
             "stack": stack, "region": here.region, "account": here.account, "executed": outcome.executed,
             "changes": [_document(each) for each in outcome.proposed], "file": str(file) if file else None,
             "outputs": _facts(made) if made else None,
@@ -96,10 +89,11 @@ def up(
 
 def _end_local_cloud(workspace: Path, *, as_json: bool) -> None:
     from infra import local_cloud
+    from infra.sagemaker.here import NAME
 
     ended = local_cloud.stop(workspace)
     if as_json:
-        _print_json({"stack": LOCAL, "executed": ended, "gone": [], "kept": [str(local_cloud.home(workspace))]})
+        print_json({"stack": NAME, "executed": ended, "gone": [], "kept": [str(local_cloud.home(workspace))]})
     else:
         said = "has ended; what it holds stays, and --on sagemaker-local starts it again" if ended else "does not run"
         click.echo(f"the local cloud of {workspace} {said}", err=True)
@@ -114,7 +108,9 @@ def _end_local_cloud(workspace: Path, *, as_json: bool) -> None:
 @as_json
 def down(stack: str, region: str | None, delete_data: bool, yes: bool, workspace: Path, as_json: bool) -> None:
     """Take the stack away, but for its data; refuses while something in it is in use. Of 'local': the local cloud."""
-    if stack == LOCAL:
+    from infra.sagemaker.here import NAME
+
+    if stack == NAME:
         _end_local_cloud(workspace, as_json=as_json)
         return
     from infra.aws import removal
@@ -138,7 +134,7 @@ def down(stack: str, region: str | None, delete_data: bool, yes: bool, workspace
     if done:
         path_of(workspace, stack).unlink(missing_ok=True)
     if as_json:
-        _print_json({"stack": stack, "executed": done, "gone": found.goes, "kept": found.stays})
+        print_json({"stack": stack, "executed": done, "gone": found.goes, "kept": found.stays})
     else:
         kept = f"; its data stays: 'fourscore infra up --stack {stack}' stands around it again" if found.stays else ""
         click.echo(f"stack {stack} is down{kept}" if done else "nothing was changed", err=True)
@@ -158,7 +154,7 @@ def show(stack: str, region: str | None, workspace: Path, as_json: bool) -> None
     found = show_stack(account(region), stack)
     file = save(workspace, found)
     if as_json:
-        _print_json({**_facts(found), "file": str(file)})
+        print_json({**_facts(found), "file": str(file)})
     else:
         _say_stack(found, file)
 
@@ -201,7 +197,7 @@ def image(
     found = show_stack(here, stack)
     file = save(workspace, _with_image(found, made.kind, made.uri))
     if as_json:
-        _print_json({"kind": made.kind, "tag": made.tag, "image": made.uri, "built": made.built, "file": str(file)})
+        print_json({"kind": made.kind, "tag": made.tag, "image": made.uri, "built": made.built, "file": str(file)})
     else:
         click.echo(f"{'built' if made.built else 'was there already'}: {made.uri}\npinned in {file}", err=True)
 
@@ -225,7 +221,7 @@ def approved(package: str, stack: str, region: str | None, fetch: Path | None, w
     if fetch is not None:
         document["model"] = str(approval.fetch_model(found, document, workspace, fetch))
     if as_json:
-        _print_json(document)
+        print_json(document)
     else:
         click.echo(f"{package} was approved by {document['by']}; it is of run {document['run']}")
 
@@ -247,7 +243,7 @@ def prices(refresh: bool, region: str | None, as_json: bool) -> None:
     if as_json:
         documents = [{"region": row.region, "instance": row.instance, "job": row.job, "dollars": row.dollars,
                       "date": row.date, "age_days": row.age(), "source": row.source} for row in rows]  # fmt: skip
-        _print_json({"prices": documents})
+        print_json({"prices": documents})
         return
     shown = sorted(rows, key=lambda row: (row.region, row.instance, row.job))
     click.echo(aligned([
@@ -273,7 +269,7 @@ def _propose(region: str | None, *, gpu: bool, as_json: bool) -> None:
 
     found = propose(region_of(region), gpu=gpu)
     if as_json:
-        _print_json({"image": found.uri, "torch": found.torch, "wanted": found.wanted, "fits": found.fits})
+        print_json({"image": found.uri, "torch": found.torch, "wanted": found.wanted, "fits": found.fits})
         return
     click.echo(found.uri)
     if not found.fits:
@@ -293,7 +289,7 @@ def _use(stack: str, region: str | None, uri: str, workspace: Path, *, gpu: bool
     kind, pinned = "gpu" if gpu else "cpu", check_pinned(uri)
     file = save(workspace, _with_image(show_stack(account(region), stack), kind, pinned))
     if as_json:
-        _print_json({"kind": kind, "tag": None, "image": uri, "built": False, "file": str(file)})
+        print_json({"kind": kind, "tag": None, "image": uri, "built": False, "file": str(file)})
     else:
         click.echo(f"{uri}\npinned in {file}", err=True)
 
@@ -346,10 +342,3 @@ def _document(each: ChangeSet) -> dict[str, Any]:
     from dataclasses import asdict
 
     return {"stack": each.stack, "changes": [asdict(change) for change in each.changes]}
-
-
-def _print_json(document: Any) -> None:
-    """One document on standard output; where that is, the group above decides."""
-    meta = click.get_current_context().meta
-    meta["printed"] = True
-    click.echo(json.dumps(document, ensure_ascii=False, indent=1), file=meta.get("document"))

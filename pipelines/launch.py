@@ -100,16 +100,7 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
         os.environ.setdefault(name, "1")
     (workspace / "runs").mkdir(parents=True, exist_ok=True)
     _mark_killed(prepared, reporter)
-    with locked(runs.lock_of(workspace, prepared.run), blocking=False) as mine:
-        if not mine:
-            reporter(
-                "",
-                {
-                    "kind": "note",
-                    "level": "info",
-                    "text": f"run {prepared.run} is being made by another process; waiting for it",
-                },
-            )
+    _say_if_busy(workspace, prepared.run, "made", reporter)
     with locked(runs.lock_of(workspace, prepared.run)):
         if finished := _finished(prepared):
             _project_what_is_missing(prepared, finished, reporter)
@@ -153,7 +144,7 @@ def attach(workspace: Path, run: str, reporter: Reporter, *, again: bool = False
     elif record.status in runs.FINAL:
         return record
     uri = tracking.place_of(workspace, record, there.stack.tracking_uri)
-    _say_if_watched(workspace, run, reporter)
+    _say_if_busy(workspace, run, "watched", reporter)
     with locked(runs.lock_of(workspace, run)), _watched(workspace, record, uri, reporter, tracked=uri is not None):
         go_on = backend.retry if again else backend.attach
         return go_on(record, there.store, there.stack, reporter)
@@ -175,10 +166,10 @@ def look_again(workspace: Path) -> list[str]:
     return ended
 
 
-def _say_if_watched(workspace: Path, run: str, reporter: Reporter) -> None:
+def _say_if_busy(workspace: Path, run: str, done: str, reporter: Reporter) -> None:
     with locked(runs.lock_of(workspace, run), blocking=False) as mine:
         if not mine:
-            text = f"run {run} is being watched by another process; waiting for it"
+            text = f"run {run} is being {done} by another process; waiting for it"
             reporter("", {"kind": "note", "level": "info", "text": text})
 
 

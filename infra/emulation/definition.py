@@ -57,15 +57,6 @@ class Definition:
         ]
 
 
-def not_executed(text: str, listed: list[str]) -> list[str]:
-    """Names of the steps that the step list of an execution does not name, in their order.
-
-    SageMaker lists only the steps that it started; whatever stands behind a failure, or in the branch that was not
-    taken, is not in the list.
-    """
-    return [name for name in read(text).steps if name not in listed]
-
-
 def read(text: str) -> Definition:
     """Read a definition.
 

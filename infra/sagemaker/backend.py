@@ -19,7 +19,7 @@ from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import Definition, compile_plan, pipeline_name, text
 from infra.sagemaker.follow import Following, exit_code, stages_again
 from infra.sagemaker.jobs import Decision, Job, decided, fuse, is_smoke, registering
-from infra.sagemaker.requests import package_group
+from infra.sagemaker.requests import package_group, tags
 from infra.sagemaker.service import ExecutionState, Service
 from infra.sagemaker.stack import Stack
 from infra.sagemaker.upload import upload
@@ -168,10 +168,11 @@ class SageMakerBackend:
         """
         assert done.definition is not None
         definition, name = text(done.definition), pipeline_name(f"{self.stack.name}-{record.problem_name}")
+        shared = tags(record.problem_name, None, self.stack)
         declared = {each["Name"] for each in done.definition["Parameters"]}
 
         def start(mine: Claim) -> str:
-            service.upsert(name, definition, self.stack.roles["pipeline"], self._tags(record), mine.token)
+            service.upsert(name, definition, self.stack.roles["pipeline"], shared, mine.token)
             given = {"Run": mine.run, "MlflowRunId": mine.link, "TrainInstanceType": instance}
             given = {key: value for key, value in given.items() if key in declared and value}
             record.execution = service.start(name, given, mine.token, record.run)
@@ -197,13 +198,6 @@ class SageMakerBackend:
         record.execution = None
         raise FourscoreError(f"pipeline {name} is changed by others again and again; run the same command again later")
 
-    def _tags(self, record: RunRecord) -> dict[str, str]:
-        return {
-            "fourscore:project": "fourscore",
-            "fourscore:problem": record.problem_name,
-            "fourscore:stack": self.stack.name,
-        }
-
     def _close(self, record: RunRecord, status: str, message: str) -> None:
         record.status, record.message, record.finished = status, message, runs.now()
         for stage in record.stages:
@@ -213,12 +207,7 @@ class SageMakerBackend:
 
 
 def attach(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
-    """Follow an execution that was started before; of one that is over already, what it came to.
-
-    Raises:
-        InputError: the run was not started on SageMaker.
-    """
-    _arn(record)
+    """Follow an execution that was started before; of one that is over already, what it came to."""
     if record.status in runs.FINAL:
         return record
     poll = POLL_HERE if stack.endpoint else POLL
@@ -231,7 +220,7 @@ def attach(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) 
 
 def stop(record: RunRecord, stack: Stack) -> None:
     """Ask the execution to stop; what is running gets the time that it needs to keep its checkpoint."""
-    service, arn = Service(stack), _arn(record)
+    service, arn = Service(stack), str(record.execution)
     if (state := service.execution(arn)).over:
         raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to stop")
     service.stop(arn)
@@ -243,7 +232,7 @@ def check_retry(record: RunRecord, stack: Stack) -> None:
     Raises:
         InputError: the execution goes on, or succeeded, or there is none.
     """
-    state = Service(stack).execution(_arn(record))
+    state = Service(stack).execution(str(record.execution))
     if not state.over or state.status == "Succeeded":
         raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
 
@@ -251,7 +240,7 @@ def check_retry(record: RunRecord, stack: Stack) -> None:
 def note_if_over(record: RunRecord, store: S3Store, stack: Stack) -> bool:
     """Bring the record to its end if the execution has come to its own; returns whether it has."""
     service = Service(stack)
-    state = service.execution(_arn(record))
+    state = service.execution(str(record.execution))
     if state.over:
         following = Following(service, store, record, lambda *_: None)
         following.note(state)
@@ -261,7 +250,7 @@ def note_if_over(record: RunRecord, store: S3Store, stack: Stack) -> bool:
 
 def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
     """Go on with an execution that failed or was stopped, from the steps that did not succeed."""
-    service, arn = Service(stack), _arn(record)
+    service, arn = Service(stack), str(record.execution)
     service.retry(arn, uuid.uuid4().hex)
     record.stages, record.status, record.finished, record.message = stages_again(record), "running", None, ""
     runs.save(store.workspace, record)
@@ -275,15 +264,6 @@ def detached(record: RunRecord) -> str:
         f"no longer watching; the execution goes on, and costs. 'fourscore attach {record.run}' watches again, "
         f"'fourscore stop {record.run}' stops it"
     )
-
-
-def _arn(record: RunRecord) -> str:
-    if record.execution is None:
-        raise InputError(
-            f"run {record.run} has no execution on SageMaker (it ran {record.on}); this is for runs that were started "
-            "with --on sagemaker or sagemaker-local"
-        )
-    return record.execution
 
 
 def _outcome(record: RunRecord, state: ExecutionState) -> RunRecord:

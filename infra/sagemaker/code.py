@@ -29,6 +29,7 @@ def modules() -> Mapping[str, Path]:
     return found
 
 
+@cache
 def digest() -> str:
     """Of names and contents."""
     total = hashlib.sha256()

@@ -87,6 +87,14 @@ def pipeline_name(problem: str) -> str:
     return fit(f"{PROJECT}-{problem}", LONGEST)
 
 
+def step_names(steps: list[Definition]) -> Iterator[str]:
+    """The names of steps, those in branches too."""
+    for step in steps:
+        yield step["Name"]
+        if step["Type"] == "Condition":
+            yield from step_names([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
+
+
 def gets(value: Any) -> Iterator[str]:
     """Everything that is referred to inside a part of a definition: ``Parameters.Run``, ``Steps.assess...``."""
     if isinstance(value, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ from infra.backend import Reporter
 from infra.events import Tail
 from infra.files import write_atomically
 from infra.runs import RunRecord, StageRecord
+from infra.sagemaker.definition import step_names
 from infra.sagemaker.jobs import HARDWARE
-from infra.sagemaker.service import ExecutionState, Service
+from infra.sagemaker.service import ENDED, ExecutionState, Service
 from infra.store import JOURNAL, Manifest
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Following:
         self.arn = record.execution
         self.run = service.parameters_of(self.arn).get("Run", record.run)
         """The name that the execution's jobs know: of two who asked for the same work, the first one's."""
-        self.steps = list(names(json.loads(service.definition_of(self.arn))["Steps"]))
+        self.steps = list(step_names(json.loads(service.definition_of(self.arn))["Steps"]))
         self.manifests: dict[str, Manifest] = {}
         self._tails = {stage.name: Tail() for stage in record.stages}
         self._seen: dict[str, str] = {}
@@ -62,7 +63,7 @@ class Following:
             if job is None:
                 continue
             told = self._told(stage, live)
-            over = job.status not in ("Starting", "Executing", "Stopping") or told.get("status") in ("ran", "refused")
+            over = job.status in ENDED or told.get("status") in ("ran", "refused")
             if over and (manifest := self.store.find(stage.key)):
                 self._published(stage, manifest)
             elif told.get("status") in ("running", "failed"):
@@ -179,14 +180,6 @@ class Following:
         """Whether nothing before it in the run is unfinished."""
         before = self.record.stages[: self.record.stages.index(stage)]
         return all(each.status in DONE for each in before)
-
-
-def names(steps: list[dict[str, Any]]) -> Iterator[str]:
-    """The names of a definition's steps, those in branches too."""
-    for step in steps:
-        yield step["Name"]
-        if step["Type"] == "Condition":
-            yield from names([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
 
 
 def _plainly(failure: str) -> str:

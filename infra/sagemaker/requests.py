@@ -74,6 +74,12 @@ def fit(name: str, longest: int) -> str:
     return f"{fitted[: longest - 9].rstrip('-')}-{mark}"
 
 
+def tags(problem: str, run: Any, stack: Stack) -> dict[str, Any]:
+    """What costs are told apart by; a pipeline, which many runs share, has no run."""
+    named = {"project": PROJECT, "problem": problem, "run": run, "stack": stack.name}
+    return {f"fourscore:{name}": value for name, value in named.items() if value is not None}
+
+
 @dataclass(frozen=True)
 class Site:
     """What all steps of one definition share."""
@@ -200,8 +206,7 @@ class Site:
 
     def tags(self) -> list[Arguments]:
         """For cost allocation, on everything that takes them."""
-        named = {"project": PROJECT, "problem": self.problem, "run": parameter("Run"), "stack": self.stack.name}
-        return [{"Key": f"fourscore:{name}", "Value": value} for name, value in named.items()]
+        return [{"Key": key, "Value": value} for key, value in tags(self.problem, parameter("Run"), self.stack).items()]
 
     def image(self, instance: str) -> str:
         kind = "gpu" if has_gpu(instance) else "cpu"

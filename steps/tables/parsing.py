@@ -190,7 +190,9 @@ def _simple(counts: Mapping[str, int]) -> Parse | None:
         return Parse("integer")
     if counts["digits"] == values:
         return Parse("category", note="holds whole numbers beyond 64 bits; they are kept as text")
-    if counts["finite"] + counts["infinite"] == values and counts["finite"]:
+    if counts["infinite"] == values:
+        return Parse("category", note="holds nothing but infinities; they are kept as text")
+    if counts["finite"] + counts["infinite"] == values:
         return Parse("float")  # huge and infinite values are refused later, by row
     return None
 

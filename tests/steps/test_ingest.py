@@ -347,6 +347,14 @@ def test_whole_numbers_beyond_64_bits_stay_exact_as_text(read):
     assert "beyond 64 bits" in table.notes
 
 
+def test_a_column_of_nothing_but_infinities_is_text_and_one_number_among_them_makes_it_numbers(read, monkeypatch):
+    table = read(csv("a,b\ninf,1\n-inf,2\n"))
+    assert table["a"] == ["inf", "-inf"]
+    assert "nothing but infinities" in table.notes
+    monkeypatch.setattr(fast, "SAMPLE", 2)  # the first rows alone do not tell
+    refused(read, csv("a,b\n,1\ninf,2\n0,3\n"), match="'a': 1 value is not a number .*, rows 2, such as 'inf'")
+
+
 def test_wide_integers_of_typed_formats_are_read_as_in_a_csv_file(read, tmp_path):
     def parquet(values, kind):
         pl.DataFrame({"a": pl.Series(values, dtype=kind), "b": [1, 2]}).write_parquet(tmp_path / "p.parquet")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from infra.emulation.definition import not_executed, read
+from infra.emulation.definition import read
 from steps.errors import InputError
 
 EQUAL = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
@@ -49,10 +49,6 @@ def test_what_is_ready_is_what_waits_for_nothing_that_has_not_succeeded():
     assert [step.name for step in found.ready({})] == ["a", "c"]
     assert [step.name for step in found.ready({"a": "Failed", "c": "Succeeded"})] == []
     assert [step.name for step in found.ready({"a": "Succeeded", "c": "Executing"})] == ["b"]
-
-
-def test_steps_that_an_execution_does_not_list_were_not_executed():
-    assert not_executed(text(job("a"), condition("c", yes=[job("x")], no=[job("y")])), ["a", "c", "y"]) == ["x"]
 
 
 @pytest.mark.parametrize(

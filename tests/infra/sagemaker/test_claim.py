@@ -45,6 +45,10 @@ class Executions:
         return arn not in self.ended
 
 
+def dies(_claimed):
+    raise KeyboardInterrupt
+
+
 @pytest.fixture
 def cloud():
     return Objects(), Executions()
@@ -75,9 +79,6 @@ def test_work_whose_execution_ended_is_started_anew(cloud):
 def test_a_claim_whose_maker_died_before_the_start_is_taken_over_with_its_token(cloud):
     objects, executions = cloud
 
-    def dies(_claimed):
-        raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
         claim(objects, "work", "run-a", "none", dies, executions.lives)
     found = claim(objects, "work", "run-b", "none", executions.start, executions.lives)
@@ -86,9 +87,6 @@ def test_a_claim_whose_maker_died_before_the_start_is_taken_over_with_its_token(
 
 def test_whoever_takes_a_claim_over_starts_with_its_makers_parameters(cloud):
     objects, _ = cloud
-
-    def dies(_claimed):
-        raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         claim(objects, "work", "run-a", "link-a", dies, bool)
