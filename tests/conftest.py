@@ -1,8 +1,18 @@
 """Fixtures that every test may use; nasty values on purpose, since paths and names break code first."""
 
+import functools
 import uuid
 
+import botocore.session
 import pytest
+from hypothesis import settings
+
+settings.register_profile("steady", derandomize=True, deadline=None)  # a landing is not refused by chance
+settings.register_profile("random", deadline=None)  # `make test-slow` looks where nobody has looked yet
+settings.load_profile("steady")
+
+# A client reads megabytes of JSON about its service, each session anew; tests make hundreds of them.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 @pytest.fixture

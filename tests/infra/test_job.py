@@ -159,6 +159,7 @@ def both_hosts(tmp_path, spec):
     return [process.returncode for process in started], "\n".join(printed)
 
 
+@pytest.mark.slow  # four trainings
 def test_two_hosts_train_one_model_and_one_of_them_publishes(sent, tmp_path):
     plan, jobs, store = sent()
     code, printed = containers.run(tmp_path / "prepare", "prepare", jobs["prepare"].text)

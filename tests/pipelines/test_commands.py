@@ -359,7 +359,8 @@ def test_json_of_a_run_goes_to_standard_output_alone(place):
 
 NOISY = """
 import os
-from pipelines.__main__ import _print_json, as_json, main
+from pipelines.__main__ import as_json, main
+from pipelines.options import print_json
 
 @main.command()
 @as_json
@@ -367,7 +368,7 @@ def noisy(as_json):
     print("a library that prints")
     os.write(1, b"a Fortran routine that complains")
     os.system("echo a child that talks")
-    _print_json({"only": "this"})
+    print_json({"only": "this"})
 
 main()
 """

@@ -211,6 +211,7 @@ def test_wrong_input_that_a_job_finds_ends_with_exit_code_2(there, passed):
     assert "job prepare failed: stage label: label.rule" in document["message"]
 
 
+@pytest.mark.slow  # a run that tries twice
 def test_where_there_is_no_capacity_the_next_type_is_tried(there, passed):
     there.cloud.disturb("capacity", step="train")
     code, document, said = there.run("--set", "train.seed=12", "--set", "sagemaker.train.fallback=[ml.m5.2xlarge]")
@@ -221,6 +222,7 @@ def test_where_there_is_no_capacity_the_next_type_is_tried(there, passed):
     assert client.describe_training_job(TrainingJobName=job)["ResourceConfig"]["InstanceType"] == "ml.m5.2xlarge"
 
 
+@pytest.mark.slow  # a training that is interrupted; tests/infra/test_job.py has the job alone
 def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(there, passed, tmp_path):
     settings = ("--set", "train.candidates=[mlp]", "--set", "train.seed=5")
     there.cloud.disturb("interruption", step="train")
@@ -239,6 +241,7 @@ def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(there, pas
     assert there_too["Body"].read() == mine.read_bytes()
 
 
+@pytest.mark.slow  # a whole run
 def test_ctrl_c_detaches_and_attach_watches_again(there, passed):
     process = there.start("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", "--set", "train.seed=7")
     wait_for(lambda: running_execution(there))
@@ -260,6 +263,7 @@ def test_ctrl_c_detaches_and_attach_watches_again(there, passed):
         assert "Succeeded; there is nothing to" in document["message"]
 
 
+@pytest.mark.slow  # two runs at once
 def test_two_different_plans_of_one_problem_at_once_both_run(there, passed):
     pair = [
         there.start("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", "--set", f"train.seed={seed}")
@@ -270,6 +274,7 @@ def test_two_different_plans_of_one_problem_at_once_both_run(there, passed):
     assert len({document["execution"] for _, document, _ in ended}) == 2
 
 
+@pytest.mark.slow  # two runs
 def test_a_run_that_ended_while_nobody_watched_is_found_by_runs_sync(there, passed):
     process = there.start("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", "--set", "train.seed=43")
     record = wait_for(lambda: running_execution(there))
@@ -291,6 +296,7 @@ def test_stop_and_retry(there, passed):
     assert (code, document["verdict"]) == (0, "pass"), said
 
 
+@pytest.mark.slow  # two and a half runs
 def test_the_local_cloud_killed_in_the_middle_is_survived_by_retry(there, passed):
     process = there.start("run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", "--set", "train.seed=9")
     record = wait_for(lambda: running_execution(there))
