@@ -28,8 +28,9 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest -n 2
 
-test-slow: setup  # what takes minutes
-	$(BIN)/python -m pytest -m slow
+test-slow: setup  # what takes minutes, and property tests on examples of their own each time
+	$(BIN)/python -m pytest -n 2 -m slow
+	$(BIN)/python -m pytest -n 2 -m "hypothesis and not slow" --hypothesis-profile=random
 
 bench: setup
 	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done

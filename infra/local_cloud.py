@@ -27,7 +27,7 @@ from infra.emulation.disturbances import Disturbance
 from infra.emulation.jobs import Options
 from infra.emulation.server import ACCOUNT, REGION, Address, Server, address
 from infra.files import locked
-from steps.errors import FourscoreError, InputError
+from steps.errors import FourscoreError, InputError, install
 
 PATIENCE = 300.0
 """Seconds to wait for the process to answer; it takes half of one, and 2 ms for each request that it replays."""
@@ -150,7 +150,7 @@ def _wants_moto() -> None:
     from importlib.util import find_spec
 
     if missing := [name for name in ("boto3", "moto", "flask") if find_spec(name) is None]:
-        raise InputError(f"the local cloud needs {', '.join(missing)}; install the extra: pip install 'fourscore[aws]'")
+        raise InputError(f"the local cloud needs {', '.join(missing)}; {install('aws')}")
 
 
 def serve(workspace: Path, idle_minutes: float, options: Options) -> None:

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from steps.errors import FourscoreError, InputError
+from steps.errors import FourscoreError, InputError, install
 
 TRANSFERS = 10
 """Requests that are under way at once."""
@@ -46,7 +46,7 @@ def client(uri: str, region: str | None = None) -> Any:
         import botocore.session  # boto3 itself brings its transfers along, a fifth of a plan's time
         from botocore.config import Config
     except ImportError:
-        raise InputError(f"{uri}: S3 needs boto3; install the extra: pip install 'fourscore[aws]'") from None
+        raise InputError(f"{uri}: S3 needs boto3; {install('aws')}") from None
     config = Config(
         retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS},
         max_pool_connections=TRANSFERS + 2,  # and one for whoever lists or asks meanwhile

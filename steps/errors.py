@@ -52,6 +52,11 @@ def refuse_full_disk(error: Exception) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
+def install(extra: str) -> str:
+    """What makes an optional part available; the name is not one that a package registry may know as somebody else's."""
+    return f"install the extra {extra}, in the folder with Fourscore's pyproject.toml: pip install -e '.[{extra}]'"
+
+
 def near(name: str, known: Sequence[str]) -> str:
     """A hint, ready to be put into a message, or nothing."""
     lower = {each.lower(): each for each in known}

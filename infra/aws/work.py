@@ -109,6 +109,7 @@ def _news(facts: Facts, options: Options) -> dict[str, Resource]:
         "TopicPolicy": _topic_policy(facts),
         **subscriptions,
         "ApprovalRule": _approval_rule(facts),
+        "FailureRule": _failure_rule(facts),
         "Budget": _budget(facts, options),
     }
 
@@ -126,7 +127,7 @@ def _topic_policy(facts: Facts) -> Resource:
 
     ours = {"StringEquals": {"aws:SourceAccount": facts.account}}
     rules = [
-        publishes("Approvals", "events", {"ArnEquals": {"aws:SourceArn": "${ApprovalRule.Arn}"}}),
+        publishes("News", "events", {"ArnEquals": {"aws:SourceArn": ["${ApprovalRule.Arn}", "${FailureRule.Arn}"]}}),
         publishes("Budget", "budgets", ours),
         {
             "Sid": "OnlyThroughTls",
@@ -150,13 +151,34 @@ def _approval_rule(facts: Facts) -> Resource:
         "detail": {"ModelPackageGroupName": groups, "ModelApprovalStatus": [{"exists": True}]},
     }
     paths = {name: f"$.detail.ModelPackage{name}" for name in ("GroupName", "Version", "Arn")}
-    said = '"Model <GroupName>, version <Version>: <Status>. <Arn>"'
-    transformed = {"InputPathsMap": {**paths, "Status": "$.detail.ModelApprovalStatus"}, "InputTemplate": said}
+    said = "Model <GroupName>, version <Version>: <Status>. <Arn>"
+    description = "Tells whoever is subscribed that a model waits, was approved or was rejected"
+    return _rule(facts.name, description, pattern, {**paths, "Status": "$.detail.ModelApprovalStatus"}, said)
+
+
+def _failure_rule(facts: Facts) -> Resource:
+    """A run came to a bad end, maybe while nobody watched; a gate that says no ends its execution in the same way."""
+    pattern = {
+        "source": ["aws.sagemaker"],
+        "detail-type": ["SageMaker Model Building Pipeline Execution Status Change"],
+        "detail": {
+            "currentPipelineExecutionStatus": ["Failed"],
+            "pipelineArn": [{"prefix": facts.arn("sagemaker", f"pipeline/{facts.name}-")}],
+        },
+    }
+    paths = {"Run": "$.detail.pipelineExecutionDisplayName", "Arn": "$.detail.pipelineExecutionArn"}
+    said = "Run <Run> failed, or its model was rejected; 'fourscore attach <Run>' says why. <Arn>"
+    description = "Tells whoever is subscribed that a run failed or its model was rejected"
+    return _rule(f"{facts.name}-failed", description, pattern, paths, said)
+
+
+def _rule(name: str, description: str, pattern: dict[str, Any], paths: dict[str, str], said: str) -> Resource:
+    transformed = {"InputPathsMap": paths, "InputTemplate": f'"{said}"'}
     return {
         "Type": "AWS::Events::Rule",
         "Properties": {
-            "Name": facts.name,
-            "Description": "Tells whoever is subscribed that a model waits, was approved or was rejected",
+            "Name": name,
+            "Description": description,
             "EventPattern": pattern,
             "Targets": [{"Id": "topic", "Arn": "${Topic}", "InputTransformer": transformed}],
         },

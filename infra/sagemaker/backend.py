@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -194,7 +193,8 @@ class SageMakerBackend:
                 record.execution = mine.execution
                 runs.save(self.store.workspace, record)
                 return
-            service.stop(mine.execution)
+            if not service.execution(mine.execution).over:
+                service.stop(mine.execution)
         record.execution = None
         raise FourscoreError(f"pipeline {name} is changed by others again and again; run the same command again later")
 
@@ -254,7 +254,6 @@ def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -
     service.retry(arn, uuid.uuid4().hex)
     record.stages, record.status, record.finished, record.message = stages_again(record), "running", None, ""
     runs.save(store.workspace, record)
-    time.sleep(POLL_HERE)
     return attach(record, store, stack, reporter)
 
 

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from infra.sagemaker.stack import Stack
-from steps.errors import FourscoreError, InputError
+from steps.errors import FourscoreError, InputError, install
 
+LOOKS, PAUSE = 60, 0.5
+"""How often, and after how many seconds, it is asked whether a retry has begun."""
 ENDED = ("Succeeded", "Failed", "Stopped")
-MISSING_EXTRA = "running on SageMaker needs the extra: pip install 'fourscore[aws]'"
+MISSING_EXTRA = f"running on SageMaker needs more packages; {install('aws')}"
 _ADVICE = {
     "AccessDenied": "the credentials in use may not do this; see docs/aws.md for the rights that are needed",
     "AccessDeniedException": "the credentials in use may not do this; see docs/aws.md for the rights that are needed",
@@ -174,9 +177,16 @@ class Service:
             self.client.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
 
     def retry(self, arn: str, token: str) -> None:
-        """Go on with an execution from the steps that failed."""
+        """Go on with an execution from the steps that failed; returns when it is seen to go on.
+
+        What was asked is not at once to be read: until then an execution shows how it ended before.
+        """
         with said_plainly(f"retrying {arn}"):
             self._execution(arn).retry(client_request_token=token, **self.at)
+        for _ in range(LOOKS):
+            if not self.execution(arn).over:
+                return
+            time.sleep(PAUSE)
 
     def packages(self, group: str) -> Sequence[Any]:
         """The model packages of a group, the newest first; none where there is no such group."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infra.runs import RunRecord
 from pipelines.report.decision import Got, got
 from pipelines.report.gather import Facts, Stage
 from pipelines.report.numbers import NOT_RECORDED, Scale, cut, decimals_for, is_number, number, percent, seconds, show
@@ -271,6 +272,7 @@ def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
     yield "problem file", record.problem_path
     yield "started", record.started
     yield "finished", record.finished or "not yet"
+    yield from _where(record)
     for name, what in (
         ("table", "table, digest of the content"),
         ("train_set", "training part, digest"),
@@ -290,6 +292,22 @@ def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
             yield f"{section} seed", str(value)
     for name, value in record.overrides.items():
         yield f"set by hand: {name}", str(value)
+
+
+def _where(record: RunRecord) -> Iterator[tuple[str, str]]:
+    places = {
+        "sagemaker": f"Amazon SageMaker, stack {record.stack}",
+        "sagemaker-local": "the local cloud of its workspace",
+    }
+    yield "ran on", places.get(record.on, "one machine")
+    for name, value in (
+        ("store", record.store),
+        ("pipeline execution", record.execution),
+        ("steps of the execution", ", ".join(f"{job} {status}" for job, status in record.jobs.items())),
+        ("model package", record.package),
+    ):
+        if value:
+            yield name, value
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from steps.core import Config
-from steps.errors import InputError, refuse_full_disk
+from steps.errors import InputError, install, refuse_full_disk
 from steps.schema import LABEL_SOURCE, ROW
 from steps.tables import structure
 from steps.tables.dialect import Dialect, Overrides, detect, encoding_of, transcode, uses_carriage_returns
@@ -363,9 +363,7 @@ def _workbook(path: Path, name: str, source: Source) -> pl.LazyFrame:
     try:
         import fastexcel  # noqa: F401 - only to say clearly that it is missing
     except ImportError:
-        raise InputError(
-            f"{name}: reading workbooks needs fastexcel; install the extra: pip install 'fourscore[excel]'"
-        ) from None
+        raise InputError(f"{name}: reading workbooks needs fastexcel; {install('excel')}") from None
     options: dict[str, Any] = {"sheet_name": source.sheet} if source.sheet else {"sheet_id": 1}
     frame = pl.read_excel(path, has_header=source.header is not False, infer_schema_length=None, **options)
     assert isinstance(frame, pl.DataFrame)

@@ -456,6 +456,6 @@ def test_a_bucket_that_is_not_there_is_named(workspace, root):
 def test_without_boto3_it_says_what_to_install(workspace, monkeypatch):
     monkeypatch.setitem(sys.modules, "botocore.session", None)
     with pytest.raises(
-        InputError, match=r"^s3://lake/: S3 needs boto3; install the extra: pip install 'fourscore\[aws\]'"
+        InputError, match=r"^s3://lake/: S3 needs boto3; install the extra aws, .*: pip install -e '\.\[aws\]'"
     ):
         S3Store(workspace, "s3://lake/").find(KEY)

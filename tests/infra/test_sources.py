@@ -290,5 +290,5 @@ def test_objects_of_s3_are_fetched_by_version(bucket, base, workspace):
 
 def test_s3_without_boto3_says_what_to_install(base, workspace, monkeypatch):
     monkeypatch.setitem(sys.modules, "botocore.session", None)
-    with pytest.raises(InputError, match=r"needs boto3; install the extra: pip install 'fourscore\[aws\]'"):
+    with pytest.raises(InputError, match=r"needs boto3; install the extra aws, .*: pip install -e '\.\[aws\]'"):
         resolve({"s": At("s3://lake/a.csv")}, base, workspace)

@@ -140,7 +140,7 @@ def test_the_sheet_of_a_workbook_needs_the_extra(tmp_path, monkeypatch):
     (tmp_path / "raw").mkdir()
     (tmp_path / "raw/01-b.xlsx").write_bytes(b"x")
     monkeypatch.setitem(sys.modules, "fastexcel", None)
-    with pytest.raises(InputError, match=r"needs fastexcel; install the extra: pip install 'fourscore\[excel\]'"):
+    with pytest.raises(InputError, match=r"needs fastexcel; install the extra excel, .*: pip install -e '\.\[excel\]'"):
         parts(tmp_path / "raw", "s", Source(path="x"), tmp_path / "scratch")
 
 

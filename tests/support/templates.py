@@ -57,6 +57,7 @@ def filled(template):
         "DataKeyArn": KEY,
         "Key.Arn": KEY,
         "ApprovalRule.Arn": RULE,
+        "FailureRule.Arn": f"{RULE}-failed",
     }
 
     def fill(value):

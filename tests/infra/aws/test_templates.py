@@ -136,7 +136,7 @@ def test_the_key_is_the_accounts_and_services_use_it_for_this_account_only():
 
 def test_a_model_that_waits_or_is_decided_on_is_told_and_other_groups_are_not():
     """Source of the event: SageMaker Developer Guide, "Events that Amazon SageMaker AI sends to Amazon EventBridge"."""
-    (rule,) = resources("dev", "AWS::Events::Rule").values()
+    rule = resources("dev", "AWS::Events::Rule")["ApprovalRule"]
     pattern = rule["Properties"]["EventPattern"]
     event = {
         "source": "aws.sagemaker",
@@ -151,6 +151,21 @@ def test_a_model_that_waits_or_is_decided_on_is_told_and_other_groups_are_not():
     assert not fits(pattern, {**event, "detail": {**event["detail"], "ModelPackageGroupName": "fourscore-device-x"}})
     assert not fits(pattern, {**event, "detail": {"ModelPackageGroupName": "fourscore-dev-x"}})
     assert not fits(pattern, {**event, "detail-type": "SageMaker Endpoint State Change"})
+
+
+def test_a_run_that_failed_is_told_and_those_of_other_stacks_and_good_ends_are_not():
+    """Source of the event: as above."""
+    rule = resources("dev", "AWS::Events::Rule")["FailureRule"]
+    pattern = rule["Properties"]["EventPattern"]
+    arn = f"arn:aws:sagemaker:eu-central-1:{ACCOUNT}:pipeline/fourscore-dev-breast-cancer"
+    event = {
+        "source": "aws.sagemaker",
+        "detail-type": "SageMaker Model Building Pipeline Execution Status Change",
+        "detail": {"currentPipelineExecutionStatus": "Failed", "pipelineArn": arn},
+    }
+    assert fits(pattern, event)
+    for detail in ({"pipelineArn": arn.replace("-dev-", "-device-")}, {"currentPipelineExecutionStatus": "Succeeded"}):
+        assert not fits(pattern, {**event, "detail": {**event["detail"], **detail}})
 
 
 def fits(pattern, event):
@@ -174,7 +189,7 @@ def fits(pattern, event):
     return True
 
 
-def test_only_the_rule_and_the_budget_may_publish():
+def test_only_the_rules_and_the_budget_may_publish():
     (policy,) = resources("dev", "AWS::SNS::TopicPolicy").values()
     (topic,) = resources("dev", "AWS::SNS::Topic").values()
     assert topic["Properties"]["KmsMasterKeyId"] == KEY
@@ -185,7 +200,8 @@ def test_only_the_rule_and_the_budget_may_publish():
             policy["Properties"]["PolicyDocument"]["Statement"], "sns:Publish", "<Topic>", given, (kind, name)
         )
 
-    assert publishes("Service", "events.amazonaws.com", SourceArn=RULE) == "allow"
+    for rule in (RULE, f"{RULE}-failed"):
+        assert publishes("Service", "events.amazonaws.com", SourceArn=rule) == "allow"
     assert publishes("Service", "events.amazonaws.com", SourceArn=f"{RULE}-other") == "nothing"
     assert publishes("Service", "budgets.amazonaws.com", SourceAccount=ACCOUNT) == "allow"
     assert publishes("Service", "budgets.amazonaws.com", SourceAccount="210987654321") == "nothing"

@@ -437,19 +437,16 @@ def test_whatever_is_given_as_a_definition_gets_an_answer(value):
     assert faults(value)
 
 
-def test_the_lint_imports_neither_boto3_nor_botocore_and_costs_little():
-    """Aim: well under 0.15 CPU seconds beside the imports that a plan has made anyway (pydantic)."""
+def test_the_lint_imports_neither_boto3_nor_botocore():
+    """Which would cost more than all of its checks; `benchmarks/plan_sagemaker.py` has what a plan costs with them."""
     code = (
-        "import json, sys, time, pydantic\n"
-        "start = time.process_time()\n"
+        "import json, sys\n"
         "from infra.sagemaker.lint import faults\n"
         "assert faults(json.load(open(sys.argv[1]))) == []\n"
-        "print(time.process_time() - start, [name for name in ('boto3', 'botocore', 'sagemaker') if name in sys.modules])"
+        "print([name for name in ('boto3', 'botocore', 'sagemaker') if name in sys.modules])"
     )
     golden = ROOT / "tests/golden/sagemaker/all-stages.json"
     done = subprocess.run(
         [sys.executable, "-c", code, str(golden)], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    seconds, _, imported = done.stdout.strip().partition(" ")
-    assert imported == "[]"
-    assert float(seconds) < 0.5  # a busy machine; measured alone it is some hundredths
+    assert done.stdout.strip() == "[]"
