@@ -116,7 +116,7 @@ def _assemble(
     only = next(iter(staged.values()))
     examination = only.examination if config.query is None else examine(target, MANY)
     if config.sample_rows is not None and examination.rows > config.sample_rows:
-        sample(target, config.sample_rows / examination.rows, scratch)
+        sample(target, config.sample_rows / examination.rows)
         examination = examine(target, MANY)
     if examination.rows == 0:
         raise InputError(

@@ -100,9 +100,7 @@ def _without_blank(target: Path, examination: Examination) -> Examination:
     some_value = pl.any_horizontal(pl.col(column).is_not_null() for column in examination.columns)
     if table.select(some_value.all()).collect(engine="streaming").item():
         return examination
-    kept = target.with_suffix(".kept")
-    write(table.filter(some_value), kept)
-    kept.replace(target)
+    write(table.filter(some_value), target)
     return examine(target, MANY)
 
 

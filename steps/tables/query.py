@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,18 @@ _GOLDEN = 2_654_435_761
 
 
 def write(frame: pl.LazyFrame, target: Path) -> None:
-    """Stream a frame to Parquet; lz4 packs tables nearly as small as zstd and is read in two thirds of the time."""
-    frame.sink_parquet(target, compression="lz4", row_group_size=ROW_GROUP)
+    """Stream a frame to Parquet, whole or not at all; the frame may read what stood there before.
+
+    Polars (2.1) goes on writing for a while after a sink has failed. A file of the same name would get those bytes into it,
+    so each one is written under a name that nothing wrote to before. lz4 packs tables nearly as small as zstd and is read in
+    two thirds of the time.
+    """
+    fresh = target.with_name(f"{target.name}.{uuid.uuid4().hex}")
+    try:
+        frame.sink_parquet(fresh, compression="lz4", row_group_size=ROW_GROUP)
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def join(tables: Mapping[str, Path], query: str, declared: Mapping[str, Parse], scratch: Path, target: Path) -> None:
@@ -147,12 +158,10 @@ def canonical_text(column: pl.Expr, kind: pl.DataType) -> pl.Expr:
     return (column.fill_nan(None) if kind.is_float() else column).cast(pl.String)
 
 
-def sample(path: Path, share: float, scratch: Path) -> None:
+def sample(path: Path, share: float) -> None:
     """Keep an even share of a table's rows, chosen by their position."""
     import polars as pl
 
-    kept = scratch / "sample.parquet"
     position = pl.col("_position").cast(pl.Int64)
     chosen = (position * _GOLDEN) % (1 << 32) < int(share * (1 << 32))
-    write(pl.scan_parquet(path, glob=False).with_row_index("_position", 1).filter(chosen).drop("_position"), kept)
-    kept.replace(path)
+    write(pl.scan_parquet(path, glob=False).with_row_index("_position", 1).filter(chosen).drop("_position"), path)

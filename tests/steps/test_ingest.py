@@ -18,7 +18,7 @@ from steps.errors import InputError
 from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal, read_events
 from steps.schema import read_schema
-from steps.tables import fast, staging
+from steps.tables import fast, query, staging
 from steps.tables.digest import table_digest
 
 DATA = Path(__file__).parents[3] / "shared/data"
@@ -606,6 +606,21 @@ def test_the_content_digest_is_pinned_and_knows_nothing_of_how_the_file_was_writ
     ):
         other.write_parquet(tmp_path / "c.parquet")
         assert table_digest(tmp_path / "c.parquet") != digest
+
+
+def test_a_table_that_failed_to_be_written_leaves_nothing_in_the_one_that_is_written_next(tmp_path, monkeypatch):
+    """Polars goes on writing for a while after a sink has failed; in a file of the same name every third table broke."""
+    monkeypatch.setattr(query, "ROW_GROUP", 8192)  # a small table in as many parts as a large one
+    source, target = tmp_path / "a.csv", tmp_path / "a.parquet"
+    source.write_text("a,b,c\n" + "".join(f"{i},{i / 7},v{i % 13}\n" for i in range(60_000)) + "x,1,2\n")
+    text = pl.scan_csv(source, infer_schema=False)
+    for rows in [1, 10, 1000, 30_000] * 10:
+        wanted = text.select("c").head(rows).collect()
+        with pytest.raises(pl.exceptions.PolarsError):
+            query.write(pl.scan_csv(source, schema_overrides={"a": pl.Int64}), target)
+        query.write(text.select("c").head(rows), target)
+        assert pl.read_parquet(target).equals(wanted)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "a.parquet"]
 
 
 CELLS = st.one_of(
