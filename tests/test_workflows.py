@@ -90,7 +90,7 @@ def commands():
 
 def test_the_commands_of_the_workflows_exist():
     from pipelines.__main__ import main
-    from pipelines.infra_commands import infra
+    from pipelines.commands.infra import infra
 
     known = {**main.commands, **{f"infra {name}": command for name, command in infra.commands.items()}}
     assert len(commands()) >= 4

@@ -359,8 +359,8 @@ def test_json_of_a_run_goes_to_standard_output_alone(place):
 
 NOISY = """
 import os
-from pipelines.__main__ import as_json, main
-from pipelines.options import print_json
+from pipelines.__main__ import main
+from pipelines.commands.options import as_json, print_json
 
 @main.command()
 @as_json

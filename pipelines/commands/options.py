@@ -24,6 +24,10 @@ def in_workspace(holds: str) -> Callable[[F], F]:
     )  # fmt: skip
 
 
+workspace_of_runs = in_workspace("Where runs, results and tracking are kept.")
+tracking_uri = click.option("--tracking-uri", help="MLflow server; default: the problem's, or sqlite in the workspace.")
+
+
 def print_json(document: Any) -> None:
     """One document on standard output; where that is, the group above decides."""
     meta = click.get_current_context().meta

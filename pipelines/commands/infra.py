@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines import options
-from pipelines.options import as_json, print_json
+from pipelines.commands import options
+from pipelines.commands.options import as_json, print_json
 
 if TYPE_CHECKING:
     from infra.aws.changes import ChangeSet

@@ -14,7 +14,7 @@ from infra.s3_store import S3Store
 from infra.sagemaker.stack import path_of
 from infra.store import Manifest
 from pipelines.__main__ import Commands
-from pipelines.infra_commands import infra
+from pipelines.commands.infra import infra
 
 __all__ = ["here", "moto", "protected"]  # the fixtures of an account in moto
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse")
@@ -106,7 +106,7 @@ def test_down_of_what_is_not_there_is_the_users_mistake(cloud):
 
 def test_data_is_deleted_only_by_who_types_the_stacks_name(cloud, monkeypatch):
     run("up", "--yes")
-    monkeypatch.setattr("pipelines.infra_commands._can_ask", lambda *_: None)
+    monkeypatch.setattr("pipelines.commands.infra._can_ask", lambda *_: None)
     assert "nothing was changed" in run("down", "--delete-data", given="yes\n").stderr
     assert len(boto3.client("s3").list_buckets()["Buckets"]) == 1
     assert "is down" in run("down", "--delete-data", given="dev\n").stderr
