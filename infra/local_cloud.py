@@ -13,6 +13,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,6 +132,18 @@ def stop(workspace: Path) -> bool:
         os.kill(found.address.pid, signal.SIGTERM)
     with locked(home(workspace) / "alive"):
         return True
+
+
+def delete(workspace: Path) -> None:
+    """Everything that a local cloud holds; runs that were made in it lose their results.
+
+    Raises:
+        InputError: it goes on.
+    """
+    with locked(home(workspace) / "alive", blocking=False) as free:
+        if not free:
+            raise InputError(f"the local cloud of {workspace} goes on; end it before its data is deleted")
+        shutil.rmtree(home(workspace))
 
 
 def _ask(endpoint: str, method: str, path: str, body: str = "", headers: dict[str, str] | None = None) -> Any:

@@ -87,16 +87,25 @@ def up(
     _say_stack(made, file)
 
 
-def _end_local_cloud(workspace: Path, *, as_json: bool) -> None:
+def _end_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json: bool) -> None:
     from infra import local_cloud
     from infra.sagemaker.here import NAME
 
+    held = [str(local_cloud.home(workspace))] if local_cloud.home(workspace).exists() else []
+    deleted = delete_data and bool(held)
+    if deleted:
+        _can_ask(yes, as_json, f"fourscore infra down --stack {NAME} --delete-data --yes")
+        click.echo(f"  {click.style('goes', fg='red')}  {held[0]}: results, executions and models of its runs", err=True)
+        deleted = yes or click.prompt(f"data cannot be brought back; type {NAME} to delete it", err=True) == NAME
     ended = local_cloud.stop(workspace)
+    if deleted:
+        local_cloud.delete(workspace)
     if as_json:
-        print_json({"stack": NAME, "executed": ended, "gone": [], "kept": [str(local_cloud.home(workspace))]})
-    else:
-        said = "has ended; what it holds stays, and --on sagemaker-local starts it again" if ended else "does not run"
-        click.echo(f"the local cloud of {workspace} {said}", err=True)
+        gone, kept = (held, []) if deleted else ([], held)
+        print_json({"stack": NAME, "executed": ended or deleted, "gone": gone, "kept": kept})
+        return
+    stays = "what it holds is deleted" if deleted else "what it holds stays, and --on sagemaker-local starts it again"
+    click.echo(f"the local cloud of {workspace} {'has ended' if ended else 'does not run'}; {stays}", err=True)
 
 
 @infra.command()
@@ -111,7 +120,7 @@ def down(stack: str, region: str | None, delete_data: bool, yes: bool, workspace
     from infra.sagemaker.here import NAME
 
     if stack == NAME:
-        _end_local_cloud(workspace, as_json=as_json)
+        _end_local_cloud(workspace, delete_data=delete_data, yes=yes, as_json=as_json)
         return
     from infra.aws import removal
     from infra.aws.account import account

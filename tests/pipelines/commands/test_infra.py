@@ -209,6 +209,20 @@ def test_the_local_cloud_ends_by_the_same_command_and_keeps_what_it_holds(tmp_pa
     local_cloud.stop(tmp_path)
 
 
+def test_the_local_clouds_data_is_deleted_by_who_says_so(tmp_path):
+    from infra import local_cloud
+
+    local_cloud.start(tmp_path).client("s3").create_bucket(Bucket="gone")
+    ask = ("down", "--stack", "local", "--delete-data", "--workspace", str(tmp_path), "--json")
+    asked = run(*ask)
+    assert (asked.exit_code, "--delete-data --yes" in asked.stderr) == (2, True)
+    assert local_cloud.running(tmp_path) is not None
+    done = document(run(*ask, "--yes"))
+    assert (done["executed"], done["gone"], done["kept"]) == (True, [str(tmp_path / "cloud")], [])
+    assert not (tmp_path / "cloud").exists()
+    assert document(run(*ask, "--yes"))["executed"] is False
+
+
 def test_an_image_of_aws_is_proposed_with_the_torch_that_it_has():
     told = document(run("image", "--propose", "--region", "eu-central-1", "--json"))
     assert told["image"].startswith("763104351884.dkr.ecr.eu-central-1.amazonaws.com/pytorch-training:")
