@@ -95,7 +95,9 @@ def _end_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json: 
     deleted = delete_data and bool(held)
     if deleted:
         _can_ask(yes, as_json, f"fourscore infra down --stack {NAME} --delete-data --yes")
-        click.echo(f"  {click.style('goes', fg='red')}  {held[0]}: results, executions and models of its runs", err=True)
+        click.echo(
+            f"  {click.style('goes', fg='red')}  {held[0]}: results, executions and models of its runs", err=True
+        )
         deleted = yes or click.prompt(f"data cannot be brought back; type {NAME} to delete it", err=True) == NAME
     ended = local_cloud.stop(workspace)
     if deleted:
