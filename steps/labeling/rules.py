@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps.errors import InputError
+from steps.schema import ROW
 from steps.tables.sql import check_tables
 
 if TYPE_CHECKING:
@@ -31,12 +32,25 @@ def apply_rule(path: Path, rule: str, names: Sequence[str]) -> tuple[pl.Series, 
 
 
 def _apply_rule(lazy: pl.LazyFrame, rule: str, names: Sequence[str]) -> pl.Series:
-    """What the rule says of each row."""
+    """What the rule says of each row, in their order.
+
+    Polars (2.1) gives the values of an expression such as CASE WHEN a THEN 'x' ELSE 'y' END in any order, taking it for
+    something that nobody looks at. So each value brings its row's number along, and is sorted by it. Beside a column one
+    value would stand for all rows; whether the rule gives one for each is asked of the first rows before.
+    """
     import polars as pl
 
-    query = f"SELECT ({rule}\n) AS made FROM rows"  # noqa: S608 - the user's own rule over the user's own table
+    def ask(frame: pl.LazyFrame, columns: str) -> pl.DataFrame:
+        query = f"SELECT {columns} FROM rows"  # noqa: S608 - the user's own rule over the user's own table
+        return pl.SQLContext(rows=frame).execute(query, eager=False).collect(engine="streaming")
+
+    made, first = f"({rule}\n) AS made", lazy.head(2)
     try:
-        result = pl.SQLContext(rows=lazy).execute(query, eager=False).collect(engine="streaming")
+        few = ask(first, made)
+        wanted, given = first.select(pl.len()).collect().item(), few.height
+        if few.width == 1 and given == wanted:
+            numbered = ask(lazy, f"{ROW}, {made}")
+            wanted, given = lazy.select(pl.len()).collect().item(), numbered.height
     except pl.exceptions.ColumnNotFoundError as error:
         listed = ", ".join(names)
         raise InputError(f"label.rule {rule!r}: {_first_line(error)}; the table's columns are: {listed}") from None
@@ -45,15 +59,14 @@ def _apply_rule(lazy: pl.LazyFrame, rule: str, names: Sequence[str]) -> pl.Serie
             f"label.rule {rule!r} is not a SQL expression that works here: {_first_line(error)}; "
             f"one that would: CASE WHEN delay >= 15 THEN 'late' ELSE 'in time' END"
         ) from None
-    if result.width != 1:
-        raise InputError(f"label.rule {rule!r} makes {result.width} columns; wanted one, such as: delay >= 15")
-    count = lazy.select(pl.len()).collect().item()
-    if result.height != count:
+    if few.width != 1:
+        raise InputError(f"label.rule {rule!r} makes {few.width} columns; wanted one, such as: delay >= 15")
+    if given != wanted:
         raise InputError(
-            f"label.rule {rule!r} gives {result.height:,} values for {count:,} rows; wanted one for each row, "
+            f"label.rule {rule!r} gives {given:,} values for {wanted:,} rows; wanted one for each row, "
             f"such as: delay >= 15"
         )
-    return result.to_series()
+    return numbered.sort(ROW)["made"]
 
 
 def _first_line(error: BaseException) -> str:
