@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -117,7 +119,8 @@ def _read_written(
 
 
 def _write(answers: pl.DataFrame, target: Path) -> None:
-    part = target.with_name(f".{target.name}.part")
+    """Write beside the target under a name of this call's own, and rename: of two at once one is whole there."""
+    part = target.with_name(f".{os.getpid()}-{uuid.uuid4().hex}.part")
     try:
         getattr(answers, WRITERS[target.suffix])(part)
         part.replace(target)

@@ -1,12 +1,13 @@
 """predict reads a file as the training data was read: markers, decimal marks, dates and time zones travel with the model."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
 
 from model_code.encoding import model_schema
-from pipelines.predict import _read
+from pipelines.predict import WRITERS, _read, _write
 from steps.errors import InputError
 from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal
@@ -157,3 +158,22 @@ def test_a_model_from_before_is_read_as_ever(serve):
 def test_how_a_table_was_read_does_not_depend_on_the_order_of_markers(trained):
     one = trained(k=("k.csv", GERMAN, {"missing": ["-999", "k. A.", "-999"]}))
     assert one == trained(k=("k.csv", GERMAN, {"missing": ["k. A.", "-999"]}))
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_two_predictions_to_one_output_at_once_leave_one_of_them_whole(tmp_path, suffix):
+    target = tmp_path / f"out 'ü{suffix}"
+    tables = [pl.DataFrame({"prediction": [name] * 100_000}) for name in ("first", "second")]
+    with ThreadPoolExecutor(2) as threads:
+        for _ in range(5):
+            list(threads.map(_write, tables, [target] * 2))
+            read = {".csv": pl.read_csv, ".parquet": pl.read_parquet}.get(suffix, pl.read_ndjson)
+            assert read(target)["prediction"].value_counts()["count"].to_list() == [100_000]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_an_output_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+    (tmp_path / "out.csv").mkdir()
+    with pytest.raises(InputError, match=r"out.csv: cannot be written"):
+        _write(pl.DataFrame({"prediction": [1]}), tmp_path / "out.csv")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
