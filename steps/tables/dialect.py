@@ -23,6 +23,9 @@ _SAMPLE = 1 << 20
 _RECORDS = 500
 _CHUNK = 1 << 20
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_LONE_RETURN = re.compile(r"\r(?!\n)")
+_RETURN = "\ufdd0"
+"""Stands for a carriage return within a cell, which the csv module takes for a line end and no reader of ours does."""
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?")
 _COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _POINT_DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
@@ -42,8 +45,6 @@ class Dialect:
     """How many columns."""
     skipped: int
     """Physical lines before the first record."""
-    padded: bool
-    """Whether cells have blanks around them."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def detect(path: Path, name: str, given: Overrides) -> Dialect:
     _, *rest = text.split("\n", given.skip) if given.skip else ("", text)
     if not rest or not rest[-1].strip():
         raise InputError(f"{name}: nothing is left below the {given.skip} lines to skip")
-    delimiter, quote, records = _layout(rest[-1], given, complete=complete)
+    delimiter, quote, records = _layout(_LONE_RETURN.sub(_RETURN, rest[-1]), given, complete=complete)
     first_line, first = records[0][0] + given.skip, records[0][1]
     rows = [[cell.strip() for cell in row] for _, row in records]
     header = _has_header(rows, set(given.missing)) if given.header is None else given.header
@@ -189,12 +190,11 @@ def detect(path: Path, name: str, given: Overrides) -> Dialect:
         header=tuple(rows[0]) if header else None,
         width=len(first),
         skipped=first_line if header else first_line - _lines_of(first),
-        padded=any(cell != cell.strip() for _, row in records for cell in row),
     )
 
 
 Records = list[tuple[int, list[str]]]
-"""(physical line on which it ends, cells) of the first records; blank lines are none."""
+"""(physical line on which it ends, cells) of the first records; blank lines are none. Lines end with a line feed."""
 
 
 def _lines_of(row: Sequence[str]) -> int:
@@ -242,7 +242,7 @@ def _encloses(text: str, quote: str) -> bool:
 def _records(text: str, delimiter: str, quote: str | None, *, complete: bool, strict: bool) -> Records:
     """The first records; none when the quotes do not hold."""
     reader = csv.reader(
-        io.StringIO(text, newline=""),
+        io.StringIO(text, newline="\n"),
         delimiter=delimiter,
         quotechar=quote or '"',
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
@@ -251,7 +251,8 @@ def _records(text: str, delimiter: str, quote: str | None, *, complete: bool, st
     found: Records = []
     csv.field_size_limit(_SAMPLE)
     try:
-        for row in reader:
+        for cells in reader:
+            row = [cell.replace(_RETURN, "\r") for cell in cells]
             if row and not (len(row) == 1 and not row[0].strip()):
                 if strict and quote and _stray(row, quote, text):
                     return []

@@ -165,6 +165,27 @@ def test_quoted_cells_may_hold_delimiters_quotes_and_line_ends(read):
     assert table["_row"] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("text", "header", "columns", "first"),
+    [
+        ('x,"a\rb",c\n1,2,3\n4,5,6\n7,8,9\n', None, ["x", "a\rb", "c"], [1, 4, 7]),
+        ('"x\ry"\n1\n2\n3\n', None, ["x\ry"], [1, 2, 3]),
+        ("x,a\rb\n1,2\n4,5\n", None, ["x", "a\rb"], [1, 4]),
+        ('"u\rv",2\nk,4\n', False, ["column_1", "column_2"], ["u\rv", "k"]),
+        ('"u\rv\nw",2\nk,4', False, ["column_1", "column_2"], ["u\rv\nw", "k"]),
+    ],
+)
+@pytest.mark.parametrize("way", ["fast", "exact"])
+def test_a_carriage_return_within_a_cell_of_the_first_record_costs_no_row(
+    read, monkeypatch, way, text, header, columns, first
+):
+    if way == "exact":
+        monkeypatch.setattr(staging, "fast", lambda *_: None)
+    table = read(csv(text), header=header)
+    assert [column.name for column in table.schema.columns] == columns
+    assert table[columns[0]] == first
+
+
 def test_quotes_that_enclose_nothing_are_ordinary_characters(read):
     table = read({"sms.tsv": 'ham\tHe said "no\nspam\t"WIN" now!\nham\tok "\n'})
     assert table["column_2"] == ['He said "no', '"WIN" now!', 'ok "']

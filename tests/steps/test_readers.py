@@ -42,7 +42,7 @@ def test_the_shape_of_a_file_is_what_the_csv_module_says(file, monkeypatch, rows
     target = io.StringIO()
     csv.writer(target, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(rows)
     path = file(target.getvalue())
-    found = structure.faults(path, Dialect(",", '"', ".", None, 2, 0, padded=False))
+    found = structure.faults(path, Dialect(",", '"', ".", None, 2, 0))
     expected, line = [], 1
     for row in rows:
         if len(row) != 2:
