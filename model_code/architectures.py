@@ -22,7 +22,7 @@ _ARCHITECTURES = {
 
 
 class Architecture(Protocol):
-    """A network and how to train it, sized by the number of training rows.
+    """A network and how to train it, its config sized once for all fits of a work.
 
     The network maps (values float32[b, c+p], slots int64[b, m]) to raw outputs float32[b, members, width].
     """
@@ -30,13 +30,16 @@ class Architecture(Protocol):
     scaling: Scaling
     """Which scaling of the continuous columns it wants."""
 
-    def recipe(self, rows: int) -> Recipe:
-        """How to train it on that many rows."""
+    def sized(self, rows: int) -> Architecture:
+        """The same with the config for a training part of that many rows, however many of them a fit is given."""
+
+    def recipe(self) -> Recipe:
+        """How to train it."""
 
     def build(self, layout: Layout, values: Array, width: int) -> nn.Module:
         """The network before training; ``values`` are the preprocessed training rows, for what is fitted on them."""
 
-    def describe(self, rows: int) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
         """The config that ``build`` and ``recipe`` use, as plain values for the record."""
 
 
@@ -44,11 +47,14 @@ def names() -> tuple[str, ...]:
     return tuple(_ARCHITECTURES)
 
 
-def get(name: str) -> Architecture:
-    """The architecture of that name.
+def get(name: str, rows: int) -> Architecture:
+    """The architecture of that name, sized for a training part of that many rows.
+
+    Folds and the final fit have to be given the same one: a config that each fit chose by its own rows would differ
+    between them around a limit, and the model that is exported would not be the one that was validated.
 
     Raises:
         ValueError: there is none; the message lists those that there are.
     """
     architecture: Architecture = made("architecture", name, _ARCHITECTURES)
-    return architecture
+    return architecture.sized(rows)

@@ -90,7 +90,7 @@ def train_on(
             _rows(data, preprocessor, validation) if validation is not None else None,
             loss=data.task.loss,
             validate=lambda raw, truth: data.task.prediction_loss(average(data.task, raw), truth),
-            recipe=_recipe(architecture.recipe(len(rows)), scheduled, settings.epochs),
+            recipe=_recipe(architecture.recipe(), scheduled, settings.epochs),
             seed=settings.seed,
             device=settings.device,
             stop_after=stop_after,

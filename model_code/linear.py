@@ -37,11 +37,14 @@ class Linear:
 
     scaling: Scaling = "standard"
 
-    def __init__(self, config: LinearConfig | None = None) -> None:
-        self.config = config or LinearConfig()
+    def __init__(self, config: LinearConfig | None = None, rows: int = 1) -> None:
+        self.config, self.rows = config or LinearConfig(), rows
 
-    def recipe(self, rows: int) -> Recipe:
-        config = self.config
+    def sized(self, rows: int) -> Linear:
+        return Linear(self.config, rows)
+
+    def recipe(self) -> Recipe:
+        config, rows = self.config, self.rows
         batch = min(max(config.batch_size, rows // 64), config.largest_batch)
         fewest, most = config.epochs
         return Recipe(
@@ -55,8 +58,8 @@ class Linear:
     def build(self, layout: Layout, values: Array, width: int) -> LinearNetwork:
         return LinearNetwork(layout, width)
 
-    def describe(self, rows: int) -> dict[str, Any]:
-        return {**asdict(self.config), **asdict(self.recipe(rows))}
+    def describe(self) -> dict[str, Any]:
+        return {**asdict(self.config), **asdict(self.recipe())}
 
 
 class LinearNetwork(nn.Module):

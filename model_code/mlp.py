@@ -58,21 +58,19 @@ SAMPLES = 600_000
 
 
 class Mlp:
-    """The architecture ``mlp``; the config is chosen by the number of rows when it is not given."""
+    """The architecture ``mlp``."""
 
     scaling: Scaling = "quantile"
 
-    def __init__(self, config: MlpConfig | None = None) -> None:
-        self._config = config
+    def __init__(self, config: MlpConfig = SMALL) -> None:
+        self.config = config
 
-    def config(self, rows: int) -> MlpConfig:
-        if self._config:
-            return self._config
+    def sized(self, rows: int) -> Mlp:
         config = SMALL if rows < MANY_ROWS else LARGE
-        return replace(config, epochs=min(max(SAMPLES // rows, 6), config.epochs))
+        return Mlp(replace(config, epochs=min(max(SAMPLES // rows, 6), config.epochs)))
 
-    def recipe(self, rows: int) -> Recipe:
-        config = self.config(rows)
+    def recipe(self) -> Recipe:
+        config = self.config
         return Recipe(
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
@@ -82,11 +80,10 @@ class Mlp:
         )
 
     def build(self, layout: Layout, values: Array, width: int) -> MlpNetwork:
-        config = self.config(len(values))
-        return MlpNetwork(config, layout, bin_edges(values[:, : layout.continuous], config.bins), width)
+        return MlpNetwork(self.config, layout, bin_edges(values[:, : layout.continuous], self.config.bins), width)
 
-    def describe(self, rows: int) -> dict[str, Any]:
-        return asdict(self.config(rows))
+    def describe(self) -> dict[str, Any]:
+        return asdict(self.config)
 
 
 class PiecewiseLinear(nn.Module):

@@ -101,7 +101,7 @@ def attempt(work: Work, name: str) -> Candidate:
     from model_code.fitting import predict, train_on
     from model_code.training import OUT_OF_TIME
 
-    candidate = Candidate(name, architectures.get(name))
+    candidate = Candidate(name, architectures.get(name, work.frame.height))
     must = name == work.names[0]
     predictions = []
     for number, (training, validation) in enumerate(work.folds):

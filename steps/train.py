@@ -254,7 +254,7 @@ def _write_record(
         "chosen": chosen.name,
         "why": why,
         "choose": work.choose,
-        "candidates": [_describe(work, candidate, chosen) for candidate in candidates],
+        "candidates": [_describe(each, final if each is chosen else None) for each in candidates],
         "final": {"rows": final.rows, "epochs": final.fit.epochs, "train_loss": final.fit.train_loss},
         "folds": [{"training_rows": len(a), "validation_rows": len(b)} for a, b in work.folds],
         "divided_by": config.by,
@@ -269,14 +269,15 @@ def _write_record(
     _write_json(directory / "training.json", record)
 
 
-def _describe(work: Work, candidate: Candidate, chosen: Candidate) -> dict[str, Any]:
+def _describe(candidate: Candidate, final: Fitted | None) -> dict[str, Any]:
+    """One candidate for the record; ``final`` is its fit on the whole training part, where it is the chosen one."""
     if candidate.score is None:
         return {"name": candidate.name, "status": "skipped", "reason": candidate.skipped}
     return {
         "name": candidate.name,
-        "status": "chosen" if candidate is chosen else "tried",
-        "config": candidate.architecture.describe(work.frame.height),
-        "weights": sum(p.numel() for p in candidate.fits[0].network.parameters()),
+        "status": "chosen" if final else "tried",
+        "config": candidate.architecture.describe(),
+        "weights": sum(p.numel() for p in (final or candidate.fits[0]).network.parameters()),
         "score": _finite(candidate.score.value),
         "low": _finite(candidate.score.low),
         "high": _finite(candidate.score.high),

@@ -34,7 +34,7 @@ def built(architecture="mlp", task="binary-classification", columns=COLUMNS):
     schema = model_schema(FRAME, columns, task=task, target="y", classes=classes, architecture=architecture)
     numeric, category = encode(FRAME, schema)
     torch.manual_seed(0)
-    kind = architectures.get(architecture)
+    kind = architectures.get(architecture, FRAME.height)
     preprocessor = Preprocessor(numeric, category, schema, kind.scaling)
     with torch.no_grad():
         values, _ = preprocessor(torch.from_numpy(numeric), torch.from_numpy(category))
@@ -130,4 +130,4 @@ def test_answers_are_class_names_with_their_probabilities(tmp_path):
 
 def test_an_unknown_architecture_lists_the_known():
     with pytest.raises(ValueError, match="'mpl'; known are: linear, mlp"):
-        architectures.get("mpl")
+        architectures.get("mpl", 1)

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from model_code import serving, yardsticks
+from model_code import fitting, mlp, serving, yardsticks
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.journal import Journal, read_events
@@ -225,6 +225,31 @@ def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
     assert [c["name"] for c in record(hard)["candidates"]] == ["linear", "mlp"]
     assert "none reaches all thresholds" in record(hard)["why"]
     assert "r2 >= 0.9999 (95 % bound): found" in record(hard)["candidates"][0]["unmet"][0]
+
+
+@pytest.mark.parametrize(("limit", "wanted"), [(241, mlp.SMALL), (240, mlp.LARGE)])
+def test_folds_and_the_final_fit_have_one_config_that_the_record_tells(tmp_path, monkeypatch, limit, wanted):
+    """Each fold has fewer rows than the limit from which on another config is taken, the whole part has not."""
+    seen = []
+
+    def watched(network, rows, *others, recipe, **named):
+        seen.append((len(rows), network, recipe))
+        return fit(network, rows, *others, recipe=recipe, **named)
+
+    fit = fitting.fit
+    monkeypatch.setattr(mlp, "MANY_ROWS", limit)
+    monkeypatch.setattr(fitting, "fit", watched)
+    train_set = stored(tmp_path / "train_set", table(), "regression")
+    done = run(tmp_path / "run", train_set, "regression", candidates=["mlp"], budget={"epochs": 2})
+    assert [rows < 240 for rows, _, _ in seen] == [True, True, False]
+    for _, network, recipe in seen:
+        assert (network.members, network.head.shape[1]) == (wanted.members, wanted.hidden)
+        assert (recipe.batch_size, recipe.epochs) == (wanted.batch_size, 2)
+    (candidate,) = record(done)["candidates"]
+    assert {name: candidate["config"][name] for name in ("members", "hidden", "batch_size")} == {
+        name: getattr(wanted, name) for name in ("members", "hidden", "batch_size")
+    }
+    assert candidate["weights"] == sum(p.numel() for p in seen[-1][1].parameters())
 
 
 def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(tmp_path):
