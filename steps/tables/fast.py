@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from steps.errors import InputError
 from steps.tables.examine import Examination, examine
 from steps.tables.opened import MANY, Opened, Parses, numbered, text, wanted
-from steps.tables.parsing import Parse
+from steps.tables.parsing import Parse, converted
 from steps.tables.query import write
 from steps.tables.readers import MISSING, Part
 
@@ -79,6 +79,8 @@ def _attempt(opened: Opened, assumed: _Assumed, target: Path) -> Examination | N
     except pl.exceptions.PolarsError:
         return None
     examination = examine(target, MANY, {*opened.source.missing, ""})
+    if _marked(target, opened, assumed):
+        return None
     last = examination.columns[opened.columns[-1]]
     if any(found.huge or found.zero_bytes or found.unclean for found in examination.columns.values()):
         return None
@@ -90,6 +92,24 @@ def _attempt(opened: Opened, assumed: _Assumed, target: Path) -> Examination | N
     if all(found.missing for found in examination.columns.values()):
         examination = _without_blank(target, examination)
     return examination
+
+
+def _marked(target: Path, opened: Opened, assumed: _Assumed) -> bool:
+    """Whether a value may be a missing marker with blanks around it, which parsers skip and the comparison does not.
+
+    Only markers that read as a value can be: none of the usual words does.
+    """
+    import polars as pl
+
+    markers = pl.Series("", sorted(set(opened.source.missing) - set(MISSING)), pl.String)
+    if markers.is_empty():
+        return False
+    found = pl.lit(value=False)
+    for name, parse in assumed.parses.items():
+        if parse.type not in ("category", "text"):
+            values = pl.select(converted(pl.lit(markers), parse, opened.decimal)).to_series().drop_nulls()
+            found = found | pl.col(name).is_in(values.implode()).any() if len(values) else found
+    return bool(pl.scan_parquet(target, glob=False).select(found).collect(engine="streaming").item())
 
 
 def _without_blank(target: Path, examination: Examination) -> Examination:

@@ -17,7 +17,7 @@ from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from steps.core import Config
 from steps.errors import InputError, install, refuse_full_disk
@@ -87,6 +87,12 @@ class Source(Config):
     member: str | None = Field(default=None, description="Which file of a zip archive.")
     sheet: str | None = Field(default=None, description="Which sheet of a workbook; the first when left out.")
     missing: tuple[str, ...] = Field(default=MISSING, description="Cells that mean: no value. Blank cells always do.")
+
+    @field_validator("missing")
+    @classmethod
+    def _as_cells_are_compared(cls, missing: tuple[str, ...]) -> tuple[str, ...]:
+        """Blanks around a cell are not part of it, so they are none of a marker."""
+        return tuple(marker.strip() for marker in missing)
 
 
 @dataclass(frozen=True)

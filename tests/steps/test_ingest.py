@@ -112,6 +112,31 @@ def test_missing_markers_can_be_declared(read):
     assert table["b"] == ["x", "?"]
 
 
+@pytest.mark.parametrize("way", ["fast", "exact"])
+@pytest.mark.parametrize(
+    ("cells", "missing", "wanted"),
+    [
+        ([" -999", " 5", "-999"], "-999", [None, 5, None]),
+        (["-999 ", "5", "-999"], "-999", [None, 5, None]),
+        ([" -999.5", "5.5", "-999.5"], "-999.5", [None, 5.5, None]),
+        ([" -999.0", "5.5", "-999"], "-999", [-999, 5.5, None]),
+        ([" 6", "5", "6"], " 6", [None, 5, None]),
+        ([" 1900-01-01", "2020-01-31", "1900-01-01"], "1900-01-01", [None, date(2020, 1, 31), None]),
+        (
+            [" 1900-01-01 00:00:00", "2020-01-31 10:00:00", "1900-01-01 00:00:00"],
+            "1900-01-01 00:00:00",
+            [None, datetime(2020, 1, 31, 10), None],
+        ),
+        ([" none", "x", "none"], "none ", [None, "x", None]),
+    ],
+)
+def test_blanks_around_a_missing_marker_change_nothing(read, monkeypatch, way, cells, missing, wanted):
+    if way == "exact":
+        monkeypatch.setattr(staging, "fast", lambda *_: None)
+    table = read(csv("a,b\n" + "".join(f"{cell},x{number}\n" for number, cell in enumerate(cells))), missing=[missing])
+    assert table["a"] == wanted
+
+
 def test_blanks_around_cells_are_not_part_of_them(read):
     table = read(csv("a, b\n 1, x\n2 , y \n"))
     assert table["a"] == [1, 2]
