@@ -68,9 +68,14 @@ def find_leaks(parts: Parts) -> list[Finding]:
     """Every check over the published parts.
 
     Raises:
-        InputError: ``allow_proxies`` names a column that the table has not.
+        InputError: no column is a feature, or ``allow_proxies`` names a column that the table has not.
     """
     names = [column.name for column in parts.schema.columns]
+    if not parts.schema.features():
+        raise InputError(
+            f"there is no feature column to learn from; the columns are: {_unused(parts.schema)}; give more columns, or "
+            "change their type, role or available in data.columns"
+        )
     for name in parts.proxies:
         if name not in names:
             raise InputError(
@@ -78,6 +83,20 @@ def find_leaks(parts: Parts) -> list[Finding]:
                 f"{', '.join(names)}"
             )
     return [*_later(parts), *_duplicates(parts), *_groups(parts), *_times(parts), *_near_target(parts)]
+
+
+def _unused(schema: TableSchema) -> str:
+    """Every column with what keeps it from being a feature."""
+    target = schema.target.name if schema.target else None
+    return ", ".join(f"{column.name} ({_kept_out(column, target)})" for column in schema.columns)
+
+
+def _kept_out(column: Column, target: str | None) -> str:
+    if column.name == target:
+        return "the target"
+    if column.role != "feature":
+        return f"role {column.role}"
+    return f"type {column.type}" if column.available == "at-prediction" else f"available {column.available}"
 
 
 def _later(parts: Parts) -> Iterator[Finding]:
@@ -205,13 +224,9 @@ def _sample(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         return lazy.select(columns).collect()
     chosen = np.zeros(rows, bool)
     chosen[np.random.default_rng(0).choice(rows, SAMPLE, replace=False)] = True
-    mask = pl.LazyFrame({"_chosen": chosen})
-    return (
-        pl.concat([lazy.select(columns), mask], how="horizontal")
-        .filter("_chosen")
-        .drop("_chosen")
-        .collect(engine="streaming")
-    )
+    mark = "_" * (1 + max(map(len, columns)))  # longer than any of them, so none of them
+    marked = pl.concat([lazy.select(columns), pl.LazyFrame({mark: chosen})], how="horizontal")
+    return marked.filter(mark).drop(mark).collect(engine="streaming")
 
 
 def _judge(found: Strength, rows: int, classes: int) -> Level | None:

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 from tables import SHARED, read_json, run_stage, write_table
 
+from steps.dividing import leaks
 from steps.dividing.leaks import Parts, find_leaks
-from steps.errors import GateRefused
+from steps.errors import GateRefused, InputError
 from steps.label import LabelConfig, label
 from steps.schema import Target, read_schema
 from steps.split import SplitConfig, split
@@ -210,6 +211,38 @@ def test_a_test_part_that_is_not_later_is_caught_whoever_made_it(tmp_path):
     ]
     findings = find_leaks(Parts(parts[0], parts[1], read_schema(parts[0]), by="time", column="day"))
     assert [(each.check, each.level) for each in findings] == [("times", "refused")]
+
+
+@pytest.mark.parametrize(
+    ("config", "columns"),
+    [
+        ({"by": "group", "column": "at"}, {"at": {"role": "group"}}),
+        ({"by": "time", "column": "at"}, {"at": {"role": "time"}}),
+        ({"by": "row", "key": ("at",)}, {"at": {"role": "key"}}),
+    ],
+)
+def test_data_without_a_feature_is_refused_with_what_each_column_is(tmp_path, config, columns):
+    frame = FRAME.select(
+        "flag", at=pl.int_range(pl.len()) % 300, said=pl.int_range(pl.len()).cast(pl.String), sold=pl.col("a")
+    )
+    columns = {**columns, "said": {"type": "text"}, "sold": {"available": "later"}}
+    with pytest.raises(InputError, match=r"no feature column to learn from") as caught:
+        divide(tmp_path, frame, "flag", BINARY, columns=columns, **config)
+    assert f"at (role {columns['at']['role']}), said (type text), sold (available later)" in str(caught.value)
+    assert "flag (the target)" in str(caught.value)
+
+
+def test_the_rows_of_a_sample_do_not_depend_on_what_the_columns_are_called(tmp_path, monkeypatch):
+    monkeypatch.setattr(leaks, "SAMPLE", 100)
+    plain = FRAME.select(a=pl.int_range(pl.len()), b="c", c="flag")
+    renamed = plain.rename({"a": "_chosen", "b": "_" * 8, "c": "__"})
+    samples = []
+    for frame in (plain, renamed):
+        frame.write_parquet(tmp_path / "data.parquet")
+        samples.append(leaks._sample(tmp_path / "data.parquet", frame.columns))
+    assert samples[1].columns == renamed.columns
+    assert samples[0].rows() == samples[1].rows()
+    assert samples[0].height == 100
 
 
 # Public data, where it is at hand: what must be stopped and what must not.
