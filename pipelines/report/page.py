@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from infra.files import write_atomically
 from pipelines.report import decision, evidence, numbers, words
 from pipelines.report.gather import Facts, gather
+from steps.cards.modelcard import error_by_chance
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -168,11 +169,11 @@ def _plots(facts: Facts) -> Iterator[Figure]:
 
     evaluation = facts.document("evaluation")
     if bins := (evaluation.get("calibration") or {}).get("bins"):
-        error = numbers.percent(evaluation["calibration"].get("expected_calibration_error"))
+        error = evaluation["calibration"].get("expected_calibration_error")
+        chance = numbers.is_number(error) and error <= error_by_chance(bins)
+        off = f"{numbers.percent(error)} on average{', which may be chance' if chance else ''}"
         whose = "" if len(evaluation.get("classes") or ()) == 2 else " Here: of the answer that it holds most probable."
-        caption = (
-            f"On the dashed diagonal chances are honest; larger dots hold more rows. Off by {error} on average.{whose}"
-        )
+        caption = f"On the dashed diagonal chances are honest; larger dots hold more rows. Off by {off}.{whose}"
         yield Figure("Can its probabilities be believed?", caption, figures.calibration(bins))
     residuals = evaluation.get("residuals") or {}
     if histogram := residuals.get("histogram"):

@@ -21,6 +21,7 @@ from pipelines.report.numbers import (
     percent,
     signed,
 )
+from steps.cards.modelcard import probabilities_are_off
 
 METRICS = {
     "roc_auc": (
@@ -60,7 +61,6 @@ _OTHERS = {
 }
 SMALL_TEST_SET = 1000
 MANY_READINGS = 3
-POOR_CALIBRATION = 0.05
 
 RERUN = "Run the same command again: finished stages are not repeated."
 AFTER_ROT = (
@@ -269,9 +269,10 @@ def limits(facts: Facts) -> Iterator[str]:
     if proxies := (facts.problem.get("split") or {}).get("allow_proxies"):
         names = listed([f"{isolate(column)} ({isolate(reason, 120)})" for column, reason in proxies.items()])
         yield f"Columns that nearly give the answer away were allowed by declaration: {names}."
-    error: Any = (evaluation.get("calibration") or {}).get("expected_calibration_error")
-    if is_number(error) and error > POOR_CALIBRATION:
-        yield f"Its probabilities are off by {percent(error)} on average: use them to rank, not as chances."
+    calibration = evaluation.get("calibration") or {}
+    if probabilities_are_off(calibration):
+        error = percent(calibration["expected_calibration_error"])
+        yield f"Its probabilities are off by {error} on average: use them to rank, not as chances."
     yield from map(_sentence_case, (evaluation.get("notes") or ()))
     if evaluation and not evaluation.get("champion") and not evaluation.get("notes"):
         yield "There is no champion to compare with yet."

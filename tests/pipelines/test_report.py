@@ -537,6 +537,19 @@ def test_a_small_test_set_and_small_slices_are_named_as_limits(workspace):
     assert "2 slices have too few rows to say much: origin = HPN and carrier = OO" in text
 
 
+@pytest.mark.parametrize(("rows", "off"), [(20, False), (2000, True)])
+def test_probabilities_are_called_off_only_where_chance_does_not_explain_it(workspace, rows, off):
+    bins = [
+        {"low": i / 10, "high": (i + 1) / 10, "mean_predicted": i / 10 + 0.05, "observed": i / 10 + 0.13, "rows": rows}
+        for i in range(10)
+    ]
+    judged = evaluation(rows=10 * rows, calibration={"bins": bins, "expected_calibration_error": 0.08})
+    files = documents(**{"evaluate/evaluation/evaluation.json": judged})
+    text = text_of(render(gather(workspace, make_run(workspace, files=files))))
+    assert ("Its probabilities are off by 8.0 % on average: use them to rank, not as chances." in text) is off
+    assert ("Off by 8.0 % on average, which may be chance." in text) is not off
+
+
 def test_a_training_that_its_budget_cut_short_is_a_limit(workspace):
     path = "train/model/training.json"
     plain = documents()
