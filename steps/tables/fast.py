@@ -5,6 +5,7 @@ Whatever it finds odd, it leaves to the exact way: it gives the same table as th
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,11 +88,20 @@ def _attempt(opened: Opened, assumed: _Assumed, target: Path) -> Examination | N
     empty = set(opened.textual()) - set(assumed.parses)
     if any(examination.columns[name].missing < examination.rows for name in empty):
         return None
-    if last.missing and any(part.faults().describe(len(part.columns)) for part in opened.parts):
+    doubtful = [part for part in opened.parts if last.missing or _ends_open(part)]
+    if any(part.faults().describe(len(part.columns)) for part in doubtful):
         return None
     if all(found.missing for found in examination.columns.values()):
         examination = _without_blank(target, examination)
     return examination
+
+
+def _ends_open(part: Part) -> bool:
+    """Whether the file ends with a delimiter, behind which polars sees no further cell."""
+    assert part.dialect is not None
+    with part.path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() == part.dialect.delimiter.encode()
 
 
 def _marked(target: Path, opened: Opened, assumed: _Assumed) -> bool:

@@ -55,6 +55,7 @@ def faults(path: Path, dialect: Dialect) -> Faults:
     special = np.zeros(256, bool)
     special[[quote, delimiter, ord("\n")]] = True
     inside, cells, length, line, opened = 0, 0, 0, 1, 1
+    returned = False  # whether the chunk before ended with a carriage return
     with path.open("rb") as file:
         for _ in range(dialect.skipped):
             file.readline()
@@ -82,7 +83,7 @@ def faults(path: Path, dialect: Dialect) -> Faults:
                 per_record, lengths = np.diff(counted[ends], prepend=0), np.diff(stops, prepend=-1) - 1
                 per_record[0] += cells
                 lengths[0] += length
-                returns = (data[np.maximum(stops - 1, 0)] == 13) & (stops > 0)
+                returns = np.where(stops > 0, data[np.maximum(stops - 1, 0)] == 13, returned)
                 _note(found, dialect.width, per_record + 1, lengths - returns, lines[ends], start)
                 cells, length, start = (
                     int(counted[-1] - counted[ends[-1]]),
@@ -92,6 +93,7 @@ def faults(path: Path, dialect: Dialect) -> Faults:
             else:
                 cells, length = cells + int(counted[-1]) if len(counted) else cells, length + len(data)
             line = int(lines[-1]) if len(lines) else line
+            returned = chunk.endswith(b"\r")
     if inside:
         found.open_quote = opened
     if length:

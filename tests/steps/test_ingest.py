@@ -478,6 +478,15 @@ def test_a_damaged_text_file_is_refused_with_its_line(read, content, match):
     refused(read, csv(content), match=match)
 
 
+@pytest.mark.parametrize("way", ["fast", "exact"])
+def test_a_delimiter_at_the_end_of_a_file_begins_a_cell(read, monkeypatch, way):
+    if way == "exact":
+        monkeypatch.setattr(staging, "fast", lambda *_: None)
+    assert read(csv("a,b\n1,2\n3,"))["b"] == [2, None]
+    with pytest.raises(InputError, match="2 columns are wanted, but line 3 has 3"):
+        read(csv("a,b\n1,2\n3,4,"))
+
+
 def test_a_value_that_does_not_parse_is_named_with_column_rows_and_examples(read):
     text = "a,b\n" + "".join(f"{'many' if number in (3, 7, 9) else number},1\n" for number in range(1, 12))
     message = refused(read, csv(text), {"a": {"type": "integer"}}, match=r"column 'a': 3 values are not a whole number")

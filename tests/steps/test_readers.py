@@ -54,6 +54,16 @@ def test_the_shape_of_a_file_is_what_the_csv_module_says(file, monkeypatch, rows
     assert found.open_quote is None
 
 
+@pytest.mark.parametrize("chunk", [*range(1, 12), 1 << 20])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_blank_line_is_no_record_wherever_the_chunks_part_it(file, monkeypatch, chunk, end):
+    monkeypatch.setattr(structure, "_CHUNK", chunk)
+    path = file(end.join(["a,b", "", "1,2", "", "", "3,4", ""]))
+    found = structure.faults(path, Dialect(",", '"', ".", None, 2, 0))
+    assert (found.records, found.ragged) == (3, [])
+    assert structure.faults(file(f"a,b{end}1{end}"), Dialect(",", '"', ".", None, 2, 0)).ragged == [(2, 1)]
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
