@@ -14,7 +14,7 @@ from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
 from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.rules import apply_rule
-from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, write_schema
+from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, unused, write_schema
 from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """How many row numbers a message names."""
-_MADE = "_label"
-"""The label while it travels beside the columns of the table; names that begin with _ are ours."""
 FEW = 5
 """A class needs this many rows: fewer may end in one part only, and nothing can be said of it."""
 
@@ -87,6 +85,8 @@ def _raw_labels(path: Path, schema: TableSchema, config: LabelConfig) -> tuple[p
     import polars as pl
 
     names = [column.name for column in schema.columns]
+    if config.target in (ROW, LABEL_SOURCE):
+        raise InputError(f"target {config.target!r} is a name that every table has already; give the label another one")
     if config.rule is None:
         if config.target not in names:
             raise InputError(
@@ -220,13 +220,14 @@ def _publish(
     """The labelled rows as a table, streamed; a column that is the target stays at its place."""
     import polars as pl
 
-    made = pl.LazyFrame({_MADE: values})
-    lazy = pl.concat([pl.scan_parquet(table / "data.parquet", glob=False), made], how="horizontal")
-    lazy = lazy.filter(pl.col(_MADE).is_not_null()).with_columns(
-        pl.col(_MADE).alias(config.target), pl.lit(_source(config)).alias(LABEL_SOURCE)
+    made = unused("_label", {config.target, *(column.name for column in schema.columns)})
+    beside = pl.LazyFrame({made: values})
+    lazy = pl.concat([pl.scan_parquet(table / "data.parquet", glob=False), beside], how="horizontal")
+    lazy = lazy.filter(pl.col(made).is_not_null()).with_columns(
+        pl.col(made).alias(config.target), pl.lit(_source(config)).alias(LABEL_SOURCE)
     )
     data = labeled / "data.parquet"
-    lazy.drop(_MADE).sink_parquet(data, maintain_order=True, row_group_size=ROW_GROUP)
+    lazy.drop(made).sink_parquet(data, maintain_order=True, row_group_size=ROW_GROUP)
     kind: Literal["category", "float"] = "category" if classes else "float"
     target = Column(name=config.target, type=kind)
     columns = tuple(target if column.name == config.target else column for column in schema.columns)

@@ -7,6 +7,7 @@ A table is a directory with ``data.parquet`` and ``schema.json``. Every table ha
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,13 @@ LABEL_SOURCE = "_label_source"
 Type = Literal["integer", "float", "boolean", "category", "text", "date", "datetime"]
 Role = Literal["feature", "key", "group", "time", "ignore"]
 Available = Literal["at-prediction", "later"]
+
+
+def unused(name: str, taken: Collection[str]) -> str:
+    """A name for a column that travels beside a table's own."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 class Reading(Config):

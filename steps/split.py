@@ -16,7 +16,7 @@ from steps.dividing.leaks import Finding, Parts, find_leaks
 from steps.dividing.proxies import truth_array
 from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
-from steps.schema import TableSchema, read_schema, write_schema
+from steps.schema import TableSchema, read_schema, unused, write_schema
 from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-_IN_TEST = "_in_test"
 LISTED = 50
 """Of so many classes at most the shares are compared."""
 
@@ -221,10 +220,11 @@ def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, 
     """One part as a table, streamed; its rows stay in order."""
     import polars as pl
 
-    mask = pl.LazyFrame({_IN_TEST: divided.in_test})
+    in_test = unused("_in_test", [column.name for column in schema.columns])
+    mask = pl.LazyFrame({in_test: divided.in_test})
     lazy = pl.concat([pl.scan_parquet(data, glob=False), mask], how="horizontal")
     target = part / "data.parquet"
-    lazy.filter(pl.col(_IN_TEST) if test else ~pl.col(_IN_TEST)).drop(_IN_TEST).sink_parquet(
+    lazy.filter(pl.col(in_test) if test else ~pl.col(in_test)).drop(in_test).sink_parquet(
         target, maintain_order=True, row_group_size=ROW_GROUP
     )
     rows = int((divided.in_test if test else ~divided.in_test).sum())

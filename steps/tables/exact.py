@@ -11,7 +11,7 @@ from steps.schema import ROW
 from steps.tables.examine import Examination, examine
 from steps.tables.opened import MANY, Opened, Parses, numbered, text, wanted, whole_text
 from steps.tables.parsing import Parse, advice, converted, failures, first_wrong, natural
-from steps.tables.query import as_type, write
+from steps.tables.query import as_type, refuse_unfit, write
 
 if TYPE_CHECKING:
     import polars as pl
@@ -29,6 +29,10 @@ def exact(opened: Opened, target: Path) -> tuple[Parses, Examination]:
         parses = wanted(opened, frame)
         known = {name: parse for name, parse in parses.items() if parse}
         _refuse(opened, known, failures(frame, known, opened.decimal))
+        typed = {
+            name: parse for name, parse in opened.declared.items() if name in opened.columns and name not in parses
+        }
+        refuse_unfit(frame, typed, ", ".join(part.name for part in opened.parts))
         changed = frame.with_columns(_typed_expressions(opened, parses))
         write(numbered(changed, opened.columns, drop_blank=opened.delimited), target)
     except pl.exceptions.PolarsError as error:

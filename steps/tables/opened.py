@@ -58,7 +58,7 @@ def _common(kinds: list[pl.DataType]) -> pl.DataType:
     """The type in which a column arrives; strings where files disagree or a table has no such type."""
     import polars as pl
 
-    if any(kind in (pl.UInt64, pl.Int128, pl.UInt128) for kind in kinds):
+    if any(kind in (pl.UInt64, pl.Int128, pl.UInt128) or _is_whole(kind) for kind in kinds):
         return pl.String()  # as in a CSV file: integers if all fit into 64 bits
     naturals = {natural(kind) for kind in kinds if kind != pl.Null}
     if naturals == {"integer", "float"}:
@@ -67,6 +67,13 @@ def _common(kinds: list[pl.DataType]) -> pl.DataType:
     if len(naturals) != 1 or (natural(first) is None and not isinstance(first, pl.Duration)):
         return pl.String()
     return first
+
+
+def _is_whole(kind: pl.DataType) -> bool:
+    """Decimals without a fraction, such as Oracle's NUMBER: float64 would make one of two long keys."""
+    import polars as pl
+
+    return isinstance(kind, pl.Decimal) and kind.scale == 0
 
 
 def numbered(frame: pl.LazyFrame, columns: tuple[str, ...], *, drop_blank: bool) -> pl.LazyFrame:
@@ -97,7 +104,7 @@ def text(opened: Opened, part: Part) -> pl.LazyFrame:
                 f"{part.name}: column {name!r} holds {kind}; wanted one value in each row. Flatten it, or leave it "
                 "out of the file"
             )
-        elif kind != pl.String and not (kind.is_integer() and opened.kinds[name] == pl.String):
+        elif kind != pl.String and not ((kind.is_integer() or _is_whole(kind)) and opened.kinds[name] == pl.String):
             plain = canonical(column, kind)
             column = column if plain is None else plain
         if opened.kinds[name] == pl.String:

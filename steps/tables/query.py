@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps.errors import InputError
-from steps.schema import ROW
+from steps.schema import LABEL_SOURCE, ROW, unused
 from steps.tables.digest import ROW_GROUP
 from steps.tables.parsing import Parse, converted, natural, zoned
 from steps.tables.sql import check_query
@@ -16,6 +16,8 @@ from steps.tables.sql import check_query
 if TYPE_CHECKING:
     import polars as pl
 
+_EXACT = 1 << 53
+"""Up to here each whole number is a float64 of its own."""
 _GOLDEN = 2_654_435_761
 """2^32 by the golden ratio: its multiples modulo 2^32 lie evenly and follow no period (Knuth, TAOCP 3, section 6.4)."""
 
@@ -57,6 +59,8 @@ def join(tables: Mapping[str, Path], query: str, declared: Mapping[str, Parse], 
             result = result.select(ROW, pl.exclude(ROW))
         schema = result.collect_schema()
         _check(schema, query)
+        differing = {name: declared[name] for name, kind in schema.items() if _is_other(name, kind, declared)}
+        refuse_unfit(result, differing, "data.query")
         result = result.with_columns(_as_declared(schema, declared))
         others = [name for name in schema if name != ROW]
         ordered = result.sort([ROW, *others] if ROW in schema else others, nulls_last=True)
@@ -90,6 +94,8 @@ def _check(schema: pl.Schema, query: str) -> None:
         raise InputError(
             f"data.query gives columns that hold lists or objects: {', '.join(nested)}; select their parts instead"
         )
+    if LABEL_SOURCE in schema:
+        raise InputError(f"data.query gives a column {LABEL_SOURCE!r}, which is reserved; name it otherwise: AS ...")
     if not [name for name in schema if name != ROW]:
         raise InputError(f"data.query gives no columns: {query.strip()}")
 
@@ -102,16 +108,18 @@ def _as_declared(schema: pl.Schema, declared: Mapping[str, Parse]) -> list[pl.Ex
     for name, kind in schema.items():
         if name == ROW:
             continue
-        parse = declared.get(name)
-        if parse and _differs(kind, parse):
-            changes.append(as_type(pl.col(name), kind, parse))
+        if _is_other(name, kind, declared):
+            changes.append(as_type(pl.col(name), kind, declared[name]))
         elif (plain := canonical(pl.col(name), kind)) is not None:
             changes.append(plain)
     return changes
 
 
-def _differs(kind: pl.DataType, parse: Parse) -> bool:
-    found = natural(kind)
+def _is_other(name: str, kind: pl.DataType, declared: Mapping[str, Parse]) -> bool:
+    """Whether a column was declared to have another type."""
+    if name == ROW or name not in declared:
+        return False
+    found, parse = natural(kind), declared[name]
     if parse.type in ("category", "text"):
         return found is not None
     return found != parse.type or (parse.timezone is not None and getattr(kind, "time_zone", None) != parse.timezone)
@@ -153,15 +161,51 @@ def as_type(column: pl.Expr, kind: pl.DataType, parse: Parse) -> pl.Expr:
 
 
 def canonical_text(column: pl.Expr, kind: pl.DataType) -> pl.Expr:
+    """Typed values as a CSV file would hold them: whole numbers without a point."""
     import polars as pl
 
-    return (column.fill_nan(None) if kind.is_float() else column).cast(pl.String)
+    if not kind.is_float():
+        return column.cast(pl.String)
+    value = column.fill_nan(None)
+    whole = (value == value.round()) & (value.abs() < _EXACT)
+    return pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))
+
+
+def refuse_unfit(frame: pl.LazyFrame, wanted: Mapping[str, Parse], where: str) -> None:
+    """Typed values that would become missing as the types that are wanted.
+
+    Raises:
+        InputError: there are such values; columns and examples are named.
+    """
+    import polars as pl
+
+    kinds = frame.collect_schema()
+    unfit = {}
+    for name, parse in wanted.items():
+        value = pl.col(name).fill_nan(None) if kinds[name].is_float() else pl.col(name)
+        unfit[name] = value.is_not_null() & as_type(pl.col(name), kinds[name], parse).is_null()
+    if not unfit:
+        return
+    counts = frame.select(wrong.sum().alias(name) for name, wrong in unfit.items()).collect(engine="streaming").row(0)
+    lines = []
+    for (name, wrong), count in zip(unfit.items(), counts, strict=True):
+        if count:
+            some = frame.filter(wrong).select(pl.col(name).cast(pl.String)).head(3).collect(engine="streaming")
+            lines.append(
+                f"{where}, column {name!r}: {count:,} {'value is' if count == 1 else 'values are'} not "
+                f"{wanted[name].wanted}, such as {', '.join(some[name])}. What would work: values of that type, or "
+                f"data.columns.{name}.type: {natural(kinds[name]) or 'category'}, which is what they are"
+            )
+    if lines:
+        raise InputError("\n".join(lines))
 
 
 def sample(path: Path, share: float) -> None:
     """Keep an even share of a table's rows, chosen by their position."""
     import polars as pl
 
-    position = pl.col("_position").cast(pl.Int64)
+    table = pl.scan_parquet(path, glob=False)
+    number = unused("_position", table.collect_schema().names())
+    position = pl.col(number).cast(pl.Int64)
     chosen = (position * _GOLDEN) % (1 << 32) < int(share * (1 << 32))
-    write(pl.scan_parquet(path, glob=False).with_row_index("_position", 1).filter(chosen).drop("_position"), path)
+    write(table.with_row_index(number, 1).filter(chosen).drop(number), path)

@@ -54,6 +54,19 @@ def test_a_label_stays_with_its_row_in_a_table_of_several_row_groups(tmp_path, r
         assert alone
 
 
+def test_columns_and_targets_may_have_the_names_that_labels_travel_under(made):
+    data, *_ = made({"_label": range(20), "a": range(20), "y": [True, False] * 10})
+    assert data.columns == ["_row", "_label", "a", "y", LABEL_SOURCE]
+    data, *_ = made({"a": range(20)}, target="_label", rule="a > 9")
+    assert data["_label"].to_list() == ["false"] * 10 + ["true"] * 10
+
+
+@pytest.mark.parametrize("name", ["_row", LABEL_SOURCE])
+def test_a_target_may_not_have_a_name_that_every_table_has(made, name):
+    with pytest.raises(InputError, match=f"target '{name}' is a name that every table has already"):
+        made({"a": range(20)}, target=name, rule="a > 9")
+
+
 def test_a_column_becomes_class_names_with_their_provenance(made):
     data, schema, report, found = made({"a": range(20), "y": [True, False] * 10})
     assert data.columns == ["_row", "a", "y", LABEL_SOURCE]

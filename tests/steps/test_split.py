@@ -66,6 +66,12 @@ def test_the_parts_hold_every_row_once_in_order_with_schemas_of_their_own(divide
     assert report["hashed"] == ["a", "b", "c 0 'ü"], "only what a model may see"
 
 
+def test_a_column_may_have_the_name_under_which_the_division_travels(divided):
+    train, test, *_ = divided(FRAME.with_columns(pl.lit("x").alias("_in_test")))
+    assert set(train["_in_test"]) == set(test["_in_test"]) == {"x"}
+    assert sorted([*train["_row"], *test["_row"]]) == list(range(1, ROWS + 1))
+
+
 def test_the_same_rows_give_the_same_bytes(divided, workspace):
     divided()
     divided()

@@ -8,7 +8,7 @@ import polars as pl
 
 from steps.core import execute, step
 from steps.journal import Journal, read_events
-from steps.schema import ROW, Column, TableSchema, Target, write_schema
+from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, write_schema
 from steps.tables.digest import table_digest, with_missing
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -39,7 +39,7 @@ def write_table(directory: Path, frame: pl.DataFrame, target: Target | None = No
             }
         )
         for name, dtype in frame.schema.items()
-        if not name.startswith("_")
+        if name not in (ROW, LABEL_SOURCE)
     )
     schema = TableSchema(
         rows=frame.height, digest=table_digest(data), columns=with_missing(data, listed), target=target
