@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from infra.sagemaker.config import SageMakerConfig
 from model_code import tasks
@@ -21,7 +23,7 @@ from steps.core import Config
 from steps.define import DefineConfig
 from steps.errors import InputError
 from steps.evaluate import EvaluateConfig
-from steps.ingest import IngestConfig
+from steps.ingest import IngestConfig, Source
 from steps.label import LabelConfig
 from steps.register import RegisterConfig
 from steps.split import SplitConfig
@@ -32,7 +34,7 @@ from steps.validate import ROW_COUNT, Expectation, ValidateConfig
 SHARED = {
     "data": ("target",),
     "label": ("target", "task"),
-    "train": ("task", "success", "by", "column"),
+    "train": ("task", "success", "by", "column", "key"),
     "evaluate": ("task", "success", "clusters"),
     "register": ("problem_digest", "smoke"),
 }
@@ -40,6 +42,39 @@ SHARED = {
 
 SMOKE = {"data.sample_rows": "2000", "train.budget.epochs": "5", "evaluate.resamples": "200", "register.smoke": "true"}
 """What ``--smoke`` changes: the same graph on a small sample."""
+
+SOURCE = re.compile(r"[^\W\d][\w-]{0,63}")
+"""What a source may be called; folders and files are named after it."""
+_MISNAMED = (
+    "{name} cannot be the name of a source; wanted letters, digits, _ and -, beginning with a letter or _, at most 64 "
+    "characters"
+)
+
+
+class DataConfig(IngestConfig):
+    """Where the data comes from and what its columns are."""
+
+    sources: dict[str, Source] = Field(
+        min_length=1,
+        description=(
+            "The files, by a name that the query may use: letters, digits, _ and -, beginning with a letter or _, at "
+            "most 64 characters."
+        ),
+    )
+
+    @field_validator("sources")
+    @classmethod
+    def _names_are_names(cls, value: dict[str, Source]) -> dict[str, Source]:
+        wrong = [
+            InitErrorDetails(
+                type=PydanticCustomError("value_error", _MISNAMED, {"name": repr(name)}), loc=(name,), input=name
+            )
+            for name in value
+            if not SOURCE.fullmatch(name)
+        ]
+        if wrong:  # each with the place of its own name, where a ValueError would have that of all
+            raise ValidationError.from_exception_data(cls.__name__, wrong)
+        return value
 
 
 class Problem(Config):
@@ -56,7 +91,7 @@ class Problem(Config):
     task: str = Field(description="binary-classification, multiclass-classification or regression.")
     target: str = Field(min_length=1, description="What is predicted: a column, or the name of what label.rule makes.")
     success: tuple[Threshold, ...] = Field(description="What the model must reach on the sealed test set.")
-    data: IngestConfig
+    data: DataConfig
     expectations: str = Field(description="Great Expectations suite (JSON), relative to this file.")
     label: LabelConfig
     split: SplitConfig
@@ -164,9 +199,13 @@ def _refuse_shared(document: Document, settings: Mapping[str, str]) -> None:
     for section, names in SHARED.items():
         written = document.content.get(section)
         for name in names:
-            at_top = {"by": "split.by", "column": "split.column", "clusters": "split", "smoke": "--smoke"}.get(
-                name, name
-            )
+            at_top = {
+                "by": "split.by",
+                "column": "split.column",
+                "key": "split.key",
+                "clusters": "split",
+                "smoke": "--smoke",
+            }.get(name, name)
             if isinstance(written, dict) and name in written:
                 raise InputError(
                     f"{document.place((section, name))}: {section}.{name} is not written here; it follows from {at_top}"
@@ -182,6 +221,7 @@ def _share(content: dict[str, Any]) -> dict[str, Any]:
     split = given if isinstance(given, dict) else {}
     by, column = split.get("by", "row"), split.get("column") or _of_role(content, split.get("by"))
     shared = {**top, "by": by, "column": column, "clusters": column if by in ("group", "time") else None}
+    shared["key"] = split.get("key")
     filled = dict(content)
     for section in ("data", "label", "split", "train", "evaluate", "register"):
         written = content.get(section, {}) or {}

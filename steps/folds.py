@@ -1,6 +1,6 @@
 """Validation folds inside the training part, divided the way the test set was divided from it.
 
-row     equal rows (same features and target) stay together; classes are spread evenly
+row     equal rows (same key, or the same features) stay together; classes are spread evenly
 group   a group is in one fold as a whole; folds are about equally large
 time    forward chaining: every fold is validated on what comes after what it was trained on
 """
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 By = Literal["row", "group", "time"]
 HELD_OUT = 5
 """A single fold holds one part in so many out."""
+NAMED = 5
+"""So many of the columns that make rows equal are named in a message."""
 
 
 def fold_count(rows: int, by: By) -> int:
@@ -36,12 +38,19 @@ def fold_count(rows: int, by: By) -> int:
 
 
 def folds(
-    frame: pl.DataFrame, content: list[str], classes: Array | None, *, by: By, column: str | None, count: int, seed: int
+    frame: pl.DataFrame,
+    identity: list[str],
+    classes: Array | None,
+    *,
+    by: By,
+    column: str | None,
+    count: int,
+    seed: int,
 ) -> list[Fold]:
     """Pairs of (training positions, validation positions), each int64 and ascending.
 
     Args:
-        content: the columns that make two rows equal.
+        identity: the columns that make two rows equal, by row: those that the test set was divided by.
         classes: class index of each row, or None for a number.
         count: how many folds; 1 is a single held-out part.
 
@@ -56,28 +65,35 @@ def folds(
     if by == "group":
         part = _by_group(salted(hash_frame(frame, [str(column)]), seed), parts, str(column))
     else:
-        part = _by_row(salted(hash_frame(frame, content), seed), classes, parts)
+        part = _by_row(salted(hash_frame(frame, identity), seed), classes, parts)
     made = [(np.flatnonzero(part != i), np.flatnonzero(part == i)) for i in range(count)]
     made = [fold for fold in made if len(fold[0]) and len(fold[1])]
     if not made:
         raise InputError(
-            f"the training part has too few distinct rows for a validation fold: {frame.height} rows, all of them equal"
+            f"the training part has too few distinct rows for a validation fold: {frame.height} rows, all of them equal "
+            f"in {', '.join(identity[:NAMED])}{' ...' if len(identity) > NAMED else ''}"
         )
     return made
 
 
 def _by_row(hashes: Array, classes: Array | None, parts: int) -> Array:
-    """Deal the distinct rows of each class to the parts in the order of their hashes."""
+    """Deal the distinct rows of each class to the parts in the order of their hashes.
+
+    Equal rows may be of several classes; they count for the rarest of these, which is the hardest to spread.
+    """
     import numpy as np
 
-    part = np.zeros(len(hashes), dtype=np.int64)
-    start = 0
-    for value in [None] if classes is None else np.unique(classes):
-        members = slice(None) if value is None else classes == value
-        distinct, rank = np.unique(hashes[members], return_inverse=True)
-        part[members] = (rank + start) % parts
-        start += len(distinct)  # so that many small classes do not all begin with the first part
-    return part
+    distinct, unit_of = np.unique(hashes, return_inverse=True)
+    order = np.arange(len(distinct))
+    if classes is not None:
+        rarest_first = np.argsort(np.argsort(np.bincount(classes), kind="stable"))
+        class_of = np.full(len(distinct), len(rarest_first))
+        np.minimum.at(class_of, unit_of, rarest_first[classes])
+        order = np.argsort(class_of, kind="stable")
+    part = np.zeros(len(distinct), dtype=np.int64)
+    part[order] = np.arange(len(distinct)) % parts  # goes on where the class before ended, so small ones do not pile up
+    result: Array = part[unit_of]
+    return result
 
 
 def _by_group(hashes: Array, parts: int, column: str) -> Array:

@@ -66,6 +66,9 @@ class TrainConfig(Config):
     )
     by: By = Field(default="row", description="How the folds are divided, as the test set was: row, group or time.")
     column: str | None = Field(default=None, description="The column of the group or time.")
+    key: tuple[str, ...] = Field(
+        default=(), description="By row: the columns that name a row; when left out, all features together do."
+    )
     seed: int = Field(default=0, ge=0, description="Of initial weights, order of rows, folds and resamples.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
         default="auto", description="Where to train; 'auto' takes cuda, then mps, then cpu."
@@ -169,7 +172,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         raise InputError(f"train.device: {error}") from None
     made = folds(
         frame,
-        [*(f["name"] for f in features), schema.target.name],
+        list(config.key) or [column.name for column in schema.features()],
         truth if schema.target.classes else None,
         by=config.by,
         column=config.column,

@@ -47,6 +47,29 @@ def test_rare_classes_are_spread_over_the_folds():
     assert [int(classes[validation].sum()) for _, validation in pairs] == [2, 2, 2]
 
 
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=4, max_size=60))
+def test_equal_rows_of_several_classes_stay_on_one_side(rows):
+    values, classes = zip(*rows, strict=True)
+    frame = pl.DataFrame({"x": values})
+    if len(set(values)) < 2:
+        with pytest.raises(InputError, match="all of them equal in x"):
+            made(frame, "row", classes=np.array(classes))
+        return
+    pairs = made(frame, "row", classes=np.array(classes))
+    for training, validation in pairs:
+        assert not {values[i] for i in training} & {values[i] for i in validation}
+    assert sorted(np.concatenate([v for _, v in pairs])) == list(range(len(values)))
+
+
+def test_equal_rows_of_several_classes_spread_the_rarest():
+    """Ten rows of each value; one of ten rows of a few values is of the rare class."""
+    values = np.repeat(np.arange(60), 10)
+    classes = ((values % 10 == 0) & (np.arange(600) % 10 == 0)).astype(int)
+    pairs = made(pl.DataFrame({"x": values}), "row", classes=classes)
+    assert [int(classes[validation].sum()) for _, validation in pairs] == [2, 2, 2]
+    assert [len(validation) for _, validation in pairs] == [200, 200, 200]
+
+
 def test_groups_are_whole_and_folds_about_equal():
     frame = pl.DataFrame({"g": [f"g{i % 17}" for i in range(170)]})
     for training, validation in made(frame, "group", "g"):

@@ -14,8 +14,11 @@ import polars as pl
 import pytest
 
 from model_code import fitting, mlp, serving, yardsticks
+from pipelines.problem import load
+from steps import train as stage
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
+from steps.folds import folds
 from steps.journal import Journal, read_events
 from steps.schema import Column, TableSchema, Target, write_schema
 from steps.train import TrainConfig, train
@@ -178,8 +181,9 @@ def test_hard_columns_do_no_harm(tmp_path):
 
 
 def test_a_table_whose_features_say_nothing_still_gives_a_model(tmp_path):
-    frame = table(40).select(same=pl.lit(1), score="score")
-    done = run(tmp_path / "run", stored(tmp_path / "train_set", frame, "regression"), "regression")
+    frame = table(40).select(same=pl.lit(1), name=pl.int_range(40), score="score")
+    train_set = stored(tmp_path / "train_set", frame, "regression", name="key")
+    done = run(tmp_path / "run", train_set, "regression", key=["name"])
     found = serving.load(done["model"]).predict(frame)
     assert np.ptp(found) == 0
     assert record(done)["chosen"] == "linear"
@@ -212,6 +216,43 @@ def test_folds_follow_the_split(tmp_path, by, column):
     assert record(done)["divided_by"] == by
     assert record(done)["resampled"].endswith(column)
     assert len(record(done)["folds"]) == 2
+
+
+def folds_of(folder, train_set, monkeypatch, **config):
+    """The pairs of positions that the step divides its rows into."""
+    seen = []
+    monkeypatch.setattr(stage, "folds", lambda *given, **named: seen.append(folds(*given, **named)) or seen[-1])
+    run(folder, train_set, candidates=["linear"], **config)
+    return seen[0]
+
+
+@pytest.mark.parametrize("task", ["binary-classification", "regression"])
+def test_rows_with_equal_features_are_never_on_both_sides_of_a_fold_whatever_their_target(tmp_path, monkeypatch, task):
+    frame = pl.concat([table(60)] * 4).with_columns(score=table(240)["score"])
+    frame = classes_of(frame, CASES[task]) if CASES[task] else frame
+    train_set = stored(tmp_path / "train_set", frame, task, CASES[task], day="ignore")
+    features = frame.select("x", "z 0", "place", "open", "team").rows()
+    pairs = folds_of(tmp_path / "run", train_set, monkeypatch, task=task)
+    assert len(pairs) == 2
+    for training, validation in pairs:
+        assert not {features[i] for i in training} & {features[i] for i in validation}
+
+
+def test_with_a_key_the_rows_of_one_key_are_never_on_both_sides_of_a_fold(tmp_path, monkeypatch):
+    frame = classes_of(table(), ("no", "yes"))
+    train_set = stored(tmp_path / "train_set", frame, "binary-classification", ("no", "yes"), team="key")
+    pairs = folds_of(tmp_path / "run", train_set, monkeypatch, task="binary-classification", key=["team"])
+    assert len(pairs) == 2
+    for training, validation in pairs:
+        assert not set(frame["team"][training]) & set(frame["team"][validation])
+
+
+def test_the_key_of_the_split_is_the_key_of_the_folds():
+    path = Path(__file__).parents[2] / "examples" / "diabetes" / "problem.yaml"
+    configs = load(path, {"split.key": "[bmi, age]"}).configs()
+    assert configs["train"].key == configs["split"].key == ("bmi", "age")
+    with pytest.raises(InputError, match=r"train\.key: it follows from split\.key"):
+        load(path, {"train.key": "[age]"})
 
 
 def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
