@@ -80,7 +80,7 @@ def evaluate(
     theirs, notes = answers.of_champion(champion, table, predictor.schema, read_schema(train_set).digest)
     if theirs is not None:
         predictions[CHAMPION] = theirs
-    resampling = _resampling(config, schema, table, train_set, notes)
+    resampling = _resampling(config, schema, table, train_set, test_set, notes)
     document = {
         "task": task.name,
         "target": predictor.schema["target"],
@@ -184,18 +184,42 @@ def _parts(columns: Sequence[str], table: pl.DataFrame, train_set: Path) -> dict
 
 
 def _resampling(
-    config: EvaluateConfig, schema: TableSchema, table: pl.DataFrame, train_set: Path, notes: list[str]
+    config: EvaluateConfig, schema: TableSchema, table: pl.DataFrame, train_set: Path, test_set: Path, notes: list[str]
 ) -> Resampling:
     """Rows that belong together are drawn together, so that the interval is not narrower than what is known."""
     if config.clusters is None:
-        return statistics.by_row(table.height, config.resamples, config.seed)
-    draw = statistics.by_time if _is_time(config.clusters, schema, table, train_set) else statistics.by_group
-    resampling = draw(table[config.clusters], config.resamples, config.seed)
-    if resampling.count < statistics.FEW_CLUSTERS:
+        resampling = _by_unit(config, schema, train_set, test_set)
+    else:
+        draw = statistics.by_time if _is_time(config.clusters, schema, table, train_set) else statistics.by_group
+        resampling = draw(table[config.clusters], config.resamples, config.seed)
+    if resampling.clusters is not None and resampling.count < statistics.FEW_CLUSTERS:
         notes.append(
             f"intervals rest on only {resampling.count} {resampling.resampled}: they are rough and probably too narrow"
         )
     return resampling
+
+
+def _by_unit(config: EvaluateConfig, schema: TableSchema, train_set: Path, test_set: Path) -> Resampling:
+    """By row, what the split kept together: rows with equal features, or with an equal key.
+
+    Which of them it was, the rows themselves say: a unit of the split has no row in the training part.
+    """
+    import numpy as np
+
+    from steps.dividing.rowhash import row_hashes
+
+    keys = [column.name for column in schema.of_role("key")]
+    asked = [(name, [name]) for name in keys]
+    asked += [(", ".join(keys), keys), ("features", [column.name for column in schema.features()])]
+    coarsest = statistics.by_row(schema.rows, config.resamples, config.seed)
+    for what, columns in asked:
+        if not columns:
+            continue
+        hashes = row_hashes(test_set / "data.parquet", columns)
+        found = statistics.by_unit(hashes, what, config.resamples, config.seed)
+        if found.count < coarsest.count and not np.isin(hashes, row_hashes(train_set / "data.parquet", columns)).any():
+            coarsest = found
+    return coarsest
 
 
 def _is_time(name: str, schema: TableSchema, table: pl.DataFrame, train_set: Path) -> bool:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from steps.dividing.rowhash import hash_frame
 from steps.folds import By
 from steps.judging import statistics
 from steps.judging.statistics import Measure, Resampling
+from steps.schema import LABEL_SOURCE, ROW
 from steps.thresholds import Threshold
 
 if TYPE_CHECKING:
@@ -33,14 +35,19 @@ class Score:
     """The metric on each bootstrap resample; the same resamples for every candidate, so differences are paired."""
 
 
-def resampling(frame: pl.DataFrame, by: By, column: str | None, seed: int) -> Resampling:
-    """How the validated rows are drawn anew: groups and blocks of time as a whole, for their rows are not independent.
+def resampling(
+    frame: pl.DataFrame, by: By, column: str | None, seed: int, unit: Sequence[str] | None = None
+) -> Resampling:
+    """How the validated rows are drawn anew: groups, blocks of time and equal rows as a whole, as none is independent.
 
     Args:
         frame: the rows of all validation folds.
+        unit: by row, the columns that make rows equal; all columns when None.
     """
     if by == "row":
-        return statistics.by_row(frame.height, RESAMPLES, seed)
+        columns = [name for name in frame.columns if name not in (ROW, LABEL_SOURCE)] if unit is None else list(unit)
+        what = "values" if unit is None else ", ".join(columns)
+        return statistics.by_unit(hash_frame(frame, columns), what, RESAMPLES, seed)
     draw = statistics.by_group if by == "group" else statistics.by_time
     return draw(frame[str(column)], RESAMPLES, seed)
 

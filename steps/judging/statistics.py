@@ -89,6 +89,21 @@ def by_row(rows: int, resamples: int, seed: int) -> Resampling:
     return Resampling(rows, affordable(rows, resamples), seed)
 
 
+def by_unit(hashes: Array, what: str, resamples: int, seed: int) -> Resampling:
+    """Rows with equal hashes are drawn together; each row for itself where all are different.
+
+    Args:
+        hashes: of what makes rows one unit, uint64[n].
+        what: that the rows of a unit have equal, in words.
+    """
+    import numpy as np
+
+    rows, units = len(hashes), np.unique(hashes, return_inverse=True)[1]
+    if units.max(initial=-1) + 1 == rows:
+        return by_row(rows, resamples, seed)
+    return Resampling(rows, affordable(rows, resamples), seed, f"groups of rows with equal {what}", units)
+
+
 def by_group(values: pl.Series, resamples: int, seed: int) -> Resampling:
     """Whole groups are drawn; rows without a group count as one group."""
     clusters = _numbered(values)

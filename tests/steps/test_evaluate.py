@@ -82,7 +82,7 @@ def rows_of(task, count, seed):
     )
 
 
-def write_table(directory, table, task):
+def write_table(directory, table, task, roles=None):
     directory.mkdir(parents=True, exist_ok=True)
     table.write_parquet(directory / "data.parquet")
     types = {
@@ -93,7 +93,11 @@ def write_table(directory, table, task):
         "day": "datetime",
         "goal": "category",
     }
-    columns = tuple(Column(name=name, type=types[name]) for name in table.columns if name != ROW)
+    columns = tuple(
+        Column(name=name, type=types[name], role=(roles or {}).get(name, "feature"))
+        for name in table.columns
+        if name != ROW
+    )
     target = Target(name="goal", task=task, classes=TASKS[task])
     write_schema(directory, TableSchema(rows=table.height, digest="d" * 64, columns=columns, target=target))
 
@@ -342,6 +346,48 @@ def test_intervals_resample_what_the_split_kept_together(place, column, resample
     assert found["interval"]["resampled"] == resampled
     assert found["interval"]["resamples"] == 200
     assert ("intervals rest on only" in "".join(found["notes"])) == (found["interval"]["drawn"] < 30)
+
+
+def six_times(directories, train_region, **columns):
+    """70 test rows, six times each, with region as their key."""
+    task, roles = "binary-classification", {"region": "key"}
+    test = pl.concat([rows_of(task, 70, 2)] * 6)
+    test = test.with_columns(pl.Series(ROW, range(1, 421)), region=pl.Series([f"row {row}" for row in range(420)]))
+    train = rows_of(task, 400, 1).with_columns(region=pl.lit(train_region))
+    for artifact, table in (("train_set", train), ("test_set", test.with_columns(**columns))):
+        write_table(directories[artifact], table, task, roles)
+
+
+UNITS = pl.Series("unit", np.arange(420) % 70)
+KEY = pl.format("u{}", UNITS)
+
+
+def width_of(found):
+    estimate = found["metrics"]["accuracy"]
+    return estimate["high"] - estimate["low"]
+
+
+@pytest.mark.parametrize(
+    ("columns", "what"), [({}, "features"), ({"region": KEY, "age": pl.Series("age", np.arange(420))}, "region")]
+)
+def test_equal_rows_that_the_split_kept_together_are_resampled_together(place, columns, what):
+    directories = place()
+    six_times(directories, "elsewhere", **columns)
+    together, _ = run(directories)
+    assert together["interval"]["resampled"] == f"groups of rows with equal {what}"
+    assert together["interval"]["drawn"] == 70
+    six_times(directories, "elsewhere", age=pl.Series("age", np.arange(420)))
+    alone, _ = run(directories)
+    assert (alone["interval"]["resampled"], alone["interval"]["drawn"]) == ("rows", 420)
+    assert together["metrics"]["accuracy"]["value"] == alone["metrics"]["accuracy"]["value"]
+    assert width_of(together) > 1.8 * width_of(alone)
+
+
+def test_equal_rows_that_the_split_did_not_keep_together_are_resampled_one_by_one(place):
+    """A key that repeats, and is in the training part too, is not what the split went by."""
+    directories = place()
+    six_times(directories, "u3", region=KEY, age=pl.Series("age", np.arange(420)))
+    assert run(directories)[0]["interval"]["resampled"] == "rows"
 
 
 def test_a_number_after_which_every_test_row_comes_is_a_time(place):

@@ -56,6 +56,7 @@ def test_rows_that_belong_together_make_the_choice_less_sure():
     """Twenty groups, each twenty times the same row: as much is known as of twenty rows."""
     error = np.repeat(np.random.default_rng(1).normal(size=(2, 20)), 20, axis=1)
     frame = pl.DataFrame({"team": [f"t{i // 20}" for i in range(400)], "day": [i // 20 for i in range(400)]})
+    frame = frame.with_columns(x=pl.Series(range(400)))
     metric, found = TASK.metrics["rmse"], {}
     for by, column in (("row", None), ("group", "team"), ("time", "day")):
         drawn = resampling(frame, by, column, 0)
@@ -63,6 +64,16 @@ def test_rows_that_belong_together_make_the_choice_less_sure():
         found[by] = (worse.high - worse.low, better_by(metric, better, worse)[1])
     for by in ("group", "time"):
         assert all(clustered > 3 * alone for clustered, alone in zip(found[by], found["row"], strict=True))
+
+
+def test_equal_rows_are_drawn_together_and_rows_that_differ_one_by_one():
+    once = pl.DataFrame({"_row": range(1, 401), "x": [i // 5 for i in range(400)], "y": TRUTH})
+    assert resampling(once, "row", None, 0) == ROWS
+    repeated = once.with_columns(y=pl.col("x") * 0.5)
+    assert resampling(repeated, "row", None, 0).count == 80
+    assert resampling(repeated, "row", None, 0).resampled == "groups of rows with equal values"
+    by_x = resampling(once, "row", None, 0, unit=["x"])
+    assert (by_x.count, by_x.resampled) == (80, "groups of rows with equal x")
 
 
 def test_one_group_gives_no_interval_and_so_reaches_no_bound_and_beats_nobody():

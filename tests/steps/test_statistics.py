@@ -20,6 +20,7 @@ from steps.judging.statistics import (
     by_group,
     by_row,
     by_time,
+    by_unit,
     compare,
 )
 
@@ -61,6 +62,15 @@ def test_rows_of_a_group_are_drawn_together_where_rows_alone_would_promise_too_m
     by_teams = share_covered(lambda random: world(random, lambda team: by_group(team, 200, 0)), 10)
     assert by_rows < 0.6
     assert 0.89 <= by_teams <= 0.985
+
+
+def test_equal_rows_are_drawn_together_and_where_all_differ_nothing_changes():
+    hashes = np.repeat(np.random.default_rng(0).integers(0, 2**63, 70).astype(np.uint64), 6)
+    together = by_unit(hashes, "features", 50, 3)
+    assert (together.count, together.resampled) == (70, "groups of rows with equal features")
+    for row in np.concatenate(list(together.weights())):
+        assert (row.reshape(70, 6) == row.reshape(70, 6)[:, :1]).all()
+    assert by_unit(np.arange(420).astype(np.uint64), "features", 50, 3) == by_row(420, 50, 3)
 
 
 def test_blocks_of_time_hold_the_truth_in_a_series_that_remembers():
