@@ -60,6 +60,33 @@ def test_smoke_is_the_same_problem_on_a_small_sample(problem):
     assert loaded.digest() != whole.digest()
 
 
+@pytest.mark.parametrize(
+    "name", ["../../evil", "/evil", ".", "..", "a/b", "a b", "1st", "-a", "a.b", "a\0", "a\n", "", "{a}", "a" * 65]
+)
+def test_a_source_that_is_not_called_by_a_plain_name_is_refused_by_its_line(problem, name):
+    """Folders, files and locks are named after sources."""
+    text = problem.read_text()
+    line = text.partition("    people: {")[0].count("\n") + 1
+    problem.write_text(text.replace("    people: {", f"    {json.dumps(name)}: {{"))
+    with pytest.raises(InputError) as caught:
+        load(problem)
+    assert str(caught.value).startswith(
+        f"{problem}:{line}: data.sources.{name}: {name!r} cannot be the name of a source; "
+    )
+    assert "wanted letters, digits, _ and -" in str(caught.value)
+
+
+def test_a_source_from_the_command_line_is_refused_by_its_setting(problem):
+    with pytest.raises(InputError, match=r"^--set data\.sources=.*'\.\./x' cannot be the name of a source"):
+        load(problem, {"data.sources": "{../x: {path: people.csv}}"})
+
+
+@pytest.mark.parametrize("name", ["people", "_", "a-1", "Größe_2", "a" * 64])
+def test_a_source_may_be_called_by_any_plain_name(problem, name):
+    problem.write_text(problem.read_text().replace("    people: {", f"    {name}: {{"), encoding="utf-8")
+    assert list(load(problem).configs()["ingest"].sources) == [name]
+
+
 def test_all_faults_are_told_at_once(problem):
     text = problem.read_text().replace("owner: head of sales\n", "").replace("at_least: 0.55", "at_least: good")
     problem.write_text(text)
