@@ -86,7 +86,7 @@ def evaluate(
         "target": predictor.schema["target"],
         "classes": list(classes),
         "rows": table.height,
-        **_judge(config, task, truth, predictions, _parts(config.slices, table, train_set), table, resampling, log),
+        **_judge(config, task, truth, predictions, _parts(config, table, train_set), table, resampling, log),
         **_shape(task, truth, predictions[MODEL]),
         "interval": _interval(resampling),
         "data": _data(train_set, schema),
@@ -109,6 +109,7 @@ def _judge(
 ) -> dict[str, Any]:
     """Everything that rests on the resamples: metrics, slices, comparisons, thresholds, verdict."""
     asked = {each.slice: slices.select(table, parts, each.slice) for each in config.success if each.slice}
+    parts = {name: parts[name] for name in config.slices}
     measures = verdict.measures_of(task, truth, predictions, parts, asked)
     sampled = statistics.bootstrap(measures, resampling, lambda done, total: log.progress(done, total, "resamples"))
     metrics = {name: verdict.metrics_of(name, task, sampled) for name in predictions}
@@ -145,11 +146,7 @@ def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.Da
     """The rows without free text, which no model takes, unless a slice or cluster is made of it."""
     import polars as pl
 
-    asked = {
-        *config.slices,
-        config.clusters,
-        *(reading[0] for each in config.success for reading in slices.readings(each.slice or "")),
-    }
+    asked = {*config.slices, config.clusters, *_of_thresholds(config)}
     wanted = {column.name: column.type != "text" or column.name in asked for column in schema.columns}
     wanted[ROW] = True
     if schema.target:
@@ -172,14 +169,18 @@ def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequen
     return found.to_numpy()
 
 
-def _parts(columns: Sequence[str], table: pl.DataFrame, train_set: Path) -> dict[str, list[Part]]:
+def _of_thresholds(config: EvaluateConfig) -> list[str]:
+    """What may be columns in the slices of thresholds."""
+    return [column for each in config.success for column, _ in slices.readings(each.slice or "")]
+
+
+def _parts(config: EvaluateConfig, table: pl.DataFrame, train_set: Path) -> dict[str, list[Part]]:
+    """Of every column whose slices are shown, or of which a threshold speaks."""
     import polars as pl
 
-    reference = (
-        pl.read_parquet(train_set / "data.parquet", columns=list(dict.fromkeys(columns)), glob=False)
-        if columns
-        else pl.DataFrame()
-    )
+    asked = [column for column in _of_thresholds(config) if column in table.columns]
+    columns = list(dict.fromkeys([*config.slices, *asked]))
+    reference = pl.read_parquet(train_set / "data.parquet", columns=columns, glob=False) if columns else pl.DataFrame()
     return {name: slices.parts(table[name], reference[name]) for name in columns}
 
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from steps.dividing.rowhash import hash_frame
 from steps.folds import By
-from steps.judging import statistics
+from steps.judging import slices, statistics
+from steps.judging.slices import Part
 from steps.judging.statistics import Measure, Resampling
 from steps.schema import LABEL_SOURCE, ROW
 from steps.thresholds import Threshold
@@ -72,40 +73,42 @@ def unmet(
     prediction: Array,
     frame: pl.DataFrame,
     drawn: Resampling,
+    reference: pl.DataFrame | None = None,
 ) -> list[str]:
     """The thresholds that predictions of validation rows do not reach, in words; empty when all are reached.
 
     Args:
         frame: the validated rows, for thresholds on a slice.
+        reference: all rows of the training part, which say where the evaluation cuts numbers into quarters; the
+            validated ones when None.
     """
     import math
 
     reasons = []
     for threshold in success:
-        rows = _slice(threshold, frame)
+        part = _slice(threshold, frame, frame if reference is None else reference)
         metric = task.metrics.get(threshold.metric)
-        if metric is None or (rows is not None and not len(rows)):
-            reasons.append(f"{threshold.wanted}: can not be measured on the validation folds")
+        if metric is None or isinstance(part, str):
+            why = f"; {part}" if isinstance(part, str) else ""
+            reasons.append(f"{threshold.wanted}: can not be measured on the validation folds{why}")
             continue
-        found = score(metric, truth, prediction, drawn, rows)
-        if not math.isfinite(found.value) or not threshold.met(found.value, found.low, found.high):
-            reasons.append(
-                f"{threshold.wanted}: found {found.value:.4g} "
-                f"[{found.low:.4g}, {found.high:.4g}] on the validation folds"
-            )
+        found = score(metric, truth, prediction, drawn, part.rows if part else None)
+        low, high = (math.nan, math.nan) if part and part.small else (found.low, found.high)
+        if not math.isfinite(found.value) or not threshold.met(found.value, low, high):
+            interval = f"[{low:.4g}, {high:.4g}] on the validation folds"
+            if part and part.small:
+                interval = f"on the validation folds, where {len(part.rows)} rows are too few for an interval"
+            reasons.append(f"{threshold.wanted}: found {found.value:.4g} {interval}")
     return reasons
 
 
-def _slice(threshold: Threshold, frame: pl.DataFrame) -> Array | None:
-    """Positions of the rows that a threshold speaks of; None: all."""
-    import numpy as np
-    import polars as pl
-
-    column, _, value = (threshold.slice or "").partition("=")
-    if column not in frame.columns:
+def _slice(threshold: Threshold, frame: pl.DataFrame, reference: pl.DataFrame) -> Part | str | None:
+    """The rows that a threshold speaks of, read as the evaluation reads them, or why there are none; None: all."""
+    if threshold.slice is None:
         return None
-    positions: Array = np.flatnonzero((frame[column].cast(pl.String) == value).fill_null(False).to_numpy())
-    return positions
+    asked = {column for column, _ in slices.readings(threshold.slice) if column in frame.columns}
+    known = {column: slices.parts(frame[column], reference[column]) for column in asked}
+    return slices.select(frame, known, threshold.slice, "validation")
 
 
 def better_by(metric: Metric, challenger: Score, holder: Score) -> tuple[float, float]:

@@ -50,8 +50,12 @@ def parts(values: pl.Series, reference: pl.Series) -> list[Part]:
     return _pool(found)
 
 
-def select(table: pl.DataFrame, known: Mapping[str, Sequence[Part]], text: str) -> Part | str:
-    """The rows of the slice written ``column=value``, or in words why there are none."""
+def select(table: pl.DataFrame, known: Mapping[str, Sequence[Part]], text: str, kind: str = "test") -> Part | str:
+    """The rows of the slice written ``column=value``, or in words why there are none.
+
+    Args:
+        kind: of the rows of the table, for those words.
+    """
     for column, value in readings(text):
         if column not in table.columns:
             continue
@@ -63,8 +67,8 @@ def select(table: pl.DataFrame, known: Mapping[str, Sequence[Part]], text: str) 
             return Part(column, value, by_text[value])
         offered = [part.value for part in known.get(column, ())] or sorted(by_text)
         shown = ", ".join(offered[:MOST_VALUES]) + (" ..." if len(offered) > MOST_VALUES else "")
-        return f"no test row has {value!r} in column {column!r}; there are: {shown}"
-    return f"there is no column for slice {text!r} in the test set"
+        return f"no {kind} row has {value!r} in column {column!r}; there are: {shown}"
+    return f"there is no column for slice {text!r} in the {kind} set"
 
 
 def metric_suffix(column: str, value: str) -> str:

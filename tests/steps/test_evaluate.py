@@ -252,11 +252,19 @@ def test_thresholds_on_slices_are_decided_on_their_rows(place):
     assert lines["f1 on age=33"]["met"]
     assert "too few for an interval" in lines["accuracy on region=tiny"]["reason"]
     assert (
-        "no test row has 'west' in column 'region'; there are: north, so/uth=1, tiny"
+        "no test row has 'west' in column 'region'; there are: so/uth=1, north, tiny"
         in lines["accuracy on region=west"]["reason"]
     )
     assert "no column for slice 'planet=mars'" in lines["accuracy on planet=mars"]["reason"]
     assert len(found["reasons"]) == 3
+
+
+def test_a_quarter_of_a_number_can_be_asked_for_without_showing_the_others(place):
+    shown = run(place(), slices=("age",))[0]["slices"]["age"][0]
+    success = (Threshold(metric="accuracy", at_least=0.1, slice=f"age={shown['value']}"),)
+    found, _ = run(place(), success=success)
+    assert found["thresholds"][0]["value"] == shown["metrics"]["accuracy"]["value"]
+    assert found["slices"] == {}
 
 
 def test_a_metric_that_is_undefined_is_not_met_and_says_why(place):

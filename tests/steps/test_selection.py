@@ -2,8 +2,10 @@
 
 import numpy as np
 import polars as pl
+import pytest
 
 from model_code import tasks
+from steps.judging import slices
 from steps.judging.statistics import by_row
 from steps.selection import better_by, resampling, score, unmet
 from steps.thresholds import Threshold
@@ -36,6 +38,49 @@ def test_thresholds_are_measured_on_their_slice_and_on_the_unfavourable_bound():
     assert len(reasons) == 2
     assert reasons[0].startswith("rmse <= 0.15 (95 % bound) on region=s: found 0.")
     assert "can not be measured" in reasons[1]
+
+
+SLICED = pl.DataFrame(
+    {
+        "g": [0.0] * 200 + [1.0] * 200,
+        "m": ["x"] * 200 + [None] * 200,
+        "big": range(400, 0, -1),
+        "a=b": ["c=d"] * 200 + ["e"] * 200,
+        "vip": [False] * 200 + [True] * 200,
+    }
+)
+HALF_WRONG = np.concatenate([FAR[:200], CLOSE[200:]])
+
+
+@pytest.mark.parametrize("text", ["g=1", "m=(missing)", "big=up to 101", "a=b=e", "vip=true"])
+def test_a_slice_is_read_on_the_folds_as_it_is_in_the_evaluation(text):
+    threshold = Threshold(metric="rmse", at_most=0.15, slice=text)
+    assert unmet([threshold], TASK, TRUTH, HALF_WRONG, SLICED, ROWS) == []
+    swapped = np.concatenate([CLOSE[:200], FAR[200:]])
+    assert "found 0." in unmet([threshold], TASK, TRUTH, swapped, SLICED, ROWS)[0]
+    parts = {name: slices.parts(SLICED[name], SLICED[name]) for name in SLICED.columns}
+    assert isinstance(slices.select(SLICED, parts, text), slices.Part)
+
+
+@pytest.mark.parametrize("text", ["a=b=z", "z=1", "g=2", "=", "a=b"])
+def test_a_slice_that_is_not_there_is_never_measured_on_all_rows(text):
+    (reason,) = unmet([Threshold(metric="rmse", at_most=9, slice=text)], TASK, TRUTH, CLOSE, SLICED, ROWS)
+    assert "can not be measured on the validation folds; " in reason
+
+
+def test_quarters_are_cut_where_the_whole_training_part_says():
+    whole = pl.concat([SLICED, SLICED.with_columns(pl.col("big") + 400)])
+    threshold = Threshold(metric="rmse", at_most=0.15, slice="big=up to 201")
+    assert "can not be measured" in unmet([threshold], TASK, TRUTH, HALF_WRONG, SLICED, ROWS)[0]
+    assert unmet([threshold], TASK, TRUTH, np.append(FAR[:199], CLOSE[199:]), SLICED, ROWS, whole) == []
+
+
+def test_a_slice_of_few_rows_has_no_interval_on_the_folds_either():
+    frame = pl.DataFrame({"region": ["few"] * 29 + ["many"] * 371})
+    success = [Threshold(metric="rmse", at_most=9, slice="region=few", on=on) for on in ("interval", "value")]
+    (reason,) = unmet(success, TASK, TRUTH, CLOSE, frame, ROWS)
+    assert reason.startswith("rmse <= 9 (95 % bound) on region=few: found 0.")
+    assert reason.endswith("on the validation folds, where 29 rows are too few for an interval")
 
 
 def test_a_metric_that_is_undefined_is_an_unmet_threshold():
