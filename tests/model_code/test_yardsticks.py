@@ -46,6 +46,29 @@ def test_each_yardstick_predicts_in_the_form_of_the_task(tmp_path, task):
         assert np.corrcoef(found, TRUTH[task])[0, 1] > 0.95
 
 
+@pytest.mark.parametrize(
+    "truth",
+    [np.arange(10_500) == 0, np.arange(10_500) % 1_100],
+    ids=["a class of one row", "more classes than a tenth of the rows"],
+)
+def test_many_rows_are_no_obstacle_where_no_part_of_them_can_have_every_class(tmp_path, monkeypatch, truth):
+    monkeypatch.setattr(yardsticks, "_FEWEST_ITERATIONS", 1)
+    monkeypatch.setattr(yardsticks, "_MOST_TREES", 2)
+    truth = truth.astype(np.int64)
+    schema = {"classes": [f"c{i}" for i in range(truth.max() + 1)], "inputs": [], "numeric": ["x"], "category": []}
+    numeric, category = np.arange(10_500.0)[:, None] % 7, np.zeros((10_500, 0), np.int64)
+    yardsticks.fit_hgb(tmp_path, numeric, category, truth, schema)
+    assert yardsticks.names(tmp_path) == ("hgb",)
+
+
+def test_columns_with_a_value_in_one_of_many_rows_are_no_obstacle(tmp_path):
+    numeric = np.full((10_500, 30), np.nan)
+    numeric[np.arange(30) * 300, np.arange(30)] = 1
+    schema = {"classes": [], "inputs": [], "numeric": [f"x{i}" for i in range(30)], "category": []}
+    yardsticks.fit_hgb(tmp_path, numeric, np.zeros((10_500, 0), np.int64), np.arange(10_500.0), schema)
+    assert yardsticks.names(tmp_path) == ("hgb",)
+
+
 def test_the_same_training_gives_the_same_bytes(tmp_path):
     first, second = (written(tmp_path / name, "binary-classification") / "hgb.skops" for name in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
