@@ -29,6 +29,7 @@ _RETURN = "\ufdd0"
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?")
 _COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _POINT_DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 
 
 @dataclass(frozen=True)
@@ -299,10 +300,10 @@ def _words_above_numbers(first: Sequence[str], rest: Sequence[Sequence[str]], mi
 
 
 def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
-    """A comma, where numbers have one and none has a point."""
+    """A comma, where more numbers have one than have a point, or where all points may part thousands."""
     if delimiter == ",":
         return "."
     cells = [cell for row in rows for cell in row]
     commas = sum(1 for cell in cells if _COMMA_DECIMAL.fullmatch(cell))
-    points = sum(1 for cell in cells if _POINT_DECIMAL.fullmatch(cell))
-    return "," if commas > points else "."
+    points = [cell for cell in cells if _POINT_DECIMAL.fullmatch(cell)]
+    return "," if commas > len(points) or (commas and all(map(_THOUSANDS.fullmatch, points))) else "."

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from steps.errors import InputError
 from steps.tables.examine import Examination, examine
 from steps.tables.opened import MANY, Opened, Parses, numbered, text, wanted
-from steps.tables.parsing import Parse, converted
+from steps.tables.parsing import Parse, converted, pointed
 from steps.tables.query import write
 from steps.tables.readers import MISSING, Part
 
@@ -138,18 +138,24 @@ def _typed(opened: Opened, part: Part, assumed: _Assumed) -> pl.LazyFrame:
     import polars as pl
 
     direct = {"integer": pl.Int64, "float": pl.Float64, "boolean": pl.Boolean}
+    if opened.decimal == ",":
+        del direct["float"]  # polars takes a point for a decimal mark even so
     kinds = {name: direct[parse.type] for name, parse in assumed.parses.items() if parse.type in direct}
     frame = part.typed(kinds, sorted(assumed.markers)).select(opened.columns)
     changes = []
     for name in opened.textual():
         if name not in kinds:
             parse = assumed.parses.get(name)
-            changes.append(_strict(pl.col(name), parse) if parse else pl.col(name).str.strip_chars())
+            changes.append(_strict(pl.col(name), parse, opened.decimal) if parse else pl.col(name).str.strip_chars())
     return frame.with_columns(changes)
 
 
-def _strict(text: pl.Expr, parse: Parse) -> pl.Expr:
+def _strict(text: pl.Expr, parse: Parse, decimal: str) -> pl.Expr:
     """As ``converted``, but a value that does not parse is an error."""
+    import polars as pl
+
+    if parse.type == "float":
+        return pointed(text.str.strip_chars(), decimal).cast(pl.Float64, strict=True)
     if parse.type == "date":
         return text.str.to_date(parse.format, strict=True)
     if parse.type == "datetime":

@@ -27,6 +27,12 @@ DATETIMES = (
     *(f"%Y-%m-%d{gap}{clock}{zone}" for gap in ("T", " ") for clock in _CLOCKS for zone in ("", "%#z")),
     *(f"{date} {clock}" for date in DATES[1:] for clock in _CLOCKS),
 )
+_POINTED = r"^[+-]?(\d{1,3}(\.\d{3})+(,\d*)?|\d*\.\d+([eE][+-]?\d+)?)$"
+"""A number with points between thousands, or with a decimal point."""
+_POINTS_NOTE = (
+    "holds numbers with points in a source whose decimal mark is a comma; a point may part thousands or be a decimal "
+    "mark, so they are kept as text. Write them without points, or give the source's decimal: '.' if that is what it is"
+)
 LARGEST = 3.4e38
 """Beyond it a number is no measurement but a mark or an accident, and float32, in which models compute, soon ends."""
 _WANTED = {
@@ -78,7 +84,7 @@ def converted(text: pl.Expr, parse: Parse, decimal: str = ".") -> pl.Expr:
 
     match parse.type:
         case "integer":
-            return text.str.replace(r"^([+-]?\d+)\.0*$", "$1").cast(pl.Int64, strict=False)
+            return text.str.replace(rf"^([+-]?\d+){re.escape(decimal)}0*$", "$1").cast(pl.Int64, strict=False)
         case "float":
             value = _number(text, decimal)
             return pl.when(value.abs() <= LARGEST).then(value)
@@ -97,7 +103,14 @@ def converted(text: pl.Expr, parse: Parse, decimal: str = ".") -> pl.Expr:
 def _number(text: pl.Expr, decimal: str) -> pl.Expr:
     import polars as pl
 
-    return (text.str.replace(",", ".", literal=True) if decimal == "," else text).cast(pl.Float64, strict=False)
+    return pointed(text, decimal).cast(pl.Float64, strict=False)
+
+
+def pointed(text: pl.Expr, decimal: str) -> pl.Expr:
+    """Numbers with a decimal point; where the mark is a comma, what has a point becomes no number: it may part thousands."""
+    if decimal != ",":
+        return text
+    return text.str.replace(".", "_", literal=True).str.replace(",", ".", literal=True)
 
 
 def _full_year(value: pl.Expr) -> pl.Expr:
@@ -162,6 +175,8 @@ def _counts(frame: pl.LazyFrame, columns: Sequence[str], decimal: str) -> dict[s
         yield "digits", text.str.contains(r"^[+-]?\d+$").sum()
         yield "finite", _number(text, decimal).is_finite().sum()
         yield "infinite", _number(text, decimal).is_infinite().sum()
+        if decimal == ",":
+            yield "pointed", text.str.contains(_POINTED).sum()
 
     return _ask(frame, {name: dict(questions(name)) for name in columns})
 
@@ -194,6 +209,8 @@ def _simple(counts: Mapping[str, int]) -> Parse | None:
         return Parse("category", note="holds nothing but infinities; they are kept as text")
     if counts["finite"] + counts["infinite"] == values:
         return Parse("float")  # huge and infinite values are refused later, by row
+    if counts.get("pointed") and counts["finite"] + counts["infinite"] + counts["pointed"] == values:
+        return Parse("category", note=_POINTS_NOTE)
     return None
 
 
@@ -292,6 +309,11 @@ def advice(parse: Parse, examples: Sequence[str], decimal: str, source: str, nam
         and all(re.fullmatch(r"[+-]?\d+,\d+", each) for each in examples)
     ):
         return f"set data.sources.{source}.decimal: ','"
+    if parse.type in ("integer", "float") and decimal == "," and any("." in each for each in examples):
+        return (
+            f"the decimal mark is a comma: write numbers without points between thousands, set data.sources.{source}"
+            f".decimal: '.' if the point is the mark, {marker}, or {text}"
+        )
     if parse.type == "integer" and all(re.fullmatch(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", each) for each in examples):
         return f"declare data.columns.{name}.type: float"
     if parse.type == "integer" and all(re.fullmatch(r"[+-]?\d+", each) for each in examples):

@@ -124,7 +124,6 @@ class Part:
             skip_lines=self.dialect.skipped,
             separator=self.dialect.delimiter,
             quote_char=self.dialect.quote,
-            decimal_comma=self.dialect.decimal == ",",
             schema={name: kinds.get(name, pl.String) for name in self.columns},
             null_values=list(missing) or None,
         )

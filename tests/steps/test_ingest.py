@@ -159,6 +159,39 @@ def test_decimal_commas_are_detected(read):
     assert table.report["sources"]["data"]["decimal"] == ","
 
 
+@pytest.mark.parametrize("way", ["fast", "exact"])
+@pytest.mark.parametrize(
+    "cells", ["1.234 2.500 999", "1.234 2.500 3.750", "1.5 2.5 999", "1.234,5 2,5 3", "1.234.567 .5 0"]
+)
+def test_a_point_in_a_number_beside_decimal_commas_is_not_guessed_about(read, monkeypatch, way, cells):
+    """It may part thousands: the column stays text, with a note, whatever the other columns hold."""
+    if way == "exact":
+        monkeypatch.setattr(staging, "fast", lambda *_: None)
+    rows = zip(
+        cells.split(), ["1,5", "2,5", "2,25"], ["01.02.2020", "13.02.2020", "14.02.2020"], [1, 2, 3], strict=True
+    )
+    text = "a;b;c;d\n" + "".join(";".join(map(str, row)) + "\n" for row in rows)
+    table = read(csv(text))
+    assert table.types == {"a": "category", "b": "float", "c": "date", "d": "integer"}
+    assert table["a"] == cells.split()
+    assert table["b"] == [1.5, 2.5, 2.25]
+    assert "'a' holds numbers with points in a source whose decimal mark is a comma" in "\n".join(
+        str(event.get("text")) for event in table.events
+    )
+    for kind in ("float", "integer"):
+        with pytest.raises(InputError, match=r"column 'a'.*write numbers without points.*data\.decimal: '\.'"):
+            read(csv(text), {"a": {"type": kind}})
+
+
+@pytest.mark.parametrize("way", ["fast", "exact"])
+def test_numbers_with_decimal_commas_are_read_in_every_column(read, monkeypatch, way):
+    if way == "exact":
+        monkeypatch.setattr(staging, "fast", lambda *_: None)
+    table = read(csv("a;b;c;d\n1,5;1; 2,5;1,0\n-,5;-2;?;2\n1e3;3;1,5e-1 ;3,00\n"), {"d": {"type": "integer"}})
+    assert table.types == {"a": "float", "b": "integer", "c": "float", "d": "integer"}
+    assert table.frame.rows() == [(1, 1.5, 1, 2.5, 1), (2, -0.5, -2, None, 2), (3, 1000, 3, 0.15, 3)]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
 def test_the_encoding_is_detected(read, encoding):
     table = read(csv("näme,wert\nGrün,1\nÄpfel €,2\n".encode(encoding)))
