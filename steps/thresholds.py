@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from steps.core import Config
+
+_SMALL, _LARGE = 1e-9, 1e16
+"""Between them a number is written without an exponent."""
+
+
+def digits(bound: float) -> str:
+    """The digits that a person wrote, all of them and no more: 0.65, 1234567, 0.00001."""
+    text = repr(float(bound)).removesuffix(".0")
+    return f"{Decimal(text):f}" if "e" in text and _SMALL <= abs(bound) < _LARGE else text
 
 
 class Threshold(Config):
@@ -32,7 +42,11 @@ class Threshold(Config):
     @property
     def wanted(self) -> str:
         """The promise in words, as reports print it."""
-        bound = f">= {self.at_least:g}" if self.at_least is not None else f"<= {self.at_most:g}"
+        if self.at_least is not None:
+            bound = f">= {digits(self.at_least)}"
+        else:
+            assert self.at_most is not None
+            bound = f"<= {digits(self.at_most)}"
         where = f" on {self.slice}" if self.slice else ""
         return f"{self.metric} {bound} ({'95 % bound' if self.on == 'interval' else 'value'}){where}"
 

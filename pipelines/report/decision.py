@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipelines.report.gather import Facts
-from pipelines.report.numbers import Estimate, Scale, cut, decimals_for, interval, is_number, isolate, number, signed
+from pipelines.report.numbers import (
+    Estimate,
+    Scale,
+    cut,
+    decimals_for,
+    exact,
+    interval,
+    is_number,
+    isolate,
+    number,
+    signed,
+)
 from pipelines.report.words import PREDICTORS, higher_is_better, metric_meaning, metric_name, predictor_name
 
 WORST = 10
@@ -58,7 +69,7 @@ def promises(facts: Facts) -> list[Promise]:
 def _promise(threshold: Mapping[str, Any]) -> Promise:
     sign, bound = _bound(str(threshold.get("wanted", "")))
     places = decimals_for(threshold)
-    shown = number(bound, len(f"{bound:g}".partition(".")[2])) if bound is not None else cut(threshold.get("wanted"))
+    shown = exact(bound) if bound is not None else cut(threshold.get("wanted"))
     end = "upper" if sign == "<=" else "lower"
     scale = Scale.of([threshold], bound)
     return Promise(
@@ -194,7 +205,7 @@ def slices(facts: Facts) -> Slices | None:
     scale = Scale.of(
         [overall, *((part.get("metrics") or {}).get(name, {}) or {} for _, part in parts if not part.get("small"))]
     )
-    places = min(3, decimals_for(overall)) if is_number(overall.get("low")) else 3
+    places = decimals_for(overall, most=3)
     sign = 1 if higher_is_better(facts, name) else -1
     ordered = [
         part

@@ -10,11 +10,15 @@ from typing import Any
 
 from markupsafe import Markup
 
+from steps.thresholds import digits
+
 Estimate = Mapping[str, Any]
 """{"value", "low", "high"}: any of them may be None or absent."""
 
 CUT = 90
 _LARGE = 100_000
+_SMALL, _THOUSANDS = 1e-3, 1000
+_MOST_DECIMALS = 9
 _SCALAR = str | int | float | bool
 MINUS = "\N{MINUS SIGN}"
 NOT_RECORDED = "not recorded"
@@ -112,24 +116,36 @@ def number(value: object, decimals: int | None = None) -> str:
     return text.replace("-", MINUS)
 
 
+def exact(value: object) -> str:
+    """A number that a person wrote, with all its digits and no more; anything else as :func:`show` has it."""
+    if not is_number(value):
+        return show(value)
+    assert isinstance(value, int | float)
+    sign, (whole, point, rest) = MINUS if value < 0 else "", digits(abs(value)).partition(".")
+    return f"{sign}{int(whole):,d}{point}{rest}" if whole.isdigit() else f"{sign}{whole}{point}{rest}"
+
+
 def _decimals_of_size(size: float) -> int:
     """Three digits that mean something for small numbers, none after the point for large ones."""
     if size == 0 or not math.isfinite(size):
         return 0
-    return (
-        max(0, min(6, 2 - math.floor(math.log10(size))))
-        if size >= 1
-        else min(6, max(3, 2 - math.floor(math.log10(size))))
-    )
+    places = 2 - math.floor(math.log10(size))
+    return max(0, places) if size >= 1 else min(_MOST_DECIMALS, max(3, places))
 
 
-def decimals_for(*estimates: Estimate) -> int:
-    """Two significant digits of the narrowest interval (at most 4 places); 3 where there is no interval."""
+def decimals_for(*estimates: Estimate, most: int = 4) -> int:
+    """Two significant digits of the narrowest interval, at most ``most`` places; 3 where there is no interval.
+
+    Numbers that are all below a thousandth get the places that three digits of the largest need.
+    """
+    values = [abs(e[name]) for e in estimates for name in ("low", "value", "high") if is_number(e.get(name))]
+    size = max(values, default=0.0)
+    most = max(most, _decimals_of_size(size)) if size < _SMALL else most
     widths = [e["high"] - e["low"] for e in estimates if is_number(e.get("low")) and is_number(e.get("high"))]
     widths = [width for width in widths if width > 0]
     if not widths:
-        return 3
-    return max(0, min(4, 1 - math.floor(math.log10(min(widths)))))
+        return max(3, _decimals_of_size(size)) if size < _SMALL else 3 if size < _THOUSANDS else 0
+    return max(0, min(most, 1 - math.floor(math.log10(min(widths)))))
 
 
 def signed(value: object, decimals: int) -> str:

@@ -88,7 +88,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for name in ("data", "cut", "prose", "show", "percent", "text"):
+    for name in ("data", "cut", "prose", "show", "exact", "percent", "text"):
         environment.filters[name] = getattr(numbers, name)
     environment.filters["metric_name"] = words.metric_name
     return environment

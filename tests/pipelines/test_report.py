@@ -22,6 +22,7 @@ from pipelines.report.gather import changes
 from pipelines.summary import summary
 from steps.errors import InputError
 from steps.journal import Journal
+from steps.thresholds import Threshold
 
 STAGES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
 HOSTILE = (
@@ -384,6 +385,28 @@ def test_the_verdict_comes_first_and_says_what_was_promised_and_what_came(worksp
     assert "65,471 (20 %)" in text
     assert "12 test rows have an equal row in the training part" in text
     assert "fourscore promote flights-1 --yes" in text
+
+
+@pytest.mark.parametrize(
+    ("bound", "value", "half", "wanted", "found"),
+    [
+        (0.65, 0.692, 0.012, "at least 0.65", "0.6920.680 to 0.704"),
+        (1234567, 1250000.0, 40_000, "at least 1,234,567", "1,250,0001,210,000 to 1,290,000"),
+        (1250000, 1300000.0, 4_000, "at least 1,250,000", "1,300,0001,296,000 to 1,304,000"),
+        (1250000.5, 1300000.0, 0, "at least 1,250,000.5", "1,300,0001,300,000 to 1,300,000"),
+        (0.00001, 0.0000234, 0.000004, "at least 0.00001", "0.00002340.0000194 to 0.0000274"),
+        (0.00001, 0.0000234, 0, "at least 0.00001", "0.00002340.0000234 to 0.0000234"),
+        (-0.5, 0.1, 0.2, "at least \N{MINUS SIGN}0.5", "0.10\N{MINUS SIGN}0.10 to 0.30"),
+        (1e-12, 0.1, 0.2, "at least 1e-12", "0.10\N{MINUS SIGN}0.10 to 0.30"),
+        (1e300, 0.1, 0.2, "at least 1e+300", "0.10\N{MINUS SIGN}0.10 to 0.30"),
+    ],
+)
+def test_a_promise_and_what_came_keep_their_digits_whatever_their_size(workspace, bound, value, half, wanted, found):
+    threshold = Threshold(metric="r2", at_least=bound)
+    line = {"metric": "r2", "wanted": threshold.wanted, "on": "interval", "met": True, **estimate(value, half)}
+    files = documents(**{"evaluate/evaluation/evaluation.json": evaluation(thresholds=[line])})
+    text = text_of(render(gather(workspace, make_run(workspace, files=files))))
+    assert f"{wanted}for the lower end of the interval {found} \N{CHECK MARK} kept" in text
 
 
 def test_a_model_is_called_candidate_registered_or_champion_only_where_it_is(workspace):
@@ -820,6 +843,7 @@ def test_a_summary_imports_nothing_heavy():
         (-0.25, "\N{MINUS SIGN}0.250"),
         (0.0001234, "0.000123"),
         (12.3456, "12.3"),
+        (0.00000012, "0.000000120"),
         (float("nan"), "\N{EN DASH}"),
         (None, "\N{EN DASH}"),
     ],
@@ -840,6 +864,14 @@ def test_an_interval_is_shown_with_as_many_digits_as_it_deserves():
     assert numbers.interval({"value": 0.8731, "low": 0.8612, "high": 0.8841}) == "0.861 to 0.884"
     assert numbers.interval({"value": 54.3, "low": 50.1, "high": 58.2}) == "50.1 to 58.2"
     assert numbers.interval({"value": 1.0, "low": None, "high": None}) == ""
+    assert numbers.interval({"value": 0.00002, "low": 0.00001, "high": 0.00003}) == "0.000010 to 0.000030"
+
+
+def test_a_number_of_a_person_keeps_its_digits():
+    said = [0.65, 0.00001, 1234567.25, -1250000.0, 3, 1e-5, 0.1234567, "interval", None]
+    assert [numbers.exact(each) for each in said] == [
+        "0.65", "0.00001", "1,234,567.25", "\N{MINUS SIGN}1,250,000", "3", "0.00001", "0.1234567", "interval", "\N{EN DASH}",
+    ]  # fmt: skip
 
 
 CHROMIUM = next(
