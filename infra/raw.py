@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.files import sha256_of
-from infra.sources import ResolvedFile
+from infra.sources import ResolvedFile, stamp_of
 from steps.errors import FourscoreError
 
 if TYPE_CHECKING:
@@ -47,4 +47,4 @@ def _fetch(objects: Objects, each: Mapping[str, Any], directory: Path) -> Resolv
     if sha256_of(path) != each["sha256"]:
         raise FourscoreError(f"{objects.uri(name)} is not what it was when the plan was made; remove it and run again")
     stat = path.stat()
-    return ResolvedFile(each["name"], path, each["sha256"], stat.st_size, stat.st_mtime_ns)
+    return ResolvedFile(each["name"], path, each["sha256"], stat.st_size, stamp_of(stat))

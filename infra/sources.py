@@ -6,8 +6,8 @@ A source's path is a local file (relative to the problem file), a glob, or a URI
     https://host/data.csv                          fetched into the workspace, asked for again only if it changed
     s3://bucket/data/part-*.csv                    the newest version of each object, or ?versionId=... (extra: aws)
 
-Content is known by its sha256, which is remembered in ``<workspace>/memory/files.json`` by size and time of change, so
-that an unchanged gigabyte is not read again. What is fetched is kept in ``<workspace>/downloads/``.
+Content is known by its sha256, which is remembered in ``<workspace>/memory/files.json`` by size, times of change and
+inode, so that an unchanged gigabyte is not read again. What is fetched is kept in ``<workspace>/downloads/``.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ class ResolvedFile:
     path: Path
     sha256: str
     size: int
-    mtime_ns: int = 0
+    stamp: tuple[int, ...] = ()
+    """What :func:`stamp_of` gave when the content was read."""
 
 
 Resolved = Mapping[str, tuple[ResolvedFile, ...]]
@@ -79,20 +80,28 @@ class Memory:
         try:
             for _ in range(3):
                 before = path.stat()
-                entry = self._known.get(key)
-                if entry and entry[:2] == [before.st_size, before.st_mtime_ns]:
-                    return ResolvedFile(path.name, path, entry[2], before.st_size, before.st_mtime_ns)
-                digest = sha256_of(path)
-                if _stamp(path) == (before.st_size, before.st_mtime_ns):
+                stamp = stamp_of(before)
+                digest = self._recall(key, stamp)
+                if digest is None:
+                    digest = sha256_of(path)
+                    if stamp_of(path.stat()) != stamp:
+                        continue
                     self._remember(key, before, digest)
-                    return ResolvedFile(path.name, path, digest, before.st_size, before.st_mtime_ns)
+                return ResolvedFile(path.name, path, digest, before.st_size, stamp)
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
         raise FourscoreError(f"{path} is being written to while it is read; run again when it is complete")
 
+    def _recall(self, key: str, stamp: tuple[int, ...]) -> str | None:
+        """The digest, if the file is the same; an entry of fewer numbers is from before there were more, and unknown."""
+        entry = self._known.get(key)
+        known = isinstance(entry, list) and len(entry) == len(stamp) + 1 and (*entry[:2], *entry[3:]) == stamp
+        return str(entry[2]) if entry and known else None
+
     def _remember(self, key: str, stat: os.stat_result, digest: str) -> None:
-        if time.time_ns() - stat.st_mtime_ns > _RACY:
-            self._known[key] = self._new[key] = [stat.st_size, stat.st_mtime_ns, digest]
+        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RACY:
+            size, mtime, *more = stamp_of(stat)
+            self._known[key] = self._new[key] = [size, mtime, digest, *more]
 
     def save(self) -> None:
         """Write what is new, keeping what others wrote meanwhile."""
@@ -103,9 +112,9 @@ class Memory:
         self._new = {}
 
 
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
+def stamp_of(stat: os.stat_result) -> tuple[int, ...]:
+    """What is another as soon as a file is: size and time of change, which a copy may keep, and what it cannot keep."""
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def resolve(sources: Mapping[str, HasPath], base: Path, workspace: Path) -> dict[str, tuple[ResolvedFile, ...]]:
@@ -248,8 +257,14 @@ def check_unchanged(resolved: Resolved) -> None:
     for files in resolved.values():
         for file in files:
             try:
-                same = _stamp(file.path) == (file.size, file.mtime_ns)
+                same = _is_same(file)
             except OSError:
                 same = False
             if not same:
                 raise FourscoreError(f"{file.path} changed while the run read it; nothing was kept, run again")
+
+
+def _is_same(file: ResolvedFile) -> bool:
+    """By its stamp; a file that only got another name, owner or permission has size, time and content as before."""
+    stamp = stamp_of(file.path.stat())
+    return stamp == file.stamp or (stamp[:2] == file.stamp[:2] and sha256_of(file.path) == file.sha256)

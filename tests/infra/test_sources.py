@@ -1,5 +1,6 @@
 """Sources: which files a path stands for, and whether their content is still the same."""
 
+import json
 import os
 import subprocess
 import sys
@@ -28,6 +29,21 @@ def base(tmp_path):
         (folder / name).write_text(text)
         os.utime(folder / name, (1_600_000_000, 1_600_000_000))
     return folder
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """Files of this moment count as settled."""
+    monkeypatch.setattr(sources, "_RACY", 0)
+
+
+def exchange(path, text):
+    """Other content of the same size and time, as ``cp -p`` or ``rsync -t`` leave it."""
+    stat = path.stat()
+    assert len(text) == stat.st_size
+    while path.stat().st_ctime_ns == stat.st_ctime_ns:  # clocks of file systems tick every few milliseconds
+        path.write_text(text)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
 def found(path, base, workspace):
@@ -89,6 +105,7 @@ def test_the_digest_knows_content_not_names(base, workspace):
     assert digest(resolve({"s": At("a.tsv")}, base, workspace)) != before
 
 
+@pytest.mark.usefixtures("settled")
 def test_an_unchanged_file_is_not_read_again_and_a_changed_one_is(base, workspace, monkeypatch):
     first = resolve({"s": At("a.csv")}, base, workspace)
     read = []
@@ -109,6 +126,36 @@ def test_a_file_changed_this_moment_is_not_remembered(base, workspace):
     assert not (workspace / "memory/files.json").exists()
 
 
+def test_a_file_that_came_this_moment_with_an_old_time_is_not_remembered(base, workspace):
+    resolve({"s": At("a.csv")}, base, workspace)
+    assert not (workspace / "memory/files.json").exists()
+
+
+@pytest.mark.usefixtures("settled")
+def test_other_content_of_the_same_size_and_time_is_read(base, workspace):
+    first = resolve({"s": At("a.csv")}, base, workspace)["s"][0]
+    exchange(base / "a.csv", "x\n9\n")
+    second = resolve({"s": At("a.csv")}, base, workspace)["s"][0]
+    assert second.sha256 != first.sha256
+    other = base / "other.csv"
+    other.write_text("x\n8\n")
+    os.utime(other, ns=(0, (base / "a.csv").stat().st_mtime_ns))
+    other.replace(base / "a.csv")
+    assert resolve({"s": At("a.csv")}, base, workspace)["s"][0].sha256 not in (first.sha256, second.sha256)
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_was_remembered_by_size_and_time_alone_is_unknown(base, workspace):
+    path = base / "a.csv"
+    first = resolve({"s": At("a.csv")}, base, workspace)
+    memory = workspace / "memory/files.json"
+    for entry in ([path.stat().st_size, path.stat().st_mtime_ns, "0" * 64], [], [1], {"a": 1}, "text", 5, None):
+        memory.write_text(json.dumps({str(path.resolve()): entry}))
+        assert resolve({"s": At("a.csv")}, base, workspace) == first
+    assert first["s"][0].sha256 in memory.read_text()
+
+
+@pytest.mark.usefixtures("settled")
 def test_a_broken_memory_is_made_anew(base, workspace):
     first = resolve({"s": At("a.csv")}, base, workspace)
     for rubbish in ("", "{", "[]", "\0"):
@@ -122,8 +169,9 @@ def test_processes_share_the_memory_without_losing_entries(base, workspace):
         path.write_text(str(number))
         os.utime(path, (1_600_000_000, 1_600_000_000))
     program = (
-        "import sys; from pathlib import Path; from types import SimpleNamespace as S; from infra.sources import resolve\n"
-        "resolve({'s': S(path=sys.argv[3])}, Path(sys.argv[1]), Path(sys.argv[2]))"
+        "import sys; from pathlib import Path; from types import SimpleNamespace as S; from infra import sources\n"
+        "sources._RACY = 0\n"
+        "sources.resolve({'s': S(path=sys.argv[3])}, Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     root = Path(sources.__file__).parents[1]
     running = [
@@ -151,6 +199,32 @@ def test_a_source_that_changes_during_the_run_is_noticed(base, workspace):
     (base / "a.csv").unlink()
     with pytest.raises(FourscoreError, match="changed while"):
         check_unchanged(resolved)
+
+
+def test_other_content_of_the_same_size_and_time_is_noticed_after_the_run(base, workspace):
+    resolved = resolve({"s": At("a.csv")}, base, workspace)
+    exchange(base / "a.csv", "x\n9\n")
+    with pytest.raises(FourscoreError, match=r"a.csv changed while the run read it"):
+        check_unchanged(resolved)
+
+
+def test_a_link_that_points_elsewhere_after_the_run_is_noticed(base, workspace):
+    link = base / "link.csv"
+    link.symlink_to("a.csv")
+    resolved = resolve({"s": At("link.csv")}, base, workspace)
+    check_unchanged(resolved)
+    link.unlink()
+    link.symlink_to("b.csv")
+    assert (base / "a.csv").stat().st_mtime_ns == (base / "b.csv").stat().st_mtime_ns
+    with pytest.raises(FourscoreError, match=r"link.csv changed while the run read it"):
+        check_unchanged(resolved)
+
+
+def test_a_file_that_only_got_another_name_or_permission_is_unchanged(base, workspace):
+    resolved = resolve({"s": At("a.csv")}, base, workspace)
+    (base / "a.csv").chmod(0o600)
+    (base / "another name.csv").hardlink_to(base / "a.csv")
+    check_unchanged(resolved)
 
 
 def test_the_module_imports_nothing_heavy():
