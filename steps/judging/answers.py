@@ -74,7 +74,7 @@ def of_champion(
     try:
         predictor = serving.load(directory)
         theirs = predictor.schema
-        if theirs["task"] != schema["task"] or set(theirs["classes"]) != set(schema["classes"]):
+        if _question(theirs) != _question(schema):
             return None, [
                 f"the champion was not compared: it answers {_answers(theirs)}, this model {_answers(schema)}"
             ]
@@ -94,6 +94,11 @@ def _flattered(directory: Path, train_digest: str) -> list[str]:
         return []
     said = "the champion was trained on another division of the data and may have seen test rows"
     return [f"{said}, which would flatter its score"]
+
+
+def _question(schema: Mapping[str, Any]) -> tuple[str, str, frozenset[str]]:
+    """What two models must have in common for a comparison to mean something."""
+    return schema["task"], schema["target"], frozenset(schema["classes"])
 
 
 def _answers(schema: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ class Scale(torch.nn.Module):
         return torch.softmax(torch.stack([-x, torch.zeros_like(x), x], dim=-1), dim=-1)
 
 
-def write_model(directory, task, factor=1.0, *, name="x", classes=None):
+def write_model(directory, task, factor=1.0, *, name="x", classes=None, target="goal"):
     directory.mkdir(parents=True, exist_ok=True)
     classes = TASKS[task] if classes is None else classes
     example = (torch.zeros(4, 1, dtype=torch.float64), torch.zeros(4, 0, dtype=torch.int64))
@@ -47,7 +47,7 @@ def write_model(directory, task, factor=1.0, *, name="x", classes=None):
     schema = {
         "format": 1,
         "task": task,
-        "target": "goal",
+        "target": target,
         "classes": list(classes),
         "architecture": "linear",
         "inputs": [{"name": name, "type": "float", "kind": "numeric"}],
@@ -310,6 +310,10 @@ def test_a_better_champion_is_named(place, tmp_path):
     [
         ({"name": "height"}, "column 'height' is missing"),
         ({"classes": ("no", "maybe")}, "it answers binary-classification of goal"),
+        (
+            {"target": "area"},
+            "it answers binary-classification of area (no, yes), this model binary-classification of goal (no, yes)",
+        ),
     ],
 )
 def test_a_champion_that_cannot_be_compared_is_noted_and_nothing_breaks(place, change, words):
