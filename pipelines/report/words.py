@@ -59,6 +59,7 @@ _OTHERS = {
     "linear": "the linear model",
     "constant": "always giving the same answer",
 }
+MUST_BEAT = "evaluate.must_beat"
 SMALL_TEST_SET = 1000
 MANY_READINGS = 3
 
@@ -350,11 +351,21 @@ def row_split_lesson(facts: Facts) -> str:
 
 
 def is_loosened(change: Change) -> bool:
-    """Whether a changed threshold asks for less than before."""
-    if not change.path.startswith("success: ") or not is_number(change.old):
+    """Whether a change asks less of the model: a lower bar, an estimate for its interval, a rival that it need not beat."""
+    if change.path == MUST_BEAT:
+        return bool({str(name) for name in _names(change.old)} - {str(name) for name in _names(change.new)})
+    if not change.path.startswith("success: "):
+        return False
+    if (change.old, change.new) == ("interval", "value"):
+        return True
+    if not is_number(change.old):
         return False
     if change.new is None:
         return True
     if not is_number(change.new):
         return False
     return bool(change.new < change.old if " at_least" in change.path else change.new > change.old)
+
+
+def _names(value: object) -> Sequence[object]:
+    return value if isinstance(value, list | tuple) else ()

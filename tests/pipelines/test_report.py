@@ -522,6 +522,39 @@ def test_a_promise_that_was_made_easier_since_the_previous_run_is_pointed_out(wo
     assert "0.65 became 0.6" in text
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({"on": "interval"}, {"on": "value"}, "roc auc at least judged on: interval became value."),
+        ({}, {"on": "value"}, "roc auc at least judged on: interval became value."),
+        ({"on": "value"}, {"on": "interval"}, ""),
+        ({"beat": ["champion"]}, {"beat": []}, "evaluate.must beat: champion became no promise at all."),
+        ({"beat": ["champion", "linear"]}, {"beat": ["linear"]}, "evaluate.must beat: champion, linear became linear."),
+        ({"beat": ["champion"]}, {"beat": ["linear"]}, "evaluate.must beat: champion became linear."),
+        ({"beat": ["linear"]}, {"beat": ["linear", "champion"]}, ""),
+        ({"beat": ["linear", "champion"]}, {"beat": ["champion", "linear"]}, ""),
+        ({"beat": []}, {"beat": ["champion"]}, ""),
+    ],
+)
+def test_a_bar_that_is_easier_to_clear_at_the_same_height_and_a_dropped_rival_are_pointed_out(
+    workspace, before, after, said
+):
+    def problem(changed):
+        changed = dict(changed)
+        beaten = changed.pop("beat", [])
+        return {
+            **PROBLEM,
+            "success": [{"metric": "roc_auc", "at_least": 0.65, **changed}],
+            "evaluate": {"must_beat": beaten},
+        }
+
+    make_run(workspace, "before", problem=problem(before))
+    run = make_run(workspace, "after", problem=problem(after), started="2025-06-02T10:00:00+00:00")
+    text = text_of(render(gather(workspace, run)))
+    assert ("A promise was made easier since the previous run." in text) is bool(said)
+    assert said in text
+
+
 def test_changes_name_fields_once_and_thresholds_by_what_they_ask():
     old = {
         "task": "regression",
