@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from pipelines.commands import infra, results, running
+from pipelines.terminal import plain
 
 EXIT_CODES = "Exit codes: 0 done, 1 something broke, 2 the input is wrong, 3 a gate said no, 130 interrupted."
 
@@ -70,7 +71,7 @@ def _only_the_document(ctx: click.Context) -> Iterator[None]:
 
 def _fail(ctx: click.Context, message: str, code: int) -> None:
     _print_failure(ctx, message, code)
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {message}", err=True)
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {plain(message)}", err=True)
     ctx.exit(code)
 
 

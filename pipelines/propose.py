@@ -18,6 +18,7 @@ from infra.sources import materialise, resolve
 from model_code import tasks
 from pipelines import guess, suite_proposal
 from pipelines.problem_text import SUITE, Proposal, problem_text
+from pipelines.terminal import plain
 from steps.errors import InputError, near
 from steps.ingest import IngestConfig, Source, ingest
 from steps.journal import Journal, read_events
@@ -228,7 +229,7 @@ def describe(proposal: Proposal) -> str:
     for title, texts in (("Guessed", proposal.guessed), ("For you to decide", proposal.decide)):
         if texts:
             lines += ["", f"{title}:", *(f"  - {text}" for text in texts)]
-    return "\n".join(lines)
+    return plain("\n".join(lines))
 
 
 def as_document(proposal: Proposal) -> dict[str, Any]:

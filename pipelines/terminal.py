@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,20 @@ from steps.journal import Event
 
 if TYPE_CHECKING:
     from infra.runs import RunRecord
+
+UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What a terminal obeys instead of showing: control characters but the newline, and what turns the direction of text."""
+
+
+def plain(text: str) -> str:
+    """Text that may hold what came from data, safe to write to a terminal; our own colours come after."""
+    return UNSEEN.sub(_shown, text)
+
+
+def _shown(found: re.Match[str]) -> str:
+    code = ord(found.group())
+    return " " if code == ord("\t") else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
 
 COLOURS = {"ran": "green", "cached": "cyan", "refused": "yellow", "failed": "red"}
 
@@ -30,13 +45,13 @@ class Progress:
         elif kind == "stage":
             self._stage(stage, event)
         elif kind == "note" and event["level"] == "warning":
-            self._say(click.style(f"    ! {event['text']}", fg="yellow"))
+            self._say(click.style(plain(f"    ! {event['text']}"), fg="yellow"))
         elif kind == "note" and not stage:
-            self._say(f"    {event['text']}")
+            self._say(plain(f"    {event['text']}"))
 
     def _stage(self, stage: str, event: Event) -> None:
         self._close_bar()
-        status = event["status"]
+        stage, status = plain(stage), plain(event["status"])
         if status == "running":
             if self.watched:
                 click.echo(f"  {stage:<9} ...", err=True, nl=False)
@@ -51,7 +66,8 @@ class Progress:
             from tqdm import tqdm
 
             self._close_bar()
-            self.bar = tqdm(total=event["total"], desc=f"  {stage:<9} {event['what']}", leave=False, file=sys.stderr)
+            said = plain(f"  {stage:<9} {event['what']}")
+            self.bar = tqdm(total=event["total"], desc=said, leave=False, file=sys.stderr)
             self.bar.what = event["what"]
         self.bar.update(event["done"] - self.bar.n)
 
@@ -84,7 +100,10 @@ NOT_CANDIDATES = ("smoke run: thresholds are shown, not judged; nothing was made
 def conclusion(document: dict[str, Any]) -> str:
     """The decision first, what it rests on, where to look, what to do next."""
     verdict = document["verdict"]
-    lines = [f"{click.style(verdict.upper(), fg=VERDICT_COLOURS.get(verdict), bold=True)}  {document['run']}"]
+    first = (
+        f"{click.style(plain(verdict.upper()), fg=VERDICT_COLOURS.get(verdict), bold=True)}  {plain(document['run'])}"
+    )
+    lines = []
     if document["message"]:
         lines += [f"  {line}" for line in str(document["message"]).splitlines()]
     if document["smoke"]:
@@ -122,7 +141,7 @@ def conclusion(document: dict[str, Any]) -> str:
     if document["report"]:
         lines.append(f"  report  {document['report']}")
     lines.append(f"  next    {_next(document)}")
-    return "\n".join(line for line in lines if line)
+    return "\n".join([first, *(plain(line) for line in lines if line)])
 
 
 def _estimate(threshold: dict[str, Any]) -> str:
@@ -164,4 +183,4 @@ def lineage(record: RunRecord, document: dict[str, Any]) -> str:
     facts += [("jobs", ", ".join(f"{name} {status}" for name, status in record.jobs.items()))] if record.jobs else []
     facts += [("override", f"{key}={value}") for key, value in record.overrides.items()]
     facts += [("versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()))]
-    return f"{table(stages)}\n{table(facts)}"
+    return plain(f"{table(stages)}\n{table(facts)}")

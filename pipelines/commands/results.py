@@ -55,7 +55,7 @@ def predict(model: str, input: Path, output: Path, workspace: Path, tracking_uri
 def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -> None:
     """List runs, the newest first."""
     from infra import runs as records
-    from pipelines.terminal import table
+    from pipelines.terminal import plain, table
 
     for record in records.mark_killed(workspace):
         click.echo(f"run {record.run} was killed and is now marked so", err=True)
@@ -83,7 +83,8 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
         _all_there(synced)
         return
     if sync:
-        click.echo("\n".join(f"  {run}: {what}" for run, what in synced.items()) or "nothing to project", err=True)
+        said = "\n".join(f"  {run}: {what}" for run, what in synced.items())
+        click.echo(plain(said) or "nothing to project", err=True)
     if not listed:
         click.echo(f"no runs in {workspace}; start one with  fourscore run PROBLEM", err=True)
     click.echo(
@@ -167,6 +168,7 @@ def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> N
 def doctor(workspace: Path, as_json: bool) -> None:
     """Is this installation healthy, and is what the store holds unbroken?"""
     from pipelines.doctor import examine
+    from pipelines.terminal import plain
 
     findings = examine(workspace)
     healthy = all(finding["ok"] for finding in findings)
@@ -175,7 +177,7 @@ def doctor(workspace: Path, as_json: bool) -> None:
     else:
         for finding in findings:
             mark = click.style("ok  ", fg="green") if finding["ok"] else click.style("FAIL", fg="red")
-            click.echo(f"  {mark}  {finding['check']}: {finding['found']}")
+            click.echo(f"  {mark}  " + plain(f"{finding['check']}: {finding['found']}"))
     if not healthy:
         click.get_current_context().exit(1)
 

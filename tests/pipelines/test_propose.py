@@ -258,3 +258,12 @@ def test_real_data_needs_no_hand_but_the_target(tmp_path, file, target, task, ke
     assert {column.name for column in proposal.columns if column.role == "key"} == keys
     write(proposal)
     run_to_validate(tmp_path / "p", tmp_path / "run")
+
+
+def test_a_header_cannot_steer_the_terminal_that_shows_what_was_found(tmp_path):
+    path = tmp_path / "data.csv"
+    rows = "".join(f"{number % 7}.5,{number % 2}\n" for number in range(40))
+    path.write_text("a\x1b]0;PWNED\x07,y\n" + rows)
+    text = describe(propose(tmp_path / "p", [str(path)], "y"))
+    assert r"a\x1b]0;PWNED\x07" in text
+    assert not {"\x1b", "\x07"} & set(text)

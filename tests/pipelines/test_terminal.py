@@ -1,0 +1,74 @@
+"""What a person sees: text from data is shown, never obeyed by the terminal."""
+
+from types import SimpleNamespace
+
+import click
+import pytest
+
+from pipelines import __main__ as command_line
+from pipelines.terminal import Progress, conclusion, lineage, plain
+
+NASTY = "a\x1b]0;PWNED\x07\x9b2J\u202eb"
+SHOWN = r"a\x1b]0;PWNED\x07\x9b2J\u202eb"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (NASTY, SHOWN),
+        ("one\ntwo", "one\ntwo"),
+        ("one\ttwo", "one two"),
+        ("\x00\r\x7f\x80\x9f", r"\x00\x0d\x7f\x80\x9f"),
+        ("\u200e\u200f\u202a\u2066\u2069", r"\u200e\u200f\u202a\u2066\u2069"),
+        ("für 日本 👩\u200d🔬\xa0", "für 日本 👩\u200d🔬\xa0"),
+    ],
+)
+def test_a_terminal_is_told_no_more_than_letters_blanks_and_new_lines(text, shown):
+    assert plain(text) == shown
+
+
+def finished():
+    stage = {"name": "validate", "status": "refused", "seconds": 1.0, "key": "k" * 64, "reason": NASTY}
+    return {
+        "verdict": "error",
+        "run": "flights-1",
+        "message": f"column {NASTY} predicts the target",
+        "status": "error",
+        "smoke": False,
+        "thresholds": [{"wanted": NASTY, "metric": "auc", "value": 0.5, "interval": (None, None), "met": False}],
+        "yardsticks": {NASTY: {"auc": 0.5}},
+        "model": {"path": NASTY, "name": "m", "version": None, "champion": False},
+        "package": None,
+        "report": NASTY,
+        "execution": None,
+        "stages": [stage],
+    }
+
+
+def test_the_conclusion_and_lineage_of_a_run_show_what_its_data_says_and_keep_our_colours():
+    record = SimpleNamespace(
+        problem_path=NASTY, started="now", finished=None, on="local", store=None, execution=None,
+        jobs={}, overrides={"label": NASTY}, versions={},
+    )  # fmt: skip
+    said = conclusion(finished())
+    assert said.startswith(click.style("ERROR", fg="red", bold=True))
+    for text in (said.partition("\n")[2], lineage(record, finished())):
+        assert SHOWN in text
+        assert plain(text) == text
+
+
+@pytest.mark.parametrize("level", ["warning", "info"])
+def test_what_a_stage_says_while_it_runs_cannot_steer_the_terminal(level, capsys):
+    progress = Progress()
+    progress("", {"kind": "note", "level": level, "text": NASTY})
+    progress(NASTY, {"kind": "stage", "status": "failed", "seconds": 1.0})
+    said = capsys.readouterr().err
+    assert said.count(SHOWN) == 2
+    assert NASTY not in said
+
+
+def test_a_failure_is_shown_with_what_the_data_says_made_harmless(capsys):
+    context = click.Context(command_line.main)
+    with pytest.raises(click.exceptions.Exit):
+        command_line._fail(context, f"column {NASTY}\nis the target", 2)
+    assert capsys.readouterr().err.endswith(f": column {SHOWN}\nis the target\n")
