@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from model_code import tasks
 from steps.core import Config, Input, Output
@@ -51,6 +51,16 @@ class EvaluateConfig(Config):
         description="The column of a split by group or time: its rows are resampled together; follows from the split.",
     )
 
+    @field_validator("must_beat")
+    @classmethod
+    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if answers.published(name) not in answers.RIVALS]:
+            raise ValueError(
+                f"the model cannot be compared with {', '.join(map(repr, unknown))}; there are: "
+                f"{', '.join(answers.RIVALS)}"
+            )
+        return value
+
 
 def evaluate(
     model: Input,
@@ -80,13 +90,14 @@ def evaluate(
     theirs, notes = answers.of_champion(champion, table, predictor.schema, read_schema(train_set).digest)
     if theirs is not None:
         predictions[CHAMPION] = theirs
+    absent = {name: answers.absent(name, model, notes) for name in answers.RIVALS if name not in predictions}
     resampling = _resampling(config, schema, table, train_set, test_set, notes)
     document = {
         "task": task.name,
         "target": predictor.schema["target"],
         "classes": list(classes),
         "rows": table.height,
-        **_judge(config, task, truth, predictions, _parts(config, table, train_set), table, resampling, log),
+        **_judge(config, task, truth, predictions, absent, _parts(config, table, train_set), table, resampling, log),
         **_shape(task, truth, predictions[MODEL]),
         "interval": _interval(resampling),
         "data": _data(train_set, schema),
@@ -102,6 +113,7 @@ def _judge(
     task: Task,
     truth: Array,
     predictions: Mapping[str, Array],
+    absent: Mapping[str, str],
     parts: Mapping[str, Sequence[Part]],
     table: pl.DataFrame,
     resampling: Resampling,
@@ -115,7 +127,7 @@ def _judge(
     metrics = {name: verdict.metrics_of(name, task, sampled) for name in predictions}
     comparisons = {name: verdict.compare(task, sampled, name) for name in predictions if name != MODEL}
     thresholds = [verdict.judge(threshold, sampled, asked) for threshold in config.success]
-    reasons = verdict.reasons_against(config.must_beat, predictions[MODEL], thresholds, comparisons)
+    reasons = verdict.reasons_against(config.must_beat, predictions[MODEL], thresholds, comparisons, absent)
     return {
         "verdict": "rejected" if reasons else "pass",
         "reasons": reasons,

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 RESAMPLES = 400
+_NAMED = 5  # columns that make rows equal, in words
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ def resampling(
     """
     if by == "row":
         columns = [name for name in frame.columns if name not in (ROW, LABEL_SOURCE)] if unit is None else list(unit)
-        what = "values" if unit is None else ", ".join(columns)
+        what = "values" if unit is None or len(columns) > _NAMED else ", ".join(columns)
         return statistics.by_unit(hash_frame(frame, columns), what, RESAMPLES, seed)
     draw = statistics.by_group if by == "group" else statistics.by_time
     return draw(frame[str(column)], RESAMPLES, seed)

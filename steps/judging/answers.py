@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MODEL, CHAMPION = "model", "champion"
 _PUBLISHED_NAMES = {"hgb": "hist_gradient_boosting"}
+RIVALS = ("constant", "linear", *_PUBLISHED_NAMES.values(), CHAMPION)
+"""What the model can be compared with, as results show it."""
 _CALLS = 200
 """Single rows that are timed for the latency, or as many as fit into:"""
 _SECONDS = 5
@@ -86,14 +88,40 @@ def of_champion(
     return answer, _flattered(directory, train_digest)
 
 
+def absent(name: str, model: Path, notes: Sequence[str]) -> str:
+    """Why the model was not compared with a rival, in words.
+
+    Args:
+        model: the model's directory; its training.json says what was tried.
+        notes: about the champion, where there is one.
+    """
+    if name == CHAMPION:
+        return "; ".join(notes) or "there is no champion but, at most, this very model"
+    record = _record(model)
+    if name == "linear" and record.get("chosen") == name:
+        return "the chosen model is the linear one, which it cannot beat"
+    tried = {each["name"]: each for each in record.get("candidates", ())}
+    if name != "linear" or not tried:
+        return "it was not fitted"
+    if name not in tried:
+        return f"it was not fitted, since {record['chosen']} was chosen and no other than {', '.join(tried)} was tried"
+    return f"it was not fitted, since as a candidate it {tried[name].get('reason') or 'was given up'}"
+
+
 def _flattered(directory: Path, train_digest: str) -> list[str]:
     """Whether the champion may know the test rows: it surely does not if it was trained on the same training part."""
-    record = directory / "training.json"
-    known = json.loads(record.read_bytes()).get("train_digest") if record.is_file() else None
+    known = _record(directory).get("train_digest")
     if known in (None, train_digest):
         return []
     said = "the champion was trained on another division of the data and may have seen test rows"
     return [f"{said}, which would flatter its score"]
+
+
+def _record(directory: Path) -> dict[str, Any]:
+    """What training said of a model; empty where it said nothing."""
+    record = directory / "training.json"
+    said: dict[str, Any] = json.loads(record.read_bytes()) if record.is_file() else {}
+    return said
 
 
 def _question(schema: Mapping[str, Any]) -> tuple[str, str, frozenset[str]]:

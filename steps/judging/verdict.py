@@ -110,9 +110,17 @@ def _why(threshold: Threshold, estimate: Estimate, part: Part | None) -> str:
 
 
 def reasons_against(
-    must_beat: Sequence[str], answer: Array, thresholds: Sequence[Mapping[str, Any]], comparisons: Mapping[str, Any]
+    must_beat: Sequence[str],
+    answer: Array,
+    thresholds: Sequence[Mapping[str, Any]],
+    comparisons: Mapping[str, Any],
+    absent: Mapping[str, str],
 ) -> list[str]:
-    """Why the model is not good enough; empty when it is."""
+    """Why the model is not good enough; empty when it is.
+
+    Args:
+        absent: rival -> why it is not in ``comparisons``.
+    """
     import numpy as np
 
     reasons = [f"{line['wanted']}: not met, {line['reason']}" for line in thresholds if not line["met"]]
@@ -124,7 +132,7 @@ def reasons_against(
     for asked in must_beat:
         name = published(asked)
         if name not in comparisons:
-            reasons.append(f"must_beat {asked}: it was not measured; there are: {', '.join(comparisons) or 'none'}")
+            reasons.append(f"must_beat {asked}: {absent[name]}; there are: {', '.join(comparisons) or 'none'}")
         elif comparisons[name]["better"] != MODEL:
             found = comparisons[name]["difference"]
             ends = f"{found['low']:+.4g} to {found['high']:+.4g}" if found["low"] is not None else "undefined"

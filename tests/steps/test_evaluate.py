@@ -347,9 +347,50 @@ def test_a_champion_that_learned_from_other_rows_may_know_the_test_rows_and_that
     assert "may have seen test rows" in noted["of another division"][0]
 
 
-def test_a_yardstick_that_must_be_beaten_and_was_not_measured_is_a_reason(place):
-    found, _ = run(place(), must_beat=("linear",))
-    assert found["reasons"] == ["must_beat linear: it was not measured; there are: constant"]
+SKIPPED = {"name": "linear", "status": "skipped", "reason": "does not fit in the budget of 1 minutes"}
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen", "candidates", "why"),
+    [
+        ("linear", "linear", [{"name": "linear"}], "the chosen model is the linear one, which it cannot beat"),
+        (
+            "linear",
+            "mlp",
+            [{"name": "mlp"}],
+            "it was not fitted, since mlp was chosen and no other than mlp was tried",
+        ),
+        (
+            "linear",
+            "mlp",
+            [{"name": "mlp"}, SKIPPED],
+            "it was not fitted, since as a candidate it does not fit in the budget of 1 minutes",
+        ),
+        ("hgb", "mlp", [{"name": "mlp"}], "it was not fitted"),
+        ("champion", "mlp", [{"name": "mlp"}], "there is no champion but, at most, this very model"),
+    ],
+)
+def test_a_rival_that_must_be_beaten_and_was_not_measured_is_a_true_reason(
+    place, tmp_path, name, chosen, candidates, why
+):
+    write_model(tmp_path / "mine", "binary-classification")
+    (tmp_path / "mine/training.json").write_text(json.dumps({"chosen": chosen, "candidates": candidates}))
+    found, _ = run({**place(), "model": tmp_path / "mine"}, must_beat=(name,))
+    assert found["reasons"] == [f"must_beat {name}: {why}; there are: constant"]
+
+
+def test_a_champion_that_must_be_beaten_and_cannot_be_compared_says_why(place):
+    directories = place()
+    write_model(directories["champion"], "binary-classification", target="area")
+    (reason,) = run(directories, must_beat=("champion",))[0]["reasons"]
+    assert "must_beat champion: the champion was not compared: it answers binary-classification of area" in reason
+
+
+def test_what_must_be_beaten_is_known_by_name():
+    every = ("constant", "linear", "hgb", "hist_gradient_boosting", "champion")
+    assert EvaluateConfig(task="regression", must_beat=every).must_beat == every
+    with pytest.raises(ValueError, match="cannot be compared with 'liner', 'mlp'; there are: constant, linear, hist"):
+        EvaluateConfig(task="regression", must_beat=("liner", "constant", "mlp"))
 
 
 @pytest.mark.parametrize(("column", "resampled"), [("region", "groups of region"), ("day", "blocks of time by day")])
