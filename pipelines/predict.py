@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import click
+
 from infra import runs
 from infra.store import store_of
 from steps.errors import InputError
@@ -24,7 +26,8 @@ WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_n
 def predict_file(model: str, source: Path, target: Path, workspace: Path, tracking_uri: str | None) -> dict[str, Any]:
     """Predict every row of ``source`` into ``target`` (CSV, Parquet or NDJSON by its suffix), atomically.
 
-    The answers keep the order of the rows; their first column is the number of the row.
+    The answers keep the order of the rows; their first column is the number of the row. Records without any value have
+    none: how many there were is said, as ``blank_records`` and to whoever watches.
 
     Raises:
         InputError: no such model or file, a column that the model needs is missing, an unknown suffix.
@@ -42,14 +45,19 @@ def predict_file(model: str, source: Path, target: Path, workspace: Path, tracki
     from model_code.serving import load
 
     predictor = load(directory)
-    frame = _read(source, predictor.schema["inputs"])
+    inputs = predictor.schema["inputs"]
+    frame = _read(source, inputs)
     try:
         answers = predictor.answers(frame)
     except ValueError as error:
         raise InputError(f"{source}: {error}") from None
     answers.insert_column(0, frame["_row"].alias("row"))
     _write(answers, target)
-    return {"model": str(directory), "rows": answers.height, "columns": answers.columns, "output": str(target)}
+    done = {"model": str(directory), "rows": answers.height, "columns": answers.columns, "output": str(target)}
+    if blank := _records(source, inputs, frame) - frame.height:
+        done["blank_records"] = blank
+        click.echo(f"{source}: {blank:,} {'record' if blank == 1 else 'records'} without any value left out", err=True)
+    return done
 
 
 def _read(source: Path, inputs: Sequence[dict[str, Any]]) -> pl.DataFrame:
@@ -106,16 +114,38 @@ def _read_written(
     given = Source(path=source.name, missing=missing, decimal=decimal)
     config = IngestConfig(sources={"input": given}, columns=columns)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
-        raw, table = Path(place) / "raw", Path(place) / "table"
-        (raw / "input").mkdir(parents=True)
+        raw, table = _raw(source, Path(place)), Path(place) / "table"
         table.mkdir()
-        (raw / "input" / source.name).symlink_to(source.resolve())
         with Journal(Path(place) / "journal.jsonl") as log:
             try:
                 ingest(raw, table, config, log)
             except InputError as error:
                 raise InputError(f"{source} does not fit the model: {error}") from None
         return pl.read_parquet(table / "data.parquet", glob=False)
+
+
+def _records(source: Path, inputs: Sequence[dict[str, Any]], frame: pl.DataFrame) -> int:
+    """How many records the file has; of formats other than delimited text every one is in the frame."""
+    import polars as pl
+
+    from steps.tables.readers import Source, parts
+
+    missing, decimal = next(iter(_ways(inputs)))
+    given = Source(path=source.name, missing=missing, decimal=decimal)
+    with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
+        [part] = parts(_raw(source, Path(place)) / "input", "input", given, Path(place))
+        if part.dialect is None:
+            return frame.height
+        found: int = part.text().select(pl.len()).collect(engine="streaming").item()
+        return found
+
+
+def _raw(source: Path, place: Path) -> Path:
+    """The file as a raw artifact in ``place``; files there have a number before their name, whatever that is."""
+    raw = place / "raw"
+    (raw / "input").mkdir(parents=True)
+    (raw / "input" / f"01-{source.name}").symlink_to(source.resolve())
+    return raw
 
 
 def _write(answers: pl.DataFrame, target: Path) -> None:

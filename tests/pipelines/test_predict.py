@@ -1,13 +1,15 @@
 """predict reads a file as the training data was read: markers, decimal marks, dates and time zones travel with the model."""
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
+from tracked import SCHEMA, write_model
 
 from model_code.encoding import model_schema
-from pipelines.predict import WRITERS, _read, _write
+from pipelines.predict import WRITERS, _read, _write, predict_file
 from steps.errors import InputError
 from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal
@@ -177,3 +179,49 @@ def test_an_output_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     with pytest.raises(InputError, match=r"out.csv: cannot be written"):
         _write(pl.DataFrame({"prediction": [1]}), tmp_path / "out.csv")
     assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+
+
+@pytest.mark.parametrize("name", [".in.csv", "2024-in.csv", "..csv"])
+def test_a_file_is_read_whatever_its_name_begins_with(serve, name):
+    inputs = [{"name": "a", "type": "float"}]
+    assert serve(inputs, "a,b\n1,2\n", name)["a"].to_list() == [1]
+    with pytest.raises(InputError, match=rf"/{re.escape(name)} does not fit the model: .*; {re.escape(name)}, rows 2"):
+        serve(inputs, "a,b\n1,2\nx,2\n", name)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.mark.parametrize(
+    ("blank", "said"),
+    [
+        ((), None),
+        ((2,), "1 record without any value left out"),
+        ((2, 3, 5, 7), "4 records without any value left out"),
+        ((6, 7), "2 records without any value left out"),
+    ],
+)
+@pytest.mark.parametrize("line", ["", "{commas}", "NA{commas}"])
+def test_records_without_any_value_are_left_out_and_counted(tmp_path, capsys, model, blank, said, line):
+    values = {"float": "1.5", "integer": "2", "boolean": "true", "date": "2021-04-03", "datetime": "2021-04-03 10:30"}
+    inputs = SCHEMA["inputs"]
+    line = line.format(commas="," * (len(inputs) - 1))
+    full = ",".join(values.get(each["type"], "x") for each in inputs)
+    rows = [line if number in blank else full for number in range(1, 8)]
+    (tmp_path / "in.csv").write_text("\n".join([",".join(each["name"] for each in inputs), *rows, ""]))
+    done = predict_file(str(model), tmp_path / "in.csv", tmp_path / "out.csv", tmp_path, None)
+    assert done.get("blank_records", 0) == len(blank)
+    assert ("blank_records" in done) == bool(blank)
+    assert done["rows"] == 7 - len(blank)
+    assert pl.read_csv(tmp_path / "out.csv")["row"].to_list() == [n for n in range(1, 8) if n not in blank]
+    assert capsys.readouterr().err == (f"{tmp_path / 'in.csv'}: {said}\n" if said else "")
+
+
+def test_rows_without_any_value_of_a_format_with_types_are_answered(tmp_path, model):
+    names = [each["name"] for each in SCHEMA["inputs"]]
+    (tmp_path / "in.ndjson").write_text(json.dumps(dict.fromkeys(names)) + "\n")
+    done = predict_file(str(model), tmp_path / "in.ndjson", tmp_path / "out.csv", tmp_path, None)
+    assert done["rows"] == 1
+    assert "blank_records" not in done
