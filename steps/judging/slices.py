@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ MOST_VALUES = 20
 SMALL = 30
 """A slice with fewer rows gets no interval: it would look more certain than it is."""
 MISSING, OTHER = "(missing)", "(other)"
+"""What is no value itself; marked with a * where a value is written so, and with another where that is one too."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Part:
     column: str
     value: str
     rows: Array
+    pooled: bool = False
+    """Whether it holds what other values are too rare for; no threshold can speak of it."""
 
     @property
     def small(self) -> bool:
@@ -60,12 +63,12 @@ def select(table: pl.DataFrame, known: Mapping[str, Sequence[Part]], text: str, 
         if column not in table.columns:
             continue
         by_text = _by_text(table[column])
-        here = [part for part in known.get(column, ()) if part.value == value and value != OTHER]
+        here = [part for part in known.get(column, ()) if part.value == value and not part.pooled]
         if here:
             return here[0]
         if value in by_text:
             return Part(column, value, by_text[value])
-        offered = [part.value for part in known.get(column, ())] or sorted(by_text)
+        offered = [part.value for part in known.get(column, ()) if not part.pooled] or sorted(by_text)
         shown = ", ".join(offered[:MOST_VALUES]) + (" ..." if len(offered) > MOST_VALUES else "")
         return f"no {kind} row has {value!r} in column {column!r}; there are: {shown}"
     return f"there is no column for slice {text!r} in the {kind} set"
@@ -100,13 +103,22 @@ def _by_text(values: pl.Series) -> dict[str, Array]:
 
 def _texts(values: Sequence[Any]) -> list[str]:
     """Values as people write them; numbers short where that keeps them apart."""
-    short = [_text(value) for value in values]
-    return short if len(set(short)) == len(values) else [MISSING if value is None else str(value) for value in values]
+    there = [value for value in values if value is not None]
+    texts = [_text(value) for value in there]
+    if len(set(texts)) < len(there):
+        texts = [str(value) for value in there]
+    missing, written = _unused(MISSING, texts), iter(texts)
+    return [missing if value is None else next(written) for value in values]
+
+
+def _unused(name: str, values: Collection[str]) -> str:
+    """The name, marked until no value is called so."""
+    while name in values:
+        name += "*"
+    return name
 
 
 def _text(value: Any) -> str:
-    if value is None:
-        return MISSING
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:.6g}" if isinstance(value, float) else str(value)
@@ -119,7 +131,8 @@ def _pool(found: list[Part]) -> list[Part]:
         return found
     kept, rest = found[: MOST_VALUES - 1], found[MOST_VALUES - 1 :]
     rows = np.sort(np.concatenate([part.rows for part in rest]))
-    return [*kept, Part(found[0].column, OTHER, rows)]
+    other = _unused(OTHER, {part.value for part in found})
+    return [*kept, Part(found[0].column, other, rows, pooled=True)]
 
 
 def _quarters(values: pl.Series, reference: pl.Series) -> list[Part]:

@@ -259,6 +259,18 @@ def test_thresholds_on_slices_are_decided_on_their_rows(place):
     assert len(found["reasons"]) == 3
 
 
+def test_a_value_that_is_written_like_the_pool_is_judged_on_its_own_rows(place):
+    names = [f"v{index % 30}" if index % 4 else "(other)" for index in range(800)]
+    table = rows_of("binary-classification", 800, 2).with_columns(pl.Series("region", names))
+    success = (Threshold(metric="accuracy", at_least=0.1, slice="region=(other)"),)
+    found, _ = run(place(table=table), slices=("region",), success=success)
+    parts = {part["value"]: part for part in found["slices"]["region"]}
+    assert sum(part["rows"] for part in parts.values()) == 800
+    assert parts["(other)"]["rows"] == 200
+    assert parts["(other)"]["metrics"]["accuracy"]["value"] == found["thresholds"][0]["value"]
+    assert parts["(other)*"]["metrics"]["accuracy"] != parts["(other)"]["metrics"]["accuracy"]
+
+
 def test_a_quarter_of_a_number_can_be_asked_for_without_showing_the_others(place):
     shown = run(place(), slices=("age",))[0]["slices"]["age"][0]
     success = (Threshold(metric="accuracy", at_least=0.1, slice=f"age={shown['value']}"),)

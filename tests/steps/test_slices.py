@@ -80,6 +80,28 @@ def test_one_slice_is_found_by_how_it_is_written():
 
 
 @pytest.mark.parametrize(
+    ("texts", "missing"), [([MISSING, "b"], "(missing)*"), ([MISSING, "(missing)*"], "(missing)**")]
+)
+def test_a_value_that_is_written_like_a_missing_one_stays_apart_from_it(texts, missing):
+    found = cut([*texts, None, None, None])
+    assert {part.value: part.rows.tolist() for part in found} == {texts[0]: [0], texts[1]: [1], missing: [2, 3, 4]}
+    table = pl.DataFrame({"c": [*texts, None]})
+    assert select(table, {}, f"c={MISSING}").rows.tolist() == [0]
+    assert select(table, {"c": found}, f"c={missing}").rows.tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize("times", [1, 40])
+def test_a_value_that_is_written_like_the_pool_of_rare_ones_stays_apart_from_it(times):
+    """Whether it is common, and has a part of its own, or rare, and is in the pool itself."""
+    values = [f"v{index:02}" for index in range(30) for _ in range(2)] + [OTHER] * times
+    found, table = cut(values), pl.DataFrame({"c": values})
+    assert sorted(np.concatenate([part.rows for part in found])) == list(range(len(values)))
+    assert found[-1].value == "(other)*"
+    assert select(table, {"c": found}, f"c={OTHER}").rows.tolist() == list(range(60, 60 + times))
+    assert "no test row has '(other)*' in column 'c'; there are: " in select(table, {"c": found}, "c=(other)*")
+
+
+@pytest.mark.parametrize(
     ("column", "value", "wanted"),
     [("region", "n", "region:n"), ("a/b", "<x>=é", "a_b:_x___"), ("c", "", "c:_"), ("c", "v" * 300, "c:" + "v" * 80)],
 )
