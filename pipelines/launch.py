@@ -23,6 +23,9 @@ from pipelines.problem import Loaded, load
 from pipelines.training import TRAINING
 from steps.errors import FourscoreError, InputError
 
+HANDED_OUT = ("train", "evaluate", "register")
+"""Stages whose files people read and use when a run is over."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -178,7 +181,7 @@ def _watched(
     workspace: Path, record: RunRecord, uri: str | None, reporter: Reporter, *, tracked: bool
 ) -> Iterator[None]:
     """SIGTERM as Ctrl-C, tracking beside the run, and the report at its end, however it ends."""
-    with _terminated_as_interrupted(), _followed(workspace, record, uri, tracked=tracked):
+    with _terminated_as_interrupted(), _followed(workspace, record, uri, reporter, tracked=tracked):
         try:
             yield
         finally:
@@ -203,8 +206,22 @@ def _detached(prepared: Prepared) -> RunRecord | None:
     path = runs.path_of(prepared.request.workspace, prepared.run)
     before = runs.load(prepared.request.workspace, prepared.run) if path.exists() else None
     keys = [planned.key for planned in (*prepared.plan.steps, *prepared.plan.later)]
-    goes_on = before and before.status == "running" and before.execution and [s.key for s in before.stages] == keys
-    return before if goes_on and before and before.on == prepared.request.on else None
+    if before is None or before.execution is None or [stage.key for stage in before.stages] != keys:
+        return None
+    here = (prepared.request.on, prepared.site.stack.name if prepared.site else None)
+    if before.status == "running" and (before.on, before.stack) == here:
+        return before
+    if before.status == "running":
+        raise InputError(
+            f"run {before.run} goes on on {before.on}, stack {before.stack}, and costs: 'fourscore attach {before.run}' "
+            f"watches it, 'fourscore stop {before.run}' stops it; to run the same here, too, say --name"
+        )
+    if before.status in ("pass", "rejected") and (before.on, before.stack) != here:
+        raise InputError(
+            f"run {before.run} was made on {before.on}, stack {before.stack}; 'fourscore show {before.run}' shows it. To "
+            f"use its results say --on {before.on} again, to make it here, too, say --name"
+        )
+    return None
 
 
 def _mark_killed(prepared: Prepared, reporter: Reporter) -> None:
@@ -249,7 +266,23 @@ def _finished(prepared: Prepared) -> RunRecord | None:
     complete = before.status in ("pass", "rejected") and all(
         store.find(stage.key) for stage in before.stages if stage.status != "skipped"
     )
-    return _shared(prepared, before) if same and asked and complete else None
+    return _shared(prepared, before) if same and asked and complete and _whole(prepared, before) else None
+
+
+def _whole(prepared: Prepared, finished: RunRecord) -> bool:
+    """Whether what a finished run hands out is what was published; what is not is put aside, to be made again.
+
+    Of a store on S3 each file is verified when it is fetched.
+    """
+    store = prepared.store
+    for stage in finished.stages:
+        if store.uri is None and stage.name in HANDED_OUT and (manifest := store.find(stage.key)):
+            try:
+                store.verify(manifest)
+            except CorruptExecution:
+                store.quarantine(stage.key)
+                return False
+    return True
 
 
 def _shared(prepared: Prepared, finished: RunRecord) -> RunRecord | None:
@@ -305,9 +338,9 @@ def exists(workspace: Path, run: str) -> bool:
 
 
 def message_of(workspace: Path, run: str, error: BaseException) -> str:
-    """What the record says of an error that nobody foresaw; without a record, the error itself."""
-    if exists(workspace, run) and (said := runs.load(workspace, run).message):
-        return said
+    """What the record says of an error that nobody foresaw; where it says nothing of one, the error itself."""
+    if exists(workspace, run) and (record := runs.load(workspace, run)).status == "error" and record.message:
+        return record.message
     return full_disk(error, workspace) or f"{type(error).__name__}: {error}"
 
 
@@ -330,7 +363,9 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _followed(workspace: Path, record: RunRecord, uri: str | None, *, tracked: bool) -> Iterator[None]:
+def _followed(
+    workspace: Path, record: RunRecord, uri: str | None, reporter: Reporter, *, tracked: bool
+) -> Iterator[None]:
     """Tracking follows in a process of its own, so that a slow or absent server costs the run nothing."""
     if not tracked:
         yield
@@ -341,7 +376,10 @@ def _followed(workspace: Path, record: RunRecord, uri: str | None, *, tracked: b
     try:
         yield
     finally:
-        follower.finish()
+        with contextlib.suppress(KeyboardInterrupt):  # the run has come to its end, and to its outcome
+            follower.finish()
+        if said := tracking.read_state(workspace, record.run).get("message"):
+            reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {said}"})
 
 
 def _report(workspace: Path, record: RunRecord, reporter: Reporter) -> None:

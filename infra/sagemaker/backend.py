@@ -6,7 +6,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from infra import runs
@@ -19,7 +19,7 @@ from infra.sagemaker.definition import Definition, compile_plan, pipeline_name, 
 from infra.sagemaker.follow import Following, exit_code, stages_again
 from infra.sagemaker.jobs import Decision, Job, decided, fuse, is_smoke, registering
 from infra.sagemaker.requests import package_group, tags
-from infra.sagemaker.service import ExecutionState, Service
+from infra.sagemaker.service import ExecutionState, Gone, Service
 from infra.sagemaker.stack import Stack
 from infra.sagemaker.upload import upload
 from steps.errors import FourscoreError, InputError, Interrupted
@@ -174,15 +174,29 @@ class SageMakerBackend:
             service.upsert(name, definition, self.stack.roles["pipeline"], shared, mine.token)
             given = {"Run": mine.run, "MlflowRunId": mine.link, "TrainInstanceType": instance}
             given = {key: value for key, value in given.items() if key in declared and value}
-            record.execution = service.start(name, given, mine.token, record.run)
-            runs.save(self.store.workspace, record)
-            return record.execution
+
+            def ask() -> str:
+                record.execution = service.start(name, given, mine.token, record.run)
+                runs.save(self.store.workspace, record)
+                return record.execution
+
+            try:
+                return ask()
+            except InputError:
+                raise
+            except (KeyboardInterrupt, FourscoreError):
+                # The request may have arrived. With the same token nothing is started twice, and the answer says which it is.
+                ask()
+                raise
 
         def is_ours(arn: str) -> bool:
             return bool(json.loads(service.definition_of(arn)) == done.definition)
 
         def lives(arn: str) -> bool:
-            return is_ours(arn) and not service.execution(arn).over
+            try:
+                return is_ours(arn) and not service.execution(arn).over
+            except Gone:
+                return False
 
         work = hashlib.sha256(f"{definition}\n{instance}".encode()).hexdigest()
         link = self.mlflow_run() or "none"
@@ -250,10 +264,20 @@ def note_if_over(record: RunRecord, store: S3Store, stack: Stack) -> bool:
 
 def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
     """Go on with an execution that failed or was stopped, from the steps that did not succeed."""
-    service, arn = Service(stack), str(record.execution)
-    service.retry(arn, uuid.uuid4().hex)
+    service, arn, before = Service(stack), str(record.execution), replace(record)
     record.stages, record.status, record.finished, record.message = stages_again(record), "running", None, ""
-    runs.save(store.workspace, record)
+    runs.save(
+        store.workspace, record
+    )  # first: whatever happens now, an execution that goes on is one that can be stopped
+    try:
+        service.retry(arn, uuid.uuid4().hex)
+        service.wait_until_begun(arn)
+    except KeyboardInterrupt:
+        raise Interrupted(detached(record)) from None
+    except FourscoreError:
+        if service.execution(arn).over:
+            runs.save(store.workspace, before)
+        raise
     return attach(record, store, stack, reporter)
 
 

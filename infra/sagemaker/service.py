@@ -33,6 +33,10 @@ _ADVICE = {
 }
 
 
+class Gone(FourscoreError):
+    """AWS does not know it, or not any more."""
+
+
 @dataclass(frozen=True)
 class StepState:
     """One step of an execution."""
@@ -88,6 +92,8 @@ def said_plainly(what: str) -> Iterator[None]:
         raise InputError(f"{what}: no region is set; set AWS_REGION, such as eu-west-1") from None
     except errors.ClientError as error:
         code = error.response["Error"]["Code"]
+        if code == "ResourceNotFound":
+            raise Gone(f"{what}: AWS answered {code}: {error.response['Error'].get('Message', '')}") from None
         advice = _ADVICE.get(code)
         said = f"{what}: AWS answered {code}: {error.response['Error'].get('Message', '')}"
         raise (InputError if advice else FourscoreError)(f"{said}; {advice}" if advice else said) from None
@@ -177,12 +183,12 @@ class Service:
             self.client.stop_pipeline_execution(PipelineExecutionArn=arn, ClientRequestToken=uuid.uuid4().hex)
 
     def retry(self, arn: str, token: str) -> None:
-        """Go on with an execution from the steps that failed; returns when it is seen to go on.
-
-        What was asked is not at once to be read: until then an execution shows how it ended before.
-        """
+        """Go on with an execution from the steps that failed."""
         with said_plainly(f"retrying {arn}"):
             self._execution(arn).retry(client_request_token=token, **self.at)
+
+    def wait_until_begun(self, arn: str) -> None:
+        """What was asked is not at once to be read: until then an execution that is retried shows how it ended before."""
         for _ in range(LOOKS):
             if not self.execution(arn).over:
                 return

@@ -34,4 +34,5 @@ def test_a_retry_is_waited_for(statuses, looks, monkeypatch):
     monkeypatch.setattr(service, "PAUSE", 0)
     found = Answering(*statuses)
     found.retry("arn", "token")
+    found.wait_until_begun("arn")
     assert (found.looks, found.tokens) == (looks, ["token"])

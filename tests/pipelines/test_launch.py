@@ -1,0 +1,53 @@
+"""Asking again for a run: one that goes on elsewhere is not forgotten, one that rotted is made again."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra import runs
+
+EXAMPLE = Path(__file__).parents[2] / "examples/breast-cancer/problem.yaml"
+ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/fourscore-dev-breast-cancer/execution/abc"
+
+
+def fourscore(*arguments, cwd):
+    return subprocess.run(
+        [sys.executable, "-m", "pipelines", *map(str, arguments)],
+        cwd=cwd, capture_output=True, text=True, check=False, timeout=280, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [("running", "goes on on sagemaker, stack dev, and costs: 'fourscore attach"), ("pass", "was made on sagemaker")],
+)
+def test_a_run_that_was_started_elsewhere_is_not_overwritten_by_one_here(tmp_path, status, said):
+    defined = ("run", EXAMPLE, "--until", "define", "--no-tracking")
+    assert fourscore(*defined, cwd=tmp_path).returncode == 0
+    workspace = tmp_path / ".fourscore"
+    (record,) = runs.every(workspace)
+    record.status, record.on, record.stack, record.execution = status, "sagemaker", "dev", ARN
+    runs.save(workspace, record)
+    shutil.rmtree(workspace / "store")  # its results are in the stack's bucket
+    before = runs.path_of(workspace, record.run).read_bytes()
+    done = fourscore(*defined, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert runs.path_of(workspace, record.run).read_bytes() == before
+
+
+def test_a_finished_run_whose_evaluation_rotted_is_put_right_when_it_is_asked_for_again(tmp_path):
+    smoke = ("run", EXAMPLE, "--smoke", "--no-tracking", "--json")
+    first = json.loads(fourscore(*smoke, cwd=tmp_path).stdout)
+    (rotten,) = (tmp_path / ".fourscore/store").glob("*/evaluation/evaluation.json")
+    whole = rotten.read_bytes()
+    rotten.write_bytes(whole.replace(b"0.9", b"0.8"))
+    done = fourscore(*smoke, cwd=tmp_path)
+    again = json.loads(done.stdout)
+    assert (done.returncode, again["metrics"]["model/roc_auc"]) == (0, first["metrics"]["model/roc_auc"])
+    assert {stage["name"]: stage["status"] for stage in again["stages"]}["evaluate"] == "ran"
+    assert rotten.read_bytes() == whole
