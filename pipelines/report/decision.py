@@ -20,7 +20,7 @@ from pipelines.report.numbers import (
     number,
     signed,
 )
-from pipelines.report.words import PREDICTORS, higher_is_better, metric_meaning, metric_name, predictor_name
+from pipelines.report.words import PREDICTORS, higher_is_better, metric_meaning, metric_name, outcome, predictor_name
 
 WORST = 10
 _BOUND = re.compile(r"(>=|<=)\s*(-?[\d.]+(?:e[-+]?\d+)?)")
@@ -264,7 +264,12 @@ def glance(facts: Facts) -> list[Card]:
         )
     ]
     compared = evaluation.get("comparisons") or {}
-    said = {"model": "better than", "neither": "a tie with"}
+    said = {
+        "model": "better than",
+        "neither": "a tie with",
+        "undefined": "cannot be compared with",
+        "no interval": "without an interval beside",
+    }
     for other, label in (
         ("constant", "a constant answer"),
         ("hist_gradient_boosting", "gradient boosting"),
@@ -278,7 +283,7 @@ def glance(facts: Facts) -> list[Card]:
             found.append(
                 Card(
                     signed(difference.get("value"), places),
-                    f"{said.get(str(comparison.get('better')), 'worse than')} {label}",
+                    f"{said.get(outcome(comparison), 'worse than')} {label}",
                     small,
                 )
             )

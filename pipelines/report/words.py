@@ -227,6 +227,7 @@ class Comparison:
 
     name: str
     better: str
+    """As :func:`outcome` has it."""
     sentence: str
 
 
@@ -234,19 +235,32 @@ def comparisons(facts: Facts) -> list[Comparison]:
     """One honest sentence for each predictor that the model was compared with; the champion first."""
     found = facts.document("evaluation").get("comparisons") or {}
     order = [name for name in PREDICTORS if name in found] + [name for name in found if name not in PREDICTORS]
-    return [Comparison(name, str(found[name].get("better")), _sentence(name, found[name])) for name in order]
+    return [Comparison(name, outcome(found[name]), _sentence(name, found[name])) for name in order]
+
+
+def outcome(comparison: Mapping[str, Any]) -> str:
+    """Who is better: model, neither or another; or why nobody can say: undefined, or no interval."""
+    difference: Estimate = comparison.get("difference") or {}
+    if not is_number(difference.get("value")):
+        return "undefined"
+    if not interval(difference):
+        return "no interval"
+    return str(comparison.get("better"))
 
 
 def _sentence(name: str, comparison: Mapping[str, Any]) -> str:
     difference: Estimate = comparison.get("difference") or {}
     places, other = decimals_for(difference), _OTHERS.get(name, isolate(name))
-    within = interval(difference, places, sign=True)
-    by = f"{metric_name(comparison.get('metric'))} {signed(difference.get('value'), places)}" + (
-        f" (95 % interval {within})" if within else ""
-    )
-    if comparison.get("better") == "model":
+    metric, who_is_better = metric_name(comparison.get("metric")), outcome(comparison)
+    if who_is_better == "undefined":
+        return f"It cannot be compared with {other}: the difference in {metric} is not defined on these rows."
+    by = f"{metric} {signed(difference.get('value'), places)}"
+    if who_is_better == "no interval":
+        return f"Beside {other}: {by}, without an interval, so whether it is chance cannot be said."
+    by += f" (95 % interval {interval(difference, places, sign=True)})"
+    if who_is_better == "model":
         return f"Better than {other}: {by}."
-    if comparison.get("better") == "neither":
+    if who_is_better == "neither":
         return f"A tie with {other}: {by}, which may be chance."
     advice = (
         "the model has learned nothing that helps"

@@ -128,6 +128,10 @@ def _metrics(evaluation: Mapping[str, Any]) -> str:
 
 def _comparison(name: str, found: Mapping[str, Any]) -> str:
     difference = f"difference in {found['metric']} {interval(found['difference'])}"
+    if found["difference"]["value"] is None:
+        return f"It cannot be compared with {name}: the difference in {found['metric']} is not defined on these rows."
+    if found["difference"]["low"] is None:
+        return f"Beside {name}: {difference}, without an interval, so whether it is chance cannot be said."
     if found["better"] == "model":
         return f"Better than {name}: {difference}."
     if found["better"] == "neither":

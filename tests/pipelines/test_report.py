@@ -449,6 +449,29 @@ def test_a_tie_is_called_a_tie_and_a_better_yardstick_is_said_to_be_better(works
     assert "prefer it unless" in beaten
 
 
+@pytest.mark.parametrize("better", ["neither", None])
+def test_a_comparison_that_is_undefined_or_has_no_interval_is_not_called_a_tie(workspace, better):
+    unsaid = {
+        "linear": {"metric": "roc_auc", "difference": dict.fromkeys(("value", "low", "high")), "better": better},
+        "constant": {
+            "metric": "roc_auc",
+            "difference": {"value": 0.192, "low": None, "high": None},
+            "better": better,
+        },
+        "champion": {"metric": "roc_auc", "difference": None, "better": better},
+    }
+    files = documents(**{"evaluate/evaluation/evaluation.json": evaluation(comparisons=unsaid)})
+    text = text_of(render(gather(workspace, make_run(workspace, files=files))))
+    not_defined = "the difference in ROC AUC is not defined on these rows."
+    assert f"It cannot be compared with the linear model: {not_defined}" in text
+    assert f"It cannot be compared with the current champion: {not_defined}" in text
+    beside = "Beside always giving the same answer: ROC AUC +0.192, without an interval, so whether it is chance"
+    assert f"{beside} cannot be said." in text
+    assert "cannot be compared with the current champion\N{EN DASH}" in text
+    assert "without an interval beside a constant answer+0.192" in text
+    assert not re.search("(?i)a tie with|worse than", text)
+
+
 def test_a_rejected_model_is_said_to_be_rejected_with_the_reason_and_what_to_do(workspace):
     threshold = {
         "metric": "roc_auc",

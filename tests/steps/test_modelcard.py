@@ -1,11 +1,11 @@
-"""What the card says of probabilities: only what their own bins cannot show by chance."""
+"""What the card says of probabilities and comparisons: no more than their rows can show."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from steps.cards.modelcard import error_by_chance, probabilities_are_off
+from steps.cards.modelcard import _comparison, error_by_chance, probabilities_are_off
 from steps.judging.calibration import reliability
 
 
@@ -48,3 +48,12 @@ def test_what_chance_shows_is_known_without_bins_and_with_bins_that_hold_nothing
     assert error_by_chance([{"rows": 9, "mean_predicted": 1.0, "observed": 0.5}]) == 0
     assert not probabilities_are_off({})
     assert probabilities_are_off({"bins": [], "expected_calibration_error": 0.12})
+
+
+def test_a_comparison_without_a_difference_or_an_interval_is_not_called_a_verdict():
+    found = {"metric": "roc_auc", "better": "neither", "difference": dict.fromkeys(("value", "low", "high"))}
+    assert _comparison("linear", found).startswith("It cannot be compared with linear: the difference in roc_auc")
+    found = {**found, "difference": {"value": 0.1, "low": None, "high": None}}
+    assert _comparison("linear", found).startswith("Beside linear: difference in roc_auc 0.1, without an interval")
+    found = {**found, "difference": {"value": 0.1, "low": -0.1, "high": 0.3}}
+    assert _comparison("linear", found).startswith("Neither better nor worse than linear")
