@@ -5,13 +5,16 @@
 
 ``divided`` is the key of the table that the split divided: dividing it again with another seed until the answer pleases
 would give every division an innocent ledger of its own, so divisions of one table are counted together.
+
+A line that cannot be read (a full disk leaves half of one) still counts as a reading; it is not sent to other machines.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -36,16 +39,15 @@ def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str
         return
     split = planned.inputs[SEALED]
     ledger = workspace / "seals" / f"{split}.jsonl"
-    ledger.parent.mkdir(parents=True, exist_ok=True)
-    with ledger.open("a", encoding="utf-8") as file:
-        line = {
-            "time": now(),
-            "run": run,
-            "step": planned.step.name,
-            "key": planned.key,
-            "divided": tables.get(split, ""),
-        }
-        file.write(json.dumps(line) + "\n")
+    line = {
+        "time": now(),
+        "run": run,
+        "step": planned.step.name,
+        "key": planned.key,
+        "divided": tables.get(split, ""),
+    }
+    with locked(ledger.with_suffix(".lock")):
+        _append(ledger, [json.dumps(line).encode()])
 
 
 def exchange(objects: Objects, workspace: Path, known: Path) -> None:
@@ -57,42 +59,79 @@ def exchange(objects: Objects, workspace: Path, known: Path) -> None:
     seen: list[str] = json.loads(known.read_bytes()) if known.is_file() else []
     there = [each.name for each in objects.list("seals/").values()]
     for name in sorted(set(there) - set(seen)):
-        _merge(workspace / "seals" / f"{PurePosixPath(name).parent.name}.jsonl", (objects.get(name) or b"").decode())
+        _merge(workspace / "seals" / f"{PurePosixPath(name).parent.name}.jsonl", objects.get(name) or b"")
     sent = []
-    for ledger in sorted((workspace / "seals").glob("*.jsonl")):
-        for line in ledger.read_bytes().splitlines():
-            name = f"seals/{ledger.stem}/{hashlib.sha256(line).hexdigest()[:32]}.jsonl"
-            if name not in there:
-                objects.put(name, line + b"\n")
-                sent.append(name)
+    for name, line in to_send(workspace):
+        if name not in there:
+            objects.put(name, line)
+            sent.append(name)
     if sent or set(there) != set(seen):
         known.parent.mkdir(parents=True, exist_ok=True)
         write_json(known, sorted({*there, *sent}))
 
 
-def _merge(ledger: Path, text: str) -> None:
+def to_send(workspace: Path) -> Iterator[tuple[str, bytes]]:
+    """Of each reading that was counted here the object that tells of it, whose name says its content, so that it is one."""
+    for ledger in sorted((workspace / "seals").glob("*.jsonl")):
+        for line in ledger.read_bytes().splitlines():
+            if _read(line) is not None:
+                yield f"seals/{ledger.stem}/{hashlib.sha256(line).hexdigest()[:32]}.jsonl", line + b"\n"
+
+
+def _merge(ledger: Path, told: bytes) -> None:
     """Add the lines that are not there yet."""
-    ledger.parent.mkdir(parents=True, exist_ok=True)
     with locked(ledger.with_suffix(".lock")):
-        here = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
-        new = [line for line in text.splitlines() if line not in here]
-        with ledger.open("a", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in new)
+        here = set(ledger.read_bytes().splitlines()) if ledger.exists() else set()
+        _append(ledger, [line for line in told.splitlines() if line not in here and _read(line) is not None])
+
+
+def _append(ledger: Path, lines: Iterable[bytes]) -> None:
+    """To be called with the ledger's lock held; half a line that a full disk left stays a line of its own."""
+    with ledger.open("ab+") as file:
+        if file.tell():
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        file.writelines(line + b"\n" for line in lines)
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    """The reading that a line tells of; None where the line is no whole one."""
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def divisions(workspace: Path, split_key: str) -> int:
     """How many different test sets of the table that this split divided have been opened, this one included."""
-    tables = {line.get("divided") for line in readings(workspace, split_key)}
-    opened = [
-        path
-        for path in sorted((workspace / "seals").glob("*.jsonl"))
-        if any(line.get("divided") in tables for line in readings(workspace, path.stem))
-    ]
-    return len(opened)
+    tables = {line.get("divided") for line in readings(workspace, split_key) if "unreadable" not in line}
+    opened = {
+        path.stem
+        for path in (workspace / "seals").glob("*.jsonl")
+        if any("unreadable" not in line and line.get("divided") in tables for line in readings(workspace, path.stem))
+    }
+    return len(opened | {split_key} if readings(workspace, split_key) else opened)
 
 
 def readings(workspace: Path, split_key: str) -> list[dict[str, Any]]:
-    """Every reading of the test set that this split sealed, the first one first."""
+    """Every reading of the test set that this split sealed, the first one first.
+
+    Of a line that cannot be read all that is known is ``{"unreadable": "<ledger>, line <number>"}``.
+    """
     ledger = workspace / "seals" / f"{split_key}.jsonl"
-    lines = ledger.read_text(encoding="utf-8").splitlines() if ledger.exists() else []
-    return sorted(map(json.loads, lines), key=lambda line: str(line.get("time", "")))
+    lines = ledger.read_bytes().splitlines() if ledger.exists() else []
+    found = [
+        reading if (reading := _read(line)) is not None else {"unreadable": f"{ledger}, line {number}"}
+        for number, line in enumerate(lines, 1)
+        if line.strip()
+    ]
+    return sorted(found, key=lambda line: str(line.get("time", "")))
+
+
+def unreadable(workspace: Path) -> list[str]:
+    """Where the lines are that cannot be read."""
+    ledgers = sorted((workspace / "seals").glob("*.jsonl"))
+    found = [line for ledger in ledgers for line in readings(workspace, ledger.stem)]
+    return [line["unreadable"] for line in found if "unreadable" in line]

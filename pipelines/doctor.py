@@ -9,7 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from infra import runs
+from infra import runs, seals
 from infra.runs import RunRecord
 from infra.store import CorruptExecution, LocalStore
 from steps.errors import FourscoreError
@@ -28,6 +28,7 @@ def examine(workspace: Path) -> list[Finding]:
         _store,
         _stores_on_s3,
         _run_files,
+        _readings,
         _unfinished,
     )
     return [finding for check in checks for finding in check(workspace)]
@@ -118,6 +119,12 @@ def _stores_on_s3(workspace: Path) -> Iterator[Finding]:
 def _run_files(workspace: Path) -> Iterator[Finding]:
     wrong = runs.unreadable(workspace)
     yield _finding("run files", not wrong, "; ".join(wrong) or "every one can be read")
+
+
+def _readings(workspace: Path) -> Iterator[Finding]:
+    torn = seals.unreadable(workspace)
+    found = f"{'; '.join(torn)} cannot be read, and still counts; nothing is lost but who read, so leave it as it is"
+    yield _finding("readings of the test set", not torn, found if torn else "every one can be read")
 
 
 def _unfinished(workspace: Path) -> Iterator[Finding]:

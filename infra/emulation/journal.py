@@ -12,6 +12,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -53,7 +54,11 @@ class Journal:
             entry["file"] = digest = hashlib.sha256(body).hexdigest()
             if not (self.bodies / digest).exists():
                 write_quickly(self.bodies / digest, body)
-        with self.path.open("ab") as file:
+        with self.path.open("ab+") as file:
+            if file.tell():
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":  # a full disk left half a line of a request that nobody got an answer to
+                    file.write(b"\n")
             file.write(json.dumps(entry).encode() + b"\n")
         self.count = number
         self._forget(self._seen(entry))
@@ -70,7 +75,7 @@ class Journal:
             (self.bodies / digest).unlink(missing_ok=True)
 
     def load(self) -> list[dict[str, Any]]:
-        """The entries that still matter; a last line that is not whole, and lines that are none, are dropped."""
+        """The entries that still matter; lines that are none are dropped, and so is a last one that is not whole."""
         self.superseded, self.digests = Superseded(), {}
         entries: dict[int, dict[str, Any]] = {}
         lines = self.path.read_bytes().splitlines(keepends=True) if self.path.exists() else []

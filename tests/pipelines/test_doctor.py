@@ -25,7 +25,7 @@ def record(workspace):
 
 
 def findings(workspace):
-    checks = (doctor._store, doctor._run_files, doctor._unfinished)
+    checks = (doctor._store, doctor._run_files, doctor._readings, doctor._unfinished)
     return {found["check"]: (found["ok"], found["found"]) for check in checks for found in check(workspace)}
 
 
@@ -78,6 +78,16 @@ def test_a_run_file_that_cannot_be_read_is_named(workspace, record):
     assert not ok
     assert str(path) in found
     assert findings(workspace)["store"][0]
+
+
+def test_a_reading_of_the_test_set_that_cannot_be_read_is_named_and_stays_where_it_is(workspace, record):
+    ledger = workspace / "seals" / f"{record.stage('double').key}.jsonl"
+    ledger.write_bytes(ledger.read_bytes() + b'{"time": "20')
+    before = content(workspace)
+    ok, found = findings(workspace)["readings of the test set"]
+    assert not ok
+    assert f"{ledger}, line 2" in found
+    assert content(workspace) == before
 
 
 @pytest.mark.parametrize(
