@@ -135,24 +135,22 @@ def transcode(path: Path, encoding: str, target: Path, name: str) -> None:
     Raises:
         InputError: it is not in that encoding, or there is no such encoding.
     """
-    try:
-        codecs.lookup(encoding)
-    except LookupError:
-        raise InputError(f"{name}: there is no encoding {encoding!r}; wanted one of {', '.join(ENCODINGS)}") from None
+    wanted = f"wanted one of {', '.join(ENCODINGS)}"
     with path.open("rb") as file, target.open("w", encoding="utf-8", newline="") as out:
-        reader = codecs.getreader(encoding)(file)
+        try:
+            reader = io.TextIOWrapper(file, codecs.lookup(encoding).name, newline="")
+        except (LookupError, ValueError):  # also for what turns bytes into bytes, as hex does
+            raise InputError(f"{name}: there is no encoding {encoding!r} of text; {wanted}") from None
         try:
             pending = ""
-            while text := reader.read(_CHUNK, _CHUNK):
+            while text := reader.read(_CHUNK):
                 text = pending + text
                 pending = "\r" if text.endswith("\r") else ""
                 text = text[: len(text) - len(pending)]
                 out.write(text.replace("\r\n", "\n").replace("\r", "\n"))
             out.write(pending.replace("\r", "\n"))
         except UnicodeError as error:
-            raise InputError(
-                f"{name}: cannot be read as {encoding}: {error}; wanted one of {', '.join(ENCODINGS)}"
-            ) from None
+            raise InputError(f"{name}: cannot be read as {encoding}: {error}; {wanted}") from None
 
 
 def uses_carriage_returns(path: Path) -> bool:
@@ -242,10 +240,12 @@ def _encloses(text: str, quote: str) -> bool:
 
 def _records(text: str, delimiter: str, quote: str | None, *, complete: bool, strict: bool) -> Records:
     """The first records; none when the quotes do not hold."""
+    if delimiter == quote:
+        return []  # the csv module of Python 3.13 raises
     reader = csv.reader(
         io.StringIO(text, newline="\n"),
         delimiter=delimiter,
-        quotechar=quote or '"',
+        quotechar=quote,
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
         strict=strict and quote is not None,
     )

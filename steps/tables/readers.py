@@ -6,6 +6,7 @@ Delimited text comes as a frame of strings, as it is written; everything else wi
 from __future__ import annotations
 
 import gzip
+import lzma
 import re
 import shutil
 import zipfile
@@ -15,9 +16,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from steps.core import Config
 from steps.errors import InputError, install, refuse_full_disk
@@ -47,6 +48,17 @@ _SUFFIXES = {
     ".ods": "excel",
 }
 _CHUNK = 1 << 20
+_DAMAGES = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    NotImplementedError,
+    UnicodeError,
+)
+"""What unpacking raises, the last of it about the names of members."""
 LARGEST_RATIO = 200
 """Tables pack 5 to 50 times; a file that unpacks to more than this was made to fill a disk."""
 FREELY = 64 << 20
@@ -87,6 +99,21 @@ class Source(Config):
     member: str | None = Field(default=None, description="Which file of a zip archive.")
     sheet: str | None = Field(default=None, description="Which sheet of a workbook; the first when left out.")
     missing: tuple[str, ...] = Field(default=MISSING, description="Cells that mean: no value. Blank cells always do.")
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _one_byte_in_every_file(cls, mark: str | None) -> str | None:
+        if mark is not None and (not mark.isascii() or mark in {"\n", "\r", "\0"}):
+            raise ValueError(f"{mark!r} is no mark that files can be read by; wanted one ASCII character on a line")
+        return mark
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> Self:
+        if self.delimiter is not None and self.delimiter == ('"' if self.quote is None else self.quote):
+            raise ValueError(
+                f"the delimiter {self.delimiter!r} is the quote around cells too; give another quote, or ''"
+            )
+        return self
 
     @field_validator("missing")
     @classmethod
@@ -231,7 +258,7 @@ def _unpacked(path: Path, name: str, source: Source, scratch: Path) -> tuple[Pat
                 return target, PurePosixPath(member).name
     except InputError:
         raise
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except _DAMAGES as error:
         refuse_full_disk(error)
         raise InputError(f"{name}: cannot be unpacked: {error}") from None
     return path, name

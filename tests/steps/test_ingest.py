@@ -20,6 +20,7 @@ from steps.journal import Journal, read_events
 from steps.schema import read_schema
 from steps.tables import fast, query, staging
 from steps.tables.digest import table_digest
+from steps.tables.readers import Source
 
 DATA = Path(__file__).parents[3] / "shared/data"
 
@@ -609,6 +610,43 @@ def test_an_infinite_or_huge_value_in_a_typed_format_is_refused(read, tmp_path, 
 def test_an_unknown_encoding_and_a_wrong_one_are_refused(read):
     refused(read, csv("a,b\n1,2\n"), match="encoding", encoding="klingon")
     refused(read, csv(b"a,b\n\xff\xfe\xff,2\n"), match="cannot be read as ascii|UTF-8|utf", encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["hex", "rot13", "zlib", "undefined", "a\0b", "locale"])
+def test_what_is_no_encoding_of_text_is_refused_with_some_that_are(read, name):
+    refused(read, csv("a,b\n1,2\n"), match="encoding.*wanted one of utf-8, ", encoding=name)
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "euc_jp", "iso2022_jp", "cp037", "utf-16", "utf-32"])
+def test_every_encoding_of_text_can_be_named(read, encoding):
+    table = read(
+        csv("number,a\n1,カタ\n2,x\n".replace("カタ", "é" if encoding == "cp037" else "カタ").encode(encoding)),
+        encoding=encoding,
+    )
+    assert table["a"][0] in ("カタ", "é")
+    assert table["number"] == [1, 2]
+
+
+@pytest.mark.parametrize("mark", ["¦", "‖", "“", "\n", "\r", "\0"])
+@pytest.mark.parametrize("what", ["delimiter", "quote"])
+def test_a_delimiter_or_quote_that_no_file_can_be_read_by_is_refused(what, mark):
+    with pytest.raises(ValueError, match="wanted one ASCII character"):
+        Source.model_validate({"path": "x", what: mark})
+
+
+@pytest.mark.parametrize("marks", [{"delimiter": '"'}, {"delimiter": "'", "quote": "'"}])
+def test_a_delimiter_that_is_the_quote_too_is_refused(marks):
+    with pytest.raises(ValueError, match="is the quote around cells too"):
+        Source.model_validate({"path": "x", **marks})
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_member_is_refused_however_it_is_packed(read, tmp_path, method):
+    with zipfile.ZipFile(tmp_path / "d.zip", "w", method) as archive:
+        archive.writestr("d.csv", "a,b\n" + "".join(f"{number},{number**3}\n" for number in range(500)))
+    content = bytearray((tmp_path / "d.zip").read_bytes())
+    content[60:100] = bytes(40)
+    refused(read, {"d.csv.zip": bytes(content)}, match="d.csv.zip: cannot be unpacked")
 
 
 # Several sources
