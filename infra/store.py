@@ -266,14 +266,38 @@ def manifest_of(data: bytes, key: str, where: str) -> Manifest:
     known = {each.name for each in fields(Manifest)}
     try:
         manifest = Manifest(**{name: value for name, value in json.loads(data).items() if name in known})
-        outside = [name for name in [*manifest.files, *manifest.directories] if not _is_inside(name)]
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptExecution(f"{where} is no manifest ({error})") from None
+    if wrong := next(_wrong_fields(manifest), None):
+        raise CorruptExecution(f"{where} is no manifest ({wrong})")
+    outside = [name for name in [*manifest.files, *manifest.directories] if not _is_inside(name)]
     if manifest.key != key:
         raise CorruptExecution(f"{where} is the manifest of another execution ({manifest.key[:12]})")
     if outside:
         raise CorruptExecution(f"{where} is no manifest (it names {outside[0]!r:.100}, which is outside)")
     return manifest
+
+
+def _wrong_fields(manifest: Manifest) -> Iterator[str]:
+    """What is of another type than a manifest's fields are; nothing of it was checked when it was read."""
+    for wanted, names in (
+        (str, ("key", "step", "verdict", "started", "finished")),
+        (dict, ("ingredients", "files", "journal")),
+        (list, ("reasons", "directories")),
+        ((int, float), ("seconds",)),
+    ):
+        for name in names:
+            if not isinstance(value := getattr(manifest, name), wanted):
+                yield f"its {name} is {value!r:.100}"
+    for name in ("reasons", "directories"):
+        yield from (f"its {name} have {each!r:.100}" for each in getattr(manifest, name) if not isinstance(each, str))
+    for name, entry in manifest.published.items():
+        if not _is_entry(entry):
+            yield f'{name} is {entry!r:.100}; wanted {{"size": bytes, "sha256": hex}}'
+
+
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)
 
 
 def is_intact(path: Path, entry: Mapping[str, Any]) -> bool:

@@ -25,6 +25,52 @@ def test_looking_at_a_manifest_that_is_none_changes_nothing(workspace):
     assert not (workspace / "quarantine").exists()
 
 
+ENTRY = {"size": 1, "sha256": "a" * 64}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("step", None),
+        ("ingredients", []),
+        ("verdict", {}),
+        ("reasons", "too many"),
+        ("reasons", [1]),
+        ("files", ["table/data.txt"]),
+        ("files", {"table/data.txt": 5}),
+        ("files", {"table/data.txt": {}}),
+        ("files", {"table/data.txt": ENTRY | {"size": "1"}}),
+        ("files", {"table/data.txt": ENTRY | {"size": True}}),
+        ("files", {"table/data.txt": ENTRY | {"sha256": None}}),
+        ("journal", [1]),
+        ("journal", {"size": 1}),
+        ("started", 5),
+        ("finished", None),
+        ("seconds", "1"),
+        ("directories", {}),
+        ("directories", [["a"]]),
+    ],
+)
+def test_a_manifest_whose_field_is_of_another_type_is_none_and_the_field_is_named(workspace, field, value):
+    store = LocalStore(workspace)
+    publish(store)
+    path = workspace / "store" / KEY / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    named = "table/data.txt" if isinstance(value, dict) and field == "files" else field
+    with pytest.raises(CorruptExecution, match=rf"manifest\.json is no manifest \(.*{named}"):
+        store.look(KEY)
+    assert store.find(KEY) is None, "it is made again"
+
+
+def test_a_manifest_of_a_later_version_is_read_without_the_fields_that_it_has_more(workspace):
+    store = LocalStore(workspace)
+    publish(store)
+    path = workspace / "store" / KEY / "manifest.json"
+    found, content = store.look(KEY), json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "later": [1]}))
+    assert store.look(KEY) == found
+
+
 def test_the_journal_is_verified_with_the_whole_execution_and_is_none_of_its_files(workspace):
     """It holds times, so it has a field of its own: two equal executions have equal files."""
     store = LocalStore(workspace)
