@@ -14,7 +14,7 @@ from steps.cards import markdown
 from steps.core import Config, Output
 from steps.errors import GateRefused, InputError
 from steps.journal import Journal
-from steps.thresholds import Threshold
+from steps.thresholds import Threshold, digits
 
 if TYPE_CHECKING:
     from model_code.tasks import Metric, Task
@@ -146,7 +146,7 @@ def _card(config: DefineConfig, task: Task, reasons: Sequence[str]) -> str:
     rows = [
         (
             each.metric,
-            f">= {each.at_least:g}" if each.at_least is not None else f"<= {each.at_most:g}",
+            f">= {digits(each.at_least)}" if each.at_least is not None else f"<= {digits(each.at_most or 0)}",
             _end(each),
             each.slice or "all rows",
         )
