@@ -24,10 +24,13 @@ class LinearConfig:
     learning_rate: float = 0.02
     weight_decay: float = 1e-4
     batch_size: int = 256
-    """For small data; large data takes larger batches, up to ``largest_batch``."""
+    """Large data takes larger batches, up to ``largest_batch``, and small data smaller ones, down to ``smallest_batch``,
+    so that its epochs have steps enough."""
+    smallest_batch: int = 8
     largest_batch: int = 4096
     steps: int = 2000
-    """About how many steps the whole training takes, within ``epochs``."""
+    """About how many steps the whole training takes, within ``epochs``: each moves a weight by ``learning_rate`` at most,
+    so a tenth of them would end far from the weights that fit."""
     epochs: tuple[int, int] = (8, 100)
     patience: int = 10
 
@@ -45,8 +48,9 @@ class Linear:
 
     def recipe(self) -> Recipe:
         config, rows = self.config, self.rows
-        batch = min(max(config.batch_size, rows // 64), config.largest_batch)
         fewest, most = config.epochs
+        small = max(min(config.batch_size, rows * most // config.steps), config.smallest_batch)
+        batch = min(max(small, rows // 64), config.largest_batch)
         return Recipe(
             learning_rate=config.learning_rate,
             weight_decay=config.weight_decay,
