@@ -2,7 +2,7 @@
 
 <root>/runs/<run>/live/<stage>.jsonl       the stage's journal so far
 <root>/runs/<run>/live/<stage>.now.json    {"status", "seconds", "progress": {"done", "total", "what"} or null}
-<root>/seals/<key of the split>/<id>.jsonl the readings of the test set that this job made
+<root>/seals/<key of the split>/<id>.jsonl the readings of the test set that this job made, also of one that is killed in it
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import contextlib
 import json
 import sys
 import threading
-import uuid
+import time
 from typing import Any, Self
 
 from infra.runs import RunRecord
 from infra.s3_store import S3Store
+from infra.seals import to_send
 from steps.journal import Event
 
 EVERY = 3.0
@@ -29,6 +30,7 @@ class Live:
         self.store, self.record, self.silent = store, record, silent
         self.now: dict[str, dict[str, Any]] = {}
         self.sent: dict[str, bytes] = {}
+        self.refused: set[str] = set()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._go, daemon=True)
 
@@ -49,13 +51,18 @@ class Live:
             self._over.set()
             self._thread.join()
             self._send()
-            self._send_seals()
+            if self.refused:
+                time.sleep(EVERY)
+                self._send()
 
     def _go(self) -> None:
         while not self._over.wait(EVERY):
             self._send()
 
     def _send(self) -> None:
+        with contextlib.suppress(OSError):  # a reading that could not be noted is not made
+            for name, line in to_send(self.store.workspace):
+                self._put(name, line)
         for stage in list(self.record.stages):
             place = f"runs/{self.record.run}/live/{stage.name}"
             if stage.name in self.now:
@@ -64,10 +71,6 @@ class Live:
                 with contextlib.suppress(OSError):  # it is just being published, and lies elsewhere in a moment
                     self._put(f"{place}.jsonl", (self.store.workspace / stage.journal).read_bytes())
 
-    def _send_seals(self) -> None:
-        for ledger in sorted((self.store.workspace / "seals").glob("*.jsonl")):
-            self._put(f"seals/{ledger.stem}/{uuid.uuid4().hex}.jsonl", ledger.read_bytes())
-
     def _put(self, name: str, content: bytes) -> None:
         if self.sent.get(name) == content:
             return
@@ -75,5 +78,7 @@ class Live:
             self.store.objects.put(name, content)
         except Exception as error:  # noqa: BLE001  whoever follows hears it later; the work does not stop for it
             sys.stderr.write(f"{name} was not sent: {error}\n")
+            self.refused.add(name)
         else:
+            self.refused.discard(name)
             self.sent[name] = content
