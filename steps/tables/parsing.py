@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 TRUE = ("true", "t", "yes", "y", "1", "on")
 FALSE = ("false", "f", "no", "n", "0", "off")
 DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
-_DATED = r"^(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{4})([T ]|$)"
+_DATED = r"^(\+?\d{4}[-/.]\s*\d{1,2}[-/.]\s*\d{1,2}|\d{1,2}[-/.]\s*\d{1,2}[-/.]\s*\+?\d{4})([T\s]|$)"
+"""Whatever polars reads as a date: it lets numbers have blanks in front, and years a plus."""
 _CLOCKS = ("%H:%M:%S%.f", "%H:%M")
 DATETIMES = (
     *(f"%Y-%m-%d{gap}{clock}{zone}" for gap in ("T", " ") for clock in _CLOCKS for zone in ("", "%#z")),

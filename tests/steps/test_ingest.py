@@ -847,6 +847,23 @@ def test_what_the_first_rows_do_not_show_is_read_all_the_same(read, monkeypatch,
     assert table.frame["a"].null_count() == (wanted is None)
 
 
+@pytest.mark.parametrize(
+    ("first", "below", "wanted"),
+    [
+        ("2020-01-31", "+2020-02-01", date(2020, 2, 1)),
+        ("2020-01-31", "2020- 2- 1", date(2020, 2, 1)),
+        ("31.01.2020", "1. 2. 2020", date(2020, 2, 1)),
+        ("2020-01-31 10:00:00", "2020- 2-01 11:00:00", datetime(2020, 2, 1, 11)),
+    ],
+)
+def test_how_a_date_is_padded_does_not_depend_on_the_way_it_is_read(read, monkeypatch, first, below, wanted):
+    monkeypatch.setattr(fast, "SAMPLE", 4)
+    text = "a,b\n" + f"{first},x\n" * 6 + f"{below},y\n"
+    assert read(csv(text))["a"][-1] == wanted
+    monkeypatch.setattr(staging, "fast", lambda *_: None)
+    assert read(csv(text))["a"][-1] == wanted
+
+
 # Real data
 
 
