@@ -5,6 +5,7 @@ The record of an execution is plain JSON and is written at every change, so that
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import string
 import threading
@@ -141,6 +142,13 @@ class Running:
             self.stop.set()
 
     def _run(self) -> None:
+        try:
+            self._go_through()
+            self._end()
+        except Exception as error:  # noqa: BLE001 -- such as a full disk; nobody else would ever end the execution
+            self._break_off(f"InternalServerError: {type(error).__name__}: {error}"[:1024])
+
+    def _go_through(self) -> None:
         bound = self.execution.parallel or PARALLEL
         with ThreadPoolExecutor(min(bound, PARALLEL), thread_name_prefix=self.execution.id) as pool:
             under_way: dict[Future[None], Step] = {}
@@ -153,7 +161,17 @@ class Running:
                 for future in done:
                     del under_way[future]
                     future.result()
-        self._end()
+
+    def _break_off(self, reason: str) -> None:
+        """End what has not ended as Failed, in memory at least: what is on the disk may have to stay as it is."""
+        with self.lock:
+            for state in self.execution.steps.values():
+                if state.status in ("Starting", "Executing", "Stopping"):
+                    state.status, state.reason, state.ended = "Failed", reason, time.time()
+            if self.execution.status not in ENDED:
+                self.execution.status, self.execution.reason = "Failed", reason
+            with contextlib.suppress(Exception):
+                self.save()
 
     def _startable(self, room: int) -> list[Step]:
         """The steps to start now; none after a failure or a stop. Fail steps go first, since they end everything."""

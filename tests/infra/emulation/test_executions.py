@@ -1,6 +1,8 @@
 """An execution starts what is ready, ends as SageMaker's would, and says what its steps came to."""
 
+import errno
 import json
+import time
 import uuid
 
 import pytest
@@ -8,6 +10,7 @@ from botocore.exceptions import ClientError
 from emulated import IMAGE, TRUST, get, join, step
 
 from infra.emulation.disturbances import Disturbance
+from infra.emulation.executions import Execution, Running, scope_of
 from infra.sagemaker.definition import step_names
 
 WORD = {"Name": "Word", "Type": "String", "DefaultValue": "hello"}
@@ -290,6 +293,65 @@ def test_what_no_policy_is_for_is_not_tried_again(lab):
     lab.server.emulator.disturb(Disturbance("capacity", step="p"))
     ran = lab.run(step("p", "Processing", lab.processing("true")))
     assert "CapacityError" in ran.reason("p")
+
+
+# a disk that is full
+
+
+class Disk:
+    """Saves until it is full, which it is when ``full(execution)`` says so, for good or for one time."""
+
+    def __init__(self, full, *, times=1000):
+        self.full, self.times, self.saved = full, times, None
+
+    def __call__(self, execution):
+        if self.times and self.full(execution):
+            self.times -= 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self.saved = execution.as_json()
+
+
+def over(disk):
+    """An execution of one step that takes a moment and succeeds, when its thread has ended."""
+    only = step("only", "Condition", {"Conditions": [equals(1, 1)], "IfSteps": [], "ElseSteps": []})
+    definition = json.dumps({"Version": "2020-12-01", "Steps": [only]})
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/aaaaaaaaaaaa"
+    execution = Execution(arn, "p", definition, [], "arn:aws:iam::123456789012:role/r", created=1.0)
+    running = Running(execution, scope_of(execution, lambda _: None), lambda *_: time.sleep(0.05), disk)
+    running.thread.start()
+    running.thread.join(20)
+    assert not running.thread.is_alive()
+    return execution
+
+
+def when_the_step_is(status):
+    return lambda execution: [each.status for each in execution.steps.values()] == [status]
+
+
+@pytest.mark.parametrize(
+    ("full", "came_to"),
+    [
+        (when_the_step_is("Starting"), "Failed"),
+        (when_the_step_is("Executing"), "Failed"),
+        (when_the_step_is("Succeeded"), "Succeeded"),
+        (lambda _: True, "Failed"),
+    ],
+)
+def test_an_execution_that_a_full_disk_cannot_keep_ends_as_failed_and_says_why(full, came_to):
+    execution = over(Disk(full))
+    (only,) = execution.steps.values()
+    assert (execution.status, only.status) == ("Failed", came_to)
+    assert "No space left on device" in f"{execution.reason} {only.reason}"
+
+
+def test_an_execution_that_failed_on_a_full_disk_is_kept_as_failed_when_there_is_room_again():
+    disk = Disk(when_the_step_is("Succeeded"), times=1)
+    assert over(disk).status == disk.saved["status"] == "Failed"
+
+
+def test_an_execution_whose_last_word_a_full_disk_did_not_take_has_still_ended():
+    disk = Disk(lambda execution: execution.status != "Executing")
+    assert over(disk).status == "Succeeded"
 
 
 # the registry
