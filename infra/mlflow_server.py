@@ -11,15 +11,18 @@ import hashlib
 import logging
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -56,6 +59,9 @@ AWAY = re.compile(
     r"Connection|connect to|timed out|Timeout|Max retries|Name or service|too many 5\d\d|error code 5\d\d"
     r"|unable to open|database is locked"
 )
+
+LAST_WORDS = 10.0
+"""Seconds that a server which is asked to end has for it."""
 
 
 class ServerAway(FourscoreError):
@@ -208,10 +214,11 @@ def ui(workspace: Path, uri: str, port: int) -> Ui:
 
 
 def serve(workspace: Path, uri: str, port: int, say: Any) -> int:
-    """Show the UI until Ctrl-C; returns the exit code.
+    """Show the UI until Ctrl-C or SIGTERM; returns the exit code.
 
     Raises:
         InputError: something else listens on the port, and the link would lead to it.
+        FourscoreError: the server ended by itself, and not well.
     """
     shown = ui(workspace, uri, port)
     if shown.argv and _in_use(port):
@@ -219,12 +226,73 @@ def serve(workspace: Path, uri: str, port: int, say: Any) -> int:
     say(shown.link)
     if not shown.argv:
         return 0
-    with subprocess.Popen(shown.argv, env=shown.environment, cwd=shown.directory, stdin=subprocess.DEVNULL) as server:
+    with _stopped_as_interrupted():
+        server = subprocess.Popen(
+            shown.argv,
+            env=shown.environment,
+            cwd=shown.directory,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a group of its own: the server's workers end with it
+        )
         try:
-            return server.wait()
+            code = server.wait()
         except KeyboardInterrupt:
-            server.terminate()
             return 0
+        finally:
+            _end(server)
+    if code:
+        how = f"exit code {code}" if code > 0 else f"signal {-code}"
+        raise FourscoreError(f"the MLflow server ended by itself ({how}); what it wrote above may say why")
+    return 0
+
+
+@contextlib.contextmanager
+def _stopped_as_interrupted() -> Iterator[None]:
+    """SIGTERM, and a terminal that is closed, stop us as Ctrl-C does; what is ignored (nohup) stays so.
+
+    SIGINT is caught anew, since polars puts a handler before Python's after which the kernel goes on waiting.
+    """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before: dict[signal.Signals, Any] = {}
+    with contextlib.suppress(ValueError):  # not the main thread: whoever runs us there has their own handling
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Ask the server and its workers to end, and kill what is left of them after a while, or when interrupted again."""
+    until = time.monotonic() + LAST_WORDS
+    there = True
+    try:
+        there = _tell(server, signal.SIGTERM)
+        while there and time.monotonic() < until:
+            time.sleep(0.05)
+            server.poll()  # until its end is asked for, a child that is over counts as there
+            there = _tell(server, 0)
+    finally:
+        if there:
+            _tell(server, signal.SIGKILL)
+        server.wait()
+
+
+def _tell(server: subprocess.Popen[bytes], number: int) -> bool:
+    """Send a signal to the server's process group; whether anybody was there."""
+    try:
+        os.killpg(server.pid, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # macOS says so of processes that are over and not yet waited for
+        return server.returncode is None
+    return True
 
 
 def _in_use(port: int) -> bool:
