@@ -153,6 +153,7 @@ class Part:
             quote_char=self.dialect.quote,
             schema={name: kinds.get(name, pl.String) for name in self.columns},
             null_values=list(missing) or None,
+            missing_columns="insert",  # a blank line in the first place counts as a record with one column
         )
 
     def faults(self) -> structure.Faults:

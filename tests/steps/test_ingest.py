@@ -144,6 +144,13 @@ def test_blanks_around_cells_are_not_part_of_them(read):
     assert table["b"] == ["x", "y"]
 
 
+@pytest.mark.parametrize("blank", ["\n", "\r\n", "\n\n"])
+def test_blank_lines_below_the_header_are_left_out(read, blank):
+    table = read(csv(f"a,b\n{blank}1,2\n2,3\n"))
+    assert (table["a"], table["b"]) == ([1, 2], [2, 3])
+    refused(read, csv("a,b\n7\n1,2\n2,3\n"), match="line 2")
+
+
 @pytest.mark.parametrize(
     ("written", "delimiter"),
     [("a,b\n1,x\n2,y\n", ","), ("a;b\n1;x\n2;y\n", ";"), ("a\tb\n1\tx\n2\ty\n", "\t"), ("a|b\n1|x\n2|y\n", "|")],
