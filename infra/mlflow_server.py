@@ -60,6 +60,8 @@ AWAY = re.compile(
     r"|unable to open|database is locked"
 )
 
+WANTED = "wanted sqlite:///FILE, http(s)://HOST:PORT or a database URI"
+
 LAST_WORDS = 10.0
 """Seconds that a server which is asked to end has for it."""
 
@@ -80,8 +82,16 @@ def without_credentials(uri: str) -> str:
 
 
 def without_secrets(text: str, uri: str) -> str:
-    """What MLflow says of a server, without the name and password that the URI holds."""
-    credentials = urlsplit(uri).netloc.rpartition("@")[0]
+    """What MLflow says of a server, without the name and password that the URI holds.
+
+    Raises:
+        InputError: it is no URI.
+    """
+    try:
+        credentials = urlsplit(uri).netloc.rpartition("@")[0]
+    except ValueError as error:
+        shown, why = re.sub(r"(?<=://).*@", "", uri), re.sub(r"(?<=').*@", "", str(error))
+        raise InputError(f"tracking URI {shown!r}: {why}; {WANTED}") from None
     return text.replace(f"{credentials}@", "") if credentials else text
 
 
@@ -107,14 +117,12 @@ def connect(workspace: Path, uri: str) -> MlflowClient:
     """A client; the first on a new sqlite file makes its tables, which takes seconds and must not happen twice at once.
 
     Raises:
-        InputError: the URI is of a kind that MLflow no longer writes.
+        InputError: it is no URI, or of a kind that MLflow no longer writes.
         ServerAway: nobody answers there.
     """
+    without_credentials(uri)
     if uri.startswith("file:") or ("://" not in uri and not uri.startswith(("databricks", "arn:", "uc:"))):
-        raise InputError(
-            f"tracking URI {uri!r}: MLflow writes to no plain folder any more; "
-            "wanted sqlite:///FILE, http(s)://HOST:PORT or a database URI"
-        )
+        raise InputError(f"tracking URI {uri!r}: MLflow writes to no plain folder any more; {WANTED}")
     if uri.startswith("arn:") and find_spec("sagemaker_mlflow") is None:
         raise InputError(f"tracking URI {uri!r}: MLflow on SageMaker needs its plugin: pip install sagemaker-mlflow")
     os.environ.update(QUIET)

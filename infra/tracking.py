@@ -56,12 +56,12 @@ def state_path(workspace: Path, run: str) -> Path:
 
 
 def read_state(workspace: Path, run: str) -> State:
-    """What tracking made of a run so far; empty when nothing."""
+    """What tracking made of a run so far; empty when nothing, or when the file holds something else."""
     try:
-        state: State = json.loads(state_path(workspace, run).read_bytes())
+        state = json.loads(state_path(workspace, run).read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
-    return state
+    return state if isinstance(state, dict) else {}
 
 
 @dataclass
@@ -181,7 +181,7 @@ def promote(workspace: Path, run: str, uri: str | None) -> str | None:
     from infra import registry
 
     record = runs.load(workspace, run)
-    uri = uri or read_state(workspace, run).get("uri") or _uri_of(workspace, record, None)
+    uri = uri or place_of(workspace, record) or _uri_of(workspace, record, None)
     if not is_complete(workspace, record, uri):
         state = project(runs.path_of(workspace, run), uri)
         if state["status"] != "complete":

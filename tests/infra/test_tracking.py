@@ -20,7 +20,7 @@ from infra import runs, tracking
 from infra.events import Tail, allowed_name
 from infra.mlflow_server import connect, default_uri, ui, without_credentials
 from infra.runs import RunRecord, StageRecord
-from steps.errors import FourscoreError
+from steps.errors import FourscoreError, InputError
 from steps.journal import Journal
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
@@ -318,6 +318,52 @@ def test_a_password_in_the_uri_is_written_nowhere(place, write_run):
     tracking.project(write_run(place), uri)
     assert "secret" not in tracking.state_path(place, "flights-1").read_text()
     assert without_credentials(uri) == uri.replace("someone:secret@", "")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        tracking.sync,
+        lambda place, uri: tracking.ui(place, uri, 5000, print),
+        lambda place, uri: tracking.load_registered(place, uri, "model"),
+    ],
+    ids=["sync", "ui", "predict"],
+)
+def test_what_is_no_uri_is_refused_by_name_without_its_password(place, use, write_run):
+    write_run(place)
+    with pytest.raises(InputError, match=r"'http://\[bad': .*wanted sqlite:///FILE, http\(s\)://HOST:PORT") as refused:
+        use(place, "http://me:secret@[bad")
+    assert "secret" not in str(refused.value)
+    with pytest.raises(InputError, match="invalid characters") as refused:
+        use(place, "http://me:secret@a\u2100b")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "null", '"text"', "1", "{", "\udcff"])
+def test_a_state_that_is_no_json_object_counts_as_none(place, content, write_run):
+    write_run(place)
+    tracking.state_path(place, "flights-1").write_text(content, errors="surrogateescape")
+    assert tracking.read_state(place, "flights-1") == {}
+    assert not tracking.is_complete(place, runs.load(place, "flights-1"), None)
+
+
+def test_promoting_uses_the_password_of_the_problem_that_the_state_does_not_hold(place, write_run, monkeypatch):
+    uri = "http://me:secret@127.0.0.1:9"
+    run_file = write_run(place)
+    record = runs.load(place, "flights-1")
+    record.problem["tracking_uri"] = uri
+    runs.save(place, record)
+    tracking._write_state(place, record, uri, "away")
+    asked = []
+
+    def project(path, uri):
+        asked.append((path, uri))
+        return {"status": "away", "message": "it is away"}
+
+    monkeypatch.setattr(tracking, "project", project)
+    with pytest.raises(FourscoreError, match="nothing was changed: it is away"):
+        tracking.promote(place, "flights-1", None)
+    assert asked == [(run_file, uri)]
 
 
 @given(st.text(min_size=1, max_size=300).filter(lambda text: "\n" not in text))
