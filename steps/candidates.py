@@ -130,7 +130,13 @@ def attempt(work: Work, name: str) -> Candidate:
     candidate.truth, candidate.prediction = work.data.truth[where], np.concatenate(predictions)
     candidate.score = score(work.metric, candidate.truth, candidate.prediction, work.drawn)
     candidate.unmet = unmet(
-        work.success, work.data.task, candidate.truth, candidate.prediction, work.frame[where], work.drawn
+        work.success,
+        work.data.task,
+        candidate.truth,
+        candidate.prediction,
+        work.frame[where],
+        work.drawn,
+        work.frame,
     )
     return candidate
 

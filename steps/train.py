@@ -170,9 +170,10 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         device = choose_device(config.device)
     except ValueError as error:
         raise InputError(f"train.device: {error}") from None
+    unit = list(config.key) or [column.name for column in schema.features()]
     made = folds(
         frame,
-        list(config.key) or [column.name for column in schema.features()],
+        unit,
         truth if schema.target.classes else None,
         by=config.by,
         column=config.column,
@@ -186,7 +187,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         frame=frame,
         data=Data(numeric, category, truth, described, task),
         folds=made,
-        drawn=resampling(validated, config.by, config.column, config.seed),
+        drawn=resampling(validated, config.by, config.column, config.seed, unit),
         settings=Settings(seed=config.seed, device=device, epochs=config.budget.epochs),
         names=config.candidates,
         choose=config.choose,
