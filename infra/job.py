@@ -52,6 +52,8 @@ def main(arguments: list[str]) -> int:
         if processes.wanted(container) > 1:
             return processes.launch(container, arguments[0])
         _run(container, arguments[0])
+        if not processes.leads(container) and processes.RANK in os.environ:
+            processes.leave(0)
         return 0
     except FourscoreError as error:
         reason, code = str(error), error.exit_code

@@ -12,7 +12,7 @@ from model_code import parallel
 
 CPU = torch.device("cpu")
 SCRIPT = """
-import sys, torch
+import os, sys, torch
 from pathlib import Path
 sys.path[:0] = [{root!r}, {here!r}]
 import test_training as t
@@ -30,6 +30,7 @@ with parallel.joined():
     network, done = t.trained(training=t.rows(rows), checkpoint=checkpoint, checkpoint_seconds=0.0)
     torch.save(network.state_dict(), path / f"{{parallel.size()}}-{{rank}}.pt")
     (path / f"{{parallel.size()}}-{{rank}}.txt").write_text(f"{{done.seconds}} {{checkpoint.exists()}}")
+os._exit(0)  # as infra.processes.leave: torch's threads may abort an interpreter that shuts down
 """
 
 
