@@ -13,12 +13,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from infra.files import locked, write_json
+from infra.files import append_lines, locked, write_json
 from infra.runs import now
 
 if TYPE_CHECKING:
@@ -47,7 +46,7 @@ def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str
         "divided": tables.get(split, ""),
     }
     with locked(ledger.with_suffix(".lock")):
-        _append(ledger, [json.dumps(line).encode()])
+        append_lines(ledger, [json.dumps(line).encode()])
 
 
 def exchange(objects: Objects, workspace: Path, known: Path) -> None:
@@ -82,17 +81,7 @@ def _merge(ledger: Path, told: bytes) -> None:
     """Add the lines that are not there yet."""
     with locked(ledger.with_suffix(".lock")):
         here = set(ledger.read_bytes().splitlines()) if ledger.exists() else set()
-        _append(ledger, [line for line in told.splitlines() if line not in here and _read(line) is not None])
-
-
-def _append(ledger: Path, lines: Iterable[bytes]) -> None:
-    """To be called with the ledger's lock held; half a line that a full disk left stays a line of its own."""
-    with ledger.open("ab+") as file:
-        if file.tell():
-            file.seek(-1, os.SEEK_END)
-            if file.read(1) != b"\n":
-                file.write(b"\n")
-        file.writelines(line + b"\n" for line in lines)
+        append_lines(ledger, [line for line in told.splitlines() if line not in here and _read(line) is not None])
 
 
 def _read(line: bytes) -> dict[str, Any] | None:

@@ -12,14 +12,13 @@ import base64
 import hashlib
 import io
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from infra.files import write_atomically
+from infra.files import append_lines, write_atomically
 
 LONG = 2048
 """Bytes from which a body is a file of its own."""
@@ -54,12 +53,7 @@ class Journal:
             entry["file"] = digest = hashlib.sha256(body).hexdigest()
             if not (self.bodies / digest).exists():
                 write_quickly(self.bodies / digest, body)
-        with self.path.open("ab+") as file:
-            if file.tell():
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":  # a full disk left half a line of a request that nobody got an answer to
-                    file.write(b"\n")
-            file.write(json.dumps(entry).encode() + b"\n")
+        append_lines(self.path, [json.dumps(entry).encode()])
         self.count = number
         self._forget(self._seen(entry))
 

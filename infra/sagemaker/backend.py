@@ -266,9 +266,8 @@ def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -
     """Go on with an execution that failed or was stopped, from the steps that did not succeed."""
     service, arn, before = Service(stack), str(record.execution), replace(record)
     record.stages, record.status, record.finished, record.message = stages_again(record), "running", None, ""
-    runs.save(
-        store.workspace, record
-    )  # first: whatever happens now, an execution that goes on is one that can be stopped
+    # First: whatever happens now, an execution that goes on is one that can be stopped.
+    runs.save(store.workspace, record)
     try:
         service.retry(arn, uuid.uuid4().hex)
         service.wait_until_begun(arn)

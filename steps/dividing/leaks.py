@@ -14,7 +14,7 @@ from steps.core import Config
 from steps.dividing.proxies import Strength, fold_of_rows, identity, number_array, strength, truth_array
 from steps.dividing.rowhash import row_hashes
 from steps.errors import InputError, near
-from steps.schema import Column, TableSchema
+from steps.schema import Column, TableSchema, unused
 
 if TYPE_CHECKING:
     import numpy as np
@@ -224,7 +224,7 @@ def _sample(path: Path, columns: Sequence[str]) -> pl.DataFrame:
         return lazy.select(columns).collect()
     chosen = np.zeros(rows, bool)
     chosen[np.random.default_rng(0).choice(rows, SAMPLE, replace=False)] = True
-    mark = "_" * (1 + max(map(len, columns)))  # longer than any of them, so none of them
+    mark = unused("_chosen", columns)
     marked = pl.concat([lazy.select(columns), pl.LazyFrame({mark: chosen})], how="horizontal")
     return marked.filter(mark).drop(mark).collect(engine="streaming")
 
