@@ -78,10 +78,11 @@ def plain(place: Path, rows: int) -> None:
 
 
 def ours(place: Path, rows: int, *, tracked: bool) -> None:
-    from infra import runs, tracking
-    from infra.local import LocalBackend
-    from infra.runs import RunRecord, StageRecord
-    from infra.store import LocalStore
+    from infra.backends.local import LocalBackend
+    from infra.runs import records
+    from infra.runs.records import RunRecord, StageRecord
+    from infra.store.local import LocalStore
+    from infra.tracking import follower
     from pipelines.plan import make_plan
 
     pipeline = Pipeline(one, two, three, four, five, six, seven)
@@ -89,12 +90,12 @@ def ours(place: Path, rows: int, *, tracked: bool) -> None:
     plan = make_plan(pipeline, {step.name: Size(rows=rows) for step in pipeline}, {}, None, store, place, "chain")
     stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
     record = RunRecord(
-        "chain-1", "chain", "chain.yaml", {}, {}, smoke=False, status="running", started=runs.now(), stages=stages
+        "chain-1", "chain", "chain.yaml", {}, {}, smoke=False, status="running", started=records.now(), stages=stages
     )
-    runs.path_of(place, "chain-1").parent.mkdir(parents=True, exist_ok=True)
-    with runs.locked(runs.lock_of(place, "chain-1")):
-        runs.save(place, record)
-        follower = tracking.follow(place, "chain-1", None) if tracked else None
+    records.path_of(place, "chain-1").parent.mkdir(parents=True, exist_ok=True)
+    with records.locked(records.lock_of(place, "chain-1")):
+        records.save(place, record)
+        follower = follower.follow(place, "chain-1", None) if tracked else None
         LocalBackend(store).run(plan, record, lambda *_: None)
         if follower:
             follower.finish()
@@ -104,7 +105,7 @@ def fresh(what: str, rows: int) -> float:
     """One run in an empty folder, so that nothing is cached; the tracked one finds its database made."""
     with tempfile.TemporaryDirectory() as place:
         if what == "tracked":
-            from infra.mlflow_server import connect, default_uri
+            from infra.tracking.mlflow_server import connect, default_uri
 
             connect(Path(place), default_uri(Path(place)))
         return cpu_seconds([sys.executable, __file__, what, place, str(rows)], {"POLARS_MAX_THREADS": "1"})

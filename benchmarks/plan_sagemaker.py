@@ -7,9 +7,9 @@ from pathlib import Path
 
 from measure import cpu_seconds, in_turn, show, show_ratio
 
-from infra import local_cloud
+from infra.emulator import local_cloud
+from infra.emulator.local_stack import stack_here
 from infra.sagemaker import stack
-from infra.sagemaker.here import stack_here
 
 PROBLEM = Path(__file__).parents[1] / "examples/breast-cancer/problem.yaml"
 

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from model_code.mlp import Mlp, MlpConfig
-from model_code.preprocessing import Layout
+from model_code.tabular.mlp import Mlp, MlpConfig
+from model_code.tabular.preprocessing import Layout
 from model_code.tasks import get
 from model_code.training import Recipe, Rows, choose_device, fit
 

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
-    from model_code.preprocessing import Layout, Scaling
+    from model_code.tabular.preprocessing import Layout, Scaling
     from model_code.training import Recipe
 
     Array = np.ndarray[Any, Any]
 
 _ARCHITECTURES = {
-    "linear": "model_code.linear:Linear",
-    "mlp": "model_code.mlp:Mlp",
+    "linear": "model_code.tabular.linear:Linear",
+    "mlp": "model_code.tabular.mlp:Mlp",
 }
 
 

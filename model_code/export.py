@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from model_code.preprocessing import Preprocessor
+from model_code.tabular.preprocessing import Preprocessor
 from model_code.tasks import Task
 
 MODEL = "model.pt2"

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from model_code.encoding import FORMAT, encode
+from model_code.tabular.encoding import FORMAT, encode
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,16 +7,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra import runs
-from infra.runs import RunRecord
+from infra.runs import records
+from infra.runs.records import RunRecord
 from infra.sagemaker import stack as stacks
 from infra.sagemaker.stack import Stack
 from steps.errors import InputError
 
 if TYPE_CHECKING:
-    from infra.backend import Plan
-    from infra.s3_store import S3Store
-    from pipelines.problem import Problem
+    from infra.runs.plan import Plan
+    from infra.store.s3 import S3Store
+    from pipelines.problem.definition import Problem
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ def site(on: str, name: str, workspace: Path, tracking_uri: str | None = None) -
     Raises:
         InputError: the stack was not made, or the extra for AWS is missing.
     """
-    from infra import s3_client
-    from infra.s3_store import S3Store
+    from infra.s3 import client as s3_client
+    from infra.store.s3 import S3Store
 
     if on == "sagemaker-local":
-        from infra.sagemaker.here import stack_here
+        from infra.emulator.local_stack import stack_here
 
         stack = stack_here(workspace)
     else:
@@ -71,7 +71,7 @@ def stop(workspace: Path, run: str) -> None:
     """Ask a run's execution to stop."""
     from infra.sagemaker import backend
 
-    record = runs.load(workspace, run)
+    record = records.load(workspace, run)
     backend.stop(record, site_of(workspace, record).stack)
 
 

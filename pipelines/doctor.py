@@ -9,9 +9,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from infra import runs, seals
-from infra.runs import RunRecord
-from infra.store import CorruptExecution, LocalStore
+from infra.runs import records
+from infra.runs.records import RunRecord
+from infra.store import ledger
+from infra.store.local import CorruptExecution, LocalStore
 from steps.errors import FourscoreError
 
 ENOUGH_SPACE = 1 << 30
@@ -97,11 +98,11 @@ def _store(workspace: Path) -> Iterator[Finding]:
 def _stores_on_s3(workspace: Path) -> Iterator[Finding]:
     """Of each store that runs were made with, whether it answers and has what the newest of them left there."""
     newest: dict[str, RunRecord] = {}
-    for record in runs.every(workspace):
+    for record in records.every(workspace):
         if record.store and record.on != "sagemaker-local":  # that one goes with its process
             newest.setdefault(record.store, record)
     for uri, record in newest.items():
-        from infra.s3_store import S3Store
+        from infra.store.s3 import S3Store
 
         store = S3Store(workspace, uri)
         keys = [stage.key for stage in record.stages if stage.status in ("ran", "cached", "refused")]
@@ -117,12 +118,12 @@ def _stores_on_s3(workspace: Path) -> Iterator[Finding]:
 
 
 def _run_files(workspace: Path) -> Iterator[Finding]:
-    wrong = runs.unreadable(workspace)
+    wrong = records.unreadable(workspace)
     yield _finding("run files", not wrong, "; ".join(wrong) or "every one can be read")
 
 
 def _readings(workspace: Path) -> Iterator[Finding]:
-    torn = seals.unreadable(workspace)
+    torn = ledger.unreadable(workspace)
     found = f"{'; '.join(torn)} cannot be read, and still counts; nothing is lost but who read, so leave it as it is"
     yield _finding("readings of the test set", not torn, found if torn else "every one can be read")
 
@@ -130,8 +131,8 @@ def _readings(workspace: Path) -> Iterator[Finding]:
 def _unfinished(workspace: Path) -> Iterator[Finding]:
     lost = [
         record.run
-        for record in runs.every(workspace)
-        if record.status == "running" and record.execution is None and not runs.is_alive(workspace, record.run)
+        for record in records.every(workspace)
+        if record.status == "running" and record.execution is None and not records.is_alive(workspace, record.run)
     ]
     yield _finding(
         "runs",

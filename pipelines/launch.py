@@ -10,16 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from infra import champions, runs
-from infra.backend import Backend, Plan, Reporter
+from infra.backends.local import LocalBackend, full_disk
 from infra.files import locked
-from infra.local import LocalBackend, full_disk
-from infra.runs import RunRecord, StageRecord
-from infra.sources import resolve
-from infra.store import CorruptExecution, LocalStore, open_store
+from infra.runs import champions, records
+from infra.runs.plan import Backend, Plan, Reporter
+from infra.runs.records import RunRecord, StageRecord
+from infra.sources.files import resolve
+from infra.store.local import CorruptExecution, LocalStore, open_store
 from pipelines.cloud import Site, site, site_of
 from pipelines.plan import make_plan
-from pipelines.problem import Loaded, load
+from pipelines.problem.definition import Loaded, load
 from pipelines.training import TRAINING
 from steps.errors import FourscoreError, InputError
 
@@ -72,7 +72,7 @@ def prepare(request: Request) -> Prepared:
     Raises:
         InputError: something in the problem, its data or the request is wrong.
     """
-    if request.name is not None and not runs.NAME.fullmatch(request.name):
+    if request.name is not None and not records.NAME.fullmatch(request.name):
         raise InputError(f"--name {request.name}: wanted letters, digits, - and _, 80 at most, such as baseline-2")
     loaded = load(request.problem, request.settings, smoke=request.smoke)
     problem = loaded.problem
@@ -104,12 +104,12 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
     (workspace / "runs").mkdir(parents=True, exist_ok=True)
     _mark_killed(prepared, reporter)
     _say_if_busy(workspace, prepared.run, "made", reporter)
-    with locked(runs.lock_of(workspace, prepared.run)):
+    with locked(records.lock_of(workspace, prepared.run)):
         if finished := _finished(prepared):
             _project_what_is_missing(prepared, finished, reporter)
             return finished
         record = _detached(prepared) or _record(prepared)
-        runs.save(workspace, record)
+        records.save(workspace, record)
         uri = prepared.tracking_uri if prepared.request.tracking else None
         watched = _watched(workspace, record, uri, reporter, tracked=prepared.request.tracking)
         with watched, _readings_exchanged(prepared, reporter):
@@ -124,9 +124,9 @@ def _backend(prepared: Prepared, record: RunRecord) -> Backend:
     there, workspace = prepared.site, prepared.request.workspace
 
     def mlflow_run() -> str | None:
-        from infra import tracking
+        from infra.tracking import follower
 
-        return tracking.parent_of(workspace, record.run) if prepared.request.tracking else None
+        return follower.parent_of(workspace, record.run) if prepared.request.tracking else None
 
     return SageMakerBackend(there.store, there.stack, prepared.loaded.problem.sagemaker, mlflow_run=mlflow_run)
 
@@ -137,18 +137,18 @@ def attach(workspace: Path, run: str, reporter: Reporter, *, again: bool = False
     Raises:
         FourscoreError: whatever ended it; the record on disk says the same.
     """
-    from infra import tracking
     from infra.sagemaker import backend
+    from infra.tracking import follower
 
-    record = runs.load(workspace, run)
+    record = records.load(workspace, run)
     there = site_of(workspace, record)
     if again:
         backend.check_retry(record, there.stack)
-    elif record.status in runs.FINAL:
+    elif record.status in records.FINAL:
         return record
-    uri = tracking.place_of(workspace, record, there.stack.tracking_uri)
+    uri = follower.place_of(workspace, record, there.stack.tracking_uri)
     _say_if_busy(workspace, run, "watched", reporter)
-    with locked(runs.lock_of(workspace, run)), _watched(workspace, record, uri, reporter, tracked=uri is not None):
+    with locked(records.lock_of(workspace, run)), _watched(workspace, record, uri, reporter, tracked=uri is not None):
         go_on = backend.retry if again else backend.attach
         return go_on(record, there.store, there.stack, reporter)
 
@@ -158,10 +158,13 @@ def look_again(workspace: Path) -> list[str]:
     from infra.sagemaker import backend
 
     ended = []
-    for record in list(runs.every(workspace)):
+    for record in list(records.every(workspace)):
         if record.status != "running" or record.execution is None:
             continue
-        with locked(runs.lock_of(workspace, record.run), blocking=False) as mine, contextlib.suppress(FourscoreError):
+        with (
+            locked(records.lock_of(workspace, record.run), blocking=False) as mine,
+            contextlib.suppress(FourscoreError),
+        ):
             there = site_of(workspace, record) if mine else None
             if there and backend.note_if_over(record, there.store, there.stack):
                 _report(workspace, record, lambda *_: None)
@@ -170,7 +173,7 @@ def look_again(workspace: Path) -> list[str]:
 
 
 def _say_if_busy(workspace: Path, run: str, done: str, reporter: Reporter) -> None:
-    with locked(runs.lock_of(workspace, run), blocking=False) as mine:
+    with locked(records.lock_of(workspace, run), blocking=False) as mine:
         if not mine:
             text = f"run {run} is being {done} by another process; waiting for it"
             reporter("", {"kind": "note", "level": "info", "text": text})
@@ -203,8 +206,8 @@ def _readings_exchanged(prepared: Prepared, reporter: Reporter) -> Iterator[None
 
 def _detached(prepared: Prepared) -> RunRecord | None:
     """The record of this very run where its execution goes on; running it again is watching it again."""
-    path = runs.path_of(prepared.request.workspace, prepared.run)
-    before = runs.load(prepared.request.workspace, prepared.run) if path.exists() else None
+    path = records.path_of(prepared.request.workspace, prepared.run)
+    before = records.load(prepared.request.workspace, prepared.run) if path.exists() else None
     keys = [planned.key for planned in (*prepared.plan.steps, *prepared.plan.later)]
     if before is None or before.execution is None or [stage.key for stage in before.stages] != keys:
         return None
@@ -227,33 +230,33 @@ def _detached(prepared: Prepared) -> RunRecord | None:
 def _mark_killed(prepared: Prepared, reporter: Reporter) -> None:
     """Say of runs whose process was killed that they were, here and where they were tracked."""
     workspace = prepared.request.workspace
-    for record in runs.mark_killed(workspace):
+    for record in records.mark_killed(workspace):
         text = f"run {record.run} was killed and is now marked so"
         reporter("", {"kind": "note", "level": "info", "text": text})
         if prepared.request.tracking and record.run != prepared.run:
-            from infra import tracking
+            from infra.tracking import follower
 
-            tracking.project_aside(workspace, record)
+            follower.project_aside(workspace, record)
 
 
 def _project_what_is_missing(prepared: Prepared, finished: RunRecord, reporter: Reporter) -> None:
     """A run that finished without tracking, or while the server was away, is projected when it is asked for again."""
     if not prepared.request.tracking:
         return
-    from infra import tracking
+    from infra.tracking import follower
 
     workspace = prepared.request.workspace
-    if not tracking.is_complete(workspace, finished, prepared.tracking_uri):
-        tracking.follow(workspace, finished.run, prepared.tracking_uri).finish()
-        if said := tracking.read_state(workspace, finished.run).get("message"):
+    if not follower.is_complete(workspace, finished, prepared.tracking_uri):
+        follower.follow(workspace, finished.run, prepared.tracking_uri).finish()
+        if said := follower.read_state(workspace, finished.run).get("message"):
             reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {said}"})
 
 
 def _finished(prepared: Prepared) -> RunRecord | None:
     workspace = prepared.request.workspace
-    if not runs.path_of(workspace, prepared.run).exists():
+    if not records.path_of(workspace, prepared.run).exists():
         return None
-    before = runs.load(workspace, prepared.run)
+    before = records.load(workspace, prepared.run)
     keys = [planned.key for planned in (*prepared.plan.steps, *prepared.plan.later)]
     same = [stage.key for stage in before.stages] == keys
     refused = any(stage.status == "refused" for stage in before.stages)
@@ -301,7 +304,7 @@ def _shared(prepared: Prepared, finished: RunRecord) -> RunRecord | None:
     except CorruptExecution:
         return None  # what rotted is made again
     finished.store = store.uri
-    runs.save(prepared.request.workspace, finished)
+    records.save(prepared.request.workspace, finished)
     return finished
 
 
@@ -315,7 +318,7 @@ def _record(prepared: Prepared) -> RunRecord:
         overrides=dict(request.settings),
         smoke=request.smoke,
         status="running",
-        started=runs.now(),
+        started=records.now(),
         stages=[
             *(StageRecord(each.step.name, each.key, reason=each.reason) for each in prepared.plan.steps),
             *(StageRecord(each.step.name, each.key, "skipped", reason="not asked for") for each in prepared.plan.later),
@@ -334,12 +337,12 @@ def _record(prepared: Prepared) -> RunRecord:
 
 
 def exists(workspace: Path, run: str) -> bool:
-    return runs.path_of(workspace, run).exists()
+    return records.path_of(workspace, run).exists()
 
 
 def message_of(workspace: Path, run: str, error: BaseException) -> str:
     """What the record says of an error that nobody foresaw; where it says nothing of one, the error itself."""
-    if exists(workspace, run) and (record := runs.load(workspace, run)).status == "error" and record.message:
+    if exists(workspace, run) and (record := records.load(workspace, run)).status == "error" and record.message:
         return record.message
     return full_disk(error, workspace) or f"{type(error).__name__}: {error}"
 
@@ -370,21 +373,21 @@ def _followed(
     if not tracked:
         yield
         return
-    from infra import tracking
+    from infra.tracking import follower
 
-    follower = tracking.follow(workspace, record.run, uri or record.problem.get("tracking_uri"))
+    process = follower.follow(workspace, record.run, uri or record.problem.get("tracking_uri"))
     try:
         yield
     finally:
         with contextlib.suppress(KeyboardInterrupt):  # the run has come to its end, and to its outcome
-            follower.finish()
-        if said := tracking.read_state(workspace, record.run).get("message"):
+            process.finish()
+        if said := follower.read_state(workspace, record.run).get("message"):
             reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {said}"})
 
 
 def _report(workspace: Path, record: RunRecord, reporter: Reporter) -> None:
     """The report of a run that stopped early is as wanted as any; one that cannot be drawn must not hide the run."""
-    from pipelines.report import write_report
+    from pipelines.pages.report import write_report
 
     try:
         write_report(workspace, record.run)

@@ -8,14 +8,14 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from infra import runs
-from infra.backend import Ingredients, Plan, PlannedStep
-from infra.champions import Champion
-from infra.ingredients import Sources, ingredients, key_of
-from infra.seals import divided
-from infra.sources import ResolvedFile
-from infra.sources import digest as digest_of_sources
-from infra.store import Store
+from infra.runs import records
+from infra.runs.champions import Champion
+from infra.runs.keys import Sources, ingredients, key_of
+from infra.runs.plan import Ingredients, Plan, PlannedStep
+from infra.sources.files import ResolvedFile
+from infra.sources.files import digest as digest_of_sources
+from infra.store.ledger import divided
+from infra.store.local import Store
 from steps.core import Config, Pipeline
 
 
@@ -67,7 +67,7 @@ def make_plan(
 def _previous(workspace: Path, problem_name: str, store: Store) -> dict[str, Ingredients]:
     """What the newest execution of each step of this problem was made of."""
     found: dict[str, Ingredients] = {}
-    for record in runs.every(workspace):
+    for record in records.every(workspace):
         if record.problem_name != problem_name:
             continue
         for stage in record.stages:

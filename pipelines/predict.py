@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from infra import runs
-from infra.store import store_of
+from infra.runs import records
+from infra.store.local import store_of
 from steps.errors import InputError
 
 if TYPE_CHECKING:
@@ -164,8 +164,8 @@ def _directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
     """The model directory of a run, of a directory, or of what the registry calls by that name."""
     if (Path(model) / "model.pt2").is_file():
         return Path(model)
-    if runs.NAME.fullmatch(model) and runs.path_of(workspace, model).is_file():
-        record = runs.load(workspace, model)
+    if records.NAME.fullmatch(model) and records.path_of(workspace, model).is_file():
+        record = records.load(workspace, model)
         train = next((stage for stage in record.stages if stage.name == "train"), None)
         store = store_of(workspace, record)
         if train is None or store.find(train.key) is None:
@@ -173,6 +173,6 @@ def _directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
             why = "it is no longer in the store; run the problem again" if lost else record.message or record.status
             raise InputError(f"run {model} has no model: {why}")
         return store.open(train.key, "model")
-    from infra import tracking
+    from infra.tracking import follower
 
-    return tracking.load_registered(workspace, tracking_uri, model)
+    return follower.load_registered(workspace, tracking_uri, model)

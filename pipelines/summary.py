@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pipelines.report.gather import Facts, Stage
+    from pipelines.pages.report.gather import Facts, Stage
 
 VERDICTS = {"pass": "pass", "rejected": "rejected", "running": "running"}
 """From the status of a run; whatever else it is, the run ended without a verdict and that is an error."""

@@ -12,7 +12,7 @@ import click
 from steps.journal import Event
 
 if TYPE_CHECKING:
-    from infra.runs import RunRecord
+    from infra.runs.records import RunRecord
 
 UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """What a terminal obeys instead of showing: control characters but the newline, and what turns the direction of text."""

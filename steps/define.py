@@ -13,8 +13,8 @@ from model_code import tasks
 from steps.cards import markdown
 from steps.core import Config, Output
 from steps.errors import GateRefused, InputError
+from steps.evaluation.thresholds import Threshold, digits
 from steps.journal import Journal
-from steps.thresholds import Threshold, digits
 
 if TYPE_CHECKING:
     from model_code.tasks import Metric, Task

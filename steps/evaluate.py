@@ -13,13 +13,13 @@ from pydantic import Field, field_validator
 from model_code import tasks
 from steps.core import Config, Input, Output
 from steps.errors import FourscoreError, InputError
+from steps.evaluation import answers, slices, statistics, verdict
+from steps.evaluation.answers import CHAMPION, MODEL
+from steps.evaluation.slices import Part
+from steps.evaluation.statistics import Resampling
+from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
-from steps.judging import answers, slices, statistics, verdict
-from steps.judging.answers import CHAMPION, MODEL
-from steps.judging.slices import Part
-from steps.judging.statistics import Resampling
-from steps.schema import ROW, TableSchema, read_schema
-from steps.thresholds import Threshold
+from steps.tables.schema import ROW, TableSchema, read_schema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -219,7 +219,7 @@ def _by_unit(config: EvaluateConfig, schema: TableSchema, train_set: Path, test_
     """
     import numpy as np
 
-    from steps.dividing.rowhash import row_hashes
+    from steps.splitting.rowhash import row_hashes
 
     keys = [column.name for column in schema.of_role("key")]
     asked = [(name, [name]) for name in keys]
@@ -253,7 +253,7 @@ def _shape(task: Task, truth: Array, answer: Array) -> dict[str, Any]:
     """How probabilities or residuals are distributed; nothing where an answer is not a number."""
     import numpy as np
 
-    from steps.judging import calibration
+    from steps.evaluation import calibration
 
     made = {
         "calibration": calibration.reliability,

@@ -16,11 +16,11 @@ from pydantic import Field
 from steps.core import Config, Input, Output
 from steps.errors import InputError, near
 from steps.journal import Journal
-from steps.schema import Available, Column, Reading, Role, TableSchema, Type, write_schema
 from steps.tables.examine import Examination, examine
 from steps.tables.parsing import Parse
 from steps.tables.query import join, sample
 from steps.tables.readers import Source
+from steps.tables.schema import Available, Column, Reading, Role, TableSchema, Type, write_schema
 from steps.tables.sql import made_names
 from steps.tables.staging import Staged, stage
 

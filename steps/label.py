@@ -14,8 +14,8 @@ from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
 from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.rules import apply_rule
-from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, unused, write_schema
 from steps.tables.digest import ROW_GROUP, table_digest, with_missing
+from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, unused, write_schema
 
 if TYPE_CHECKING:
     import polars as pl

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from steps.core import Config, Input, Output
-from steps.dividing.division import UNUSUAL, Division, by_class, by_group, by_row, by_time, deviation
-from steps.dividing.leaks import Finding, Parts, find_leaks
-from steps.dividing.proxies import truth_array
 from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
-from steps.schema import TableSchema, read_schema, unused, write_schema
+from steps.splitting.division import UNUSUAL, Division, by_class, by_group, by_row, by_time, deviation
+from steps.splitting.leaks import Finding, Parts, find_leaks
+from steps.splitting.proxies import truth_array
 from steps.tables.digest import ROW_GROUP, table_digest, with_missing
+from steps.tables.schema import TableSchema, read_schema, unused, write_schema
 
 if TYPE_CHECKING:
     import numpy as np

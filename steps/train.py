@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from steps.candidates import Candidate, Work, attempt, choose, fit_whole, until_reached
 from steps.core import Config, Input, Output, Scratch
 from steps.errors import FourscoreError, InputError
-from steps.folds import By, fold_count, folds
+from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
-from steps.schema import LABEL_SOURCE, ROW, TableSchema, read_schema
-from steps.selection import resampling
-from steps.thresholds import Threshold
+from steps.splitting.folds import By, fold_count, folds
+from steps.tables.schema import LABEL_SOURCE, ROW, TableSchema, read_schema
+from steps.training.candidates import Candidate, Work, attempt, choose, fit_whole, until_reached
+from steps.training.selection import resampling
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from model_code.fitting import Fitted
+    from model_code.tabular.fitting import Fitted
     from model_code.tasks import Task
 
     Array = np.ndarray[Any, Any]
@@ -145,8 +145,8 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     import polars as pl
 
     from model_code import tasks
-    from model_code.encoding import encode, model_schema
-    from model_code.fitting import Data, Settings
+    from model_code.tabular.encoding import encode, model_schema
+    from model_code.tabular.fitting import Data, Settings
     from model_code.training import choose_device
 
     schema = read_schema(train_set)
@@ -219,7 +219,7 @@ def _truth(frame: pl.DataFrame, schema: TableSchema, task: Task) -> Array:
 
 
 def _fit_yardsticks(work: Work, directory: Path) -> None:
-    from model_code import yardsticks
+    from model_code.tabular import yardsticks
 
     data = work.data
     yardsticks.write_constant(directory, data.task.constant(data.truth, data.schema["classes"]))

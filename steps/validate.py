@@ -16,9 +16,9 @@ from pydantic import Field
 
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError
+from steps.expectations.suite import check_suite, run_suite, wanted_in_words
 from steps.journal import Journal
-from steps.schema import TableSchema, read_schema
-from steps.suite import check_suite, run_suite, wanted_in_words
+from steps.tables.schema import TableSchema, read_schema
 
 Severity = Literal["critical", "warning", "info"]
 

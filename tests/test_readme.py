@@ -35,7 +35,7 @@ def test_the_first_minute_with_ones_own_data(tmp_path):
     (tmp_path / "table.csv").write_text(source.replace("bought", "churned"), encoding="utf-8")
     ends = {}
     for line in commands_of_one_minute():
-        # ui serves until it is stopped; tests/infra/test_tracking.py starts it.
+        # ui serves until it is stopped; tests/infra/tracking/test_follower.py starts it.
         done = run(f"{line.partition('#')[0]} --help" if " ui" in line else line, tmp_path)
         ends[line.split()[1]] = done.returncode
         assert "Traceback" not in done.stderr, done.stderr

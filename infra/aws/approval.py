@@ -9,7 +9,7 @@ from typing import Any
 
 from infra.aws.account import Account, asked
 from infra.sagemaker.stack import Stack
-from infra.store import open_store
+from infra.store.local import open_store
 from steps.errors import GateRefused, InputError
 
 

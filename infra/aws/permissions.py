@@ -18,7 +18,7 @@ from typing import Any
 from infra.aws.facts import Facts
 from infra.aws.statements import Statement, allow, deny, through
 from infra.sagemaker.jobs import HARDWARE
-from infra.seals import SEALED
+from infra.store.ledger import SEALED
 from steps.core import step
 
 Definition = Mapping[str, Any]
@@ -119,7 +119,7 @@ def never_approves() -> Iterator[Statement]:
 
 
 def stored(job: str) -> tuple[list[str], list[str]]:
-    """Patterns below the root that a job's own code reads, and those in the store that it writes (infra/s3_store.py)."""
+    """Patterns below the root that a job's own code reads, and those in the store that it writes (infra/store/s3.py)."""
     inputs, outputs = _inputs(job), _outputs(job)
     records = [f"store/{DIGEST}/manifest.json", f"store/{DIGEST}/journal.jsonl"]
     read = [f"store/{DIGEST}/{artifact}/*" for artifact in sorted((inputs | outputs) - {"raw", "champion"})]
@@ -230,7 +230,7 @@ def _keys(arguments: Any, facts: Facts) -> Iterator[Statement]:
 
 
 def _list(patterns: list[str], facts: Facts) -> Statement:
-    """Below these prefixes. To such a role a missing object is "forbidden", not "missing": infra/s3_objects.py then looks."""
+    """Below these prefixes. To such a role a missing object is "forbidden", not "missing": infra/s3/objects.py then looks."""
     prefixes = sorted({re.split(r"[*?]", pattern)[0] for pattern in patterns})
     condition = {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}}
     return allow("ListPlaces", "s3:ListBucket", facts.bucket_arn, condition=condition)

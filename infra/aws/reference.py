@@ -7,12 +7,12 @@ from importlib import import_module
 from pathlib import Path
 
 from infra.aws.facts import JOBS, PROJECT, Facts
-from infra.backend import Plan, PlannedStep
+from infra.runs.plan import Plan, PlannedStep
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import Definition, compile_plan
 from infra.sagemaker.jobs import HARDWARE
 from infra.sagemaker.stack import Stack
-from infra.sources import ResolvedFile
+from infra.sources.files import ResolvedFile
 from steps.core import Config, step
 from steps.register import RegisterConfig
 

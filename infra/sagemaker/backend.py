@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from infra import runs
-from infra.backend import Plan, Reporter
-from infra.runs import RunRecord
+from infra.runs import records
+from infra.runs.plan import Plan, Reporter
+from infra.runs.records import RunRecord
 from infra.sagemaker import code, cost, lint
 from infra.sagemaker.claim import Claim, claim
 from infra.sagemaker.config import SageMakerConfig
@@ -25,7 +25,7 @@ from infra.sagemaker.upload import upload
 from steps.errors import FourscoreError, InputError, Interrupted
 
 if TYPE_CHECKING:
-    from infra.s3_store import S3Store
+    from infra.store.s3 import S3Store
 
 POLL = 5.0
 """Seconds between two looks at an execution on AWS."""
@@ -135,7 +135,7 @@ class SageMakerBackend:
             stage.status, stage.seconds = "refused" if manifest.verdict == "refused" else "cached", 0.0
             stage.journal = str((self.store.directory(planned.key) / "journal.jsonl").relative_to(self.store.workspace))
             reporter(stage.name, {"kind": "stage", "status": stage.status, "seconds": 0.0})
-        runs.save(self.store.workspace, record)
+        records.save(self.store.workspace, record)
 
     def _conclude_cached(self, record: RunRecord, decision: Decision | None) -> RunRecord:
         """Everything is known already: no job, no execution."""
@@ -177,7 +177,7 @@ class SageMakerBackend:
 
             def ask() -> str:
                 record.execution = service.start(name, given, mine.token, record.run)
-                runs.save(self.store.workspace, record)
+                records.save(self.store.workspace, record)
                 return record.execution
 
             try:
@@ -205,7 +205,7 @@ class SageMakerBackend:
             assert mine.execution is not None
             if is_ours(mine.execution):
                 record.execution = mine.execution
-                runs.save(self.store.workspace, record)
+                records.save(self.store.workspace, record)
                 return
             if not service.execution(mine.execution).over:
                 service.stop(mine.execution)
@@ -213,16 +213,16 @@ class SageMakerBackend:
         raise FourscoreError(f"pipeline {name} is changed by others again and again; run the same command again later")
 
     def _close(self, record: RunRecord, status: str, message: str) -> None:
-        record.status, record.message, record.finished = status, message, runs.now()
+        record.status, record.message, record.finished = status, message, records.now()
         for stage in record.stages:
             if stage.status == "pending":
                 stage.status = "skipped"
-        runs.save(self.store.workspace, record)
+        records.save(self.store.workspace, record)
 
 
 def attach(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
     """Follow an execution that was started before; of one that is over already, what it came to."""
-    if record.status in runs.FINAL:
+    if record.status in records.FINAL:
         return record
     poll = POLL_HERE if stack.endpoint else POLL
     try:
@@ -267,7 +267,7 @@ def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -
     service, arn, before = Service(stack), str(record.execution), replace(record)
     record.stages, record.status, record.finished, record.message = stages_again(record), "running", None, ""
     # First: whatever happens now, an execution that goes on is one that can be stopped.
-    runs.save(store.workspace, record)
+    records.save(store.workspace, record)
     try:
         service.retry(arn, uuid.uuid4().hex)
         service.wait_until_begun(arn)
@@ -275,7 +275,7 @@ def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -
         raise Interrupted(detached(record)) from None
     except FourscoreError:
         if service.execution(arn).over:
-            runs.save(store.workspace, before)
+            records.save(store.workspace, before)
         raise
     return attach(record, store, stack, reporter)
 

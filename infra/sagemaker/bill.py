@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infra import prices
+from infra.sagemaker import prices
 from infra.sagemaker.startup import STARTUP_MINUTES
 
 

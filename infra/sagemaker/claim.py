@@ -16,7 +16,7 @@ from typing import Protocol
 
 
 class Objects(Protocol):
-    """What is needed of a place in S3 (infra.s3_store)."""
+    """What is needed of a place in S3 (infra.store.s3)."""
 
     def get_with_tag(self, name: str) -> tuple[bytes, str] | None: ...
 

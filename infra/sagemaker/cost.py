@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra import prices, runs
-from infra.prices import Price, Prices
+from infra.runs import records
+from infra.sagemaker import prices
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.jobs import HARDWARE, Job
+from infra.sagemaker.prices import Price, Prices
 from infra.sagemaker.requests import INTERNAL_RETRIES
 from infra.sagemaker.startup import PAID_STARTUP_MINUTES, STARTUP_MINUTES
-from infra.store import Manifest
+from infra.store.local import Manifest
 from steps.errors import InputError
 
 
@@ -116,7 +117,7 @@ def history(
         smoke: whether rehearsals on a sample are asked for, which say nothing of the whole.
     """
     found: dict[str, float] = {}
-    for record in runs.every(workspace):
+    for record in records.every(workspace):
         if record.problem_name != problem or record.smoke != smoke:
             continue
         for stage in record.stages:

@@ -8,7 +8,7 @@ Version 2020-12-01 of the definition's JSON is SageMaker's stable public contrac
 - Spot is no parameter: MaxWaitTimeInSeconds is refused when spot is off and wanted when it is on, and a parameter cannot
   take a field away. Compiling anew costs milliseconds.
 - One host or several differ in TrainInstanceCount alone: the hosts are known inside the container only, so
-  ``python -m steps train`` starts torchrun itself when it finds several hosts or GPUs.
+  ``python -m infra.container train`` starts torchrun itself when it finds several hosts or GPUs.
 - Caching is ours, by keys, so steps carry no CacheConfig.
 """
 
@@ -21,7 +21,7 @@ from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
-from infra.backend import Plan
+from infra.runs.plan import Plan
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.jobs import Decision, Job, fuse, is_smoke, registering
 from infra.sagemaker.requests import CALLS, LONGEST, PROJECT, Site, fit, join, parameter

@@ -10,19 +10,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra import runs
-from infra.backend import Reporter
-from infra.events import Tail
 from infra.files import write_atomically
-from infra.runs import RunRecord, StageRecord
+from infra.runs import records
+from infra.runs.plan import Reporter
+from infra.runs.records import RunRecord, StageRecord
 from infra.sagemaker.definition import step_names
 from infra.sagemaker.jobs import HARDWARE
 from infra.sagemaker.service import ENDED, ExecutionState, Service
-from infra.store import JOURNAL, Manifest
+from infra.store.local import JOURNAL, Manifest
+from infra.tracking.events import Tail
 
 if TYPE_CHECKING:
-    from infra.s3_objects import Listed
-    from infra.s3_store import S3Store
+    from infra.s3.objects import Listed
+    from infra.store.s3 import S3Store
 
 DONE = ("ran", "cached", "refused", "skipped")
 
@@ -72,7 +72,7 @@ class Following:
             if step.package:
                 self.record.package = step.package
         self.record.jobs = dict.fromkeys(self.steps, "NotExecuted") | {step.name: step.status for step in state.steps}
-        runs.save(self.store.workspace, self.record)
+        records.save(self.store.workspace, self.record)
 
     def _published(self, stage: StageRecord, manifest: Manifest) -> None:
         cached = manifest.finished < self.record.started
@@ -126,7 +126,7 @@ class Following:
     def close(self, state: ExecutionState) -> None:
         """The execution is over: decide what it came to, in the run's own words."""
         record = self.record
-        record.finished = runs.now()
+        record.finished = records.now()
         verdicts = [manifest for stage in record.stages if (manifest := self.store.find(stage.key))]
         refused = [each for each in verdicts if each.verdict == "refused"]
         rejected = [each for each in verdicts if each.verdict == "rejected"]
@@ -152,7 +152,7 @@ class Following:
                     self._published(stage, manifest)
         self._mark_unfinished(state)
         self.store.exchange_readings()  # jobs opened the test set, too
-        runs.save(self.store.workspace, record)
+        records.save(self.store.workspace, record)
 
     def _why(self, state: ExecutionState) -> str:
         """The step that failed, its own reason, and the last lines of its log."""

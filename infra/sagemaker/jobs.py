@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
-from infra.backend import Plan, PlannedStep
-from infra.seals import SEALED
-from infra.sources import ResolvedFile
-from infra.store import Manifest
+from infra.runs.plan import Plan, PlannedStep
+from infra.sources.files import ResolvedFile
+from infra.store.ledger import SEALED
+from infra.store.local import Manifest
 from steps.errors import FourscoreError
 from steps.register import RegisterConfig
 

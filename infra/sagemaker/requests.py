@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from infra.backend import PlannedStep
+from infra.runs.plan import PlannedStep
 from infra.sagemaker.config import JobConfig, SageMakerConfig, TrainJobConfig, has_gpu, has_local_disk
 from infra.sagemaker.jobs import Job
 from infra.sagemaker.stack import Stack
@@ -231,7 +231,7 @@ class Site:
 
 
 def _command(job: Job) -> Arguments:
-    return {"ContainerEntrypoint": ["python", "-m", "steps"], "ContainerArguments": [job.name]}
+    return {"ContainerEntrypoint": ["python", "-m", "infra.container"], "ContainerArguments": [job.name]}
 
 
 def _processing_input(name: str, place: str) -> Arguments:

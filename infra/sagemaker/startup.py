@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from collections import Counter
 
-from infra import prices
-from infra.prices import Job, Prices
+from infra.sagemaker import prices
 from infra.sagemaker.jobs import HARDWARE
+from infra.sagemaker.prices import Job, Prices
 
 STARTUP_MINUTES = 3.0
 """From asking for a job to the first line of our code: instances are found and prepared, inputs and image are fetched.

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from infra import raw
-from infra.backend import Plan
 from infra.files import sha256_of
+from infra.runs.plan import Plan
 from infra.sagemaker import code
 from infra.sagemaker.jobs import Job
+from infra.store import raw
 from steps.core import Step
 
 if TYPE_CHECKING:
-    from infra.s3_store import S3Store
+    from infra.store.s3 import S3Store
 
 Told = Callable[[int, int, str], None]
 """Hears (done, total, what)."""

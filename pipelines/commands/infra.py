@@ -88,8 +88,8 @@ def up(
 
 
 def _end_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json: bool) -> None:
-    from infra import local_cloud
-    from infra.sagemaker.here import NAME
+    from infra.emulator import local_cloud
+    from infra.emulator.local_stack import NAME
 
     held = [str(local_cloud.home(workspace))] if local_cloud.home(workspace).exists() else []
     deleted = delete_data and bool(held)
@@ -119,7 +119,7 @@ def _end_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json: 
 @as_json
 def down(stack: str, region: str | None, delete_data: bool, yes: bool, workspace: Path, as_json: bool) -> None:
     """Take the stack away, but for its data; refuses while something in it is in use. Of 'local': the local cloud."""
-    from infra.sagemaker.here import NAME
+    from infra.emulator.local_stack import NAME
 
     if stack == NAME:
         _end_local_cloud(workspace, delete_data=delete_data, yes=yes, as_json=as_json)
@@ -243,7 +243,7 @@ def approved(package: str, stack: str, region: str | None, fetch: Path | None, w
 @as_json
 def prices(refresh: bool, region: str | None, as_json: bool) -> None:
     """What instances cost by the hour, and how old that is."""
-    from infra import prices as table
+    from infra.sagemaker import prices as table
     from pipelines.terminal import table as aligned
 
     if refresh:

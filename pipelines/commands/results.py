@@ -10,7 +10,7 @@ import click
 from pipelines.commands.options import as_json, print_json, tracking_uri, workspace_of_runs
 
 if TYPE_CHECKING:
-    from infra.runs import RunRecord
+    from infra.runs.records import RunRecord
 
 
 @click.command()
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @as_json
 def report(run: str | None, workspace: Path, as_json: bool) -> None:
     """Write or locate the self-contained HTML report of a run (default: the newest)."""
-    from pipelines.report import write_report
+    from pipelines.pages.report import write_report
 
     name = _named(workspace, run).run
     path = write_report(workspace, name)
@@ -54,19 +54,19 @@ def predict(model: str, input: Path, output: Path, workspace: Path, tracking_uri
 @as_json
 def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -> None:
     """List runs, the newest first."""
-    from infra import runs as records
+    from infra.runs import records
     from pipelines.terminal import plain, table
 
     for record in records.mark_killed(workspace):
         click.echo(f"run {record.run} was killed and is now marked so", err=True)
     synced: dict[str, str] = {}
     if sync:
-        from infra import tracking
+        from infra.tracking import follower
         from pipelines.launch import look_again
 
         for run in look_again(workspace):
             click.echo(f"run {run} ended on SageMaker while nobody watched", err=True)
-        synced = tracking.sync(workspace, tracking_uri)
+        synced = follower.sync(workspace, tracking_uri)
     listed = [
         {
             "run": each.run,
@@ -110,7 +110,7 @@ def _all_there(synced: dict[str, str]) -> None:
 @as_json
 def show(run: str | None, workspace: Path, as_json: bool) -> None:
     """One run with its lineage (default: the newest)."""
-    from pipelines.report.gather import gather
+    from pipelines.pages.report.gather import gather
     from pipelines.summary import summary
     from pipelines.terminal import conclusion, lineage
 
@@ -131,7 +131,7 @@ def show(run: str | None, workspace: Path, as_json: bool) -> None:
 @as_json
 def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_json: bool) -> None:
     """Make the candidate of RUN the champion that later runs are compared with."""
-    from pipelines.release import promote as move
+    from pipelines.promotion import promote as move
 
     if not yes:
         raise click.UsageError(
@@ -151,7 +151,7 @@ def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_j
 @as_json
 def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> None:
     """The MLflow UI, on this machine's loopback address only."""
-    from infra import tracking
+    from infra.tracking import follower
 
     def say(link: str) -> None:
         if as_json:
@@ -159,7 +159,7 @@ def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> N
         else:
             click.echo(link, err=True)
 
-    tracking.ui(workspace, tracking_uri, port, say)
+    follower.ui(workspace, tracking_uri, port, say)
 
 
 @click.command()
@@ -183,7 +183,7 @@ def doctor(workspace: Path, as_json: bool) -> None:
 
 
 def _named(workspace: Path, run: str | None) -> RunRecord:
-    from infra import runs as records
+    from infra.runs import records
     from steps.errors import InputError
 
     records.mark_killed(workspace)

@@ -49,17 +49,17 @@ def new(
     as_json: bool,
 ) -> None:
     """Look at the data and write a commented problem.yaml and expectations.json."""
-    from pipelines import propose
+    from pipelines.propose.proposal import as_document, describe, propose, write
 
-    proposal = propose.propose(directory, data, target, ignore, task, split)
+    proposal = propose(directory, data, target, ignore, task, split)
     if not as_json:
-        click.echo(propose.describe(proposal), err=True)
+        click.echo(describe(proposal), err=True)
         if not yes and sys.stdin.isatty():
             click.confirm(f"write {directory / 'problem.yaml'}?", default=True, abort=True, err=True)
-    propose.write(proposal)
+    write(proposal)
     problem = directory / "problem.yaml"
     if as_json:
-        print_json(propose.as_document(proposal))
+        print_json(as_document(proposal))
     else:
         click.echo(
             f"wrote {problem} and {directory / 'expectations.json'}\n"
@@ -176,7 +176,7 @@ def _to_its_end(workspace: Path, run: str, go: Callable[[], object], *, as_json:
 
 def _gathered(workspace: Path, run: str, failure: Exception | None) -> dict[str, Any]:
     """The run's document; where its store cannot be asked either, the first failure is the one to tell."""
-    from pipelines.report.gather import gather
+    from pipelines.pages.report.gather import gather
     from pipelines.summary import summary
     from steps.errors import FourscoreError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps.errors import InputError
-from steps.schema import ROW
+from steps.tables.schema import ROW
 from steps.tables.sql import check_tables
 
 if TYPE_CHECKING:

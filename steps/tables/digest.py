@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import polars as pl
 
-    from steps.schema import Column
+    from steps.tables.schema import Column
 
 ROW_GROUP = 1 << 17
 """Rows in a row group of our Parquet files: declared, since by default it depends on the number of threads."""

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps.errors import InputError, refuse_full_disk
-from steps.schema import ROW
 from steps.tables.examine import Examination, examine
 from steps.tables.opened import MANY, Opened, Parses, numbered, text, wanted, whole_text
 from steps.tables.parsing import Parse, advice, converted, failures, first_wrong, natural
 from steps.tables.query import as_type, refuse_unfit, write
+from steps.tables.schema import ROW
 
 if TYPE_CHECKING:
     import polars as pl

@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from steps.schema import ROW, Type
 from steps.tables.digest import BATCH, ContentDigest
 from steps.tables.parsing import LARGEST, natural
+from steps.tables.schema import ROW, Type
 
 if TYPE_CHECKING:
     import polars as pl

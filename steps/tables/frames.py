@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steps.schema import ROW
+from steps.tables.schema import ROW
 
 if TYPE_CHECKING:
     import pandas as pd

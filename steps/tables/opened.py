@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steps.errors import InputError
-from steps.schema import ROW
 from steps.tables.parsing import Parse, cleaned, infer, natural
 from steps.tables.query import canonical
 from steps.tables.readers import Part, Source
+from steps.tables.schema import ROW
 
 if TYPE_CHECKING:
     import polars as pl

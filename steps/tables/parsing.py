@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steps.errors import InputError
-from steps.schema import Type
+from steps.tables.schema import Type
 
 if TYPE_CHECKING:
     import polars as pl

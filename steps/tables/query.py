@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from steps.errors import InputError
-from steps.schema import LABEL_SOURCE, ROW, unused
 from steps.tables.digest import ROW_GROUP
 from steps.tables.parsing import Parse, converted, natural, zoned
+from steps.tables.schema import LABEL_SOURCE, ROW, unused
 from steps.tables.sql import check_query
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ from pydantic import Field, field_validator, model_validator
 
 from steps.core import Config
 from steps.errors import InputError, install, refuse_full_disk
-from steps.schema import LABEL_SOURCE, ROW
 from steps.tables import structure
 from steps.tables.dialect import Dialect, Overrides, detect, encoding_of, transcode, uses_carriage_returns
+from steps.tables.schema import LABEL_SOURCE, ROW
 
 if TYPE_CHECKING:
     import polars as pl

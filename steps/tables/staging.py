@@ -14,13 +14,13 @@ from typing import Any, Literal
 
 from steps.errors import InputError
 from steps.journal import Journal
-from steps.schema import Reading
 from steps.tables.exact import exact
 from steps.tables.examine import Examination
 from steps.tables.fast import fast
 from steps.tables.opened import Opened
 from steps.tables.parsing import Parse
 from steps.tables.readers import Source, parts
+from steps.tables.schema import Reading
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ import json
 import pytest
 import tracked
 
-from infra import runs
-from infra.store import LocalStore, Manifest
+from infra.runs import records
+from infra.store.local import LocalStore, Manifest
 from steps.register import directory_digest
 
 
@@ -28,7 +28,7 @@ def write_run():
 
     def write(workspace, *arguments, **options):
         run_file = tracked.write_run(workspace, *arguments, **options)
-        record = runs.load(workspace, run_file.stem)
+        record = records.load(workspace, run_file.stem)
         store = LocalStore(workspace)
         if model := options.get("model"):
             request = store.directory(record.stage("register").key) / "registration/registration.json"

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from model_code import architectures, export, serving, tasks
-from model_code.encoding import encode, model_schema
-from model_code.preprocessing import Preprocessor
+from model_code.tabular.encoding import encode, model_schema
+from model_code.tabular.preprocessing import Preprocessor
 
 FRAME = pl.DataFrame(
     {

@@ -30,7 +30,7 @@ with parallel.joined():
     network, done = t.trained(training=t.rows(rows), checkpoint=checkpoint, checkpoint_seconds=0.0)
     torch.save(network.state_dict(), path / f"{{parallel.size()}}-{{rank}}.pt")
     (path / f"{{parallel.size()}}-{{rank}}.txt").write_text(f"{{done.seconds}} {{checkpoint.exists()}}")
-os._exit(0)  # as infra.processes.leave: torch's threads may abort an interpreter that shuts down
+os._exit(0)  # as infra.container.processes.leave: torch's threads may abort an interpreter that shuts down
 """
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from toy import toy_plan, toy_record
 
-from infra import runs
-from infra.local import LocalBackend
-from infra.store import LocalStore
+from infra.backends.local import LocalBackend
+from infra.runs import records
+from infra.store.local import LocalStore
 from pipelines import doctor
 
 EXAMPLE = Path(__file__).parents[2] / "examples/diabetes/problem.yaml"
@@ -72,7 +72,7 @@ def test_an_execution_without_manifest_is_named(workspace, record):
 
 
 def test_a_run_file_that_cannot_be_read_is_named(workspace, record):
-    path = runs.path_of(workspace, "bad")
+    path = records.path_of(workspace, "bad")
     path.write_text("{")
     ok, found = findings(workspace)["run files"]
     assert not ok
@@ -95,9 +95,9 @@ def test_a_reading_of_the_test_set_that_cannot_be_read_is_named_and_stays_where_
     [(("runs",), 0), (("show",), 0), (("show", "bad"), 2), (("plan", EXAMPLE), 0), (("report", "toy-1"), 0)],
 )
 def test_no_command_falls_over_a_run_file_that_cannot_be_read(workspace, record, arguments, code):
-    runs.path_of(workspace, "bad").write_text("{")
-    runs.path_of(workspace, "later").write_text(
-        json.dumps({**json.loads(runs.path_of(workspace, record.run).read_text()), "approved": True})
+    records.path_of(workspace, "bad").write_text("{")
+    records.path_of(workspace, "later").write_text(
+        json.dumps({**json.loads(records.path_of(workspace, record.run).read_text()), "approved": True})
     )
     done = subprocess.run(
         [sys.executable, "-m", "pipelines", *map(str, arguments)],

@@ -12,9 +12,9 @@ import psutil
 import pytest
 from tracked import template
 
-from infra import runs
-from infra.mlflow_server import connect, default_uri
-from infra.tracking import read_state, state_path
+from infra.runs import records
+from infra.tracking.follower import read_state, state_path
+from infra.tracking.mlflow_server import connect, default_uri
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LONG = ("--set", "train.folds=10", "--set", "train.budget.epochs=1000", "--set", "train.candidates=[mlp]")
@@ -61,14 +61,14 @@ def killed_in_the_middle(place, workspace, *arguments):
         stderr=subprocess.DEVNULL,
     )
     until(lambda: list(workspace.glob("store/*/test_set")), process)
-    (record,) = runs.every(workspace)
+    (record,) = records.every(workspace)
     if "--no-tracking" not in arguments:
         until(lambda: read_state(workspace, record.run).get("parent"), process)
     family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
     for member in family:
         member.kill()
     process.wait()
-    assert runs.load(workspace, record.run).status == "running"
+    assert records.load(workspace, record.run).status == "running"
     return record.run
 
 
@@ -77,7 +77,7 @@ def test_a_run_killed_in_the_middle_is_marked_when_another_starts_here_and_in_ml
     done = fourscore(*DIABETES, cwd=place)
     assert done.returncode == 0, done.stderr
     assert f"run {run} was killed and is now marked so" in done.stderr
-    assert runs.load(workspace, run).status == "killed"
+    assert records.load(workspace, run).status == "killed"
     until(lambda: read_state(workspace, run)["status"] == "complete")
     client = connect(workspace, default_uri(workspace))
     assert client.get_run(read_state(workspace, run)["parent"]).info.status == "KILLED"
@@ -87,7 +87,7 @@ def test_a_run_killed_in_the_middle_is_marked_by_one_that_tracks_nothing_and_lat
     run = killed_in_the_middle(place, workspace, "--no-tracking")
     done = fourscore(*DIABETES, "--no-tracking", cwd=place)
     assert f"run {run} was killed and is now marked so" in done.stderr
-    assert runs.load(workspace, run).status == "killed"
+    assert records.load(workspace, run).status == "killed"
     assert not state_path(workspace, run).exists()
     synced = json.loads(fourscore("runs", "--sync", "--json", cwd=place).stdout)["sync"]
     assert synced[run] == "complete"

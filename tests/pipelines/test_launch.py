@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from infra import runs
+from infra.runs import records
 
 EXAMPLE = Path(__file__).parents[2] / "examples/breast-cancer/problem.yaml"
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/fourscore-dev-breast-cancer/execution/abc"
@@ -29,15 +29,15 @@ def test_a_run_that_was_started_elsewhere_is_not_overwritten_by_one_here(tmp_pat
     defined = ("run", EXAMPLE, "--until", "define", "--no-tracking")
     assert fourscore(*defined, cwd=tmp_path).returncode == 0
     workspace = tmp_path / ".fourscore"
-    (record,) = runs.every(workspace)
+    (record,) = records.every(workspace)
     record.status, record.on, record.stack, record.execution = status, "sagemaker", "dev", ARN
-    runs.save(workspace, record)
+    records.save(workspace, record)
     shutil.rmtree(workspace / "store")  # its results are in the stack's bucket
-    before = runs.path_of(workspace, record.run).read_bytes()
+    before = records.path_of(workspace, record.run).read_bytes()
     done = fourscore(*defined, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
-    assert runs.path_of(workspace, record.run).read_bytes() == before
+    assert records.path_of(workspace, record.run).read_bytes() == before
 
 
 def test_a_finished_run_whose_evaluation_rotted_is_put_right_when_it_is_asked_for_again(tmp_path):

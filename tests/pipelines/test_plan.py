@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy import CHAIN, DoubleConfig, JudgeConfig, StartConfig, toy_plan, toy_record
 
-from infra.ingredients import Sources, flatten, imports, ingredients, key_of
-from infra.local import LocalBackend
-from infra.store import LocalStore
+from infra.backends.local import LocalBackend
+from infra.runs.keys import Sources, flatten, imports, ingredients, key_of
+from infra.store.local import LocalStore
 from pipelines.plan import change
 
 
@@ -63,13 +63,13 @@ def test_flattening_settings_loses_nothing(value):
 
 def test_imports_inside_functions_and_modules_named_in_strings_count():
     source = b'def f():\n    import torch\n    from steps import schema\nTABLE = {"a": "model_code.tasks.binary:BinaryClassification"}\n"steps.nowhere"\n'
-    assert {"torch", "steps.schema", "model_code.tasks.binary"} <= imports(source)
+    assert {"torch", "steps.tables.schema", "model_code.tasks.binary"} <= imports(source)
     assert "steps.nowhere" not in imports(source)
 
 
 def test_what_an_imported_module_imports_counts_too(tmp_path):
     digests, packages = Sources(tmp_path / "m.json").closure("steps.define")
-    assert {"steps.define", "steps.core", "steps.journal", "steps.thresholds"} <= set(digests)
+    assert {"steps.define", "steps.core", "steps.journal", "steps.evaluation.thresholds"} <= set(digests)
     assert "pydantic" in packages
 
 

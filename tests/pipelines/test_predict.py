@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 from tracked import SCHEMA, write_model
 
-from model_code.encoding import model_schema
+from model_code.tabular.encoding import model_schema
 from pipelines.predict import WRITERS, _read, _write, predict_file
 from steps.errors import InputError
 from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal
-from steps.schema import read_schema
+from steps.tables.schema import read_schema
 
 GERMAN = "kund;alter;betrag;seit;wann;ort\n" + "".join(
     f"{i};{'-999' if i % 5 == 0 else 20 + i};{i},5;{i:02}.03.2021;{i:02}.03.2021 10:30;{'k. A.' if i % 4 == 0 else 'Ulm'}\n"

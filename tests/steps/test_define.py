@@ -7,8 +7,8 @@ import pytest
 from steps.core import execute, step
 from steps.define import DefineConfig, define
 from steps.errors import GateRefused, InputError
+from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal, read_events
-from steps.thresholds import Threshold
 
 WORDS = {
     "name": "flights",

@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 import torch
 
-from model_code import export, yardsticks
+from model_code import export
+from model_code.tabular import yardsticks
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate
+from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal, read_events
-from steps.schema import ROW, Column, TableSchema, Target, read_schema, write_schema
-from steps.thresholds import Threshold
+from steps.tables.schema import ROW, Column, TableSchema, Target, read_schema, write_schema
 
 EVALUATE = step(evaluate)
 TASKS = {"binary-classification": ("no", "yes"), "multiclass-classification": ("a", "b", "c"), "regression": ()}

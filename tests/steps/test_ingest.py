@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from steps.errors import InputError
 from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal, read_events
-from steps.schema import read_schema
 from steps.tables import fast, query, staging
 from steps.tables.digest import table_digest
 from steps.tables.readers import Source
+from steps.tables.schema import read_schema
 
 DATA = Path(__file__).parents[3] / "shared/data"
 

@@ -14,7 +14,7 @@ from steps.journal import check_metric_name
 from steps.label import LabelConfig, label
 from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.rules import apply_rule
-from steps.schema import LABEL_SOURCE, read_schema
+from steps.tables.schema import LABEL_SOURCE, read_schema
 
 BINARY, MULTICLASS, REGRESSION = "binary-classification", "multiclass-classification", "regression"
 

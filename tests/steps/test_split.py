@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tables import metrics, read_json, run_stage, write_table
 
-from steps.dividing.division import by_class, by_group, by_row, by_time
 from steps.errors import GateRefused, InputError
-from steps.schema import LABEL_SOURCE, Target, read_schema
 from steps.split import SplitConfig, split
+from steps.splitting.division import by_class, by_group, by_row, by_time
+from steps.tables.schema import LABEL_SOURCE, Target, read_schema
 
 CLASSES = ("no", "yes")
 random = np.random.default_rng(0)

@@ -13,14 +13,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from model_code import fitting, mlp, serving, yardsticks
-from pipelines.problem import load
+from model_code import serving
+from model_code.tabular import fitting, mlp, yardsticks
+from pipelines.problem.definition import load
 from steps import train as stage
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
-from steps.folds import folds
 from steps.journal import Journal, read_events
-from steps.schema import Column, TableSchema, Target, write_schema
+from steps.splitting.folds import folds
+from steps.tables.schema import Column, TableSchema, Target, write_schema
 from steps.train import TrainConfig, train
 
 TYPES = {

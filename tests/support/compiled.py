@@ -8,13 +8,13 @@ import json
 import sys
 from pathlib import Path
 
-from infra.backend import Plan, PlannedStep
+from infra.runs.plan import Plan, PlannedStep
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import compile_plan, text
 from infra.sagemaker.jobs import Decision, fuse
 from infra.sagemaker.stack import Stack
-from infra.seals import divided
-from infra.sources import ResolvedFile
+from infra.sources.files import ResolvedFile
+from infra.store.ledger import divided
 from pipelines.training import STAGES, TRAINING
 from steps.core import Config
 from steps.register import RegisterConfig

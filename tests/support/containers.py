@@ -32,7 +32,7 @@ def lay(base, job, text, hosts=("algo-1",), host="algo-1"):
 def start(base, job, environment):
     """The job as SageMaker starts it: the entrypoint, somewhere else than here."""
     return subprocess.Popen(
-        [sys.executable, "-m", "steps", job],
+        [sys.executable, "-m", "infra.container", job],
         cwd=base,
         env=os.environ | environment,
         stdin=subprocess.DEVNULL,

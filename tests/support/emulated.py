@@ -5,8 +5,8 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
-from infra.emulation.jobs import Options
-from infra.emulation.server import Server
+from infra.emulator.jobs import Options
+from infra.emulator.server import Server
 
 TRUST = {
     "Version": "2012-10-17",

@@ -113,7 +113,7 @@ def job(each, facts):
 
 
 def own_code(name, call, facts):
-    """infra/job.py with infra/s3_store.py, raw.py and live.py."""
+    """infra/container/job.py with infra/store/s3.py, raw.py and live.py."""
     yield call("s3:ListBucket", facts.bucket_arn, s3__prefix=f"{facts.below}store/{KEY}/")
     records = [f"store/{KEY}/manifest.json", f"store/{KEY}/journal.jsonl"]
     for place in [*records, *(f"store/{KEY}/{artifact}/part/x.parquet" for artifact in JOB_READS[name])]:

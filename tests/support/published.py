@@ -10,7 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
-from infra.store import Manifest, open_store
+from infra.store.local import Manifest, open_store
 
 KEY = "a" * 64
 

@@ -8,8 +8,8 @@ import polars as pl
 
 from steps.core import execute, step
 from steps.journal import Journal, read_events
-from steps.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, write_schema
 from steps.tables.digest import table_digest, with_missing
+from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, write_schema
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

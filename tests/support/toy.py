@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from infra import runs
-from infra.local import LocalBackend
-from infra.runs import RunRecord, StageRecord
-from infra.store import LocalStore
+from infra.backends.local import LocalBackend
+from infra.runs import records
+from infra.runs.records import RunRecord, StageRecord
+from infra.store.local import LocalStore
 from pipelines.plan import make_plan
 from steps.core import Config, Input, Output, Pipeline
 from steps.errors import GateRefused, InputError
@@ -70,7 +70,9 @@ def toy_plan(workspace, settings, until=None):
 
 def toy_record(plan, run="toy-1"):
     stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
-    return RunRecord(run, "toy", "toy.yaml", {}, {}, smoke=False, status="running", started=runs.now(), stages=stages)
+    return RunRecord(
+        run, "toy", "toy.yaml", {}, {}, smoke=False, status="running", started=records.now(), stages=stages
+    )
 
 
 def one_of_two(workspace):
@@ -82,5 +84,5 @@ def one_of_two(workspace):
 if __name__ == "__main__":
     place = Path(sys.argv[1])
     long = toy_plan(place, {"double": {"sleep": 60}})
-    with runs.locked(runs.lock_of(place, "toy-long")):
+    with records.locked(records.lock_of(place, "toy-long")):
         LocalBackend(LocalStore(place)).run(long, toy_record(long, "toy-long"), lambda *_: None)

@@ -12,9 +12,9 @@ import time
 import urllib.request
 from pathlib import Path
 
-from infra import runs
-from infra.mlflow_server import connect, default_uri, ui
-from infra.runs import RunRecord, StageRecord
+from infra.runs import records
+from infra.runs.records import RunRecord, StageRecord
+from infra.tracking.mlflow_server import connect, default_uri, ui
 from steps.journal import Journal
 
 NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
@@ -81,8 +81,8 @@ def write_run(
         overrides={"split.by": "time"},
         smoke=smoke,
         status=status,
-        started=started or runs.now(),
-        finished=runs.now(),
+        started=started or records.now(),
+        finished=records.now(),
         message="" if status == "pass" else f"why it is {status}",
     )
     for name in NAMES:
@@ -98,8 +98,8 @@ def write_run(
         write_registration(workspace, record, model)
     else:
         record.stages.pop()
-    runs.save(workspace, record)
-    return runs.path_of(workspace, run)
+    records.save(workspace, record)
+    return records.path_of(workspace, run)
 
 
 def write_journal(path, name, epochs):

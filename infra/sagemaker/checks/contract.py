@@ -1,6 +1,6 @@
 """What our jobs rely on: the container's command and environment, pinned images, no secrets in sight, tags, one region
 
-The container's side of it is ``infra.container``.
+The container's side of it is ``infra.container.contract``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from infra.sagemaker.checks.expressions import Place, Scope
 from infra.sagemaker.checks.faults import Sheet, below, shown
 from infra.sagemaker.checks.rules import at, check_unique, objects
 
-ENTRYPOINT = ["python", "-m", "steps"]
+ENTRYPOINT = ["python", "-m", "infra.container"]
 JOBS = ("prepare", "train", "assess")
 WANTED = ("PYTHONPATH", "FOURSCORE_BASE", "FOURSCORE_ROOT", "FOURSCORE_RUN")
 _PINNED = re.compile(r"\S+@sha256:[0-9a-f]{64}")

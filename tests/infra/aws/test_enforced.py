@@ -13,8 +13,8 @@ from infra.aws.facts import Facts
 from infra.aws.permissions import DIGEST, policies
 from infra.aws.reference import reference_definition
 from infra.aws.statements import document
-from infra.s3_store import S3Store
-from infra.store import Manifest
+from infra.store.local import Manifest
+from infra.store.s3 import S3Store
 from steps.errors import InputError
 
 FACTS = Facts("dev", "us-east-1", "123456789012", "fourscore", "arn:aws:kms:us-east-1:123456789012:key/0")

@@ -80,7 +80,9 @@ def test_the_bill_of_materials_is_in_the_image_and_a_target_of_its_own():
 
 def test_the_entry_is_the_one_that_definitions_name():
     entry = dict(stage("jobs"))["ENTRYPOINT"]
-    assert json.loads(entry) == ["python", "-m", "steps"], "in exec form, so that the job itself hears SIGTERM"
+    assert json.loads(entry) == ["python", "-m", "infra.container"], (
+        "in exec form, so that the job itself hears SIGTERM"
+    )
 
 
 def test_the_builder_is_given_the_lists_of_packages_and_nothing_else():

@@ -13,9 +13,10 @@ import containers
 import pytest
 import tracked
 
-from infra import local_cloud, runs
-from infra.emulation.jobs import Options
-from infra.store import LocalStore, store_of
+from infra.emulator import local_cloud
+from infra.emulator.jobs import Options
+from infra.runs import records
+from infra.store.local import LocalStore, store_of
 from pipelines.training import TRAINING
 
 ROOT = Path(__file__).parents[3]
@@ -68,7 +69,7 @@ class There:
         return [each["PipelineExecutionArn"] for each in answer["PipelineExecutionSummaries"]]
 
     def steps(self, run):
-        arn = runs.load(self.workspace, run).execution
+        arn = records.load(self.workspace, run).execution
         answer = self.cloud.client("sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=arn)
         return {each["StepName"]: each for each in answer["PipelineExecutionSteps"]}
 
@@ -149,12 +150,12 @@ def test_a_second_run_is_cached_and_starts_no_job(there, passed):
 
 
 def test_the_jobs_made_byte_for_byte_what_a_laptop_makes(there, passed, tmp_path):
-    """The contract of all backends; tests/infra/test_job.py has its third part, the container without a cloud."""
+    """The contract of all backends; tests/infra/container/test_job.py has its third part, the container without a cloud."""
     alone = There(tmp_path / ".fourscore")
     code, document, said = alone("run", EXAMPLE, "--no-tracking")
     assert code == 0, said
     assert [stage["key"] for stage in document["stages"]] == [stage["key"] for stage in passed["stages"]]
-    store = store_of(there.workspace, runs.load(there.workspace, passed["run"]))
+    store = store_of(there.workspace, records.load(there.workspace, passed["run"]))
     for stage, made in zip(passed["stages"], TRAINING, strict=True):
         for artifact in made.outputs:
             store.open(stage["key"], artifact)
@@ -222,7 +223,7 @@ def test_where_there_is_no_capacity_the_next_type_is_tried(there, passed):
     assert client.describe_training_job(TrainingJobName=job)["ResourceConfig"]["InstanceType"] == "ml.m5.2xlarge"
 
 
-@pytest.mark.slow  # a training that is interrupted; tests/infra/test_job.py has the job alone
+@pytest.mark.slow  # a training that is interrupted; tests/infra/container/test_job.py has the job alone
 def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(there, passed, tmp_path):
     settings = ("--set", "train.candidates=[mlp]", "--set", "train.seed=5")
     there.cloud.disturb("interruption", step="train")
@@ -254,9 +255,9 @@ def test_ctrl_c_detaches_and_attach_watches_again(there, passed):
     code, document, said = there("attach", run)
     assert (code, document["verdict"]) == (0, "pass"), said
     assert not (there.workspace / f"runs/{run}.tracking.json").exists(), "it was not to be tracked"
-    finished = runs.load(there.workspace, run).finished
+    finished = records.load(there.workspace, run).finished
     assert there("attach", run)[0] == 0
-    assert runs.load(there.workspace, run).finished == finished, "watching what is over changes nothing"
+    assert records.load(there.workspace, run).finished == finished, "watching what is over changes nothing"
     for command in ("stop", "retry"):
         code, document, _ = there(command, run)
         assert (code, document["verdict"]) == (2, "error")
@@ -283,7 +284,7 @@ def test_a_run_that_ended_while_nobody_watched_is_found_by_runs_sync(there, pass
     client = there.cloud.client("sagemaker")
     wait_for(lambda: client.describe_pipeline_execution(PipelineExecutionArn=record.execution)["PipelineExecutionStatus"] == "Succeeded")  # fmt: skip
     assert there("runs", "--sync")[0] == 0
-    assert runs.load(there.workspace, record.run).status == "pass"
+    assert records.load(there.workspace, record.run).status == "pass"
 
 
 def test_stop_and_retry(there, passed):
@@ -331,7 +332,7 @@ def test_a_third_of_all_requests_to_s3_refused_stops_nothing(there, passed):
 
 
 def running_execution(there):
-    return next((each for each in runs.every(there.workspace) if each.status == "running" and each.execution), None)
+    return next((each for each in records.every(there.workspace) if each.status == "running" and each.execution), None)
 
 
 def wait_for(look, seconds=120):

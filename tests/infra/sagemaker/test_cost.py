@@ -11,13 +11,13 @@ from compiled import make_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra import prices, runs
-from infra.prices import Price, Prices
-from infra.runs import RunRecord, StageRecord
-from infra.sagemaker import bill, cost, startup
+from infra.runs import records
+from infra.runs.records import RunRecord, StageRecord
+from infra.sagemaker import bill, cost, prices, startup
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.jobs import fuse
-from infra.store import Manifest
+from infra.sagemaker.prices import Price, Prices
+from infra.store.local import Manifest
 from pipelines.training import STAGES
 from steps.errors import InputError
 
@@ -143,13 +143,13 @@ def test_what_is_expected_is_never_above_the_worst_case(seconds, instances, spot
 def test_history_is_of_the_newest_execution_of_each_stage_wherever_it_ran(workspace):
     def record(run, started, keys, **changes):
         stages = [StageRecord(name=name, key=key, status="ran") for name, key in keys.items()]
-        runs.save(workspace, RunRecord(run=run, problem_name=changes.pop("problem_name", "flights"), problem_path="p", problem={}, overrides={}, smoke=False, status="pass", started=started, stages=stages, **changes))  # fmt: skip
+        records.save(workspace, RunRecord(run=run, problem_name=changes.pop("problem_name", "flights"), problem_path="p", problem={}, overrides={}, smoke=False, status="pass", started=started, stages=stages, **changes))  # fmt: skip
 
     record("old", "2026-01-01", {"define": "d1", "train": "t1"})
     record("new", "2026-02-01", {"define": "d2", "train": "gone"})
     record("else", "2026-03-01", {"define": "d3"}, problem_name="other")
-    rehearsal = runs.load(workspace, "new")
-    runs.save(workspace, replace(rehearsal, run="rehearsal", started="2026-04-01", smoke=True))
+    rehearsal = records.load(workspace, "new")
+    records.save(workspace, replace(rehearsal, run="rehearsal", started="2026-04-01", smoke=True))
     took = {"d1": 1.0, "d2": 2.0, "d3": 3.0, "t1": 600.0}
 
     def find(key):

@@ -17,7 +17,7 @@ from infra.sagemaker.definition import digest, fit, gets, pipeline_name, text
 from infra.sagemaker.jobs import HARDWARE, Decision, decided, fuse
 from infra.sagemaker.lint import faults
 from infra.sagemaker.requests import package_group
-from infra.store import Manifest
+from infra.store.local import Manifest
 from pipelines.training import STAGES
 from steps.errors import FourscoreError, InputError
 from steps.train import Budget, TrainConfig

@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from infra.runs import RunRecord, now
+from infra.runs.records import RunRecord, now
 from infra.sagemaker.backend import Compiled, SageMakerBackend
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.service import Gone
 from infra.sagemaker.stack import Stack
-from infra.store import open_store
+from infra.store.local import open_store
 from steps.errors import FourscoreError
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/p/execution/abc"

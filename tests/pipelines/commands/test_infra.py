@@ -10,9 +10,9 @@ from motoaws import here, moto, protected
 
 from infra.aws import changes
 from infra.aws.account import Account
-from infra.s3_store import S3Store
 from infra.sagemaker.stack import path_of
-from infra.store import Manifest
+from infra.store.local import Manifest
+from infra.store.s3 import S3Store
 from pipelines.__main__ import Commands
 from pipelines.commands.infra import infra
 
@@ -197,7 +197,7 @@ def test_events_are_told_as_they_come(cloud):
 
 
 def test_the_local_cloud_ends_by_the_same_command_and_keeps_what_it_holds(tmp_path):
-    from infra import local_cloud
+    from infra.emulator import local_cloud
 
     local_cloud.start(tmp_path).client("s3").create_bucket(Bucket="kept")
     for executed in (True, False):
@@ -210,7 +210,7 @@ def test_the_local_cloud_ends_by_the_same_command_and_keeps_what_it_holds(tmp_pa
 
 
 def test_the_local_clouds_data_is_deleted_by_who_says_so(tmp_path):
-    from infra import local_cloud
+    from infra.emulator import local_cloud
 
     local_cloud.start(tmp_path).client("s3").create_bucket(Bucket="gone")
     ask = ("down", "--stack", "local", "--delete-data", "--workspace", str(tmp_path), "--json")

@@ -1,0 +1,249 @@
+"""The backend that runs every step in this process, with the store on this machine's disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import shutil
+import time
+import traceback
+from pathlib import Path
+
+from infra.files import write_atomically
+from infra.runs import records
+from infra.runs.plan import Plan, PlannedStep, Reporter
+from infra.runs.records import RunRecord, StageRecord
+from infra.sources.files import check_unchanged, materialise
+from infra.store.ledger import note_reading
+from infra.store.local import JOURNAL, CorruptExecution, LocalStore, Manifest
+from steps.core import execute
+from steps.errors import FourscoreError, GateRefused, Interrupted
+from steps.journal import Journal, read_events
+
+
+class LocalBackend:
+    """Runs a plan here. What is cached is not run; what fails or is stopped leaves nothing half-written."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self.store = store
+
+    def run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
+        self.store.sweep()
+        execution = _Execution(self.store, plan, record, reporter)
+        try:
+            execution.all()
+        except BaseException as stop:
+            _close(self.store.workspace, record, stop)
+            if isinstance(stop, KeyboardInterrupt):
+                raise Interrupted(record.message) from None
+            if isinstance(stop, GateRefused):
+                return record
+            raise
+        return record
+
+
+class _Execution:
+    """One run of one plan, while it goes on."""
+
+    def __init__(self, store: LocalStore, plan: Plan, record: RunRecord, reporter: Reporter) -> None:
+        self.store, self.plan, self.record, self.reporter = store, plan, record, reporter
+        self.by_key = {planned.key: planned for planned in plan.steps}
+
+    def all(self) -> None:
+        rejections: list[str] = []
+        for planned in self.plan.steps:
+            manifest = self.ensure(planned)
+            if manifest.verdict == "refused":
+                raise GateRefused(*manifest.reasons)
+            if manifest.verdict == "rejected":
+                rejections = manifest.reasons
+        rejected = bool(rejections) and not self.record.smoke
+        self.record.status = "rejected" if rejected else "pass"
+        self.record.message = "\n".join(rejections)
+        if self.plan.later:
+            self.record.message = f"stopped after {self.plan.steps[-1].step.name}, as asked"
+        self.record.finished = records.now()
+        self.save()
+
+    def ensure(self, planned: PlannedStep) -> Manifest:
+        """The execution of one step: found, or made now while everyone else who wants it waits."""
+        stage = self.record.stage(planned.step.name)
+        manifest = self.store.find(planned.key)
+        if manifest is None:
+            with self.store.lock(planned.key):
+                manifest = self.store.find(planned.key) or self.make(planned, stage)
+        if stage.status == "pending":
+            manifest = self.shared(planned, manifest)
+        if stage.status == "pending":  # still: what rotted is made again
+            stage.status, stage.seconds = "cached", 0.0
+        stage.journal = str(self.store.file(planned.key, JOURNAL).relative_to(self.store.workspace))
+        if manifest.verdict == "refused":
+            stage.status = "refused"
+        self.reporter(stage.name, {"kind": "stage", "status": stage.status, "seconds": stage.seconds})
+        self.save()
+        return manifest
+
+    def make(self, planned: PlannedStep, stage: StageRecord) -> Manifest:
+        inputs = {artifact: self.open(key, artifact) for artifact, key in planned.inputs.items()}
+        with self.store.working(planned.key) as directory:
+            stage.status = "running"
+            stage.journal = str((directory / JOURNAL).relative_to(self.store.workspace))
+            self.save()
+            self.reporter(stage.name, {"kind": "stage", "status": "running"})
+            note_reading(self.store.workspace, planned, self.plan.divided, self.record.run)
+            clock = time.perf_counter()
+            try:
+                manifest = self.execute(planned, stage, directory, inputs)
+            except BaseException:
+                stage.seconds = round(time.perf_counter() - clock, 3)
+                self.keep_journal(directory, stage)
+                raise
+            counts = self.store.publish(directory, manifest)
+        stage.status, stage.seconds = "ran", manifest.seconds
+        return self.settled(stage.name, manifest, counts)
+
+    def shared(self, planned: PlannedStep, manifest: Manifest) -> Manifest:
+        """A cached result: one that is only here is brought to where others find it, the journal of one elsewhere here."""
+        try:
+            counts = self.settled(planned.step.name, manifest, self.store.push(planned.key))
+            self.store.file(planned.key, JOURNAL)
+            return counts
+        except CorruptExecution as rot:
+            return self.again(planned, rot)
+
+    def settled(self, stage: str, made: Manifest, counts: Manifest) -> Manifest:
+        """What counts of a result that someone else published too: the first one's, and it is said where they differ."""
+        if not counts.is_like(made):
+            where = self.store.uri or "the store"
+            text = f"{where} has another execution of this step, with other files; it counts, not the one made here"
+            self.reporter(stage, {"kind": "note", "level": "warning", "text": text})
+        return counts
+
+    def execute(self, planned: PlannedStep, stage: StageRecord, directory: Path, inputs: dict[str, Path]) -> Manifest:
+        step = planned.step
+        directories = inputs | self.sources(planned, directory.with_name(f"{directory.name}.in"))
+        for name in step.outputs:
+            directories[name] = directory / name
+            directories[name].mkdir()
+        for name in step.scratch:
+            directories[name] = self.store.scratch(planned.key, name)
+        started, clock = records.now(), time.perf_counter()
+        refusal: GateRefused | None = None
+        try:
+            with Journal(directory / JOURNAL, lambda event: self.reporter(step.name, event)) as log:
+                try:
+                    execute(step, directories, planned.config, log)
+                except GateRefused as refused:
+                    refusal = refused
+                    log.verdict("refused", refused.reasons)
+            if "raw" in step.inputs:
+                check_unchanged(self.plan.raw)
+        finally:
+            shutil.rmtree(directory.with_name(f"{directory.name}.in"), ignore_errors=True)
+        verdicts = [event for event in read_events(directory / JOURNAL) if event["kind"] == "verdict"]
+        return Manifest(
+            key=planned.key,
+            step=step.name,
+            ingredients=planned.ingredients,
+            verdict=verdicts[-1]["verdict"] if verdicts else "pass",
+            reasons=list(refusal.reasons) if refusal else verdicts[-1]["reasons"] if verdicts else [],
+            started=started,
+            finished=records.now(),
+            seconds=round(time.perf_counter() - clock, 3),
+        )
+
+    def sources(self, planned: PlannedStep, directory: Path) -> dict[str, Path]:
+        """The artifacts from outside that the step reads, laid out as directories of links."""
+        found: dict[str, Path] = {}
+        if "raw" in planned.step.inputs:
+            found["raw"] = directory / "raw"
+            found["raw"].mkdir(parents=True, exist_ok=True)
+            materialise(self.plan.raw, found["raw"])
+        if "champion" in planned.step.inputs:
+            found["champion"] = self.champion(directory)
+        return found
+
+    def champion(self, directory: Path) -> Path:
+        """The champion's model, verified; an empty directory where there is no champion to compare with.
+
+        Raises:
+            FourscoreError: there is one, and it is lost: a run must not quietly go without the comparison.
+        """
+        if self.plan.champion is None:
+            (directory / "champion").mkdir(parents=True)
+            return directory / "champion"
+        try:
+            return self.store.open(self.plan.champion, "model")
+        except CorruptExecution as lost:
+            raise FourscoreError(
+                f"the champion's model cannot be read, so nothing can be compared with it: {lost}\n"
+                "  run the champion's own problem again to make it anew, or promote another run"
+            ) from None
+
+    def open(self, key: str, artifact: str) -> Path:
+        """An input, verified; one that rotted is put aside and made again, if making it is part of the plan."""
+        try:
+            return self.store.open(key, artifact)
+        except CorruptExecution as rot:
+            if key not in self.by_key:
+                raise
+            self.again(self.by_key[key], rot)
+            return self.store.open(key, artifact)
+
+    def again(self, planned: PlannedStep, rot: CorruptExecution) -> Manifest:
+        """Put aside what rotted, and make it again."""
+        self.reporter(planned.step.name, {"kind": "note", "level": "warning", "text": str(rot)})
+        self.store.quarantine(planned.key)
+        self.record.stage(planned.step.name).status = "pending"
+        return self.ensure(planned)
+
+    def keep_journal(self, directory: Path, stage: StageRecord) -> None:
+        """What a failed attempt said is worth reading; it stays beside the run."""
+        kept = self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
+        if (directory / JOURNAL).exists():
+            shutil.copyfile(directory / JOURNAL, kept)
+            stage.journal = str(kept.relative_to(self.store.workspace))
+
+    def save(self) -> None:
+        records.save(self.store.workspace, self.record)
+
+
+def _close(workspace: Path, record: RunRecord, stop: BaseException) -> None:
+    """Write down how a run ended that did not end well."""
+    running = next((stage for stage in record.stages if stage.status == "running"), None)
+    if isinstance(stop, GateRefused):
+        record.status, record.message = "rejected", "\n".join(stop.reasons)
+    elif isinstance(stop, KeyboardInterrupt | Interrupted):
+        record.status = "interrupted"
+        where = f" in stage {running.name}" if running else ""
+        record.message = f"interrupted{where}; run the same command again and it goes on from there"
+    else:
+        record.status, record.message = "error", _message(workspace, record, stop, running)
+    if running:
+        running.status, running.reason = "failed", record.message.partition("\n")[0]
+    for stage in record.stages:
+        if stage.status == "pending":
+            stage.status = "skipped"
+    record.finished = records.now()
+    with contextlib.suppress(OSError):  # a full disk takes no record either: the next start marks the run as killed
+        records.save(workspace, record)
+
+
+def full_disk(stop: BaseException, workspace: Path) -> str | None:
+    """What to say of an error that a full disk made; None for any other."""
+    if not (isinstance(stop, OSError) and stop.errno in (errno.ENOSPC, errno.EDQUOT)):
+        return None
+    advice = "free some space and run the same command again"
+    return f"no space left on the disk of {workspace}; nothing was published half: {advice}"
+
+
+def _message(workspace: Path, record: RunRecord, stop: BaseException, running: StageRecord | None) -> str:
+    if isinstance(stop, FourscoreError):
+        return str(stop)
+    if full := full_disk(stop, workspace):
+        return full
+    details = workspace / "runs" / f"{record.run}.traceback.txt"
+    with contextlib.suppress(OSError):
+        write_atomically(details, "".join(traceback.format_exception(stop)))
+    where = f"stage {running.name}" if running else "the run"
+    return f"{where} broke: {type(stop).__name__}: {stop}\n  the details are in {details}"

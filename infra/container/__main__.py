@@ -1,0 +1,10 @@
+"""The container's entry: python -m infra.container JOB."""
+
+from __future__ import annotations
+
+import sys
+
+from infra.container.job import main
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

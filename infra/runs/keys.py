@@ -1,0 +1,167 @@
+"""What makes a step's result, flat, and the key that follows from it; known before anything runs, wherever it runs.
+
+key(step) = sha256(step, source of the step and of our modules that it imports, versions of the packages that those
+                   import, its config, the keys of its inputs or the content digest of what comes from outside)
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from infra.files import write_json
+from infra.runs.plan import Ingredients
+from steps.core import Config, Step
+
+OURS = ("pipelines", "infra", "steps", "model_code")
+_NAMED = re.compile(r"(?:steps|model_code)(?:\.\w+)+(?=:|$)")
+_DISTRIBUTION = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
+
+
+class Sources:
+    """Digests and imports of our modules, remembered by size and time of change so that a cached run stays quick."""
+
+    def __init__(self, memory: Path | None) -> None:
+        self.memory = memory
+        try:
+            self.known: dict[str, Any] = json.loads(memory.read_bytes()) if memory else {}
+        except (OSError, ValueError):
+            self.known = {}
+        self.changed = False
+
+    def module(self, name: str) -> tuple[str, list[str]] | None:
+        """Digest of a module's source and the names that it imports; None for what is not a module of ours."""
+        origin = _origin(name)
+        if origin is None:
+            return None
+        path = Path(origin)
+        stat = path.stat()
+        stamp = [stat.st_size, stat.st_mtime_ns]
+        entry = self.known.get(str(path))
+        if entry is None or entry["stamp"] != stamp:
+            source = path.read_bytes()
+            entry = {
+                "stamp": stamp,
+                "digest": hashlib.sha256(source).hexdigest()[:16],
+                "imports": sorted(imports(source)),
+            }
+            self.known[str(path)] = entry
+            self.changed = True
+        return entry["digest"], entry["imports"]
+
+    def closure(self, module: str) -> tuple[dict[str, str], set[str]]:
+        """Our modules that a module needs, itself included, with their digests; and the packages that they import."""
+        digests: dict[str, str] = {}
+        packages: set[str] = set()
+        waiting = [module]
+        while waiting:
+            name = waiting.pop()
+            if name in digests:
+                continue
+            root = name.partition(".")[0]
+            if root not in OURS and name != module:
+                if root not in sys.stdlib_module_names:
+                    packages.add(root)
+                continue
+            found = self.module(name)
+            if found is None:
+                continue
+            digests[name] = found[0]
+            waiting.extend(found[1])
+        return digests, packages
+
+    def save(self) -> None:
+        if self.changed and self.memory:
+            self.memory.parent.mkdir(parents=True, exist_ok=True)
+            write_json(self.memory, self.known)
+
+
+def _origin(name: str) -> str | None:
+    loaded = sys.modules.get(name)
+    if loaded is not None:
+        return getattr(loaded, "__file__", None)
+    spec = find_spec(name)
+    return spec.origin if spec else None
+
+
+def imports(source: bytes) -> set[str]:
+    """Every module that a source may import: import statements, and our modules named in strings (lazy tables)."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            if node.module.partition(".")[0] in OURS:
+                found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := _NAMED.match(node.value)):
+            found.add(match.group())
+    return {name for name in found if _is_module(name)}
+
+
+def _is_module(name: str) -> bool:
+    if name.partition(".")[0] not in OURS:
+        return True
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def flatten(value: Any, prefix: str) -> dict[str, Any]:
+    """Nested settings as one level of dotted names; lists stay whole."""
+    if isinstance(value, dict) and value:
+        return {name: leaf for key, inner in value.items() for name, leaf in flatten(inner, f"{prefix}.{key}").items()}
+    return {prefix: value}
+
+
+def ingredients(step: Step, config: Config, inputs: Mapping[str, str], sources: Sources) -> Ingredients:
+    """Everything that decides the result of a step, flat, so that two can be compared line by line."""
+    digests, packages = sources.closure(step.function.__module__)
+    made: Ingredients = {"python": _python()}
+    made |= {f"code {name}": digest for name, digest in sorted(digests.items())}
+    made |= {f"package {name}": _version(name) for name in sorted(packages)}
+    made |= {f"input {name}": key for name, key in sorted(inputs.items())}
+    for field, value in config.model_dump(mode="json").items():
+        made |= {f"config {name}": leaf for name, leaf in flatten(value, f"{step.name}.{field}").items()}
+    return made
+
+
+def _python() -> str:
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def _version(package: str) -> str:
+    """The release; what follows a ``+`` says how it was built (torch 2.13.0+cpu), which differs from machine to machine."""
+    try:
+        return metadata.version(_DISTRIBUTION.get(package, package)).partition("+")[0]
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def key_of(step: str, made: Ingredients) -> str:
+    return hashlib.sha256(json.dumps({"step": step, "made of": made}, sort_keys=True).encode()).hexdigest()
+
+
+def differences(made: Ingredients) -> list[str]:
+    """Which code and packages are others here than those a key was made of; running them would make the key a lie."""
+    here: Ingredients = {}
+    sources = Sources(None)
+    for name in made:
+        kind, _, what = name.partition(" ")
+        if kind == "python":
+            here[name] = _python()
+        elif kind == "package":
+            here[name] = _version(what)
+        elif kind == "code":
+            found = sources.module(what) if _is_module(what) else None
+            here[name] = found[0] if found else "not there"
+    return [f"{name} is {value}, the plan has {made[name]}" for name, value in here.items() if made[name] != value]

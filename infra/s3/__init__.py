@@ -1,0 +1,1 @@
+"""S3: the client and the objects below a root."""

@@ -1,0 +1,303 @@
+"""The same store on S3, with the workspace as its cache: what is published here is published there, manifest last.
+
+s3://bucket/prefix/store/<key>/...           as in a workspace (infra/store/local.py); the manifest is written last
+                  /quarantine/<key>.<time>/  manifests of executions that turned out to be broken
+<workspace>/s3/<digest of the root>/<key>/   what was fetched: manifest.json, journal.jsonl, whole artifacts, and in
+                                             .files/ single files; compared with the manifest before it is read
+
+No object of an execution is ever overwritten, so of two that race the first one counts, whole. S3 has no lock: where two
+machines make the same result at once, both work, one is published, and the other machine takes what was published.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from infra.files import locked, write_atomically
+from infra.s3.objects import Absent, Entry, Listed, Objects, Taken
+from infra.store.ledger import exchange
+from infra.store.local import JOURNAL, MANIFEST, CorruptExecution, LocalStore, Manifest, is_intact, manifest_of
+from steps.errors import FourscoreError
+
+PATIENCE = 120.0
+"""Seconds without a new file after which an upload without a manifest counts as abandoned."""
+PAUSE = 2.0
+"""Seconds between two looks at an upload that someone else is busy with."""
+
+
+class S3Store(LocalStore):
+    """A store below ``s3://bucket/prefix/``; scratch, locks and work in progress stay on this machine."""
+
+    def __init__(
+        self, workspace: Path, uri: str, *, kms_key: str | None = None, client: Callable[[], Any] | None = None
+    ) -> None:
+        super().__init__(workspace)
+        self.objects = Objects(uri, kms_key, client)
+        self.uri: str = self.objects.root
+        self.here = LocalStore(workspace)
+        """What was made on this machine."""
+        self.cache = workspace / "s3" / hashlib.sha256(self.uri.encode()).hexdigest()[:16]
+        self._there: dict[str, Manifest] = {}
+        """Of executions that are not here, the manifests as this process has read them from S3."""
+        self._read: dict[str, bytes] = {}
+
+    def directory(self, key: str) -> Path:
+        """Where manifest, journal and opened artifacts of an execution lie on this machine."""
+        return self.here.directory(key) if self._is_here(key) else self.cache / key
+
+    def _is_here(self, key: str) -> bool:
+        return (self.here.directory(key) / MANIFEST).is_file()
+
+    def find(self, key: str) -> Manifest | None:
+        """The execution of this machine, else the one on S3, which every process asks for anew."""
+        if manifest := self.here.find(key) or self._there.get(key):
+            return manifest
+        try:
+            manifest = self._ask(key)
+        except CorruptExecution:
+            self._put_aside(key)
+            return None
+        if manifest is not None:
+            self._keep(manifest)
+        return manifest
+
+    def _keep(self, manifest: Manifest) -> None:
+        """Manifest and journal of an execution that is not here, for reports and tracking; they are small."""
+        place, name = self.cache / manifest.key, f"store/{manifest.key}/{JOURNAL}"
+        data = self._read[manifest.key]
+        if (place / MANIFEST).is_file() and (place / MANIFEST).read_bytes() == data:
+            return
+        with self._fetching(manifest.key):
+            write_atomically(place / MANIFEST, data)
+            if manifest.journal and not is_intact(place / JOURNAL, manifest.journal):
+                write_atomically(place / JOURNAL, self.objects.get(name) or b"")
+
+    def look(self, key: str) -> Manifest | None:
+        """As :meth:`find`, changing nothing; what this workspace knows of S3 is believed, so a report needs no network."""
+        if manifest := self.here.look(key) or self._there.get(key):
+            return manifest
+        path = self.cache / key / MANIFEST
+        return manifest_of(path.read_bytes(), key, str(path)) if path.is_file() else self._ask(key)
+
+    def is_there(self, key: str) -> bool:
+        """Whether S3 has the execution now."""
+        return self._ask(key) is not None
+
+    def _ask(self, key: str) -> Manifest | None:
+        name = f"store/{key}/{MANIFEST}"
+        self._there.pop(key, None)
+        data = self.objects.get(name)
+        if data is not None:
+            self._read[key] = data
+            self._there[key] = manifest_of(data, key, self.objects.uri(name))
+        return self._there.get(key)
+
+    # Reading
+
+    def open(self, key: str, artifact: str) -> Path:
+        manifest = self.find(key)
+        if self._is_here(key):
+            try:
+                return self.here.open(key, artifact)
+            except CorruptExecution:  # what rotted here may be sound there
+                self.here.quarantine(key)
+                manifest = self.find(key)
+                if manifest is None:
+                    raise
+        if manifest is None:
+            raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
+        target = self.cache / key / artifact
+        if (key, artifact) not in self._verified:
+            self._bring_artifact(manifest, artifact, target)
+            self._verified.add((key, artifact))
+        return target
+
+    def _bring_artifact(self, manifest: Manifest, artifact: str, target: Path) -> None:
+        entries = {name: entry for name, entry in manifest.files.items() if name.startswith(f"{artifact}/")}
+        empty = [name for name in manifest.directories if name.startswith(f"{artifact}/")]
+        with self._fetching(manifest.key) as arriving:
+            if target.is_dir() and all(is_intact(target.parent / name, entry) for name, entry in entries.items()):
+                return
+            self._fetch(manifest, entries, arriving)
+            for directory in (artifact, *empty):
+                (arriving / directory).mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(target, ignore_errors=True)
+            (arriving / artifact).rename(target)
+
+    def file(self, key: str, name: str) -> Path:
+        """One file, fetched without the rest of its artifact where the execution is not here."""
+        if self._is_here(key):
+            return self.here.file(key, name)
+        manifest = self.look(key)
+        if manifest is None:
+            raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
+        entry, place = manifest.published.get(name), self.cache / key
+        if entry is None or is_intact(place / name, entry):
+            return place / name
+        target = place / name if name == JOURNAL else place / ".files" / name
+        with self._fetching(key) as arriving:
+            if not is_intact(target, entry):
+                self._fetch(manifest, {name: entry}, arriving)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (arriving / name).replace(target)
+        return target
+
+    def verify(self, manifest: Manifest, prefix: str = "") -> None:
+        if self._is_here(manifest.key):
+            self.here.verify(manifest, prefix)
+            return
+        for name in manifest.published:
+            if name.startswith(prefix):
+                self.file(manifest.key, name)
+
+    @contextmanager
+    def _fetching(self, key: str) -> Iterator[Path]:
+        """A directory beside the cached execution for what arrives; one process at a time, others find what it brought."""
+        arriving = self.cache / key / ".arriving"
+        with locked(self.workspace / "locks" / f"{self.cache.name}-{key}"):
+            shutil.rmtree(arriving, ignore_errors=True)  # of a process that was killed
+            arriving.mkdir(parents=True)
+            try:
+                yield arriving
+            finally:
+                shutil.rmtree(arriving, ignore_errors=True)
+
+    def _fetch(self, manifest: Manifest, entries: Mapping[str, Entry], arriving: Path) -> None:
+        names = {f"store/{manifest.key}/{name}": name for name in entries}
+        try:
+            self.objects.download({name: arriving / inside for name, inside in names.items()})
+        except Absent as absent:
+            raise self._corrupt(str(absent), "is missing", manifest) from None
+        except Taken as changed:
+            raise self._corrupt(str(changed), "was changed while it was read", manifest) from None
+        for name, inside in names.items():
+            if not is_intact(arriving / inside, entries[inside]):
+                raise self._corrupt(name, "differs from its manifest", manifest)
+
+    def _corrupt(self, name: str, what: str, manifest: Manifest) -> CorruptExecution:
+        return CorruptExecution(f"{self.objects.uri(name)} {what} (stage {manifest.step}); it is not used")
+
+    # Publishing
+
+    def publish(self, directory: Path, manifest: Manifest) -> Manifest:
+        """Here first, so that no work is lost when S3 is away, and then there; see :meth:`push`."""
+        return self._share(self.here.publish(directory, manifest))
+
+    def push(self, key: str) -> Manifest:
+        """Bring an execution that is only here to S3; returns the one that counts there.
+
+        Raises:
+            CorruptExecution: there is none, or its files here are not what was published.
+        """
+        mine = self.here.find(key)
+        theirs = self._there.get(key) or self._ask(key)
+        if mine is None or theirs is not None:
+            return self._settle(mine, theirs, key)
+        self.here.verify(mine)
+        return self._share(mine)
+
+    def _settle(self, mine: Manifest | None, theirs: Manifest | None, key: str) -> Manifest:
+        """The one on S3 counts; another that was made here is put aside, so that all read the same files."""
+        if theirs is None:
+            raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
+        if mine is None or mine.is_like(theirs):
+            return mine or theirs
+        self.here.quarantine(key)
+        return self.find(key) or theirs
+
+    def _share(self, mine: Manifest) -> Manifest:
+        """Files first, the journal then, the manifest last; whoever writes the manifest first is who published."""
+        while True:
+            began = time.monotonic()
+            there = self.objects.list(f"store/{mine.key}/")
+            if MANIFEST in there:
+                if self._is_broken(mine.key):
+                    continue
+                return self._settle(mine, self._there.get(mine.key), mine.key)
+            strange = [each for name, each in there.items() if not self._is_mine(name, each, mine)]
+            if strange:
+                self._wait_for(there, strange)
+                continue
+            try:
+                missing = set(mine.published) - set(there)
+                self._upload(mine, missing)
+                if missing and time.monotonic() - began > PATIENCE:
+                    continue  # it took so long that another may have thought us dead and removed files: look again
+                self._commit(mine)
+            except Taken:
+                time.sleep(PAUSE / 10)
+                continue
+            return mine
+
+    def _upload(self, mine: Manifest, names: set[str]) -> None:
+        directory, place = self.here.directory(mine.key), f"store/{mine.key}/"
+        for group in (
+            names - {JOURNAL},
+            names & {JOURNAL},
+        ):  # an equal execution has another journal: it is in the way last
+            files = {f"{place}{name}": directory / name for name in sorted(group)}
+            self.objects.upload(files, {f"{place}{name}": mine.published[name] for name in group})
+
+    def _commit(self, mine: Manifest) -> None:
+        """Write the manifest; where no answer came, look whether it is there.
+
+        Raises:
+            Taken: it is there, maybe by this very request.
+        """
+        name = f"store/{mine.key}/{MANIFEST}"
+        try:
+            written = self.objects.put(name, (self.here.directory(mine.key) / MANIFEST).read_bytes())
+        except FourscoreError:
+            if self.objects.get(name) is None:
+                raise
+            written = False
+        if not written:
+            raise Taken(name)
+
+    def _is_mine(self, name: str, listed: Listed, mine: Manifest) -> bool:
+        entry = mine.published.get(name)
+        return entry is not None and listed.size == entry["size"] and self.objects.holds(listed.name, entry)
+
+    def _wait_for(self, there: Mapping[str, Listed], strange: Iterable[Listed]) -> None:
+        """Files of an upload that has no manifest yet and came to other contents: it goes on, or it was abandoned."""
+        if min(each.age for each in there.values()) < PATIENCE:
+            time.sleep(PAUSE)
+            return
+        for each in strange:
+            self.objects.delete(each.name, each.tag)
+
+    def exchange_readings(self) -> None:
+        exchange(self.objects, self.workspace, self.cache / "readings.json")
+
+    # What is broken
+
+    def quarantine(self, key: str) -> None:
+        """Take a broken execution out of sight, here and on S3."""
+        self.here.quarantine(key)
+        shutil.rmtree(self.cache / key, ignore_errors=True)
+        self._verified = {entry for entry in self._verified if entry[0] != key}
+        self._put_aside(key)
+
+    def _put_aside(self, key: str) -> None:
+        """Only the manifest that this process has read: one that was published since is another execution."""
+        self._there.pop(key, None)
+        broken, name = self._read.pop(key, None), f"store/{key}/{MANIFEST}"
+        listed = self.objects.list(f"store/{key}/").get(MANIFEST) if broken is not None else None
+        if listed is None or self.objects.get(name) != broken:
+            return
+        assert broken is not None
+        self.objects.put(f"quarantine/{key}.{time.time_ns()}/{MANIFEST}", broken, absent=True)
+        self.objects.delete(name, listed.tag)
+
+    def _is_broken(self, key: str) -> bool:
+        try:
+            return self._ask(key) is None
+        except CorruptExecution:
+            self._put_aside(key)
+            return True

@@ -1,0 +1,1 @@
+"""Models for tables: encoding, preprocessing, fitting, networks and yardsticks."""

@@ -1,0 +1,172 @@
+"""A multilayer perceptron on embedded columns, as a parameter-efficient ensemble.
+
+Numbers are embedded by the piecewise-linear encoding of Gorishniy, Rubachev and Babenko 2022, "On Embeddings for
+Numerical Features in Tabular Deep Learning". The ensemble is that of Gorishniy, Kotelnikov and Babenko 2024,
+"TabM": k members share the weight matrices, each scales their rows or columns by vectors of its own, and the mean of
+their predictions is the prediction.
+
+Shapes: b rows, k members, c continuous columns, n bins, d embedding size, h hidden size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from model_code.tabular.linear import SlotEmbedding
+from model_code.tabular.preprocessing import bin_edges
+from model_code.training import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from model_code.tabular.preprocessing import Layout, Scaling
+
+    Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class MlpConfig:
+    """What can be changed."""
+
+    members: int = 8
+    layers: int = 2
+    hidden: int = 192
+    bins: int = 128
+    numeric_size: int = 12
+    category_size: int = 8
+    dropout: float = 0.1
+    learning_rate: float = 2e-3
+    weight_decay: float = 3e-4
+    batch_size: int = 256
+    epochs: int = 40
+    patience: int = 8
+
+
+SMALL = MlpConfig()
+LARGE = MlpConfig(
+    members=4, hidden=96, bins=32, numeric_size=8, dropout=0.0, batch_size=2048, learning_rate=3e-3, patience=2
+)
+"""For many rows: fewer weights and larger batches, so that an epoch costs little."""
+MANY_ROWS = 50_000
+SAMPLES = 600_000
+"""About how many rows a training sees in all: that sets the epochs, from six to the config's number."""
+
+
+class Mlp:
+    """The architecture ``mlp``."""
+
+    scaling: Scaling = "quantile"
+
+    def __init__(self, config: MlpConfig = SMALL) -> None:
+        self.config = config
+
+    def sized(self, rows: int) -> Mlp:
+        config = SMALL if rows < MANY_ROWS else LARGE
+        return Mlp(replace(config, epochs=min(max(SAMPLES // rows, 6), config.epochs)))
+
+    def recipe(self) -> Recipe:
+        config = self.config
+        return Recipe(
+            learning_rate=config.learning_rate,
+            weight_decay=config.weight_decay,
+            batch_size=config.batch_size,
+            epochs=config.epochs,
+            patience=config.patience,
+        )
+
+    def build(self, layout: Layout, values: Array, width: int) -> MlpNetwork:
+        return MlpNetwork(self.config, layout, bin_edges(values[:, : layout.continuous], self.config.bins), width)
+
+    def describe(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+
+class PiecewiseLinear(nn.Module):
+    """Embeds each continuous column: x[b, c] -> [b, c, d], a linear term plus one for each bin that x has passed.
+
+    The encoding is clamp((x - left edge) / (right edge - left edge), 0, 1); its weights start at zero ("version B" of
+    the authors' package), so that training starts from the linear term.
+    """
+
+    left: Tensor
+    inverse_width: Tensor
+
+    def __init__(self, edges: Tensor, size: int) -> None:
+        super().__init__()
+        width = edges[:, 1:] - edges[:, :-1]
+        self.register_buffer("left", edges[:, :-1].clone())
+        self.register_buffer("inverse_width", torch.where(width > 0, 1 / width.clamp(min=1e-12), 0.0))
+        columns, bins = self.left.shape
+        bound = 1.0
+        self.weight = nn.Parameter(torch.empty(columns, size).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(columns, size).uniform_(-bound, bound))
+        self.bin_weight = nn.Parameter(torch.zeros(columns, bins, size))
+
+    def forward(self, x: Tensor) -> Tensor:
+        passed = ((x.unsqueeze(-1) - self.left) * self.inverse_width).clamp(0, 1)
+        binned = torch.bmm(passed.transpose(0, 1), self.bin_weight).transpose(0, 1)
+        return x.unsqueeze(-1) * self.weight + self.bias + binned
+
+
+class EnsembleLinear(nn.Module):
+    """x[k, b, i] -> [k, b, o]: each member multiplies by the shared W with rows or columns scaled its own way.
+
+    Scaling the weights instead of inputs and outputs is the same map and takes k i o multiplications for any b.
+    """
+
+    def __init__(self, members: int, inputs: int, outputs: int, *, first: bool) -> None:
+        super().__init__()
+        bound = inputs**-0.5
+        self.weight = nn.Parameter(torch.empty(inputs, outputs).uniform_(-bound, bound))
+        # The first layer's members start apart, each seeing the inputs its own way; after it, rectifiers are positively
+        # homogeneous, so that a scale on a layer's inputs would only repeat the one on the outputs before it.
+        self.scale = nn.Parameter(torch.randn(members, inputs, 1) if first else torch.ones(members, 1, outputs))
+        self.bias = nn.Parameter(torch.empty(1, 1, outputs).uniform_(-bound, bound).repeat(members, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight * self.scale)
+
+
+class MlpNetwork(nn.Module):
+    """Raw outputs [b, k, width]."""
+
+    def __init__(self, config: MlpConfig, layout: Layout, edges: Tensor, width: int) -> None:
+        super().__init__()
+        self.continuous = layout.continuous
+        self.embed = PiecewiseLinear(edges, config.numeric_size) if layout.continuous else None
+        self.category = SlotEmbedding(layout.slots, config.category_size) if layout.slots else None
+        if self.category is not None:
+            with torch.no_grad():  # the unknown starts, and where never seen stays, at zero
+                self.category.table.weight.uniform_(-1, 1)[self.category.starts] = 0
+        inputs = layout.continuous * config.numeric_size + layout.plain + len(layout.slots) * config.category_size
+        sizes = [inputs, *[config.hidden] * config.layers]
+        self.layers = nn.ModuleList(
+            EnsembleLinear(config.members, a, b, first=i == 0) for i, (a, b) in enumerate(pairwise(sizes))
+        )
+        self.dropout, self.members = config.dropout, config.members
+        bound = config.hidden**-0.5
+        self.head = nn.Parameter(torch.empty(config.members, config.hidden, width).uniform_(-bound, bound))
+        self.head_bias = nn.Parameter(torch.empty(config.members, 1, width).uniform_(-bound, bound))
+
+    def forward(self, values: Tensor, slots: Tensor) -> Tensor:
+        parts = [values[:, self.continuous :]]
+        if self.embed is not None:
+            parts.append(self.embed(values[:, : self.continuous]).flatten(1))
+        if self.category is not None:
+            parts.append(self.category(slots).flatten(1))
+        x = torch.cat(parts, dim=1).expand(self.members, -1, -1)
+        for layer in self.layers:
+            x = self._drop(torch.relu(layer(x)))
+        return torch.baddbmm(self.head_bias, x, self.head).transpose(0, 1)
+
+    def _drop(self, x: Tensor) -> Tensor:
+        """Dropout with one mask for all members: drawing random numbers costs as much as a matrix product here."""
+        if not self.training or self.dropout == 0:
+            return x
+        kept = torch.empty_like(x[0]).bernoulli_(1 - self.dropout).div_(1 - self.dropout)
+        return x * kept

@@ -1,0 +1,34 @@
+"""The report of a run: one HTML file for people, a projection of the files that the run left.
+
+gather.py    reads the run's files into Facts (light: no drawing, no templates)
+words.py     the sentences: verdict, comparisons, limits, what to do next
+numbers.py   numbers and data as people read them
+figures.py   plots as inline SVG (matplotlib)
+page.py      Facts -> HTML (jinja2), written whole or not at all
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.pages.report.gather import Facts, gather
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__: Sequence[str] = ("Facts", "gather", "render", "write_report")
+
+
+def render(facts: Facts) -> str:
+    """The page as one string; see :func:`pipelines.pages.report.page.render`."""
+    from pipelines.pages.report.page import render
+
+    return render(facts)
+
+
+def write_report(workspace: Path, run: str) -> Path:
+    """Write ``workspace/reports/<run>.html``; see :func:`pipelines.pages.report.page.write_report`."""
+    from pipelines.pages.report.page import write_report
+
+    return write_report(workspace, run)

@@ -1,0 +1,101 @@
+"""What problem.yaml may say, for editors (JSON Schema) and people (docs/problem.md), written from the types.
+
+``python -m pipelines.problem.editor_schema`` writes both; the tests see to it that they are never old.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipelines.problem.definition import SHARED, Problem
+
+PATH = Path(__file__).with_name("problem.schema.json")
+REFERENCE = Path(__file__).parents[2] / "docs" / "problem.md"
+
+
+def schema() -> dict[str, Any]:
+    """Problem's own schema without what a problem file does not say because it is said elsewhere in it."""
+    whole = Problem.model_json_schema(by_alias=True)
+    for section, names in SHARED.items():
+        reference = whole["properties"][section]["$ref"]
+        definition = whole["$defs"][reference.rpartition("/")[2]]
+        for name in names:
+            definition["properties"].pop(name, None)
+        definition["required"] = [name for name in definition.get("required", ()) if name not in names]
+    whole["$defs"]["RegisterConfig"]["required"] = []
+    whole["required"] = [
+        name for name in whole["required"] if name not in {"label", "split", "train", "evaluate", "register"}
+    ]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "title": "A Fourscore problem"}
+
+
+def reference() -> str:
+    """Every field as Markdown tables, one for each part of the file."""
+    whole = schema()
+    lines = [
+        "# The problem file",
+        "",
+        "Made from the types by `python -m pipelines.problem.editor_schema`; edit those.",
+        "",
+    ]
+    for name, definition in [("problem.yaml", whole), *whole["$defs"].items()]:
+        title = _title(name)
+        lines += [
+            f"## {title}",
+            "",
+            definition.get("description", ""),
+            "",
+            "| field | is | when left out | means |",
+            "|---|---|---|---|",
+        ]
+        required = set(definition.get("required", ()))
+        for field, value in definition.get("properties", {}).items():
+            default = "" if field in required else _left_out(value)
+            meaning = value.get("description", "").replace("|", "\\|")
+            lines.append(f"| `{field}` | {_kind(value)} | {default or 'required'} | {meaning} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _left_out(value: dict[str, Any]) -> str:
+    """What a field is when it is left out; a section is what its own fields are then."""
+    if "$ref" in value and "default" not in value:
+        return "as its fields are"
+    return f"`{json.dumps(value.get('default'), ensure_ascii=False)}`"
+
+
+def _title(name: str) -> str:
+    """A part's name as the file writes it: the section data is what the ingest stage is configured with."""
+    return {"IngestConfig": "data", "TrainJobConfig": "training-job"}.get(name, name.removesuffix("Config").lower())
+
+
+def _kind(value: dict[str, Any]) -> str:
+    """The type of a field in a word or two."""
+    if "$ref" in value:
+        title = _title(str(value["$ref"]).rpartition("/")[2])
+        return f"[{title}](#{title})"
+    if "anyOf" in value:
+        return " or ".join(dict.fromkeys(_kind(each) for each in value["anyOf"] if each.get("type") != "null"))
+    if "enum" in value:
+        return " \\| ".join(f"`{each}`" for each in value["enum"])
+    if "const" in value:
+        return f"`{value['const']}`"
+    if value.get("type") == "array":
+        return f"list of {_kind(value.get('items', {}))}"
+    if isinstance(value.get("additionalProperties"), dict):
+        return f"name: {_kind(value['additionalProperties'])}"
+    return str(value.get("type", "anything"))
+
+
+def text() -> str:
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    for path, content in ((PATH, text()), (REFERENCE, reference())):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content, encoding="utf-8")
+        sys.stderr.write(f"wrote {path}\n")

@@ -1,0 +1,47 @@
+"""The decision that makes a candidate the champion. Approvals will take this place; until then a person says --yes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from infra.runs import champions, records
+from infra.runs.champions import Champion
+from infra.store.local import store_of
+from steps.errors import GateRefused, InputError
+
+
+def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, Any]:
+    """Move ``champion`` to the candidate of a run, here and in the registry.
+
+    Raises:
+        InputError: the run is not finished, or is a smoke run.
+        GateRefused: its verdict is not "pass".
+    """
+    record = records.load(workspace, run)
+    if record.smoke:
+        raise InputError(f"run {run} is a smoke run on a sample; only a whole run has a candidate")
+    if record.status == "rejected":
+        raise GateRefused(f"run {run} was rejected and cannot be promoted:\n{record.message}")
+    if record.status != "pass" or record.stage("register").status == "skipped":
+        raise InputError(
+            f"run {run} has no candidate (it is {record.status}); finish it with 'fourscore run {record.problem_path}'"
+        )
+    store = store_of(workspace, record)
+    request = json.loads((store.open(record.stage("register").key, "registration") / "registration.json").read_bytes())
+    train_key = record.stage("train").key
+    before = champions.read(workspace, request["name"])
+    from infra.tracking import follower
+
+    version = follower.promote(workspace, run, tracking_uri)
+    champion = Champion(
+        name=request["name"],
+        run=run,
+        train_key=train_key,
+        model_digest=request["tags"]["model_digest"],
+        version=version,
+        since=records.now(),
+    )
+    champions.write(workspace, champion)
+    return {"name": champion.name, "run": run, "version": version, "before": before.run if before else None}

@@ -1,0 +1,142 @@
+"""A proposal as a commented problem.yaml: every field that there is, what it means and what it is when left out."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from model_code import tasks
+from pipelines.problem.definition import SHARED
+from pipelines.propose.profile import Guess
+from steps.evaluate import EvaluateConfig
+from steps.ingest import ColumnConfig, Source
+from steps.label import LabelConfig
+from steps.register import RegisterConfig
+from steps.split import SplitConfig
+from steps.train import TrainConfig
+
+SUITE = "expectations.json"
+_TODO = "to be written"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Everything that is written, and everything that a person should read before it is used."""
+
+    directory: Path
+    name: str
+    task: str
+    target: str
+    sources: dict[str, dict[str, Any]]
+    query: str | None
+    columns: tuple[Guess, ...]
+    success: tuple[dict[str, Any], ...]
+    label: dict[str, Any]
+    split: dict[str, Any]
+    slices: tuple[str, ...]
+    expectations: tuple[dict[str, Any], ...]
+    guessed: tuple[str, ...]
+    decide: tuple[str, ...]
+    rows: int = 0
+    digest: str = field(default="", repr=False)
+
+
+def scalar(value: Any) -> str:
+    """A value on one line of YAML; text that YAML would take for something else is quoted."""
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9, sort_keys=False)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def problem_text(proposal: Proposal) -> str:
+    """The whole file."""
+    target = proposal.target
+    lines = [
+        f"# Proposed by 'fourscore new' from {proposal.rows:,} rows; read it, and mend what the data cannot know.",
+        "# Fields that are left out have the values shown here.",
+        f"name: {scalar(proposal.name)}",
+        "# For a person: what is asked, which decision it serves, who answers for it (a role), what being wrong costs.",
+        f"question: {scalar(f'What is {target}?')}",
+        f"decision: {scalar(f'{_TODO}: the decision that this prediction serves')}",
+        f"owner: {scalar(f'{_TODO}: the role that answers for that decision')}",
+        f"cost_of_error: {scalar(f'{_TODO}: what being wrong costs, in each direction')}",
+        f"# one of {', '.join(tasks.names())}",
+        f"task: {proposal.task}",
+        f"target: {scalar(target)}",
+        "",
+        "# What the model must reach on the sealed test set. 'on: interval' asks it of the unfavourable end of the",
+        "# 95 % interval, 'on: value' of the estimate; 'slice: column=value' of some rows only. Proposed: a clear win",
+        "# over a constant answer.",
+        "success:",
+        *(f"  - {scalar({**each, 'on': 'interval'})}" for each in proposal.success),
+        "",
+        *_data(proposal),
+        "",
+        "# Great Expectations suite; 'critical' stops the run, 'warning' and 'info' are reported.",
+        f"expectations: {SUITE}",
+        "",
+        *_section("label", LabelConfig, proposal.label),
+        "",
+        *_section("split", SplitConfig, proposal.split),
+        "",
+        *_section("train", TrainConfig, {"choose": "best"}),
+        "",
+        *_section("evaluate", EvaluateConfig, {"slices": list(proposal.slices)}),
+        "",
+        *_section("register", RegisterConfig, {"name": proposal.name}),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _data(proposal: Proposal) -> Iterable[str]:
+    yield "data:"
+    yield "  # Where the data is: a path from this file, a glob, package://NAME/file, https:// or s3://."
+    yield "  # What a file looks like is detected and reported; where that fails, these can be given:"
+    yield f"  # {', '.join(name for name in Source.model_fields if name != 'path')}."
+    yield "  sources:"
+    for name, source in proposal.sources.items():
+        yield f"    {scalar(name)}: {scalar(source)}"
+    yield "  # SQL over the sources; needed where there are several."
+    if proposal.query is None:
+        yield "  query: null"
+    else:
+        yield "  query: |"
+        yield textwrap.indent(proposal.query.rstrip("\n"), "    ")
+    yield "  # type: integer, float, boolean, category, text, date, datetime.  role: feature, key, group, time, ignore."
+    yield "  # available: later = not known when the prediction is made, never a feature.  timezone, format: of dates."
+    yield "  columns:"
+    default = ColumnConfig()
+    for column in proposal.columns:
+        given = {"type": column.type, "role": column.role, "available": default.available}
+        note = f"  # {' '.join(column.note.split())}" if column.note else ""
+        yield f"    {scalar(column.name)}: {scalar(given)}{note}"
+
+
+def _section(name: str, config: type[BaseModel], given: Mapping[str, Any]) -> Iterable[str]:
+    """One section with every field that may be written in it."""
+    yield f"{name}:"
+    yield from _fields(config, given, SHARED.get(name, ()), "  ")
+
+
+def _fields(config: type[BaseModel], given: Mapping[str, Any], left_out: Iterable[str], indent: str) -> Iterable[str]:
+    for name, info in config.model_fields.items():
+        if name in left_out:
+            continue
+        if info.description:
+            yield f"{indent}# {info.description}"
+        value = given.get(name, _default(info))
+        if isinstance(value, BaseModel):
+            yield f"{indent}{name}:"
+            yield from _fields(type(value), value.model_dump(), (), indent + "  ")
+        else:
+            yield f"{indent}{name}: {scalar(list(value) if isinstance(value, tuple) else value)}"
+
+
+def _default(info: FieldInfo) -> Any:
+    return info.get_default(call_default_factory=True)

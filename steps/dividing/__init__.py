@@ -1,1 +1,0 @@
-"""Dividing rows into parts, and finding what leaks between them."""

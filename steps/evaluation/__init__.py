@@ -1,0 +1,1 @@
+"""Evaluation: predictions, intervals, slices, calibration, thresholds, verdict."""

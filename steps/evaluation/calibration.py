@@ -1,0 +1,107 @@
+"""How probabilities and residuals behave on the test rows, summarised so that no row's value is shown.
+
+Sources: Naeini, Cooper & Hauskrecht, "Obtaining well calibrated probabilities using Bayesian binning", 2015 (expected
+calibration error); Nguyen & O'Connor, "Posterior calibration and exploratory analysis for natural language processing
+models", 2015 (bins of equal mass).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from steps.evaluation.statistics import rounded
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+_BINS = 10
+_MOST_CLASSES = 30
+_HISTOGRAM_BINS = 30
+_GRID = 20
+_QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+_TAIL = 0.005  # of the rows on either side; they are counted in the outermost bins
+
+
+def reliability(truth: Array, prediction: Array) -> dict[str, Any]:
+    """Bins of equal mass: mean predicted probability beside the observed share, and their mean absolute distance.
+
+    Of class 1 where there are two classes; of the most probable class (how often it is right) where there are more.
+    """
+    import numpy as np
+
+    if prediction.shape[1] == 2:
+        chance, happened = prediction[:, 1], truth == 1
+    else:
+        chance, happened = prediction.max(axis=1), prediction.argmax(axis=1) == truth
+    edges = np.unique(np.quantile(chance, np.arange(1, _BINS) / _BINS))
+    bins = np.unique(np.searchsorted(edges, chance, side="left"), return_inverse=True)[1]
+    rows = np.bincount(bins)
+    mean, observed = np.bincount(bins, chance) / rows, np.bincount(bins, happened) / rows
+    error = float(np.sum(rows * np.abs(mean - observed)) / len(truth))
+    listed = [
+        {
+            "low": rounded(chance[bins == index].min()),
+            "high": rounded(chance[bins == index].max()),
+            "mean_predicted": rounded(mean[index]),
+            "observed": rounded(observed[index]),
+            "rows": int(rows[index]),
+        }
+        for index in range(len(rows))
+    ]
+    return {"bins": listed, "expected_calibration_error": rounded(error)}
+
+
+def confusion(truth: Array, prediction: Array) -> list[list[int]] | None:
+    """Counts [true class][predicted class]; None where there are too many classes to look at."""
+    import numpy as np
+
+    classes = prediction.shape[1]
+    if classes > _MOST_CLASSES:
+        return None
+    pairs = np.bincount(truth * classes + prediction.argmax(axis=1), minlength=classes * classes)
+    counts: list[list[int]] = pairs.reshape(classes, classes).tolist()
+    return counts
+
+
+def residuals(truth: Array, prediction: Array) -> dict[str, Any]:
+    """Quantiles and histogram of truth - prediction, counts of the plane (prediction, truth); in the target's unit."""
+    import numpy as np
+
+    residual = truth - prediction
+    edges = _edges(residual, _HISTOGRAM_BINS)
+    across, up = _edges(prediction, _GRID), _edges(truth, _GRID)
+    plane, _, _ = np.histogram2d(_inside(prediction, across), _inside(truth, up), bins=(across, up))
+    return {
+        "quantiles": {
+            f"{share:g}": rounded(value)
+            for share, value in zip(_QUANTILES, np.quantile(residual, _QUANTILES), strict=True)
+        },
+        "histogram": {"edges": _list(edges), "counts": np.histogram(_inside(residual, edges), edges)[0].tolist()},
+        "predicted_vs_actual": {
+            "edges_predicted": _list(across),
+            "edges_actual": _list(up),
+            "counts": plane.astype(int).tolist(),
+        },
+    }
+
+
+def _edges(values: Array, bins: int) -> Array:
+    """[bins + 1] equal steps over all but the tails."""
+    import numpy as np
+
+    low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
+    if not high > low or (high - low) / bins < np.spacing(max(abs(low), abs(high))) * 4:
+        width = max(0.5, abs(low) * 1e-6)
+        low, high = low - width, high + width
+    return np.linspace(low, high, bins + 1)
+
+
+def _inside(values: Array, edges: Array) -> Array:
+    clipped: Array = values.clip(edges[0], edges[-1])
+    return clipped
+
+
+def _list(values: Array) -> list[float | None]:
+    return [rounded(value) for value in values]

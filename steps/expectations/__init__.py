@@ -1,0 +1,1 @@
+"""Expectations: running a Great Expectations suite over a table."""

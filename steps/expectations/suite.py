@@ -1,0 +1,381 @@
+"""Running a Great Expectations suite over a table and making sure that every expectation was really evaluated."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from steps.errors import InputError, near
+from steps.tables.frames import pandas_frame
+from steps.tables.schema import ROW, Column, TableSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Asked = tuple[str, Mapping[str, Any]]
+"""An expectation as it is asked: its type and its arguments."""
+
+_OUR_BUSINESS = ("batch_id", "catch_exceptions", "meta", "result_format", "windows")
+"""Arguments that steer the evaluation itself: what is shown of it, whether an exception ends up in the result."""
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+_INSTEAD = (
+    "leave the rows out before, with a WHERE in data.query, or write the condition as data: "
+    '{"type": "comparison", "column": {"name": "age"}, "operator": ">", "parameter": 18}'
+)
+
+SHOWN = 20
+"""How many failing rows are named."""
+HEAD = 50_000
+"""Where more rows than this fail, those that are named are looked for among so many first rows."""
+_NEEDS_ALL_ROWS = ("unique", "z_scores", "outliers")
+
+_WHOLE_TABLE = ("expect_table_column", "unexpected_rows", "expect_query")
+_TELLS_NO_VALUES = (
+    "expect_table_column",
+    "expect_column_values_to_be_of_type",
+    "expect_column_values_to_be_in_type_list",
+    "expect_column_quantile",
+)
+_NEEDS_NO_VALUES = (
+    "expect_column_values_to_be_null",
+    "expect_column_values_to_not_be_null",
+    "expect_column_to_exist",
+    "expect_column_proportion_of_non_null",
+)
+_REACH_OUTSIDE = (
+    "unexpected_rows_expectation",
+    "expect_query_results_to_match_comparison",
+    "expect_table_row_count_to_equal_other_table",
+)
+
+
+def check_suite(suite: Sequence[Asked], schema: TableSchema) -> None:
+    """Whether every expectation exists, has arguments that it understands and names columns that the table has.
+
+    Raises:
+        InputError: one line for each that does not, with what would have worked.
+    """
+    with _quiet():
+        faults = [fault for position, asked in enumerate(suite) for fault in _faults(position, asked, schema)]
+    if faults:
+        raise InputError("\n".join(faults))
+
+
+def _faults(position: int, asked: Asked, schema: TableSchema) -> Iterator[str]:
+    from great_expectations.expectations.registry import list_registered_expectation_implementations
+
+    kind, kwargs = asked
+    here = f"expectation {position} ({kind})"
+    known = sorted(set(list_registered_expectation_implementations()) - set(_REACH_OUTSIDE))
+    if kind not in known:
+        yield (
+            f"{here}: there is no such expectation{near(kind, known)}; Great Expectations has {len(known)}, "
+            f"such as {', '.join(known[:3])}"
+        )
+        return
+    columns = [column.name for column in schema.columns]
+    if code := next(_code(kwargs), None):
+        yield f"{here}: {code}"
+        return
+    named = [] if kind == "expect_column_to_exist" else _named(kwargs)
+    for name in [*named, *_condition_columns(kwargs)]:
+        if name not in columns:
+            yield (
+                f"{here}: the table has no column {name!r}{near(name, columns)}; its columns are: {', '.join(columns)}"
+            )
+            return
+    try:
+        _build(position, asked, {column.name: column for column in schema.columns})
+    except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
+        yield f"{here}: {_first_line(error)}"
+
+
+def _code(kwargs: Mapping[str, Any]) -> Iterator[str]:
+    """Why arguments are refused: Great Expectations would evaluate them as code, or fetch what they point to.
+
+    A row condition that is text goes to ``DataFrame.query``, from where every module of Python can be reached. One that
+    is made of columns, operators and values is quoted on its way there, but for backticks, which end the quotes.
+    """
+    if kwargs.get("condition_parser") is not None:
+        yield f"condition_parser: a condition to parse could run any code; {_INSTEAD}"
+    if isinstance(kwargs.get("row_condition"), str):
+        yield f"row_condition: text would be run as code; {_INSTEAD}"
+    for part in _parts(kwargs.get("row_condition")):
+        if isinstance(part, Mapping) and ("pass_through_filter" in part or part.get("type") == "pass_through"):
+            yield f"row_condition: text would be run as code; {_INSTEAD}"
+        if isinstance(part, str) and ("`" in part or not part.isprintable()):
+            yield f"row_condition: {part!r} holds a backtick or a control character; leave such rows out in data.query"
+    for name in _OUR_BUSINESS:
+        if name in kwargs:
+            yield f"{name}: how the suite is evaluated is not for the suite to say; leave it out"
+    for part in _parts(kwargs):
+        for name, value in part.items() if isinstance(part, Mapping) else ():
+            if str(name).startswith("$PARAMETER"):
+                yield f"{name}: expressions are not evaluated; write the value itself"
+            if name in _REFERENCES and isinstance(value, str) and not value.startswith("#"):
+                yield f"json_schema: {name} {value!r} would be fetched; copy it into $defs and write '#/$defs/NAME'"
+
+
+def _parts(value: Any) -> Iterator[Any]:
+    """A JSON value and everything in it, its keys too."""
+    yield value
+    if isinstance(value, Mapping):
+        yield from value
+        for each in value.values():
+            yield from _parts(each)
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from _parts(each)
+
+
+def _condition_columns(kwargs: Mapping[str, Any]) -> list[str]:
+    """The columns that a row condition speaks of."""
+    found = [part.get("column") for part in _parts(kwargs.get("row_condition")) if isinstance(part, Mapping)]
+    return [str(each.get("name")) for each in found if isinstance(each, Mapping)]
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and "validation error" in lines[0]:
+        return "; ".join(
+            f"{where}: {what}".replace("__root__: ", "") for where, what in zip(lines[1::2], lines[2::2], strict=False)
+        )
+    return lines[0] if lines else type(error).__name__
+
+
+def _named(kwargs: Mapping[str, Any]) -> list[str]:
+    """The columns that an expectation speaks of."""
+    single = [kwargs[key] for key in ("column", "column_A", "column_B") if isinstance(kwargs.get(key), str)]
+    return [*single, *(name for name in kwargs.get("column_list") or () if isinstance(name, str))]
+
+
+def _build(position: int, asked: Asked, types: Mapping[str, Column]) -> Any:
+    from great_expectations.expectations.registry import get_expectation_impl
+
+    kind, kwargs = asked
+    column = types.get(str(kwargs.get("column")))
+    converted = {
+        key: _instant(value, column) if key in ("min_value", "max_value", "value_set") else value
+        for key, value in kwargs.items()
+    }
+    return get_expectation_impl(kind)(**converted, meta={"position": position})
+
+
+def _instant(value: Any, column: Column | None) -> Any:
+    """Dates arrive in JSON as text; compared with a date column they must be instants."""
+    if column is None or column.type not in ("date", "datetime"):
+        return value
+    if isinstance(value, list):
+        return [_instant(each, column) for each in value]
+    if not isinstance(value, str):
+        return value
+    import pandas as pd
+
+    try:
+        instant = pd.Timestamp(value)
+    except ValueError:
+        raise InputError(
+            f"{value!r} is not a date, and column {column.name!r} holds {column.type}s; write it as 2013-01-31"
+        ) from None
+    return instant.tz_localize(column.timezone) if column.timezone and instant.tzinfo is None else instant
+
+
+def run_suite(table: Path, suite: Sequence[Asked], schema: TableSchema) -> list[dict[str, Any]]:
+    """Evaluate a checked suite; one finding for each expectation, in the same order.
+
+    Returns:
+        dictionaries with success, error (None when it was evaluated), observed (numbers and counts only),
+        observed_values, failing (rows), rows (their first numbers) and values (what they held).
+    """
+    frame = _pandas(table, suite, schema)
+    types = {column.name: column for column in schema.columns}
+    with _quiet():
+        built = [_build(position, asked, types) for position, asked in enumerate(suite)]
+        found = _evaluate(frame, built, "BASIC")
+        _add_rows(frame, built, found)
+    return [_finding(asked, found.get(position), schema) for position, asked in enumerate(suite)]
+
+
+def _add_rows(frame: pd.DataFrame, built: Sequence[Any], found: Mapping[int, Any]) -> None:
+    """Evaluate what failed once more, with the rows that fail: each costs ten microseconds, so they are not
+    asked for at first.
+    """
+    failed = {
+        p: result.result for p, result in found.items() if not result.success and result.result.get("unexpected_count")
+    }
+    for position, result in failed.items():
+        many = result["unexpected_count"] > HEAD and not any(
+            word in built[position].expectation_type for word in _NEEDS_ALL_ROWS
+        )
+        part = _evaluate(frame.head(HEAD) if many else frame, [built[position]], "SUMMARY").get(position)
+        if part is not None:
+            rows = {key: part.result.get(key) for key in ("partial_unexpected_index_list", "partial_unexpected_list")}
+            found[position].result.update(rows)
+
+
+def _evaluate(frame: pd.DataFrame, expectations: Sequence[Any], result_format: str) -> dict[int, Any]:
+    """Great Expectations' results by position; one that it dropped has none."""
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import (
+        DataContextConfig,
+        InMemoryStoreBackendDefaults,
+        ProgressBarsConfig,
+    )
+
+    config = DataContextConfig(
+        store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        analytics_enabled=False,
+        progress_bars=ProgressBarsConfig(globally=False, metric_calculations=False),
+    )
+    context = gx.get_context(mode="ephemeral", project_config=config)
+    source = context.data_sources.add_pandas("table").add_dataframe_asset("table")
+    batch = source.add_batch_definition_whole_dataframe("table").get_batch(batch_parameters={"dataframe": frame})
+    suite = gx.ExpectationSuite(name="suite", expectations=list(expectations))
+    result = batch.validate(suite, result_format={"result_format": result_format, "partial_unexpected_count": SHOWN})
+    return {each.expectation_config.meta["position"]: each for each in result.results}
+
+
+def _finding(asked: Asked, result: Any, schema: TableSchema) -> dict[str, Any]:
+    kind, kwargs = asked
+    if result is None:
+        return _not_evaluated("Great Expectations dropped it without a word")
+    if error := _raised(result.exception_info or {}):
+        return _not_evaluated(error)
+    detail: Mapping[str, Any] = result.result
+    success = bool(result.success)
+    count = detail.get("unexpected_count")
+    elements, missing = detail.get("element_count"), detail.get("missing_count")
+    if success and elements == 0 and schema.rows and kwargs.get("row_condition") is not None:
+        success = False
+        observed = "nothing to check: no row meets the row_condition"
+    elif success and elements and missing == elements and not kind.startswith(_NEEDS_NO_VALUES):
+        success = False
+        observed = f"nothing to check: all {elements:,} rows are missing"
+    elif count is not None and "distinct_values" not in kind:
+        checked = elements or schema.rows
+        observed = f"{count:,} of {checked:,} rows fail ({_percent(count, checked)})" + (
+            f", {missing:,} missing" if missing else ""
+        )
+    elif count is not None:
+        observed = f"{count:,} distinct value{'' if count == 1 else 's'} outside"
+        count = 0
+    elif kind == "expect_column_to_exist":
+        observed = "it is there" if success else "there is no such column"
+    elif kind.startswith(_TELLS_NO_VALUES):
+        observed = str(detail.get("observed_value"))
+    else:
+        observed = _plain(detail.get("observed_value"))
+    listed = detail.get("partial_unexpected_index_list") or ()
+    rows = sorted({int(row[ROW] if isinstance(row, Mapping) else row) for row in listed})
+    return {
+        "success": success,
+        "error": None,
+        "observed": observed,
+        "observed_values": observed if count is not None else str(detail.get("observed_value")),
+        "failing": int(count or 0),
+        "rows": rows[:SHOWN],
+        "values": [str(value) for value in detail.get("partial_unexpected_list") or ()][:SHOWN],
+    }
+
+
+def _percent(count: int, total: int) -> str:
+    share = 100 * count / total if total else 0.0
+    return f"{share:.1f} %" if share >= 0.1 or not count else "under 0.1 %"
+
+
+def _not_evaluated(why: str) -> dict[str, Any]:
+    return {
+        "success": False,
+        "error": why,
+        "observed": None,
+        "observed_values": None,
+        "failing": 0,
+        "rows": [],
+        "values": [],
+    }
+
+
+def _raised(information: Mapping[str, Any]) -> str | None:
+    """The exception inside a result, which comes in two shapes: flat, or one for each metric."""
+    nested = [each for each in information.values() if isinstance(each, Mapping)]
+    for each in (information, *nested):
+        if each.get("raised_exception"):
+            message = str(each.get("exception_message") or "").strip() or "it raised an exception"
+            return re.sub(r"'[^']*'|\"[^\"]*\"", "(not shown)", message.splitlines()[0])[:300]  # it may quote a value
+    return None
+
+
+def _plain(value: Any) -> Any:
+    """What was observed, without values of rows: a number stays, text and lists become how many there are."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        many = len(value) if isinstance(value, Sequence | set | Mapping) and not isinstance(value, str) else 1
+        return f"{many} value{'' if many == 1 else 's'} (not shown)"
+    return (
+        int(number) if number.is_integer() and abs(number) < 2**53 else number if math.isfinite(number) else str(number)
+    )
+
+
+def _pandas(table: Path, suite: Sequence[Asked], schema: TableSchema) -> pd.DataFrame:
+    """The columns that the suite speaks of, indexed by row number; all of them where an expectation is about
+    the whole table.
+    """
+    import polars as pl
+
+    named = {name for _, kwargs in suite for name in _named(kwargs)}
+    whole = any(kind.startswith(_WHOLE_TABLE) or kwargs.get("row_condition") for kind, kwargs in suite)
+    columns = [column for column in schema.columns if whole or column.name in named]
+    frame = pl.read_parquet(table / "data.parquet", columns=[ROW, *(column.name for column in columns)], glob=False)
+    return pandas_frame(frame)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Great Expectations warns of its own imports and logs what is in the results anyway."""
+    logger = logging.getLogger("great_expectations")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def wanted_in_words(kind: str, kwargs: Mapping[str, Any]) -> str:
+    """What an expectation asks for, as a person would say it."""
+    words = kind.removeprefix("expect_").removeprefix("column_").replace("_", " ")
+    low, high = kwargs.get("min_value"), kwargs.get("max_value")
+    if low is not None or high is not None:
+        what = words.removesuffix(" to be between")
+        bounds = (
+            (f"{low} or more" if high is None else f"{high} or less")
+            if low is None or high is None
+            else f"between {low} and {high}"
+        )
+        words = f"{what} {bounds}"
+    words += "".join(
+        f" {_short(kwargs[key])}"
+        for key in ("value_set", "regex", "regex_list", "value", "type_", "type_list", "strftime_format")
+        if kwargs.get(key) is not None
+    )
+    mostly = kwargs.get("mostly")
+    return words + (f" in at least {100 * float(mostly):g} % of the rows" if mostly not in (None, 1, 1.0) else "")
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(str, value[:8]))}{f', ... {len(value)} in all' if len(value) > 8 else ''}]"
+    return str(value)

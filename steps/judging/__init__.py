@@ -1,1 +1,0 @@
-"""Judging answers: intervals, slices, calibration, thresholds."""

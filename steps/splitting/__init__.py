@@ -1,0 +1,1 @@
+"""Splitting rows into parts and folds, and finding leaks between them."""

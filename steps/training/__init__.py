@@ -1,0 +1,1 @@
+"""Training: candidates, their scores on folds, the choice between them."""

@@ -1,0 +1,71 @@
+"""What SageMaker writes into a container is found where it documents it, and nowhere else."""
+
+import json
+
+import pytest
+
+from infra.container.contract import Container
+from steps.errors import FourscoreError
+
+
+@pytest.fixture
+def container(tmp_path):
+    """``container("training", hosts)``: a container of this kind, on the first host."""
+
+    def make(kind="processing", hosts=("algo-1",), host=None):
+        config = tmp_path / {"processing": "config", "training": "input/config"}[kind]
+        config.mkdir(parents=True)
+        told = {"current_host": host or hosts[0], "hosts": list(hosts), "network_interface_name": "eth0"}
+        (config / "resourceconfig.json").write_text(json.dumps(told))
+        return Container.at(tmp_path)
+
+    return make
+
+
+def test_a_processing_job_has_inputs_and_a_result(container, tmp_path):
+    found = container("processing")
+    assert (found.input("job"), found.result) == (
+        tmp_path / "processing/input/job",
+        tmp_path / "processing/output/result",
+    )
+    assert (found.checkpoints, found.model) == (None, None)
+
+
+def test_a_training_job_has_channels_checkpoints_and_a_model(container, tmp_path):
+    found = container("training")
+    assert found.input("job") == tmp_path / "input/data/job"
+    assert (found.checkpoints, found.model, found.result) == (tmp_path / "checkpoints", tmp_path / "model", None)
+
+
+@pytest.mark.parametrize(("host", "leads"), [("algo-1", True), ("algo-2", False)])
+def test_of_several_hosts_one_leads(container, host, leads):
+    assert container("training", ("algo-2", "algo-1"), host).leads is leads
+
+
+def test_outside_of_a_job_it_says_what_to_use_instead(tmp_path):
+    with pytest.raises(FourscoreError, match=r"runs inside a SageMaker job.*--on sagemaker-local"):
+        Container.at(tmp_path)
+
+
+def test_a_resource_file_that_is_none_is_named(container, tmp_path):
+    container()
+    (tmp_path / "config/resourceconfig.json").write_text("[]")
+    with pytest.raises(FourscoreError, match=r"resourceconfig\.json is not what SageMaker documents"):
+        Container.at(tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["", "{}", '{"format": 1, "job": "train"}', '{"format": 9, "job": "prepare"}'])
+def test_another_jobs_description_is_refused(container, spec):
+    found = container()
+    found.input("job").mkdir(parents=True)
+    (found.input("job") / "job.json").write_text(spec)
+    with pytest.raises(FourscoreError, match=r"job\.json"):
+        found.spec("prepare")
+
+
+def test_a_reason_is_cut_to_what_sagemaker_keeps(container, tmp_path):
+    container().tell("ü" * 3000)
+    for name in ("failure", "message"):
+        text = (tmp_path / "output" / name).read_bytes()
+        assert len(text) == 1024
+        assert text.decode() == "ü" * 512

@@ -1,0 +1,76 @@
+"""Run files are read whoever wrote them; one that is broken is named and keeps no other from being read."""
+
+import json
+
+import pytest
+from toy import toy_plan, toy_record
+
+from infra.runs import records
+from steps.errors import InputError
+
+
+@pytest.fixture
+def record(workspace):
+    record = toy_record(toy_plan(workspace, {}))
+    record.status = "pass"
+    records.save(workspace, record)
+    return record
+
+
+BROKEN = {
+    "empty": "",
+    "cut": "{",
+    "a-list": "[]",
+    "nothing-known": "{}",
+    "no-start": '{"status": "pass"}',
+    "stages-of-nothing": '{"status": "pass", "started": "2026-01-01T00:00:00+00:00", "stages": [{}]}',
+    "wrong-type": '{"status": 1, "started": "2026-01-01T00:00:00+00:00"}',
+    "another-type": '{"status": "pass", "started": "2026-01-01T00:00:00+00:00", "problem": []}',
+    "deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_run_file_is_named_and_keeps_no_other_from_being_read(workspace, record, name):
+    path = records.path_of(workspace, name)
+    path.write_text(BROKEN[name])
+    assert list(records.every(workspace)) == [record]
+    assert records.mark_killed(workspace) == []
+    (wrong,) = records.unreadable(workspace)
+    assert str(path) in wrong
+    with pytest.raises(InputError) as raised:
+        records.load(workspace, name)
+    assert str(raised.value) == wrong
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", None])
+def test_what_is_no_text_or_no_file_is_no_run_either(workspace, record, content):
+    path = records.path_of(workspace, "bad")
+    path.mkdir() if content is None else path.write_bytes(content)
+    assert list(records.every(workspace)) == [record]
+    assert len(records.unreadable(workspace)) == 1
+
+
+def test_a_file_whose_name_no_run_can_have_is_left_out(workspace, record):
+    records.path_of(workspace, "a copy").write_bytes(records.path_of(workspace, record.run).read_bytes())
+    assert list(records.every(workspace)) == [record]
+    assert "its name is not one that a run has" in records.unreadable(workspace)[0]
+
+
+def test_a_run_of_another_version_is_read_as_far_as_it_is_known(workspace, record):
+    path = records.path_of(workspace, record.run)
+    later = json.loads(path.read_text())
+    later["approved_by"] = "someone"
+    later["stages"][0]["machine"] = "somewhere"
+    path.write_text(json.dumps(later))
+    assert records.load(workspace, record.run) == record
+    early = {"status": "pass", "started": record.started, "stages": [{"name": "start", "key": "a" * 64}]}
+    records.path_of(workspace, "early").write_text(json.dumps(early))
+    found = records.load(workspace, "early")
+    assert (found.run, found.problem_name, found.problem, found.stages[0].status) == ("early", "early", {}, "pending")
+    assert records.unreadable(workspace) == []
+
+
+def test_a_copied_run_file_is_the_run_that_it_is_named_after(workspace, record):
+    records.path_of(workspace, "copy").write_bytes(records.path_of(workspace, record.run).read_bytes())
+    assert {found.run for found in records.every(workspace)} == {record.run, "copy"}

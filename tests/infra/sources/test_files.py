@@ -1,0 +1,367 @@
+"""Sources: which files a path stands for, and whether their content is still the same."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from infra.sources.files import check_unchanged, digest, files, materialise, resolve
+from steps.errors import FourscoreError, InputError
+
+
+@dataclass(frozen=True)
+class At:
+    path: str | tuple[str, ...]
+
+
+@pytest.fixture
+def base(tmp_path):
+    folder = tmp_path / "dätä [1] 'x'"
+    folder.mkdir()
+    for name, text in {"a.csv": "x\n1\n", "b.csv": "x\n2\n", "c d.csv": "x\n3\n", "notes.txt": "?"}.items():
+        (folder / name).write_text(text)
+        os.utime(folder / name, (1_600_000_000, 1_600_000_000))
+    return folder
+
+
+@pytest.fixture
+def settled(monkeypatch):
+    """Files of this moment count as settled."""
+    monkeypatch.setattr(files, "_RACY", 0)
+
+
+def exchange(path, text):
+    """Other content of the same size and time, as ``cp -p`` or ``rsync -t`` leave it."""
+    stat = path.stat()
+    assert len(text) == stat.st_size
+    while path.stat().st_ctime_ns == stat.st_ctime_ns:  # clocks of file systems tick every few milliseconds
+        path.write_text(text)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def found(path, base, workspace):
+    return [file.name for file in resolve({"s": At(path)}, base, workspace)["s"]]
+
+
+def test_paths_are_relative_to_the_problem_file_and_may_be_absolute(base, workspace):
+    assert found("a.csv", base, workspace) == ["a.csv"]
+    assert found(str(base / "c d.csv"), Path("/"), workspace) == ["c d.csv"]
+    assert found(f"file://{base / 'a.csv'}", Path("/"), workspace) == ["a.csv"]
+    assert found(("b.csv", "a.csv"), base, workspace) == ["b.csv", "a.csv"]
+
+
+def test_a_glob_gives_its_files_sorted(tmp_path, workspace):
+    for name in ("part-2.csv", "part-1.csv", "other.txt"):
+        (tmp_path / name).write_text(name)
+    assert found("part-*.csv", tmp_path, workspace) == ["part-1.csv", "part-2.csv"]
+
+
+def test_a_file_of_an_installed_package_is_found_without_importing_it(tmp_path, workspace, monkeypatch):
+    package = tmp_path / "brittle"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").write_text("raise RuntimeError('imported')")
+    (package / "data/table.csv").write_text("x\n1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert found("package://brittle/data/table.csv", tmp_path, workspace) == ["table.csv"]
+    with pytest.raises(InputError, match=r"no file data/tabel.csv in .*did you mean 'table.csv'"):
+        found("package://brittle/data/tabel.csv", tmp_path, workspace)
+
+
+@pytest.mark.parametrize(
+    ("path", "match"),
+    [
+        ("aa.csv", r"source 's': there is no file .*aa.csv; did you mean 'a.csv'"),
+        ("A.CVS", r"no file .*A.CVS; did you mean 'a.csv'"),
+        ("nowhere/a.csv", "there is no folder"),
+        ("*.parquet", "no file matches"),
+        (".", r"is a folder; name its files"),
+        ("package://no_such_package/x.csv", r"no package 'no_such_package' is installed here; install it"),
+        ("package://numpy/../secret", "wanted package://NAME/path/inside"),
+        ("package://numpy", "wanted package://NAME/path/inside"),
+        ("ftp://host/a.csv", r"ftp:// is not known; wanted a path"),
+        ("http://example.org/a.csv", "wanted https://"),
+        ("s3://bucket", "wanted s3://bucket/key"),
+    ],
+)
+def test_what_is_not_there_is_named_with_what_would_work(base, workspace, path, match):
+    with pytest.raises(InputError, match=match):
+        resolve({"s": At(path)}, base, workspace)
+
+
+def test_the_digest_knows_content_not_names(base, workspace):
+    before = digest(resolve({"s": At("a.csv")}, base, workspace))
+    (base / "a.csv").rename(base / "renamed.csv")
+    assert digest(resolve({"s": At("renamed.csv")}, base, workspace)) == before
+    assert digest(resolve({"t": At("renamed.csv")}, base, workspace)) != before
+    assert digest(resolve({"s": At("b.csv")}, base, workspace)) != before
+    (base / "renamed.csv").rename(base / "a.tsv")
+    assert digest(resolve({"s": At("a.tsv")}, base, workspace)) != before
+
+
+@pytest.mark.usefixtures("settled")
+def test_an_unchanged_file_is_not_read_again_and_a_changed_one_is(base, workspace, monkeypatch):
+    first = resolve({"s": At("a.csv")}, base, workspace)
+    read = []
+    original = files.sha256_of
+    monkeypatch.setattr(files, "sha256_of", lambda path: read.append(path) or original(path))
+    assert resolve({"s": At("a.csv")}, base, workspace) == first
+    assert read == []
+    (base / "a.csv").write_text("x\n9\n")
+    os.utime(base / "a.csv", (1_600_000_001, 1_600_000_001))
+    assert resolve({"s": At("a.csv")}, base, workspace)["s"][0].sha256 != first["s"][0].sha256
+    assert len(read) == 1
+
+
+def test_a_file_changed_this_moment_is_not_remembered(base, workspace):
+    """Within one tick of the clock it could change again and look the same."""
+    (base / "a.csv").write_text("x\n9\n")
+    resolve({"s": At("a.csv")}, base, workspace)
+    assert not (workspace / "memory/files.json").exists()
+
+
+def test_a_file_that_came_this_moment_with_an_old_time_is_not_remembered(base, workspace):
+    resolve({"s": At("a.csv")}, base, workspace)
+    assert not (workspace / "memory/files.json").exists()
+
+
+@pytest.mark.usefixtures("settled")
+def test_other_content_of_the_same_size_and_time_is_read(base, workspace):
+    first = resolve({"s": At("a.csv")}, base, workspace)["s"][0]
+    exchange(base / "a.csv", "x\n9\n")
+    second = resolve({"s": At("a.csv")}, base, workspace)["s"][0]
+    assert second.sha256 != first.sha256
+    other = base / "other.csv"
+    other.write_text("x\n8\n")
+    os.utime(other, ns=(0, (base / "a.csv").stat().st_mtime_ns))
+    other.replace(base / "a.csv")
+    assert resolve({"s": At("a.csv")}, base, workspace)["s"][0].sha256 not in (first.sha256, second.sha256)
+
+
+@pytest.mark.usefixtures("settled")
+def test_what_was_remembered_by_size_and_time_alone_is_unknown(base, workspace):
+    path = base / "a.csv"
+    first = resolve({"s": At("a.csv")}, base, workspace)
+    memory = workspace / "memory/files.json"
+    for entry in ([path.stat().st_size, path.stat().st_mtime_ns, "0" * 64], [], [1], {"a": 1}, "text", 5, None):
+        memory.write_text(json.dumps({str(path.resolve()): entry}))
+        assert resolve({"s": At("a.csv")}, base, workspace) == first
+    assert first["s"][0].sha256 in memory.read_text()
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_broken_memory_is_made_anew(base, workspace):
+    first = resolve({"s": At("a.csv")}, base, workspace)
+    for rubbish in ("", "{", "[]", "\0"):
+        (workspace / "memory/files.json").write_text(rubbish)
+        assert resolve({"s": At("a.csv")}, base, workspace) == first
+
+
+def test_processes_share_the_memory_without_losing_entries(base, workspace):
+    for number in range(12):
+        path = base / f"p{number}.csv"
+        path.write_text(str(number))
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    program = (
+        "import sys; from pathlib import Path; from types import SimpleNamespace as S; from infra import sources\n"
+        "sources._RACY = 0\n"
+        "sources.resolve({'s': S(path=sys.argv[3])}, Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    root = Path(files.__file__).parents[2]
+    running = [
+        subprocess.Popen([sys.executable, "-c", program, str(base), str(workspace), f"p{number}.csv"], cwd=root)
+        for number in range(12)
+    ]
+    assert [process.wait() for process in running] == [0] * 12
+    text = (workspace / "memory/files.json").read_text()
+    assert all(f"p{number}.csv" in text for number in range(12))
+
+
+def test_links_are_made_in_order_and_point_to_the_files(base, workspace, tmp_path):
+    resolved = resolve({"s": At(("b.csv", "c d.csv"))}, base, workspace)
+    materialise(resolved, tmp_path / "raw")
+    assert [path.name for path in sorted((tmp_path / "raw/s").iterdir())] == ["01-b.csv", "02-c d.csv"]
+    assert (tmp_path / "raw/s/02-c d.csv").read_text() == "x\n3\n"
+
+
+def test_a_source_that_changes_during_the_run_is_noticed(base, workspace):
+    resolved = resolve({"s": At("a.csv")}, base, workspace)
+    check_unchanged(resolved)
+    (base / "a.csv").write_text("x\n1\n2\n")
+    with pytest.raises(FourscoreError, match=r"a.csv changed while the run read it"):
+        check_unchanged(resolved)
+    (base / "a.csv").unlink()
+    with pytest.raises(FourscoreError, match="changed while"):
+        check_unchanged(resolved)
+
+
+def test_other_content_of_the_same_size_and_time_is_noticed_after_the_run(base, workspace):
+    resolved = resolve({"s": At("a.csv")}, base, workspace)
+    exchange(base / "a.csv", "x\n9\n")
+    with pytest.raises(FourscoreError, match=r"a.csv changed while the run read it"):
+        check_unchanged(resolved)
+
+
+def test_a_link_that_points_elsewhere_after_the_run_is_noticed(base, workspace):
+    link = base / "link.csv"
+    link.symlink_to("a.csv")
+    resolved = resolve({"s": At("link.csv")}, base, workspace)
+    check_unchanged(resolved)
+    link.unlink()
+    link.symlink_to("b.csv")
+    assert (base / "a.csv").stat().st_mtime_ns == (base / "b.csv").stat().st_mtime_ns
+    with pytest.raises(FourscoreError, match=r"link.csv changed while the run read it"):
+        check_unchanged(resolved)
+
+
+def test_a_file_that_only_got_another_name_or_permission_is_unchanged(base, workspace):
+    resolved = resolve({"s": At("a.csv")}, base, workspace)
+    (base / "a.csv").chmod(0o600)
+    (base / "another name.csv").hardlink_to(base / "a.csv")
+    check_unchanged(resolved)
+
+
+def test_the_module_imports_nothing_heavy():
+    program = "import sys, infra.sources.files; print(*sorted({'polars', 'numpy', 'boto3', 'urllib.request', 'pandas'} & set(sys.modules)))"
+    root = Path(files.__file__).parents[2]
+    said = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == ""
+
+
+# https
+
+
+@pytest.fixture
+def server():
+    """A server on this machine; ``content`` path -> (body, etag); ``asked`` what was asked and how it was answered."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body, etag = self.server.content.get(self.path, (None, None))
+            if self.path == "/moved.csv":
+                self.send_response(302)
+                self.send_header("Location", "http://example.org/a.csv")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            status = 404 if body is None else 304 if etag and self.headers.get("If-None-Match") == etag else 200
+            self.server.asked.append((self.path, status))
+            self.send_response(status)
+            if etag:
+                self.send_header("ETag", etag)
+            body = body if status == 200 else b""
+            self.send_header("Content-Length", str(len(body) + (10 if self.path == "/cut.csv" else 0)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd.content, httpd.asked = {}, []
+    httpd.url = f"http://127.0.0.1:{httpd.server_port}"
+    thread = threading.Thread(target=httpd.serve_forever)
+    thread.start()
+    yield httpd
+    httpd.shutdown()
+    thread.join()
+    httpd.server_close()
+
+
+def test_what_is_fetched_is_fetched_again_only_if_it_changed(server, base, workspace):
+    server.content["/data/a%20b.csv"] = b"x\n1\n", '"1"'
+    url = f"{server.url}/data/a%20b.csv"
+    first = resolve({"s": At(url)}, base, workspace)["s"][0]
+    assert (first.name, first.path.read_bytes()) == ("a b.csv", b"x\n1\n")
+    assert resolve({"s": At(url)}, base, workspace)["s"][0] == first
+    server.content["/data/a%20b.csv"] = b"x\n2\n", '"2"'
+    assert resolve({"s": At(url)}, base, workspace)["s"][0].sha256 != first.sha256
+    assert [status for _, status in server.asked] == [200, 304, 200]
+
+
+@pytest.mark.parametrize("name", ["answer.json", "lock", ".1.part", "content", "%2e%2e", "a%2Fb%00c.csv"])
+def test_no_name_of_a_file_collides_with_what_is_kept_of_it(server, base, workspace, name):
+    server.content[f"/{name}"] = b'{"etag": "none of ours"}\n', '"1"'
+    url = f"{server.url}/{name}"
+    first = resolve({"s": At(url)}, base, workspace)["s"][0]
+    assert first.path.read_bytes() == b'{"etag": "none of ours"}\n'
+    assert first.path.is_relative_to(workspace)
+    assert resolve({"s": At(url)}, base, workspace)["s"][0] == first
+    assert [status for _, status in server.asked] == [200, 304]
+
+
+def test_what_a_server_does_not_have_or_cuts_off_or_sends_elsewhere_is_told(server, base, workspace):
+    server.content["/cut.csv"] = b"x\n1\n", None
+    with pytest.raises(InputError, match="answered 404"):
+        resolve({"s": At(f"{server.url}/none.csv")}, base, workspace)
+    with pytest.raises(FourscoreError, match=r"cut.csv|cannot be fetched"):
+        resolve({"s": At(f"{server.url}/cut.csv")}, base, workspace)
+    with pytest.raises(InputError, match="wanted https://"):
+        resolve({"s": At(f"{server.url}/moved.csv")}, base, workspace)
+
+
+def test_a_server_that_is_away_is_told_with_the_earlier_copy(server, base, workspace):
+    server.content["/a.csv"] = b"x\n1\n", '"1"'
+    url = f"{server.url}/a.csv"
+    path = resolve({"s": At(url)}, base, workspace)["s"][0].path
+    server.shutdown()
+    server.server_close()
+    with pytest.raises(FourscoreError, match="cannot be fetched") as caught:
+        resolve({"s": At(url)}, base, workspace)
+    assert str(path) in str(caught.value)
+
+
+# S3
+
+
+@pytest.fixture
+def bucket(monkeypatch):
+    """A bucket of a real (moto) S3 server."""
+    boto3 = pytest.importorskip("boto3")
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="lake")
+    client.put_bucket_versioning(Bucket="lake", VersioningConfiguration={"Status": "Enabled"})
+    yield client
+    server.stop()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+def test_objects_of_s3_are_fetched_by_version(bucket, base, workspace):
+    old = bucket.put_object(Bucket="lake", Key="in/a 1.csv", Body=b"x\n1\n")["VersionId"]
+    bucket.put_object(Bucket="lake", Key="in/b.csv", Body=b"x\n2\n")
+    first = resolve({"s": At("s3://lake/in/*.csv")}, base, workspace)["s"]
+    assert [file.name for file in first] == ["a 1.csv", "b.csv"]
+    bucket.put_object(Bucket="lake", Key="in/a 1.csv", Body=b"x\n9\n")
+    second = resolve({"s": At("s3://lake/in/*.csv")}, base, workspace)["s"]
+    assert [file.path.read_bytes() for file in second] == [b"x\n9\n", b"x\n2\n"]
+    assert second[1] == first[1]
+    pinned = resolve({"s": At(f"s3://lake/in/a 1.csv?versionId={old}")}, base, workspace)["s"]
+    assert pinned[0].sha256 == first[0].sha256
+    for uri, match in (
+        ("s3://lake/in/none.csv", "404|no such object"),
+        ("s3://lake/out/*.csv", "no object matches"),
+        ("s3://pond/a.csv", "404|NoSuchBucket"),
+    ):
+        with pytest.raises(InputError, match=match):
+            resolve({"s": At(uri)}, base, workspace)
+
+
+def test_s3_without_boto3_says_what_to_install(base, workspace, monkeypatch):
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    with pytest.raises(InputError, match=r"needs boto3; install the extra aws, .*: pip install -e '\.\[aws\]'"):
+        resolve({"s": At("s3://lake/a.csv")}, base, workspace)

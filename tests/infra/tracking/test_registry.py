@@ -1,0 +1,348 @@
+"""Registered models: once per run, never an alias that was not earned, and loadable where pickle is forbidden."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tracked import SCHEMA, rows_of
+
+from infra.runs import records
+from infra.store.local import LocalStore
+from infra.tracking import follower
+from infra.tracking.follower import registry
+from infra.tracking.mlflow_server import connect, default_uri
+from steps.errors import FourscoreError, InputError
+from steps.register import directory_digest
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
+
+NAME = "late flights"
+
+
+@pytest.fixture(scope="session")
+def saved(model, tmp_path_factory):
+    """The pyfunc folder as MLflow keeps it."""
+    target = tmp_path_factory.mktemp("pyfunc") / "saved"
+    registry.save(target, model)
+    return target
+
+
+@pytest.fixture
+def place(workspace, database):
+    shutil.copy(database, workspace / "mlflow.db")
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def registered(tmp_path_factory, database, model, project):
+    """A workspace with one registered version, only to be read."""
+    place = tmp_path_factory.mktemp("registered %20ü") / ".fourscore"
+    place.mkdir()
+    shutil.copy(database, place / "mlflow.db")
+    project(place, model=model)
+    return place
+
+
+@pytest.fixture(scope="session")
+def project(write_run):
+    def project(place, *arguments, **options):
+        state = follower.project(write_run(place, *arguments, **options), default_uri(place))
+        assert state["status"] == "complete", state["message"]
+        return state
+
+    return project
+
+
+def aliases(place):
+    found = connect(place, default_uri(place)).get_registered_model(NAME).aliases
+    return {alias: str(version) for alias, version in found.items()}
+
+
+def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias(place, model, project):
+    state = project(place, model=model)
+    assert state["model"] == {"name": NAME, "version": "1", "alias": "candidate"}
+    version = connect(place, default_uri(place)).get_model_version(NAME, "1")
+    wanted = {
+        "model_digest": directory_digest(model),
+        "data_digest": "d",
+        "problem_digest": "p",
+        "verdict": "pass",
+        "fourscore.run": "flights-1",
+    }
+    assert version.tags.items() >= wanted.items()
+    assert version.run_id == state["parent"]
+    assert "Will it be late?" in version.description
+    assert aliases(place) == {"candidate": "1"}
+
+
+def test_a_rejected_run_becomes_a_version_without_alias(place, model, project):
+    state = project(place, model=model, status="rejected")
+    assert state["model"] == {"name": NAME, "version": "1", "alias": None}
+    assert connect(place, default_uri(place)).get_model_version(NAME, "1").tags["verdict"] == "rejected"
+    assert aliases(place) == {}
+
+
+def test_a_smoke_run_is_never_a_candidate(place, model, project):
+    assert project(place, model=model, smoke=True)["model"]["alias"] is None
+    assert aliases(place) == {}
+
+
+def test_a_run_without_register_stage_registers_nothing(place, project):
+    assert project(place)["model"] is None
+    assert rows_of(place / "mlflow.db")["logged_models"] == 0
+
+
+def test_the_next_run_is_the_next_version_and_takes_the_alias(place, model, project):
+    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    assert project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")["model"]["version"] == "2"
+    assert aliases(place) == {"candidate": "2"}
+
+
+def test_an_old_run_that_is_projected_late_does_not_take_the_alias_back(place, model, project):
+    project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
+    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    assert aliases(place) == {"candidate": "1"}
+
+
+def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model, write_run):
+    """The logged model is there and pending, as a projector killed between the two leaves it."""
+    run_file = write_run(place, model=model)
+    record = records.load(place, "flights-1")
+    projector = follower._Projector(place, "flights-1", default_uri(place))
+    assert projector.once(final=False)["parent"]
+    projection = projector.projection
+    projection.client.create_logged_model(
+        projection.experiment, NAME, projection.parent, {"model_digest": directory_digest(model)}
+    )
+    assert follower.project(run_file, default_uri(place))["model"]["version"] == "1"
+    (logged,) = projection.client.search_logged_models([projection.experiment])
+    assert (str(logged.status), record.status) == ("READY", "pass")
+
+
+def change(place, stage, name, old, new):
+    """Other bytes, the same length."""
+    path = place / "store" / f"{stage}-flights-1" / name
+    data = path.read_bytes()
+    assert (old in data, len(old)) == (True, len(new))
+    path.write_bytes(data.replace(old, new, 1))
+
+
+CHANGED = {
+    "a weight": ("train", "model/model.pt2", b"PK\x03\x04", b"\0\0\0\0"),
+    "the request": ("register", "registration/registration.json", b'"late flights"', b'"another name"'),
+    "a document": ("register", "registration/model_card.md", b"card", b"c\0rd"),
+    "a journal": ("evaluate", "journal.jsonl", b"0.8", b"0.9"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGED)
+def test_nothing_is_registered_of_a_run_whose_files_changed_after_it_was_published(place, model, write_run, what):
+    stage, name, old, new = CHANGED[what]
+    write_run(place, model=model)
+    write_run(place, "another", model=model)
+    change(place, stage, name, old, new)
+    done = follower.sync(place, None)
+    assert done["another"] == "complete"
+    assert done["flights-1"].startswith("error")
+    state = follower.read_state(place, "flights-1")
+    assert (state["status"], state["model"]) == ("error", None)
+    assert f"{Path(name).name} differs from its manifest" in state["message"]
+    assert "nothing was registered" in state["message"]
+    client = connect(place, default_uri(place))
+    (version,) = client.search_model_versions(f"name = '{NAME}'")
+    assert version.tags["fourscore.run"] == "another"
+    run = client.get_run(state["parent"])
+    assert run.data.metrics.get("model/roc_auc") == (None if what == "a journal" else 0.8)
+    uploaded = {each.path for each in client.list_artifacts(state["parent"])}
+    assert ("model_card.md" in uploaded) == (what in ("a weight", "a journal"))
+
+
+def test_a_model_that_is_whole_but_not_the_one_that_was_asked_for_is_not_registered(place, model, write_run):
+    """The store vouches for every file; the request was written for another model."""
+    write_run(place, model=model)
+    directory = place / "store/train-flights-1"
+    manifest = LocalStore(place).look("train-flights-1")
+    (directory / "manifest.json").unlink()
+    (directory / "model/schema.json").write_text(json.dumps(SCHEMA | {"target": "early"}))
+    manifest.files.clear()
+    LocalStore(place).publish(directory, manifest)
+    (said,) = follower.sync(place, None).values()
+    assert "the request is for" in said
+    assert "nothing was registered" in said
+    assert connect(place, default_uri(place)).search_registered_models() == []
+    assert rows_of(place / "mlflow.db")["logged_models"] == 0
+
+
+def test_what_was_registered_before_it_rotted_stays_registered(place, model, project):
+    project(place, model=model)
+    change(place, "train", "model/model.pt2", b"PK\x03\x04", b"\0\0\0\0")
+    state = follower.project(records.path_of(place, "flights-1"), default_uri(place))
+    assert state["model"] == {"name": NAME, "version": "1", "alias": "candidate"}
+    assert aliases(place) == {"candidate": "1"}
+
+
+def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model, project):
+    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
+    assert follower.promote(place, "first", None) == "1"
+    assert follower.promote(place, "second", None) == "2"
+    assert follower.promote(place, "second", None) == "2"
+    assert aliases(place) == {"candidate": "2", "champion": "2"}
+    client = connect(place, default_uri(place))
+    assert client.get_model_version(NAME, "2").tags["previous_champion"] == "1"
+    assert client.get_model_version(NAME, "1").tags["succeeded_by"] == "2"
+
+
+def test_promoting_a_run_that_was_not_projected_projects_it_first(place, model, write_run):
+    write_run(place, model=model)
+    assert follower.promote(place, "flights-1", None) == "1"
+
+
+def test_promoting_a_run_that_registered_nothing_says_so(place, write_run):
+    write_run(place)
+    with pytest.raises(FourscoreError, match="registered no model version; nothing was changed"):
+        follower.promote(place, "flights-1", None)
+
+
+@pytest.mark.parametrize(
+    "reference", [NAME, f"{NAME}@candidate", f"{NAME}/1", f"models:/{NAME}/1", f"models:/{NAME}@candidate"]
+)
+def test_a_registered_model_is_found_by_name_alias_or_version(registered, model, reference):
+    directory = follower.load_registered(registered, None, reference)
+    assert (directory / "model.pt2").read_bytes() == (model / "model.pt2").read_bytes()
+
+
+def test_a_plain_name_means_the_champion_before_the_candidate(place, model, project):
+    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    follower.promote(place, "first", None)
+    project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
+    assert registry._resolve(connect(place, default_uri(place)), NAME) == (NAME, "1")
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("no such", "registered are: late flights"),
+        (f"{NAME}@nobody", f"there are: {NAME}/1, {NAME}@candidate"),
+        (f"{NAME}/7", f"there are: {NAME}/1"),
+        (f"{NAME}/x", f"there are: {NAME}/1"),
+        ("it's", "registered are: late flights"),
+    ],
+)
+def test_a_model_that_is_not_there_is_answered_with_what_is(registered, reference, message):
+    with pytest.raises(InputError, match=message):
+        follower.load_registered(registered, None, reference)
+
+
+def test_an_empty_registry_says_so(place):
+    with pytest.raises(InputError, match="none is registered here yet"):
+        follower.load_registered(place, None, "flights")
+
+
+def test_the_saved_folder_holds_no_pickle(saved):
+    for path in saved.rglob("*"):
+        if path.is_file():
+            assert path.suffix not in (".pkl", ".pickle", ".joblib", ".cloudpickle", ".pyc"), path
+            assert path.read_bytes()[:2] not in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), path
+    assert (saved / "code" / "model_code" / "serving.py").is_file()
+
+
+def test_the_saved_folder_pins_what_it_needs(saved):
+    lines = (saved / "requirements.txt").read_text().split()
+    assert {line.partition("==")[0] for line in lines} == {"mlflow", *registry.REQUIREMENTS}
+    assert all("==" in line for line in lines)
+
+
+def assert_no_places(description, *places):
+    """None of these, no absolute path and no file URI."""
+    text = description.read_text()
+    assert not re.search(r"file:|(^|[\s'\"])/\w", text), text
+    assert not [place for place in (*places, Path.cwd(), Path.home()) if str(place) in text]
+
+
+def test_the_saved_folder_says_nothing_of_the_places_on_this_machine(saved, model):
+    assert_no_places(saved / "MLmodel", saved, model)
+
+
+def test_what_is_registered_says_nothing_of_the_places_on_this_machine(registered):
+    directory = follower.load_registered(registered, None, NAME)
+    assert_no_places(directory.parent.parent / "MLmodel", registered)
+
+
+CSV = {
+    "whole numbers": "age,price,when,code,place\n1,2,2024-01-02,1,north\n30,4,2024-06-02,2,süd 'x'\n",
+    "missing values": "age,price,when,code,place\n,,2024-01-02 10:00:00,1,\n30,4.5,,,north\n",
+    "all missing": "age,price,when,code,place\n,,,,\n,,,,\n",
+    "unknown categories": "age,price,when,code,place\n1,2.5,2024-01-02T10:00:00Z,99,elsewhere\n",
+    "another order and more columns": "place,x,code,when,price,age\nnorth,9,3,2024-01-02,1.0,-5\n",
+}
+LOADED = """
+import json, sys
+import mlflow, pandas
+model = mlflow.pyfunc.load_model(sys.argv[1])
+answers = [model.predict(pandas.read_csv(path)).to_dict("list") for path in sys.argv[2:]]
+print(json.dumps({"answers": answers, "from": sys.modules["model_code"].__file__}))
+"""
+
+
+def test_it_loads_in_another_process_with_pickle_forbidden_and_answers_as_serving_does(saved, model, tmp_path):
+    """What pandas reads from a file gets the answer that the model's own predictor gives to the typed table."""
+    import polars as pl
+
+    from model_code.serving import load
+
+    paths = []
+    for number, text in enumerate(CSV.values()):
+        paths.append(tmp_path / f"{number}.csv")
+        paths[-1].write_text(text)
+    environment = os.environ | {
+        "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": "",
+    }
+    argv = [sys.executable, "-P", "-c", LOADED, str(saved), *map(str, paths)]
+    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert Path(said["from"]).is_relative_to(saved)
+    predictor = load(model)
+    types = {
+        "age": pl.Float64,
+        "price": pl.Float64,
+        "when": pl.String,
+        "code": pl.String,
+        "place": pl.String,
+    }
+    for path, answer in zip(paths, said["answers"], strict=True):
+        frame = pl.read_csv(path, schema_overrides=types)
+        when = (
+            frame["when"]
+            .str.strip_suffix("Z")
+            .str.replace("T", " ")
+            .str.to_datetime(strict=False, format="%Y-%m-%d %H:%M:%S")
+        )
+        day = frame["when"].str.to_datetime(strict=False, format="%Y-%m-%d")
+        wanted = predictor.answers(frame.with_columns(when=when.fill_null(day)))
+        assert answer == wanted.to_dict(as_series=False), path.read_text()
+
+
+def test_a_frame_without_a_column_is_refused_by_name(saved):
+    import mlflow
+    import pandas as pd
+
+    loaded = mlflow.pyfunc.load_model(str(saved))
+    with pytest.raises(mlflow.MlflowException, match=r"missing inputs.*'place'"):
+        loaded.predict(pd.DataFrame({name: [1] for name in ("age", "price", "when", "code")}))
+
+
+def test_the_signature_names_every_input_and_types_every_answer():
+    found = registry.signature(SCHEMA)
+    assert found.inputs.input_names() == [each["name"] for each in SCHEMA["inputs"]]
+    assert found.outputs.input_names() == ["prediction", "probability_no", "probability_yes"]
+    regression = registry.signature(SCHEMA | {"classes": []})
+    assert regression.outputs.input_names() == ["prediction"]

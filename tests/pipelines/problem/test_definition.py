@@ -1,0 +1,159 @@
+"""A problem file is read into types; every complaint names file, line and what would work (see also the cabinet)."""
+
+import contextlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.problem import editor_schema
+from pipelines.problem.definition import load
+from pipelines.problem.yaml_lines import read
+from steps.errors import InputError
+
+ROOT = Path(__file__).parents[3]
+GOOD = ROOT / "tests/wrong_inputs/good"
+
+
+@pytest.fixture
+def problem(tmp_path):
+    shutil.copytree(GOOD, tmp_path / "p")
+    return tmp_path / "p/problem.yaml"
+
+
+def test_what_stages_share_is_written_once_and_given_to_each(problem):
+    configs = load(problem).configs()
+    assert configs["label"].task == configs["train"].task == configs["evaluate"].task == "binary-classification"
+    assert configs["label"].target == configs["define"].target == "bought"
+    assert configs["train"].success == configs["evaluate"].success == configs["define"].success
+    assert configs["register"].name == "people"
+
+
+def test_a_time_split_reaches_the_folds_and_the_intervals(problem):
+    configs = load(problem, {"split.by": "time", "split.column": "joined"}).configs()
+    assert (configs["train"].by, configs["train"].column, configs["evaluate"].clusters) == ("time", "joined", "joined")
+
+
+def test_an_override_is_typed_checked_and_recorded(problem):
+    loaded = load(problem, {"split.test_fraction": "0.25"})
+    assert loaded.problem.split.test_fraction == 0.25
+    assert loaded.overrides == {"split.test_fraction": "0.25"}
+    with pytest.raises(InputError, match=r"--set split\.test_fraction=much: .*number"):
+        load(problem, {"split.test_fraction": "much"})
+
+
+def test_an_override_can_name_an_element_of_a_list(problem):
+    assert load(problem, {"success.0.at_least": "0.6"}).problem.success[0].at_least == 0.6
+    with pytest.raises(InputError, match="'3' is not an index of a list of 1"):
+        load(problem, {"success.3.at_least": "0.6"})
+
+
+def test_smoke_is_the_same_problem_on_a_small_sample(problem):
+    loaded, whole = load(problem, smoke=True), load(problem)
+    smoke = loaded.problem
+    assert smoke.data.sample_rows == 2000
+    assert smoke.register_as.smoke
+    assert whole.problem.data.sample_rows is None
+    assert loaded.digest() != whole.digest()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../evil", "/evil", ".", "..", "a/b", "a b", "1st", "-a", "a.b", "a\0", "a\n", "", "{a}", "a" * 65]
+)
+def test_a_source_that_is_not_called_by_a_plain_name_is_refused_by_its_line(problem, name):
+    """Folders, files and locks are named after sources."""
+    text = problem.read_text()
+    line = text.partition("    people: {")[0].count("\n") + 1
+    problem.write_text(text.replace("    people: {", f"    {json.dumps(name)}: {{"))
+    with pytest.raises(InputError) as caught:
+        load(problem)
+    assert str(caught.value).startswith(
+        f"{problem}:{line}: data.sources.{name}: {name!r} cannot be the name of a source; "
+    )
+    assert "wanted letters, digits, _ and -" in str(caught.value)
+
+
+def test_a_source_from_the_command_line_is_refused_by_its_setting(problem):
+    with pytest.raises(InputError, match=r"^--set data\.sources=.*'\.\./x' cannot be the name of a source"):
+        load(problem, {"data.sources": "{../x: {path: people.csv}}"})
+
+
+@pytest.mark.parametrize("name", ["people", "_", "a-1", "Größe_2", "a" * 64])
+def test_a_source_may_be_called_by_any_plain_name(problem, name):
+    problem.write_text(problem.read_text().replace("    people: {", f"    {name}: {{"), encoding="utf-8")
+    assert list(load(problem).configs()["ingest"].sources) == [name]
+
+
+def test_all_faults_are_told_at_once(problem):
+    text = problem.read_text().replace("owner: head of sales\n", "").replace("at_least: 0.55", "at_least: good")
+    problem.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load(problem)
+    assert "'owner' is missing" in str(caught.value)
+    assert "good" in str(caught.value)
+
+
+def test_where_it_runs_on_sagemaker_changes_neither_digest_nor_any_stages_config(problem):
+    elsewhere = load(problem, {"sagemaker.train.spot": "true", "sagemaker.max_dollars": "50"})
+    assert elsewhere.problem.sagemaker.train.spot
+    assert elsewhere.digest() == load(problem).digest()
+    assert elsewhere.configs() == load(problem).configs()
+
+
+def test_a_section_sagemaker_that_contradicts_itself_is_refused_by_its_line(problem):
+    problem.write_text(
+        problem.read_text() + "\nsagemaker:\n  train: {spot: true, warm_minutes: 5}\n  prepare: {instances: 2}\n"
+    )
+    with pytest.raises(InputError, match=r"problem.yaml:\d+: .*spot and warm_minutes exclude each other") as caught:
+        load(problem)
+    assert "instances" in str(caught.value)
+
+
+def test_the_shipped_schema_is_the_one_that_the_types_give():
+    assert editor_schema.PATH.read_text(encoding="utf-8") == editor_schema.text(), (
+        "run: python -m pipelines.problem.editor_schema"
+    )
+
+
+def test_the_reference_for_people_is_the_one_that_the_types_give():
+    assert editor_schema.REFERENCE.read_text(encoding="utf-8") == editor_schema.reference(), (
+        "run: python -m pipelines.problem.editor_schema"
+    )
+
+
+def test_the_schema_describes_every_field_that_a_person_may_write():
+    schema = editor_schema.schema()
+    bare = [
+        f"{name}.{field}"
+        for name, definition in {"Problem": schema, **schema["$defs"]}.items()
+        for field, value in definition.get("properties", {}).items()
+        if "description" not in value and "$ref" not in value and field != "notes"
+    ]
+    assert [name for name in bare if not name.startswith(("Problem.", "Expectation"))] == []
+
+
+@pytest.mark.parametrize(
+    "example", sorted((ROOT / "examples").glob("*/problem.yaml")), ids=lambda path: path.parent.name
+)
+def test_every_example_is_a_valid_problem(example):
+    assert load(example).problem.success
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_the_reader_of_yaml_break(tmp_path_factory, text):
+    path = tmp_path_factory.mktemp("y") / "problem.yaml"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass")
+    with contextlib.suppress(InputError):
+        assert isinstance(read(path).content, dict)
+
+
+def test_the_digest_of_a_problem_does_not_depend_on_the_order_of_its_keys(problem):
+    before = load(problem).digest()
+    lines = problem.read_text().split("\n")
+    lines.remove("owner: head of sales")
+    problem.write_text("\n".join([*lines, "owner: head of sales"]))
+    assert load(problem).digest() == before
+    assert json.loads(json.dumps(load(problem).problem.model_dump(mode="json")))

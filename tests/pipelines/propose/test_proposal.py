@@ -1,0 +1,269 @@
+"""new: what is guessed from the data, what is asked, and that what is written runs."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.sources.files import materialise, resolve
+from pipelines.problem.definition import load
+from pipelines.propose.proposal import as_document, describe, propose, write
+from steps.errors import InputError
+from steps.ingest import ingest
+from steps.journal import Journal
+from steps.tables.schema import read_schema
+from steps.validate import validate
+
+DATA = Path(__file__).parents[4] / "shared/data"
+
+
+@pytest.fixture
+def customers(tmp_path):
+    """A table with everything that is guessed about: ids, codes, constants, dates, text, a near target."""
+    path = tmp_path / "in put" / "custömers.csv"
+    path.parent.mkdir()
+    lines = ["customerID,zip code,country,joined,spent,plan,comment,left_on,age,churn"]
+    for number in range(200):
+        churned = number % 4 == 0
+        lines.append(
+            f"C{number:04},0{number % 7}12,CH,2020-01-{number % 28 + 1:02},{number * 1.5},{'basic' if number % 3 else 'pro'},"
+            f"wrote about thing {number},{'gone' if churned else 'here'},{number % 60 + 18},{'yes' if churned else 'no'}"
+        )
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def roles(proposal):
+    return {column.name: (column.type, column.role) for column in proposal.columns}
+
+
+def test_ids_codes_constants_and_text_are_no_features_and_each_says_why(tmp_path, customers):
+    proposal = propose(tmp_path / "p", [str(customers)], "churn")
+    found = roles(proposal)
+    assert found["customerID"] == ("text", "key")
+    assert found["zip code"] == ("category", "feature")
+    assert found["country"][1] == "ignore"
+    assert found["comment"] == ("text", "ignore")
+    assert found["joined"] == ("date", "feature")
+    assert found["spent"] == ("float", "feature")
+    assert all(column.note for column in proposal.columns if column.role != "feature")
+    text = describe(proposal)
+    assert "leading zeros" in text
+    assert "split by time: --split time:joined" in text
+    assert "column 'left_on' alone predicts 'churn'" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "task", "metric"),
+    [
+        (["yes", "no"], "binary-classification", "roc_auc"),
+        ([1, 2], "binary-classification", "roc_auc"),
+        (["a", "b", "c"], "multiclass-classification", "accuracy"),
+        ([1, 2, 3], "regression", "r2"),
+        ([0.1, 0.2, 0.5], "regression", "r2"),
+    ],
+)
+def test_the_task_follows_from_the_target(tmp_path, values, task, metric):
+    path = tmp_path / "d.csv"
+    path.write_text("x,y\n" + "".join(f"{number * 37 % 101},{values[number % len(values)]}\n" for number in range(60)))
+    proposal = propose(tmp_path / "p", [str(path)], "y")
+    assert proposal.task == task
+    assert proposal.success[0]["metric"] == metric
+
+
+def test_whole_numbers_may_be_classes_instead_if_the_person_says_so(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text("x,y\n" + "".join(f"{number * 37 % 101},{number % 3}\n" for number in range(60)))
+    assert "--task multiclass-classification" in describe(propose(tmp_path / "p", [str(path)], "y"))
+    assert propose(tmp_path / "p", [str(path)], "y", task="multiclass-classification").success[0]["at_least"] == 0.4
+
+
+def test_what_is_written_loads_reads_the_same_table_and_passes_its_own_suite(tmp_path, customers):
+    directory = tmp_path / "the problem"
+    proposal = propose(directory, [str(customers)], "churn", ignore=["left_on"], split="time:joined")
+    write(proposal)
+    loaded = load(directory / "problem.yaml")
+    assert loaded.problem.data.sources["custömers"].path == "../in put/custömers.csv"
+    assert loaded.problem.split.by == "time"
+    assert loaded.problem.data.columns["left_on"].role == "ignore"
+    assert loaded.problem.label.positive == "yes"
+    assert loaded.problem.train.choose == "best"
+    table = run_to_validate(directory, tmp_path / "run")
+    assert read_schema(table).rows == 200
+    assert {c.name: c.type for c in read_schema(table).columns}["zip code"] == "category"
+
+
+def run_to_validate(directory, place):
+    """Ingest and validate what was proposed; every expectation passes, warnings too."""
+    loaded = load(directory / "problem.yaml")
+    configs = loaded.configs()
+    for name in ("raw", "table", "validation"):
+        (place / name).mkdir(parents=True)
+    materialise(resolve(loaded.problem.data.sources, directory, place / "workspace"), place / "raw")
+    with Journal(place / "journal.jsonl") as log:
+        ingest(place / "raw", place / "table", configs["ingest"], log)
+        validate(place / "table", place / "validation", configs["validate"], log)
+    results = json.loads((place / "validation/results.json").read_text())
+    failed = [each for each in results["results"] if not each["success"]]
+    assert failed == []
+    return place / "table"
+
+
+def test_every_field_that_may_be_written_is_shown(tmp_path, customers):
+    write(propose(tmp_path / "p", [str(customers)], "churn"))
+    text = (tmp_path / "p/problem.yaml").read_text()
+    for field in (
+        "test_fraction",
+        "unlabeled",
+        "candidates",
+        "minutes",
+        "resamples",
+        "allow_proxies",
+        "query",
+        "available",
+    ):
+        assert f"{field}:" in text
+    top = [line.partition(":")[0] for line in text.splitlines() if line[:1].isalpha()]
+    assert top == [
+        "name", "question", "decision", "owner", "cost_of_error", "task", "target", "success", "data", "expectations",
+        "label", "split", "train", "evaluate", "register",
+    ]  # fmt: skip
+
+
+def test_rows_without_a_target_are_dropped_and_said(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text(
+        "x,y\n" + "".join(f"{number * 37 % 101},{'' if number % 10 == 0 else number % 2}\n" for number in range(100))
+    )
+    proposal = propose(tmp_path / "p", [str(path)], "y")
+    assert proposal.label["unlabeled"] == "drop"
+    assert "10 of 100 rows have no 'y'" in describe(proposal)
+    write(proposal)
+    run_to_validate(tmp_path / "p", tmp_path / "run")
+
+
+def test_classes_too_rare_to_run_are_the_persons_to_decide(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text("x,y\n" + "".join(f"{n * n % 17},{'rare' if n == 3 else 'abc'[n % 3]}\n" for n in range(90)))
+    decide = " ".join(propose(tmp_path / "p", [str(path)], "y").decide)
+    assert "1 of 4 classes of 'y' have fewer than 5 rows, and 'run' stops at them: 'rare' (1)" in decide
+
+
+def test_a_class_that_is_written_like_a_missing_value_is_pointed_out(tmp_path):
+    path = tmp_path / "d.csv"
+    path.write_text("x,y\n" + "".join(f"{n},{('Yes', 'NA')[n % 2]}\n" for n in range(60)))
+    with pytest.raises(InputError, match="one value only, and 30 rows count as missing"):
+        propose(tmp_path / "p", [str(path)], "y")
+
+
+def test_nothing_is_overwritten(tmp_path, customers):
+    proposal = propose(tmp_path / "p", [str(customers)], "churn")
+    write(proposal)
+    with pytest.raises(InputError, match="exists and is not overwritten"):
+        propose(tmp_path / "p", [str(customers)], "churn")
+    with pytest.raises(InputError, match="exists and is not overwritten"):
+        write(proposal)
+
+
+def test_several_sources_are_joined_on_what_they_share(tmp_path):
+    (tmp_path / "a.csv").write_text(
+        "id,place,y\n" + "".join(f"{n},{'EWR' if n % 3 else 'JFK'},{n % 2}\n" for n in range(60))
+    )
+    (tmp_path / "b.csv").write_text("place,wind\nEWR,1.5\nJFK,7\n")
+    proposal = propose(tmp_path / "p", [f"flights={tmp_path}/a.csv", f"weather={tmp_path}/b.csv"], "y")
+    assert list(proposal.sources) == ["flights", "weather"]
+    assert roles(proposal)["wind"] == ("float", "feature")
+    write(proposal)
+    assert read_schema(run_to_validate(tmp_path / "p", tmp_path / "run")).rows == 60
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"target": "churned"}, r"--target churned: the data has no such column; did you mean 'churn'"),
+        ({"target": "churn", "ignore": ["agee"]}, r"--ignore agee: .*did you mean 'age'"),
+        ({"target": "churn", "split": "time"}, "wanted row, group:COLUMN or time:COLUMN"),
+        ({"target": "churn", "split": "time:when"}, "--split when: the data has no such column"),
+        ({"target": "churn", "task": "ranking"}, "--task ranking: wanted one of"),
+        ({"target": "churn", "task": "regression"}, "a regression predicts a number"),
+        ({"target": "age", "task": "binary-classification"}, "60 classes .*wants two"),
+        ({"target": "country"}, "one value only; there is nothing to learn"),
+        ({"target": "joined"}, "holds dates"),
+        ({"target": "CHURN"}, "did you mean 'churn'"),
+        ({"target": "churn", "ignore": ["churn"]}, "--ignore churn: it is the target"),
+        ({"target": "churn", "split": "group:churn"}, "--split group:churn: it is the target"),
+        ({"target": "churn", "split": "group:plan", "ignore": ["plan"]}, "--ignore plan: rows are divided by it"),
+        ({"target": "comment"}, "200 different values in 200 rows, too many for classes"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused(tmp_path, customers, options, match):
+    with pytest.raises(InputError, match=match):
+        propose(tmp_path / "p", [str(customers)], **options)
+
+
+def test_where_no_feature_is_left_each_column_is_named_with_the_reason(tmp_path):
+    lines = "".join(f"{n},x,note {n},00{n % 3},{n},{n % 2}\n" for n in range(60))
+    (tmp_path / "d.csv").write_text("row,same,comment,zip,mine,y\n" + lines)
+    with pytest.raises(InputError, match="no column is left that could be a feature") as caught:
+        propose(tmp_path / "p", [str(tmp_path / "d.csv")], "y", ignore=["mine", "zip"])
+    assert str(caught.value).splitlines()[1:] == [
+        "  row (integer): counts the rows: an id",
+        "  same (category): the same value everywhere",
+        "  comment (text): different in every row: an id or free text, no feature",
+        "  zip (integer): ignored, as asked",
+        "  mine (integer): ignored, as asked",
+    ]
+    (tmp_path / "one.csv").write_text("y\n" + "0\n1\n" * 30)
+    with pytest.raises(InputError, match=r"a feature .*there is only 'y'"):
+        propose(tmp_path / "p", [str(tmp_path / "one.csv")], "y")
+
+
+def test_names_that_yaml_would_misread_survive(tmp_path):
+    path = tmp_path / "d.csv"
+    names = ["on", "a: b", "x.box", "#3", "null", "<b>ü</b>", "y"]
+    path.write_text(
+        ",".join(names) + "\n" + "".join(f"{n},{n % 5},{n / 3},{n % 4},z{n % 3},{n * n},{n % 2}\n" for n in range(60))
+    )
+    write(propose(tmp_path / "Ünsinn: 1", [str(path)], "y"))
+    loaded = load(tmp_path / "Ünsinn: 1" / "problem.yaml")
+    assert list(loaded.problem.data.columns) == names
+
+
+def test_the_document_for_machines_holds_what_the_text_says(tmp_path, customers):
+    document = json.loads(json.dumps(as_document(propose(tmp_path / "p", [str(customers)], "churn"))))
+    assert document["task"] == "binary-classification"
+    assert {column["name"] for column in document["columns"]} >= {"churn", "age"}
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the shared data sets are not here")
+@pytest.mark.parametrize(
+    ("file", "target", "task", "keys"),
+    [
+        ("adult/adult-train.csv", "column_15", "binary-classification", set()),
+        ("telco_churn/Telco-Customer-Churn.csv", "Churn", "binary-classification", {"customerID"}),
+        ("churn_modelling/Churn_Modelling.csv", "Exited", "binary-classification", {"RowNumber", "CustomerId"}),
+        ("california_housing/california_housing.zip", "MedHouseVal", "regression", set()),
+        ("abalone/abalone.csv", "column_9", "regression", set()),
+        ("wine_quality/winequality-*.csv", "column_12", "regression", set()),
+        ("letter/LetterRecognition.csv", "lettr", "multiclass-classification", set()),
+        ("bike_sharing/hour.csv", "cnt", "regression", {"instant"}),
+        ("mammography/mammography.csv", "column_7", "binary-classification", set()),
+        ("german_credit/german.csv", "column_21", "binary-classification", set()),
+        ("bl_books/BL-Flickr-Images-Book.csv", "Issuance type", "binary-classification", {"Identifier"}),
+    ],
+)
+def test_real_data_needs_no_hand_but_the_target(tmp_path, file, target, task, keys):
+    proposal = propose(tmp_path / "p", [str(DATA / file)], target)
+    assert proposal.task == task
+    assert {column.name for column in proposal.columns if column.role == "key"} == keys
+    write(proposal)
+    run_to_validate(tmp_path / "p", tmp_path / "run")
+
+
+def test_a_header_cannot_steer_the_terminal_that_shows_what_was_found(tmp_path):
+    path = tmp_path / "data.csv"
+    rows = "".join(f"{number % 7}.5,{number % 2}\n" for number in range(40))
+    path.write_text("a\x1b]0;PWNED\x07,y\n" + rows)
+    text = describe(propose(tmp_path / "p", [str(path)], "y"))
+    assert r"a\x1b]0;PWNED\x07" in text
+    assert not {"\x1b", "\x07"} & set(text)

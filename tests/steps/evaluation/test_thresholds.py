@@ -1,0 +1,28 @@
+"""A promise says the number that was written into it."""
+
+from __future__ import annotations
+
+import pytest
+
+from steps.evaluation.thresholds import Threshold
+
+
+@pytest.mark.parametrize(
+    ("bound", "said"),
+    [
+        (0.65, "0.65"),
+        (1, "1"),
+        (1234567, "1234567"),
+        (1250000.5, "1250000.5"),
+        (0.00001, "0.00001"),
+        (-0.5, "-0.5"),
+        (0.1234567891, "0.1234567891"),
+        (1e300, "1e+300"),
+        (1e-12, "1e-12"),
+    ],
+)
+def test_a_bound_is_written_with_all_its_digits_and_no_more(bound, said):
+    assert Threshold(metric="rmse", at_most=bound).wanted == f"rmse <= {said} (95 % bound)"
+    where = Threshold(metric="r2", at_least=bound, on="value", slice="a=b")
+    assert where.wanted == f"r2 >= {said} (value) on a=b"
+    assert float(said) == bound
