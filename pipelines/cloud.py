@@ -84,4 +84,4 @@ def estimate(plan: Plan, problem: Problem, there: Site) -> dict[str, Any]:
     config, store = problem.sagemaker, there.store
     done = compiled(plan, problem.name, config, there.stack, store)
     seconds = cost.history(store.workspace, problem.name, store.find, smoke=is_smoke(plan))
-    return cost.document(done.jobs, config, there.stack.region, seconds) | {"warnings": list(done.warnings)}
+    return cost.document(done.jobs, config, there.stack.region, seconds)

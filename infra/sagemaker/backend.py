@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from infra.runs import records
 from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
-from infra.sagemaker import code, cost, lint
+from infra.sagemaker import code, cost
 from infra.sagemaker.claim import Claim, claim
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import Definition, compile_plan, pipeline_name, text
 from infra.sagemaker.follow import Following, exit_code, stages_again
 from infra.sagemaker.jobs import Decision, Job, decided, fuse, is_smoke, registering
+from infra.sagemaker.limits import check_limits
 from infra.sagemaker.requests import package_group, tags
 from infra.sagemaker.service import ExecutionState, Gone, Service
 from infra.sagemaker.stack import Stack
@@ -44,24 +45,21 @@ class Compiled:
     definition: Definition | None
     """None where there is nothing left to do."""
     decision: Decision | None
-    warnings: tuple[str, ...] = ()
 
 
 def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, store: S3Store) -> Compiled:
     """Compile and check; nothing is sent.
 
     Raises:
-        InputError: the run could cost more than its cap.
-        FourscoreError: the definition has faults, all of which are named.
+        InputError: the run could cost more than its cap, or asks for something that SageMaker does not have.
     """
+    check_limits(config, stack)
     decision = decided(plan, store.find)
     jobs = () if decision and decision.verdict == "refused" else fuse(plan)
     if not jobs and not _registers(plan, decision):
         return Compiled((), None, decision)
     worst = cost.worst_case(jobs, config, stack.region)
-    definition = compile_plan(plan, problem, config, stack, code.digest(), worst, decision)
-    warnings = tuple(map(str, lint.refuse(definition)))
-    return Compiled(jobs, definition, decision, warnings)
+    return Compiled(jobs, compile_plan(plan, problem, config, stack, code.digest(), worst, decision), decision)
 
 
 def _registers(plan: Plan, decision: Decision | None) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from infra.sagemaker import prices
-from infra.sagemaker.startup import STARTUP_MINUTES
+from infra.sagemaker.cost import STARTUP_MINUTES
 
 
 def bill(told: Mapping[str, Any]) -> str:

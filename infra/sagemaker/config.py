@@ -45,6 +45,11 @@ class JobConfig(Config):
     minutes: int = Field(default=60, ge=1, le=7200, description="The job is stopped after so many minutes.")
     volume_gb: int = Field(default=30, ge=1, le=16384, description="Size of the disk.")
 
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Every type that the job may run on, the preferred one first."""
+        return (self.instance,)
+
     @model_validator(mode="after")
     def _runs_our_image(self) -> JobConfig:
         if _UNSUPPORTED.match(self.instance):
@@ -94,7 +99,6 @@ class TrainJobConfig(JobConfig):
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Every type that the job may run on."""
         return (self.instance, *self.fallback)
 
 
@@ -121,6 +125,11 @@ class SageMakerConfig(Config):
     security_groups: tuple[VpcId, ...] = Field(
         default=(), max_length=5, description="Security groups in that network; given together with subnets."
     )
+
+    @property
+    def jobs(self) -> dict[str, JobConfig]:
+        """The machine of each job, by the job's name."""
+        return {name: value for name, value in self if isinstance(value, JobConfig)}
 
     @model_validator(mode="after")
     def _whole_network(self) -> SageMakerConfig:

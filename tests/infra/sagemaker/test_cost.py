@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
-from infra.sagemaker import bill, cost, prices, startup
+from infra.sagemaker import bill, cost
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.jobs import fuse
 from infra.sagemaker.prices import Price, Prices
@@ -189,16 +189,6 @@ def test_the_default_problem_is_priced_in_the_regions_that_the_table_has():
     for region in ("us-east-1", "eu-west-1", "ap-south-1"):
         cost.require_prices(JOBS, SageMakerConfig(), region)
         assert 0 < cost.worst_case(JOBS, SageMakerConfig(), region) < SageMakerConfig().max_dollars
-
-
-def test_three_fused_jobs_start_in_less_than_half_the_time_of_one_job_per_stage():
-    said = subprocess.run([sys.executable, "-m", "infra.sagemaker.startup"], cwd=ROOT, capture_output=True, text=True, check=True)  # fmt: skip
-    fused, apart = (row.split("|") for row in said.stdout.splitlines()[2:])
-    assert [float(cell) for cell in fused[2:5]] == [3, 3 * startup.STARTUP_MINUTES, 3 * startup.PAID_STARTUP_MINUTES]
-    assert [float(cell) for cell in apart[2:5]] == [8, 8 * startup.STARTUP_MINUTES, 8 * startup.PAID_STARTUP_MINUTES]
-    assert float(fused[3]) < float(apart[3]) / 2
-    hour = prices.load().price("us-east-1", "ml.m5.xlarge", "processing").dollars
-    assert apart[5].strip() == f"${8 * startup.PAID_STARTUP_MINUTES / 60 * hour:.3f}"
 
 
 def test_reading_prices_imports_neither_an_sdk_nor_anything_heavy():

@@ -6,16 +6,19 @@ import subprocess
 import sys
 from collections import Counter
 from dataclasses import replace
+from graphlib import CycleError
 
 import compiled
 import pytest
+from api_shapes import api_faults, check_order, flat
 from compiled import make_definition, make_plan, make_stack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.sagemaker.definition import digest, fit, gets, pipeline_name, text
+from infra.sagemaker.config import SageMakerConfig
+from infra.sagemaker.definition import compile_plan, digest, fit, gets, pipeline_name, text
 from infra.sagemaker.jobs import HARDWARE, Decision, decided, fuse
-from infra.sagemaker.lint import faults
+from infra.sagemaker.limits import LONGEST
 from infra.sagemaker.requests import package_group
 from infra.store.local import Manifest
 from pipelines.training import STAGES
@@ -27,16 +30,8 @@ FILES = compiled.files()
 WHOLE = make_plan()
 
 
-def walk(steps):
-    """Every step, those in the branches of conditions too."""
-    for step in steps:
-        yield step
-        if step["Type"] == "Condition":
-            yield from walk([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
-
-
 def by_name(definition):
-    return {step["Name"]: step for step in walk(definition["Steps"])}
+    return {step["Name"]: step for step in flat(definition["Steps"])}
 
 
 def parameters(definition):
@@ -102,10 +97,10 @@ MACHINES = st.fixed_dictionaries(
     smoke=st.booleans(),
     config=MACHINES,
     verdict=st.sampled_from(["pass", "rejected"]),
-    key=st.sampled_from([None, make_stack().kms_key]),
+    key=st.sampled_from([None, "arn:aws:kms:eu-central-1:123456789012:key/k"]),
 )
 def test_whatever_is_cached_the_definition_is_whole(cached, until, smoke, config, verdict, key):
-    """Every reference exists, nothing waits for itself, the jobs cover what is not cached in order, the lint finds nothing."""
+    """Every reference exists, nothing waits for itself, the jobs cover what is not cached in order, the API takes each request."""
     plan = make_plan(cached, until, smoke)
     waiting = [planned.step.name for planned in plan.steps if not planned.cached]
     assert [step["step"] for job in fuse(plan) for step in job.spec["steps"]] == waiting
@@ -117,33 +112,72 @@ def test_whatever_is_cached_the_definition_is_whole(cached, until, smoke, config
     except FourscoreError:
         assert not waiting
         return
-    steps = list(walk(definition["Steps"]))
-    named = {step["Name"]: step for step in steps}
+    steps = list(flat(definition["Steps"]))
     assert max(Counter(step["Name"] for step in steps).values()) == 1
     jobs = {step["Name"]: step["Description"] for step in steps if step["Type"] in ("Processing", "Training")}
     assert jobs == {job.name: ", ".join(planned.step.name for planned in job.steps) for job in fuse(plan)}
-    for reference in gets(definition["Steps"]):
-        kind, name, *rest = reference.split(".")
-        if kind == "Parameters":
-            assert name in parameters(definition)
-        else:
-            assert rest[0] == "PropertyFiles"
-            assert rest[1] in [each["PropertyFileName"] for each in named[name]["PropertyFiles"]]
     assert set(parameters(definition)) == {
         each.split(".")[1] for each in gets(definition["Steps"]) if each.startswith("Parameters.")
     }
-    assert_acyclic(steps)
-    assert faults(definition) == []
+    check_order(definition)
+    assert list(api_faults(definition)) == []
     assert max(len(each) for step in steps for each in strings(step)) <= 256
 
 
-def assert_acyclic(steps):
-    """Each step waits for steps of its own branch that stand before it, and for no condition."""
-    seen = {}
-    for step in steps:
-        for before in step.get("DependsOn", []):
-            assert seen[before]["Type"] != "Condition"
-        seen[step["Name"]] = step
+vpc_ids = st.lists(st.from_regex(r"[-0-9a-zA-Z]{1,32}", fullmatch=True), min_size=1, max_size=5)
+
+
+@given(
+    problem=st.from_regex(r"[a-z0-9][a-z0-9_-]{0,62}", fullmatch=True),
+    network=st.none() | st.tuples(vpc_ids, vpc_ids),
+    minutes=st.integers(1, 7200),
+    volume=st.integers(1, 16384),
+    wait=st.none() | st.integers(1, 7200),
+    instances=st.integers(1, 64),
+    uri=st.none() | st.text("abc:/.-", max_size=LONGEST),
+)
+def test_whatever_a_problem_file_may_say_the_api_takes_it(problem, network, minutes, volume, wait, instances, uri):
+    machine = {"minutes": minutes, "volume_gb": volume}
+    spot = {} if wait is None else {"spot": True, "spot_wait_minutes": wait}
+    config = {"prepare": machine, "assess": machine, "train": {**machine, **spot, "instances": instances}}
+    if network:
+        config |= {"subnets": network[0], "security_groups": network[1]}
+    stack = make_stack(tracking_uri=uri, kms_key="arn:aws:kms:eu-central-1:123456789012:key/k")
+    settings = SageMakerConfig.model_validate(config)
+    definition = compile_plan(WHOLE, problem, settings, stack, "0" * 64, 1.0)
+    assert list(api_faults(definition)) == []
+
+
+SEEDED = {
+    "a type that there is not": ("DefaultValue", "ml.p99.xlarge", lambda made: made["Parameters"][1]),
+    "a tag with a forbidden character": ("Value", "#", lambda made: named(made, "train")["Tags"][0]),
+    "an unknown member": ("Spot", True, lambda made: named(made, "train")),
+    "text for a number": ("VolumeSizeInGB", "30", lambda made: named(made, "train")["ResourceConfig"]),
+    "a value that is too long": ("FOURSCORE_BASE", "x" * 257, lambda made: named(made, "prepare")["Environment"]),
+    "eleven inputs": ("ProcessingInputs", [{"InputName": "a"}] * 11, lambda made: named(made, "prepare")),
+}
+
+
+def named(definition, name):
+    return by_name(definition)[name]["Arguments"]
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_the_check_against_the_api_notices(name):
+    member, value, place = SEEDED[name]
+    definition = make_definition(WHOLE)
+    place(definition)[member] = value
+    assert list(api_faults(definition)) != []
+
+
+def test_the_check_of_the_order_notices_circles_and_what_is_not_there():
+    circle, missing, unknown = (make_definition(WHOLE) for _ in range(3))
+    by_name(circle)["prepare"]["DependsOn"] = ["assess"]
+    by_name(missing)["train"]["DependsOn"] = ["prepara"]
+    by_name(unknown)["train"]["Arguments"]["RoleArn"] = {"Get": "Parameters.Role"}
+    for definition, error in ((circle, CycleError), (missing, AssertionError), (unknown, AssertionError)):
+        with pytest.raises(error):
+            check_order(definition)
 
 
 def test_three_jobs_stand_in_for_eight_stages():
@@ -271,7 +305,7 @@ def test_a_job_that_would_stop_before_its_training_is_refused():
 
 
 def test_everything_that_takes_tags_has_them():
-    tagged = [step for step in walk(make_definition(WHOLE)["Steps"]) if step["Type"] in ("Processing", "Training")]
+    tagged = [step for step in flat(make_definition(WHOLE)["Steps"]) if step["Type"] in ("Processing", "Training")]
     assert len(tagged) == 3
     for step in tagged:
         assert [tag["Key"] for tag in step["Arguments"]["Tags"]] == [

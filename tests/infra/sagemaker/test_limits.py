@@ -1,0 +1,45 @@
+"""What only the API's own model knows of a person's values is said before anything is compiled, by the name of its field."""
+
+import pytest
+from compiled import make_plan, make_stack
+
+from infra.sagemaker.backend import compiled
+from infra.sagemaker.config import SageMakerConfig
+from infra.sagemaker.limits import LONGEST, check_limits
+from infra.store.local import LocalStore
+from steps.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"train": {"instance": "ml.p99.xlarge"}}, r"sagemaker\.train\.instance: ml\.p99\.xlarge is not an instance type for training"),
+        ({"train": {"fallback": ["ml.m5.5xlarge"]}}, r"sagemaker\.train\.fallback: ml\.m5\.5xlarge .*did you mean 'ml\.m5\.xlarge'"),
+        ({"assess": {"instance": "ml.g5g.xlarge"}}, r"sagemaker\.assess\.instance: ml\.g5g\.xlarge is not an instance type for processing"),
+    ],
+)  # fmt: skip
+def test_an_instance_type_that_there_is_not_is_named_with_its_field(config, message):
+    with pytest.raises(InputError, match=message):
+        check_limits(SageMakerConfig.model_validate(config), make_stack())
+
+
+def test_several_faults_are_listed_together():
+    config = SageMakerConfig.model_validate({job: {"instance": "ml.p99.xlarge"} for job in ("prepare", "assess")})
+    with pytest.raises(InputError, match=r"(?s)sagemaker\.prepare\.instance.*\n.*sagemaker\.assess\.instance"):
+        check_limits(config, make_stack())
+
+
+@pytest.mark.parametrize(
+    ("uri", "message"),
+    [("https://me:secret@mlflow.example.com", "contains a password"), (f"https://{'m' * LONGEST}", "at most 256")],
+)
+def test_a_tracking_server_that_jobs_cannot_be_told_is_refused(uri, message):
+    with pytest.raises(InputError, match=message) as refused:
+        check_limits(SageMakerConfig(), make_stack(tracking_uri=uri))
+    assert "secret" not in str(refused.value)
+
+
+def test_plan_and_run_check_before_they_compile(tmp_path):
+    config = SageMakerConfig.model_validate({"train": {"instance": "ml.p99.xlarge"}})
+    with pytest.raises(InputError, match=r"ml\.p99\.xlarge"):
+        compiled(make_plan(), "flights", config, make_stack(), LocalStore(tmp_path))
