@@ -210,7 +210,7 @@ class Objects:
         from s3transfer.manager import TransferConfig, TransferManager
 
         config = TransferConfig(
-            multipart_threshold=PART, multipart_chunksize=PART, max_request_concurrency=client.TRANSFERS
+            multipart_threshold=PART, multipart_chunksize=PART, max_request_concurrency=s3_client.TRANSFERS
         )
         with TransferManager(client, config) as manager:
             under_way = {name: start(manager, name, path) for name, path in files.items()}

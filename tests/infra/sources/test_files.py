@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.sources.files import check_unchanged, digest, files, materialise, resolve
+from infra.sources import files
+from infra.sources.files import check_unchanged, digest, materialise, resolve
 from steps.errors import FourscoreError, InputError
 
 

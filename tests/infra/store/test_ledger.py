@@ -6,7 +6,7 @@ import pytest
 from toy import toy_plan, toy_record
 
 from infra.backends.local import LocalBackend
-from infra.store import ledger
+from infra.store import ledger as seals
 from infra.store.local import LocalStore
 from infra.store.s3 import S3Store
 
@@ -44,18 +44,18 @@ def test_a_reading_after_half_a_line_is_a_line_of_its_own(workspace):
 @pytest.mark.parametrize("torn", [TORN, b"5", b"null", b"\xff\x00", b"[" * 100_000], ids=lambda torn: repr(torn[:9]))
 def test_a_line_that_cannot_be_read_counts_as_a_reading_and_is_named(workspace, torn):
     ledger = write(workspace, whole("first") + torn + b"\n" + whole("second", "2026-01-03T00:00:00Z"))
-    found = ledger.readings(workspace, SPLIT)
+    found = seals.readings(workspace, SPLIT)
     assert [line.get("run") for line in found] == [None, "first", "second"]
-    assert ledger.unreadable(workspace) == [found[0]["unreadable"]] == [f"{ledger}, line 2"]
+    assert seals.unreadable(workspace) == [found[0]["unreadable"]] == [f"{ledger}, line 2"]
 
 
 def test_a_line_that_cannot_be_read_makes_no_two_tables_one(workspace):
     write(workspace, whole("first") + TORN)
     write(workspace, whole("second", divided="u" * 64) + TORN, OTHER)
-    assert ledger.divisions(workspace, SPLIT) == 1
+    assert seals.divisions(workspace, SPLIT) == 1
     write(workspace, TORN)
-    assert ledger.divisions(workspace, SPLIT) == 1, "it was opened, whoever did it"
-    assert ledger.divisions(workspace, "c" * 64) == 0
+    assert seals.divisions(workspace, SPLIT) == 1, "it was opened, whoever did it"
+    assert seals.divisions(workspace, "c" * 64) == 0
 
 
 def test_half_a_line_is_not_sent_to_other_machines_and_whole_ones_still_are(workspace, root):
@@ -66,12 +66,12 @@ def test_half_a_line_is_not_sent_to_other_machines_and_whole_ones_still_are(work
         store.exchange_readings()
     assert len(there.objects.list("seals/")) == 2
     assert ledger.read_bytes() == whole("here") + TORN + b"\n" + whole("there")
-    assert sorted(line.get("run", "") for line in ledger.readings(there.workspace, SPLIT)) == ["", "here", "there"]
+    assert sorted(line.get("run", "") for line in seals.readings(there.workspace, SPLIT)) == ["", "here", "there"]
 
 
 def test_half_a_line_that_an_older_version_sent_is_not_taken_over(workspace, root):
     store = S3Store(workspace, root)
     store.objects.put(f"seals/{SPLIT}/0123.jsonl", whole("there") + TORN + b"\n")
     store.exchange_readings()
-    assert [line["run"] for line in ledger.readings(workspace, SPLIT)] == ["there"]
-    assert ledger.unreadable(workspace) == []
+    assert [line["run"] for line in seals.readings(workspace, SPLIT)] == ["there"]
+    assert seals.unreadable(workspace) == []

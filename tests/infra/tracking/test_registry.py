@@ -13,8 +13,7 @@ from tracked import SCHEMA, rows_of
 
 from infra.runs import records
 from infra.store.local import LocalStore
-from infra.tracking import follower
-from infra.tracking.follower import registry
+from infra.tracking import follower, registry
 from infra.tracking.mlflow_server import connect, default_uri
 from steps.errors import FourscoreError, InputError
 from steps.register import directory_digest
