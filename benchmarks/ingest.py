@@ -85,6 +85,8 @@ def main() -> None:
                 process = fresh.Process(target=measure, args=(name, path, result))
                 process.start()
                 process.join()
+                if process.exitcode:
+                    raise SystemExit(f"{name} failed")
                 taken = json.loads(result.read_text())
                 if name not in best or taken["cpu"] < best[name]["cpu"]:
                     best[name] = taken

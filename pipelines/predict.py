@@ -82,7 +82,7 @@ def _read(source: Path, inputs: Sequence[dict[str, Any]]) -> pl.DataFrame:
 
 def _ways(inputs: Sequence[dict[str, Any]]) -> dict[Written, list[str]]:
     """The names of the inputs by how their text is written; those that never were text join any that mark as usual."""
-    from steps.tables.readers import MISSING
+    from steps.tables.source import MISSING
 
     usual: Written = (tuple(sorted(set(MISSING))), None)
     ways: dict[Written, list[str]] = {}
@@ -128,12 +128,13 @@ def _records(source: Path, inputs: Sequence[dict[str, Any]], frame: pl.DataFrame
     """How many records the file has; of formats other than delimited text every one is in the frame."""
     import polars as pl
 
-    from steps.tables.readers import Source, parts
+    from steps.tables.readers import read_parts
+    from steps.tables.source import Source
 
     missing, decimal = next(iter(_ways(inputs)))
     given = Source(path=source.name, missing=missing, decimal=decimal)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
-        [part] = parts(_raw(source, Path(place)) / "input", "input", given, Path(place))
+        [part] = read_parts(_raw(source, Path(place)) / "input", "input", given, Path(place))
         if part.dialect is None:
             return frame.height
         found: int = part.text().select(pl.len()).collect(engine="streaming").item()

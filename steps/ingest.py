@@ -8,26 +8,25 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from steps.core import Config, Input, Output
 from steps.errors import InputError, near
 from steps.journal import Journal
-from steps.tables.examine import Examination, examine
-from steps.tables.parsing import Parse
-from steps.tables.query import join, sample
-from steps.tables.readers import Source
 from steps.tables.schema import Available, Column, Reading, Role, TableSchema, Type, write_schema
-from steps.tables.sql import made_names
-from steps.tables.staging import Staged, stage
+from steps.tables.source import Source
+from steps.tables.sql import names_after_as
+
+if TYPE_CHECKING:
+    from steps.tables.examine import Examination
+    from steps.tables.parsing import Parse
+    from steps.tables.staging import Staged
 
 __all__ = ["ColumnConfig", "IngestConfig", "Source", "ingest"]
-
-MANY = 10_000
-"""More distinct strings than this are free text, not categories."""
 
 
 class ColumnConfig(Config):
@@ -63,105 +62,106 @@ def ingest(raw: Input, table: Output, config: IngestConfig, log: Journal) -> Non
     Raises:
         InputError: a file, a value, a column's declaration or the query is wrong.
     """
+    from steps.tables.staging import stage
+
     if config.query is None and len(config.sources) > 1:
         raise InputError(
             f"data.query is missing: there are {len(config.sources)} sources ({', '.join(config.sources)}); say in "
             "SQL how they are joined"
         )
+    declared = _declared(config)
     scratch = table / ".reading"
     scratch.mkdir()
     try:
         staged = {}
-        for done, (name, source) in enumerate(config.sources.items()):
-            log.progress(done, len(config.sources) + 1, f"reading {name}")
-            staged[name] = stage(raw / name, name, source, _declared(config), scratch, log)
+        for position, (name, source) in enumerate(config.sources.items()):
+            log.progress(position, len(config.sources) + 1, f"reading {name}")
+            staged[name] = stage(raw / name, name, source, declared, scratch, log)
         log.progress(len(config.sources), len(config.sources) + 1, "writing the table")
-        examination, parses = _assemble(staged, table, config, scratch)
+        examination = _assemble(staged, table, config, scratch)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    _check_columns(config, staged, examination)
+    parses = {name: parse for source in staged.values() for name, parse in source.parses.items()}
+    columns = list(dict.fromkeys([*examination.columns, *parses]))
+    for name in config.columns:
+        if name not in columns:
+            raise InputError(
+                f"data.columns.{name}: no such column{near(name, columns)}; the columns are: {', '.join(columns)}"
+            )
     schema = _schema(examination, parses, _readings(config, staged), config, log)
     write_schema(table, schema)
     report = {
-        "sources": {name: each.report for name, each in staged.items()},
+        "sources": {name: source.report for name, source in staged.items()},
         "query": config.query,
         "sample_rows": config.sample_rows,
     }
     (table / "ingest.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    _say(log, schema, staged, table)
+    _log(log, schema, staged, table)
 
 
 def _declared(config: IngestConfig) -> dict[str, Parse]:
+    """Return the parses of columns with a declared type; a timezone alone declares a datetime."""
+    from steps.tables.parsing import Parse
+
     return {
-        name: Parse(column.type, column.format, column.timezone, declared=True)
+        name: Parse(column.type or "datetime", column.format, column.timezone, declared=True)
         for name, column in config.columns.items()
-        if column.type is not None
-    } | {
-        name: Parse("datetime", column.format, column.timezone, declared=True)
-        for name, column in config.columns.items()
-        if column.type is None and column.timezone
+        if column.type or column.timezone
     }
 
 
-def _assemble(
-    staged: dict[str, Staged], table: Path, config: IngestConfig, scratch: Path
-) -> tuple[Examination, dict[str, Parse]]:
-    """``data.parquet`` out of the staged sources, and what is in it."""
+def _assemble(staged: Mapping[str, Staged], table: Path, config: IngestConfig, scratch: Path) -> Examination:
+    """Write ``data.parquet`` from the staged sources."""
+    from steps.tables.examine import examine
+    from steps.tables.parquet import sample
+    from steps.tables.query import join
+
     target = table / "data.parquet"
-    parses = {name: parse for each in staged.values() for name, parse in each.parses.items()}
-    if config.query is not None:
-        join({name: each.path for name, each in staged.items()}, config.query, _declared(config), scratch, target)
+    if config.query is None:
+        (source,) = staged.values()
+        source.path.rename(target)
+        examination = source.examination
     else:
-        next(iter(staged.values())).path.rename(target)
-    only = next(iter(staged.values()))
-    examination = only.examination if config.query is None else examine(target, MANY)
+        paths = {name: source.path for name, source in staged.items()}
+        join(paths, config.query, _declared(config), scratch, target)
+        examination = examine(target)
     if config.sample_rows is not None and examination.rows > config.sample_rows:
         sample(target, config.sample_rows / examination.rows)
-        examination = examine(target, MANY)
+        examination = examine(target)
     if examination.rows == 0:
         raise InputError(
-            "the query gives no rows; look at its join and its WHERE"
-            if config.query
-            else "there are no rows below the header"
+            "the query gives no rows; check its join and its WHERE" if config.query else "the sample is empty"
         )
-    return examination, parses
+    return examination
 
 
-def _check_columns(config: IngestConfig, staged: dict[str, Staged], examination: Examination) -> None:
-    known = list(dict.fromkeys([*examination.columns, *(name for each in staged.values() for name in each.parses)]))
-    for name in config.columns:
-        if name not in known:
-            raise InputError(
-                f"data.columns.{name}: there is no such column{near(name, known)}; there are: {', '.join(known)}"
-            )
-
-
-def _readings(config: IngestConfig, staged: dict[str, Staged]) -> dict[str, Reading]:
-    """How columns were read, of those that are in the table as they are in a source."""
-    made = made_names(config.query, "data.query") if config.query is not None else set()
-    found: dict[str, set[Reading | None]] = {}
-    for each in staged.values():
-        for name in each.parses:
-            found.setdefault(name, set()).add(each.readings.get(name))
+def _readings(config: IngestConfig, staged: Mapping[str, Staged]) -> dict[str, Reading]:
+    """Return how columns were read, for those that the table has as they are in all sources with that name."""
+    computed = names_after_as(config.query, "data.query") if config.query is not None else set()
+    readings: dict[str, set[Reading | None]] = {}
+    for source in staged.values():
+        for name in source.parses:
+            readings.setdefault(name, set()).add(source.readings.get(name))
     return {
         name: reading
-        for name, all_readings in found.items()
-        if len(all_readings) == 1 and name.lower() not in made and (reading := next(iter(all_readings)))
+        for name, different in readings.items()
+        if len(different) == 1 and name.lower() not in computed and (reading := next(iter(different)))
     }
 
 
 def _schema(
     examination: Examination,
-    parses: dict[str, Parse],
-    readings: dict[str, Reading],
+    parses: Mapping[str, Parse],
+    readings: Mapping[str, Reading],
     config: IngestConfig,
     log: Journal,
 ) -> TableSchema:
     columns = []
-    for name, found in examination.columns.items():
-        given = config.columns.get(name, ColumnConfig())
-        kind = found.type or _string_type(name, found.distinct, examination.rows - found.missing, given, config, log)
-        if found.missing == examination.rows:
+    for name, content in examination.columns.items():
+        declared = config.columns.get(name, ColumnConfig())
+        values = examination.rows - content.missing
+        kind = content.type or _string_type(name, content.distinct, values, declared, config, log)
+        if not values:
             log.warning(f"column {name!r} has no values at all")  # noqa: G004 - a journal, not logging
         if (parse := parses.get(name)) and parse.note:
             log.warning(f"column {name!r} {parse.note}")  # noqa: G004
@@ -169,10 +169,10 @@ def _schema(
             Column(
                 name=name,
                 type=kind,
-                role=given.role,
-                available=given.available,
-                timezone=found.timezone,
-                missing=found.missing,
+                role=declared.role,
+                available=declared.available,
+                timezone=content.timezone,
+                missing=content.missing,
                 reading=readings.get(name),
             )
         )
@@ -180,25 +180,26 @@ def _schema(
 
 
 def _string_type(
-    name: str, distinct: int | None, values: int, given: ColumnConfig, config: IngestConfig, log: Journal
+    name: str, distinct: int | None, values: int, declared: ColumnConfig, config: IngestConfig, log: Journal
 ) -> Type:
-    """Whether strings are categories or free text: declared, or by how many different ones there are."""
-    if given.type in ("category", "text"):
-        return given.type
+    """Return whether strings are categories or free text: as declared, or by how many distinct ones there are."""
+    from steps.tables.examine import MANY
+
+    if declared.type in ("category", "text"):
+        return declared.type
     if name == config.target:
         return "category"
-    if distinct is None or (distinct > 20 and distinct > values / 2):
-        if given.role == "feature":
-            how_many = f"more than {MANY:,}" if distinct is None else f"{distinct:,}"
-            log.note(
-                f"column {name!r} has {how_many} different values in {values:,} rows: taken as text, which is not "
-                "a feature"
-            )
-        return "text"
-    return "category"
+    if distinct is not None and (distinct <= 20 or distinct <= values / 2):
+        return "category"
+    if declared.role == "feature":
+        how_many = f"more than {MANY:,}" if distinct is None else f"{distinct:,}"
+        log.note(
+            f"column {name!r} has {how_many} different values in {values:,} rows: taken as text, which is not a feature"
+        )
+    return "text"
 
 
-def _say(log: Journal, schema: TableSchema, staged: dict[str, Staged], table: Path) -> None:
+def _log(log: Journal, schema: TableSchema, staged: Mapping[str, Staged], table: Path) -> None:
     cells = schema.rows * len(schema.columns)
     missing = sum(column.missing for column in schema.columns)
     log.metrics(
@@ -206,7 +207,7 @@ def _say(log: Journal, schema: TableSchema, staged: dict[str, Staged], table: Pa
             "data/rows": schema.rows,
             "data/columns": len(schema.columns),
             "data/missing_fraction": missing / cells if cells else 0.0,
-            "data/bytes": sum(part["bytes"] for each in staged.values() for part in each.report["files"]),
+            "data/bytes": sum(file["bytes"] for source in staged.values() for file in source.report["files"]),
             "data/table_bytes": (table / "data.parquet").stat().st_size,
         }
     )

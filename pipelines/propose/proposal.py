@@ -165,9 +165,9 @@ def _read(sources: dict[str, str], directory: Path, target: str, place: Path) ->
 
 
 def _columns(raw: Path, name: str, place: Path, source: Source) -> list[str]:
-    from steps.tables.readers import parts
+    from steps.tables.readers import read_parts
 
-    return list(parts(raw / name, name, source, place / "columns")[0].columns)
+    return list(read_parts(raw / name, name, source, place / "columns")[0].columns)
 
 
 def _join(columns: dict[str, list[str]]) -> str:
@@ -195,11 +195,11 @@ def _raw(config: IngestConfig, place: Path) -> set[str]:
     """Columns of whole numbers that are written with leading zeros: codes rather than numbers."""
     import polars as pl
 
-    from steps.tables.readers import parts
+    from steps.tables.readers import read_parts
 
     found: set[str] = set()
     for name, source in config.sources.items():
-        for part in parts(place / "raw" / name, name, source, place / "codes"):
+        for part in read_parts(place / "raw" / name, name, source, place / "codes"):
             if part.dialect is None:
                 continue
             asked = part.text().select(pl.all().str.strip_chars().str.contains(r"^0\d+$").any())

@@ -1,6 +1,6 @@
-"""What a delimited text file looks like: encoding, delimiter, quotes, header, decimal mark; detected from its bytes.
+"""The dialect of a delimited text file: encoding, delimiter, quotes, header and decimal mark, detected from its bytes.
 
-Detection never guesses silently: what was found is reported, and each finding can be overridden in the problem file.
+Whatever is detected is reported, and the problem file can override it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from steps.errors import InputError
 DELIMITERS = ",;\t|"
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252")
 _SAMPLE = 1 << 20
-"""Bytes that are looked at."""
+"""Bytes from which a dialect is detected."""
 _RECORDS = 500
 _CHUNK = 1 << 20
 _MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 _RETURN = "\ufdd0"
-"""Stands for a carriage return within a cell, which the csv module takes for a line end and no reader of ours does."""
+"""Stands for a carriage return within a cell: the csv module takes one for a line end, polars does not."""
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?")
 _COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _POINT_DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
@@ -34,23 +34,23 @@ _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
 
 @dataclass(frozen=True)
 class Dialect:
-    """How to read one file."""
+    """The way in which one file is written."""
 
     delimiter: str
     quote: str | None
-    """None: quotes are ordinary characters."""
+    """The quote around cells; None where quotes are ordinary characters."""
     decimal: str
     header: tuple[str, ...] | None
-    """The cells of the header as they are written; None where there is none."""
+    """The cells of the header as they are written; None without a header."""
     width: int
-    """How many columns."""
+    """The number of columns."""
     skipped: int
-    """Physical lines before the first record."""
+    """The number of physical lines before the first record."""
 
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the user says instead of what would be detected; None: detect."""
+    """The parts of a dialect that the user gives; those that are None are detected."""
 
     delimiter: str | None = None
     quote: str | None = None
@@ -61,13 +61,16 @@ class Overrides:
 
 
 def encoding_of(path: Path, name: str, *, whole: bool = True) -> str:
-    """The encoding of a file: by its byte order mark, by UTF-8 being strict, by what 8-bit encodings leave undefined.
+    """Detect the encoding of a file.
+
+    A byte order mark tells it; otherwise text that decodes as UTF-8 is UTF-8, since other text hardly ever does; of the
+    8-bit encodings cp1252 is taken unless a byte is undefined in it.
 
     Args:
-        whole: look at all of it, not only at its start.
+        whole: look at all of the file, not only at its start.
 
     Raises:
-        InputError: it is UTF-8 with damaged places, or not text.
+        InputError: the file is UTF-8 with damaged lines.
     """
     with path.open("rb") as file:
         start = file.read(_SAMPLE)
@@ -97,7 +100,7 @@ def _is_utf8(path: Path, *, whole: bool) -> bool:
 
 
 def _without_mark(start: bytes) -> str | None:
-    """UTF-16 without a byte order mark: every other byte of western text is zero."""
+    """Return UTF-16 without a byte order mark, in which every other byte of western text is zero; None for other text."""
     if b"\0" not in start:
         return None
     even, odd = start[0::2].count(0), start[1::2].count(0)
@@ -107,7 +110,7 @@ def _without_mark(start: bytes) -> str | None:
 
 
 def _eight_bit(path: Path, name: str) -> str:
-    """An 8-bit encoding, unless some of the bytes are well-formed UTF-8: then the file is damaged UTF-8."""
+    """Return an 8-bit encoding, unless most lines with special characters are UTF-8: then the file is damaged UTF-8."""
     well_formed, wrong, first_line, undefined = 0, 0, 0, False
     with path.open("rb") as lines:
         for number, line in enumerate(lines, 1):
@@ -123,24 +126,23 @@ def _eight_bit(path: Path, name: str) -> str:
     if well_formed > wrong:
         raise InputError(
             f"{name}, line {first_line}: not readable as UTF-8, while {well_formed:,} other lines are; {wrong:,} "
-            "lines are damaged. "
-            "Mend the file, or say what it is with encoding: cp1252 (or latin-1)"
+            "lines are damaged. Fix the file, or give its encoding, such as encoding: cp1252 (or latin-1)"
         )
     return "latin-1" if undefined else "cp1252"
 
 
 def transcode(path: Path, encoding: str, target: Path, name: str) -> None:
-    """Write the file again as UTF-8 with ordinary line ends.
+    """Write the file as UTF-8 with line feeds as line ends.
 
     Raises:
-        InputError: it is not in that encoding, or there is no such encoding.
+        InputError: the file is not in that encoding, or no such encoding exists.
     """
-    wanted = f"wanted one of {', '.join(ENCODINGS)}"
+    choices = f"use one of {', '.join(ENCODINGS)}"
     with path.open("rb") as file, target.open("w", encoding="utf-8", newline="") as out:
         try:
             reader = io.TextIOWrapper(file, codecs.lookup(encoding).name, newline="")
-        except (LookupError, ValueError):  # also for what turns bytes into bytes, as hex does
-            raise InputError(f"{name}: there is no encoding {encoding!r} of text; {wanted}") from None
+        except (LookupError, ValueError):  # ValueError also for codecs from bytes to bytes, such as hex
+            raise InputError(f"{name}: {encoding!r} is not an encoding of text; {choices}") from None
         try:
             pending = ""
             while text := reader.read(_CHUNK):
@@ -150,42 +152,42 @@ def transcode(path: Path, encoding: str, target: Path, name: str) -> None:
                 out.write(text.replace("\r\n", "\n").replace("\r", "\n"))
             out.write(pending.replace("\r", "\n"))
         except UnicodeError as error:
-            raise InputError(f"{name}: cannot be read as {encoding}: {error}; {wanted}") from None
+            raise InputError(f"{name}: cannot be read as {encoding}: {error}; {choices}") from None
 
 
 def uses_carriage_returns(path: Path) -> bool:
-    """Whether lines end as on old Macs, which no reader of ours takes for line ends."""
+    """Return whether lines end with a carriage return alone, as on old Macs; polars does not take it for a line end."""
     with path.open("rb") as file:
         start = file.read(_SAMPLE)
     return b"\r" in start and b"\n" not in start
 
 
-def detect(path: Path, name: str, given: Overrides) -> Dialect:
-    """Look at the start of a UTF-8 file.
+def detect(path: Path, name: str, overrides: Overrides) -> Dialect:
+    """Detect the dialect from the start of a UTF-8 file.
 
     Raises:
-        InputError: it is empty, or its header does not hold.
+        InputError: the file is empty, or nothing is left below the skipped lines.
     """
     with path.open("rb") as file:
         start = file.read(_SAMPLE)
         complete = not file.read(1)
     text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(start)
     if not text.strip():
-        raise InputError(f"{name}: the file is empty; wanted a header and rows")
+        raise InputError(f"{name}: the file is empty; it needs a header and rows")
     if not complete:
         text = text[: text.rfind("\n") + 1] or text
-    _, *rest = text.split("\n", given.skip) if given.skip else ("", text)
+    _, *rest = text.split("\n", overrides.skip) if overrides.skip else ("", text)
     if not rest or not rest[-1].strip():
-        raise InputError(f"{name}: nothing is left below the {given.skip} lines to skip")
-    delimiter, quote, records = _layout(_LONE_RETURN.sub(_RETURN, rest[-1]), given, complete=complete)
-    first_line, first = records[0][0] + given.skip, records[0][1]
+        raise InputError(f"{name}: nothing is left below the {overrides.skip} skipped lines")
+    delimiter, quote, records = _layout(_LONE_RETURN.sub(_RETURN, rest[-1]), overrides, complete=complete)
+    first_line, first = records[0][0] + overrides.skip, records[0][1]
     rows = [[cell.strip() for cell in row] for _, row in records]
-    header = _has_header(rows, set(given.missing)) if given.header is None else given.header
+    header = _has_header(rows, set(overrides.missing)) if overrides.header is None else overrides.header
     body = rows[1:] if header else rows
     return Dialect(
         delimiter=delimiter,
         quote=quote,
-        decimal=given.decimal or _decimal(body, delimiter),
+        decimal=overrides.decimal or _decimal(body, delimiter),
         header=tuple(rows[0]) if header else None,
         width=len(first),
         skipped=first_line if header else first_line - _lines_of(first),
@@ -193,23 +195,23 @@ def detect(path: Path, name: str, given: Overrides) -> Dialect:
 
 
 Records = list[tuple[int, list[str]]]
-"""(physical line on which it ends, cells) of the first records; blank lines are none. Lines end with a line feed."""
+"""The first records without blank lines: the physical line on which each ends, and its cells."""
 
 
 def _lines_of(row: Sequence[str]) -> int:
     return 1 + sum(cell.count("\n") for cell in row)
 
 
-def _layout(text: str, given: Overrides, *, complete: bool) -> tuple[str, str | None, Records]:
-    """Delimiter and quote under which the records are most alike, then widest; earlier candidates win ties."""
-    delimiters = [given.delimiter] if given.delimiter else list(DELIMITERS)
-    if given.quote is not None:
-        return _best(text, delimiters, [given.quote or None], complete=complete, strict=False)
+def _layout(text: str, overrides: Overrides, *, complete: bool) -> tuple[str, str | None, Records]:
+    """Choose the delimiter and quote with which the records are most alike, then widest; earlier candidates win ties."""
+    delimiters = [overrides.delimiter] if overrides.delimiter else list(DELIMITERS)
+    if overrides.quote is not None:
+        return _best(text, delimiters, [overrides.quote or None], complete=complete, strict=False)
     single = "'" if '"' not in text and _encloses(text, "'") else None
     quotes = [single, '"', None] if single else ['"', None]
     delimiter, quote, records = _best(text, delimiters, quotes, complete=complete, strict=True)
     if quote is None and len({len(row) for _, row in records}) > 1 and _encloses(text, '"'):
-        # Quotes do enclose cells, and one of them is damaged: the message about it comes from reading with quotes.
+        # Quotes do enclose cells, and one of them is damaged: reading with quotes will lead to a message about it.
         return _best(text, delimiters, ['"'], complete=complete, strict=False)
     return delimiter, quote, records
 
@@ -233,15 +235,15 @@ def _best(
 
 
 def _encloses(text: str, quote: str) -> bool:
-    """Whether whole cells stand between quotes somewhere."""
+    """Return whether a quote encloses a whole cell anywhere."""
     edge = rf"[{re.escape(DELIMITERS)}]"
     return bool(re.search(rf"(?:^|{edge}){quote}[^{quote}\n]*{quote}(?:$|\r|{edge})", text, re.MULTILINE))
 
 
 def _records(text: str, delimiter: str, quote: str | None, *, complete: bool, strict: bool) -> Records:
-    """The first records; none when the quotes do not hold."""
+    """Return the first records; none when the quotes do not fit."""
     if delimiter == quote:
-        return []  # the csv module of Python 3.13 raises
+        return []  # the csv module of Python 3.13 raises for equal marks
     reader = csv.reader(
         io.StringIO(text, newline="\n"),
         delimiter=delimiter,
@@ -249,7 +251,7 @@ def _records(text: str, delimiter: str, quote: str | None, *, complete: bool, st
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
         strict=strict and quote is not None,
     )
-    found: Records = []
+    records: Records = []
     csv.field_size_limit(_SAMPLE)
     try:
         for cells in reader:
@@ -257,27 +259,29 @@ def _records(text: str, delimiter: str, quote: str | None, *, complete: bool, st
             if row and not (len(row) == 1 and not row[0].strip()):
                 if strict and quote and _stray(row, quote, text):
                     return []
-                found.append((reader.line_num, row))
-            if len(found) >= _RECORDS:
+                records.append((reader.line_num, row))
+            if len(records) >= _RECORDS:
                 break
     except csv.Error:
-        return found if not complete and found and quote else []
-    return found
+        return records if not complete and records and quote else []
+    return records
 
 
 def _stray(row: Sequence[str], quote: str, text: str) -> bool:
-    """A quote within a cell that is not enclosed: only a reader without quotes takes it as it is."""
+    """Return whether a cell that is not enclosed holds a quote, which only a reader without quotes keeps."""
     return any(quote in cell and quote * 2 not in text and not cell.startswith(quote) for cell in row)
 
 
 def _has_header(rows: Sequence[Sequence[str]], missing: set[str]) -> bool:
-    """Whether the first record names columns: no missing markers, no numbers unless words outvote them, and nothing that
-    returns below it."""
+    """Return whether the first record names the columns.
+
+    It does not if it holds a missing marker, a value that returns below it, or numbers that words do not outvote.
+    """
     first, rest = rows[0], rows[1:]
-    named = [cell for cell in first if cell]
-    if not named or any(cell in missing and not cell.isalnum() for cell in named):
+    names = [cell for cell in first if cell]
+    if not names or any(cell in missing and not cell.isalnum() for cell in names):
         return False
-    if any(_NUMBER.fullmatch(cell) for cell in named):
+    if any(_NUMBER.fullmatch(cell) for cell in names):
         return _words_above_numbers(first, rest, missing)
     if not rest:
         return True
@@ -290,17 +294,17 @@ def _has_header(rows: Sequence[Sequence[str]], missing: set[str]) -> bool:
 
 
 def _words_above_numbers(first: Sequence[str], rest: Sequence[Sequence[str]], missing: set[str]) -> bool:
-    """Whether, of the columns that hold numbers only, more begin with a word than with a number."""
+    """Return whether more columns of numbers begin with a word than with a number."""
     words = numbers = 0
     for column, cell in enumerate(first):
         below = [row[column] for row in rest if column < len(row) and row[column] and row[column] not in missing]
-        if cell and len(below) > 1 and all(_NUMBER.fullmatch(each) for each in below):
+        if cell and len(below) > 1 and all(_NUMBER.fullmatch(value) for value in below):
             words, numbers = (words, numbers + 1) if _NUMBER.fullmatch(cell) else (words + 1, numbers)
     return words > numbers
 
 
 def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
-    """A comma, where more numbers have one than have a point, or where all points may part thousands."""
+    """Return a comma if more numbers have one than a point, or if all points may separate thousands."""
     if delimiter == ",":
         return "."
     cells = [cell for row in rows for cell in row]

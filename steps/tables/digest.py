@@ -1,6 +1,6 @@
 """The content digest of a table: names, types and values in order, however the Parquet file was written.
 
-For each column up to three streams of bytes are hashed with sha256, none of which knows where one batch ends:
+For each column up to three streams of bytes are hashed with sha256; none depends on where a batch ends:
 
     values    numbers as little-endian 8 bytes (float64, int64; booleans 1 byte, dates int32 days, datetimes int64
               microseconds), text as UTF-8; a missing value is 0 or nothing
@@ -17,28 +17,26 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import polars as pl
+import polars as pl
 
-    from steps.tables.schema import Column
+from steps.tables.schema import Column
 
 ROW_GROUP = 1 << 17
-"""Rows in a row group of our Parquet files: declared, since by default it depends on the number of threads."""
+"""Rows in a row group of our Parquet files; the default of polars depends on the number of threads."""
 BATCH = ROW_GROUP
-"""Rows read at a time: whole row groups, whose columns lie in one piece and are hashed without a copy."""
+"""Rows read at a time: the columns of a whole row group lie in one piece and are hashed without a copy."""
 
 
 class ContentDigest:
-    """Takes a table's batches in order and gives the digest of the whole."""
+    """The digest of a table that arrives in batches, in order."""
 
     def __init__(self) -> None:
         self._streams: dict[str, _Column] = {}
         self._rows = 0
 
     def update(self, batch: pl.DataFrame) -> None:
-        """Add a batch; the first one, which may be empty, says what the columns are."""
+        """Add a batch; the first one, which may be empty, defines the columns."""
         for series in batch.iter_columns():
             if series.name not in self._streams:
                 self._streams[series.name] = _Column(_type(series.dtype))
@@ -50,7 +48,7 @@ class ContentDigest:
         self._streams[series.name].update(series, self._rows)
 
     def end(self, rows: int) -> None:
-        """Every column of a batch of so many rows was added."""
+        """End a batch of so many rows, after every column of it was added."""
         self._rows += rows
 
     def hexdigest(self) -> str:
@@ -64,12 +62,10 @@ class _Column:
         self.values, self.lengths, self.missing = (hashlib.sha256() for _ in range(3))
 
     def digests(self) -> Sequence[str]:
-        return self.kind, *(each.hexdigest() for each in (self.values, self.lengths, self.missing))
+        return self.kind, *(stream.hexdigest() for stream in (self.values, self.lengths, self.missing))
 
     def update(self, series: pl.Series, before: int) -> None:
-        """Add a batch of the column's values; ``before`` rows came before."""
-        import polars as pl
-
+        """Add a batch of the column's values, after ``before`` rows."""
         if series.null_count():
             self.missing.update(_bytes(series.is_null().arg_true().cast(pl.Int64) + before))
         if self.kind == "string":
@@ -90,21 +86,19 @@ class _Column:
 
 
 def _bytes(series: pl.Series) -> memoryview:
-    """The numbers of a series without missing values, as they lie in memory."""
+    """Return the numbers of a series without missing values, as they lie in memory."""
     return series.to_numpy().data
 
 
 def _type(kind: pl.DataType) -> str:
-    """The digest's own names for types: polars may rename its."""
-    import polars as pl
-
+    """Return the digest's own name for a type, which stays when polars renames its."""
     if kind.is_integer():
         return "integer"
     if kind.is_float():
         return "float"
     if isinstance(kind, pl.Datetime):
         return f"datetime {kind.time_zone or ''}".rstrip()
-    named = {
+    names = {
         pl.Boolean: "boolean",
         pl.Date: "date",
         pl.String: "string",
@@ -112,19 +106,17 @@ def _type(kind: pl.DataType) -> str:
         pl.Enum: "string",
         pl.Null: "string",
     }
-    name = named.get(type(kind))
+    name = names.get(type(kind))
     if name is None:
         raise TypeError(
-            f"a table has no columns of type {kind}; wanted "
-            f"{', '.join(sorted({*named.values(), 'integer', 'float', 'datetime'}))}"
+            f"a table cannot hold columns of type {kind}; it can hold "
+            f"{', '.join(sorted({*names.values(), 'integer', 'float', 'datetime'}))}"
         )
     return name
 
 
 def table_digest(path: Path) -> str:
-    """The digest of a Parquet file's content, read in batches."""
-    import polars as pl
-
+    """Return the digest of a Parquet file's content, read in batches."""
     digest = ContentDigest()
     frame = pl.scan_parquet(path, glob=False)
     digest.update(frame.head(0).collect())
@@ -134,9 +126,7 @@ def table_digest(path: Path) -> str:
 
 
 def with_missing(path: Path, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns with how many of their values are missing in a Parquet file."""
-    import polars as pl
-
+    """Return the columns with the number of values that are missing in a Parquet file."""
     counted = pl.scan_parquet(path, glob=False).select(pl.col(column.name).null_count() for column in columns)
     counts = counted.collect(engine="streaming").row(0, named=True)
     return tuple(column.model_copy(update={"missing": counts[column.name]}) for column in columns)

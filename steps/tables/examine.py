@@ -1,76 +1,75 @@
-"""One pass over a Parquet table: rows, digest, missing values, distinct strings, and what must not be there."""
+"""One pass over a Parquet table: rows, digest, missing values, distinct strings, and values that must not be there."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import polars as pl
 
 from steps.tables.digest import BATCH, ContentDigest
-from steps.tables.parsing import LARGEST, natural
+from steps.tables.parsing import LARGEST, natural_type
 from steps.tables.schema import ROW, Type
 
-if TYPE_CHECKING:
-    import polars as pl
-
-
-_FULL_YEAR = datetime(1000, 1, 1)  # noqa: DTZ001 - compared with naive and aware times alike
+MANY = 10_000
+"""Distinct strings are counted up to here; columns with more are free text."""
+_FIRST_YEAR = datetime(1000, 1, 1)  # noqa: DTZ001 - compared with naive and aware times alike
 
 
 @dataclass
-class Found:
-    """What is in one column."""
+class ColumnContent:
+    """What one column holds."""
 
     type: Type | None
-    """None for strings, which are categories or text."""
+    """The type of the values; None for strings, which are categories or text."""
     timezone: str | None
     missing: int = 0
     distinct: int | None = 0
-    """Of strings; None when there are too many to count."""
+    """The number of distinct strings; None when there are more than MANY."""
     huge: bool = False
-    """Whether a number is infinite, nearly so, or not a number."""
-    unclean: bool = False
-    """Whether a string is a missing marker, or a year has fewer than four digits."""
+    """True if a number is infinite, nearly so, or NaN."""
+    forbidden: bool = False
+    """True if a value is a missing marker, or a year has fewer than four digits."""
     zero_bytes: bool = False
 
 
 @dataclass
 class Examination:
-    """What is in a table; ``_row`` is not among the columns."""
+    """What a table holds; ``_row`` is not among the columns."""
 
-    columns: dict[str, Found] = field(default_factory=dict)
+    columns: dict[str, ColumnContent] = field(default_factory=dict)
     rows: int = 0
     digest: str = ""
     last_row: int = 0
 
 
-def examine(path: Path, many: int, missing: Collection[str] = ()) -> Examination:
+def examine(path: Path, forbidden: Mapping[str, pl.Series] | None = None) -> Examination:
     """Look at every value once.
 
     Args:
-        many: distinct strings are counted up to here.
-        missing: strings that should not be there.
+        forbidden: values by column that the column should not hold.
     """
-    import polars as pl
-
     frame = pl.scan_parquet(path, glob=False)
     schema = frame.collect_schema()
-    result = Examination(
-        {name: Found(natural(kind), getattr(kind, "time_zone", None)) for name, kind in schema.items() if name != ROW}
-    )
+    columns = {
+        name: ColumnContent(natural_type(dtype), getattr(dtype, "time_zone", None))
+        for name, dtype in schema.items()
+        if name != ROW
+    }
+    result = Examination(columns)
     digest = ContentDigest()
     digest.update(pl.DataFrame(schema=schema))
-    seen: dict[str, pl.Series] = {}
+    distinct: dict[str, pl.Series] = {}
 
     def look(series: pl.Series) -> None:
         if series.name != ROW:
-            _look(series, result.columns[series.name], seen, many, missing)
+            _look(series, columns[series.name], distinct, (forbidden or {}).get(series.name))
         digest.add(series)
 
-    # Columns know nothing of each other, and most of the work is done outside of the interpreter's lock.
+    # Columns are independent of each other, and polars and hashlib release the interpreter's lock for most of the work.
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True, engine="streaming"):
             list(threads.map(look, batch.iter_columns()))
@@ -82,27 +81,32 @@ def examine(path: Path, many: int, missing: Collection[str] = ()) -> Examination
     return result
 
 
-def _look(series: pl.Series, found: Found, seen: dict[str, pl.Series], many: int, missing: Collection[str]) -> None:
-    import polars as pl
-
-    found.missing += series.null_count()
+def _look(
+    series: pl.Series, content: ColumnContent, distinct: dict[str, pl.Series], forbidden: pl.Series | None
+) -> None:
+    """Add one batch of a column to its content; ``distinct`` holds the strings of the batches before."""
+    content.missing += series.null_count()
     if series.dtype.is_float():
-        # One sum of squares tells of most columns that nothing in them is huge: only of others is each looked at.
-        found.huge = found.huge or not ((series * series).sum() <= LARGEST or (series.abs() <= LARGEST).all())
+        # One sum of squares shows of most columns that no value is huge, at half the price of a comparison of each.
+        content.huge = content.huge or not ((series * series).sum() <= LARGEST or (series.abs() <= LARGEST).all())
     if series.dtype in (pl.Date, pl.Datetime):
-        early = pl.Series([_FULL_YEAR]).cast(series.dtype).to_physical()[0]
+        # As integers, since a comparison of datetimes would need the timezone of each column.
+        bound = pl.Series([_FIRST_YEAR]).cast(series.dtype).to_physical()[0]
         first = series.to_physical().min()
-        found.unclean = found.unclean or (first is not None and first < early)
-    if series.dtype != pl.String:
+        content.forbidden = content.forbidden or (first is not None and first < bound)
+    is_text = series.dtype == pl.String
+    # The distinct strings are needed anyway while they are counted; later a column has too many for unique() to pay.
+    values = series.drop_nulls().unique() if is_text and content.distinct is not None else series
+    if forbidden is not None and len(forbidden):
+        content.forbidden = content.forbidden or bool(values.is_in(forbidden.implode()).any())
+    if not is_text:
         return
-    values = series if found.distinct is None else series.drop_nulls().unique()
-    found.zero_bytes = found.zero_bytes or bool(values.str.contains("\0", literal=True).any())
-    found.unclean = found.unclean or (bool(missing) and bool(values.is_in(sorted(missing)).any()))
-    if found.distinct is None:
+    content.zero_bytes = content.zero_bytes or bool(values.str.contains("\0", literal=True).any())
+    if content.distinct is None:
         return
-    before = seen.get(series.name)
-    seen[series.name] = values if before is None else pl.concat([before, values]).unique()
-    found.distinct = len(seen[series.name])
-    if found.distinct > many:
-        found.distinct = None
-        del seen[series.name]
+    before = distinct.get(series.name)
+    distinct[series.name] = values if before is None else pl.concat([before, values]).unique()
+    content.distinct = len(distinct[series.name])
+    if content.distinct > MANY:
+        content.distinct = None
+        del distinct[series.name]

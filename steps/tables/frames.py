@@ -1,25 +1,21 @@
-"""From polars to pandas, where pandas is what a library wants."""
+"""Polars frames as pandas frames, for libraries that need pandas."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import polars as pl
 
 from steps.tables.schema import ROW
 
-if TYPE_CHECKING:
-    import pandas as pd
-    import polars as pl
-
 
 def pandas_frame(frame: pl.DataFrame) -> pd.DataFrame:
-    """A frame with its row numbers as index, without losing anything; dates become instants.
+    """Return a frame with its row numbers as index, without losing a value; dates become instants.
 
-    Whole numbers with gaps become float64 with NaN, as pandas' users know them (comparisons of nullable integers
-    raise inside Great Expectations), and stay nullable integers only where a float64 could not hold them.
+    Integers with missing values become float64 with NaN, since comparisons of nullable integers raise inside Great
+    Expectations. They stay nullable integers only where a float64 could not hold them.
     """
-    import pandas as pd
-    import polars as pl
-
     columns: dict[str, Any] = {}
     for series in frame.drop(ROW):
         gaps = series.null_count() > 0

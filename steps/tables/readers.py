@@ -1,37 +1,29 @@
-"""From the files of a source to frames: unpacked, decoded, columns named; each file's format found and reported.
+"""The files of a source as frames: unpacked, decoded, with named columns; the format of each is detected.
 
-Delimited text comes as a frame of strings, as it is written; everything else with the types that its format knows.
+Delimited text becomes a frame of strings, as it is written; other formats keep the types that they have.
 """
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import re
-import shutil
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path, PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, Literal, Self
+from typing import Any
 
-from pydantic import Field, field_validator, model_validator
+import polars as pl
 
-from steps.core import Config
 from steps.errors import InputError, install, refuse_full_disk
-from steps.tables import structure
 from steps.tables.dialect import Dialect, Overrides, detect, encoding_of, transcode, uses_carriage_returns
 from steps.tables.schema import LABEL_SOURCE, ROW
-
-if TYPE_CHECKING:
-    import polars as pl
+from steps.tables.source import Source
+from steps.tables.structure import faults
+from steps.tables.unpacking import unpack
 
 RESERVED = (ROW, LABEL_SOURCE)
-MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>")
-_SUFFIXES = {
+_FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
     ".tab": "tsv",
@@ -47,79 +39,8 @@ _SUFFIXES = {
     ".xlsb": "excel",
     ".ods": "excel",
 }
-_CHUNK = 1 << 20
-_DAMAGES = (
-    OSError,
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    RuntimeError,
-    NotImplementedError,
-    UnicodeError,
-)
-"""What unpacking raises, the last of it about the names of members."""
-LARGEST_RATIO = 200
-"""Tables pack 5 to 50 times; a file that unpacks to more than this was made to fill a disk."""
-FREELY = 64 << 20
-"""Bytes that any file may unpack to."""
-
-
-class Source(Config):
-    """Where data comes from and, where detection is not enough, how it is written."""
-
-    path: str | tuple[str, ...] = Field(
-        description="A path relative to this file, a glob, package://NAME/file, https:// or s3://; or a list of them."
-    )
-    format: Literal["auto", "csv", "tsv", "ndjson", "json", "parquet", "excel"] = Field(
-        default="auto", description="By the file's name when auto."
-    )
-    delimiter: str | None = Field(
-        default=None,
-        min_length=1,
-        max_length=1,
-        description="Between the cells of a text file; detected when left out.",
-    )
-    quote: str | None = Field(
-        default=None,
-        max_length=1,
-        description="Around cells; '' when quotes are ordinary characters; detected when left out.",
-    )
-    encoding: str | None = Field(
-        default=None, description="utf-8, utf-16, latin-1, cp1252 ...; detected when left out."
-    )
-    decimal: Literal[".", ","] | None = Field(default=None, description="The decimal mark; detected when left out.")
-    header: bool | None = Field(
-        default=None, description="Whether the first record names the columns; detected when left out."
-    )
-    names: tuple[str, ...] | None = Field(
-        default=None, description="Names of the columns in order, instead of the header's or of column_1, column_2 ..."
-    )
-    skip: int = Field(default=0, ge=0, description="Lines of a text file above its header or first record.")
-    member: str | None = Field(default=None, description="Which file of a zip archive.")
-    sheet: str | None = Field(default=None, description="Which sheet of a workbook; the first when left out.")
-    missing: tuple[str, ...] = Field(default=MISSING, description="Cells that mean: no value. Blank cells always do.")
-
-    @field_validator("delimiter", "quote")
-    @classmethod
-    def _one_byte_in_every_file(cls, mark: str | None) -> str | None:
-        if mark is not None and (not mark.isascii() or mark in {"\n", "\r", "\0"}):
-            raise ValueError(f"{mark!r} is no mark that files can be read by; wanted one ASCII character on a line")
-        return mark
-
-    @model_validator(mode="after")
-    def _marks_differ(self) -> Self:
-        if self.delimiter is not None and self.delimiter == ('"' if self.quote is None else self.quote):
-            raise ValueError(
-                f"the delimiter {self.delimiter!r} is the quote around cells too; give another quote, or ''"
-            )
-        return self
-
-    @field_validator("missing")
-    @classmethod
-    def _as_cells_are_compared(cls, missing: tuple[str, ...]) -> tuple[str, ...]:
-        """Blanks around a cell are not part of it, so they are none of a marker."""
-        return tuple(marker.strip() for marker in missing)
+_START = 1 << 20
+"""Bytes from which the layout of a JSON file is seen."""
 
 
 @dataclass(frozen=True)
@@ -133,16 +54,14 @@ class Part:
     dialect: Dialect | None = None
     report: dict[str, Any] = field(default_factory=dict)
     frame: pl.LazyFrame | None = None
-    """Of formats that know types."""
+    """The content, for formats with types of their own."""
 
     def text(self) -> pl.LazyFrame:
-        """The cells as they are written (strings), or the values that the format knows."""
+        """Return the cells as they are written (strings), or the values of a format with types."""
         return self.frame if self.frame is not None else self.typed({}, ())
 
-    def typed(self, kinds: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
-        """Delimited text, with polars parsing the ``kinds`` (name -> polars type) while it reads; the rest strings."""
-        import polars as pl
-
+    def typed(self, dtypes: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
+        """Return delimited text, its columns parsed by polars as ``dtypes``, or strings where there is none."""
         assert self.dialect is not None
         return pl.scan_csv(
             self.path,
@@ -151,24 +70,24 @@ class Part:
             skip_lines=self.dialect.skipped,
             separator=self.dialect.delimiter,
             quote_char=self.dialect.quote,
-            schema={name: kinds.get(name, pl.String) for name in self.columns},
+            schema={name: dtypes.get(name, pl.String) for name in self.columns},
             null_values=list(missing) or None,
-            missing_columns="insert",  # a blank line in the first place counts as a record with one column
+            missing_columns="insert",  # polars takes a blank first line for a record with one column
         )
 
-    def faults(self) -> structure.Faults:
-        """What is wrong with the shape of the records; reads the whole file."""
+    def fault(self) -> str | None:
+        """Return what is wrong with the shape of delimited text, in words; reads the whole file."""
         assert self.dialect is not None
-        return structure.faults(self.path, self.dialect)
+        return faults(self.path, self.dialect).describe(len(self.columns))
 
 
-def parts(directory: Path, source_name: str, source: Source, scratch: Path, *, whole: bool = True) -> list[Part]:
-    """The files of a source in order, all with the same columns.
+def read_parts(directory: Path, source_name: str, source: Source, scratch: Path, *, whole: bool = True) -> list[Part]:
+    """Return the files of a source in order, all with the same columns.
 
     Args:
         directory: ``raw/<source>``, with files named ``NN-<file>``.
-        scratch: where unpacked and decoded copies may be kept while they are read.
-        whole: whether encodings are detected from all of a file, or only from its start.
+        scratch: a directory for unpacked and decoded copies.
+        whole: detect encodings from all of a file, not only from its start.
 
     Raises:
         InputError: a file cannot be read, or files disagree on the columns.
@@ -176,55 +95,54 @@ def parts(directory: Path, source_name: str, source: Source, scratch: Path, *, w
     files = sorted(path for path in directory.iterdir() if not path.name.startswith(".")) if directory.is_dir() else []
     if not files:
         raise InputError(f"source {source_name!r} has no files")
-    found = [
+    parts = [
         _part(path, source, scratch / f"{source_name}-{number}-{whole}", whole=whole)
         for number, path in enumerate(files)
     ]
-    first = found[0]
-    for part in found[1:]:
+    first = parts[0]
+    for part in parts[1:]:
         if part.format != first.format:
             raise InputError(
-                f"source {source_name!r}: {first.name} is {first.format} and {part.name} is {part.format}; files "
-                "of one source are alike"
+                f"source {source_name!r}: {first.name} is {first.format} and {part.name} is {part.format}; all files "
+                "of a source need the same format"
             )
         if set(part.columns) != set(first.columns):
             raise InputError(
                 f"source {source_name!r}: {first.name} and {part.name} have different columns: "
                 f"{_difference(first, part)}"
             )
-    return found
+    return parts
 
 
 def _difference(first: Part, second: Part) -> str:
-    only = [
-        f"only {part.name} has {', '.join(map(repr, sorted(set(part.columns) - set(other.columns))))}"
+    return "; ".join(
+        f"only {part.name} has {', '.join(map(repr, sorted(extra)))}"
         for part, other in ((first, second), (second, first))
-        if set(part.columns) - set(other.columns)
-    ]
-    return "; ".join(only)
+        if (extra := set(part.columns) - set(other.columns))
+    )
 
 
 def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
     scratch.mkdir(parents=True)
     name = re.sub(r"^\d+-", "", path.name)
-    readable, inner = _unpacked(path, name, source, scratch)
+    readable, inner = unpack(path, name, source.member, _FORMATS, scratch)
     kind = _format(inner, source)
     report: dict[str, Any] = {"file": name, "format": kind, "bytes": path.stat().st_size}
     if inner != name:
         report["member"] = inner
     if readable.stat().st_size == 0:
-        raise InputError(f"{name}: the file is empty; wanted a header and rows")
+        raise InputError(f"{name}: the file is empty; it needs a header and rows")
     if kind in ("csv", "tsv"):
         return _delimited(readable, name, source, kind, scratch, report, whole=whole)
     try:
-        frame = _known(readable, name, source, kind)
+        frame = _scan(readable, name, source, kind)
         columns = frame.collect_schema().names()
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - readers of other formats raise what they like
         refuse_full_disk(error)
         raise InputError(f"{name}: cannot be read as {kind}: {str(error).splitlines()[0]}") from None
-    names = _named(columns, name, source, report)
+    names = _column_names(columns, name, source, report)
     frame = frame.rename(dict(zip(columns, names, strict=True)), strict=False)
     return Part(name, readable, kind, names, report=report, frame=frame)
 
@@ -233,88 +151,12 @@ def _format(name: str, source: Source) -> str:
     if source.format != "auto":
         return source.format
     suffix = PurePosixPath(name).suffix.lower()
-    if suffix not in _SUFFIXES:
+    if suffix not in _FORMATS:
         raise InputError(
-            f"{name}: the ending {suffix!r} names no format; known are {', '.join(_SUFFIXES)}; or give the "
-            "source's format"
+            f"{name}: no format is known by the suffix {suffix!r}; known suffixes are {', '.join(_FORMATS)}; or give "
+            "the source's format"
         )
-    return _SUFFIXES[suffix]
-
-
-def _unpacked(path: Path, name: str, source: Source, scratch: Path) -> tuple[Path, str]:
-    """The file that is to be read, out of gzip or zip if it is in one, and its name."""
-    lower = name.lower()
-    try:
-        if lower.endswith(".gz"):
-            target = scratch / "unpacked"
-            with gzip.open(path, "rb") as packed:
-                _unpack(packed, path.stat().st_size, target, name)
-            return target, name[:-3]
-        if lower.endswith(".zip"):
-            with zipfile.ZipFile(path) as archive:
-                member = _member(archive, name, source)
-                target = scratch / "unpacked"
-                with archive.open(member) as packed:
-                    _unpack(packed, archive.getinfo(member).compress_size, target, name)
-                return target, PurePosixPath(member).name
-    except InputError:
-        raise
-    except _DAMAGES as error:
-        refuse_full_disk(error)
-        raise InputError(f"{name}: cannot be unpacked: {error}") from None
-    return path, name
-
-
-def _unpack(packed: gzip.GzipFile | IO[bytes], packed_size: int, target: Path, name: str) -> None:
-    """Write what is packed, as long as it is no bomb and leaves half of the free disk for the table that it becomes.
-
-    Raises:
-        InputError: it is larger; nothing of it is left.
-    """
-    free = shutil.disk_usage(target.parent).free // 2
-    sane = max(FREELY, LARGEST_RATIO * packed_size)
-    size = 0
-    with target.open("wb") as out:
-        while chunk := packed.read(_CHUNK):
-            size += len(chunk)
-            if size > min(free, sane):
-                break
-            out.write(chunk)
-    if size <= min(free, sane):
-        return
-    target.unlink()
-    if sane < free:
-        raise InputError(
-            f"{name}: {packed_size:,} bytes unpack to more than {LARGEST_RATIO} times as many; no table does that. "
-            "If it is one, unpack it yourself and name the file"
-        )
-    raise InputError(
-        f"{name}: unpacks to more than {free:,} bytes, half of what is free on the disk of the workspace; free some, or "
-        "give --workspace on a larger disk"
-    )
-
-
-def _member(archive: zipfile.ZipFile, name: str, source: Source) -> str:
-    """The one file of an archive that is data; a table goes before JSON, which often only describes it."""
-    members = [
-        info.filename for info in archive.infolist() if not info.is_dir() and not info.filename.startswith("__MACOSX/")
-    ]
-    if source.member is not None:
-        matching = [member for member in members if source.member in (member, PurePosixPath(member).name)]
-        if len(matching) == 1:
-            return matching[0]
-        raise InputError(
-            f"{name}: there is no single member {source.member!r}; the archive holds: {', '.join(members[:10])}"
-        )
-    tables = [member for member in members if _SUFFIXES.get(PurePosixPath(member).suffix.lower(), "json") != "json"]
-    candidates = (
-        tables or [member for member in members if PurePosixPath(member).suffix.lower() in _SUFFIXES] or members
-    )
-    if len(candidates) != 1:
-        raise InputError(
-            f"{name}: which member is meant? Give member: one of {', '.join(members[:10]) or 'none, it is empty'}"
-        )
-    return candidates[0]
+    return _FORMATS[suffix]
 
 
 def _delimited(
@@ -338,63 +180,56 @@ def _delimited(
         "header": header is not None,
     }
     columns = header or tuple(f"column_{number}" for number in range(1, dialect.width + 1))
-    return Part(name, path, kind, _named(columns, name, source, report), dialect, report)
+    return Part(name, path, kind, _column_names(columns, name, source, report), dialect, report)
 
 
-def _named(columns: Sequence[str], name: str, source: Source, report: dict[str, Any]) -> tuple[str, ...]:
-    """The columns' names: given, or the header's with blank ones numbered.
+def _column_names(columns: Sequence[str], name: str, source: Source, report: dict[str, Any]) -> tuple[str, ...]:
+    """Return the names that the source gives, or the header's with blank ones numbered.
 
     Raises:
-        InputError: two are the same, or one is reserved or would be read as a pattern of names (by polars).
+        InputError: two names are equal, or one is reserved or would be a pattern of names to polars.
     """
     if source.names is not None and len(source.names) != len(columns):
-        raise InputError(f"{name}: {len(source.names)} names are given and the file has {len(columns)} columns")
-    given = source.names or columns
-    renamed = {number: f"column_{number}" for number, column in enumerate(given, 1) if not column.strip()}
+        raise InputError(f"{name}: the source gives {len(source.names)} names and the file has {len(columns)} columns")
+    header = source.names or columns
+    renamed = {number: f"column_{number}" for number, column in enumerate(header, 1) if not column.strip()}
     if renamed:
         report["renamed"] = list(renamed.values())
-    names = tuple(renamed.get(number, column) for number, column in enumerate(given, 1))
-    twice = [column for column, count in Counter(names).items() if count > 1]
-    if twice:
-        places = [str(number) for number, column in enumerate(names, 1) if column == twice[0]]
-        raise InputError(
-            f"{name}, line 1: the column name {twice[0]!r} is used {len(places)} times (columns {', '.join(places)}); "
-            "rename them, or give names: [...] for all columns of the source"
-        )
-    if reserved := [column for column in names if column in RESERVED]:
-        raise InputError(
-            f"{name}, line 1: the column name {reserved[0]!r} is reserved; give names: [...] for all columns of "
-            "the source"
-        )
-    if patterns := [column for column in names if column == "*" or (column.startswith("^") and column.endswith("$"))]:
-        raise InputError(
-            f"{name}, line 1: the column name {patterns[0]!r} reads as a pattern of names; give names: [...] for all "
-            "columns of the source"
-        )
+    names = tuple(renamed.get(number, column) for number, column in enumerate(header, 1))
+    where, cure = f"{name}, line 1: the column name", "give names: [...] for all columns of the source"
+    for column, count in Counter(names).items():
+        if count > 1:
+            places = ", ".join(str(number) for number, other in enumerate(names, 1) if other == column)
+            raise InputError(
+                f"{where} {column!r} is used {count} times (columns {places}); rename the columns, or {cure}"
+            )
+    for column in names:
+        if column in RESERVED:
+            raise InputError(f"{where} {column!r} is reserved; {cure}")
+        if column == "*" or (column.startswith("^") and column.endswith("$")):
+            raise InputError(f"{where} {column!r} would be a pattern of names; {cure}")
     return names
 
 
-def _known(path: Path, name: str, source: Source, kind: str) -> pl.LazyFrame:
-    import polars as pl
-
+def _scan(path: Path, name: str, source: Source, kind: str) -> pl.LazyFrame:
     if kind == "parquet":
         return pl.scan_parquet(path, glob=False)
     if kind == "excel":
         return _workbook(path, name, source)
     with path.open("rb") as file:
-        start = file.read(_CHUNK).removeprefix(b"\xef\xbb\xbf").lstrip()
+        start = file.read(_START).removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith(b"["):
         return pl.read_json(path, infer_schema_length=None).lazy()
     if not start.partition(b"\n")[0].rstrip().endswith(b"}"):
-        raise InputError(f"{name}: wanted a list of objects [{{...}}, {{...}}], or one object on each line (ndjson)")
+        raise InputError(
+            f"{name}: not JSON of a table; write a list of objects [{{...}}, {{...}}], or one object on each line (ndjson)"
+        )
     return pl.scan_ndjson(escape(str(path)), infer_schema_length=None)
 
 
 def _workbook(path: Path, name: str, source: Source) -> pl.LazyFrame:
-    import polars as pl
-
     try:
-        import fastexcel  # noqa: F401 - only to say clearly that it is missing
+        import fastexcel  # noqa: F401 - an extra; polars' own message does not say how to install it
     except ImportError:
         raise InputError(f"{name}: reading workbooks needs fastexcel; {install('excel')}") from None
     options: dict[str, Any] = {"sheet_name": source.sheet} if source.sheet else {"sheet_id": 1}

@@ -1,4 +1,4 @@
-"""The schema of a table on disk: what each column is, what part it plays and when it is known.
+"""The schema of a table on disk: the type, role and availability of each column.
 
 A table is a directory with ``data.parquet`` and ``schema.json``. Every table has a first column ``_row`` (Int64), the
 1-based number of the record as it was read, so that later stages can name rows without showing values.
@@ -23,9 +23,9 @@ Role = Literal["feature", "key", "group", "time", "ignore"]
 Available = Literal["at-prediction", "later"]
 
 
-def unused(name: str, taken: Collection[str]) -> str:
-    """A name for a column that travels beside a table's own."""
-    while name in taken:
+def unused(name: str, names: Collection[str]) -> str:
+    """Return ``name``, with underscores added until no column has it."""
+    while name in names:
         name += "_"
     return name
 
@@ -33,8 +33,8 @@ def unused(name: str, taken: Collection[str]) -> str:
 class Reading(Config):
     """How the text of a column became values, so that new data can be read alike."""
 
-    missing: tuple[str, ...] = Field(description="Cells that mean: no value. Blank cells always do.")
-    decimal: Literal[".", ","] | None = Field(default=None, description="The decimal mark, of delimited text.")
+    missing: tuple[str, ...] = Field(description="Cells that mean 'no value'. Blank cells always mean that.")
+    decimal: Literal[".", ","] | None = Field(default=None, description="The decimal mark of delimited text.")
     format: str | None = Field(default=None, description="How dates are written, as strftime codes.")
 
 
@@ -47,16 +47,18 @@ class Column(Config):
     available: Available = Field(
         default="at-prediction", description="'later': not known when the prediction is made, so never a feature."
     )
-    timezone: str | None = Field(default=None, description="Of a datetime; the values are kept as instants in it.")
-    missing: int = Field(default=0, description="How many rows have no value.")
+    timezone: str | None = Field(
+        default=None, description="The timezone of a datetime, whose values are kept as instants."
+    )
+    missing: int = Field(default=0, description="The number of rows without a value.")
     reading: Reading | None = Field(
         default=None,
-        description="Of what a source holds as text; values that a query made, or a format knows, have none.",
+        description="How the text of a source was read; None for values that a query made or a typed format holds.",
     )
 
 
 class Target(Config):
-    """What is predicted; present from the label stage on."""
+    """The predicted column; present from the label stage on."""
 
     name: str
     task: str
@@ -66,17 +68,17 @@ class Target(Config):
 
 
 class TableSchema(Config):
-    """What ``schema.json`` beside ``data.parquet`` says."""
+    """The document ``schema.json`` beside ``data.parquet``."""
 
     rows: int
     digest: str = Field(
-        description="sha256 over the content (names, types, values in order), not over the Parquet bytes."
+        description="The sha256 of the content (names, types, values in order), not of the Parquet bytes."
     )
     columns: tuple[Column, ...]
     target: Target | None = None
 
     def features(self) -> tuple[Column, ...]:
-        """The columns that a model may use: role feature, known at prediction time, not the target, not free text."""
+        """Return the columns that a model may use: role feature, known at prediction time, not the target, not free text."""
         name = self.target.name if self.target else None
         return tuple(
             c

@@ -1,8 +1,8 @@
-"""What SQL of a problem file may say: one query over tables that are named, and nothing that opens a file itself.
+"""The SQL that a problem file may hold: one query over named tables, and nothing that opens a file itself.
 
-The engine's table functions read whatever path the process can, past the sources that are declared, digested and shown.
-So the text is looked at before it is run, cut into words as the engine's grammar cuts it: what is quoted is a value or
-a name, what is in a comment says nothing.
+The engine's table functions read any path that the process can, whether or not it is declared, digested and shown. So the
+text is checked before it is run. Only plain SQL passes: text in '...', names in "...", no comments, no other quotes; then the
+words of the text here are the words of the engine.
 """
 
 from __future__ import annotations
@@ -16,19 +16,17 @@ from steps.errors import InputError
 
 _TOKEN = re.compile(
     r"""
-      (?P<blank>\s+|--[^\n]*)
+      (?P<blank>\s+)
     | (?P<text>'(?:[^']|'')*')
-    | (?P<quoted>"(?:[^"]|"")*"|`(?:[^`]|``)*`)
+    | (?P<name>"(?:[^"]|"")*")
+    | (?P<refused>--|/\*|[`$'"\\]|[^\W\d]\w*['"])
     | (?P<word>[^\W\d]\w*)
     | (?P<number>\d+)
     | (?P<mark>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
-_COMMENT = re.compile(r"/\*|\*/")
 _READER = re.compile(r"(read|scan)_\w+", re.IGNORECASE)
-_OTHER_TEXT = ("e", "r", "b", "br", "u", "q", "nq")
-"""Words right before a quote after which a backslash or another sign may decide where the text ends."""
 _NO_CLAUSE = ("extract", "substring", "trim", "overlay", "position", "ceil", "floor")
 """Functions in whose parentheses FROM starts no clause."""
 _AFTER_TABLES = (
@@ -42,9 +40,9 @@ _DECLARE = "SQL reads only the sources that are declared under data.sources; dec
 class _Token:
     kind: str
     text: str
-    """Of names and text without the quotes; of words in lower case."""
+    """The token: text and names without their quotes, words in lower case."""
 
-    def says(self, *words: str) -> bool:
+    def is_word(self, *words: str) -> bool:
         return self.kind == "word" and self.text in words
 
 
@@ -53,112 +51,87 @@ class _Level:
     """What is known inside one pair of parentheses."""
 
     clause: bool = True
-    """Whether FROM starts a clause here."""
+    """True if FROM starts a clause inside."""
     tables: bool = False
-    """Whether a comma is followed by another table."""
+    """True if a comma is followed by another table."""
 
 
 def check_query(query: str, what: str) -> None:
-    """Whether a statement is a SELECT over named tables.
+    """Check that a statement is a SELECT over named tables.
 
     Raises:
-        InputError: it is another statement, or calls a function in the place of a table.
+        InputError: it is another statement, is not plain SQL, or calls a function in the place of a table.
     """
     first = next((token for token in _tokens(query, what) if token.text != "("), None)
-    if first is None or not first.says("select", "with"):
-        found = "nothing" if first is None else repr(first.text)
-        raise InputError(
-            f"{what} does not run: it starts with {found}; wanted one statement, SELECT or WITH ... SELECT"
-        )
+    if first is None or not first.is_word("select", "with"):
+        start = "nothing" if first is None else repr(first.text)
+        raise InputError(f"{what} does not run: it starts with {start}; write one statement, SELECT or WITH ... SELECT")
     check_tables(query, what)
 
 
 def check_tables(sql: str, what: str) -> None:
-    """Whether SQL takes rows only from tables by name.
+    """Check that SQL takes rows only from tables by name.
 
     Raises:
-        InputError: it calls a function in the place of a table, or one that reads files anywhere.
+        InputError: it is not plain SQL, calls a function in the place of a table, or one that reads files anywhere.
     """
     tokens = list(_tokens(sql, what))
     for token, following in pairwise(tokens):
         if following.text == "(" and _READER.fullmatch(token.text):
             raise InputError(f"{what} calls {token.text}(...), which reads files; {_DECLARE}")
-    for name in _called_as_tables(tokens):
+    for name in _functions_as_tables(tokens):
         raise InputError(f"{what} takes rows from {name}(...), a function; {_DECLARE}, and name it in FROM")
 
 
-def made_names(sql: str, what: str) -> set[str]:
-    """The names, in lower case, that a query gives to what it makes: what follows AS."""
-    return {following.text.lower() for token, following in pairwise(_tokens(sql, what)) if token.says("as")}
+def names_after_as(sql: str, what: str) -> set[str]:
+    """Return the names, in lower case, that a query gives to its own columns and tables."""
+    return {following.text.lower() for token, following in pairwise(_tokens(sql, what)) if token.is_word("as")}
 
 
-def _called_as_tables(tokens: list[_Token]) -> Iterator[str]:
-    """The functions that stand where a table would."""
+def _functions_as_tables(tokens: list[_Token]) -> Iterator[str]:
+    """Yield the functions that are called where a table would be named."""
     levels = [_Level()]
-    wanted = False  # whether a table comes next
+    table_next = False
     before = [_Token("mark", "")] * 2
     for token, following in zip(tokens, [*tokens[1:], before[0]], strict=True):
         level = levels[-1]
         if token.kind == "mark" and token.text == "(":
-            levels.append(_Level(clause=not before[-1].says(*_NO_CLAUSE), tables=wanted))
+            levels.append(_Level(clause=not before[-1].is_word(*_NO_CLAUSE), tables=table_next))
         elif token.kind == "mark" and token.text == ")":
             levels[1:] = levels[1:-1]
-            wanted = False
+            table_next = False
         elif token.kind == "mark" and token.text == ",":
-            wanted = level.tables
-        elif token.says("from") and level.clause and not _compares(before):
-            level.tables = wanted = True
-        elif token.says("join", "apply"):
-            wanted = True
-        elif token.says(*_AFTER_TABLES, "values"):
-            level.tables = wanted = False
-        elif token.text != "." and not token.says("lateral", "table", "only"):
-            if wanted and following.text == "(" and token.kind != "mark":
+            table_next = level.tables
+        elif token.is_word("from") and level.clause and not _is_comparison(before):
+            level.tables = table_next = True
+        elif token.is_word("join", "apply"):
+            table_next = True
+        elif token.is_word(*_AFTER_TABLES, "values"):
+            level.tables = table_next = False
+        elif token.text != "." and not token.is_word("lateral", "table", "only"):
+            if table_next and following.text == "(" and token.kind != "mark":
                 yield token.text
-            wanted = wanted and following.text == "."
+            table_next = table_next and following.text == "."
         before = [before[-1], token]
 
 
-def _compares(before: list[_Token]) -> bool:
-    """Whether FROM belongs to IS [NOT] DISTINCT FROM."""
-    return before[1].says("distinct") and before[0].says("is", "not")
+def _is_comparison(before: list[_Token]) -> bool:
+    """Return whether FROM belongs to IS [NOT] DISTINCT FROM."""
+    return before[1].is_word("distinct") and before[0].is_word("is", "not")
 
 
 def _tokens(sql: str, what: str) -> Iterator[_Token]:
-    """Words, names, text and signs, without blanks and comments.
+    """Yield words, names, text and marks.
 
     Raises:
-        InputError: a way of writing that would leave open what is text and what is not.
+        InputError: the SQL is not plain, so that another reader might see other words in it.
     """
-    place, end, word = 0, -1, ""
-    while place < len(sql):
-        if sql.startswith("/*", place):
-            if sql[place + 2 : place + 3] in ("!", "+"):
-                raise InputError(f"{what} holds {sql[place : place + 3]!r}, a comment that is run; write it as SQL")
-            place = _after_comment(sql, place)
-            continue
-        found = _TOKEN.match(sql, place)
-        assert found is not None
-        start, place = place, found.end()
-        kind, text = str(found.lastgroup), found.group()
-        if kind == "blank":
-            continue
-        if kind == "text" and start == end and word in _OTHER_TEXT:
+    for match in _TOKEN.finditer(sql):
+        kind, text = str(match.lastgroup), match.group()
+        if kind == "refused":
             raise InputError(
-                f"{what} holds text written as {word.upper()}'...'; write it as '...', a quote in it twice"
+                f"{what} holds {text}, and only plain SQL is run: text in '...' after a blank or a mark, names in "
+                '"...", no comments, no backslashes'
             )
-        if text == "$":
-            raise InputError(f"{what} holds $, which starts text in other ways than '...'; write it as '...'")
-        word = text.lower() if kind == "word" else ""
-        yield _Token(kind, text[1:-1] if kind in ("text", "quoted") else word or text)
-        end = place
-
-
-def _after_comment(sql: str, place: int) -> int:
-    """Where a comment ends; comments nest."""
-    depth = 0
-    for found in _COMMENT.finditer(sql, place):
-        depth += 1 if found.group() == "/*" else -1
-        if depth == 0:
-            return found.end()
-    return len(sql)
+        if kind != "blank":
+            yield _Token(kind, text[1:-1] if kind in ("text", "name") else text.lower() if kind == "word" else text)

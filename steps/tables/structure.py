@@ -1,113 +1,132 @@
-"""The shape of a delimited text file: records with too few or too many cells, a quote that never closes."""
+"""The shape of a delimited text file: records with too few or too many cells, and a quote that is never closed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from steps.tables.dialect import Dialect
 
-if TYPE_CHECKING:
-    import numpy as np
+CHUNK = 1 << 22
+_LISTED = 5
+_NEWLINE, _RETURN = ord("\n"), ord("\r")
 
-    Bytes = np.ndarray[Any, np.dtype[np.uint8]]
-
-_CHUNK = 1 << 22
-_MOST = 5
+Numbers = NDArray[np.int64]
 
 
 @dataclass
 class Faults:
-    """What is wrong; lines are physical ones, counted from 1."""
+    """The faults of a file; lines are physical ones, counted from 1."""
 
     records: int = 0
     ragged: list[tuple[int, int]] = field(default_factory=list)
-    """(line on which the record starts, how many cells it has) of the first few."""
+    """The first records of another width: the line on which each starts and how many cells it has."""
     ragged_count: int = 0
     open_quote: int | None = None
     """The line of the last quote that opens and never closes."""
     zero_byte: int | None = None
+    """The line of the first zero byte."""
 
     def describe(self, width: int) -> str | None:
-        """In words, or None when the shape is right."""
+        """Return the faults in words, or None when the shape is right."""
         if self.zero_byte is not None:
             return f"line {self.zero_byte}: a zero byte; the file is damaged, or not text (encoding: utf-16?)"
         if self.ragged:
-            some = ", ".join(f"line {line} has {cells}" for line, cells in self.ragged)
+            lines = ", ".join(f"line {line} has {cells}" for line, cells in self.ragged)
             more = f" and {self.ragged_count - len(self.ragged):,} more" if self.ragged_count > len(self.ragged) else ""
-            tail = f"; a quote opened by line {self.open_quote} is never closed" if self.open_quote else ""
-            advice = "Mend these lines, or set the source's delimiter or quote"
-            return f"{width} columns are wanted, but {some}{more}{tail}. {advice}"
+            quote = f"; a quote opened on line {self.open_quote} is never closed" if self.open_quote else ""
+            return (
+                f"the file has {width} columns, but {lines}{more}{quote}. Fix these lines, or set the source's delimiter or "
+                "quote"
+            )
         if self.open_quote is not None:
-            advice = "mend it, or set quote: '' if quotes are ordinary characters"
-            return f"a quote opened by line {self.open_quote} is never closed; {advice}"
+            return (
+                f"a quote opened on line {self.open_quote} is never closed; close it, or set quote: '' if quotes are "
+                "ordinary characters"
+            )
         return None
 
 
-def faults(path: Path, dialect: Dialect) -> Faults:
-    """Walk through the file in chunks; a quote toggles, so a doubled one changes nothing."""
-    import numpy as np
-
-    found = Faults()
-    quote = ord(dialect.quote) if dialect.quote else ord("\n")
-    delimiter = ord(dialect.delimiter)
-    special = np.zeros(256, bool)
-    special[[quote, delimiter, ord("\n")]] = True
-    inside, cells, length, line, opened = 0, 0, 0, 1, 1
-    returned = False  # whether the chunk before ended with a carriage return
+def faults(path: Path, dialect: Dialect, chunk_size: int = CHUNK) -> Faults:
+    """Return what is wrong with the shape of a file, read in chunks."""
     with path.open("rb") as file:
         for _ in range(dialect.skipped):
             file.readline()
-            line += 1
-        start = line
-        while chunk := file.read(_CHUNK):
-            if found.zero_byte is None and (at := chunk.find(b"\0")) >= 0:
-                found.zero_byte = line + chunk.count(b"\n", 0, at)
-            data = np.frombuffer(chunk, np.uint8)
-            places = np.flatnonzero(special[data])
-            marks = data[places]
-            newline = marks == 10
-            lines = line + np.cumsum(newline)
-            within = np.zeros(len(marks), bool)
-            if dialect.quote:
-                toggles = marks == quote
-                within = ((np.cumsum(toggles, dtype=np.uint8) + inside) & 1).astype(bool)
-                if (opening := np.flatnonzero(toggles & within)).size:
-                    opened = int(lines[opening[-1]])
-                inside = int(within[-1]) if len(within) else inside
-            ends = np.flatnonzero(newline & ~within)
-            counted = np.cumsum((marks == delimiter) & ~within)
-            if len(ends):
-                stops = places[ends]
-                per_record, lengths = np.diff(counted[ends], prepend=0), np.diff(stops, prepend=-1) - 1
-                per_record[0] += cells
-                lengths[0] += length
-                returns = np.where(stops > 0, data[np.maximum(stops - 1, 0)] == 13, returned)
-                _note(found, dialect.width, per_record + 1, lengths - returns, lines[ends], start)
-                cells, length, start = (
-                    int(counted[-1] - counted[ends[-1]]),
-                    len(data) - int(stops[-1]) - 1,
-                    int(lines[ends[-1]]),
-                )
-            else:
-                cells, length = cells + int(counted[-1]) if len(counted) else cells, length + len(data)
-            line = int(lines[-1]) if len(lines) else line
-            returned = chunk.endswith(b"\r")
-    if inside:
-        found.open_quote = opened
-    if length:
-        _note(found, dialect.width, np.array([cells + 1]), np.array([length]), np.array([start + 1]), start)
-    return found
+        return _Scanner(dialect).scan(file, chunk_size)
 
 
-def _note(found: Faults, width: int, cells: Any, lengths: Any, next_lines: Any, start: int) -> None:
-    """Take records into account: cells and length of each, and the line after it; the first starts on ``start``."""
-    import numpy as np
+class _Scanner:
+    """A state machine over bytes, vectorised: it looks only at quotes, delimiters and line ends.
 
-    real = lengths > 0
-    found.records += int(np.count_nonzero(real))
-    wrong = np.flatnonzero(real & (cells != width))
-    found.ragged_count += len(wrong)
-    for index in wrong[: _MOST - len(found.ragged)]:
-        found.ragged.append((start if index == 0 else int(next_lines[index - 1]), int(cells[index])))
+    A quote toggles between inside and outside of quotes, so a doubled quote inside of quotes changes nothing. What is counted
+    of the record that a chunk cuts is carried over to the next chunk.
+    """
+
+    def __init__(self, dialect: Dialect) -> None:
+        self.faults = Faults()
+        self.width = dialect.width
+        self.delimiter = ord(dialect.delimiter)
+        self.quote = ord(dialect.quote) if dialect.quote else None
+        self.special = np.zeros(256, bool)
+        self.special[[self.delimiter, _NEWLINE, *([self.quote] if self.quote is not None else [])]] = True
+        self.line = dialect.skipped + 1
+        self.inside = False
+        self.opened_on = self.line
+        # The record that is being read: its first line, its delimiters and its bytes so far.
+        self.start, self.delimiters, self.length = self.line, 0, 0
+        self.after_return = False
+
+    def scan(self, file: BinaryIO, chunk_size: int) -> Faults:
+        while chunk := file.read(chunk_size):
+            if self.faults.zero_byte is None and (zero := chunk.find(b"\0")) >= 0:
+                self.faults.zero_byte = self.line + chunk.count(b"\n", 0, zero)
+            self._chunk(np.frombuffer(chunk, np.uint8))
+        if self.inside:
+            self.faults.open_quote = self.opened_on
+        if self.length:  # the last record, without a line end
+            self._records(np.array([self.delimiters + 1]), np.array([self.length]), np.array([0]))
+        return self.faults
+
+    def _chunk(self, data: NDArray[np.uint8]) -> None:
+        places = np.flatnonzero(self.special[data])
+        marks = data[places]
+        line_after = self.line + np.cumsum(marks == _NEWLINE)
+        inside = np.zeros(len(marks), bool)
+        if self.quote is not None:
+            toggles = marks == self.quote
+            inside = ((np.cumsum(toggles, dtype=np.uint8) + self.inside) & 1).astype(bool)
+            if (opening := np.flatnonzero(toggles & inside)).size:
+                self.opened_on = int(line_after[opening[-1]])
+            self.inside = bool(inside[-1]) if len(inside) else self.inside
+        ends = np.flatnonzero((marks == _NEWLINE) & ~inside)
+        delimiters = np.cumsum((marks == self.delimiter) & ~inside)
+        if len(ends):
+            stops = places[ends]
+            per_record = np.diff(delimiters[ends], prepend=0)
+            lengths = np.diff(stops, prepend=-1) - 1
+            per_record[0] += self.delimiters
+            lengths[0] += self.length
+            # A record that holds only the carriage return of its line end is a blank line.
+            returns = np.where(stops > 0, data[np.maximum(stops - 1, 0)] == _RETURN, self.after_return)
+            self._records(per_record + 1, lengths - returns, line_after[ends])
+            self.start = int(line_after[ends[-1]])
+            self.delimiters, self.length = int(delimiters[-1] - delimiters[ends[-1]]), len(data) - int(stops[-1]) - 1
+        else:
+            self.delimiters += int(delimiters[-1]) if len(delimiters) else 0
+            self.length += len(data)
+        self.line = int(line_after[-1]) if len(line_after) else self.line
+        self.after_return = bool(data[-1] == _RETURN)
+
+    def _records(self, cells: Numbers, lengths: Numbers, next_lines: Numbers) -> None:
+        """Count records: the cells and length of each, and the line after it; the first starts on ``self.start``."""
+        real = lengths > 0
+        self.faults.records += int(np.count_nonzero(real))
+        wrong = np.flatnonzero(real & (cells != self.width))
+        self.faults.ragged_count += len(wrong)
+        for index in wrong[: _LISTED - len(self.faults.ragged)]:
+            line = self.start if index == 0 else int(next_lines[index - 1])
+            self.faults.ragged.append((line, int(cells[index])))

@@ -1,0 +1,116 @@
+"""A source as a frame whose cells are text or values of the format's own types, before they are parsed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from steps.errors import InputError
+from steps.tables.casting import canonical
+from steps.tables.inference import infer
+from steps.tables.parsing import Parse, cleaned, natural_type
+from steps.tables.readers import Part
+from steps.tables.source import Source
+
+
+@dataclass(frozen=True)
+class SourceFrame:
+    """The files of a source, and the type in which each of their columns arrives."""
+
+    name: str
+    source: Source
+    parts: list[Part]
+    declared: Mapping[str, Parse]
+    """The parses of the columns whose type the problem file gives."""
+    decimal: str
+    dtypes: Mapping[str, Any]
+    """The polars type of each column as the format gives it."""
+
+    @classmethod
+    def of(cls, name: str, source: Source, parts: list[Part], declared: Mapping[str, Parse]) -> SourceFrame:
+        decimal = "," if any(part.dialect and part.dialect.decimal == "," for part in parts) else "."
+        schemas = [part.text().collect_schema() for part in parts]
+        dtypes = {column: _common([schema[column] for schema in schemas]) for column in parts[0].columns}
+        return cls(name, source, parts, declared, decimal, dtypes)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.parts[0].columns
+
+    @property
+    def delimited(self) -> bool:
+        return self.parts[0].dialect is not None
+
+    @property
+    def text_columns(self) -> list[str]:
+        """The columns that arrive as strings, which have to be parsed."""
+        return [name for name in self.columns if self.dtypes[name] == pl.String]
+
+    def text(self) -> pl.LazyFrame:
+        """Return all parts as one frame of cleaned text and canonical values."""
+        return pl.concat([self.part_text(part) for part in self.parts], how="vertical_relaxed")
+
+    def part_text(self, part: Part) -> pl.LazyFrame:
+        """Return one part with its strings cleaned, its other values canonical and its objects as JSON text.
+
+        Raises:
+            InputError: a column holds lists or binary values.
+        """
+        frame = part.text().select(self.columns)
+        schema = frame.collect_schema()
+        changes = []
+        for name in self.columns:
+            dtype, column = schema[name], pl.col(name)
+            if isinstance(dtype, pl.Struct):
+                column = column.struct.json_encode()
+            elif dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+                raise InputError(
+                    f"{part.name}: column {name!r} holds {dtype}, and a table needs one value in each cell; flatten "
+                    "the column, or leave it out of the file"
+                )
+            elif dtype != pl.String and not (self.dtypes[name] == pl.String and _whole(dtype)):
+                canonical_values = canonical(column, dtype)
+                column = column if canonical_values is None else canonical_values
+            if self.dtypes[name] == pl.String:
+                column = cleaned(column.cast(pl.String), self.source.missing)
+            elif natural_type(dtype) != natural_type(self.dtypes[name]):
+                column = column.cast(self.dtypes[name])
+            changes.append(column.alias(name))
+        return frame.select(changes)
+
+    def choose_parses(self, frame: pl.LazyFrame) -> dict[str, Parse | None]:
+        """Return how each string column is parsed: as declared, or as inferred from ``frame``; None without values."""
+        complete = {
+            name: parse
+            for name in self.text_columns
+            if (parse := self.declared.get(name)) and (parse.format or parse.type not in ("date", "datetime"))
+        }
+        open_columns = [name for name in self.text_columns if name not in complete]
+        declared = {name: self.declared[name] for name in open_columns if name in self.declared}
+        parses = {**complete, **infer(frame, open_columns, self.decimal, declared)}
+        return {name: parses[name] for name in self.text_columns}
+
+
+def _common(dtypes: list[pl.DataType]) -> pl.DataType:
+    """The type in which a column arrives; strings where files disagree or a table has no such type."""
+    if any(dtype in (pl.UInt64, pl.Int128, pl.UInt128) or _whole_decimal(dtype) for dtype in dtypes):
+        return pl.String()  # parsed like the text of a CSV file: integers if all of them fit into 64 bits
+    types = {natural_type(dtype) for dtype in dtypes if dtype != pl.Null}
+    if types == {"integer", "float"}:
+        return pl.Float64()
+    first = next((dtype for dtype in dtypes if dtype != pl.Null), pl.Null())
+    if len(types) != 1 or (natural_type(first) is None and not isinstance(first, pl.Duration)):
+        return pl.String()
+    return first
+
+
+def _whole(dtype: pl.DataType) -> bool:
+    return dtype.is_integer() or _whole_decimal(dtype)
+
+
+def _whole_decimal(dtype: pl.DataType) -> bool:
+    """Decimals without a fraction, such as Oracle's NUMBER; as float64, long keys could become equal."""
+    return isinstance(dtype, pl.Decimal) and dtype.scale == 0

@@ -1,0 +1,139 @@
+"""The strict parser: types from all rows, every value checked; what does not parse is named by column, file and row."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from steps.errors import InputError, refuse_full_disk
+from steps.tables.casting import as_type, refuse_unfit
+from steps.tables.examine import Examination, examine
+from steps.tables.parquet import numbered, write
+from steps.tables.parsing import Parse, converted, natural_type
+from steps.tables.schema import ROW
+from steps.tables.source_frame import SourceFrame
+
+_ROWS, _EXAMPLES, _LONGEST = 5, 3, 40
+"""How many rows and values a message names, and the characters of each value."""
+
+
+def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], Examination]:
+    """Write the table.
+
+    Raises:
+        InputError: the shape of a file or a value is wrong; the message says where.
+    """
+    for part in source.parts:
+        if source.delimited and (fault := part.fault()):
+            raise InputError(f"{part.name}, {fault}")
+    files = ", ".join(part.name for part in source.parts)
+    try:
+        frame = source.text()
+        parses = source.choose_parses(frame)
+        text = {name: parse for name, parse in parses.items() if parse}
+        _refuse_unparsed(source, frame, text)
+        typed = {
+            name: parse for name, parse in source.declared.items() if name in source.columns and name not in parses
+        }
+        refuse_unfit(frame, typed, files)
+        table = numbered(
+            frame.with_columns(
+                *(converted(pl.col(name), parse, source.decimal).alias(name) for name, parse in text.items()),
+                *(as_type(pl.col(name), source.dtypes[name], parse).alias(name) for name, parse in typed.items()),
+            )
+        )
+        if source.delimited:  # a blank line is a record without any value
+            table = table.filter(pl.any_horizontal(pl.col(column).is_not_null() for column in source.columns))
+        write(table, target)
+    except pl.exceptions.PolarsError as error:
+        refuse_full_disk(error)
+        raise InputError(f"{files}: cannot be read: {str(error).splitlines()[0]}") from None
+    examination = examine(target)
+    _refuse_contents(source, examination)
+    natural = {name: natural_type(source.dtypes[name]) for name in source.columns}
+    return {
+        **{name: parse or Parse("category") for name, parse in parses.items()},
+        **{name: source.declared.get(name) or Parse(kind) for name, kind in natural.items() if kind},
+    }, examination
+
+
+def _refuse_unparsed(source: SourceFrame, frame: pl.LazyFrame, parses: Mapping[str, Parse]) -> None:
+    """Check that every value parses.
+
+    Raises:
+        InputError: some do not; they are named by column, file and row.
+    """
+    wrong = {
+        name: _unparsed(name, parse, source.decimal).sum().alias(name)
+        for name, parse in parses.items()
+        if not parse.textual
+    }
+    counts = frame.select(wrong.values()).collect(engine="streaming").row(0, named=True) if wrong else {}
+    lines = [_unparsed_line(source, name, parses[name], count) for name, count in counts.items() if count]
+    if lines:
+        raise InputError("\n".join(lines))
+
+
+def _unparsed(name: str, parse: Parse, decimal: str) -> pl.Expr:
+    return pl.col(name).is_not_null() & converted(pl.col(name), parse, decimal).is_null()
+
+
+def _unparsed_line(source: SourceFrame, name: str, parse: Parse, count: int) -> str:
+    """Describe the wrong values of one column by the first file that holds any, with advice."""
+    line = f"column {name!r}: {count:,} value{'' if count == 1 else 's'} cannot be read as {parse.expected}"
+    for part in source.parts:
+        rows = source.part_text(part).with_row_index(ROW, 1)
+        wrong = rows.filter(_unparsed(name, parse, source.decimal)).select(ROW, name).head(200)
+        values = wrong.collect(engine="streaming")
+        if values.height:
+            numbers = ", ".join(map(str, values[ROW].head(_ROWS)))
+            more = " ..." if count > _ROWS else ""
+            examples = values[name].unique(maintain_order=True).head(_EXAMPLES).to_list()
+            quoted = (repr(value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "...") for value in examples)
+            advice = _advice(source, name, parse, examples)
+            return f"{line} ({part.name}, rows {numbers}{more}): {', '.join(quoted)}. To fix it, {advice}"
+    return line
+
+
+def _advice(source: SourceFrame, name: str, parse: Parse, examples: Sequence[str]) -> str:
+    """Say what would make the values parse."""
+    settings = f"data.sources.{source.name}"
+    marker = f"declare them missing ({settings}.missing)"
+    as_text = f"declare data.columns.{name}.type: category or text"
+
+    def all_match(pattern: str) -> bool:
+        return all(re.fullmatch(pattern, example) for example in examples)
+
+    if parse.type in ("integer", "float") and source.decimal == "." and all_match(r"[+-]?\d+,\d+"):
+        return f"set {settings}.decimal: ','"
+    if parse.type in ("integer", "float") and source.decimal == "," and any("." in example for example in examples):
+        return (
+            f"write the numbers without points, since the decimal mark is a comma; set {settings}.decimal: '.' if the "
+            f"point is the mark; {marker}, or {as_text}"
+        )
+    if parse.type == "integer" and all_match(r"[+-]?\d*\.\d+([eE][+-]?\d+)?"):
+        return f"declare data.columns.{name}.type: float"
+    if parse.type == "integer" and all_match(r"[+-]?\d+"):
+        return f"{as_text}: the numbers do not fit into 64 bits"
+    if parse.type in ("date", "datetime"):
+        return f"give data.columns.{name}.format, {marker}, or {as_text}"
+    return f"{marker}, or {as_text}"
+
+
+def _refuse_contents(source: SourceFrame, examination: Examination) -> None:
+    """Check for values that other formats may hold and a table may not.
+
+    Raises:
+        InputError: a number is huge, or text holds zero bytes.
+    """
+    for name, content in examination.columns.items():
+        if content.huge:
+            raise InputError(
+                f"source {source.name!r}, column {name!r} holds infinite values, or larger ones than float32 can "
+                "hold; use numbers between -3.4e38 and 3.4e38, or missing values"
+            )
+        if content.zero_bytes:
+            raise InputError(f"source {source.name!r}, column {name!r} holds zero bytes; the data is damaged")

@@ -1,0 +1,68 @@
+"""The types of columns are inferred from all of their values."""
+
+# ruff: noqa: DTZ001 - naive times are among what is read
+
+from datetime import date, datetime
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ingested import csv_file
+
+from steps.tables.inference import infer
+from steps.tables.parsing import converted
+
+
+def test_a_type_is_inferred_from_the_whole_column_not_from_its_start(read):
+    body = "\n".join(map(str, range(12_000)))
+    assert read(csv_file(f"a,b\n{body.replace(chr(10), ',1' + chr(10))},1\n12.5,1\n")).types["a"] == "float"
+    assert read(csv_file(f"a,b\n{body.replace(chr(10), ',1' + chr(10))},1\nseven,1\n")).types["a"] in (
+        "category",
+        "text",
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "first"),
+    [
+        (["31.12.2020", "01.02.2020"], "date", date(2020, 12, 31)),
+        (["31/12/2020", "01/02/2020"], "date", date(2020, 12, 31)),
+        (["12/31/2020", "01/02/2020"], "date", date(2020, 12, 31)),
+        (["2020/12/31", "2020/02/01"], "date", date(2020, 12, 31)),
+        (["2020-12-31 10:30", "2020-12-31 11:30"], "datetime", datetime(2020, 12, 31, 10, 30)),
+        (["2020-12-31T10:30:00.250", "2020-12-31T10:30:00"], "datetime", datetime(2020, 12, 31, 10, 30, 0, 250_000)),
+        (["1839, 38-54", "1840"], "category", "1839, 38-54"),
+        (["2011-13-45", "2011-01-01"], "category", "2011-13-45"),
+    ],
+)
+def test_dates_are_recognised_in_the_ways_in_which_people_write_them(read, values, kind, first):
+    table = read(csv_file("d|x\n" + "".join(f"{value}|1\n" for value in values)))
+    assert table.types["d"] == kind
+    assert table["d"][0] == first
+
+
+def test_dates_that_may_be_day_or_month_first_stay_text_and_are_asked_about(read):
+    table = read(csv_file("d,x\n01/02/2020,1\n03/04/2020,2\n"))
+    assert table.types["d"] == "category"
+    assert "%d/%m/%Y" in table.notes
+    table = read(csv_file("d,x\n01/02/2020,1\n03/04/2020,2\n"), {"d": {"type": "date", "format": "%d/%m/%Y"}})
+    assert table["d"][0] == date(2020, 2, 1)
+
+
+def test_whole_numbers_beyond_64_bits_stay_exact_as_text(read):
+    table = read(csv_file("a,b\n123456789012345678901234567890,1\n1,2\n"))
+    assert table.types["a"] == "category"
+    assert table["a"] == ["123456789012345678901234567890", "1"]
+    assert "beyond 64 bits" in table.notes
+
+
+@given(st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)), min_size=1))
+def test_whole_numbers_come_back_as_they_were(values):
+    frame = pl.DataFrame({"a": [None if value is None else str(value) for value in values]}, schema={"a": pl.String})
+    parse = infer(frame.lazy(), ["a"], ".")["a"]
+    if parse is None:
+        assert set(values) == {None}
+    else:
+        assert parse.type == "integer"
+        assert frame.select(converted(pl.col("a"), parse))["a"].to_list() == values

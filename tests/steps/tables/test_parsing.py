@@ -1,0 +1,82 @@
+"""Each type has one meaning, and values come back as they were."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ingested import csv_file
+
+from steps.errors import InputError
+from steps.tables.parsing import Parse, cleaned, converted
+from steps.tables.source import MISSING
+
+
+def test_instants_are_kept_whatever_their_offset(read):
+    text = "t,x\n2020-06-01T12:00:00Z,1\n2020-06-01T14:00:00+02:00,2\n"
+    table = read(csv_file(text))
+    assert table.schema.columns[0].timezone == "UTC"
+    assert table["t"] == [datetime(2020, 6, 1, 12, tzinfo=UTC)] * 2
+    table = read(csv_file(text), {"t": {"timezone": "America/New_York"}})
+    assert table.schema.columns[0].timezone == "America/New_York"
+    assert table["t"] == [datetime(2020, 6, 1, 8, tzinfo=ZoneInfo("America/New_York"))] * 2
+
+
+def test_naive_times_are_local_where_a_timezone_is_declared(read):
+    table = read(
+        csv_file("t,x\n2020-06-01 12:00:00,1\n2020-12-01 12:00:00,2\n"),
+        {"t": {"type": "datetime", "timezone": "Europe/Berlin"}},
+    )
+    assert [moment.astimezone(UTC).hour for moment in table["t"]] == [10, 11]
+
+
+def test_a_local_time_that_clocks_skip_is_reported(read):
+    with pytest.raises(
+        InputError, match=r"'t': 1 value cannot be read as a date with a time.*rows 2.*2020-03-29 02:30:00"
+    ):
+        read(
+            csv_file("t,x\n2020-06-01 12:00:00,1\n2020-03-29 02:30:00,2\n"),
+            {"t": {"type": "datetime", "timezone": "Europe/Berlin"}},
+        )
+
+
+def test_declared_types_are_kept(read):
+    table = read(
+        csv_file("a,b,c\n1,yes,1.0\n0,N,2\n"),
+        {"a": {"type": "category"}, "b": {"type": "boolean"}, "c": {"type": "integer"}},
+    )
+    assert table.types == {"a": "category", "b": "boolean", "c": "integer"}
+    assert table["a"] == ["1", "0"]
+    assert table["b"] == [True, False]
+    assert table["c"] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("integer", "007", 7),
+        ("integer", "-0", 0),
+        ("integer", "5.0", 5),
+        ("integer", "5.5", None),
+        ("integer", "9223372036854775807", 9223372036854775807),
+        ("integer", "9223372036854775808", None),
+        ("float", "1e-3", 0.001),
+        ("float", ".5", 0.5),
+        ("float", "inf", None),
+        ("float", "1,5", None),
+        ("boolean", "YES", True),
+        ("boolean", "off", False),
+        ("boolean", "2", None),
+    ],
+)
+def test_each_type_has_one_meaning(kind, text, value):
+    frame = pl.DataFrame({"a": [text]}).select(converted(cleaned(pl.col("a"), MISSING), Parse(kind)))
+    assert frame.item() == value
+
+
+@given(st.lists(st.floats(-3.4e38, 3.4e38), min_size=1))
+def test_floats_come_back_to_the_last_bit(values):
+    frame = pl.DataFrame({"a": list(map(repr, values))})
+    assert frame.select(converted(pl.col("a"), Parse("float")))["a"].to_list() == values
