@@ -105,7 +105,7 @@ def fresh(what: str, rows: int) -> float:
     """One run in an empty folder, so that nothing is cached; the tracked one finds its database made."""
     with tempfile.TemporaryDirectory() as place:
         if what == "tracked":
-            from infra.tracking.mlflow_server import connect, default_uri
+            from infra.tracking.mlflow_client import connect, default_uri
 
             connect(Path(place), default_uri(Path(place)))
         return cpu_seconds([sys.executable, __file__, what, place, str(rows)], {"POLARS_MAX_THREADS": "1"})

@@ -243,12 +243,12 @@ def _project_what_is_missing(prepared: Prepared, finished: RunRecord, reporter: 
     """A run that finished without tracking, or while the server was away, is projected when it is asked for again."""
     if not prepared.request.tracking:
         return
-    from infra.tracking import follower
+    from infra.tracking import follower, state
 
     workspace = prepared.request.workspace
-    if not follower.is_complete(workspace, finished, prepared.tracking_uri):
+    if not state.is_complete(workspace, finished, prepared.tracking_uri):
         follower.follow(workspace, finished.run, prepared.tracking_uri).finish()
-        if said := follower.read_state(workspace, finished.run).get("message"):
+        if said := state.read_state(workspace, finished.run).get("message"):
             reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {said}"})
 
 
@@ -373,7 +373,7 @@ def _followed(
     if not tracked:
         yield
         return
-    from infra.tracking import follower
+    from infra.tracking import follower, state
 
     process = follower.follow(workspace, record.run, uri or record.problem.get("tracking_uri"))
     try:
@@ -381,7 +381,7 @@ def _followed(
     finally:
         with contextlib.suppress(KeyboardInterrupt):  # the run has come to its end, and to its outcome
             process.finish()
-        if said := follower.read_state(workspace, record.run).get("message"):
+        if said := state.read_state(workspace, record.run).get("message"):
             reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {said}"})
 
 

@@ -1,11 +1,7 @@
-"""The journal is the truth, MLflow a projection of it, made by a process of its own beside the run.
+"""The process that projects a run to MLflow while it goes on, and the same projection of finished runs.
 
-follow(...)            starts that process; a server that is slow or away costs the run nothing
-project(...), sync()   the same projection later, of one run or of all that are missing, exactly once
-<workspace>/runs/<run>.tracking.json   what came of it, replaced atomically:
-
-    uri, status (running | complete | away | error | trashed), message, experiment, parent, children, events,
-    model ({name, version, alias} or null), report (whether it is there), attempt (which attempt of the run this is)
+follow(...)            starts the process; a server that is slow or away costs the run nothing
+project(...), sync()   project one run, or all that are missing, exactly once
 
 python -m infra.tracking.follower --follow RUN_FILE --uri URI
 """
@@ -13,55 +9,48 @@ python -m infra.tracking.follower --follow RUN_FILE --uri URI
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from infra.files import write_json
 from infra.runs import records
 from infra.runs.records import RunRecord
 from infra.store.local import CorruptExecution
-from infra.tracking.mlflow_server import (
+from infra.tracking.mlflow_client import (
     ServerAway,
     connect,
     default_uri,
-    projecting,
-    said_plainly,
-    serve,
+    lock_projection,
+    translate_mlflow_errors,
     without_credentials,
     without_secrets,
 )
+from infra.tracking.state import (
+    TrackingState,
+    TrackingStatus,
+    has_report,
+    is_complete,
+    read_state,
+    registered_model,
+    write_state,
+)
 from steps.errors import FourscoreError
+
+if TYPE_CHECKING:
+    from infra.tracking.projection import Projection
 
 POLL = 1.0
 """Seconds between two looks at the journals."""
 PATIENCE = 45.0
-"""Seconds that a finished run waits for its projection before it leaves it to finish alone."""
+"""Seconds that a finished run waits for its projection; after that the process finishes alone."""
 URI = "FOURSCORE_TRACKING_URI"
-"""How the URI reaches the process: it may hold a password, and everyone on the machine can read a command line."""
-
-State = dict[str, Any]
-
-
-def state_path(workspace: Path, run: str) -> Path:
-    return workspace / "runs" / f"{run}.tracking.json"
-
-
-def read_state(workspace: Path, run: str) -> State:
-    """What tracking made of a run so far; empty when nothing, or when the file holds something else."""
-    try:
-        state = json.loads(state_path(workspace, run).read_bytes())
-    except (FileNotFoundError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
+"""Environment variable with the URI of the process: a URI may hold a password, and command lines are public."""
 
 
 @dataclass
@@ -71,7 +60,7 @@ class Follower:
     process: subprocess.Popen[bytes]
 
     def finish(self, patience: float = PATIENCE) -> None:
-        """Say that the run and its report are done, and give the projection a while; it goes on alone after that."""
+        """Tell the process that the run and its report are finished, and wait for it for a while."""
         assert self.process.stdin is not None
         self.process.stdin.close()
         try:
@@ -81,99 +70,88 @@ class Follower:
 
 
 def follow(workspace: Path, run: str, uri: str | None) -> Follower:
-    """Start projecting a run; the end of the pipe to the process tells it that the run's process is done, or dead."""
+    """Start projecting a run. The process reads a pipe, whose end tells it that the run's process has finished or died."""
     uri = uri or default_uri(workspace)
-    before = read_state(workspace, run)
-    model = before.get("model") if before.get("uri") == without_credentials(uri) else None
-    _write_state(workspace, records.load(workspace, run), uri, "running", model=model)
+    model = registered_model(workspace, run, uri)
+    write_state(workspace, records.load(workspace, run), uri, TrackingStatus.RUNNING, model=model)
     return Follower(_start(workspace, run, uri, piped=True))
 
 
 def parent_of(workspace: Path, run: str, patience: float = PATIENCE) -> str | None:
-    """The MLflow run that a run which is being followed becomes, waited for a while; None where the server is away."""
+    """Wait for the MLflow run of a run that is being followed and return its id; None if the server is away."""
     until = time.monotonic() + patience
     while time.monotonic() < until:
         state = read_state(workspace, run)
-        if state.get("parent") or state.get("status") not in ("running", None):
-            return str(state["parent"]) if state.get("parent") else None
+        if parent := state.get("parent"):
+            return parent
+        if state.get("status", TrackingStatus.RUNNING) != TrackingStatus.RUNNING:
+            return None
         time.sleep(0.1)
     return None
 
 
 def project_aside(workspace: Path, record: RunRecord) -> None:
-    """Bring a run that was followed, and whose follower died with it, to its end where it was tracked; do not wait."""
+    """Start projecting the end of a run whose follower died with it, where it was tracked; do not wait."""
     if uri := place_of(workspace, record):
         _start(workspace, record.run, uri, piped=False)
 
 
 def place_of(workspace: Path, record: RunRecord, *others: str | None) -> str | None:
-    """Where a run is tracked already, with the password if one of the known places has one; None where it is not."""
-    told = read_state(workspace, record.run).get("uri")
-    known = (_uri_of(workspace, record, None), default_uri(workspace), *filter(None, others))
-    return next((uri for uri in known if without_credentials(uri) == told), told)
+    """Return the URI where a run is tracked, with its password if a known URI has one; None if it is not tracked."""
+    stored = read_state(workspace, record.run).get("uri")
+    candidates = (_uri_of(workspace, record, None), default_uri(workspace), *filter(None, others))
+    return next((uri for uri in candidates if without_credentials(uri) == stored), stored)
 
 
 def _start(workspace: Path, run: str, uri: str, *, piped: bool) -> subprocess.Popen[bytes]:
-    environment = os.environ | {URI: uri, "PYTHONPATH": os.pathsep.join(map(str, _import_path()))}
-    log = (workspace / "runs" / f"{run}.tracking.log").open("wb")
-    with log:
+    argv = [sys.executable, "-P", "-m", "infra.tracking.follower"]
+    argv += ["--follow", str(records.path_of(workspace, run).absolute()), *(["--piped"] if piped else [])]
+    # The other process finds our packages where this one did, whatever folder it starts in.
+    import_path = [str(Path(__file__).absolute().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with (workspace / "runs" / f"{run}.tracking.log").open("wb") as log:
         return subprocess.Popen(
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "infra.tracking.follower",
-                "--follow",
-                str(records.path_of(workspace, run).absolute()),
-                *(["--piped"] if piped else []),
-            ],
-            env=environment,
+            argv,
+            env=os.environ | {URI: uri, "PYTHONPATH": os.pathsep.join(import_path)},
             cwd=workspace,
             stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,  # Ctrl-C stops the run, not the story of how it ended
+            start_new_session=True,  # Ctrl-C stops the run, not the projection of how it ended
         )
 
 
-def _import_path() -> list[str]:
-    """Where this process found our packages, so that the other finds the same whatever folder it starts in."""
-    here = str(Path(__file__).absolute().parents[2])
-    return [here, *filter(None, [os.environ.get("PYTHONPATH")])]
-
-
-def project(run_file: Path, tracking_uri: str, *, live: bool = False) -> State:
-    """Project one run as it is now; on a finished run that is all there is, on a live one what there is so far."""
+def project(run_file: Path, tracking_uri: str, *, live: bool = False) -> TrackingState:
+    """Project one run as it is now: a finished one as a whole, a live one as far as it has come."""
     workspace, run = run_file.parent.parent, run_file.stem
-    return _Projector(workspace, run, tracking_uri).once(final=not live)
+    return Projector(workspace, run, tracking_uri).advance(final=not live)
 
 
 def sync(workspace: Path, uri: str | None) -> dict[str, str]:
-    """Project every run that is missing or partial there, the oldest first.
+    """Project every run that is missing or partial, the oldest first.
 
     Returns:
-        run -> status, of those that were not complete before.
+        run -> status, of the runs that were not complete before.
     """
-    done: dict[str, str] = {}
+    statuses: dict[str, str] = {}
     away: set[str] = set()
-    for record in sorted(records.every(workspace), key=lambda each: each.started):
-        where = _uri_of(workspace, record, uri)
-        if record.status == "running" or where in away or is_complete(workspace, record, where):
+    for record in sorted(records.every(workspace), key=lambda record: record.started):
+        place = _uri_of(workspace, record, uri)
+        if record.status == "running" or place in away or is_complete(workspace, record, place):
             continue
-        state = project(records.path_of(workspace, record.run), where)
-        done[record.run] = str(state["status"]) + (f" ({state['message']})" if state["message"] else "")
-        if state["status"] == "away":
-            away.add(where)
-    return done
+        state = project(records.path_of(workspace, record.run), place)
+        statuses[record.run] = state["status"] + (f" ({state['message']})" if state["message"] else "")
+        if state["status"] == TrackingStatus.AWAY:
+            away.add(place)
+    return statuses
 
 
 def _uri_of(workspace: Path, record: RunRecord, uri: str | None) -> str:
-    """What was asked for, else what the problem says, else the workspace's own."""
+    """Return the requested URI, else the problem's, else the workspace's own."""
     return uri or record.problem.get("tracking_uri") or default_uri(workspace)
 
 
 def promote(workspace: Path, run: str, uri: str | None) -> str | None:
-    """Move the registry's alias ``champion`` to the version that the run registered; returns the version.
+    """Move the registry's alias ``champion`` to the version that the run registered; return the version.
 
     Raises:
         FourscoreError: the server is away or has no such version; nothing was changed.
@@ -184,153 +162,107 @@ def promote(workspace: Path, run: str, uri: str | None) -> str | None:
     uri = uri or place_of(workspace, record) or _uri_of(workspace, record, None)
     if not is_complete(workspace, record, uri):
         state = project(records.path_of(workspace, run), uri)
-        if state["status"] != "complete":
+        if state["status"] != TrackingStatus.COMPLETE:
             raise FourscoreError(f"run {run} cannot be promoted now, nothing was changed: {state['message']}")
     model = read_state(workspace, run).get("model")
     if not model:
         raise FourscoreError(f"run {run} registered no model version; nothing was changed")
-    with said_plainly(uri), projecting(workspace, uri):
+    with translate_mlflow_errors(uri), lock_projection(workspace, uri):
         registry.promote(connect(workspace, uri), model["name"], model["version"])
     return str(model["version"])
 
 
 def load_registered(workspace: Path, uri: str | None, reference: str) -> Path:
-    """The model directory of ``name``, ``name@alias``, ``name/version``, each with or without ``models:/``.
+    """Return the model directory of ``name``, ``name@alias`` or ``name/version``, each with or without ``models:/``.
 
     Raises:
-        InputError: there is no such model; the message lists what there is.
+        InputError: there is no such model; the message lists the known ones.
     """
     from infra.tracking import registry
 
     uri = uri or default_uri(workspace)
     client = connect(workspace, uri)
-    with said_plainly(uri):
+    with translate_mlflow_errors(uri):
         return registry.download(client, uri, reference)
 
 
-def ui(workspace: Path, uri: str | None, port: int, say: Callable[[str], None]) -> int:
-    """Show MLflow on this machine's loopback address until Ctrl-C; ``say`` is told the link."""
-    return serve(workspace, uri or default_uri(workspace), port, say)
-
-
-def _attempt(record: RunRecord) -> str:
-    """A run that was stopped and run again has the same name and another start."""
-    return f"{record.started} {record.finished or ''}"
-
-
-def _has_report(workspace: Path, run: str) -> bool:
-    return (workspace / "reports" / f"{run}.html").is_file()
-
-
-def is_complete(workspace: Path, record: RunRecord, uri: str | None) -> bool:
-    """Whether all of the run is there already, its report too; asks a small file, not the server."""
-    uri = uri or default_uri(workspace)
-    state = read_state(workspace, record.run)
-    return (
-        state.get("status") in ("complete", "trashed")
-        and state.get("uri") == without_credentials(uri)
-        and state.get("attempt") == _attempt(record)
-        and (state.get("report") or not _has_report(workspace, record.run))
-    )
-
-
-def _write_state(workspace: Path, record: RunRecord, uri: str, status: str, message: str = "", **more: Any) -> State:
-    state: State = {
-        "uri": without_credentials(uri),
-        "status": status,
-        "message": message,
-        "attempt": _attempt(record),
-        "experiment": None,
-        "parent": None,
-        "children": {},
-        "events": {},
-        "model": None,
-        "report": False,
-        **more,
-    }
-    write_json(state_path(workspace, record.run), state)
-    return state
-
-
-class _Projector:
+class Projector:
     """Projects one run again and again; holds the lock only while it writes."""
 
     def __init__(self, workspace: Path, run: str, uri: str) -> None:
-        from infra.tracking.projection import Projection
-
         self.workspace, self.run, self.uri = workspace, run, uri
         self.projection: Projection | None = None
 
-    def once(self, *, final: bool) -> State:
-        """One pass; whatever goes wrong with the server becomes the state's status and message."""
+    def advance(self, *, final: bool) -> TrackingState:
+        """Project what is new and write the state; a failure of the server becomes its status and message."""
         from infra.tracking.projection import Projection, Trashed
 
         record = records.load(self.workspace, self.run)
-        status: Literal["running", "complete", "away", "error", "trashed"] = "running"
-        message, model = "", None
+        status, message, model = TrackingStatus.RUNNING, "", None
         try:
-            with said_plainly(self.uri):
+            with translate_mlflow_errors(self.uri):
                 if self.projection is None:
                     client = connect(self.workspace, self.uri)
                     self.projection = Projection(client, self.workspace, self.uri, self.run)
-                with projecting(self.workspace, self.uri):
+                with lock_projection(self.workspace, self.uri):
                     self.projection.advance(record)
                     if final:
-                        model = self._finish(record)
-                        status = "complete" if record.status in records.FINAL else "running"
-        except ServerAway as away:
-            status, message = "away", str(away)
-        except Trashed as trashed:
-            status, message = "trashed", str(trashed)
-        except CorruptExecution as rot:
-            status, message = "error", f"{rot}; nothing was registered: move that execution away and run again"
-        except Exception as error:  # noqa: BLE001  a tracker's troubles are written down; they end no run
-            status, message = "error", without_secrets(f"{type(error).__name__}: {error}", self.uri)[:2000]
+                        model = _finish(self.projection, record)
+                        if record.status in records.FINAL:
+                            status = TrackingStatus.COMPLETE
+        except ServerAway as error:
+            status, message = TrackingStatus.AWAY, str(error)
+        except Trashed as error:
+            status, message = TrackingStatus.TRASHED, str(error)
+        except CorruptExecution as error:
+            status = TrackingStatus.ERROR
+            message = f"{error}; nothing was registered: move that execution away and run again"
+        except Exception as error:  # noqa: BLE001  a failure of tracking is recorded and never ends a run
+            status = TrackingStatus.ERROR
+            message = without_secrets(f"{type(error).__name__}: {error}", self.uri)[:2000]
         return self._write(record, status, message, model)
 
-    def _finish(self, record: RunRecord) -> State | None:
-        from infra.tracking import registry
-
-        assert self.projection is not None
-        if record.mlflow_run:  # a job's own stages: whoever leads the run does the rest
-            return None
-        self.projection.documents(record)
-        return registry.register(self.projection, record)
-
-    def _write(self, record: RunRecord, status: str, message: str, model: State | None) -> State:
+    def _write(
+        self, record: RunRecord, status: TrackingStatus, message: str, model: dict[str, Any] | None
+    ) -> TrackingState:
         projection = self.projection
-        made: State = {}
+        ids: dict[str, Any] = {}
         if projection is not None:
             children = {name: child.run_id for name, child in projection.children.items()}
-            made = {
-                "experiment": projection.experiment,
-                "parent": projection.parent,
-                "children": children,
-                "events": projection.counts(),
-            }
-        if model is None and status != "complete":  # what was registered before stays registered
-            before = read_state(self.workspace, self.run)
-            model = before.get("model") if before.get("uri") == without_credentials(self.uri) else None
-        report = status == "complete" and _has_report(self.workspace, self.run)
-        return _write_state(self.workspace, record, self.uri, status, message, model=model, report=report, **made)
+            ids = {"experiment": projection.experiment, "parent": projection.parent, "children": children}
+            ids["events"] = projection.counts()
+        complete = status == TrackingStatus.COMPLETE
+        if model is None and not complete:  # a version that was registered before stays registered
+            model = registered_model(self.workspace, self.run, self.uri)
+        report = complete and has_report(self.workspace, self.run)
+        return write_state(self.workspace, record, self.uri, status, message, model=model, report=report, **ids)
+
+
+def _finish(projection: Projection, record: RunRecord) -> dict[str, Any] | None:
+    """Log the documents, register the model, and return its version."""
+    from infra.tracking import registry
+
+    if record.mlflow_run:  # the stages of one job: the process that leads the run finishes it
+        return None
+    projection.documents(record)
+    return registry.register(projection, record)
 
 
 def _follow(run_file: Path, uri: str, *, piped: bool) -> None:
-    """Look, project, wait; until the run is over, or its process is gone."""
+    """Project until the run is over or its process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # the run's own work goes first
     workspace, run = run_file.parent.parent, run_file.stem
-    projector = _Projector(workspace, run, uri)
-    done = False
-    while not done:
-        done = _is_over(workspace, run, piped=piped)
-        state = projector.once(final=done)
-        if state["status"] == "trashed":
+    projector = Projector(workspace, run, uri)
+    over = False
+    while not over:
+        over = _is_over(workspace, run, piped=piped)
+        if projector.advance(final=over)["status"] == TrackingStatus.TRASHED:
             return
 
 
 def _is_over(workspace: Path, run: str, *, piped: bool) -> bool:
-    """Wait a moment; then whether nothing more will come."""
+    """Wait a moment, then return whether nothing more will come."""
     if piped:
         ready, _, _ = select.select([sys.stdin], [], [], POLL)
         if not ready:
@@ -349,15 +281,15 @@ def _is_over(workspace: Path, run: str, *, piped: bool) -> bool:
 
 
 def main() -> None:
+    """Follow the run whose file is named on the command line."""
     parser = argparse.ArgumentParser(description="Project a run to MLflow while it goes on.")
     parser.add_argument("--follow", type=Path, required=True, metavar="RUN_FILE")
     parser.add_argument("--uri", help=f"default: the environment's {URI}, or sqlite in the workspace")
     parser.add_argument("--piped", action="store_true", help="the run is over when standard input ends")
     arguments = parser.parse_args()
     run_file = arguments.follow.absolute()
-    _follow(
-        run_file, arguments.uri or os.environ.get(URI) or default_uri(run_file.parent.parent), piped=arguments.piped
-    )
+    uri = arguments.uri or os.environ.get(URI) or default_uri(run_file.parent.parent)
+    _follow(run_file, uri, piped=arguments.piped)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
 from infra.store.local import JOURNAL, CorruptExecution, store_of
 from infra.tracking.events import Tail, allowed_name, flat, key_of, last_values
+from infra.tracking.mlflow_client import artifact_root
 from infra.tracking.mlflow_run import log_datasets, log_files, log_metrics, log_parameters, log_tags, metric
-from infra.tracking.mlflow_server import artifact_root
 from steps.errors import FourscoreError
 from steps.journal import Event
 

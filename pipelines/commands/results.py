@@ -151,15 +151,16 @@ def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_j
 @as_json
 def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> None:
     """The MLflow UI, on this machine's loopback address only."""
-    from infra.tracking import follower
+    from infra.tracking.mlflow_client import default_uri
+    from infra.tracking.mlflow_server import serve
 
-    def say(link: str) -> None:
+    def show_link(link: str) -> None:
         if as_json:
             print_json({"link": link})
         else:
             click.echo(link, err=True)
 
-    follower.ui(workspace, tracking_uri, port, say)
+    serve(workspace, tracking_uri or default_uri(workspace), port, show_link)
 
 
 @click.command()

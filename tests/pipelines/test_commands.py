@@ -70,7 +70,7 @@ def test_metrics_of_all_four_layers_come_from_a_single_run(first):
 def test_the_tracking_store_holds_the_run_its_stages_and_the_candidate(place, first):
     script = """
 import json, sys
-from infra.tracking.mlflow_server import connect, default_uri
+from infra.tracking.mlflow_client import connect, default_uri
 from pathlib import Path
 client = connect(Path(sys.argv[1]), default_uri(Path(sys.argv[1])))
 experiment = client.get_experiment_by_name("breast-cancer")

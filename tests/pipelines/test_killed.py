@@ -13,8 +13,8 @@ import pytest
 from tracked import template
 
 from infra.runs import records
-from infra.tracking.follower import read_state, state_path
-from infra.tracking.mlflow_server import connect, default_uri
+from infra.tracking.mlflow_client import connect, default_uri
+from infra.tracking.state import read_state, state_path
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 LONG = ("--set", "train.folds=10", "--set", "train.budget.epochs=1000", "--set", "train.candidates=[mlp]")

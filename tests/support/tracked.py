@@ -14,7 +14,8 @@ from pathlib import Path
 
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
-from infra.tracking.mlflow_server import connect, default_uri, ui
+from infra.tracking.mlflow_client import connect, default_uri
+from infra.tracking.mlflow_server import ui
 from steps.journal import Journal
 
 NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")

@@ -1,5 +1,6 @@
 """Tracking is a projection of the journals: complete, exactly once, and never in the way of a run."""
 
+import base64
 import json
 import os
 import shutil
@@ -7,20 +8,21 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tracked import NAMES, content_of, rows_of
 
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
 from infra.tracking import follower
-from infra.tracking.events import Tail, allowed_name
-from infra.tracking.mlflow_server import connect, default_uri, ui, without_credentials
+from infra.tracking.mlflow_client import connect, default_uri, without_credentials
+from infra.tracking.mlflow_server import serve, ui
+from infra.tracking.state import TrackingStatus, read_state, state_path, write_state
 from steps.errors import FourscoreError, InputError
 from steps.journal import Journal
 
@@ -133,16 +135,16 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
     shutil.copytree(place, late)
     record = records.load(place, "flights-1")
     journals = {stage.name: (place / stage.journal).read_bytes() for stage in record.stages}
-    projector = follower._Projector(place, "flights-1", default_uri(place))
+    projector = follower.Projector(place, "flights-1", default_uri(place))
     live = RunRecord(**{**record.__dict__, "status": "running", "finished": None})
     for number, stage in enumerate(record.stages):
         live.stages = [*record.stages[:number], StageRecord(stage.name, stage.key, "running", journal=stage.journal)]
         for part in (len(journals[stage.name]) // 2, len(journals[stage.name])):
             (place / stage.journal).write_bytes(journals[stage.name][:part])
             records.save(place, live)
-            assert projector.once(final=False)["status"] == "running"
+            assert projector.advance(final=False)["status"] == "running"
     records.save(place, record)
-    assert projector.once(final=True)["status"] == "complete"
+    assert projector.advance(final=True)["status"] == "complete"
     assert follower.project(late / run_file.relative_to(place), default_uri(late))["status"] == "complete"
     client = connect(place, default_uri(place))
     for name, child in projector.projection.children.items():
@@ -161,7 +163,7 @@ def test_a_stopped_run_that_is_run_again_is_still_one_run(place, write_run):
     record.status, record.message, record.started = "pass", "", "2099-01-01T00:00:00+00:00"
     records.save(place, record)
     assert follower.sync(place, None) == {"flights-1": "complete"}
-    after = follower.read_state(place, "flights-1")
+    after = read_state(place, "flights-1")
     assert (after["parent"], after["children"]) == (before["parent"], before["children"])
     assert connect(place, default_uri(place)).get_run(after["parent"]).info.status == "FINISHED"
 
@@ -193,7 +195,7 @@ def test_two_projectors_at_once_on_a_new_database_make_one_run(workspace, model,
     pair = [start_projector(run_file, default_uri(workspace)) for _ in range(2)]
     said = [process.communicate(timeout=120)[0] for process in pair]
     assert [process.returncode for process in pair] == [0, 0], said
-    assert follower.read_state(workspace, "flights-1")["status"] == "complete"
+    assert read_state(workspace, "flights-1")["status"] == "complete"
     assert said == [b"", b""]
     counts = rows_of(workspace / "mlflow.db")
     assert {name: counts[name] for name in ("runs", "logged_models", "model_versions")} == {
@@ -213,7 +215,7 @@ def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back
     run_file = write_run(place, model=model)
     process = start_projector(run_file, uri)
     assert (process.communicate(timeout=60)[0], process.returncode) == (b"", 0)
-    state = follower.read_state(place, "flights-1")
+    state = read_state(place, "flights-1")
     assert state["status"] == "away"
     assert "fourscore runs --sync" in state["message"]
     with pytest.raises(FourscoreError, match=r"nothing was changed.*does not answer"):
@@ -229,7 +231,7 @@ def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back
         _until_answering(uri)
         assert follower.sync(place, uri) == {"flights-1": "complete"}
         assert follower.sync(place, uri) == {}
-        assert follower.read_state(place, "flights-1")["model"] == {
+        assert read_state(place, "flights-1")["model"] == {
             "name": "late flights",
             "version": "1",
             "alias": "candidate",
@@ -256,11 +258,12 @@ def _until_answering(uri):
 FOLLOWED = """
 import sys, time
 from pathlib import Path
-from infra import runs, tracking
+from infra.runs import records
+from infra.tracking import follower
 place = Path(sys.argv[1])
 with records.locked(records.lock_of(place, "flights-1")):
     process = follower.follow(place, "flights-1", None)
-    print(follower.process.pid, flush=True)
+    print(process.process.pid, flush=True)
     time.sleep(120)
 """
 
@@ -276,10 +279,10 @@ def test_the_projector_notices_that_the_process_of_the_run_was_killed(place, wri
         stdout=subprocess.PIPE,
     )
     process.stdout.readline()
-    _until(lambda: follower.read_state(place, "flights-1").get("parent"))
+    _until(lambda: read_state(place, "flights-1").get("parent"))
     process.kill()
     process.communicate()
-    _until(lambda: follower.read_state(place, "flights-1")["status"] == "complete")
+    _until(lambda: read_state(place, "flights-1")["status"] == "complete")
     assert records.load(place, "flights-1").status == "killed"
     found = content_of(place)
     assert (found["flights-1"][0], found["07-evaluate"][0]) == ("KILLED", "KILLED")
@@ -300,7 +303,7 @@ def test_following_ends_soon_after_the_run_and_takes_the_report_along(place, mod
     (place / "reports" / "flights-1.html").write_text("<p>report</p>")
     process.finish()
     assert process.process.returncode == 0
-    state = follower.read_state(place, "flights-1")
+    state = read_state(place, "flights-1")
     assert (state["status"], state["report"]) == ("complete", True)
     assert (place / "runs" / "flights-1.tracking.log").read_text() == ""
     paths = [each.path for each in connect(place, default_uri(place)).list_artifacts(state["parent"])]
@@ -311,13 +314,13 @@ def test_following_ends_soon_after_the_run_and_takes_the_report_along(place, mod
 def test_a_plain_folder_is_no_tracking_server_and_the_message_says_what_is(place, write_run):
     state = follower.project(write_run(place), "file:///tmp/mlruns")
     assert state["status"] == "error"
-    assert "wanted sqlite:///FILE, http(s)://HOST:PORT or a database URI" in state["message"]
+    assert "use sqlite:///FILE, http(s)://HOST:PORT or a database URI" in state["message"]
 
 
 def test_a_password_in_the_uri_is_written_nowhere(place, write_run):
     uri = f"http://someone:secret@127.0.0.1:{free_port()}"
     follower.project(write_run(place), uri)
-    assert "secret" not in follower.state_path(place, "flights-1").read_text()
+    assert "secret" not in state_path(place, "flights-1").read_text()
     assert without_credentials(uri) == uri.replace("someone:secret@", "")
 
 
@@ -325,14 +328,14 @@ def test_a_password_in_the_uri_is_written_nowhere(place, write_run):
     "use",
     [
         follower.sync,
-        lambda place, uri: follower.ui(place, uri, 5000, print),
+        lambda place, uri: serve(place, uri, 5000, print),
         lambda place, uri: follower.load_registered(place, uri, "model"),
     ],
     ids=["sync", "ui", "predict"],
 )
 def test_what_is_no_uri_is_refused_by_name_without_its_password(place, use, write_run):
     write_run(place)
-    with pytest.raises(InputError, match=r"'http://\[bad': .*wanted sqlite:///FILE, http\(s\)://HOST:PORT") as refused:
+    with pytest.raises(InputError, match=r"'http://\[bad': .*use sqlite:///FILE, http\(s\)://HOST:PORT") as refused:
         use(place, "http://me:secret@[bad")
     assert "secret" not in str(refused.value)
     with pytest.raises(InputError, match="invalid characters") as refused:
@@ -340,59 +343,35 @@ def test_what_is_no_uri_is_refused_by_name_without_its_password(place, use, writ
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("content", ["[]", "null", '"text"', "1", "{", "\udcff"])
-def test_a_state_that_is_no_json_object_counts_as_none(place, content, write_run):
+class Unauthorized(BaseHTTPRequestHandler):
+    """Refuses everybody and remembers their credentials."""
+
+    def do_GET(self):
+        self.server.credentials.append(self.headers["Authorization"])
+        self.send_response(401)
+        self.end_headers()
+
+    do_POST = do_GET  # noqa: N815
+
+    def log_message(self, *_):
+        pass
+
+
+def test_promoting_uses_the_password_of_the_problem_that_the_state_does_not_hold(place, write_run):
+    server = HTTPServer(("127.0.0.1", 0), Unauthorized)
+    server.credentials = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    uri = f"http://me:secret@127.0.0.1:{server.server_port}"
     write_run(place)
-    follower.state_path(place, "flights-1").write_text(content, errors="surrogateescape")
-    assert follower.read_state(place, "flights-1") == {}
-    assert not follower.is_complete(place, records.load(place, "flights-1"), None)
-
-
-def test_promoting_uses_the_password_of_the_problem_that_the_state_does_not_hold(place, write_run, monkeypatch):
-    uri = "http://me:secret@127.0.0.1:9"
-    run_file = write_run(place)
     record = records.load(place, "flights-1")
     record.problem["tracking_uri"] = uri
     records.save(place, record)
-    follower._write_state(place, record, uri, "away")
-    asked = []
-
-    def project(path, uri):
-        asked.append((path, uri))
-        return {"status": "away", "message": "it is away"}
-
-    monkeypatch.setattr(follower, "project", project)
-    with pytest.raises(FourscoreError, match="nothing was changed: it is away"):
+    write_state(place, record, uri, TrackingStatus.AWAY)
+    with pytest.raises(FourscoreError, match="nothing was changed"):
         follower.promote(place, "flights-1", None)
-    assert asked == [(run_file, uri)]
-
-
-@given(st.text(min_size=1, max_size=300).filter(lambda text: "\n" not in text))
-@settings(max_examples=200)
-def test_every_name_becomes_one_that_mlflow_takes(name):
-    from mlflow.utils.validation import _validate_metric_name, _validate_param_name
-
-    said = allowed_name(f"model/{name}")
-    _validate_metric_name(said)
-    _validate_param_name(said)
-    assert len(said) <= 250
-
-
-@given(st.sets(st.text(alphabet="a(%=/. ", min_size=1, max_size=6), min_size=2))
-def test_different_names_stay_different(names):
-    assert len({allowed_name(name) for name in names}) == len(names)
-
-
-def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(tmp_path):
-    path, tail = tmp_path / "journal.jsonl", Tail()
-    assert tail.read(path) == []
-    path.write_bytes(b'{"kind": "note"}\n{"kind": "me')
-    assert tail.read(path) == [{"kind": "note"}]
-    path.rename(tmp_path / "moved.jsonl")
-    with (tmp_path / "moved.jsonl").open("ab") as file:
-        file.write(b'tric"}\n')
-    assert tail.read(tmp_path / "moved.jsonl") == [{"kind": "metric"}]
-    assert tail.count == 2
+    server.shutdown()
+    server.server_close()
+    assert set(server.credentials) == {"Basic " + base64.b64encode(b"me:secret").decode()}
 
 
 def test_the_module_that_starts_the_projector_imports_nothing_heavy():

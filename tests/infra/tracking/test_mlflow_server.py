@@ -1,4 +1,4 @@
-"""The MLflow server that ``fourscore ui`` shows: it ends with the command, as a whole, and its own end is no success."""
+"""The MLflow server of ``fourscore ui`` ends with the command, workers included; a server that stops is a failure."""
 
 import contextlib
 import os
@@ -20,33 +20,33 @@ REPOSITORY = Path(mlflow_server.__file__).parents[2]
 
 
 @pytest.fixture
-def shown(workspace, database):
-    """``fourscore ui`` that answers, the processes below it, and its port."""
+def running_ui(workspace, database):
+    """``fourscore ui`` that answers, its child processes, and its port."""
     shutil.copy(database, workspace / "mlflow.db")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with (workspace / "said").open("wb") as said:
+    with (workspace / "output").open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "pipelines", "ui", "--port", str(port), "--workspace", str(workspace)],
             env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
             cwd=workspace,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            stderr=said,
+            stderr=output,
         )
-    below = []
+    children = []
     try:
         until = time.monotonic() + 120
         while not _answers(port):
-            assert process.poll() is None, (workspace / "said").read_text()
+            assert process.poll() is None, (workspace / "output").read_text()
             assert time.monotonic() < until
             time.sleep(0.1)
-        below = psutil.Process(process.pid).children(recursive=True)
-        yield process, below, port
+        children = psutil.Process(process.pid).children(recursive=True)
+        yield process, children, port
     finally:
-        for each in (*below, process):
+        for running in (*children, process):
             with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
+                running.kill()
         process.wait()
 
 
@@ -59,23 +59,24 @@ def _answers(port):
 
 
 def _over(processes):
-    return all(not each.is_running() or each.status() == psutil.STATUS_ZOMBIE for each in processes)
+    _, alive = psutil.wait_procs(processes, timeout=5)
+    return alive == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_server_and_its_workers_end_with_the_command_that_shows_it(shown, number):
-    process, below, port = shown
-    assert len(below) > 1
+def test_the_server_and_its_workers_end_with_the_command_that_shows_it(running_ui, number):
+    process, children, port = running_ui
+    assert len(children) > 1
     process.send_signal(number)
     assert process.wait(30) == 0
-    assert _over(below)
-    assert not mlflow_server._in_use(port)
+    assert _over(children)
+    assert not mlflow_server.is_port_in_use(port)
 
 
-def test_a_server_that_ends_by_itself_is_a_failure_and_leaves_no_worker(shown, workspace):
-    process, below, port = shown
+def test_a_server_that_stops_by_itself_is_a_failure_and_leaves_no_worker(running_ui, workspace):
+    process, children, port = running_ui
     os.kill(psutil.Process(process.pid).children()[0].pid, signal.SIGKILL)
     assert process.wait(30) == 1
-    assert "the MLflow server ended by itself (signal 9)" in (workspace / "said").read_text()
-    assert _over(below)
-    assert not mlflow_server._in_use(port)
+    assert "the MLflow server stopped (signal 9)" in (workspace / "output").read_text()
+    assert _over(children)
+    assert not mlflow_server.is_port_in_use(port)

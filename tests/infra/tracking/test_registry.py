@@ -14,7 +14,8 @@ from tracked import SCHEMA, rows_of
 from infra.runs import records
 from infra.store.local import LocalStore
 from infra.tracking import follower, registry
-from infra.tracking.mlflow_server import connect, default_uri
+from infra.tracking.mlflow_client import connect, default_uri
+from infra.tracking.state import read_state
 from steps.errors import FourscoreError, InputError
 from steps.register import directory_digest
 
@@ -148,7 +149,7 @@ def test_nothing_is_registered_of_a_run_whose_files_changed_after_it_was_publish
     done = follower.sync(place, None)
     assert done["another"] == "complete"
     assert done["flights-1"].startswith("error")
-    state = follower.read_state(place, "flights-1")
+    state = read_state(place, "flights-1")
     assert (state["status"], state["model"]) == ("error", None)
     assert f"{Path(name).name} differs from its manifest" in state["message"]
     assert "nothing was registered" in state["message"]
