@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from infra.aws_errors import Denied, code_of
 from infra.s3 import client as s3_client
-from infra.s3.client import Denied, said_plainly
+from infra.s3.client import translate_s3_errors
 from steps.errors import FourscoreError, InputError
 
 PART = 32 << 20
@@ -92,13 +93,13 @@ class Objects:
         assert self.client  # before botocore is needed: it says in plain words if that is missing
         from botocore.exceptions import ClientError
 
-        with said_plainly(self.uri(name)):
+        with translate_s3_errors(self.uri(name)):
             try:
                 yield {"Bucket": self.bucket, "Key": self.prefix + name}
             except ClientError as error:
-                if s3_client.code_of(error) in _ABSENT:
+                if code_of(error) in _ABSENT:
                     raise Absent(name) from None
-                if s3_client.code_of(error) in _TAKEN:
+                if code_of(error) in _TAKEN:
                     raise Taken(name) from None
                 raise
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,15 +11,15 @@ from infra.runs import records
 from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
 from infra.sagemaker import code, cost
-from infra.sagemaker.claim import Claim, claim
 from infra.sagemaker.config import SageMakerConfig
-from infra.sagemaker.definition import Definition, compile_plan, pipeline_name, text
+from infra.sagemaker.definition import Definition, compile_plan, pipeline_name
 from infra.sagemaker.follow import Following, exit_code, stages_again
 from infra.sagemaker.jobs import Decision, Job, decided, fuse, is_smoke, registering
 from infra.sagemaker.limits import check_limits
-from infra.sagemaker.requests import package_group, tags
-from infra.sagemaker.service import ExecutionState, Gone, Service
+from infra.sagemaker.requests import fit, package_group, tags
+from infra.sagemaker.service import ExecutionState, Service
 from infra.sagemaker.stack import Stack
+from infra.sagemaker.starting import Work, start
 from infra.sagemaker.upload import upload
 from steps.errors import FourscoreError, InputError, Interrupted
 
@@ -32,8 +30,6 @@ POLL = 5.0
 """Seconds between two looks at an execution on AWS."""
 POLL_HERE = 0.5
 """... and on this machine."""
-ATTEMPTS = 5
-"""How often a pipeline that somebody else changes at this very moment is started."""
 CAPACITY = ("CapacityError", "InsufficientInstanceCapacity", "no capacity")
 
 
@@ -148,67 +144,31 @@ class SageMakerBackend:
         found = registering(plan)
         if found is None:
             return True
-        service = Service(self.stack)
         planned, config = found
-        for each in service.packages(package_group(self.stack, config.name)):
-            package = service.package(each.model_package_arn)
-            made = package.customer_metadata_properties
-            if isinstance(made, dict) and made.get("evaluate_key") == planned.inputs["evaluation"]:
-                record.package = str(package.model_package_arn)
+        for package in Service(self.stack).packages(package_group(self.stack, config.name)):
+            if package.get("CustomerMetadataProperties", {}).get("evaluate_key") == planned.inputs["evaluation"]:
+                record.package = package["ModelPackageArn"]
                 return True
         return False
 
-    def _start(self, service: Service, done: Compiled, record: RunRecord, instance: str) -> None:
-        """Start the execution, or find the one that somebody started for the same work.
+    def _start(self, service: Service, compilation: Compiled, record: RunRecord, instance: str) -> None:
+        assert compilation.definition is not None
 
-        A pipeline is updated and then started: in between somebody may have updated it to other work of theirs.
-        """
-        assert done.definition is not None
-        definition, name = text(done.definition), pipeline_name(f"{self.stack.name}-{record.problem_name}")
-        shared = tags(record.problem_name, None, self.stack)
-        declared = {each["Name"] for each in done.definition["Parameters"]}
+        def note(arn: str) -> None:
+            record.execution = arn
+            records.save(self.store.workspace, record)
 
-        def start(mine: Claim) -> str:
-            service.upsert(name, definition, self.stack.roles["pipeline"], shared, mine.token)
-            given = {"Run": mine.run, "MlflowRunId": mine.link, "TrainInstanceType": instance}
-            given = {key: value for key, value in given.items() if key in declared and value}
-
-            def ask() -> str:
-                record.execution = service.start(name, given, mine.token, record.run)
-                records.save(self.store.workspace, record)
-                return record.execution
-
-            try:
-                return ask()
-            except InputError:
-                raise
-            except (KeyboardInterrupt, FourscoreError):
-                # The request may have arrived. With the same token nothing is started twice, and the answer says which it is.
-                ask()
-                raise
-
-        def is_ours(arn: str) -> bool:
-            return bool(json.loads(service.definition_of(arn)) == done.definition)
-
-        def lives(arn: str) -> bool:
-            try:
-                return is_ours(arn) and not service.execution(arn).over
-            except Gone:
-                return False
-
-        work = hashlib.sha256(f"{definition}\n{instance}".encode()).hexdigest()
-        link = self.mlflow_run() or "none"
-        for _ in range(ATTEMPTS):
-            mine = claim(self.store.objects, work, record.run, link, start, lives)
-            assert mine.execution is not None
-            if is_ours(mine.execution):
-                record.execution = mine.execution
-                records.save(self.store.workspace, record)
-                return
-            if not service.execution(mine.execution).over:
-                service.stop(mine.execution)
-        record.execution = None
-        raise FourscoreError(f"pipeline {name} is changed by others again and again; run the same command again later")
+        work = Work(
+            pipeline=pipeline_name(f"{self.stack.name}-{record.problem_name}"),
+            definition=compilation.definition,
+            instance=instance,
+            role=self.stack.roles["pipeline"],
+            tags=tags(record.problem_name, None, self.stack),
+            title=fit(record.run, 82),
+            run=record.run,
+            mlflow_run=self.mlflow_run() or "none",
+        )
+        start(service, work, note)
 
     def _close(self, record: RunRecord, status: str, message: str) -> None:
         record.status, record.message, record.finished = status, message, records.now()
@@ -268,7 +228,6 @@ def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -
     records.save(store.workspace, record)
     try:
         service.retry(arn, uuid.uuid4().hex)
-        service.wait_until_begun(arn)
     except KeyboardInterrupt:
         raise Interrupted(detached(record)) from None
     except FourscoreError:

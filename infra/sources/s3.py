@@ -25,7 +25,7 @@ def fetch_objects(uri: str, directory: Path) -> Sequence[Path]:
     if not bucket or not key or key.endswith("/"):
         raise InputError(f"{uri}: wanted s3://bucket/key, s3://bucket/prefix/*.csv or s3://bucket/key?versionId=ID")
     client = s3_client.client(uri)
-    with s3_client.said_plainly(uri):
+    with s3_client.translate_s3_errors(uri):
         keys = _matching(client, bucket, key, uri) if "*" in key else [key]
         return [_object(client, bucket, each, version, directory) for each in keys]
 

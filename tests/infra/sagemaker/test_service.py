@@ -1,38 +1,79 @@
-"""What is asked of SageMaker, and how its answers are read."""
+"""Requests to SageMaker, and how its responses are read."""
 
+import boto3
 import pytest
+from botocore.exceptions import ClientError
+from compiled import make_stack
 
 from infra.sagemaker import service
-from infra.sagemaker.service import ExecutionState, Service
+from infra.sagemaker.service import Service
 
 
-class Answering(Service):
-    """One execution, whose states are read one after the other; the last one stays."""
+class Executions:
+    """An API with one execution, whose statuses are read one after the other; the last one stays."""
 
     def __init__(self, *statuses):
-        self.statuses, self.at, self.looks, self.tokens = list(statuses), {}, 0, []
+        self.statuses, self.tokens = list(statuses), []
 
-    def _execution(self, _arn):
-        class Execution:
-            def retry(_, client_request_token):  # noqa: N805 - self is the service
-                self.tokens.append(client_request_token)
+    def retry_pipeline_execution(self, PipelineExecutionArn, ClientRequestToken):  # noqa: N803 - the API's names
+        self.tokens.append(ClientRequestToken)
 
-        return Execution()
-
-    def execution(self, arn):
-        self.looks += 1
+    def describe_pipeline_execution(self, PipelineExecutionArn):  # noqa: N803
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
-        return ExecutionState(arn, status, "", ())
+        return {"PipelineExecutionStatus": status}
+
+    def get_paginator(self, _name):
+        return self
+
+    def paginate(self, **_):
+        return []
 
 
 @pytest.mark.parametrize(
-    ("statuses", "looks"),
-    [(("Failed", "Failed", "Executing", "Failed"), 3), (("Stopped",), service.LOOKS)],
+    ("statuses", "pauses"),
+    [(("Failed", "Failed", "Executing", "Failed"), 2), (("Stopped",), service.LOOKS)],
     ids=["it has begun when the execution no longer shows how it ended", "it is not waited for for ever"],
 )
-def test_a_retry_is_waited_for(statuses, looks, monkeypatch):
-    monkeypatch.setattr(service, "PAUSE", 0)
-    found = Answering(*statuses)
-    found.retry("arn", "token")
-    found.wait_until_begun("arn")
-    assert (found.looks, found.tokens) == (looks, ["token"])
+def test_a_retry_is_waited_for(statuses, pauses):
+    slept, api = [], Executions(*statuses)
+    Service(make_stack(), api, slept.append).retry("arn", "token")
+    assert (len(slept), api.tokens) == (pauses, ["token"])
+
+
+@pytest.fixture
+def api(workspace, root):
+    """Moto's registry and pipelines."""
+    return boto3.client("sagemaker", region_name="us-east-1")
+
+
+def test_a_pipeline_is_created_once_and_updated_where_it_differs(api):
+    cloud, role = Service(make_stack(), api), f"arn:aws:iam::{'1' * 12}:role/pipeline"
+    cloud.upsert("flights", '{"Steps": [1]}', role, {"fourscore:stack": "dev"}, "t" * 32)
+    first = api.describe_pipeline(PipelineName="flights")
+    cloud.upsert("flights", '{"Steps": [1]}', role, {}, "t" * 32)
+    assert api.describe_pipeline(PipelineName="flights")["LastModifiedTime"] == first["LastModifiedTime"]
+    cloud.upsert("flights", '{"Steps": [2]}', role, {}, "t" * 32)
+    assert api.describe_pipeline(PipelineName="flights")["PipelineDefinition"] == '{"Steps": [2]}'
+
+
+def test_of_two_who_create_a_pipeline_at_once_both_go_on(api):
+    """The second one's describe came too early, and its create is refused."""
+    cloud, role = Service(make_stack(), api), f"arn:aws:iam::{'1' * 12}:role/pipeline"
+    cloud.upsert("flights", '{"Steps": [1]}', role, {}, "t" * 32)
+    describe, answers = api.describe_pipeline, [None]
+
+    def late(**arguments):
+        if answers:
+            answers.pop()
+            raise ClientError({"Error": {"Code": "ResourceNotFound"}}, "DescribePipeline")
+        return describe(**arguments)
+
+    api.describe_pipeline = late
+    cloud.upsert("flights", '{"Steps": [2]}', role, {}, "u" * 32)
+    assert describe(PipelineName="flights")["PipelineDefinition"] == '{"Steps": [2]}'
+
+
+def test_a_group_that_does_not_exist_has_no_packages_and_a_pipeline_no_execution(api):
+    cloud = Service(make_stack(), api)
+    assert list(cloud.packages("fourscore-dev-nothing")) == []
+    assert cloud.latest("nothing", "work") is None

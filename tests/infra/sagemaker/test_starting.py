@@ -1,70 +1,151 @@
-"""Starting an execution whose answer is lost: what may have been started is found, by the token of the claim."""
+"""Of several who start the same work at once one starts it; a start whose response was lost is not repeated."""
 
+import itertools
 import json
+import threading
 
 import pytest
 
-from infra.runs.records import RunRecord, now
-from infra.sagemaker.backend import Compiled, SageMakerBackend
-from infra.sagemaker.config import SageMakerConfig
-from infra.sagemaker.service import Gone
-from infra.sagemaker.stack import Stack
-from infra.store.local import open_store
+from infra.aws_errors import Gone
+from infra.sagemaker.service import ExecutionState
+from infra.sagemaker.starting import Work, start
 from steps.errors import FourscoreError
 
-ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/p/execution/abc"
-DEFINITION = {"Parameters": [], "Steps": []}
 
+class Pipelines:
+    """SageMaker's pipelines as far as starting needs them; a token that was used once finds its execution."""
 
-class Service:
-    """AWS, whose first answers to a start are lost."""
+    def __init__(self):
+        self.lock, self.definition, self.executions, self.tokens = threading.Lock(), "", {}, {}
+        self.numbers, self.losses, self.unlisted, self.others = itertools.count(1), [], False, []
 
-    def __init__(self, *losses):
-        self.losses, self.tokens, self.gone = list(losses), [], False
+    def upsert(self, _name, definition, *_):
+        self.definition = definition
 
-    def upsert(self, *_):
-        pass
-
-    def start(self, _name, _parameters, token, _shown):
-        self.tokens.append(token)
+    def start(self, _name, parameters, token, _title, work):
+        with self.lock:
+            if self.others:  # somebody else's update comes between our update and our start
+                self.definition = self.others.pop()
+            if token not in self.tokens:
+                arn = f"execution-{next(self.numbers)}"
+                self.tokens[token] = (arn, parameters)
+                self.executions[arn] = {"work": work, "definition": self.definition, "status": "Executing"}
+            arn, first = self.tokens[token]
+        if parameters != first:
+            raise FourscoreError("ConflictException: this token started an execution with other parameters")
         if self.losses:
-            raise self.losses.pop(0)
-        return ARN
+            raise self.losses.pop()
+        return arn
+
+    def latest(self, _name, work):
+        with self.lock:
+            arns = [arn for arn, execution in self.executions.items() if execution["work"] == work]
+            return ExecutionState(arns[-1], self.executions[arns[-1]]["status"], "", ()) if arns else None
+
+    def execution(self, arn):
+        if arn not in self.executions:
+            raise Gone(arn)
+        return ExecutionState(arn, self.executions[arn]["status"], "", ())
 
     def definition_of(self, arn):
-        if self.gone and arn == ARN:
-            raise Gone(arn)
-        return json.dumps(DEFINITION)
+        self.execution(arn)
+        return self.executions[arn]["definition"]
+
+    def stop(self, arn):
+        self.executions[arn]["status"] = "Stopped"
+
+
+def work_of(run="a", seed=1, instance=""):
+    definition = {"Parameters": [{"Name": "Run"}], "Steps": [{"seed": seed}]}
+    return Work("flights", definition, instance, "arn:role", {}, run, run, "none")
+
+
+def started(pipelines, work=None):
+    arns = []
+    start(pipelines, work or work_of(), arns.append)
+    return arns[-1]
 
 
 @pytest.fixture
-def start(workspace, root):
-    store = open_store(workspace, root)
-    stack = Stack("dev", "eu-central-1", "123456789012", "lake", "", {"pipeline": "arn:role"}, {}, "fourscore-dev")
-    backend = SageMakerBackend(store, stack, SageMakerConfig())
-    record = RunRecord("p-1", "p", "p.yaml", {}, {}, smoke=False, status="running", started=now())
-
-    def begin(service):
-        backend._start(service, Compiled((), DEFINITION, None), record, "")
-
-    begin.record = record
-    return begin
+def pipelines():
+    return Pipelines()
 
 
-@pytest.mark.parametrize("loss", [KeyboardInterrupt(), FourscoreError("no answer")])
-def test_what_may_have_been_started_is_found_by_the_same_token(start, loss):
-    service = Service(loss)
-    with pytest.raises(type(loss)):
-        start(service)
-    assert start.record.execution == ARN
-    assert len(service.tokens) == 2
-    assert len(set(service.tokens)) == 1
+def test_the_second_who_starts_the_same_work_follows_the_first(pipelines):
+    assert started(pipelines, work_of("a")) == started(pipelines, work_of("b")) == "execution-1"
 
 
-def test_a_claim_on_an_execution_that_is_gone_is_replaced(start):
-    service = Service()
-    start(service)
-    service.gone = True
-    with pytest.raises(Gone):  # the new execution has the same name here, and is gone, too; it was asked for anew
-        start(service)
-    assert len(set(service.tokens)) == 2
+def test_other_work_or_another_type_of_machine_is_another_execution(pipelines):
+    works = [work_of(), work_of(seed=2), work_of(instance="ml.m5.xlarge")]
+    assert len({started(pipelines, work) for work in works}) == 3
+
+
+@pytest.mark.parametrize("status", ["Failed", "Succeeded", "Stopped"])
+def test_an_execution_that_is_over_does_not_block_its_work(pipelines, status):
+    arns = []
+    for _ in range(3):
+        arns.append(started(pipelines))
+        pipelines.executions[arns[-1]]["status"] = status
+    assert arns == ["execution-1", "execution-2", "execution-3"]
+
+
+def test_an_execution_that_was_deleted_does_not_block_its_work(pipelines):
+    """The pipeline was deleted and is created again; SageMaker still remembers the token of its first start."""
+    started(pipelines)
+    pipelines.executions.clear()
+    assert started(pipelines) == "execution-2"
+
+
+@pytest.mark.parametrize("over", [False, True], ids=["the first start", "a start after one that is over"])
+def test_twenty_who_start_at_once_get_one_execution(pipelines, over):
+    if over:
+        pipelines.stop(started(pipelines))
+    before, arns, barrier = set(pipelines.executions), [], threading.Barrier(20)
+
+    def begin(number):
+        barrier.wait()
+        arns.append(started(pipelines, work_of(f"run-{number}")))
+
+    threads = [threading.Thread(target=begin, args=(number,)) for number in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(arns) == 20
+    assert set(arns) == set(pipelines.executions) - before
+    assert len(set(arns)) == 1
+
+
+def test_a_start_whose_response_was_lost_is_found(pipelines):
+    pipelines.losses = [FourscoreError("no response")]
+    assert started(pipelines) == "execution-1"
+    assert len(pipelines.executions) == 1
+
+
+def test_ctrl_c_while_it_starts_leaves_the_execution_in_the_record(pipelines):
+    pipelines.losses, arns = [KeyboardInterrupt()], []
+    with pytest.raises(KeyboardInterrupt):
+        start(pipelines, work_of(), arns.append)
+    assert arns == ["execution-1"]
+
+
+def test_a_start_that_died_unnoticed_is_not_repeated_by_the_next_command(pipelines):
+    """Not even if the list of executions does not show it yet: the token is the same."""
+    started(pipelines)
+    pipelines.latest = lambda *_: None
+    assert started(pipelines) == "execution-1"
+
+
+def test_a_pipeline_that_another_plan_changed_in_between_is_started_again_and_theirs_is_stopped(pipelines):
+    theirs = json.dumps({"Parameters": [], "Steps": []})
+    pipelines.others = [theirs]
+    assert started(pipelines) == "execution-2"
+    assert pipelines.executions["execution-1"]["status"] == "Stopped"
+    assert pipelines.executions["execution-2"]["definition"] != theirs
+
+
+def test_a_pipeline_that_is_changed_all_the_time_is_given_up(pipelines):
+    pipelines.others = ["{}"] * 9
+    with pytest.raises(FourscoreError, match="changed by others again and again"):
+        started(pipelines)
+    assert {execution["status"] for execution in pipelines.executions.values()} == {"Stopped"}

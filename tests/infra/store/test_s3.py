@@ -16,8 +16,9 @@ import pytest
 from published import KEY, publish
 from toy import toy_plan, toy_record
 
+from infra import aws_errors
 from infra.backends.local import LocalBackend
-from infra.s3 import client, objects
+from infra.s3 import objects
 from infra.s3.objects import Objects, parse_root
 from infra.store import s3
 from infra.store.ledger import divisions, readings
@@ -372,7 +373,7 @@ def test_a_manifest_that_never_gets_an_answer_is_looked_for(machine, soon, s3_se
 
 
 def test_work_is_kept_here_while_s3_is_away_and_brought_there_the_next_time(machine, soon, s3_server, monkeypatch):
-    monkeypatch.setattr(client, "ATTEMPTS", 3)
+    monkeypatch.setattr(aws_errors, "ATTEMPTS", 3)
     with (
         s3_server.disturbed(refuses=_of_manifests),
         pytest.raises(FourscoreError, match=r"^s3://lake/.*SlowDown.*run again later"),
@@ -417,8 +418,8 @@ def test_what_is_wrong_here_is_said_in_one_message(workspace, root, soon, monkey
     ("code", "status", "said"),
     [
         ("AccessDenied", 403, "s3:ListBucket on the bucket, s3:GetObject"),
-        ("ExpiredToken", 400, "have expired; run 'aws configure'"),
-        ("KMS.DisabledException", 400, "KMS.DisabledException"),
+        ("ExpiredToken", 400, "have expired; sign in: run 'aws configure'"),
+        ("KMS.DisabledException", 400, "enable the key"),
     ],
 )
 def test_what_s3_refuses_is_said_with_what_would_work(workspace, root, code, status, said):

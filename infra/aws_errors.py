@@ -1,0 +1,109 @@
+"""Errors of AWS as messages for a person: one table of codes for all services."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+from steps.errors import FourscoreError, InputError, install
+
+ATTEMPTS = 10
+"""How often a request is sent before it counts as failed; nothing else tries again on top of this."""
+_SIGN_IN = "sign in: run 'aws configure' or 'aws sso login', set AWS_PROFILE, or give the machine or job a role"
+_HINTS = (
+    {
+        "NoSuchBucket": "there is no such bucket; check its name",
+        "KMS.DisabledException": "enable the key in the AWS console (KMS), or use another one",
+        "RequestTimeTooSkewed": "the clock of this machine is wrong",
+        "KeyTooLongError": "a key has 1,024 bytes at most; shorten the prefix or the file's name",
+        "ResourceLimitExceeded": "request a higher quota in the AWS console (Service Quotas), or choose another instance type",
+    }
+    | dict.fromkeys(("404", "NoSuchKey"), "there is no such object; check bucket and key")
+    | dict.fromkeys(
+        ("PermanentRedirect", "AuthorizationHeaderMalformed"),
+        "the bucket is in another region; set AWS_DEFAULT_REGION to it",
+    )
+    | dict.fromkeys(
+        (
+            *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "InvalidToken"),
+            *("InvalidClientTokenId", "UnrecognizedClientException"),
+        ),
+        f"the credentials in use are wrong or have expired; {_SIGN_IN}",
+    )
+)
+_BUSY = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout")
+_DENIED = "the credentials in use may not do this, or it does not exist; docs/aws.md has the rights that are needed"
+
+
+class Denied(InputError):
+    """The credentials in use may not do it; or it does not exist, which S3 says only to those who may list."""
+
+
+class Gone(FourscoreError):
+    """AWS does not know it, or not any more."""
+
+
+@contextlib.contextmanager
+def translate_aws_errors(subject: str, service: str = "AWS", denied: str = _DENIED) -> Iterator[None]:
+    """Turn what botocore raises into one message each.
+
+    Args:
+        subject: what was asked for, which begins the message: a URI, a name, an ARN.
+        service: who answers, in messages.
+        denied: the advice to those who lack a right.
+
+    Raises:
+        InputError: a person can fix it: the extra, a name, credentials, rights, a quota.
+        Gone: it does not exist.
+        FourscoreError: AWS or the network failed; the same again may work.
+    """
+    try:
+        from botocore import exceptions
+    except ImportError:
+        raise InputError(f"{subject}: this needs boto3; {install('aws')}") from None
+    unreachable = f"{subject}: {service} cannot be reached or does not answer"
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(f"{subject}: {error}; {install('aws')}") from None
+    except exceptions.ClientError as error:
+        raise _of_response(f"{subject}: {service}", error, denied) from None
+    except (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.CredentialRetrievalError,
+    ) as error:
+        raise InputError(f"{subject}: there are no AWS credentials here ({error}); {_SIGN_IN}") from None
+    except (exceptions.ProfileNotFound, exceptions.TokenRetrievalError, exceptions.SSOError) as error:
+        raise InputError(f"{subject}: {error}; {_SIGN_IN}") from None
+    except exceptions.NoRegionError:
+        raise InputError(f"{subject}: no region is set; set AWS_DEFAULT_REGION, such as eu-central-1") from None
+    except (exceptions.ParamValidationError, exceptions.InvalidEndpointDiscoveryConfigurationError) as error:
+        raise InputError(f"{subject}: {error}") from None
+    except exceptions.BotoCoreError as error:
+        raise FourscoreError(f"{unreachable}: {error}; run again later") from None
+    except Exception as error:
+        if type(error).__name__ != "RetriesExceededError":  # s3transfer's, known only where files were transferred
+            raise
+        raise FourscoreError(f"{unreachable}: {error}; run again later") from None
+
+
+def code_of(error: Any) -> str:
+    """Return the code of a botocore ClientError, such as ``NoSuchKey``, or ``404`` where the response had no body."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _of_response(sender: str, error: Any, denied: str) -> FourscoreError:
+    code, message = code_of(error), error.response.get("Error", {}).get("Message", "")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    answer = f"{sender} answered {code} {message}".rstrip()
+    if status >= 500 or code in _BUSY:
+        return FourscoreError(f"{answer}, {ATTEMPTS} times in a row; run again later")
+    if code in _HINTS:
+        return InputError(f"{answer}; {_HINTS[code]}")
+    if code == "ResourceNotFound":
+        return Gone(answer)
+    if status == 403 or code in ("AccessDenied", "AccessDeniedException"):
+        return Denied(f"{answer}; {denied}")
+    return FourscoreError(answer)

@@ -1,0 +1,104 @@
+"""One execution for all who start the same work at once."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from infra.aws_errors import Gone
+from infra.sagemaker.definition import Definition, text
+from infra.sagemaker.service import Service
+from steps.errors import FourscoreError, InputError
+
+ATTEMPTS = 5
+"""How often a pipeline that somebody else changes at this very moment is started."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What an execution is to do, and how it is asked for."""
+
+    pipeline: str
+    definition: Definition
+    instance: str
+    """The type of machine to train on; '' if nothing is trained."""
+    role: str
+    tags: Mapping[str, str]
+    title: str
+    """What the console shows for the execution."""
+    run: str
+    mlflow_run: str
+
+    @cached_property
+    def digest(self) -> str:
+        """What makes two executions the same work: not who asks, nor when."""
+        return hashlib.sha256(f"{text(self.definition)}\n{self.instance}".encode()).hexdigest()
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The values of the execution's parameters that are not left at their defaults."""
+        declared = {parameter["Name"] for parameter in self.definition["Parameters"]}
+        values = {"Run": self.run, "MlflowRunId": self.mlflow_run, "TrainInstanceType": self.instance}
+        return {name: value for name, value in values.items() if name in declared and value}
+
+
+def start(service: Service, work: Work, note: Callable[[str], None]) -> None:
+    """Start an execution, or find the one that somebody started for the same work.
+
+    A start's token is made of the work and of the execution that last did it. So two who start at once, and one who
+    starts again because the response was lost, get one execution; one that is over or was deleted blocks nothing.
+
+    Args:
+        note: hears the ARN of the execution as soon as it is known, also if the start is then interrupted.
+
+    Raises:
+        InputError: AWS refuses the pipeline or the start.
+        FourscoreError: AWS cannot be reached, or others change the pipeline again and again.
+    """
+    failed = ""
+    for _ in range(ATTEMPTS):
+        latest = service.latest(work.pipeline, work.digest)
+        if latest and not latest.over and _does(service, latest.arn, work):
+            note(latest.arn)
+            return
+        arn = _begin(service, work, failed or (latest.arn if latest else ""), note)
+        if _does(service, arn, work):
+            note(arn)
+            return
+        # Somebody updated the pipeline to other work between our update and our start, or the execution was deleted.
+        with contextlib.suppress(Gone):
+            if not service.execution(arn).over:
+                service.stop(arn)
+        failed = arn
+    raise FourscoreError(
+        f"pipeline {work.pipeline} is changed by others again and again; run the same command again later"
+    )
+
+
+def _begin(service: Service, work: Work, before: str, note: Callable[[str], None]) -> str:
+    token = hashlib.sha256(f"{work.digest}\n{before}".encode()).hexdigest()
+    service.upsert(work.pipeline, text(work.definition), work.role, work.tags, token)
+    try:
+        return service.start(work.pipeline, work.parameters, token, work.title, work.digest)
+    except InputError:
+        raise
+    except (KeyboardInterrupt, FourscoreError) as error:  # the response was lost, or another start came first
+        latest = service.latest(work.pipeline, work.digest)
+        if latest is None or latest.over:
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            note(latest.arn)
+            raise
+        return latest.arn
+
+
+def _does(service: Service, arn: str, work: Work) -> bool:
+    """Return whether the execution exists and was started with this very definition."""
+    try:
+        return bool(json.loads(service.definition_of(arn)) == work.definition)
+    except Gone:
+        return False
