@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from model_code import tasks
+from steps import documents
 from steps.cards import markdown
+from steps.cards.document import ProblemCard
 from steps.core import Config, Output
 from steps.errors import GateRefused, InputError
 from steps.evaluation.thresholds import Threshold, digits
@@ -43,8 +43,7 @@ def define(card: Output, config: DefineConfig, log: Journal) -> None:
     task = _task(config)
     _check_metrics(config, task)
     reasons = [*_unsaid(config), *_unmeasurable(config.success, task), *_contradictory(config.success)]
-    text = json.dumps(config.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
-    (card / "problem.json").write_text(text, encoding="utf-8")
+    documents.write(card, ProblemCard(**config.model_dump()))
     (card / "card.md").write_text(_card(config, task, reasons), encoding="utf-8")
     log.parameter("define.task", config.task)
     log.parameter("define.target", config.target)
@@ -98,8 +97,6 @@ def _unmeasurable(success: Sequence[Threshold], task: Task) -> Iterator[str]:
 def _problem(threshold: Threshold, metric: Metric) -> str | None:
     bound = threshold.at_least if threshold.at_least is not None else threshold.at_most
     assert bound is not None, "a threshold has exactly one bound"
-    if not math.isfinite(bound):
-        return f"{bound} is not a number that a metric can be compared with"
     wanted, given = ("at_least", "at_most") if metric.higher_is_better else ("at_most", "at_least")
     if getattr(threshold, given) is not None:
         better = "more is better" if metric.higher_is_better else "less is better"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, field_validator
 
 from model_code import tasks
+from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import FourscoreError, InputError
 from steps.evaluation import answers, slices, statistics, verdict
 from steps.evaluation.answers import CHAMPION, MODEL
+from steps.evaluation.document import Champion, Evaluation, EvaluationData, IntervalMethod
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Resampling
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
-from steps.tables.schema import ROW, TableSchema, read_schema
+from steps.tables.schema import ROW, TableSchema
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +80,7 @@ def evaluate(
     from model_code import serving
 
     task = tasks.get(config.task)
-    schema = read_schema(test_set)
+    schema = documents.read(TableSchema, test_set)
     _check_columns(config, schema)
     predictor = serving.load(model)
     classes = tuple(predictor.schema["classes"])
@@ -87,23 +88,26 @@ def evaluate(
     truth = _truth(task, table, schema, classes)
     log.dataset("test_set", digest=schema.digest, rows=schema.rows, columns=len(schema.columns), context="test")
     predictions = {MODEL: answers.of_model(predictor, table, log), **answers.of_yardsticks(yardsticks, table)}
-    theirs, notes = answers.of_champion(champion, table, predictor.schema, read_schema(train_set).digest)
+    theirs, notes = answers.of_champion(
+        champion, table, predictor.schema, documents.read(TableSchema, train_set).digest
+    )
     if theirs is not None:
         predictions[CHAMPION] = theirs
     absent = {name: answers.absent(name, model, notes) for name in answers.RIVALS if name not in predictions}
     resampling = _resampling(config, schema, table, train_set, test_set, notes)
-    document = {
-        "task": task.name,
-        "target": predictor.schema["target"],
-        "classes": list(classes),
-        "rows": table.height,
+    document = Evaluation(
+        task=task.name,
+        target=predictor.schema["target"],
+        classes=classes,
+        rows=table.height,
         **_judge(config, task, truth, predictions, absent, _parts(config, table, train_set), table, resampling, log),
-        **_shape(task, truth, predictions[MODEL]),
-        "interval": _interval(resampling),
-        "data": _data(train_set, schema),
-        "notes": notes,
-    }
-    _write(evaluation, document, _prediction_table(table, schema, classes, predictions[MODEL]))
+        **_shapes(task, truth, predictions[MODEL]),
+        interval=_interval(resampling),
+        data=_data(train_set, schema),
+        notes=tuple(notes),
+    )
+    documents.write(evaluation, document)
+    _prediction_table(table, schema, classes, predictions[MODEL]).write_parquet(evaluation / "predictions.parquet")
     log.metric("application/model_mb", (model / "model.pt2").stat().st_size / 1e6)
     _say(log, document)
 
@@ -120,13 +124,21 @@ def _judge(
     log: Journal,
 ) -> dict[str, Any]:
     """Everything that rests on the resamples: metrics, slices, comparisons, thresholds, verdict."""
-    asked = {each.slice: slices.select(table, parts, each.slice) for each in config.success if each.slice}
+    selected = {
+        threshold.slice: slices.select(table, parts, threshold.slice) for threshold in config.success if threshold.slice
+    }
     parts = {name: parts[name] for name in config.slices}
-    measures = verdict.measures_of(task, truth, predictions, parts, asked)
+    measured = [part for listed in parts.values() for part in listed]
+    measured += [part for part in selected.values() if isinstance(part, Part)]
+    measures = verdict.measures_of(task, truth, predictions, measured)
     sampled = statistics.bootstrap(measures, resampling, lambda done, total: log.progress(done, total, "resamples"))
     metrics = {name: verdict.metrics_of(name, task, sampled) for name in predictions}
     comparisons = {name: verdict.compare(task, sampled, name) for name in predictions if name != MODEL}
-    thresholds = [verdict.judge(threshold, sampled, asked) for threshold in config.success]
+    thresholds = []
+    for threshold in config.success:
+        part = selected[threshold.slice] if threshold.slice else None
+        key = verdict.key_of(threshold.metric, part if isinstance(part, Part) else None)
+        thresholds.append(verdict.judge(threshold, sampled[key], part))
     reasons = verdict.reasons_against(config.must_beat, predictions[MODEL], thresholds, comparisons, absent)
     return {
         "verdict": "rejected" if reasons else "pass",
@@ -134,10 +146,10 @@ def _judge(
         "headline": task.headline,
         "metrics": metrics[MODEL],
         "thresholds": thresholds,
-        "yardsticks": {name: found for name, found in metrics.items() if name not in (MODEL, CHAMPION)},
-        "champion": {"metrics": metrics[CHAMPION]} if CHAMPION in metrics else None,
+        "yardsticks": {name: estimates for name, estimates in metrics.items() if name not in (MODEL, CHAMPION)},
+        "champion": Champion(metrics=metrics[CHAMPION]) if CHAMPION in metrics else None,
         "comparisons": comparisons,
-        "slices": {name: [verdict.slice_of(part, task, sampled) for part in found] for name, found in parts.items()},
+        "slices": {name: [verdict.slice_of(part, task, sampled) for part in listed] for name, listed in parts.items()},
     }
 
 
@@ -249,36 +261,38 @@ def _is_time(name: str, schema: TableSchema, table: pl.DataFrame, train_set: Pat
     return column.role != "group" and last is not None and first is not None and bool(last <= first)
 
 
-def _shape(task: Task, truth: Array, answer: Array) -> dict[str, Any]:
-    """How probabilities or residuals are distributed; nothing where an answer is not a number."""
+def _shapes(task: Task, truth: Array, prediction: Array) -> dict[str, Any]:
+    """Return how probabilities or residuals are distributed; nothing where a prediction is not a number."""
     import numpy as np
 
     from steps.evaluation import calibration
 
-    made = {
+    functions = {
         "calibration": calibration.reliability,
         "confusion": calibration.confusion,
         "residuals": calibration.residuals,
     }
-    shown = task.shapes if np.isfinite(answer).all() else ()
-    return {name: make(truth, answer) if name in shown else None for name, make in made.items()}
+    shown = task.shapes if np.isfinite(prediction).all() else ()
+    return {name: functions[name](truth, prediction) for name in shown}
 
 
-def _interval(resampling: Resampling) -> dict[str, Any]:
-    return {
-        "method": statistics.METHOD,
-        "level": statistics.LEVEL,
-        "resamples": resampling.resamples,
-        "seed": resampling.seed,
-        "resampled": resampling.resampled,
-        "drawn": resampling.count,
-    }
+def _interval(resampling: Resampling) -> IntervalMethod:
+    return IntervalMethod(
+        method=statistics.METHOD,
+        level=statistics.LEVEL,
+        resamples=resampling.resamples,
+        seed=resampling.seed,
+        resampled=resampling.resampled,
+        drawn=resampling.count,
+    )
 
 
-def _data(train_set: Path, test: TableSchema) -> dict[str, Any]:
+def _data(train_set: Path, test: TableSchema) -> EvaluationData:
     """Which rows the model saw and which judged it, by the digest of their content."""
-    train = read_schema(train_set)
-    return {"train_rows": train.rows, "train_digest": train.digest, "test_rows": test.rows, "test_digest": test.digest}
+    train = documents.read(TableSchema, train_set)
+    return EvaluationData(
+        train_rows=train.rows, train_digest=train.digest, test_rows=test.rows, test_digest=test.digest
+    )
 
 
 def _prediction_table(table: pl.DataFrame, schema: TableSchema, classes: Sequence[str], answer: Array) -> pl.DataFrame:
@@ -298,42 +312,34 @@ def _prediction_table(table: pl.DataFrame, schema: TableSchema, classes: Sequenc
     )
 
 
-def _write(directory: Path, document: Mapping[str, Any], predictions: pl.DataFrame) -> None:
-    text = json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False)
-    (directory / "evaluation.json").write_text(text + "\n", encoding="utf-8")
-    predictions.write_parquet(directory / "predictions.parquet")
-
-
-def _say(log: Journal, document: Mapping[str, Any]) -> None:
-    """What the trackers show."""
+def _say(log: Journal, document: Evaluation) -> None:
+    """Tell the trackers."""
     for name, value in _numbers(document):
         if value is not None:
             log.metric(f"model/{name}", value)
-    log.parameter("evaluate.interval", document["interval"])
-    log.table("thresholds", document["thresholds"])
-    for note in document["notes"]:
+    log.parameter("evaluate.interval", document.interval.model_dump())
+    log.table("thresholds", [threshold.model_dump() for threshold in document.thresholds])
+    for note in document.notes:
         log.warning(note)
-    log.verdict(document["verdict"], document["reasons"])
+    log.verdict(document.verdict, document.reasons)
 
 
-def _numbers(document: Mapping[str, Any]) -> Iterator[tuple[str, float | None]]:
-    """Names without their layer; of slices only the headline metric, of those with rows enough."""
-    headline = document["headline"]
-    for metric, estimate in document["metrics"].items():
-        yield metric, estimate["value"]
-        yield f"{metric}_low", estimate["low"]
-        yield f"{metric}_high", estimate["high"]
-    others = {**document["yardsticks"], **({CHAMPION: document["champion"]["metrics"]} if document["champion"] else {})}
-    for name, metrics in others.items():
-        yield from ((f"{metric}.{name}", estimate["value"]) for metric, estimate in metrics.items())
+def _numbers(document: Evaluation) -> Iterator[tuple[str, float | None]]:
+    """Yield names without their layer; of slices only the headline metric, where the rows are enough."""
+    for metric, estimate in document.metrics.items():
+        yield metric, estimate.value
+        yield f"{metric}_low", estimate.low
+        yield f"{metric}_high", estimate.high
+    for name, metrics in document.rivals().items():
+        yield from ((f"{metric}.{name}", estimate.value) for metric, estimate in metrics.items())
     taken: Counter[str] = Counter()
-    for column, parts in document["slices"].items():
+    for column, parts in document.slices.items():
         for part in parts:
-            suffix = slices.metric_suffix(column, part["value"])
+            suffix = slices.metric_suffix(column, part.value)
             taken[suffix] += 1
-            if not part["small"]:
+            if not part.small:
                 again = f" {taken[suffix]}" if taken[suffix] > 1 else ""  # values that differ in other letters only
-                yield f"{headline}.{suffix}{again}", part["metrics"][headline]["value"]
-    yield "thresholds_met", sum(line["met"] for line in document["thresholds"])
-    yield "thresholds", len(document["thresholds"])
-    yield "test_rows", document["rows"]
+                yield f"{document.headline}.{suffix}{again}", part.metrics[document.headline].value
+    yield "thresholds_met", sum(threshold.met for threshold in document.thresholds)
+    yield "thresholds", len(document.thresholds)
+    yield "test_rows", document.rows

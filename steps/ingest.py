@@ -6,7 +6,6 @@ examined once, batch by batch, for its digest, its missing values and what must 
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import InputError, near
 from steps.journal import Journal
-from steps.tables.schema import Available, Column, Reading, Role, TableSchema, Type, write_schema
+from steps.tables.document import IngestReport
+from steps.tables.schema import Available, Column, Reading, Role, TableSchema, Type
 from steps.tables.source import Source
 from steps.tables.sql import names_after_as
 
@@ -89,13 +90,9 @@ def ingest(raw: Input, table: Output, config: IngestConfig, log: Journal) -> Non
                 f"data.columns.{name}: no such column{near(name, columns)}; the columns are: {', '.join(columns)}"
             )
     schema = _schema(examination, parses, _readings(config, staged), config, log)
-    write_schema(table, schema)
-    report = {
-        "sources": {name: source.report for name, source in staged.items()},
-        "query": config.query,
-        "sample_rows": config.sample_rows,
-    }
-    (table / "ingest.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    documents.write(table, schema)
+    sources = {name: source.report for name, source in staged.items()}
+    documents.write(table, IngestReport(sources=sources, query=config.query, sample_rows=config.sample_rows))
     _log(log, schema, staged, table)
 
 
@@ -207,7 +204,7 @@ def _log(log: Journal, schema: TableSchema, staged: Mapping[str, Staged], table:
             "data/rows": schema.rows,
             "data/columns": len(schema.columns),
             "data/missing_fraction": missing / cells if cells else 0.0,
-            "data/bytes": sum(file["bytes"] for source in staged.values() for file in source.report["files"]),
+            "data/bytes": sum(file.bytes for source in staged.values() for file in source.report.files),
             "data/table_bytes": (table / "data.parquet").stat().st_size,
         }
     )

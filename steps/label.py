@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from model_code import tasks
+from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
 from steps.labeling.classes import choose_positive, class_metrics
+from steps.labeling.document import ClassShare, LabelReport, PositiveClass
 from steps.labeling.rules import apply_rule
 from steps.tables.digest import ROW_GROUP, table_digest, with_missing
-from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, read_schema, unused, write_schema
+from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, unused
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,12 +60,12 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
     """
     import polars as pl
 
-    schema = read_schema(table)
+    schema = documents.read(TableSchema, table)
     rows = pl.read_parquet(table / "data.parquet", columns=[ROW], glob=False)[ROW]
     raw, notes = _raw_labels(table / "data.parquet", schema, config)
     task = tasks.get(config.task)
     values = _labels(task, raw, rows, config)
-    report = {"target": config.target, "task": config.task, **_coverage(values, rows, config)}
+    report = LabelReport(target=config.target, task=config.task, **_coverage(values, rows, config), notes=notes)
     reasons = _refusals(report, config)
     known = values.drop_nulls()
     if known.is_empty():
@@ -72,9 +73,9 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
     _check_constant(known, config)
     counts = _counts(task, values, raw, config)
     classes, summary = _classes(task, counts, config) if counts else ((), _summary(known))
-    report |= {**summary, "notes": notes}
+    report = report.model_copy(update=summary)
     _publish(table, labeled, schema, values, classes, config)
-    (labeled / "labels.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    documents.write(labeled, report)
     _say(report, log)
     if reasons:
         raise GateRefused(*reasons)
@@ -139,18 +140,18 @@ def _source(config: LabelConfig) -> str:
     return "rule" if config.rule is not None else f"column:{config.target}"
 
 
-def _refusals(report: dict[str, Any], config: LabelConfig) -> list[str]:
+def _refusals(report: LabelReport, config: LabelConfig) -> list[str]:
     reasons = []
-    missing, total = report["rows_unlabeled"], report["rows"]
+    missing, total = report.rows_unlabeled, report.rows
     if missing and config.unlabeled == "refuse":
-        rows = ", ".join(map(str, report["unlabeled_rows"])) + (" ..." if missing > SHOWN else "")
+        rows = ", ".join(map(str, report.unlabeled_rows)) + (" ..." if missing > SHOWN else "")
         reasons.append(
             f"{missing:,} of {total:,} rows have no label (rows {rows}); write label.unlabeled: drop to leave "
             f"them out, or label them"
         )
-    if report["coverage"] < config.minimum_coverage:
+    if report.coverage < config.minimum_coverage:
         reasons.append(
-            f"{report['coverage']:.1%} of the rows have a label ({report['rows_labeled']:,} of {total:,}); "
+            f"{report.coverage:.1%} of the rows have a label ({report.rows_labeled:,} of {total:,}); "
             f"label.minimum_coverage wants {config.minimum_coverage:.1%}"
         )
     return reasons
@@ -192,9 +193,9 @@ def _classes(task: Task, counts: dict[str, int], config: LabelConfig) -> tuple[t
     if task.has_positive:
         name, how = choose_positive(counts, config.positive, in_order=config.classes is not None)
         counts = {each: counts[each] for each in sorted(counts, key=lambda each: each == name)}
-        positive = {"class": name, "how": how}
+        positive = PositiveClass(name=name, how=how)
     total = sum(counts.values())
-    balance = [{"class": name, "rows": count, "share": count / total} for name, count in counts.items()]
+    balance = tuple(ClassShare(name=name, rows=count, share=count / total) for name, count in counts.items())
     return tuple(counts), {"classes": balance, "positive": positive}
 
 
@@ -234,7 +235,7 @@ def _publish(
     if config.rule is not None:
         columns = (*columns, target)
     rows = len(values) - values.null_count()
-    write_schema(
+    documents.write(
         labeled,
         TableSchema(
             rows=rows,
@@ -245,20 +246,21 @@ def _publish(
     )
 
 
-def _say(report: dict[str, Any], log: Journal) -> None:
-    log.metric("data/label_coverage", report["coverage"])
-    log.metric("data/rows_labeled", report["rows_labeled"])
-    log.metric("data/rows_unlabeled", report["rows_unlabeled"])
-    if report["rows_unlabeled"]:
-        log.note(f"{report['rows_unlabeled']:,} of {report['rows']:,} rows have no label ({report['unlabeled']})")
-    for note in report["notes"]:
+def _say(report: LabelReport, log: Journal) -> None:
+    log.metric("data/label_coverage", report.coverage)
+    log.metric("data/rows_labeled", report.rows_labeled)
+    log.metric("data/rows_unlabeled", report.rows_unlabeled)
+    if report.rows_unlabeled:
+        log.note(f"{report.rows_unlabeled:,} of {report.rows:,} rows have no label ({report.unlabeled})")
+    for note in report.notes:
         log.warning(note)
-    if "classes" in report:
-        log.metrics(class_metrics({each["class"]: each["rows"] for each in report["classes"]}))
-        log.table("class balance", report["classes"])
-        if report["positive"]:
-            log.parameter("positive_class", report["positive"]["class"])
-            log.note(f"positive class: {report['positive']['class']!r} ({report['positive']['how']})")
-    else:
-        log.metric("data/target_mean", report["summary"]["mean"])
-        log.metric("data/target_standard_deviation", report["summary"]["standard_deviation"])
+    if report.classes:
+        log.metrics(class_metrics({share.name: share.rows for share in report.classes}))
+        log.table("class balance", [share.model_dump(by_alias=True) for share in report.classes])
+        if report.positive:
+            log.parameter("positive_class", report.positive.name)
+            log.note(f"positive class: {report.positive.name!r} ({report.positive.how})")
+    elif report.summary:
+        for name in ("mean", "standard_deviation"):
+            if (value := report.summary[name]) is not None:
+                log.metric(f"data/target_{name}", value)

@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from steps import documents
+from steps.cards.document import Registration
 from steps.cards.modelcard import model_card
 from steps.core import Config, Input, Output
 from steps.journal import Journal
@@ -50,8 +52,7 @@ def register(
         "evaluation": _read(evaluation / "evaluation.json"),
     }
     request = _request(config, facts, model)
-    text = json.dumps(request, indent=1, ensure_ascii=False, allow_nan=False)
-    (registration / "registration.json").write_text(text + "\n", encoding="utf-8")
+    documents.write(registration, Registration(**request))
     (registration / "model_card.md").write_text(model_card(request, facts), encoding="utf-8")
     log.parameter("register.name", config.name)
     log.parameter("register.alias", request["alias"] or "none")

@@ -4,20 +4,21 @@ from one to the other.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
 from steps.splitting.division import UNUSUAL, Division, by_class, by_group, by_row, by_time, deviation
-from steps.splitting.leaks import Finding, Parts, find_leaks
+from steps.splitting.document import Balance, Fraction, PartRows, SplitReport
+from steps.splitting.leaks import Parts, find_leaks
 from steps.splitting.proxies import truth_array
 from steps.tables.digest import ROW_GROUP, table_digest, with_missing
-from steps.tables.schema import TableSchema, read_schema, unused, write_schema
+from steps.tables.schema import TableSchema, unused
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,7 +77,7 @@ def split(
         InputError: the columns do not allow this division.
         GateRefused: something of the answer leaks; both parts and the findings are written first.
     """
-    schema = read_schema(labeled)
+    schema = documents.read(TableSchema, labeled)
     data = labeled / "data.parquet"
     truth = _truth(data, schema)
     divided = _divide(data, schema, truth, config)
@@ -97,27 +98,26 @@ def split(
         duplicates=config.duplicates_at_most,
     )
     findings = find_leaks(parts)
-    fraction = {
-        "wanted": config.test_fraction,
-        "found": divided.fraction,
-        "standard_error": divided.expected_error(config.test_fraction),
-    }
-    report = {
-        "by": config.by,
-        "column": column,
-        "hashed": list(divided.columns) if divided.by_chance or config.by == "row" else [],
-        "stratify": config.stratify,
-        "seed": config.seed,
-        "test_fraction": fraction,
-        "rows": rows,
-        "units": divided.units,
-        "boundary": divided.boundary,
-        "balance": balance,
-        "notes": [*divided.notes, *notes],
-        "findings": [finding.model_dump(mode="json") for finding in findings],
-    }
-    (division / "split.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    _say(report, findings, log)
+    report = SplitReport(
+        by=config.by,
+        column=column,
+        hashed=divided.columns if divided.by_chance or config.by == "row" else (),
+        stratify=config.stratify,
+        seed=config.seed,
+        test_fraction=Fraction(
+            wanted=config.test_fraction,
+            found=divided.fraction,
+            standard_error=divided.expected_error(config.test_fraction),
+        ),
+        rows=rows,
+        units=divided.units,
+        boundary=divided.boundary,
+        balance=tuple(balance),
+        notes=(*divided.notes, *notes),
+        findings=tuple(findings),
+    )
+    documents.write(division, report)
+    _say(report, log)
     refused = [finding.text for finding in findings if finding.level == "refused"]
     if refused:
         raise GateRefused(*refused)
@@ -216,7 +216,7 @@ def _check_parts(divided: Division, truth: Array, schema: TableSchema, config: S
                 )
 
 
-def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, test: bool) -> dict[str, Any]:
+def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, test: bool) -> PartRows:
     """One part as a table, streamed; its rows stay in order."""
     import polars as pl
 
@@ -230,13 +230,13 @@ def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, 
     rows = int((divided.in_test if test else ~divided.in_test).sum())
     digest = table_digest(target)
     columns = with_missing(target, schema.columns)
-    write_schema(part, schema.model_copy(update={"rows": rows, "digest": digest, "columns": columns}))
-    return {"rows": rows, "digest": digest}
+    documents.write(part, schema.model_copy(update={"rows": rows, "digest": digest, "columns": columns}))
+    return PartRows(rows=rows, digest=digest)
 
 
 def _balance(
     divided: Division, truth: Array, schema: TableSchema, config: SplitConfig
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[Balance], list[str]]:
     """The share of each class (or the mean of the target) in both parts, and what is unusual about it.
 
     A difference is reported and stops nothing: under a hash it is chance, which no one should be able to choose
@@ -252,7 +252,7 @@ def _balance(
     balance, notes = [], []
     for name, each in values.items():
         train, test, errors = deviation(divided, each, config.test_fraction)
-        balance.append({"class": name if classes else None, "train": train, "test": test, "standard_errors": errors})
+        balance.append(Balance(name=name if classes else None, train=train, test=test, standard_errors=errors))
         what = (
             f"class {name!r}: {train:.2%} of the training and {test:.2%} of the test rows"
             if classes
@@ -265,17 +265,18 @@ def _balance(
     return balance, notes
 
 
-def _say(report: dict[str, Any], findings: list[Finding], log: Journal) -> None:
-    for part, found in report["rows"].items():
-        log.metric(f"data/rows_{part}", found["rows"])
-    log.metric("data/test_fraction", report["test_fraction"]["found"])
+def _say(report: SplitReport, log: Journal) -> None:
+    findings = report.findings
+    for name, part in report.rows.items():
+        log.metric(f"data/rows_{name}", part.rows)
+    log.metric("data/test_fraction", report.test_fraction.found)
     log.metric("data/leak_findings", len(findings))
     log.metric("data/leaks_refused", sum(finding.level == "refused" for finding in findings))
     duplicates = [finding.numbers["rows"] for finding in findings if finding.check == "duplicates"]
     log.metric("data/duplicates_across_parts", sum(duplicates))
-    log.table("balance", report["balance"])
+    log.table("balance", [share.model_dump(by_alias=True) for share in report.balance])
     log.table("leak checks", [{"check": each.check, "level": each.level, "text": each.text} for each in findings])
-    for note in report["notes"]:
+    for note in report.notes:
         log.warning(note)
     for finding in findings:
         if finding.level in ("warning", "allowed"):

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from steps import documents
 from steps.core import Config, Input, Output, Scratch
 from steps.errors import FourscoreError, InputError
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
 from steps.splitting.folds import By, fold_count, folds
-from steps.tables.schema import LABEL_SOURCE, ROW, TableSchema, read_schema
+from steps.tables.schema import LABEL_SOURCE, ROW, TableSchema
 from steps.training.candidates import Candidate, Work, attempt, choose, fit_whole, until_reached
+from steps.training.document import CandidateRecord, FinalFit, FoldFit, FoldRows, ModelSchema, TrainingRecord
 from steps.training.selection import resampling
 
 if TYPE_CHECKING:
@@ -149,7 +151,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     from model_code.tabular.fitting import Data, Settings
     from model_code.training import choose_device
 
-    schema = read_schema(train_set)
+    schema = documents.read(TableSchema, train_set)
     frame = pl.read_parquet(train_set / "data.parquet", glob=False)
     features = [column.model_dump(include={"name", "type", "timezone", "reading"}) for column in schema.features()]
     if not features:
@@ -233,11 +235,8 @@ def _write_model(work: Work, name: str, fitted: Fitted, directory: Path) -> None
 
     centre, spread = work.data.target_scale()
     export(Model(work.data.task, [(fitted.preprocessor, fitted.network)], centre, spread), directory)
-    _write_json(directory / "schema.json", {**work.data.schema, "architecture": name})
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps({**work.data.schema, "architecture": name}, indent=1, ensure_ascii=False)
+    (directory / ModelSchema.file).write_text(text + "\n", encoding="utf-8")
 
 
 def _write_record(
@@ -252,56 +251,50 @@ def _write_record(
 ) -> None:
     """training.json: everything about the training but how long it took."""
     cut = [each for candidate in candidates for each in candidate.cut()]
-    record = {
-        "format": 1,
-        "metric": work.metric.name,
-        "chosen": chosen.name,
-        "why": why,
-        "choose": work.choose,
-        "candidates": [_describe(each, final if each is chosen else None) for each in candidates],
-        "final": {"rows": final.rows, "epochs": final.fit.epochs, "train_loss": final.fit.train_loss},
-        "folds": [{"training_rows": len(a), "validation_rows": len(b)} for a, b in work.folds],
-        "divided_by": config.by,
-        "resampled": work.drawn.resampled,
-        "budget_bound": bool(cut),
-        "budget_cut": cut,
-        "train_digest": read_schema(train_set).digest,
-        "seed": config.seed,
-        "device": work.settings.device.type,
-        "threads": config.threads,
-    }
-    _write_json(directory / "training.json", record)
+    record = TrainingRecord(
+        metric=work.metric.name,
+        chosen=chosen.name,
+        why=why,
+        choose=work.choose,
+        candidates=tuple(_describe(each, final if each is chosen else None) for each in candidates),
+        final=FinalFit(rows=final.rows, epochs=final.fit.epochs, train_loss=final.fit.train_loss),
+        folds=tuple(FoldRows(training_rows=len(a), validation_rows=len(b)) for a, b in work.folds),
+        divided_by=config.by,
+        resampled=work.drawn.resampled,
+        budget_bound=bool(cut),
+        budget_cut=cut,
+        train_digest=documents.read(TableSchema, train_set).digest,
+        seed=config.seed,
+        device=work.settings.device.type,
+        threads=config.threads,
+    )
+    documents.write(directory, record)
 
 
-def _describe(candidate: Candidate, final: Fitted | None) -> dict[str, Any]:
+def _describe(candidate: Candidate, final: Fitted | None) -> CandidateRecord:
     """One candidate for the record; ``final`` is its fit on the whole training part, where it is the chosen one."""
     if candidate.score is None:
-        return {"name": candidate.name, "status": "skipped", "reason": candidate.skipped}
-    return {
-        "name": candidate.name,
-        "status": "chosen" if final else "tried",
-        "config": candidate.architecture.describe(),
-        "weights": sum(p.numel() for p in (final or candidate.fits[0]).network.parameters()),
-        "score": _finite(candidate.score.value),
-        "low": _finite(candidate.score.low),
-        "high": _finite(candidate.score.high),
-        "unmet": candidate.unmet,
-        "folds": [
-            {
-                "epochs": fitted.fit.epochs,
-                "stopped": fitted.fit.stopped,
-                "train_loss": fitted.fit.train_loss,
-                "validation_loss": fitted.fit.validation_loss,
-            }
+        return CandidateRecord(name=candidate.name, status="skipped", reason=candidate.skipped)
+    estimate = candidate.score.estimate()
+    return CandidateRecord(
+        name=candidate.name,
+        status="chosen" if final else "tried",
+        config=candidate.architecture.describe(),
+        weights=sum(p.numel() for p in (final or candidate.fits[0]).network.parameters()),
+        score=estimate.value,
+        low=estimate.low,
+        high=estimate.high,
+        unmet=candidate.unmet,
+        folds=tuple(
+            FoldFit(
+                epochs=fitted.fit.epochs,
+                stopped=fitted.fit.stopped,
+                train_loss=fitted.fit.train_loss,
+                validation_loss=fitted.fit.validation_loss,
+            )
             for fitted in candidate.fits
-        ],
-    }
-
-
-def _finite(value: float) -> float | None:
-    import math
-
-    return value if math.isfinite(value) else None
+        ),
+    )
 
 
 def _say(work: Work, candidates: list[Candidate], chosen: Candidate, why: str, final: Fitted) -> None:

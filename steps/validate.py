@@ -7,20 +7,18 @@ expectation is accounted for: it was evaluated, or it counts as a critical failu
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 from pydantic import Field
 
+from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError
+from steps.expectations.document import ExpectationResult, Severity, ValidationResults
 from steps.expectations.suite import check_suite, run_suite, wanted_in_words
 from steps.journal import Journal
-from steps.tables.schema import TableSchema, read_schema
-
-Severity = Literal["critical", "warning", "info"]
+from steps.tables.schema import TableSchema
 
 ROW_COUNT = "expect_table_row_count_to_be_between"
 
@@ -52,7 +50,7 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
     """
     if not config.suite:
         raise InputError("the expectation suite is empty: it would pass on any data; 'fourscore new' proposes one")
-    schema = read_schema(table)
+    schema = documents.read(TableSchema, table)
     suite = (
         Expectation(
             type=ROW_COUNT,
@@ -66,33 +64,29 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
     results = [
         _describe(each, found, config) for each, found in zip(suite, run_suite(table, asked, schema), strict=True)
     ]
-    _write(validation, schema, results)
+    documents.write(validation, _document(schema, results))
     _say(log, schema, results)
-    refused = [_reason(result) for result in results if _stops(result)]
+    refused = [_reason(result) for result in results if result.stops]
     if refused:
         raise GateRefused(*refused)
 
 
-def _stops(result: Mapping[str, Any]) -> bool:
-    return not result["success"] and (result["severity"] == "critical" or not result["evaluated"])
-
-
-def _describe(expectation: Expectation, found: Mapping[str, Any], config: ValidateConfig) -> dict[str, Any]:
+def _describe(expectation: Expectation, found: Mapping[str, Any], config: ValidateConfig) -> ExpectationResult:
     """One row of the results; values leave only when the problem file allows it."""
-    return {
-        "type": expectation.type,
-        "column": _columns(expectation.kwargs),
-        "kwargs": expectation.kwargs,
-        "severity": expectation.severity,
-        "notes": expectation.notes,
-        "evaluated": found["error"] is None,
-        "success": found["success"],
-        "wanted": wanted_in_words(expectation.type, expectation.kwargs),
-        "observed": found["error"] or (found["observed_values"] if config.show_values else found["observed"]),
-        "failing": found["failing"],
-        "rows": found["rows"],
-        "values": found["values"] if config.show_values else None,
-    }
+    return ExpectationResult(
+        type=expectation.type,
+        column=_columns(expectation.kwargs),
+        kwargs=expectation.kwargs,
+        severity=expectation.severity,
+        notes=expectation.notes,
+        evaluated=found["error"] is None,
+        success=found["success"],
+        wanted=wanted_in_words(expectation.type, expectation.kwargs),
+        observed=found["error"] or (found["observed_values"] if config.show_values else found["observed"]),
+        failing=found["failing"],
+        rows=found["rows"],
+        values=found["values"] if config.show_values else None,
+    )
 
 
 def _columns(kwargs: Mapping[str, Any]) -> str | None:
@@ -103,38 +97,35 @@ def _columns(kwargs: Mapping[str, Any]) -> str | None:
     return ", ".join(map(str, kwargs["column_list"])) if "column_list" in kwargs else None
 
 
-def _write(directory: Path, schema: TableSchema, results: Sequence[Mapping[str, Any]]) -> None:
-    failed = [result for result in results if not result["success"]]
-    document = {
-        "passed": not any(map(_stops, results)),
-        "rows": schema.rows,
-        "expectations": len(results),
-        "failed": {level: sum(r["severity"] == level for r in failed) for level in ("critical", "warning", "info")},
-        "results": results,
-    }
-    (directory / "results.json").write_text(
-        json.dumps(document, indent=1, ensure_ascii=False, default=str) + "\n", encoding="utf-8"
+def _document(schema: TableSchema, results: Sequence[ExpectationResult]) -> ValidationResults:
+    failed = [result for result in results if not result.success]
+    return ValidationResults(
+        passed=not any(result.stops for result in results),
+        rows=schema.rows,
+        expectations=len(results),
+        failed={level: sum(result.severity == level for result in failed) for level in get_args(Severity)},
+        results=results,
     )
 
 
-def _say(log: Journal, schema: TableSchema, results: Sequence[Mapping[str, Any]]) -> None:
-    failed = [result for result in results if not result["success"]]
+def _say(log: Journal, schema: TableSchema, results: Sequence[ExpectationResult]) -> None:
+    failed = [result for result in results if not result.success]
     log.metric("data/expectations", len(results))
     log.metric("data/expectations_failed", len(failed))
-    for level in ("critical", "warning", "info"):
-        log.metric(f"data/expectations_failed_{level}", sum(result["severity"] == level for result in failed))
-    shown = ("type", "column", "severity", "success", "wanted", "observed", "failing")
-    log.table("expectations", [{name: result[name] for name in shown} for result in results])
+    for level in get_args(Severity):
+        log.metric(f"data/expectations_failed_{level}", sum(result.severity == level for result in failed))
+    columns = {"type", "column", "severity", "success", "wanted", "observed", "failing"}
+    log.table("expectations", [result.model_dump(include=columns) for result in results])
     for result in failed:
-        if not _stops(result):
-            (log.note if result["severity"] == "info" else log.warning)(f"{result['severity']}: {_reason(result)}")
+        if not result.stops:
+            (log.note if result.severity == "info" else log.warning)(f"{result.severity}: {_reason(result)}")
     log.note(f"{len(results) - len(failed)} of {len(results)} expectations met on {schema.rows:,} rows")
 
 
-def _reason(result: Mapping[str, Any]) -> str:
+def _reason(result: ExpectationResult) -> str:
     """One failed expectation as a sentence: where, wanted, observed, rows."""
-    where = f"column {result['column']!r}" if result["column"] else "the table"
-    rows = result["rows"]
-    listed = f"; rows {', '.join(map(str, rows))}{' ...' if result['failing'] > len(rows) else ''}" if rows else ""
-    verb = "observed" if result["evaluated"] else "could not be evaluated:"
-    return f"{where}: wanted {result['wanted']}; {verb} {result['observed']}{listed} [{result['type']}]"
+    where = f"column {result.column!r}" if result.column else "the table"
+    listed = f"; rows {', '.join(map(str, result.rows))}" if result.rows else ""
+    listed += " ..." if result.rows and result.failing > len(result.rows) else ""
+    verb = "observed" if result.evaluated else "could not be evaluated:"
+    return f"{where}: wanted {result.wanted}; {verb} {result.observed}{listed} [{result.type}]"

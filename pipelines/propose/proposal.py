@@ -19,10 +19,12 @@ from model_code import tasks
 from pipelines.propose import profile, suite
 from pipelines.propose.problem_text import SUITE, Proposal, problem_text
 from pipelines.terminal import plain
+from steps import documents
 from steps.errors import InputError, near
 from steps.ingest import IngestConfig, Source, ingest
 from steps.journal import Journal, read_events
-from steps.tables.schema import TableSchema, read_schema
+from steps.tables.document import IngestReport
+from steps.tables.schema import TableSchema
 
 PROBLEM = "problem.yaml"
 
@@ -53,7 +55,7 @@ def propose(
     sources = _sources(data, directory)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
         config, table, notes = _read(sources, directory, target, Path(place))
-        schema = read_schema(table)
+        schema = documents.read(TableSchema, table)
         for name, option in [
             (target, "--target"),
             *((each, "--ignore") for each in ignore),
@@ -65,7 +67,7 @@ def propose(
             table, schema, profile.Asked(target, tuple(ignore), task, by, column), _raw(config, Path(place))
         )
         expectations = suite.suite(table, schema, looked)
-        written = _as_written(json.loads((table / "ingest.json").read_bytes()), sources)
+        written = _as_written(documents.read(IngestReport, table), sources)
     described = {"by": by, **({"column": column} if column else {})}
     return Proposal(
         directory=directory,
@@ -207,11 +209,11 @@ def _raw(config: IngestConfig, place: Path) -> set[str]:
     return found
 
 
-def _as_written(report: dict[str, Any], sources: dict[str, str]) -> dict[str, dict[str, Any]]:
+def _as_written(report: IngestReport, sources: dict[str, str]) -> dict[str, dict[str, Any]]:
     """The sources with what matters too much to be detected anew each time: that there is no header."""
     written: dict[str, dict[str, Any]] = {}
     for name, path in sources.items():
-        headers = {file.get("header") for file in report["sources"][name]["files"]}
+        headers = {file.header for file in report.sources[name].files}
         written[name] = {"path": path, **({"header": False} if headers == {False} else {})}
     return written
 

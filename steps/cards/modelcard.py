@@ -5,17 +5,15 @@ Source of the sections: Mitchell et al., "Model Cards for Model Reporting", 2019
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from steps.cards.markdown import bullets, escape, paragraph, table
+from steps.evaluation.document import Calibration
 
 Facts = Mapping[str, Mapping[str, Any]]
 
 _WORST = 5
-_POOR_CALIBRATION = 0.05
-_ONE_SIDED = 1.645  # standard deviations above the mean: the upper 95 % quantile of a normal distribution
 _SMALL_TEST_SET = 1000
 _LOWER_IS_BETTER = ("log_loss", "brier", "rmse", "mae", "mape")
 
@@ -53,36 +51,6 @@ def interval(estimate: Mapping[str, Any]) -> str:
     if estimate["low"] is None:
         return number(estimate["value"])
     return f"{number(estimate['value'])} ({number(estimate['low'])} to {number(estimate['high'])})"
-
-
-def probabilities_are_off(calibration: Mapping[str, Any]) -> bool:
-    """Whether the expected calibration error is worth a word, and more than honest probabilities show by chance."""
-    error: Any = calibration.get("expected_calibration_error")
-    return _is_number(error) and error > max(_POOR_CALIBRATION, error_by_chance(calibration.get("bins") or ()))
-
-
-def error_by_chance(bins: Iterable[Mapping[str, Any]]) -> float:
-    """The expected calibration error that honest probabilities exceed in about one of twenty draws; 0 without bins.
-
-    The observed share of a bin with n independent rows and mean chance p is nearly normal around p with
-    s = sqrt(p (1 - p) / n), so its distance from p is folded normal: mean s sqrt(2 / pi), variance s^2 (1 - 2 / pi).
-    The error is the sum of the distances weighted by rows, nearly normal again, cut at its upper 95 % quantile.
-
-    Source: Leone, Nelson & Nottingham, "The folded normal distribution", Technometrics 3 (4), 1961.
-    """
-    found = [
-        (each["rows"], min(1.0, max(0.0, each["mean_predicted"])))
-        for each in bins
-        if _is_number(each.get("rows")) and each["rows"] > 0 and _is_number(each.get("mean_predicted"))
-    ]
-    total = sum(rows for rows, _ in found)
-    spreads: list[float] = [rows / total * math.sqrt(chance * (1 - chance) / rows) for rows, chance in found]
-    mean = math.sqrt(2 / math.pi) * sum(spreads)
-    return mean + _ONE_SIDED * math.sqrt((1 - 2 / math.pi) * sum(spread**2 for spread in spreads))
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _verdict(request: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
@@ -181,9 +149,9 @@ def _limits(request: Mapping[str, Any], facts: Facts) -> Iterator[str]:
         yield f"The test set is small ({evaluation['rows']} rows): a difference inside the intervals may be chance."
     if request["smoke"]:
         yield "A rehearsal on a sample with little training."
-    calibration = evaluation["calibration"] or {}
-    if probabilities_are_off(calibration):
-        error = calibration["expected_calibration_error"]
+    calibration = Calibration(**(evaluation["calibration"] or {}))
+    if calibration.is_off:
+        error = calibration.expected_calibration_error
         yield f"Its probabilities are off by {error:.1%} on average: use them to rank, not as chances."
     small = sum(part["small"] for parts in evaluation["slices"].values() for part in parts)
     if small:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from steps.evaluation.statistics import rounded
+from steps.evaluation.document import Bin, Calibration, Histogram, Plane, Residuals, rounded
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +24,7 @@ _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TAIL = 0.005  # of the rows on either side; they are counted in the outermost bins
 
 
-def reliability(truth: Array, prediction: Array) -> dict[str, Any]:
+def reliability(truth: Array, prediction: Array) -> Calibration:
     """Bins of equal mass: mean predicted probability beside the observed share, and their mean absolute distance.
 
     Of class 1 where there are two classes; of the most probable class (how often it is right) where there are more.
@@ -40,17 +40,17 @@ def reliability(truth: Array, prediction: Array) -> dict[str, Any]:
     rows = np.bincount(bins)
     mean, observed = np.bincount(bins, chance) / rows, np.bincount(bins, happened) / rows
     error = float(np.sum(rows * np.abs(mean - observed)) / len(truth))
-    listed = [
-        {
-            "low": rounded(chance[bins == index].min()),
-            "high": rounded(chance[bins == index].max()),
-            "mean_predicted": rounded(mean[index]),
-            "observed": rounded(observed[index]),
-            "rows": int(rows[index]),
-        }
+    listed = tuple(
+        Bin(
+            low=rounded(chance[bins == index].min()),
+            high=rounded(chance[bins == index].max()),
+            mean_predicted=rounded(mean[index]),
+            observed=rounded(observed[index]),
+            rows=rows[index],
+        )
         for index in range(len(rows))
-    ]
-    return {"bins": listed, "expected_calibration_error": rounded(error)}
+    )
+    return Calibration(bins=listed, expected_calibration_error=rounded(error))
 
 
 def confusion(truth: Array, prediction: Array) -> list[list[int]] | None:
@@ -65,7 +65,7 @@ def confusion(truth: Array, prediction: Array) -> list[list[int]] | None:
     return counts
 
 
-def residuals(truth: Array, prediction: Array) -> dict[str, Any]:
+def residuals(truth: Array, prediction: Array) -> Residuals:
     """Quantiles and histogram of truth - prediction, counts of the plane (prediction, truth); in the target's unit."""
     import numpy as np
 
@@ -73,18 +73,14 @@ def residuals(truth: Array, prediction: Array) -> dict[str, Any]:
     edges = _edges(residual, _HISTOGRAM_BINS)
     across, up = _edges(prediction, _GRID), _edges(truth, _GRID)
     plane, _, _ = np.histogram2d(_inside(prediction, across), _inside(truth, up), bins=(across, up))
-    return {
-        "quantiles": {
-            f"{share:g}": rounded(value)
-            for share, value in zip(_QUANTILES, np.quantile(residual, _QUANTILES), strict=True)
-        },
-        "histogram": {"edges": _list(edges), "counts": np.histogram(_inside(residual, edges), edges)[0].tolist()},
-        "predicted_vs_actual": {
-            "edges_predicted": _list(across),
-            "edges_actual": _list(up),
-            "counts": plane.astype(int).tolist(),
-        },
-    }
+    quantiles = np.quantile(residual, _QUANTILES)
+    return Residuals(
+        quantiles={f"{share:g}": rounded(value) for share, value in zip(_QUANTILES, quantiles, strict=True)},
+        histogram=Histogram(edges=_rounded(edges), counts=np.histogram(_inside(residual, edges), edges)[0].tolist()),
+        predicted_vs_actual=Plane(
+            edges_predicted=_rounded(across), edges_actual=_rounded(up), counts=plane.astype(int).tolist()
+        ),
+    )
 
 
 def _edges(values: Array, bins: int) -> Array:
@@ -103,5 +99,5 @@ def _inside(values: Array, edges: Array) -> Array:
     return clipped
 
 
-def _list(values: Array) -> list[float | None]:
-    return [rounded(value) for value in values]
+def _rounded(values: Array) -> tuple[float, ...]:
+    return tuple(rounded(value) for value in values)

@@ -17,6 +17,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from steps.evaluation.document import Estimate
+
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
@@ -36,23 +38,6 @@ _AFFORDABLE = 2 * 10**8  # rows times resamples; above it fewer resamples are dr
 _ENOUGH = 200
 _UNDEFINED_SHARE = 0.05  # of the resamples; where more are undefined there is no interval
 _FEW_DAYS = 20
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with the ends of its 95 % interval; nan where undefined."""
-
-    value: float
-    low: float
-    high: float
-
-    def document(self) -> dict[str, float | None]:
-        """As JSON: ten significant digits (the rest is rounding that differs between machines), None for nan."""
-        return {"value": rounded(self.value), "low": rounded(self.low), "high": rounded(self.high)}
-
-
-def rounded(value: float) -> float | None:
-    return float(f"{value:.10g}") if math.isfinite(value) else None
 
 
 @dataclass(frozen=True)
@@ -174,9 +159,9 @@ class Sampled:
 
         defined = self.samples[np.isfinite(self.samples)]
         if not math.isfinite(self.value) or len(defined) < max(2, (1 - _UNDEFINED_SHARE) * len(self.samples)):
-            return Estimate(self.value, math.nan, math.nan)
+            return Estimate(value=self.value)
         low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        return Estimate(self.value, float(low), float(high))
+        return Estimate(value=self.value, low=low, high=high)
 
 
 def compare(a: Sampled, b: Sampled) -> Estimate:

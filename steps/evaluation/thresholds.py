@@ -23,8 +23,8 @@ class Threshold(Config):
     """One promise that the model must keep on the sealed test set."""
 
     metric: str = Field(description="A metric of the task, by scikit-learn's name: roc_auc, f1_macro, rmse ...")
-    at_least: float | None = Field(default=None, description="The metric must be this or more.")
-    at_most: float | None = Field(default=None, description="The metric must be this or less.")
+    at_least: float | None = Field(default=None, allow_inf_nan=False, description="The metric must be this or more.")
+    at_most: float | None = Field(default=None, allow_inf_nan=False, description="The metric must be this or less.")
     on: Literal["interval", "value"] = Field(
         default="interval",
         description="'interval': the bad end of the 95 % interval must clear it; 'value': the estimate itself.",
@@ -50,9 +50,9 @@ class Threshold(Config):
         where = f" on {self.slice}" if self.slice else ""
         return f"{self.metric} {bound} ({'95 % bound' if self.on == 'interval' else 'value'}){where}"
 
-    def met(self, value: float, low: float, high: float) -> bool:
-        """Whether an estimate with its 95 % interval keeps the promise."""
+    def met(self, value: float) -> bool:
+        """Return whether a number meets the bound: the estimate, or the end of its interval that decides."""
         if self.at_least is not None:
-            return (low if self.on == "interval" else value) >= self.at_least
+            return value >= self.at_least
         assert self.at_most is not None
-        return (high if self.on == "interval" else value) <= self.at_most
+        return value <= self.at_most

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from steps.core import Config
 from steps.errors import InputError, near
+from steps.splitting.document import Finding, Level
 from steps.splitting.proxies import Strength, fold_of_rows, identity, number_array, strength, truth_array
 from steps.splitting.rowhash import row_hashes
 from steps.tables.schema import Column, TableSchema, unused
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     Array = np.ndarray[Any, Any]
-
-Level = Literal["refused", "allowed", "warning", "note"]
 
 SAMPLE = 50_000
 """Training rows on which columns are compared with the target."""
@@ -34,16 +32,6 @@ AUC, SKILL, R2 = 0.995, 0.95, 0.999
 """From here on a single column counts as the target itself."""
 STRONG = 0.985
 """From here on it is worth a question."""
-
-
-class Finding(Config):
-    """What one check found."""
-
-    check: str
-    level: Level
-    columns: tuple[str, ...]
-    text: str
-    numbers: dict[str, float]
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,12 @@ A table is a directory with ``data.parquet`` and ``schema.json``. Every table ha
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
-from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from steps.core import Config
+from steps.documents import Document, Section
 
 ROW = "_row"
 LABEL_SOURCE = "_label_source"
@@ -30,7 +28,7 @@ def unused(name: str, names: Collection[str]) -> str:
     return name
 
 
-class Reading(Config):
+class Reading(Section):
     """How the text of a column became values, so that new data can be read alike."""
 
     missing: tuple[str, ...] = Field(description="Cells that mean 'no value'. Blank cells always mean that.")
@@ -38,7 +36,7 @@ class Reading(Config):
     format: str | None = Field(default=None, description="How dates are written, as strftime codes.")
 
 
-class Column(Config):
+class Column(Section):
     """One column of the table."""
 
     name: str
@@ -57,7 +55,7 @@ class Column(Config):
     )
 
 
-class Target(Config):
+class Target(Section):
     """The predicted column; present from the label stage on."""
 
     name: str
@@ -67,8 +65,10 @@ class Target(Config):
     )
 
 
-class TableSchema(Config):
+class TableSchema(Document):
     """The document ``schema.json`` beside ``data.parquet``."""
+
+    file: ClassVar[str] = "schema.json"
 
     rows: int
     digest: str = Field(
@@ -88,13 +88,3 @@ class TableSchema(Config):
 
     def of_role(self, role: Role) -> tuple[Column, ...]:
         return tuple(c for c in self.columns if c.role == role)
-
-
-def write_schema(directory: Path, schema: TableSchema) -> None:
-    (directory / "schema.json").write_text(
-        json.dumps(schema.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
-    )
-
-
-def read_schema(directory: Path) -> TableSchema:
-    return TableSchema.model_validate_json((directory / "schema.json").read_bytes())

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from steps.errors import InputError
 from steps.journal import Journal
+from steps.tables.document import ColumnType, FileReport, SourceReport
 from steps.tables.examine import Examination
 from steps.tables.optimistic import parse_optimistic
 from steps.tables.parsing import Parse
@@ -35,7 +36,7 @@ class Staged:
     readings: Mapping[str, Reading]
     """How the columns that arrived as text were read."""
     examination: Examination
-    report: dict[str, Any]
+    report: SourceReport
 
 
 def stage(
@@ -76,25 +77,20 @@ def stage(
     return Staged(target, parses, _readings(frame, parses), examination, report)
 
 
-def _report(frame: SourceFrame, parses: Mapping[str, Parse], examination: Examination) -> dict[str, Any]:
-    report: dict[str, Any] = {
-        "files": [part.report for part in frame.parts],
-        "rows": examination.rows,
-        "decimal": frame.decimal,
-        "types": {
-            column: {"type": parse.type, **({"format": parse.format} if parse.format else {})}
-            for column, parse in parses.items()
-        },
-    }
-    if examination.last_row > examination.rows:
-        report["blank_records"] = examination.last_row - examination.rows
-    return report
+def _report(frame: SourceFrame, parses: Mapping[str, Parse], examination: Examination) -> SourceReport:
+    return SourceReport(
+        files=tuple(FileReport(**part.report) for part in frame.parts),
+        rows=examination.rows,
+        decimal=frame.decimal,
+        types={name: ColumnType(type=parse.type, format=parse.format or None) for name, parse in parses.items()},
+        blank_records=examination.last_row - examination.rows or None,
+    )
 
 
-def _note(frame: SourceFrame, report: Mapping[str, Any], log: Journal) -> None:
+def _note(frame: SourceFrame, report: SourceReport, log: Journal) -> None:
     """Note in the journal what was detected and a person may want to override."""
-    if "blank_records" in report:
-        log.note(f"source {frame.name!r}: {report['blank_records']:,} records without any value were left out")
+    if report.blank_records:
+        log.note(f"source {frame.name!r}: {report.blank_records:,} records without any value were left out")
     for part in frame.parts:
         if part.dialect and part.dialect.header is None and frame.source.header is None:
             log.note(

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from steps.evaluation.statistics import Resampling
+from steps.evaluation.statistics import Resampling, Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
-from steps.training.selection import Score, better_by, score, unmet
+from steps.training.selection import better_by, score, unmet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ class Candidate:
     fits: list[Fitted] = field(default_factory=list)
     truth: Array | None = None
     prediction: Array | None = None
-    score: Score | None = None
+    score: Sampled | None = None
     unmet: list[str] = field(default_factory=list)
     skipped: str | None = None
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from steps.evaluation import slices, statistics
 from steps.evaluation.slices import Part
-from steps.evaluation.statistics import Measure, Resampling
+from steps.evaluation.statistics import Measure, Resampling, Sampled
 from steps.evaluation.thresholds import Threshold
+from steps.evaluation.verdict import judge
 from steps.splitting.folds import By
 from steps.splitting.rowhash import hash_frame
 from steps.tables.schema import LABEL_SOURCE, ROW
@@ -24,17 +24,6 @@ if TYPE_CHECKING:
 
 RESAMPLES = 400
 _NAMED = 5  # columns that make rows equal, in words
-
-
-@dataclass(frozen=True)
-class Score:
-    """A metric on the rows of all validation folds together, each predicted by a model that was not trained on it."""
-
-    value: float
-    low: float
-    high: float
-    draws: Array
-    """The metric on each bootstrap resample; the same resamples for every candidate, so differences are paired."""
 
 
 def resampling(
@@ -54,17 +43,15 @@ def resampling(
     return draw(frame[str(column)], RESAMPLES, seed)
 
 
-def score(metric: Metric, truth: Array, prediction: Array, drawn: Resampling, rows: Array | None = None) -> Score:
-    """The metric with its 95 % percentile interval; nan where it is undefined or nothing can be drawn.
+def score(metric: Metric, truth: Array, prediction: Array, drawn: Resampling, rows: Array | None = None) -> Sampled:
+    """Return the metric on the rows of all folds together; the same resamples for every candidate pair differences.
 
     Args:
         rows: positions of those on which it is measured; all when None.
     """
     if rows is not None:
         truth, prediction = truth[rows], prediction[rows]
-    sampled = statistics.bootstrap({metric.name: Measure(metric.bind(truth, prediction), rows)}, drawn)[metric.name]
-    estimate = sampled.estimate()
-    return Score(sampled.value, estimate.low, estimate.high, sampled.samples)
+    return statistics.bootstrap({metric.name: Measure(metric.bind(truth, prediction), rows)}, drawn)[metric.name]
 
 
 def unmet(
@@ -76,30 +63,22 @@ def unmet(
     drawn: Resampling,
     reference: pl.DataFrame | None = None,
 ) -> list[str]:
-    """The thresholds that predictions of validation rows do not reach, in words; empty when all are reached.
+    """Return the thresholds that predictions of validation rows do not meet, in words; empty when all are met.
 
     Args:
         frame: the validated rows, for thresholds on a slice.
         reference: all rows of the training part, which say where the evaluation cuts numbers into quarters; the
             validated ones when None.
     """
-    import math
-
     reasons = []
     for threshold in success:
         part = _slice(threshold, frame, frame if reference is None else reference)
-        metric = task.metrics.get(threshold.metric)
-        if metric is None or isinstance(part, str):
-            why = f"; {part}" if isinstance(part, str) else ""
-            reasons.append(f"{threshold.wanted}: can not be measured on the validation folds{why}")
-            continue
-        found = score(metric, truth, prediction, drawn, part.rows if part else None)
-        low, high = (math.nan, math.nan) if part and part.small else (found.low, found.high)
-        if not math.isfinite(found.value) or not threshold.met(found.value, low, high):
-            interval = f"[{low:.4g}, {high:.4g}] on the validation folds"
-            if part and part.small:
-                interval = f"on the validation folds, where {len(part.rows)} rows are too few for an interval"
-            reasons.append(f"{threshold.wanted}: found {found.value:.4g} {interval}")
+        sampled = None
+        if not isinstance(part, str):
+            sampled = score(task.metrics[threshold.metric], truth, prediction, drawn, part.rows if part else None)
+        result = judge(threshold, sampled, part)
+        if not result.met:
+            reasons.append(f"{result.wanted}: not met on the validation folds, {result.reason}")
     return reasons
 
 
@@ -112,12 +91,12 @@ def _slice(threshold: Threshold, frame: pl.DataFrame, reference: pl.DataFrame) -
     return slices.select(frame, known, threshold.slice, "validation")
 
 
-def better_by(metric: Metric, challenger: Score, holder: Score) -> tuple[float, float]:
+def better_by(metric: Metric, challenger: Sampled, holder: Sampled) -> tuple[float, float]:
     """By how much the challenger is better, and the standard error of that difference (paired resamples)."""
     import numpy as np
 
     sign = 1 if metric.higher_is_better else -1
-    differences = sign * (challenger.draws - holder.draws)
+    differences = sign * (challenger.samples - holder.samples)
     usable = differences[np.isfinite(differences)]
     error = float(usable.std()) if len(usable) else float("nan")
     return sign * (challenger.value - holder.value), error

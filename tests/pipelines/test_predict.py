@@ -10,10 +10,11 @@ from tracked import SCHEMA, write_model
 
 from model_code.tabular.encoding import model_schema
 from pipelines.predict import WRITERS, _read, _write, predict_file
+from steps import documents
 from steps.errors import InputError
 from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal
-from steps.tables.schema import read_schema
+from steps.tables.schema import TableSchema
 
 GERMAN = "kund;alter;betrag;seit;wann;ort\n" + "".join(
     f"{i};{'-999' if i % 5 == 0 else 20 + i};{i},5;{i:02}.03.2021;{i:02}.03.2021 10:30;{'k. A.' if i % 4 == 0 else 'Ulm'}\n"
@@ -44,7 +45,7 @@ def trained(tmp_path):
             config["sources"][name] = {"path": file, **options}
         with Journal(place / "journal.jsonl") as log:
             ingest(place / "raw", place / "table", IngestConfig.model_validate(config), log)
-        schema = read_schema(place / "table")
+        schema = documents.read(TableSchema, place / "table")
         described = model_schema(
             pl.read_parquet(place / "table/data.parquet", glob=False),
             [c.model_dump(include={"name", "type", "timezone", "reading"}) for c in schema.features()],

@@ -9,12 +9,13 @@ import torch
 
 from model_code import export
 from model_code.tabular import yardsticks
+from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal, read_events
-from steps.tables.schema import ROW, Column, TableSchema, Target, read_schema, write_schema
+from steps.tables.schema import ROW, Column, TableSchema, Target
 
 EVALUATE = step(evaluate)
 TASKS = {"binary-classification": ("no", "yes"), "multiclass-classification": ("a", "b", "c"), "regression": ()}
@@ -100,7 +101,7 @@ def write_table(directory, table, task, roles=None):
         if name != ROW
     )
     target = Target(name="goal", task=task, classes=TASKS[task])
-    write_schema(directory, TableSchema(rows=table.height, digest="d" * 64, columns=columns, target=target))
+    documents.write(directory, TableSchema(rows=table.height, digest="d" * 64, columns=columns, target=target))
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +219,7 @@ def test_the_value_may_pass_where_the_interval_does_not(place):
 def test_no_threshold_is_no_pass(place):
     found, _ = run(place(), success=())
     assert found["verdict"] == "rejected"
-    assert "no threshold was declared" in found["reasons"][0]
+    assert "no threshold is defined" in found["reasons"][0]
 
 
 def test_slices_cover_every_row_and_a_small_one_has_no_interval(place):
@@ -293,7 +294,7 @@ def test_answers_that_are_not_numbers_reject_the_model(place, tmp_path):
     write_model(tmp_path / "broken", "regression", factor=float("inf"))
     found, _ = run({**directories, "model": tmp_path / "broken"}, "regression")
     assert found["verdict"] == "rejected"
-    assert "800 of 800 test rows got an answer that is not a finite number" in found["reasons"]
+    assert "800 of 800 predictions for the test rows are not finite numbers" in found["reasons"]
     assert found["residuals"] is None
 
 
@@ -349,7 +350,10 @@ def test_a_champion_with_its_classes_in_another_order_is_compared_class_by_class
 def test_a_champion_that_learned_from_other_rows_may_know_the_test_rows_and_that_is_said(place):
     directories = place()
     write_model(directories["champion"], "binary-classification", factor=-1.0)
-    training, mine = directories["champion"] / "training.json", read_schema(directories["train_set"]).digest
+    training, mine = (
+        directories["champion"] / "training.json",
+        documents.read(TableSchema, directories["train_set"]).digest,
+    )
     noted = {}
     for digest in (mine, "of another division"):
         training.write_text(json.dumps({"train_digest": digest}))
@@ -389,7 +393,7 @@ def test_a_rival_that_must_be_beaten_and_was_not_measured_is_a_true_reason(
     write_model(tmp_path / "mine", "binary-classification")
     (tmp_path / "mine/training.json").write_text(json.dumps({"chosen": chosen, "candidates": candidates}))
     found, _ = run({**place(), "model": tmp_path / "mine"}, must_beat=(name,))
-    assert found["reasons"] == [f"must_beat {name}: {why}; there are: constant"]
+    assert found["reasons"] == [f"must_beat {name}: {why}; it was compared with: constant"]
 
 
 def test_a_champion_that_must_be_beaten_and_cannot_be_compared_says_why(place):

@@ -9,12 +9,13 @@ from hypothesis import strategies as st
 from tables import metrics, read_json, run_stage, write_table
 
 from model_code.tasks.classification import class_names, ordered_classes
+from steps import documents
 from steps.errors import GateRefused, InputError
 from steps.journal import check_metric_name
 from steps.label import LabelConfig, label
 from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.rules import apply_rule
-from steps.tables.schema import LABEL_SOURCE, read_schema
+from steps.tables.schema import LABEL_SOURCE, TableSchema
 
 BINARY, MULTICLASS, REGRESSION = "binary-classification", "multiclass-classification", "regression"
 
@@ -29,7 +30,12 @@ def made(workspace):
         table = write_table(place / "table", pl.DataFrame(frame, strict=False))
         out = run_stage(label, place, LabelConfig(**{"target": "y", "task": BINARY, **config}), table=table)
         data = pl.read_parquet(out["labeled"] / "data.parquet", glob=False)
-        return data, read_schema(out["labeled"]), read_json(out["labeled"] / "labels.json"), metrics(out["journal"])
+        return (
+            data,
+            documents.read(TableSchema, out["labeled"]),
+            read_json(out["labeled"] / "labels.json"),
+            metrics(out["journal"]),
+        )
 
     return make
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tables import metrics, read_json, run_stage, write_table
 
+from steps import documents
 from steps.errors import GateRefused, InputError
 from steps.split import SplitConfig, split
 from steps.splitting.division import by_class, by_group, by_row, by_time
-from steps.tables.schema import LABEL_SOURCE, Target, read_schema
+from steps.tables.schema import LABEL_SOURCE, TableSchema, Target
 
 CLASSES = ("no", "yes")
 random = np.random.default_rng(0)
@@ -57,11 +58,14 @@ def test_the_parts_hold_every_row_once_in_order_with_schemas_of_their_own(divide
     assert train["_row"].is_sorted()
     assert test["_row"].is_sorted()
     for name, part in (("train", train), ("test", test)):
-        schema = read_schema(workspace / "0" / f"{name}_set")
+        schema = documents.read(TableSchema, workspace / "0" / f"{name}_set")
         assert schema.rows == part.height == report["rows"][name]["rows"] == found[f"data/rows_{name}"]
         assert schema.digest == report["rows"][name]["digest"]
         assert next(c.missing for c in schema.columns if c.name.startswith("c 0")) == part["c 0 'ü"].null_count()
-    assert read_schema(workspace / "0" / "train_set").digest != read_schema(workspace / "0" / "test_set").digest
+    assert (
+        documents.read(TableSchema, workspace / "0" / "train_set").digest
+        != documents.read(TableSchema, workspace / "0" / "test_set").digest
+    )
     assert abs(report["test_fraction"]["found"] - 0.2) < 4 * report["test_fraction"]["standard_error"]
     assert report["hashed"] == ["a", "b", "c 0 'ü"], "only what a model may see"
 

@@ -16,12 +16,13 @@ import pytest
 from model_code import serving
 from model_code.tabular import fitting, mlp, yardsticks
 from pipelines.problem.definition import load
+from steps import documents
 from steps import train as stage
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.journal import Journal, read_events
 from steps.splitting.folds import folds
-from steps.tables.schema import Column, TableSchema, Target, write_schema
+from steps.tables.schema import Column, TableSchema, Target
 from steps.train import TrainConfig, train
 
 TYPES = {
@@ -67,7 +68,7 @@ def stored(folder, frame, task, classes=(), **roles):
         kind = TYPES.get(frame.schema[name].base_type(), "category")
         columns.append(Column(name=name, type=kind, role=roles.get(name, "feature")))
     frame.write_parquet(folder / "data.parquet")
-    write_schema(
+    documents.write(
         folder,
         TableSchema(
             rows=frame.height,
@@ -266,7 +267,7 @@ def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
     )
     assert [c["name"] for c in record(hard)["candidates"]] == ["linear", "mlp"]
     assert "none reaches all thresholds" in record(hard)["why"]
-    assert "r2 >= 0.9999 (95 % bound): found" in record(hard)["candidates"][0]["unmet"][0]
+    assert "r2 >= 0.9999 (95 % bound): not met on the validation folds" in record(hard)["candidates"][0]["unmet"][0]
 
 
 @pytest.mark.parametrize(("limit", "wanted"), [(241, mlp.SMALL), (240, mlp.LARGE)])

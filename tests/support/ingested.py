@@ -6,9 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from steps import documents
 from steps.errors import InputError
 from steps.journal import read_events
-from steps.tables.schema import read_schema
+from steps.tables.schema import TableSchema
 
 
 class Table:
@@ -17,7 +18,7 @@ class Table:
     def __init__(self, directory: Path, journal: Path):
         self.directory = directory
         self.frame = pl.read_parquet(directory / "data.parquet", glob=False)
-        self.schema = read_schema(directory)
+        self.schema = documents.read(TableSchema, directory)
         self.types = {column.name: column.type for column in self.schema.columns}
         self.report = json.loads((directory / "ingest.json").read_text())
         self.events = list(read_events(journal))

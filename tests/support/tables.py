@@ -6,10 +6,11 @@ from typing import Any
 
 import polars as pl
 
+from steps import documents
 from steps.core import execute, step
 from steps.journal import Journal, read_events
 from steps.tables.digest import table_digest, with_missing
-from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, write_schema
+from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -44,7 +45,7 @@ def write_table(directory: Path, frame: pl.DataFrame, target: Target | None = No
     schema = TableSchema(
         rows=frame.height, digest=table_digest(data), columns=with_missing(data, listed), target=target
     )
-    write_schema(directory, schema)
+    documents.write(directory, schema)
     return directory
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from infra.files import write_atomically
 from pipelines.pages.report import decision, evidence, numbers, words
 from pipelines.pages.report.gather import Facts, gather
-from steps.cards.modelcard import error_by_chance
+from steps.evaluation.document import Calibration
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -170,7 +170,7 @@ def _plots(facts: Facts) -> Iterator[Figure]:
     evaluation = facts.document("evaluation")
     if bins := (evaluation.get("calibration") or {}).get("bins"):
         error = evaluation["calibration"].get("expected_calibration_error")
-        chance = numbers.is_number(error) and error <= error_by_chance(bins)
+        chance = numbers.is_number(error) and error <= Calibration(bins=bins).error_by_chance()
         off = f"{numbers.percent(error)} on average{', which may be chance' if chance else ''}"
         whose = "" if len(evaluation.get("classes") or ()) == 2 else " Here: of the answer that it holds most probable."
         caption = f"On the dashed diagonal chances are honest; larger dots hold more rows. Off by {off}.{whose}"

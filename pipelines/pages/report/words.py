@@ -21,7 +21,7 @@ from pipelines.pages.report.numbers import (
     percent,
     signed,
 )
-from steps.cards.modelcard import probabilities_are_off
+from steps.evaluation.document import Calibration
 
 METRICS = {
     "roc_auc": (
@@ -284,9 +284,9 @@ def limits(facts: Facts) -> Iterator[str]:
     if proxies := (facts.problem.get("split") or {}).get("allow_proxies"):
         names = listed([f"{isolate(column)} ({isolate(reason, 120)})" for column, reason in proxies.items()])
         yield f"Columns that nearly give the answer away were allowed by declaration: {names}."
-    calibration = evaluation.get("calibration") or {}
-    if probabilities_are_off(calibration):
-        error = percent(calibration["expected_calibration_error"])
+    calibration = Calibration(**(evaluation.get("calibration") or {}))
+    if calibration.is_off:
+        error = percent(calibration.expected_calibration_error)
         yield f"Its probabilities are off by {error} on average: use them to rank, not as chances."
     yield from map(_sentence_case, (evaluation.get("notes") or ()))
     if evaluation and not evaluation.get("champion") and not evaluation.get("notes"):

@@ -8,10 +8,11 @@ import pytest
 from infra.sources.files import materialise, resolve
 from pipelines.problem.definition import load
 from pipelines.propose.proposal import as_document, describe, propose, write
+from steps import documents
 from steps.errors import InputError
 from steps.ingest import ingest
 from steps.journal import Journal
-from steps.tables.schema import read_schema
+from steps.tables.schema import TableSchema
 from steps.validate import validate
 
 DATA = Path(__file__).parents[4] / "shared/data"
@@ -89,8 +90,8 @@ def test_what_is_written_loads_reads_the_same_table_and_passes_its_own_suite(tmp
     assert loaded.problem.label.positive == "yes"
     assert loaded.problem.train.choose == "best"
     table = run_to_validate(directory, tmp_path / "run")
-    assert read_schema(table).rows == 200
-    assert {c.name: c.type for c in read_schema(table).columns}["zip code"] == "category"
+    assert documents.read(TableSchema, table).rows == 200
+    assert {c.name: c.type for c in documents.read(TableSchema, table).columns}["zip code"] == "category"
 
 
 def run_to_validate(directory, place):
@@ -174,7 +175,7 @@ def test_several_sources_are_joined_on_what_they_share(tmp_path):
     assert list(proposal.sources) == ["flights", "weather"]
     assert roles(proposal)["wind"] == ("float", "feature")
     write(proposal)
-    assert read_schema(run_to_validate(tmp_path / "p", tmp_path / "run")).rows == 60
+    assert documents.read(TableSchema, run_to_validate(tmp_path / "p", tmp_path / "run")).rows == 60
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,13 @@ import polars as pl
 import pytest
 from tables import SHARED, read_json, run_stage, write_table
 
+from steps import documents
 from steps.errors import GateRefused, InputError
 from steps.label import LabelConfig, label
 from steps.split import SplitConfig, split
 from steps.splitting import leaks
 from steps.splitting.leaks import Parts, find_leaks
-from steps.tables.schema import Target, read_schema
+from steps.tables.schema import TableSchema, Target
 
 BINARY, MULTICLASS, REGRESSION = "binary-classification", "multiclass-classification", "regression"
 random = np.random.default_rng(1)
@@ -209,7 +210,7 @@ def test_a_test_part_that_is_not_later_is_caught_whoever_made_it(tmp_path):
         write_table(tmp_path / name, part, target, day={"role": "time"})
         for name, part in (("late", frame.tail(1000)), ("early", frame.head(1000)))
     ]
-    findings = find_leaks(Parts(parts[0], parts[1], read_schema(parts[0]), by="time", column="day"))
+    findings = find_leaks(Parts(parts[0], parts[1], documents.read(TableSchema, parts[0]), by="time", column="day"))
     assert [(each.check, each.level) for each in findings] == [("times", "refused")]
 
 

@@ -1,0 +1,49 @@
+"""What the first and the last stage publish: the problem as it was frozen, and the request to register the model."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from steps.documents import Document, Section
+from steps.evaluation.thresholds import Threshold
+
+
+class ProblemCard(Document):
+    """The question and what counts as an answer, frozen before anything looks at the data."""
+
+    artifact: ClassVar[str] = "card"
+    file: ClassVar[str] = "problem.json"
+
+    name: str
+    question: str
+    decision: str
+    owner: str
+    cost_of_error: str
+    task: str
+    target: str
+    success: tuple[Threshold, ...] = ()
+
+
+class ModelColumn(Section):
+    """A column that the model takes or returns."""
+
+    name: str
+    type: str
+
+
+class Registration(Document):
+    """The request to register the model, which the tracker carries out."""
+
+    artifact: ClassVar[str] = "registration"
+    file: ClassVar[str] = "registration.json"
+
+    name: str
+    verdict: Literal["pass", "rejected"]
+    alias: str | None
+    """``candidate``, or None for a model that was rejected or came from a smoke run."""
+    smoke: bool = False
+    tags: dict[str, str]
+    metrics: dict[str, float]
+    inputs: tuple[ModelColumn, ...]
+    outputs: tuple[ModelColumn, ...]
+    description: str

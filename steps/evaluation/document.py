@@ -1,0 +1,193 @@
+"""What the evaluate stage publishes: metrics with intervals, thresholds, comparisons, slices and the verdict."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Literal
+
+from pydantic import Field, field_validator
+
+from model_code import tasks
+from steps.documents import Document, Section
+
+_POOR_CALIBRATION = 0.05
+_ONE_SIDED = 1.645  # standard deviations above the mean: the upper 95 % quantile of a normal distribution
+
+
+class Estimate(Section):
+    """A value with the ends of its 95 % interval; None where undefined."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+    @field_validator("value", "low", "high")
+    @classmethod
+    def _rounded(cls, value: float | None) -> float | None:
+        return None if value is None or not math.isfinite(value) else rounded(value)
+
+
+def rounded(value: float) -> float:
+    """Return ten significant digits; the rest is rounding that differs between machines."""
+    return float(f"{value:.10g}")
+
+
+class ThresholdResult(Estimate):
+    """A threshold and whether the model met it."""
+
+    metric: str
+    wanted: str
+    """The threshold in words."""
+    at_least: float | None = None
+    at_most: float | None = None
+    on: Literal["interval", "value"] = "interval"
+    slice: str | None = None
+    met: bool
+    reason: str | None = None
+    """Why it was not met."""
+
+
+class Comparison(Section):
+    """The model against another predictor in the headline metric, on the same resamples."""
+
+    metric: str
+    difference: Estimate
+    """The model's metric minus the other's."""
+    better: str
+    """``model``, the other's name, or ``neither`` where the interval of the difference holds 0."""
+
+
+class SliceResult(Section):
+    """The model on the test rows that share a value of a column."""
+
+    value: str
+    rows: int
+    small: bool
+    """True where the rows are too few for an interval."""
+    metrics: dict[str, Estimate]
+
+
+class Champion(Section):
+    """The champion on the same test rows."""
+
+    metrics: dict[str, Estimate]
+
+
+class Bin(Section):
+    """Test rows with similar predicted probabilities."""
+
+    low: float
+    high: float
+    mean_predicted: float
+    observed: float
+    """The share of the rows in which the class occurred."""
+    rows: int
+
+
+class Calibration(Section):
+    """How far predicted probabilities are from observed shares."""
+
+    bins: tuple[Bin, ...] = ()
+    expected_calibration_error: float | None = None
+
+    @property
+    def is_off(self) -> bool:
+        """Return whether the error matters and is larger than calibrated probabilities show by chance."""
+        error = self.expected_calibration_error
+        return error is not None and error > max(_POOR_CALIBRATION, self.error_by_chance())
+
+    def error_by_chance(self) -> float:
+        """Return the error that calibrated probabilities exceed in about one of twenty draws; 0 without bins.
+
+        The observed share of a bin with n independent rows and mean probability p is nearly normal around p with
+        s = sqrt(p (1 - p) / n), so its distance from p is folded normal: mean s sqrt(2 / pi), variance s^2 (1 - 2 / pi).
+        The error is the sum of the distances weighted by rows, nearly normal again, cut at its upper 95 % quantile.
+
+        Source: Leone, Nelson & Nottingham, "The folded normal distribution", Technometrics 3 (4), 1961.
+        """
+        filled = [(part.rows, min(1.0, max(0.0, part.mean_predicted))) for part in self.bins if part.rows]
+        total = sum(rows for rows, _ in filled)
+        spreads = [rows / total * math.sqrt(chance * (1 - chance) / rows) for rows, chance in filled]
+        mean = math.sqrt(2 / math.pi) * sum(spreads)
+        return mean + _ONE_SIDED * math.sqrt((1 - 2 / math.pi) * sum(spread**2 for spread in spreads))
+
+
+class Histogram(Section):
+    """Counts between edges."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+
+
+class Plane(Section):
+    """Counts of rows by predicted bin, then actual bin."""
+
+    edges_predicted: tuple[float, ...]
+    edges_actual: tuple[float, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class Residuals(Section):
+    """How actual minus predicted values are distributed, in the unit of the target."""
+
+    quantiles: dict[str, float]
+    histogram: Histogram
+    predicted_vs_actual: Plane
+
+
+class IntervalMethod(Section):
+    """How the intervals were computed."""
+
+    method: str
+    level: float
+    resamples: int
+    seed: int
+    resampled: str
+    """What is drawn: rows, or what keeps rows together."""
+    drawn: int
+    """How many of them there are."""
+
+
+class EvaluationData(Section):
+    """Which rows the model was trained and judged on."""
+
+    train_rows: int
+    train_digest: str
+    test_rows: int
+    test_digest: str
+
+
+class Evaluation(Document):
+    """How good the model is on the held-out test set, and whether that is good enough."""
+
+    artifact: ClassVar[str] = "evaluation"
+    file: ClassVar[str] = "evaluation.json"
+
+    task: str
+    target: str
+    classes: tuple[str, ...] = ()
+    rows: int
+    verdict: Literal["pass", "rejected"]
+    reasons: tuple[str, ...] = ()
+    headline: str
+    metrics: dict[str, Estimate]
+    thresholds: tuple[ThresholdResult, ...] = ()
+    yardsticks: dict[str, dict[str, Estimate]] = Field(default={})
+    champion: Champion | None = None
+    comparisons: dict[str, Comparison] = Field(default={})
+    slices: dict[str, tuple[SliceResult, ...]] = Field(default={})
+    calibration: Calibration | None = None
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    residuals: Residuals | None = None
+    interval: IntervalMethod
+    data: EvaluationData
+    notes: tuple[str, ...] = ()
+
+    def rivals(self) -> dict[str, dict[str, Estimate]]:
+        """Return the metrics of everything that the model is compared with: yardsticks, then the champion."""
+        return {**self.yardsticks, **({"champion": self.champion.metrics} if self.champion else {})}
+
+    def higher_is_better(self, metric: str) -> bool:
+        """Return the metric's direction; a metric that the task does not know counts as better when higher."""
+        known = tasks.get(self.task).metrics.get(metric) if self.task in tasks.names() else None
+        return known.higher_is_better if known else True

@@ -1,0 +1,56 @@
+"""What the ingest stage publishes beside the table: how each file was read."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from steps.documents import Document, Section
+
+
+class FileReport(Section):
+    """One file and its format, given or detected; None where the format has no such property."""
+
+    file: str
+    format: str
+    bytes: int
+    member: str | None = None
+    """The file inside of an archive."""
+    encoding: str | None = None
+    delimiter: str | None = None
+    quote: str | None = None
+    decimal: str | None = None
+    header: bool | None = None
+    renamed: tuple[str, ...] | None = None
+    """New names of columns that had none."""
+
+
+class ColumnType(Section):
+    """The type that the values of a column were read as."""
+
+    type: str | None
+    format: str | None = None
+    """How dates are written, as strftime codes."""
+
+
+class SourceReport(Section):
+    """One source: its files and what was read from them."""
+
+    files: tuple[FileReport, ...]
+    rows: int
+    decimal: str | None = None
+    types: dict[str, ColumnType] = Field(default={})
+    blank_records: int | None = None
+    """Records without any value, which were left out."""
+
+
+class IngestReport(Document):
+    """How the sources became one table."""
+
+    artifact: ClassVar[str] = "table"
+    file: ClassVar[str] = "ingest.json"
+
+    sources: dict[str, SourceReport]
+    query: str | None = None
+    sample_rows: int | None = None

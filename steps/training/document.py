@@ -1,0 +1,93 @@
+"""What the train stage publishes beside the weights: the record of the training, and what the model takes and returns."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from steps.documents import Document, Section
+
+
+class FoldFit(Section):
+    """One fit of a candidate on a fold; losses by epoch."""
+
+    epochs: int
+    """The epoch with the lowest validation loss, whose weights are used."""
+    stopped: str
+    train_loss: tuple[float, ...] = ()
+    validation_loss: tuple[float, ...] = ()
+
+
+class CandidateRecord(Section):
+    """One candidate and its cross-validated score in the headline metric."""
+
+    name: str
+    status: Literal["chosen", "tried", "skipped"]
+    reason: str | None = None
+    """Why it was skipped."""
+    config: dict[str, Any] | None = None
+    weights: int | None = None
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    unmet: tuple[str, ...] = ()
+    """The thresholds that it does not meet on the validation folds."""
+    folds: tuple[FoldFit, ...] = ()
+
+
+class FinalFit(Section):
+    """The fit of the chosen candidate on the whole training part."""
+
+    rows: int
+    epochs: int
+    train_loss: tuple[float, ...] = ()
+
+
+class FoldRows(Section):
+    """How many rows a fold trains and validates on."""
+
+    training_rows: int
+    validation_rows: int
+
+
+class TrainingRecord(Document):
+    """Everything about the training but how long it took."""
+
+    artifact: ClassVar[str] = "model"
+    file: ClassVar[str] = "training.json"
+
+    metric: str | None = None
+    chosen: str
+    why: str | None = None
+    choose: str | None = None
+    candidates: tuple[CandidateRecord, ...] = ()
+    final: FinalFit | None = None
+    folds: tuple[FoldRows, ...] = ()
+    divided_by: str | None = None
+    resampled: str | None = None
+    budget_bound: bool = False
+    """True if the time budget cut the training short, so that another machine may get another model."""
+    budget_cut: tuple[str, ...] = ()
+    train_digest: str | None = None
+    seed: int | None = None
+    device: str | None = None
+    threads: int | None = None
+
+
+class ModelInput(Section):
+    """A column that the model reads."""
+
+    name: str
+    type: str
+
+
+class ModelSchema(Document):
+    """What the model takes and returns, of the file that the model's own code writes and reads whole."""
+
+    artifact: ClassVar[str] = "model"
+    file: ClassVar[str] = "schema.json"
+
+    task: str
+    target: str
+    classes: tuple[str, ...] = ()
+    architecture: str
+    inputs: tuple[ModelInput, ...] = ()
