@@ -10,7 +10,7 @@ from pathlib import Path
 
 from measure import cpu_seconds, in_turn, show, show_ratio
 
-from steps.core import Config, Input, Output, Pipeline
+from steps.core import Config, Input, Output, Pipeline, step
 from steps.journal import Journal
 
 ROWS, FEW = 1_000_000, 1_000
@@ -80,15 +80,15 @@ def plain(place: Path, rows: int) -> None:
 def ours(place: Path, rows: int, *, tracked: bool) -> None:
     from infra.backends.local import LocalBackend
     from infra.runs import records
-    from infra.runs.records import RunRecord, StageRecord
+    from infra.runs.records import RunRecord
     from infra.store.local import LocalStore
     from infra.tracking import follower
     from pipelines.plan import make_plan
 
-    pipeline = Pipeline(one, two, three, four, five, six, seven)
+    pipeline = Pipeline("chain", *map(step, (one, two, three, four, five, six, seven)))
     store = LocalStore(place)
     plan = make_plan(pipeline, {step.name: Size(rows=rows) for step in pipeline}, {}, None, store, place, "chain")
-    stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
+    stages = [planned.record() for planned in plan.steps]
     record = RunRecord(
         "chain-1", "chain", "chain.yaml", {}, {}, smoke=False, status="running", started=records.now(), stages=stages
     )

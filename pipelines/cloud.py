@@ -79,9 +79,8 @@ def estimate(plan: Plan, problem: Problem, there: Site) -> dict[str, Any]:
     """The jobs of a plan, checked as if they were sent: what they hold, where they run, how long and for how much."""
     from infra.sagemaker import cost
     from infra.sagemaker.backend import compiled
-    from infra.sagemaker.jobs import is_smoke
 
     config, store = problem.sagemaker, there.store
     done = compiled(plan, problem.name, config, there.stack, store)
-    seconds = cost.history(store.workspace, problem.name, store.find, smoke=is_smoke(plan))
+    seconds = cost.history(store.workspace, problem.name, store.find, smoke=plan.smoke)
     return cost.document(done.jobs, config, there.stack.region, seconds)

@@ -14,17 +14,18 @@ from infra.backends.local import LocalBackend, full_disk
 from infra.files import locked
 from infra.runs import champions, records
 from infra.runs.plan import Backend, Plan, Reporter
-from infra.runs.records import RunRecord, StageRecord
+from infra.runs.records import RunRecord
 from infra.sources.files import resolve
 from infra.store.local import CorruptExecution, LocalStore, open_store
 from pipelines.cloud import Site, site, site_of
 from pipelines.plan import make_plan
 from pipelines.problem.definition import Loaded, load
 from pipelines.training import TRAINING
+from steps.core import Pipeline
 from steps.errors import FourscoreError, InputError
 
-HANDED_OUT = ("train", "evaluate", "register")
-"""Stages whose files people read and use when a run is over."""
+HANDED_OUT = ("model", "application")
+"""Layers whose files people read and use when a run is over; those of the data layer are read by later stages only."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Prepared:
         return self.request.tracking_uri or self.loaded.problem.tracking_uri or stacks
 
 
-def prepare(request: Request) -> Prepared:
+def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:
     """Load and plan; nothing is run and nothing but memories of digests is written.
 
     Raises:
@@ -85,7 +86,17 @@ def prepare(request: Request) -> Prepared:
     store = there.store if there else open_store(request.workspace, request.store)
     raw = resolve(problem.data.sources, request.problem.parent, request.workspace)
     champion = champions.read(request.workspace, problem.register_as.name)
-    plan = make_plan(TRAINING, loaded.configs(), raw, champion, store, request.workspace, problem.name, request.until)
+    plan = make_plan(
+        pipeline,
+        loaded.configs(pipeline),
+        raw,
+        champion,
+        store,
+        request.workspace,
+        problem.name,
+        request.until,
+        smoke=request.smoke,
+    )
     last = plan.steps[-1].key
     return Prepared(request, loaded, plan, request.name or f"{problem.name}-{last[:8]}", store, there)
 
@@ -208,7 +219,7 @@ def _detached(prepared: Prepared) -> RunRecord | None:
     """The record of this very run where its execution goes on; running it again is watching it again."""
     path = records.path_of(prepared.request.workspace, prepared.run)
     before = records.load(prepared.request.workspace, prepared.run) if path.exists() else None
-    keys = [planned.key for planned in (*prepared.plan.steps, *prepared.plan.later)]
+    keys = [planned.key for planned in prepared.plan.stages]
     if before is None or before.execution is None or [stage.key for stage in before.stages] != keys:
         return None
     here = (prepared.request.on, prepared.site.stack.name if prepared.site else None)
@@ -257,7 +268,7 @@ def _finished(prepared: Prepared) -> RunRecord | None:
     if not records.path_of(workspace, prepared.run).exists():
         return None
     before = records.load(workspace, prepared.run)
-    keys = [planned.key for planned in (*prepared.plan.steps, *prepared.plan.later)]
+    keys = [planned.key for planned in prepared.plan.stages]
     same = [stage.key for stage in before.stages] == keys
     refused = any(stage.status == "refused" for stage in before.stages)
     asked = refused or sum(stage.status != "skipped" for stage in before.stages) == len(prepared.plan.steps)
@@ -279,7 +290,7 @@ def _whole(prepared: Prepared, finished: RunRecord) -> bool:
     """
     store = prepared.store
     for stage in finished.stages:
-        if store.uri is None and stage.name in HANDED_OUT and (manifest := store.find(stage.key)):
+        if store.uri is None and stage.layer in HANDED_OUT and (manifest := store.find(stage.key)):
             try:
                 store.verify(manifest)
             except CorruptExecution:
@@ -320,8 +331,8 @@ def _record(prepared: Prepared) -> RunRecord:
         status="running",
         started=records.now(),
         stages=[
-            *(StageRecord(each.step.name, each.key, reason=each.reason) for each in prepared.plan.steps),
-            *(StageRecord(each.step.name, each.key, "skipped", reason="not asked for") for each in prepared.plan.later),
+            *(planned.record() for planned in prepared.plan.steps),
+            *(planned.record("skipped", "not asked for") for planned in prepared.plan.later),
         ],
         versions={
             name.removeprefix("package "): value
@@ -331,6 +342,7 @@ def _record(prepared: Prepared) -> RunRecord:
         },
         store=prepared.store.uri,
         on=request.on,
+        pipeline=prepared.plan.pipeline,
         stack=prepared.site.stack.name if prepared.site else None,
         tracked_by_jobs=bool(request.tracking and prepared.site and prepared.site.stack.tracking_uri),
     )

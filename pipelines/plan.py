@@ -17,6 +17,7 @@ from infra.sources.files import digest as digest_of_sources
 from infra.store.ledger import divided
 from infra.store.local import Store
 from steps.core import Config, Pipeline
+from steps.errors import InputError, near
 
 
 def make_plan(
@@ -28,8 +29,17 @@ def make_plan(
     workspace: Path,
     problem_name: str,
     until: str | None = None,
+    *,
+    smoke: bool = False,
 ) -> Plan:
-    """Derive every key and say for each step whether it is cached and, if not, which ingredient changed."""
+    """Derive every key and say for each step whether it is cached and, if not, which ingredient changed.
+
+    Raises:
+        InputError: ``until`` is not a stage of the pipeline.
+    """
+    names = [step.name for step in pipeline]
+    if until is not None and until not in names:
+        raise InputError(f"--until {until}: no such stage; the stages are {', '.join(names)}{near(until, names)}")
     sources = Sources(workspace / "memory" / "modules.json")
     previous = _previous(workspace, problem_name, store)
     keys: dict[str, str] = {"raw": digest_of_sources(raw)}
@@ -61,7 +71,15 @@ def make_plan(
     sources.save()
     asked = next((index for index, each in enumerate(planned, 1) if each.step.name == until), len(planned))
     rival_key = champion.train_key if champion else None
-    return Plan(tuple(planned[:asked]), raw, rival_key, tuple(planned[asked:]), divided(planned))
+    return Plan(
+        steps=tuple(planned[:asked]),
+        raw=raw,
+        champion=rival_key,
+        later=tuple(planned[asked:]),
+        divided=divided(planned),
+        pipeline=pipeline.name,
+        smoke=smoke,
+    )
 
 
 def _previous(workspace: Path, problem_name: str, store: Store) -> dict[str, Ingredients]:

@@ -167,7 +167,7 @@ def _directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
         return Path(model)
     if records.NAME.fullmatch(model) and records.path_of(workspace, model).is_file():
         record = records.load(workspace, model)
-        train = next((stage for stage in record.stages if stage.name == "train"), None)
+        train = record.producer("model")
         store = store_of(workspace, record)
         if train is None or store.find(train.key) is None:
             lost = train is not None and train.status in ("ran", "cached")

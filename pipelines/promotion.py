@@ -24,13 +24,14 @@ def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, An
         raise InputError(f"run {run} is a smoke run on a sample; only a whole run has a candidate")
     if record.status == "rejected":
         raise GateRefused(f"run {run} was rejected and cannot be promoted:\n{record.message}")
-    if record.status != "pass" or record.stage("register").status == "skipped":
+    registering, training = record.producer("registration"), record.producer("model")
+    if record.status != "pass" or not registering or not training or registering.status == "skipped":
         raise InputError(
             f"run {run} has no candidate (it is {record.status}); finish it with 'fourscore run {record.problem_path}'"
         )
     store = store_of(workspace, record)
-    request = json.loads((store.open(record.stage("register").key, "registration") / "registration.json").read_bytes())
-    train_key = record.stage("train").key
+    request = json.loads((store.open(registering.key, "registration") / "registration.json").read_bytes())
+    train_key = training.key
     before = champions.read(workspace, request["name"])
     from infra.tracking import follower
 

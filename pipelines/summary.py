@@ -97,7 +97,7 @@ def model(facts: Facts) -> dict[str, Any]:
 
     The place is a directory, or a URI while the model was not fetched from the store.
     """
-    train = facts.stage("train")
+    train = facts.producer("model")
     path: object = train.directory / "model" if train and "model" in facts.documents else None
     if train and path and facts.record.store and not (train.directory / "model").is_dir():
         path = f"{facts.record.store}store/{train.record.key}/model/"

@@ -1,8 +1,8 @@
-"""The whole story: from a problem definition and raw data to a registered candidate, in eight stages."""
+"""The training pipeline: from a problem definition and raw data to a registered candidate, in eight stages."""
 
 from __future__ import annotations
 
-from steps.core import Pipeline
+from steps.core import Pipeline, step
 from steps.define import define
 from steps.evaluate import evaluate
 from steps.ingest import ingest
@@ -13,14 +13,19 @@ from steps.train import train
 from steps.validate import validate
 
 TRAINING = Pipeline(
-    define,
-    ingest,
-    validate,
-    label,
-    split,
-    train,
-    evaluate,
-    register,
+    "training",
+    step(define, layer="application", job="prepare", documents=["card/card.md"]),
+    step(ingest, layer="data", job="prepare"),
+    step(validate, layer="data", job="prepare", documents=["validation/results.json"]),
+    step(label, layer="data", job="prepare"),
+    step(split, layer="data", job="prepare", documents=["division/split.json"]),
+    step(train, layer="model", job="train"),
+    step(evaluate, layer="model", job="assess", documents=["evaluation/evaluation.json"]),
+    step(
+        register,
+        layer="application",
+        job="assess",
+        documents=["registration/model_card.md", "registration/registration.json"],
+    ),
     sources=frozenset({"raw", "champion"}),
 )
-STAGES = tuple(step.name for step in TRAINING)

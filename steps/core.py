@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
-from steps.journal import Journal
+from steps.journal import LAYERS, Journal
 
 Input = Annotated[Path, "input"]
 """A directory that the step reads, named after the artifact that it holds."""
@@ -39,10 +40,28 @@ class Step:
     outputs: tuple[str, ...]
     scratch: tuple[str, ...]
     config_type: type[Config]
+    layer: str = "application"
+    """The layer of MLflow that its metrics and its run belong to (``steps.journal.LAYERS``)."""
+    job: str = ""
+    """The job into which it is fused with its neighbours where a pipeline runs as jobs."""
+    documents: tuple[str, ...] = ()
+    """Files that a person looks for beside the numbers, as ``artifact/file``."""
+
+    @property
+    def address(self) -> str:
+        """``module:function``, by which another process imports the function."""
+        return f"{self.function.__module__}:{self.function.__name__}"
 
 
-def step(function: Callable[..., None]) -> Step:
+def step(
+    function: Callable[..., None], *, layer: str = "application", job: str = "", documents: Iterable[str] = ()
+) -> Step:
     """Read a function's signature: ``Input``, ``Output``, ``Scratch``, ``config: Config`` and ``log: Journal`` parameters.
+
+    Args:
+        layer: the layer of MLflow that the step belongs to.
+        job: the job into which the step is fused.
+        documents: files that the step publishes and a person looks for, as ``artifact/file``.
 
     Raises:
         TypeError: a parameter is something else, or ``config`` or ``log`` is missing.
@@ -62,6 +81,10 @@ def step(function: Callable[..., None]) -> Step:
             )
     if config_type is None or Journal not in hints.values():
         raise TypeError(f"step {function.__name__}: wants a 'config' (a Config) and a 'log' (a Journal)")
+    if layer not in LAYERS:
+        raise TypeError(f"step {function.__name__}: layer {layer!r} is not one of {', '.join(LAYERS)}")
+    if strange := [path for path in documents if path.partition("/")[0] not in names["output"]]:
+        raise TypeError(f"step {function.__name__}: document {strange[0]!r} is not in one of its outputs")
     return Step(
         name=function.__name__,
         function=function,
@@ -69,37 +92,51 @@ def step(function: Callable[..., None]) -> Step:
         outputs=tuple(names["output"]),
         scratch=tuple(names["scratch"]),
         config_type=config_type,
+        layer=layer,
+        job=job,
+        documents=tuple(documents),
     )
 
 
+def import_step(address: str) -> Step:
+    """Return the step of the function at ``module:function``."""
+    module, _, name = address.partition(":")
+    return step(getattr(import_module(module), name))
+
+
 class Pipeline:
-    """A tuple of steps that is checked when it is built.
+    """A named tuple of steps that is checked when it is built.
 
     Args:
-        functions: the steps, in the order in which they run.
+        name: the pipeline's name, which run records keep.
+        steps: the steps, in the order in which they run.
         sources: names of the artifacts that come from outside.
 
     Raises:
         TypeError: a step reads what nothing before it wrote, or an artifact or a name is written twice.
     """
 
-    def __init__(self, *functions: Callable[..., None], sources: frozenset[str] = frozenset()) -> None:
-        self.steps = tuple(step(function) for function in functions)
+    def __init__(self, name: str, *steps: Step, sources: frozenset[str] = frozenset()) -> None:
+        self.name = name
+        self.steps = steps
         self.sources = sources
-        known: dict[str, str] = dict.fromkeys(sources, "outside")
-        for each in self.steps:
-            for name in each.inputs:
-                if name not in known:
+        self.producer: dict[str, str] = dict.fromkeys(sources, "outside")
+        """Artifact -> name of the step that writes it."""
+        for step in steps:
+            for artifact in step.inputs:
+                if artifact not in self.producer:
+                    known = ", ".join(self.producer)
                     raise TypeError(
-                        f"step {each.name} reads {name!r}, which nothing before it writes; known: {', '.join(known)}"
+                        f"step {step.name} reads {artifact!r}, which nothing before it writes; known: {known}"
                     )
-            for name in each.outputs:
-                if name in known:
-                    raise TypeError(f"step {each.name} writes {name!r}, which {known[name]} writes already")
-                known[name] = each.name
-        if len({each.name for each in self.steps}) < len(self.steps):
+            for artifact in step.outputs:
+                if artifact in self.producer:
+                    raise TypeError(
+                        f"step {step.name} writes {artifact!r}, which {self.producer[artifact]} writes already"
+                    )
+                self.producer[artifact] = step.name
+        if len({step.name for step in steps}) < len(steps):
             raise TypeError("two steps have the same name")
-        self.producer = known
 
     def __iter__(self) -> Iterator[Step]:
         return iter(self.steps)

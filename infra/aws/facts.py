@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 PROJECT = "fourscore"
-JOBS = ("prepare", "train", "assess")
 GITHUB = "token.actions.githubusercontent.com"
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infra.aws.facts import JOBS, Facts
+from infra.aws.facts import Facts
 from infra.aws.permissions import DIGEST, KINDS, artifacts, never_approves
 from infra.aws.statements import Statement, allow, through
+from infra.sagemaker.config import JOBS
+from steps.core import Pipeline
 
 SOURCES = "images"
 """Below the root: sources of images, for CodeBuild."""
@@ -24,13 +26,13 @@ _PUSH = (
 )
 
 
-def looks(facts: Facts) -> list[Statement]:
+def looks(facts: Facts, pipeline: Pipeline) -> list[Statement]:
     """Follow runs and read what came of them; no data, whose owners decide who sees it."""
     groups, packages = facts.packages
     pipelines, executions = _pipelines(facts)
     jobs = [facts.arn("sagemaker", f"{kind}/pipelines-*-{job}-*") for job, kind in _kinds()]
     logs = [facts.arn("logs", f"log-group:/aws/sagemaker/{name}s:*") for name, _ in KINDS.values()]
-    read = ["runs/*", "seals/*", *_results(artifacts() - _DATA)]
+    read = ["runs/*", "seals/*", *_results(artifacts(pipeline) - _DATA)]
     follow = (
         "DescribePipelineDefinitionForExecution",
         "DescribePipelineExecution",

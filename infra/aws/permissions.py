@@ -11,15 +11,13 @@ Sources: Service Authorization Reference (Amazon SageMaker AI, Amazon S3, AWS KM
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from importlib import import_module
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from infra.aws.facts import Facts
 from infra.aws.statements import Statement, allow, deny, through
-from infra.sagemaker.jobs import HARDWARE
 from infra.store.ledger import SEALED
-from steps.core import step
+from steps.core import Pipeline, Step
 
 Definition = Mapping[str, Any]
 
@@ -47,10 +45,10 @@ _TRACK = (
 )
 
 
-def policies(definition: Definition, facts: Facts) -> dict[str, list[Statement]]:
+def policies(definition: Definition, facts: Facts, pipeline: Pipeline) -> dict[str, list[Statement]]:
     """Role (pipeline, and each job that the definition has) -> the statements of its policy."""
     steps = list(flat(definition["Steps"]))
-    made = {each["Arguments"]["RoleArn"]: list(_job(each, facts)) for each in steps if each["Type"] in KINDS}
+    made = {each["Arguments"]["RoleArn"]: list(_job(each, facts, pipeline)) for each in steps if each["Type"] in KINDS}
     jobs = {_name_of(each): made[each["Arguments"]["RoleArn"]] for each in steps if each["Type"] in KINDS}
     return {"pipeline": list(_pipeline(steps, definition, facts)), **jobs}
 
@@ -70,9 +68,10 @@ def _name_of(each: Mapping[str, Any]) -> str:
     return str(application["ContainerArguments"][0])
 
 
-def _job(each: Mapping[str, Any], facts: Facts) -> Iterator[Statement]:
+def _job(each: Mapping[str, Any], facts: Facts, pipeline: Pipeline) -> Iterator[Statement]:
     """What runs inside one job's container, and what SageMaker does around it in the job's name."""
-    arguments, job = each["Arguments"], _name_of(each)
+    arguments = each["Arguments"]
+    steps = [step for step in pipeline if step.job == _name_of(each)]
     inputs, outputs, kept = (
         [_pattern(place) for part in parts for place in _texts(arguments.get(part), "S3Uri", "S3OutputPath")]
         for parts in (
@@ -81,13 +80,13 @@ def _job(each: Mapping[str, Any], facts: Facts) -> Iterator[Statement]:
             ("CheckpointConfig",),
         )
     )
-    read, write = stored(job)
+    read, write = stored(steps)
     listed = [*inputs, *kept, f"{facts.below}store/*"]
     yield allow("ReadInputs", "s3:GetObject", *_objects(inputs, facts))
     yield allow("ReadStore", "s3:GetObject", *(facts.objects(pattern) for pattern in read))
     # An upload that was abandoned is cleared away, a broken manifest put aside; the bucket keeps what is deleted.
     yield allow("WriteStore", (*_put(), "s3:DeleteObject"), *(facts.objects(pattern) for pattern in write))
-    told = ["quarantine/*", "runs/*/live/*", *(["seals/*"] if SEALED in _inputs(job) else [])]
+    told = ["quarantine/*", "runs/*/live/*", *(["seals/*"] if SEALED in _inputs(steps) else [])]
     yield allow("Tell", "s3:PutObject", *map(facts.objects, told))
     if outputs:
         yield allow("WriteOutputs", _put(), *_objects(outputs, facts))
@@ -105,7 +104,7 @@ def _job(each: Mapping[str, Any], facts: Facts) -> Iterator[Statement]:
     tracking = arguments["Environment"].get("FOURSCORE_TRACKING_URI", "")
     if tracking.startswith("arn:"):
         yield allow("Track", tuple(f"sagemaker-mlflow:{action}" for action in _TRACK.split()), tracking)
-    if SEALED not in _inputs(job) | _outputs(job):
+    if SEALED not in _inputs(steps) | _outputs(steps):
         sealed = facts.objects(f"store/{DIGEST}/{SEALED}/*")
         yield deny("TheTestSetIsSealed", ("s3:GetObject", "s3:GetObjectVersion"), sealed)
     yield from never_approves()
@@ -118,9 +117,9 @@ def never_approves() -> Iterator[Statement]:
     yield deny("NeverRegistersAsApproved", "sagemaker:CreateModelPackage", "*", condition=approved)
 
 
-def stored(job: str) -> tuple[list[str], list[str]]:
+def stored(steps: Iterable[Step]) -> tuple[list[str], list[str]]:
     """Patterns below the root that a job's own code reads, and those in the store that it writes (infra/store/s3.py)."""
-    inputs, outputs = _inputs(job), _outputs(job)
+    inputs, outputs = _inputs(steps), _outputs(steps)
     records = [f"store/{DIGEST}/manifest.json", f"store/{DIGEST}/journal.jsonl"]
     read = [f"store/{DIGEST}/{artifact}/*" for artifact in sorted((inputs | outputs) - {"raw", "champion"})]
     raw = ["raw/*"] if "raw" in inputs else []
@@ -128,22 +127,17 @@ def stored(job: str) -> tuple[list[str], list[str]]:
     return [*records, *read, *raw], [*records, *write]
 
 
-def artifacts() -> set[str]:
+def artifacts(pipeline: Pipeline) -> set[str]:
     """Everything that a stage puts into the store."""
-    return set().union(*(_outputs(job) for job in HARDWARE.values()))
+    return _outputs(pipeline)
 
 
-def _inputs(job: str) -> set[str]:
-    return {artifact for each in _steps(job) for artifact in each.inputs}
+def _inputs(steps: Iterable[Step]) -> set[str]:
+    return {artifact for step in steps for artifact in step.inputs}
 
 
-def _outputs(job: str) -> set[str]:
-    return {artifact for each in _steps(job) for artifact in each.outputs}
-
-
-def _steps(job: str) -> list[Any]:
-    names = [name for name, where in HARDWARE.items() if where == job]
-    return [step(getattr(import_module(f"steps.{name}"), name)) for name in names]
+def _outputs(steps: Iterable[Step]) -> set[str]:
+    return {artifact for step in steps for artifact in step.outputs}
 
 
 def _pipeline(steps: list[dict[str, Any]], definition: Definition, facts: Facts) -> Iterator[Statement]:

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from importlib import import_module
 from pathlib import Path
 
-from infra.aws.facts import JOBS, PROJECT, Facts
+from infra.aws.facts import PROJECT, Facts
 from infra.runs.plan import Plan, PlannedStep
-from infra.sagemaker.config import SageMakerConfig
+from infra.sagemaker.config import JOBS, SageMakerConfig
 from infra.sagemaker.definition import Definition, compile_plan
-from infra.sagemaker.jobs import HARDWARE
 from infra.sagemaker.stack import Stack
 from infra.sources.files import ResolvedFile
-from steps.core import Config, step
-from steps.register import RegisterConfig
+from steps.core import Config, Pipeline
 
 NOTHING = "0" * 64
 """Stands for any digest: policies have wildcards where digests are."""
 PRIVATE = {"subnets": ("subnet-0",), "security_groups": ("sg-0",)}
 
 
-def reference_definition(facts: Facts, *, private: bool, tracking_uri: str | None) -> Definition:
+def reference_definition(facts: Facts, pipeline: Pipeline, *, private: bool, tracking_uri: str | None) -> Definition:
     """What the compiler makes of a plan with all stages on spot capacity, none of them cached.
 
     Args:
@@ -30,7 +27,7 @@ def reference_definition(facts: Facts, *, private: bool, tracking_uri: str | Non
     """
     config = {"train": {"spot": True}, **(PRIVATE if private else {})}
     stack = stack_of(facts, {"cpu": f"{facts.registry}/{facts.name}@sha256:{NOTHING}"}, tracking_uri)
-    return compile_plan(_plan(), PROJECT, SageMakerConfig.model_validate(config), stack, NOTHING, worst_case=0)
+    return compile_plan(_plan(pipeline), PROJECT, SageMakerConfig.model_validate(config), stack, NOTHING, worst_case=0)
 
 
 def stack_of(facts: Facts, images: dict[str, str], tracking_uri: str | None = None) -> Stack:
@@ -49,15 +46,20 @@ def stack_of(facts: Facts, images: dict[str, str], tracking_uri: str | None = No
     )
 
 
-def _plan() -> Plan:
+class _Registration(Config):
+    """Stands for the config of whichever stage registers a model."""
+
+    name: str = PROJECT
+    problem_digest: str = NOTHING
+
+
+def _plan(pipeline: Pipeline) -> Plan:
     keys: dict[str, str] = {}
     planned = []
-    for name in HARDWARE:
-        found = step(getattr(import_module(f"steps.{name}"), name))
-        config = RegisterConfig(name=PROJECT) if name == "register" else Config()
-        key = hashlib.sha256(name.encode()).hexdigest()
-        inputs = {artifact: keys[artifact] for artifact in found.inputs if artifact in keys}
-        planned.append(PlannedStep(found, config, key, {}, inputs, cached=False, reason=""))
-        keys |= dict.fromkeys(found.outputs, key)
+    for step in pipeline:
+        key = hashlib.sha256(step.name.encode()).hexdigest()
+        inputs = {artifact: keys[artifact] for artifact in step.inputs if artifact in keys}
+        planned.append(PlannedStep(step, _Registration(), key, {}, inputs, cached=False, reason=""))
+        keys |= dict.fromkeys(step.outputs, key)
     raw = {"source": (ResolvedFile("file", Path("file"), NOTHING, 0),)}
     return Plan(tuple(planned), raw, NOTHING)

@@ -18,6 +18,7 @@ from infra.aws.options import Options
 from infra.aws.reference import stack_of
 from infra.aws.work import work_template
 from infra.sagemaker.stack import Stack
+from steps.core import Pipeline
 from steps.errors import FourscoreError, InputError
 
 Show = Callable[[list[ChangeSet]], bool]
@@ -36,11 +37,12 @@ class Outcome:
     """None where nothing stands yet."""
 
 
-def up(account: Account, name: str, given: Mapping[str, Any], show: Show, tell: Tell) -> Outcome:
+def up(account: Account, name: str, given: Mapping[str, Any], pipeline: Pipeline, show: Show, tell: Tell) -> Outcome:
     """Make the stack be what was asked for now or before.
 
     Args:
         given: options that were said now; what was not said stays as it was.
+        pipeline: what runs in the stack; the roles of its jobs follow from its stages.
         show: is asked only where something would change.
 
     Raises:
@@ -48,7 +50,7 @@ def up(account: Account, name: str, given: Mapping[str, Any], show: Show, tell: 
         StackFailed: CloudFormation could not do it.
     """
     options = _decided(account, _merged(account, name, given))
-    proposed = _proposed(account, options)
+    proposed = _proposed(account, options, pipeline)
     if not proposed:
         return Outcome(options, [], executed=False, stack=show_stack(account, name))
     if not show(proposed):
@@ -56,7 +58,7 @@ def up(account: Account, name: str, given: Mapping[str, Any], show: Show, tell: 
             changes.discard(account, each)
         return Outcome(options, proposed, executed=False, stack=None)
     for each in proposed:
-        ready = each if each.arn else _propose_work(account, options)
+        ready = each if each.arn else _propose_work(account, options, pipeline)
         if ready is not None:
             changes.execute(account, ready, tell)
         if each.stack.endswith("-data"):
@@ -160,7 +162,7 @@ def _decided(account: Account, options: Options) -> Options:
     return options
 
 
-def _proposed(account: Account, options: Options) -> list[ChangeSet]:
+def _proposed(account: Account, options: Options, pipeline: Pipeline) -> list[ChangeSet]:
     data = f"fourscore-{options.stack}-data"
     new = changes.status(account, data) in (*changes.GONE, "REVIEW_IN_PROGRESS")
     if new:
@@ -168,10 +170,10 @@ def _proposed(account: Account, options: Options) -> list[ChangeSet]:
     facts = account.facts(options.stack, options.prefix, "")
     first = changes.propose(account, data, data_template(options), {}, facts.tags(), None)
     if new:
-        work = changes.foreseen(f"fourscore-{options.stack}", work_template(options))
+        work = changes.foreseen(f"fourscore-{options.stack}", work_template(options, pipeline))
         return [first, work] if first else [work]
     try:
-        second = _propose_work(account, options)
+        second = _propose_work(account, options, pipeline)
     except FourscoreError:
         if first:
             changes.discard(account, first)
@@ -179,12 +181,12 @@ def _proposed(account: Account, options: Options) -> list[ChangeSet]:
     return [each for each in (first, second) if each]
 
 
-def _propose_work(account: Account, options: Options) -> ChangeSet | None:
+def _propose_work(account: Account, options: Options, pipeline: Pipeline) -> ChangeSet | None:
     facts = account.facts(options.stack, options.prefix, key_of(account, options.stack))
     return changes.propose(
         account,
         facts.name,
-        work_template(options),
+        work_template(options, pipeline),
         {"DataKeyArn": facts.key},
         facts.tags(),
         (facts.bucket, facts.below),

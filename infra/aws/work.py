@@ -6,11 +6,13 @@ from typing import Any
 
 from infra.aws import people
 from infra.aws.data import build_logs
-from infra.aws.facts import GITHUB, JOBS, Facts, substituted
+from infra.aws.facts import GITHUB, Facts, substituted
 from infra.aws.options import Options
 from infra.aws.permissions import policies
 from infra.aws.reference import reference_definition
 from infra.aws.statements import AUDIENCE, VERSION, Statement, document, trust_github, trust_service
+from infra.sagemaker.config import JOBS
+from steps.core import Pipeline
 
 Resource = dict[str, Any]
 
@@ -18,11 +20,11 @@ LONGEST_TRAINING = 4 * 3600
 """Seconds for which GitHub's credentials may follow a run; the run itself goes on without them."""
 
 
-def work_template(options: Options) -> dict[str, Any]:
+def work_template(options: Options, pipeline: Pipeline) -> dict[str, Any]:
     facts = Facts.symbolic(options.stack, options.prefix, "${DataKeyArn}")
     resources = {
-        **_roles(facts, options),
-        **_policies(facts),
+        **_roles(facts, options, pipeline),
+        **_policies(facts, pipeline),
         **_news(facts, options),
         **(_github(facts, options, options.repository) if options.repository else {}),
         **(_builder(facts, options) if options.codebuild else {}),
@@ -38,10 +40,10 @@ def work_template(options: Options) -> dict[str, Any]:
     )
 
 
-def _roles(facts: Facts, options: Options) -> dict[str, Resource]:
+def _roles(facts: Facts, options: Options, pipeline: Pipeline) -> dict[str, Resource]:
     """Generated from the compiled definition with everything in it that a run may have."""
-    definition = reference_definition(facts, private=options.private, tracking_uri=options.tracking_uri)
-    made = policies(definition, facts)
+    definition = reference_definition(facts, pipeline, private=options.private, tracking_uri=options.tracking_uri)
+    made = policies(definition, facts, pipeline)
     sources = {
         "pipeline": [facts.arn("sagemaker", f"pipeline/{facts.name}-*")],
         "prepare": [facts.arn("sagemaker", "processing-job/pipelines-*")],
@@ -72,10 +74,10 @@ def _role(
     }
 
 
-def _policies(facts: Facts) -> dict[str, Resource]:
+def _policies(facts: Facts, pipeline: Pipeline) -> dict[str, Resource]:
     """To be attached to people and their roles: looking, running, approving."""
     made = {
-        "Look": ("Follow runs and read their results", people.looks(facts)),
+        "Look": ("Follow runs and read their results", people.looks(facts, pipeline)),
         "Run": ("Start, stop and retry runs; attach together with look, never with approve", people.runs(facts)),
         "Approve": ("Approve or reject models; attach together with look, never with run", people.approves(facts)),
     }

@@ -17,7 +17,6 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -30,11 +29,10 @@ from infra.runs import records
 from infra.runs.keys import differences
 from infra.runs.plan import Plan, PlannedStep
 from infra.runs.records import RunRecord, StageRecord
-from infra.sagemaker.jobs import HARDWARE
 from infra.store import raw
 from infra.store.local import LocalStore, Manifest
 from infra.store.s3 import S3Store
-from steps.core import step
+from steps.core import import_step
 from steps.errors import FourscoreError, GateRefused, Interrupted
 from steps.journal import Event
 
@@ -77,10 +75,12 @@ def _run(container: Container, name: str) -> None:
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
         store = S3Store(Path(place), root) if processes.leads(container) else _Silent(Path(place), root)
         sources = raw.fetch(store.objects, spec["raw"], Path(place) / "raw")
-        plan = Plan(steps, sources, spec["champion"], (), spec["divided"])
+        plan = Plan(
+            steps, sources, spec["champion"], (), spec["divided"], pipeline=spec["pipeline"], smoke=spec["smoke"]
+        )
         for planned in steps:
             _lay_checkpoints(container, store, planned)
-        record = _record(run, plan, smoke=spec["smoke"])
+        record = _record(run, spec)
         silent = isinstance(store, _Silent)
         with _tracked(store.workspace, record, silent=silent), Live(store, record, silent=silent) as live:
             _execute(store, plan, record, live)
@@ -102,9 +102,8 @@ def _told(variable: str) -> str:
 
 
 def _planned(each: Mapping[str, Any]) -> PlannedStep:
-    """A step as the plan has it: its function is that of its name."""
-    name = each["step"]
-    found = step(getattr(import_module(f"steps.{name}"), name))
+    """A step as the plan has it."""
+    found = import_step(each["step"])
     config = found.config_type.model_validate(each["config"])
     return PlannedStep(found, config, each["key"], each["ingredients"], each["inputs"], cached=False, reason="")
 
@@ -135,11 +134,21 @@ def _lay_checkpoints(container: Container, store: S3Store, planned: PlannedStep)
         link.symlink_to(container.checkpoints.absolute() / name)
 
 
-def _record(run: str, plan: Plan, *, smoke: bool) -> RunRecord:
-    """All stages in their order, of which the job knows its own."""
-    keys = {planned.step.name: planned.key for planned in plan.steps}
-    stages = [StageRecord(name, keys.get(name, "")) for name in HARDWARE]
-    return RunRecord(run, run, "", {}, {}, smoke=smoke, status="running", started=records.now(), stages=stages)
+def _record(run: str, spec: Mapping[str, Any]) -> RunRecord:
+    """All stages in their order; the job knows the keys of its own."""
+    keys = {each["step"].partition(":")[2]: each["key"] for each in spec["steps"]}
+    return RunRecord(
+        run=run,
+        problem_name=run,
+        problem_path="",
+        problem={},
+        overrides={},
+        smoke=spec["smoke"],
+        status="running",
+        started=records.now(),
+        stages=[StageRecord(key=keys.get(stage["name"], ""), **stage) for stage in spec["stages"]],
+        pipeline=spec["pipeline"],
+    )
 
 
 @contextmanager

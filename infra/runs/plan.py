@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from infra.runs.records import RunRecord
+from infra.runs.records import RunRecord, StageRecord
 from infra.sources.files import ResolvedFile
 from steps.core import Config, Step
 from steps.journal import Event
@@ -28,6 +28,20 @@ class PlannedStep:
     cached: bool
     reason: str
 
+    def record(self, status: str = "pending", reason: str = "") -> StageRecord:
+        """Return the stage as a new run record has it."""
+        step = self.step
+        return StageRecord(
+            step.name,
+            self.key,
+            status,
+            reason=reason or self.reason,
+            layer=step.layer,
+            job=step.job,
+            documents=list(step.documents),
+            outputs=list(step.outputs),
+        )
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -41,6 +55,19 @@ class Plan:
     """Steps that were not asked for now."""
     divided: Mapping[str, str] = field(default_factory=dict)
     """Of each split the key of the table that it divides (infra.store.ledger)."""
+    pipeline: str = ""
+    """Name of the pipeline that was planned."""
+    smoke: bool = False
+    """Whether the plan is a rehearsal on a sample, which decides nothing."""
+
+    @property
+    def stages(self) -> tuple[PlannedStep, ...]:
+        """Every step of the pipeline in its order, asked for now or not."""
+        return (*self.steps, *self.later)
+
+    def producer(self, artifact: str) -> PlannedStep | None:
+        """Return the step that writes the artifact, asked for now or not; None if the pipeline has no such artifact."""
+        return next((planned for planned in self.stages if artifact in planned.step.outputs), None)
 
 
 Reporter = Callable[[str, Event], None]

@@ -49,6 +49,14 @@ class StageRecord:
     reason: str = ""
     journal: str = ""
     """Path of the journal, relative to the workspace (in the store, or in the working directory while it runs)."""
+    layer: str = "application"
+    """The layer of MLflow that the stage belongs to."""
+    job: str = ""
+    """The job into which the stage is fused where a run consists of jobs."""
+    documents: list[str] = field(default_factory=list)
+    """Published files that a person looks for, as ``artifact/file``."""
+    outputs: list[str] = field(default_factory=list)
+    """Names of the artifacts that the stage writes; empty in records of earlier versions."""
 
 
 @dataclass
@@ -86,8 +94,15 @@ class RunRecord:
     jobs: dict[str, str] = field(default_factory=dict)
     """and step -> status, with NotExecuted for those that the execution did not come to."""
 
+    pipeline: str = "training"
+    """Name of the pipeline that the run is of."""
+
     def stage(self, name: str) -> StageRecord:
         return next(stage for stage in self.stages if stage.name == name)
+
+    def producer(self, artifact: str) -> StageRecord | None:
+        """Return the stage that writes the artifact; None if no stage of the pipeline does."""
+        return next((stage for stage in self.stages if artifact in stage.outputs), None)
 
 
 def path_of(workspace: Path, run: str) -> Path:

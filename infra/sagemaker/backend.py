@@ -14,9 +14,9 @@ from infra.sagemaker import code, cost
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import Definition, compile_plan, pipeline_name
 from infra.sagemaker.follow import Following, exit_code, stages_again
-from infra.sagemaker.jobs import Decision, Job, decided, fuse, is_smoke, registering
+from infra.sagemaker.jobs import Decision, Job, decided, fuse
 from infra.sagemaker.limits import check_limits
-from infra.sagemaker.requests import fit, package_group, tags
+from infra.sagemaker.requests import fit, model_name, package_group, tags
 from infra.sagemaker.service import ExecutionState, Service
 from infra.sagemaker.stack import Stack
 from infra.sagemaker.starting import Work, start
@@ -60,9 +60,8 @@ def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, st
 
 def _registers(plan: Plan, decision: Decision | None) -> bool:
     """Whether a plan whose stages are all cached still asks for a model package."""
-    asked = registering(plan)
     passed = decision is not None and decision.verdict == "pass"
-    return passed and asked is not None and asked[0] in plan.steps and not is_smoke(plan)
+    return passed and plan.producer("registration") in plan.steps and not plan.smoke
 
 
 class SageMakerBackend:
@@ -141,11 +140,10 @@ class SageMakerBackend:
 
     def _registered(self, plan: Plan, record: RunRecord) -> bool:
         """Whether this very result has a model package already."""
-        found = registering(plan)
-        if found is None:
+        planned = plan.producer("registration")
+        if planned is None:
             return True
-        planned, config = found
-        for package in Service(self.stack).packages(package_group(self.stack, config.name)):
+        for package in Service(self.stack).packages(package_group(self.stack, model_name(planned))):
             if package.get("CustomerMetadataProperties", {}).get("evaluate_key") == planned.inputs["evaluation"]:
                 record.package = package["ModelPackageArn"]
                 return True

@@ -137,3 +137,11 @@ class SageMakerConfig(Config):
             given, missing = ("subnets", "security_groups") if self.subnets else ("security_groups", "subnets")
             raise ValueError(f"{given} without {missing}: a network wants both")
         return self
+
+
+JOBS = tuple(
+    name
+    for name, field in SageMakerConfig.model_fields.items()
+    if isinstance(field.annotation, type) and issubclass(field.annotation, JobConfig)
+)
+"""The jobs that a run may consist of: those that have machines."""

@@ -11,7 +11,7 @@ from typing import Any
 from infra.runs import records
 from infra.sagemaker import prices
 from infra.sagemaker.config import SageMakerConfig
-from infra.sagemaker.jobs import HARDWARE, Job
+from infra.sagemaker.jobs import Job
 from infra.sagemaker.prices import Price, Prices
 from infra.sagemaker.requests import INTERNAL_RETRIES
 from infra.store.local import Manifest
@@ -134,7 +134,7 @@ def history(
         for stage in record.stages:
             if stage.name not in found and (manifest := find(stage.key)):
                 found[stage.name] = manifest.seconds
-        if len(found) >= len(HARDWARE):
+        if found and len(found) >= len(record.stages):
             break
     return found
 

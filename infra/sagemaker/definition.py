@@ -23,7 +23,7 @@ from typing import Any
 
 from infra.runs.plan import Plan
 from infra.sagemaker.config import SageMakerConfig
-from infra.sagemaker.jobs import Decision, Job, fuse, is_smoke, registering
+from infra.sagemaker.jobs import Decision, Job, fuse
 from infra.sagemaker.requests import CALLS, LONGEST, PROJECT, Site, fit, join, parameter
 from infra.sagemaker.stack import Stack
 from steps.errors import FourscoreError
@@ -128,13 +128,13 @@ def _ending(site: Site, plan: Plan, jobs: tuple[Job, ...], decision: Decision | 
     if decision and decision.verdict == "refused":
         yield _fail("refused", _cut(f"refused: {decision.stage}: " + "\n".join(decision.reasons)))
         return
-    asked = registering(plan)
-    if asked is None or asked[0] not in plan.steps or is_smoke(plan):
+    registering = plan.producer("registration")
+    if registering is None or registering not in plan.steps or plan.smoke:
         return
     package = {
         "Name": "register-model",
         "Type": "RegisterModel",
-        "Arguments": site.package(*asked),
+        "Arguments": site.package(registering),
         "RetryPolicies": [CALLS],
     }
     if any(job.name == "assess" for job in jobs):

@@ -15,7 +15,6 @@ from infra.runs import records
 from infra.runs.plan import Reporter
 from infra.runs.records import RunRecord, StageRecord
 from infra.sagemaker.definition import step_names
-from infra.sagemaker.jobs import HARDWARE
 from infra.sagemaker.service import ENDED, ExecutionState, Service
 from infra.store.local import JOURNAL, Manifest
 from infra.tracking.events import Tail
@@ -59,7 +58,7 @@ class Following:
         for stage in self.record.stages:
             if stage.status in DONE:
                 continue
-            job = state.step(HARDWARE.get(stage.name, ""))
+            job = state.step(stage.job)
             if job is None:
                 continue
             told = self._told(stage, live)
@@ -170,7 +169,7 @@ class Following:
         for stage in self.record.stages:
             if stage.status in DONE:
                 continue
-            job = state.step(HARDWARE.get(stage.name, ""))
+            job = state.step(stage.job)
             failed = stage.status == "running" or (job is not None and job.status == "Failed" and self._is_first(stage))
             stage.status = "failed" if failed else "skipped"
             stage.reason = self.record.message.partition("\n")[0] if failed else stage.reason

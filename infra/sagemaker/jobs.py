@@ -1,4 +1,4 @@
-"""From planned steps to jobs: consecutive steps on the same hardware are fused, and each job gets a description of its own.
+"""From planned steps to jobs: consecutive steps of the same job are fused, and each job gets a description of its own.
 
 A description (job.json, format 1) is canonical JSON that lies in S3 under its own digest. It says what the steps are and
 what they are made from, and nothing of who asked, when, or on which machine: equal work has equal descriptions.
@@ -8,38 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
 
 from infra.runs.plan import Plan, PlannedStep
+from infra.sagemaker.config import JOBS
 from infra.sources.files import ResolvedFile
 from infra.store.ledger import SEALED
 from infra.store.local import Manifest
 from steps.errors import FourscoreError
-from steps.register import RegisterConfig
 
-Name = Literal["prepare", "train", "assess"]
-
-HARDWARE: Mapping[str, Name] = {
-    "define": "prepare",
-    "ingest": "prepare",
-    "validate": "prepare",
-    "label": "prepare",
-    "split": "prepare",
-    "train": "train",
-    "evaluate": "assess",
-    "register": "assess",
-}
-"""Which job a stage belongs to."""
+DECIDING = JOBS[-1]
+"""The job that brings the verdict."""
 
 
 @dataclass(frozen=True)
 class Job:
     """Steps that run one after the other on one machine."""
 
-    name: Name
+    name: str
     steps: tuple[PlannedStep, ...]
     spec: dict[str, Any]
 
@@ -67,23 +56,24 @@ def fuse(plan: Plan) -> tuple[Job, ...]:
     """The jobs of the steps that are not cached, in order; a job without steps is not among them.
 
     Raises:
-        FourscoreError: a stage has no hardware, or its order would need one job twice.
+        FourscoreError: a stage has no job, or the order of stages would need one job twice.
     """
     waiting = [planned for planned in plan.steps if not planned.cached]
-    jobs = tuple(_job(name, tuple(steps), plan) for name, steps in groupby(waiting, _hardware))
+    jobs = tuple(_job(name, tuple(steps), plan) for name, steps in groupby(waiting, _job_of))
     if len({job.name for job in jobs}) < len(jobs):
-        raise FourscoreError(f"stages on the same hardware are not consecutive: {', '.join(job.name for job in jobs)}")
+        raise FourscoreError(f"stages of the same job are not consecutive: {', '.join(job.name for job in jobs)}")
     return jobs
 
 
-def _hardware(planned: PlannedStep) -> Name:
-    try:
-        return HARDWARE[planned.step.name]
-    except KeyError:
-        raise FourscoreError(f"stage {planned.step.name!r} has no line in infra.sagemaker.jobs.HARDWARE") from None
+def _job_of(planned: PlannedStep) -> str:
+    if planned.step.job not in JOBS:
+        raise FourscoreError(
+            f"stage {planned.step.name!r} has the job {planned.step.job!r}; its pipeline gives it one of {', '.join(JOBS)}"
+        )
+    return planned.step.job
 
 
-def _job(name: Name, steps: tuple[PlannedStep, ...], plan: Plan) -> Job:
+def _job(name: str, steps: tuple[PlannedStep, ...], plan: Plan) -> Job:
     read = {artifact for planned in steps for artifact in planned.step.inputs}
     sealed = {planned.inputs[SEALED] for planned in steps if SEALED in planned.inputs}
     spec = {
@@ -93,14 +83,16 @@ def _job(name: Name, steps: tuple[PlannedStep, ...], plan: Plan) -> Job:
         "divided": {split: table for split, table in plan.divided.items() if split in sealed},
         "raw": {source: [_file(each) for each in files] for source, files in plan.raw.items()} if "raw" in read else {},
         "champion": plan.champion if "champion" in read else None,
-        "smoke": is_smoke(plan),
+        "smoke": plan.smoke,
+        "pipeline": plan.pipeline,
+        "stages": [_stage(planned) for planned in plan.stages],
     }
     return Job(name, steps, spec)
 
 
 def _describe(planned: PlannedStep) -> dict[str, Any]:
     return {
-        "step": planned.step.name,
+        "step": planned.step.address,
         "key": planned.key,
         "config": planned.config.model_dump(mode="json"),
         "ingredients": planned.ingredients,
@@ -108,22 +100,14 @@ def _describe(planned: PlannedStep) -> dict[str, Any]:
     }
 
 
+def _stage(planned: PlannedStep) -> dict[str, Any]:
+    """The stage as the job's own record and its tracking need it, whichever job it belongs to."""
+    record = planned.record()
+    return {name: getattr(record, name) for name in ("name", "layer", "job", "documents", "outputs")}
+
+
 def _file(file: ResolvedFile) -> dict[str, Any]:
     return {"name": file.name, "sha256": file.sha256, "size": file.size}
-
-
-def registering(plan: Plan) -> tuple[PlannedStep, RegisterConfig] | None:
-    """The step that registers, asked for now or not, with its config."""
-    for planned in (*plan.steps, *plan.later):
-        if isinstance(planned.config, RegisterConfig):
-            return planned, planned.config
-    return None
-
-
-def is_smoke(plan: Plan) -> bool:
-    """Whether the plan is a rehearsal on a sample, which decides nothing."""
-    found = registering(plan)
-    return found is not None and found[1].smoke
 
 
 def decided(plan: Plan, find: Callable[[str], Manifest | None]) -> Decision | None:
@@ -137,7 +121,7 @@ def decided(plan: Plan, find: Callable[[str], Manifest | None]) -> Decision | No
         manifest = find(planned.key) if planned.cached else None
         if manifest and manifest.verdict == "refused":
             return Decision("refused", planned.step.name, tuple(manifest.reasons))
-        if HARDWARE.get(planned.step.name) == "assess":
+        if planned.step.job == DECIDING:
             if manifest is None:
                 return None
             rejected = manifest.verdict == "rejected" or bool(verdict and verdict.verdict == "rejected")

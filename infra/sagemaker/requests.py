@@ -16,7 +16,6 @@ from infra.sagemaker.config import JobConfig, SageMakerConfig, TrainJobConfig, h
 from infra.sagemaker.jobs import Job
 from infra.sagemaker.stack import Stack
 from steps.errors import InputError
-from steps.register import RegisterConfig
 from steps.train import TrainConfig
 
 Arguments = dict[str, Any]
@@ -63,6 +62,11 @@ def join(*values: Any) -> Arguments:
 def package_group(stack: Stack, model: str) -> str:
     """The model package group that versions of a registered model go to."""
     return fit(f"{stack.package_group}-{model}", 63)
+
+
+def model_name(planned: PlannedStep) -> str:
+    """Return the name under which the step registers its model."""
+    return str(planned.config.model_dump()["name"])
 
 
 def fit(name: str, longest: int) -> str:
@@ -163,14 +167,14 @@ class Site:
             arguments["CheckpointConfig"] = {"S3Uri": place, "LocalPath": "/opt/ml/checkpoints"}
         return arguments
 
-    def package(self, planned: PlannedStep, config: RegisterConfig) -> Arguments:
+    def package(self, planned: PlannedStep) -> Arguments:
         """The model as a version that waits for approval, where it lies in the store: that is addressed by content."""
         train, evaluate = planned.inputs["model"], planned.inputs["evaluation"]
         model = {"S3Uri": self.stored(train, "model"), "S3DataType": "S3Prefix", "CompressionType": "None"}
         container = {"Image": self.image(self.config.assess.instance), "ModelDataSource": {"S3DataSource": model}}
         metrics = {"ContentType": "application/json", "S3Uri": self.stored(evaluate, "evaluation") + "evaluation.json"}
         return {
-            "ModelPackageGroupName": package_group(self.stack, config.name),
+            "ModelPackageGroupName": package_group(self.stack, model_name(planned)),
             "ModelApprovalStatus": parameter("ApprovalStatus"),
             "InferenceSpecification": {"Containers": [container]},
             "ModelMetrics": {"ModelQuality": {"Statistics": metrics}},
@@ -178,7 +182,7 @@ class Site:
                 "run": parameter("Run"),
                 "mlflow_run_id": parameter("MlflowRunId"),
                 "problem": self.problem,
-                "problem_digest": config.problem_digest,
+                "problem_digest": planned.config.model_dump()["problem_digest"],
                 "train_key": train,
                 "evaluate_key": evaluate,
                 "verdict": "pass",

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from infra.files import write_json
+from infra.sagemaker.config import JOBS
 from steps.errors import InputError
 
-ROLES = ("pipeline", "prepare", "train", "assess")
+ROLES = ("pipeline", *JOBS)
 
 
 @dataclass(frozen=True)

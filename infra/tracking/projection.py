@@ -27,18 +27,9 @@ from steps.journal import Event
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-LAYERS = {"ingest": "data", "validate": "data", "label": "data", "split": "data", "train": "model", "evaluate": "model"}
 PARENT_STATUS = {"running": "RUNNING", "pass": "FINISHED", "rejected": "FINISHED", "error": "FAILED"}
 DONE = ("ran", "cached", "refused", "failed")
 PUBLISHED = ("ran", "cached", "refused")
-DOCUMENTS = {
-    "define": ("card/card.md",),
-    "validate": ("validation/results.json",),
-    "split": ("division/split.json",),
-    "evaluate": ("evaluation/evaluation.json",),
-    "register": ("registration/model_card.md", "registration/registration.json"),
-}
-"""Of each stage the files that a person looks for beside the numbers; they hang on the parent."""
 
 
 class Trashed(FourscoreError):
@@ -66,10 +57,9 @@ def _is_ours(record: RunRecord, stage: StageRecord) -> bool:
     """Whether nobody else projects the stage at this moment: a job that tracks does so until it is over."""
     if not record.tracked_by_jobs or stage.status == "cached" or record.status in records.FINAL:
         return True
-    from infra.sagemaker.jobs import HARDWARE
     from infra.sagemaker.service import ENDED
 
-    return record.jobs.get(HARDWARE.get(stage.name, "")) in ENDED
+    return record.jobs.get(stage.job) in ENDED
 
 
 class Projection:
@@ -116,7 +106,7 @@ class Projection:
         files: dict[str, Any] = {"problem.json": record.problem}
         files["report.html"] = self.workspace / "reports" / f"{self.run}.html"
         for stage in record.stages:
-            for name in DOCUMENTS.get(stage.name, ()) if stage.status in PUBLISHED else ():
+            for name in stage.documents if stage.status in PUBLISHED else ():
                 artifact, _, file = name.partition("/")
                 try:
                     files[file] = self.store.open(stage.key, artifact) / file
@@ -179,7 +169,7 @@ class Projection:
                 tags = {
                     "mlflow.parentRunId": self.parent,
                     "step": stage.name,
-                    "layer": LAYERS.get(stage.name, "application"),
+                    "layer": stage.layer,
                     "key": stage.key,
                     "mlflow.source.name": "fourscore",
                     "mlflow.source.type": "PROJECT",

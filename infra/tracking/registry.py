@@ -43,10 +43,12 @@ def register(projection: Projection, record: RunRecord) -> Registered | None:
     Raises:
         CorruptExecution: the request or the model is not what was published; nothing was registered.
     """
-    stages = {stage.name: stage for stage in record.stages if stage.status in ("ran", "cached")}
-    if "register" not in stages or "train" not in stages:
+    registering, training = (record.producer(artifact) for artifact in ("registration", "model"))
+    if any(stage is None or stage.status not in ("ran", "cached") for stage in (registering, training)):
         return None
-    registration = projection.store.open(stages["register"].key, "registration")
+    assert registering is not None
+    assert training is not None
+    registration = projection.store.open(registering.key, "registration")
     request = json.loads((registration / "registration.json").read_bytes())
     client, name = projection.client, request["name"]
     tags = {key: str(value) for key, value in request.get("tags", {}).items()}
@@ -54,7 +56,7 @@ def register(projection: Projection, record: RunRecord) -> Registered | None:
     tags |= {"fourscore.run": record.run, "fourscore.started": record.started, "fourscore.parent": projection.parent}
     version = _find(client, name, tags)
     if version is None:
-        model = _verified(projection, stages["train"].key, tags)
+        model = _verified(projection, training.key, tags)
         logged = _logged(projection, model, name, tags)
         version = _create(client, name, logged, projection.parent, tags, _description(record, request))
     alias = request.get("alias")

@@ -60,6 +60,7 @@ def up(
     from infra.aws import stacks
     from infra.aws.account import account
     from infra.sagemaker.stack import save
+    from pipelines.training import TRAINING
 
     _can_ask(yes or dry_run, as_json, f"fourscore infra up --stack {stack} --yes  (or --dry-run to look first)")
     here = account(region)
@@ -69,7 +70,7 @@ def up(
         _say_changes(proposed)
         return not dry_run and (yes or click.confirm("make these changes?", err=True))
 
-    outcome = stacks.up(here, stack, given, show, _tell)
+    outcome = stacks.up(here, stack, given, TRAINING, show, _tell)
     made = outcome.stack
     file = save(workspace, made) if made else None
     if as_json:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from pipelines.launch import Request
 
 PLACES = ("local", "sagemaker", "sagemaker-local")
-STAGE_NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
 
 
 @click.command()
@@ -91,7 +90,7 @@ def on_problem(command: Any) -> Any:
     for decorate in reversed((
         click.argument("problem", type=click.Path(path_type=Path)),
         click.option("--smoke", is_flag=True, help="The same graph on a small sample; never a candidate."),
-        click.option("--until", type=click.Choice(STAGE_NAMES), help="Stop after this stage."),
+        click.option("--until", metavar="STAGE", help="Stop after this stage, such as split."),
         click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_settings, help="Override a field."),
         workspace_of_runs,
         click.option("--store", metavar="URI", envvar="FOURSCORE_STORE", help="s3://bucket/prefix/ where results are shared."),

@@ -19,7 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from infra.sagemaker.config import SageMakerConfig
 from model_code import tasks
 from pipelines.problem.yaml_lines import Document, check_depth, complain, parse, read
-from steps.core import Config
+from steps.core import Config, Pipeline
 from steps.define import DefineConfig
 from steps.errors import InputError
 from steps.evaluate import EvaluateConfig
@@ -128,11 +128,11 @@ class Loaded(Config):
         asked = [problem, self.suite.model_dump(mode="json")]
         return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
-    def configs(self) -> dict[str, Config]:
-        """The config of each stage."""
+    def configs(self, pipeline: Pipeline) -> dict[str, Config]:
+        """Return the config of each stage; one that the problem does not mention has its defaults."""
         p = self.problem
         card = {name: getattr(p, name) for name in DefineConfig.model_fields}
-        return {
+        configs: dict[str, Config] = {
             "define": DefineConfig(**card),
             "ingest": p.data,
             "validate": _of_sample(self.suite) if self.smoke else self.suite,
@@ -142,6 +142,7 @@ class Loaded(Config):
             "evaluate": p.evaluate,
             "register": p.register_as.model_copy(update={"problem_digest": self.digest()}),
         }
+        return {step.name: configs.get(step.name) or step.config_type() for step in pipeline}
 
 
 def load(path: Path, settings: Mapping[str, str] | None = None, *, smoke: bool = False) -> Loaded:
@@ -223,7 +224,7 @@ def _share(content: dict[str, Any]) -> dict[str, Any]:
     shared = {**top, "by": by, "column": column, "clusters": column if by in ("group", "time") else None}
     shared["key"] = split.get("key")
     filled = dict(content)
-    for section in ("data", "label", "split", "train", "evaluate", "register"):
+    for section in (*SHARED, "split"):
         written = content.get(section, {}) or {}
         if isinstance(written, dict):
             extra = {name: shared[name] for name in SHARED.get(section, ()) if shared.get(name) is not None}

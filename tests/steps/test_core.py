@@ -2,7 +2,8 @@
 
 import pytest
 
-from steps.core import Config, Input, Output, Pipeline, Scratch, execute, step
+from steps.core import Config, Input, Output, Pipeline, Scratch, execute, import_step, step
+from steps.define import define
 from steps.journal import Journal
 
 
@@ -39,14 +40,26 @@ def test_a_step_without_a_config_is_refused():
         step(odd)
 
 
+def test_a_step_of_no_known_layer_or_with_a_document_of_no_output_is_refused():
+    with pytest.raises(TypeError, match="layer 'cellar' is not one of data, framework, model, application"):
+        step(make, layer="cellar")
+    with pytest.raises(TypeError, match=r"document 'copied/a.txt' is not in one of its outputs"):
+        step(make, documents=["copied/a.txt"])
+
+
+def test_a_step_is_imported_by_its_address():
+    address = step(define).address
+    assert (address, import_step(address).name) == ("steps.define:define", "define")
+
+
 def test_a_pipeline_that_reads_what_nothing_wrote_is_refused_when_it_is_built():
     with pytest.raises(TypeError, match="copy reads 'made', which nothing before it writes"):
-        Pipeline(copy, make)
+        Pipeline("pair", step(copy), step(make))
 
 
 def test_a_pipeline_that_writes_an_artifact_twice_is_refused():
     with pytest.raises(TypeError, match="which outside writes already"):
-        Pipeline(make, sources=frozenset({"made"}))
+        Pipeline("pair", step(make), sources=frozenset({"made"}))
 
 
 def test_execute_gives_each_parameter_its_directory(tmp_path):
@@ -54,7 +67,7 @@ def test_execute_gives_each_parameter_its_directory(tmp_path):
         (tmp_path / name).mkdir()
     directories = {name: tmp_path / name for name in ("made", "copied", "notes")}
     with Journal(tmp_path / "journal.jsonl") as log:
-        for each in Pipeline(make, copy):
+        for each in Pipeline("pair", step(make), step(copy)):
             execute(each, directories, Nothing(), log)
     assert (tmp_path / "copied/a.txt").read_text() == "aa"
     assert '"data/rows"' in (tmp_path / "journal.jsonl").read_text()

@@ -16,6 +16,7 @@ import pytest
 from model_code import serving
 from model_code.tabular import fitting, mlp, yardsticks
 from pipelines.problem.definition import load
+from pipelines.training import TRAINING
 from steps import documents
 from steps import train as stage
 from steps.core import execute, step
@@ -251,7 +252,7 @@ def test_with_a_key_the_rows_of_one_key_are_never_on_both_sides_of_a_fold(tmp_pa
 
 def test_the_key_of_the_split_is_the_key_of_the_folds():
     path = Path(__file__).parents[2] / "examples" / "diabetes" / "problem.yaml"
-    configs = load(path, {"split.key": "[bmi, age]"}).configs()
+    configs = load(path, {"split.key": "[bmi, age]"}).configs(TRAINING)
     assert configs["train"].key == configs["split"].key == ("bmi", "age")
     with pytest.raises(InputError, match=r"train\.key: it follows from split\.key"):
         load(path, {"train.key": "[age]"})

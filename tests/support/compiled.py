@@ -15,11 +15,12 @@ from infra.sagemaker.jobs import Decision, fuse
 from infra.sagemaker.stack import Stack
 from infra.sources.files import ResolvedFile
 from infra.store.ledger import divided
-from pipelines.training import STAGES, TRAINING
+from pipelines.training import TRAINING
 from steps.core import Config
 from steps.register import RegisterConfig
 
 ROOT = Path(__file__).parents[2]
+STAGES = tuple(step.name for step in TRAINING)
 GOLDEN = ROOT / "tests/golden/sagemaker"
 ACCOUNT = "123456789012"
 REGION = "eu-central-1"
@@ -70,7 +71,13 @@ def make_plan(cached=(), until=None, smoke=False):
     asked = STAGES.index(until or STAGES[-1]) + 1
     file = ResolvedFile("cells.csv", Path("/somewhere/on/this/machine/cells.csv"), digest("cells"), 119_913)
     return Plan(
-        tuple(planned[:asked]), {"cells": (file,)}, digest("champion"), tuple(planned[asked:]), divided(planned)
+        tuple(planned[:asked]),
+        {"cells": (file,)},
+        digest("champion"),
+        tuple(planned[asked:]),
+        divided(planned),
+        pipeline=TRAINING.name,
+        smoke=smoke,
     )
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from infra.aws.data import data_template
 from infra.aws.options import Options
 from infra.aws.work import work_template
+from pipelines.training import TRAINING
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/golden/aws"
@@ -41,9 +42,9 @@ FULL = Options(
 def cases():
     return {
         "dev-data": data_template(SMALL),
-        "dev": work_template(SMALL),
+        "dev": work_template(SMALL, TRAINING),
         "prod-data": data_template(FULL),
-        "prod": work_template(FULL),
+        "prod": work_template(FULL, TRAINING),
     }
 
 

@@ -9,10 +9,10 @@ from typing import Literal
 
 from infra.backends.local import LocalBackend
 from infra.runs import records
-from infra.runs.records import RunRecord, StageRecord
+from infra.runs.records import RunRecord
 from infra.store.local import LocalStore
 from pipelines.plan import make_plan
-from steps.core import Config, Input, Output, Pipeline
+from steps.core import Config, Input, Output, Pipeline, step
 from steps.errors import GateRefused, InputError
 from steps.journal import Journal
 
@@ -59,7 +59,7 @@ def judge(doubled: Input, test_set: Input, judged: Output, config: JudgeConfig, 
     log.verdict("rejected" if config.reject else "pass", ["not good enough"] if config.reject else [])
 
 
-CHAIN = Pipeline(start, double, judge)
+CHAIN = Pipeline("toy", step(start), step(double), step(judge))
 TOY = {"start": StartConfig, "double": DoubleConfig, "judge": JudgeConfig}
 
 
@@ -69,7 +69,7 @@ def toy_plan(workspace, settings, until=None):
 
 
 def toy_record(plan, run="toy-1"):
-    stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
+    stages = [planned.record() for planned in plan.steps]
     return RunRecord(
         run, "toy", "toy.yaml", {}, {}, smoke=False, status="running", started=records.now(), stages=stages
     )

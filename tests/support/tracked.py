@@ -16,9 +16,10 @@ from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.mlflow_server import ui
+from pipelines.training import TRAINING
 from steps.journal import Journal
 
-NAMES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
+NAMES = tuple(step.name for step in TRAINING)
 LAYER_METRICS = {
     "ingest": {"data/rows": 5.0},
     "train": {"framework/samples_per_second": 1e5},
@@ -86,14 +87,26 @@ def write_run(
         finished=records.now(),
         message="" if status == "pass" else f"why it is {status}",
     )
-    for name in NAMES:
+    for step in TRAINING:
+        name = step.name
         key = f"{name}-{run}"
         directory = workspace / "store" / key
         directory.mkdir(parents=True)
         write_journal(directory / "journal.jsonl", name, epochs)
         (directory / "manifest.json").write_text(json.dumps({"started": record.started}))
         status, seconds = ("cached", 0.0) if name in cached else ("ran", 1.5)
-        stage = StageRecord(name, key, status, seconds, "first time", f"store/{key}/journal.jsonl")
+        stage = StageRecord(
+            name,
+            key,
+            status,
+            seconds,
+            "first time",
+            f"store/{key}/journal.jsonl",
+            layer=step.layer,
+            job=step.job,
+            documents=list(step.documents),
+            outputs=list(step.outputs),
+        )
         record.stages.append(stage)
     if model:
         write_registration(workspace, record, model)

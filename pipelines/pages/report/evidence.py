@@ -290,7 +290,7 @@ def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
     ):
         if digest := facts.document(name).get("digest"):
             yield what, str(digest)
-    train = facts.stage("train")
+    train = facts.producer("model")
     files = (train.manifest.get("files") or {}) if train else {}
     if "model/model.pt2" in files:
         yield "model.pt2, sha256", str(files["model/model.pt2"].get("sha256"))

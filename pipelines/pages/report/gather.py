@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.runs import records
-from infra.store.ledger import divisions, readings
+from infra.store.ledger import SEALED, divisions, readings
 from infra.store.local import JOURNAL, CorruptExecution, LocalStore, store_of
 from steps.journal import read_events
 
@@ -27,19 +27,19 @@ PUBLISHED = ("ran", "cached", "refused")
 """Statuses of stages whose execution is in the store and belongs to the run."""
 
 DOCUMENTS = {
-    "card": ("define", "card/problem.json"),
-    "table": ("ingest", "table/schema.json"),
-    "ingest": ("ingest", "table/ingest.json"),
-    "validation": ("validate", "validation/results.json"),
-    "labeled": ("label", "labeled/schema.json"),
-    "labels": ("label", "labeled/labels.json"),
-    "train_set": ("split", "train_set/schema.json"),
-    "test_set": ("split", "test_set/schema.json"),
-    "split": ("split", "division/split.json"),
-    "training": ("train", "model/training.json"),
-    "model": ("train", "model/schema.json"),
-    "evaluation": ("evaluate", "evaluation/evaluation.json"),
-    "registration": ("register", "registration/registration.json"),
+    "card": "card/problem.json",
+    "table": "table/schema.json",
+    "ingest": "table/ingest.json",
+    "validation": "validation/results.json",
+    "labeled": "labeled/schema.json",
+    "labels": "labeled/labels.json",
+    "train_set": "train_set/schema.json",
+    "test_set": "test_set/schema.json",
+    "split": "division/split.json",
+    "training": "model/training.json",
+    "model": "model/schema.json",
+    "evaluation": "evaluation/evaluation.json",
+    "registration": "registration/registration.json",
 }
 
 
@@ -115,6 +115,10 @@ class Facts:
     def stage(self, name: str) -> Stage | None:
         return next((stage for stage in self.stages if stage.record.name == name), None)
 
+    def producer(self, artifact: str) -> Stage | None:
+        """Return the stage whose published execution holds the artifact, or None."""
+        return _producer(self.stages, f"{artifact}/")
+
     @cached_property
     def metrics(self) -> dict[str, float]:
         return {name: value for stage in self.stages for name, value in stage.metrics.items()}
@@ -152,14 +156,13 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
     store = store_of(workspace, record)
     rotten: list[str] = []
     stages = tuple(_stage(store, stage, rotten) for stage in record.stages)
-    by_name = {stage.record.name: stage for stage in stages}
     documents = {
         name: content
-        for name, (stage, path) in DOCUMENTS.items()
-        if stage in by_name
-        and by_name[stage].record.status in PUBLISHED
-        and (content := _published(store, path, by_name[stage].manifest, rotten))
+        for name, path in DOCUMENTS.items()
+        if (stage := _producer(stages, path)) and (content := _published(store, path, stage.manifest, rotten))
     }
+    sealing = _producer(stages, f"{SEALED}/")
+    division = sealing.record.key if sealing else None
     if rotten:  # said wherever the run's own message is
         record = replace(record, message="\n".join(filter(None, [*rotten, record.message])))
     previous = _previous(workspace, record) if history else None
@@ -172,9 +175,17 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         tracking=read_document(workspace / "runs" / f"{run}.tracking.json"),
         previous=previous,
         changes=tuple(changes(previous.problem, record.problem)) if previous else (),
-        readings=tuple(_readings(store, by_name)) if history else (),
-        divisions=divisions(workspace, by_name["split"].record.key) if history and "split" in by_name else 0,
+        readings=tuple(_readings(store, division)) if history and division else (),
+        divisions=divisions(workspace, division) if history and division else 0,
     )
+
+
+def _producer(stages: Sequence[Stage], place: str) -> Stage | None:
+    """Return the stage whose published files start with the place, or None."""
+    for stage in stages:
+        if any(name.startswith(place) for name in stage.manifest.get("files") or ()):
+            return stage
+    return None
 
 
 def _stage(store: LocalStore, record: StageRecord, rotten: list[str]) -> Stage:
@@ -265,11 +276,8 @@ def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
     return None
 
 
-def _readings(store: LocalStore, stages: Mapping[str, Stage]) -> Iterator[Document]:
+def _readings(store: LocalStore, own: str) -> Iterator[Document]:
     """Every reading of these test rows, also through other splits that sealed the very same rows."""
-    if "split" not in stages:
-        return
-    own = stages["split"].record.key
     digest = _test_digest(store, own)
     for ledger in sorted((store.workspace / "seals").glob("*.jsonl")):
         if ledger.stem == own or (digest and _test_digest(store, ledger.stem) == digest):

@@ -15,6 +15,7 @@ from infra.aws.reference import reference_definition
 from infra.aws.statements import document
 from infra.store.local import Manifest
 from infra.store.s3 import S3Store
+from pipelines.training import TRAINING
 from steps.errors import InputError
 
 FACTS = Facts("dev", "us-east-1", "123456789012", "fourscore", "arn:aws:kms:us-east-1:123456789012:key/0")
@@ -29,7 +30,7 @@ def signed_in(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "setup")
     monkeypatch.setenv("AWS_DEFAULT_REGION", FACTS.region)
-    made = policies(reference_definition(FACTS, private=False, tracking_uri=None), FACTS)
+    made = policies(reference_definition(FACTS, TRAINING, private=False, tracking_uri=None), FACTS, TRAINING)
     with mock_aws():
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=FACTS.bucket)

@@ -13,6 +13,7 @@ from botocore.stub import ANY, Stubber
 
 from infra.aws import image, requirements, stacks
 from infra.aws.image import FILES, FOLDER, MANIFEST, make_image, source, tag_of
+from pipelines.training import TRAINING
 from steps.errors import FourscoreError, InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse")
@@ -160,7 +161,7 @@ def test_codebuild_does_what_docker_does_here():
 
 @pytest.fixture
 def stack(here):
-    stacks.up(here, "dev", {"codebuild": True}, lambda _: True, lambda *_: None)
+    stacks.up(here, "dev", {"codebuild": True}, TRAINING, lambda _: True, lambda *_: None)
     return here
 
 
@@ -244,7 +245,7 @@ def test_without_docker_the_way_out_is_named(stack, tmp_path, monkeypatch):
 
 
 def test_without_a_builder_in_the_stack_the_command_that_adds_one_is_named(here, tmp_path):
-    stacks.up(here, "dev", {}, lambda _: True, lambda *_: None)
+    stacks.up(here, "dev", {}, TRAINING, lambda _: True, lambda *_: None)
     with pytest.raises(InputError, match="fourscore infra up --stack dev --codebuild"):
         make_image(here, "dev", "cpu", "codebuild", tmp_path, lambda _: None)
 

@@ -12,6 +12,7 @@ from infra.aws import people
 from infra.aws.facts import Facts
 from infra.aws.permissions import policies
 from infra.aws.reference import reference_definition
+from pipelines.training import TRAINING
 
 GOLDEN = Path(__file__).parents[2] / "golden/sagemaker"
 CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))
@@ -41,13 +42,13 @@ def definition_of(case):
 def stack():
     """A stack's facts and the statements of its roles, as 'infra up' generates them before any run is known."""
     facts = Facts("dev", "eu-central-1", "123456789012", "fourscore", DISK_KEY)
-    return facts, policies(reference_definition(facts, private=True, tracking_uri=TRACKING), facts)
+    return facts, policies(reference_definition(facts, TRAINING, private=True, tracking_uri=TRACKING), facts, TRAINING)
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_definitions_own_policies_allow_every_call_that_it_makes(case):
     facts, definition = facts_of(case), definition_of(case)
-    made = policies(definition, facts)
+    made = policies(definition, facts, TRAINING)
     asked = list(needs(definition, facts))
     assert [call for call in asked if not allowed(made[call[0]], *call[1:])] == []
     assert len(asked) > 50 or case.startswith("cached-and-")
@@ -55,7 +56,7 @@ def test_a_definitions_own_policies_allow_every_call_that_it_makes(case):
 
 def test_the_roles_of_a_stack_allow_every_call_of_the_definition_they_were_made_from(stack):
     facts, made = stack
-    definition = reference_definition(facts, private=True, tracking_uri=TRACKING)
+    definition = reference_definition(facts, TRAINING, private=True, tracking_uri=TRACKING)
     asked = list(needs(definition, facts))
     assert [call for call in asked if not allowed(made[call[0]], *call[1:])] == []
     assert {role for role, *_ in asked} == set(ROLES)
@@ -244,14 +245,14 @@ def test_roles_are_passed_to_sagemaker_only(stack):
 
 
 def test_a_definition_without_a_job_gives_no_role_for_it():
-    made = policies(definition_of("cached-prefix"), facts_of("cached-prefix"))
+    made = policies(definition_of("cached-prefix"), facts_of("cached-prefix"), TRAINING)
     assert set(made) == {"pipeline", "train", "assess"}
-    assert set(policies(definition_of("cached-and-rejected"), facts_of("x"))) == {"pipeline"}
+    assert set(policies(definition_of("cached-and-rejected"), facts_of("x"), TRAINING)) == {"pipeline"}
 
 
 def test_the_same_definition_gives_the_same_policies(stack):
     facts, made = stack
-    again = policies(reference_definition(facts, private=True, tracking_uri=TRACKING), facts)
+    again = policies(reference_definition(facts, TRAINING, private=True, tracking_uri=TRACKING), facts, TRAINING)
     assert json.dumps(again) == json.dumps(made)
 
 
@@ -260,7 +261,8 @@ def test_people_have_one_part_each(stack):
     package = facts.arn("sagemaker", "model-package/fourscore-dev-x/1")
     approved = {"sagemaker:ModelApprovalStatus": "Approved"}
     execution = facts.arn("sagemaker", "pipeline/fourscore-dev-x/execution/abc")
-    may = {name: getattr(people, name)(facts) for name in ("looks", "runs", "approves", "deploys", "builds")}
+    may = {name: getattr(people, name)(facts) for name in ("runs", "approves", "deploys", "builds")}
+    may = {"looks": people.looks(facts, TRAINING), **may}
     assert [
         name for name, rules in may.items() if allowed(rules, "sagemaker:UpdateModelPackage", package, approved)
     ] == ["approves"]
@@ -281,9 +283,9 @@ def test_policies_fit_what_iam_takes(stack):
     """Inline policies of a role: 10,240 characters together; a managed policy: 6,144. Source: IAM quotas."""
     _, made = stack
     longest = Facts("abcdefghijklmnopqrst", "ap-southeast-1", "123456789012", "fourscore", DISK_KEY)
-    made = policies(reference_definition(longest, private=True, tracking_uri=TRACKING), longest)
+    made = policies(reference_definition(longest, TRAINING, private=True, tracking_uri=TRACKING), longest, TRAINING)
     assert max(len(json.dumps(rules, separators=(",", ":"))) for rules in made.values()) < 10_000
-    for name in ("looks", "runs", "approves"):
-        assert len(json.dumps(getattr(people, name)(longest), separators=(",", ":"))) < 6_000
+    for rules in (people.looks(longest, TRAINING), people.runs(longest), people.approves(longest)):
+        assert len(json.dumps(rules, separators=(",", ":"))) < 6_000
     assert max(len(longest.role_name(name)) for name in (*ROLES, "github-train", "github-deploy", "build")) <= 64
     assert len(longest.bucket) <= 63

@@ -9,6 +9,7 @@ from infra.aws import changes, removal, stacks
 from infra.aws.account import StackFailed, account
 from infra.aws.changes import ChangeSet
 from infra.sagemaker.stack import save
+from pipelines.training import TRAINING
 from steps.errors import FourscoreError, InputError
 
 pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse")
@@ -28,7 +29,7 @@ def no(_):
 
 
 def up(here, name="dev", **given):
-    return stacks.up(here, name, given, yes, silent)
+    return stacks.up(here, name, given, TRAINING, yes, silent)
 
 
 def statuses(client):
@@ -39,7 +40,7 @@ def statuses(client):
 
 def test_a_stack_goes_up_after_its_changes_were_shown(here, client):
     shown = []
-    outcome = stacks.up(here, "dev", {}, lambda proposed: shown.extend(proposed) or True, silent)
+    outcome = stacks.up(here, "dev", {}, TRAINING, lambda proposed: shown.extend(proposed) or True, silent)
     assert [each.stack for each in shown] == ["fourscore-dev-data", "fourscore-dev"]
     assert {change.action for each in shown for change in each.changes} == {"Add"}
     assert {"Bucket", "Key", "Repository", "PipelineRole", "Budget", "ApprovalRule"} <= {
@@ -57,7 +58,7 @@ def test_a_stack_goes_up_after_its_changes_were_shown(here, client):
 
 
 def test_who_says_no_changes_nothing_and_leaves_nothing_behind(here, client):
-    outcome = stacks.up(here, "dev", {}, no, silent)
+    outcome = stacks.up(here, "dev", {}, TRAINING, no, silent)
     assert (outcome.executed, outcome.stack) == (False, None)
     assert statuses(client) == {}
     assert client("s3").list_buckets()["Buckets"] == []
@@ -65,7 +66,7 @@ def test_who_says_no_changes_nothing_and_leaves_nothing_behind(here, client):
 
 def test_a_stack_that_is_what_was_asked_for_is_left_alone(here):
     up(here)
-    again = stacks.up(here, "dev", {}, lambda _: pytest.fail("nothing is there to be shown"), silent)
+    again = stacks.up(here, "dev", {}, TRAINING, lambda _: pytest.fail("nothing is there to be shown"), silent)
     assert (again.executed, again.proposed) == (False, [])
     assert again.stack.bucket == BUCKET
 
@@ -89,7 +90,7 @@ def test_what_changes_no_role_is_kept_too(here):
 def test_a_change_is_shown_as_what_it_adds_and_alters(here):
     up(here)
     shown = []
-    stacks.up(here, "dev", {"codebuild": True}, lambda proposed: shown.extend(proposed) or True, silent)
+    stacks.up(here, "dev", {"codebuild": True}, TRAINING, lambda proposed: shown.extend(proposed) or True, silent)
     (work,) = (each for each in shown if each.stack == "fourscore-dev")
     assert {change.name for change in work.changes if change.action == "Add"} >= {"BuildRole", "BuildLogs", "Builder"}
     assert not [change for change in work.changes if change.action == "Remove"]

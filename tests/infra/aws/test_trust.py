@@ -12,6 +12,7 @@ from templates import ACCOUNT, FULL, REGION, cases, filled
 
 from infra.aws.options import Options
 from infra.aws.work import work_template
+from pipelines.training import TRAINING
 
 GITHUB = "token.actions.githubusercontent.com"
 PROVIDER = ("Federated", f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}")
@@ -21,7 +22,7 @@ OLD_STYLE = Options(stack="dev", repository="acme/models")
 def trusts(options):
     roles = {
         key: each["Properties"]
-        for key, each in filled(work_template(options))["Resources"].items()
+        for key, each in filled(work_template(options, TRAINING))["Resources"].items()
         if each["Type"] == "AWS::IAM::Role"
     }
     return {key: each["AssumeRolePolicyDocument"]["Statement"] for key, each in roles.items()}
@@ -118,7 +119,7 @@ def test_no_trust_policy_has_a_wildcard_in_a_claim_or_compares_but_whole():
 
 
 def test_without_a_repository_there_is_no_way_in_from_outside():
-    made = filled(work_template(Options(stack="dev")))["Resources"]
+    made = filled(work_template(Options(stack="dev"), TRAINING))["Resources"]
     assert "Federated" not in json.dumps(made)
     assert "GithubProvider" not in made
 

@@ -168,7 +168,7 @@ def test_a_living_run_is_not_marked_as_killed(workspace):
     records.save(workspace, record)
     with records.locked(records.lock_of(workspace, record.run)):
         alive = subprocess.run(
-            [sys.executable, "-c", "import sys; from pathlib import Path; from infra import runs; print(len(records.mark_killed(Path(sys.argv[1]))))", workspace],
+            [sys.executable, "-c", "import sys; from pathlib import Path; from infra.runs import records; print(len(records.mark_killed(Path(sys.argv[1]))))", workspace],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
     assert alive.stdout.strip() == "0"

@@ -89,7 +89,7 @@ def test_three_jobs_make_byte_for_byte_what_a_laptop_makes(sent, tmp_path):
 def test_a_gate_that_says_no_ends_the_job_with_exit_code_3_and_its_reason(sent, tmp_path):
     plan, jobs, store = sent()
     suite = json.loads(jobs["prepare"].text)
-    validate = next(each for each in suite["steps"] if each["step"] == "validate")
+    validate = next(each for each in suite["steps"] if each["step"] == "steps.validate:validate")
     validate["config"]["suite"] = [
         {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 10_000}, "severity": "critical"}
     ]

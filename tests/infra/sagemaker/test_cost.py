@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from compiled import make_plan
+from compiled import STAGES, make_plan
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,7 +18,6 @@ from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.jobs import fuse
 from infra.sagemaker.prices import Price, Prices
 from infra.store.local import Manifest
-from pipelines.training import STAGES
 from steps.errors import InputError
 
 ROOT = Path(__file__).parents[3]

@@ -11,21 +11,22 @@ from graphlib import CycleError
 import compiled
 import pytest
 from api_shapes import api_faults, check_order, flat
-from compiled import make_definition, make_plan, make_stack
+from compiled import STAGES, make_definition, make_plan, make_stack
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import compile_plan, digest, fit, gets, pipeline_name, text
-from infra.sagemaker.jobs import HARDWARE, Decision, decided, fuse
+from infra.sagemaker.jobs import Decision, decided, fuse
 from infra.sagemaker.limits import LONGEST
 from infra.sagemaker.requests import package_group
 from infra.store.local import Manifest
-from pipelines.training import STAGES
+from pipelines.training import TRAINING
 from steps.errors import FourscoreError, InputError
 from steps.train import Budget, TrainConfig
 
-PREPARE = [stage for stage, job in HARDWARE.items() if job == "prepare"]
+PREPARE = [step.name for step in TRAINING if step.job == "prepare"]
+JOB_OF = {step.address: step.job for step in TRAINING}
 FILES = compiled.files()
 WHOLE = make_plan()
 
@@ -103,8 +104,8 @@ def test_whatever_is_cached_the_definition_is_whole(cached, until, smoke, config
     """Every reference exists, nothing waits for itself, the jobs cover what is not cached in order, the API takes each request."""
     plan = make_plan(cached, until, smoke)
     waiting = [planned.step.name for planned in plan.steps if not planned.cached]
-    assert [step["step"] for job in fuse(plan) for step in job.spec["steps"]] == waiting
-    assert all(HARDWARE[step["step"]] == job.name for job in fuse(plan) for step in job.spec["steps"])
+    assert [step["step"].partition(":")[2] for job in fuse(plan) for step in job.spec["steps"]] == waiting
+    assert all(JOB_OF[step["step"]] == job.name for job in fuse(plan) for step in job.spec["steps"])
     try:
         definition = make_definition(
             plan, Decision(verdict, "register", ("x" * 500,)), make_stack(kms_key=key), **config
@@ -362,15 +363,19 @@ def test_nothing_is_decided_before_the_whole_assessment_is_cached():
     assert decided(make_plan(STAGES, until="train"), of({})) is None
 
 
-def test_a_stage_without_hardware_is_named(monkeypatch):
-    monkeypatch.setattr(
-        "infra.sagemaker.jobs.HARDWARE", {name: job for name, job in HARDWARE.items() if name != "label"}
-    )
-    with pytest.raises(FourscoreError, match="stage 'label' has no line"):
-        fuse(WHOLE)
+def with_job(plan, stage, job):
+    steps = [
+        replace(planned, step=replace(planned.step, job=job)) if planned.step.name == stage else planned
+        for planned in plan.steps
+    ]
+    return replace(plan, steps=tuple(steps))
 
 
-def test_stages_of_one_machine_stand_together(monkeypatch):
-    monkeypatch.setattr("infra.sagemaker.jobs.HARDWARE", {**HARDWARE, "label": "train"})
+def test_a_stage_of_no_known_job_is_named():
+    with pytest.raises(FourscoreError, match="stage 'label' has the job 'cellar'"):
+        fuse(with_job(WHOLE, "label", "cellar"))
+
+
+def test_stages_of_one_job_stand_together():
     with pytest.raises(FourscoreError, match="not consecutive: prepare, train, prepare"):
-        fuse(make_plan())
+        fuse(with_job(make_plan(), "label", "train"))

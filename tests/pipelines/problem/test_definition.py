@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pipelines.problem import editor_schema
 from pipelines.problem.definition import load
 from pipelines.problem.yaml_lines import read
+from pipelines.training import TRAINING
 from steps.errors import InputError
 
 ROOT = Path(__file__).parents[3]
@@ -25,7 +26,7 @@ def problem(tmp_path):
 
 
 def test_what_stages_share_is_written_once_and_given_to_each(problem):
-    configs = load(problem).configs()
+    configs = load(problem).configs(TRAINING)
     assert configs["label"].task == configs["train"].task == configs["evaluate"].task == "binary-classification"
     assert configs["label"].target == configs["define"].target == "bought"
     assert configs["train"].success == configs["evaluate"].success == configs["define"].success
@@ -33,7 +34,7 @@ def test_what_stages_share_is_written_once_and_given_to_each(problem):
 
 
 def test_a_time_split_reaches_the_folds_and_the_intervals(problem):
-    configs = load(problem, {"split.by": "time", "split.column": "joined"}).configs()
+    configs = load(problem, {"split.by": "time", "split.column": "joined"}).configs(TRAINING)
     assert (configs["train"].by, configs["train"].column, configs["evaluate"].clusters) == ("time", "joined", "joined")
 
 
@@ -84,7 +85,7 @@ def test_a_source_from_the_command_line_is_refused_by_its_setting(problem):
 @pytest.mark.parametrize("name", ["people", "_", "a-1", "Größe_2", "a" * 64])
 def test_a_source_may_be_called_by_any_plain_name(problem, name):
     problem.write_text(problem.read_text().replace("    people: {", f"    {name}: {{"), encoding="utf-8")
-    assert list(load(problem).configs()["ingest"].sources) == [name]
+    assert list(load(problem).configs(TRAINING)["ingest"].sources) == [name]
 
 
 def test_all_faults_are_told_at_once(problem):
@@ -100,7 +101,7 @@ def test_where_it_runs_on_sagemaker_changes_neither_digest_nor_any_stages_config
     elsewhere = load(problem, {"sagemaker.train.spot": "true", "sagemaker.max_dollars": "50"})
     assert elsewhere.problem.sagemaker.train.spot
     assert elsewhere.digest() == load(problem).digest()
-    assert elsewhere.configs() == load(problem).configs()
+    assert elsewhere.configs(TRAINING) == load(problem).configs(TRAINING)
 
 
 def test_a_section_sagemaker_that_contradicts_itself_is_refused_by_its_line(problem):

@@ -8,6 +8,7 @@ import pytest
 from infra.sources.files import materialise, resolve
 from pipelines.problem.definition import load
 from pipelines.propose.proposal import as_document, describe, propose, write
+from pipelines.training import TRAINING
 from steps import documents
 from steps.errors import InputError
 from steps.ingest import ingest
@@ -97,7 +98,7 @@ def test_what_is_written_loads_reads_the_same_table_and_passes_its_own_suite(tmp
 def run_to_validate(directory, place):
     """Ingest and validate what was proposed; every expectation passes, warnings too."""
     loaded = load(directory / "problem.yaml")
-    configs = loaded.configs()
+    configs = loaded.configs(TRAINING)
     for name in ("raw", "table", "validation"):
         (place / name).mkdir(parents=True)
     materialise(resolve(loaded.problem.data.sources, directory, place / "workspace"), place / "raw")
