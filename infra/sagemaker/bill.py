@@ -1,4 +1,4 @@
-"""What a plan would take and cost, as a person reads it: one line a job, the total beside the cap, and how old the prices are"""
+"""The estimate of a plan as text: one line per job, the total beside the cap, the age of the prices."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from infra.sagemaker import prices
 from infra.sagemaker.cost import STARTUP_MINUTES
 
 
-def bill(told: Mapping[str, Any]) -> str:
-    """The text of an ``infra.sagemaker.cost.document``."""
-    if not told["jobs"]:
+def bill(estimate: Mapping[str, Any]) -> str:
+    """Return the text of an ``infra.sagemaker.cost.document``."""
+    if not estimate["jobs"]:
         return "no job is started: everything is in the store already"
     rows = [("job", "stages", "on", "minutes", "dollars")]
-    for each in told["jobs"]:
-        count = f"{each['instances']} x " if each["instances"] > 1 else ""
-        where = f"{count}{each['instance']}{' (spot)' if each['spot'] else ''}"
-        minutes, dollars = each["minutes"], each["dollars"]
-        ranges = (
-            _range(minutes["expected"], minutes["limit"], ".0f"),
-            _range(dollars["expected"], dollars["worst"], ".2f"),
-        )
-        rows.append((each["job"], ", ".join(each["stages"]), where, *ranges))
+    for job in estimate["jobs"]:
+        count = f"{job['instances']} x " if job["instances"] > 1 else ""
+        machine = f"{count}{job['instance']}{' (spot)' if job['spot'] else ''}"
+        rows.append((job["job"], ", ".join(job["stages"]), machine, *_ranges(job)))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    minutes, dollars = told["minutes"], told["dollars"]
-    lasts = _range(minutes["expected"], minutes["limit"], ".0f")
-    costs = _range(dollars["expected"], dollars["worst"], ".2f")
-    lines.append(f"total: {lasts} minutes; {costs} dollars; cap {dollars['cap']:.2f} dollars (sagemaker.max_dollars)")
-    return "\n".join([*lines, *_remarks(told)])
+    minutes, dollars = _ranges(estimate)
+    cap = f"cap {estimate['dollars']['cap']:.2f} dollars (sagemaker.max_dollars)"
+    return "\n".join([*lines, f"total: {minutes} minutes; {dollars} dollars; {cap}", *_remarks(estimate)])
+
+
+def _ranges(part: Mapping[str, Any]) -> tuple[str, str]:
+    minutes, dollars = part["minutes"], part["dollars"]
+    return (
+        _range(minutes["expected"], minutes["limit"], ".0f"),
+        _range(dollars["expected"], dollars["worst"], ".2f"),
+    )
 
 
 def _range(expected: float | None, most: float | None, form: str) -> str:
@@ -37,24 +38,24 @@ def _range(expected: float | None, most: float | None, form: str) -> str:
     return upper if expected is None else f"about {expected:{form}}, {upper}"
 
 
-def _remarks(told: Mapping[str, Any]) -> list[str]:
-    known = told["prices"]
-    lines = []
-    if known["oldest"]:
-        old = f"; {prices.renewal(known['region'])}" if known["days"] > prices.OLD else ""
-        lines.append(f"prices: {known['region']}, {known['days']} days old ({known['source']}){old}")
-    lines += [f"{lack}; {prices.renewal(known['region'])}" for lack in known["unknown"]]
-    if known["spot_share"] is not None:
+def _remarks(estimate: Mapping[str, Any]) -> list[str]:
+    table, lines = estimate["prices"], []
+    renewal = f"; {prices.renewal(table['region'])}"
+    if table["oldest"]:
+        old = renewal if table["days"] > prices.OLD else ""
+        lines.append(f"prices: {table['region']}, {table['days']} days old ({table['source']}){old}")
+    lines += [f"{unknown}{renewal}" for unknown in table["unknown"]]
+    if table["spot_share"] is not None:
         lines.append(
-            f"spot is taken for {known['spot_share']:.0%} of the price on demand, which is an assumption; at most: all of it"
+            f"spot is assumed to cost {table['spot_share']:.0%} of the price on demand; at most includes all of it"
         )
-    for each in told["jobs"]:
-        expected, limit = each["minutes"]["expected"], each["minutes"]["limit"]
+    for job in estimate["jobs"]:
+        expected, limit = job["minutes"]["expected"], job["minutes"]["limit"]
         if expected is not None and expected > limit:
-            took = f"{each['job']} took {expected:.0f} minutes before and is stopped after {limit}"
-            lines.append(f"{took}: raise sagemaker.{each['job']}.minutes, unless its machine is so much faster")
-    if told["minutes"]["expected"] is None:
-        lines.append("minutes are not known before a stage has run once; the limits stand for them")
+            took = f"{job['job']} took {expected:.0f} minutes before and is stopped after {limit}"
+            lines.append(f"{took}: raise sagemaker.{job['job']}.minutes, unless its machine is that much faster")
+    if estimate["minutes"]["expected"] is None:
+        lines.append("minutes are unknown until each stage has run once; the limits stand for them")
     else:
-        lines.append(f"minutes are those of earlier executions, and {STARTUP_MINUTES:g} for each job to start")
+        lines.append(f"minutes are those of earlier executions, plus {STARTUP_MINUTES:g} for each job to start")
     return lines

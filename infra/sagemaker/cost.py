@@ -1,16 +1,16 @@
-"""Minutes and dollars of each job before it starts: expected from earlier executions, at worst by its limits; and the money cap"""
+"""Minutes and dollars of each job before it starts: expected, at worst, and the cap."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra.runs import records
 from infra.sagemaker import prices
-from infra.sagemaker.config import SageMakerConfig
+from infra.sagemaker.config import JobConfig, SageMakerConfig, TrainJobConfig
 from infra.sagemaker.jobs import Job
 from infra.sagemaker.prices import Price, Prices
 from infra.sagemaker.requests import INTERNAL_RETRIES
@@ -32,46 +32,58 @@ The median of the six of those jobs that show it: 43 to 177 seconds.
 
 @dataclass(frozen=True)
 class JobCost:
-    """One job of a plan."""
+    """Minutes and dollars of one job of a plan."""
 
     job: str
     stages: tuple[str, ...]
-    instance: str
-    instances: int
-    spot: bool
-    limit: int
-    """Minutes after which it is stopped."""
-    warm: int
-    """Minutes for which its instances are kept, and paid for, when it is done."""
+    machine: JobConfig
     work: float | None
-    """Minutes that its stages took before; None where that is unknown."""
-    price: Price | None
-    dearest: Price | None
-    """Of all the types that it may run on; None where the price of one of them is unknown."""
+    """Minutes that its stages took before; None if one of them never ran."""
+    prices: tuple[Price | None, ...]
+    """The price of each type that it may run on, the preferred one first; None where the table has none."""
+    unknown: tuple[str, ...]
+    """The prices that the table does not have, as half sentences."""
     spot_share: float
-    lacks: tuple[str, ...]
-    """Prices that the table does not have, as half sentences."""
+
+    @property
+    def instances(self) -> int:
+        return self.machine.instances if isinstance(self.machine, TrainJobConfig) else 1
+
+    @property
+    def spot(self) -> bool:
+        return isinstance(self.machine, TrainJobConfig) and self.machine.spot
+
+    @property
+    def warm(self) -> int:
+        """Minutes for which its instances are kept, and paid for, after the job."""
+        return self.machine.warm_minutes if isinstance(self.machine, TrainJobConfig) else 0
+
+    @property
+    def dearest(self) -> Price | None:
+        """The highest price of all its types; None if the price of one of them is unknown."""
+        listed = [price for price in self.prices if price]
+        return max(listed, key=lambda price: price.dollars) if len(listed) == len(self.prices) else None
 
     @property
     def minutes(self) -> float | None:
-        """Expected, start-up included."""
+        """Expected minutes, start-up included."""
         return None if self.work is None else STARTUP_MINUTES + self.work
 
     @property
     def expected(self) -> float | None:
-        """Dollars."""
-        if self.work is None or self.price is None:
+        """Expected dollars."""
+        if self.work is None or self.prices[0] is None:
             return None
         share = self.spot_share if self.spot else 1.0
-        return self._dollars(self.price, share * (PAID_STARTUP_MINUTES + self.work) + self.warm)
+        return self._dollars(self.prices[0], share * (PAID_STARTUP_MINUTES + self.work) + self.warm)
 
     @property
     def worst(self) -> float | None:
-        """Dollars if it takes all the time that it may, as often as it may be started again, with spot saving nothing."""
+        """Dollars if it takes all its minutes, as often as it may be started again, and spot saves nothing."""
         if self.dearest is None:
             return None
         attempts = 1 + INTERNAL_RETRIES
-        return self._dollars(self.dearest, attempts * (PAID_STARTUP_MINUTES + self.limit) + self.warm)
+        return self._dollars(self.dearest, attempts * (PAID_STARTUP_MINUTES + self.machine.minutes) + self.warm)
 
     def _dollars(self, price: Price, minutes: float) -> float:
         return price.dollars * self.instances * minutes / 60
@@ -84,104 +96,95 @@ def estimate(
     seconds: Mapping[str, float] | None = None,
     table: Prices | None = None,
 ) -> list[JobCost]:
-    """What each job takes and costs.
+    """Return the minutes and dollars of each job.
 
     Args:
         seconds: stage -> how long it took before (:func:`history`).
     """
-    return [_job(job, config, region, seconds or {}, table or prices.load()) for job in jobs]
-
-
-def _job(job: Job, config: SageMakerConfig, region: str, seconds: Mapping[str, float], table: Prices) -> JobCost:
-    stages = tuple(planned.step.name for planned in job.steps)
-    training = job.name == "train"
-    machine = config.train if training else config.assess if job.name == "assess" else config.prepare
-    types = config.train.types if training else (machine.instance,)
-    kind: prices.Job = "training" if training else "processing"
-    found = [table.find(region, each, kind) for each in types]
-    known = [each for each in found if each is not None]
-    return JobCost(
-        job=job.name,
-        stages=stages,
-        instance=machine.instance,
-        instances=config.train.instances if training else 1,
-        spot=training and config.train.spot,
-        limit=machine.minutes,
-        warm=config.train.warm_minutes if training else 0,
-        work=sum(seconds[stage] for stage in stages) / 60 if all(stage in seconds for stage in stages) else None,
-        price=found[0],
-        dearest=max(known, key=lambda price: price.dollars) if len(known) == len(found) else None,
-        spot_share=table.spot_share,
-        lacks=tuple(
-            table.unknown(region, each, kind) for each, price in zip(types, found, strict=True) if price is None
-        ),
-    )
+    table, seconds = table or prices.load(), seconds or {}
+    costs = []
+    for job in jobs:
+        machine = config.jobs[job.name]
+        stages = tuple(planned.step.name for planned in job.steps)
+        kind: prices.Job = "training" if isinstance(machine, TrainJobConfig) else "processing"
+        types = {instance: table.find(region, instance, kind) for instance in machine.types}
+        costs.append(
+            JobCost(
+                job=job.name,
+                stages=stages,
+                machine=machine,
+                work=sum(seconds[stage] for stage in stages) / 60 if set(stages) <= set(seconds) else None,
+                prices=tuple(types.values()),
+                unknown=tuple(table.unknown(region, name, kind) for name, price in types.items() if price is None),
+                spot_share=table.spot_share,
+            )
+        )
+    return costs
 
 
 def history(
     workspace: Path, problem: str, find: Callable[[str], Manifest | None], *, smoke: bool = False
 ) -> dict[str, float]:
-    """Stage -> seconds that its newest execution took, wherever it ran; stages that never ran are not in it.
+    """Return stage -> seconds of its newest execution, wherever it ran; a stage that never ran is not in it.
 
     Args:
         find: the store's.
-        smoke: whether rehearsals on a sample are asked for, which say nothing of the whole.
+        smoke: whether to look at smoke runs, whose times say nothing of a whole run, or at all others.
     """
-    found: dict[str, float] = {}
+    seconds: dict[str, float] = {}
     for record in records.every(workspace):
         if record.problem_name != problem or record.smoke != smoke:
             continue
         for stage in record.stages:
-            if stage.name not in found and (manifest := find(stage.key)):
-                found[stage.name] = manifest.seconds
-        if found and len(found) >= len(record.stages):
+            if stage.name not in seconds and (manifest := find(stage.key)):
+                seconds[stage.name] = manifest.seconds
+        if seconds and len(seconds) >= len(record.stages):
             break
-    return found
+    return seconds
 
 
 def worst_case(jobs: Sequence[Job], config: SageMakerConfig, region: str, table: Prices | None = None) -> float:
-    """Dollars if every job takes all the time that it may. A job of unknown price counts nothing: see :func:`require_prices`.
+    """Return the dollars if every job takes all its minutes; unknown prices count nothing (:func:`require_prices`).
 
     Raises:
-        InputError: that is more than the problem's cap; the message says what costs so much and what to change.
+        InputError: that is more than the problem's cap; the message says which jobs cost so much and what to change.
     """
     costs = estimate(jobs, config, region, table=table)
-    total = round(sum(each.worst or 0 for each in costs), 4)
+    total = round(sum(cost.worst or 0 for cost in costs), 4)
     if total > config.max_dollars:
-        raise InputError(_too_much(costs, total, config.max_dollars))
+        raise InputError(_over_cap(costs, total, config.max_dollars))
     return total
 
 
-def _too_much(costs: Sequence[JobCost], total: float, cap: float) -> str:
+def _over_cap(costs: Sequence[JobCost], total: float, cap: float) -> str:
     lines = [f"the run could cost ${total:.2f}, more than sagemaker.max_dollars (${cap:.2f}); nothing was started:"]
-    for each in sorted(costs, key=lambda cost: cost.worst or 0, reverse=True):
-        if each.dearest is None or each.worst is None:
-            continue
-        where = f"{each.instances} x {each.dearest.instance}" if each.instances > 1 else each.dearest.instance
-        again = f", {1 + INTERNAL_RETRIES} times if SageMaker itself breaks it" if INTERNAL_RETRIES else ""
-        warm = f", then kept warm for {each.warm}" if each.warm else ""
-        hour = f"${each.dearest.dollars:.4g} an hour"
-        lines.append(
-            f"  {each.job}: ${each.worst:.2f} for up to {each.limit} minutes on {where} at {hour}{again}{warm}"
-        )
-    dear = max(costs, key=lambda cost: cost.worst or 0)
-    fewer = ", sagemaker.train.instances" if dear.instances > 1 else ""
+    ordered = sorted(costs, key=lambda cost: cost.worst or 0, reverse=True)
+    attempts = f", {1 + INTERNAL_RETRIES} times if SageMaker itself breaks it"
+    for cost in ordered:
+        if cost.dearest is not None:
+            machines = f"{cost.instances} x " if cost.instances > 1 else ""
+            warm = f", then kept warm for {cost.warm}" if cost.warm else ""
+            lines.append(
+                f"  {cost.job}: ${cost.worst:.2f} for up to {cost.machine.minutes} minutes on {machines}"
+                f"{cost.dearest.instance} at ${cost.dearest.dollars:.4g} an hour{attempts}{warm}"
+            )
+    fewer = ", sagemaker.train.instances" if ordered[0].instances > 1 else ""
     lines.append(
-        f"raise sagemaker.max_dollars to {math.ceil(100 * total) / 100:.2f}, or lower sagemaker.{dear.job}.minutes{fewer} "
-        f"or take a smaller sagemaker.{dear.job}.instance"
+        f"raise sagemaker.max_dollars to {math.ceil(100 * total) / 100:.2f}, or lower "
+        f"sagemaker.{ordered[0].job}.minutes{fewer} or take a smaller sagemaker.{ordered[0].job}.instance"
     )
     return "\n".join(lines)
 
 
 def require_prices(jobs: Sequence[Job], config: SageMakerConfig, region: str, table: Prices | None = None) -> None:
-    """Before money is spent: without prices nobody can say that a run stays below its cap.
+    """Check that every price is known, without which nobody can say that a run stays below its cap.
 
     Raises:
         InputError: the price of a type that a job may run on is unknown.
     """
-    lacks = sorted({lack for each in estimate(jobs, config, region, table=table) for lack in each.lacks})
-    if lacks:
-        listed = "\n".join(f"  {lack}" for lack in lacks)
+    unknown = sorted({text for cost in estimate(jobs, config, region, table=table) for text in cost.unknown})
+    if unknown:
+        listed = "\n".join(f"  {text}" for text in unknown)
         cap = f"sagemaker.max_dollars (${config.max_dollars:.2f}) cannot be checked; nothing was started"
         raise InputError(f"{cap}:\n{listed}\n{prices.renewal(region)}")
 
@@ -193,18 +196,18 @@ def document(
     seconds: Mapping[str, float] | None = None,
     table: Prices | None = None,
 ) -> dict[str, Any]:
-    """What ``plan --json`` says of jobs, minutes and dollars; None stands for what is unknown."""
+    """Return what ``plan --json`` shows of jobs, minutes and dollars; None stands for what is unknown."""
     table = table or prices.load()
     costs = estimate(jobs, config, region, seconds, table)
-    used = [price for each in costs for price in (each.price, each.dearest) if price]
+    used = [price for cost in costs for price in (cost.prices[0], cost.dearest) if price]
     oldest = min(used, key=lambda price: price.date, default=None)
-    lacks = sorted({lack for each in costs for lack in each.lacks})
+    limit = sum(cost.machine.minutes for cost in costs)
     return {
-        "jobs": [_as_document(each) for each in costs],
-        "minutes": {"expected": _sum(each.minutes for each in costs), "limit": sum(each.limit for each in costs)},
+        "jobs": [_of_job(cost) for cost in costs],
+        "minutes": {"expected": _sum(cost.minutes for cost in costs), "limit": limit},
         "dollars": {
-            "expected": _sum(each.expected for each in costs),
-            "worst": _sum(each.worst for each in costs),
+            "expected": _sum(cost.expected for cost in costs),
+            "worst": _sum(cost.worst for cost in costs),
             "cap": config.max_dollars,
         },
         "prices": {
@@ -212,29 +215,27 @@ def document(
             "oldest": oldest.date if oldest else None,
             "days": oldest.age() if oldest else None,
             "source": oldest.source if oldest else None,
-            "unknown": lacks,
-            "spot_share": table.spot_share if any(each.spot for each in costs) else None,
+            "unknown": sorted({text for cost in costs for text in cost.unknown}),
+            "spot_share": table.spot_share if any(cost.spot for cost in costs) else None,
         },
     }
 
 
-def _sum(values: Any) -> float | None:
-    """The sum, or None where one of them is unknown."""
-    listed = list(values)
-    return None if None in listed else round(sum(listed), 4)
-
-
-def _as_document(cost: JobCost) -> dict[str, Any]:
+def _of_job(cost: JobCost) -> dict[str, Any]:
+    minutes = {"expected": _sum([cost.minutes]), "startup": STARTUP_MINUTES, "limit": cost.machine.minutes}
+    hour = cost.prices[0].dollars if cost.prices[0] else None
     return {
         "job": cost.job,
         "stages": list(cost.stages),
-        "instance": cost.instance,
+        "instance": cost.machine.instance,
         "instances": cost.instances,
         "spot": cost.spot,
-        "minutes": {"expected": _sum([cost.minutes]), "startup": STARTUP_MINUTES, "limit": cost.limit},
-        "dollars": {
-            "hour": cost.price.dollars if cost.price else None,
-            "expected": _sum([cost.expected]),
-            "worst": _sum([cost.worst]),
-        },
+        "minutes": minutes,
+        "dollars": {"hour": hour, "expected": _sum([cost.expected]), "worst": _sum([cost.worst])},
     }
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """Return the sum, or None if one of the values is unknown."""
+    listed = list(values)
+    return None if None in listed else round(sum(value or 0 for value in listed), 4)

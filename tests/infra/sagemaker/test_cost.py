@@ -52,7 +52,7 @@ def test_a_job_is_expected_to_take_what_its_stages_took_before_and_its_start():
 
 def test_at_worst_a_job_takes_its_limit_twice_since_what_sagemaker_breaks_is_started_again():
     found = by_job(config())
-    assert {name: each.limit for name, each in found.items()} == {"prepare": 60, "train": 120, "assess": 60}
+    assert {name: each.machine.minutes for name, each in found.items()} == {"prepare": 60, "train": 120, "assess": 60}
     assert found["train"].worst == pytest.approx(2 * (1 + 120) / 60)
     total = cost.worst_case(JOBS, config(), REGION, ONE_DOLLAR)
     assert total == pytest.approx(sum(each.worst for each in found.values()), abs=1e-4)
@@ -168,7 +168,7 @@ def test_a_person_reads_jobs_minutes_dollars_the_cap_and_the_age_of_the_prices()
     assert lines[4].startswith("total: about 21, at most 240 minutes; about ")
     assert "cap 10.00 dollars (sagemaker.max_dollars)" in lines[4]
     assert re.search(r"prices: us-east-1, \d+ days old \(a list\)", text)
-    assert "40% of the price on demand, which is an assumption" in text
+    assert "spot is assumed to cost 40% of the price on demand" in text
     assert bill.bill(cost.document((), config(), REGION)) == "no job is started: everything is in the store already"
 
 
