@@ -1,7 +1,7 @@
-"""What an instance costs by the hour: a small table with a date and a source in each row, and AWS's own list to renew it from
+"""Prices of instance hours: a small table with a date and a source per row, renewed from AWS's public list.
 
-A price that the table does not have is unknown, never guessed. Prices of managed spot are on no list: a spot hour is taken for
-a declared share of the hour on demand until ``BillableTimeInSeconds`` of a job tells what it really was.
+A price that is not in the table is unknown, never guessed. No list has the prices of managed spot: a spot hour is assumed
+to cost a declared share of the hour on demand, until ``BillableTimeInSeconds`` of a job says what it was.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from steps.errors import FourscoreError, InputError, near
 
 TABLE = Path(__file__).with_name("prices.json")
 OFFER = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current/{region}/index.json"
-"""AWS's public list of a region, which wants no credentials (AWS Billing, "AWS Price List Bulk API")."""
+"""AWS's public list of a region, read without credentials (AWS Billing, "AWS Price List Bulk API")."""
 OLD = 180
-"""Days after which a price is worth a remark."""
+"""Days after which a price is marked as old."""
 _USAGE = re.compile(r"(?:[A-Z0-9]+-)?(Train|Processing):(ml\.[a-z0-9-]+\.[a-z0-9-]+)")
 _JOBS: dict[str, Literal["training", "processing"]] = {"Train": "training", "Processing": "processing"}
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
@@ -33,82 +33,82 @@ Job = Literal["training", "processing"]
 
 @dataclass(frozen=True)
 class Price:
-    """What one instance costs in one kind of job."""
+    """The price of one instance in one kind of job."""
 
     region: str
     instance: str
     job: Job
     dollars: float
-    """For an hour on demand."""
+    """The price of an hour on demand."""
     date: str
-    """When the list that it is from was published or read, as 2026-09-24."""
+    """The date of the list that it is from, such as 2026-09-24."""
     source: str
 
     def age(self, today: Date | None = None) -> int:
-        """Days since it was said."""
+        """Return the days since that date."""
         return ((today or datetime.now(UTC).date()) - Date.fromisoformat(self.date)).days
 
 
 class Prices:
-    """The rows of a table by region, instance and kind of job."""
+    """A table of prices by region, instance and kind of job."""
 
     def __init__(self, rows: Iterable[Price], spot_share: float, spot_source: str) -> None:
         self.rows = {(row.region, row.instance, row.job): row for row in rows}
         self.spot_share = spot_share
-        """What a spot hour costs of the hour on demand: an assumption."""
+        """The assumed price of a spot hour, as a share of the hour on demand."""
         self.spot_source = spot_source
 
     def find(self, region: str, instance: str, job: Job) -> Price | None:
-        """The price, or None where it is unknown."""
+        """Return the price, or None if it is unknown."""
         return self.rows.get((region, instance, job))
 
     def price(self, region: str, instance: str, job: Job) -> Price:
-        """The price.
+        """Return the price.
 
         Raises:
-            InputError: it is unknown; the message names what is near.
+            InputError: it is unknown; the message names similar types.
         """
-        if found := self.find(region, instance, job):
-            return found
+        if price := self.find(region, instance, job):
+            return price
         raise InputError(f"{self.unknown(region, instance, job)}; {renewal(region)}")
 
     def unknown(self, region: str, instance: str, job: Job) -> str:
-        """What the table lacks and what it has that is near, as half a sentence."""
+        """Return which price is missing and which similar ones the table has, as half a sentence."""
         regions = sorted({row.region for row in self.rows.values() if row.job == job})
-        here = sorted({row.instance for row in self.rows.values() if row.region == region and row.job == job})
+        types = sorted({row.instance for row in self.rows.values() if row.region == region and row.job == job})
         text = f"the price of {instance} ({job}) in {region} is unknown"
-        if not here:
+        if not types:
             return f"{text}: the table has {job} prices of other regions only ({', '.join(regions)})"
-        family = [each for each in here if each.split(".")[1:2] == instance.split(".")[1:2]]
-        return text + (near(instance, here) or f"; known there: {', '.join(family or here)}")
+        family = [name for name in types if name.split(".")[1:2] == instance.split(".")[1:2]]
+        return text + (near(instance, types) or f"; known there: {', '.join(family or types)}")
 
 
 def renewal(region: str) -> str:
-    """The command that fetches a region's prices."""
+    """Return the advice to fetch a region's prices."""
     return f"'fourscore infra prices --refresh --region {region}' fetches what AWS publishes"
 
 
 @cache
 def load(path: Path = TABLE) -> Prices:
-    """The table.
+    """Return the table in a file.
 
     Raises:
-        InputError: the file is no table of prices; the message says where.
+        InputError: the file is not a table of prices; the message says where.
     """
     try:
-        told = json.loads(path.read_bytes())
-        rows = [_row(row, index) for index, row in enumerate(told["rows"])]
-        share, source = _share(told["spot"]["share"]), str(told["spot"]["source"])
+        content = json.loads(path.read_bytes())
+        rows = [_row(row, index) for index, row in enumerate(content["rows"])]
+        share, source = _share(content["spot"]["share"]), str(content["spot"]["source"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} is no table of prices ({error!r}); restore it, or fetch one: {renewal('REGION')}"
+            f"{path} is not a table of prices ({error!r}); restore it, or fetch one: {renewal('REGION')}"
         ) from None
     return Prices(rows, share, source)
 
 
 def _share(share: Any) -> float:
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
-        raise ValueError(f"spot.share is {share!r}; wanted more than 0 and at most 1")
+        raise ValueError(f"spot.share is {share!r}; it must be more than 0 and at most 1")
     return share
 
 
@@ -121,46 +121,46 @@ def _row(row: Any, index: int) -> Price:
 
 
 def refresh(region: str, path: Path = TABLE, url: str = OFFER) -> list[Price]:
-    """Fetch a region's prices from AWS's public list and put them into the table in place of those that it had.
+    """Replace a region's prices in the table by those of AWS's public list, and return them.
 
     Raises:
-        InputError: there is no such region, or the table cannot be written.
-        FourscoreError: the list cannot be reached, or is not what AWS documents.
+        InputError: the region does not exist, or the table cannot be written.
+        FourscoreError: the list cannot be reached, or its format is not the documented one.
     """
     import tempfile
 
     from infra.sources.https import fetch
 
     if not _REGION.fullmatch(region):
-        raise InputError(f"{region!r} is no region; wanted one such as eu-central-1")
+        raise InputError(f"{region!r} is not a region; an example is eu-central-1")
     table = load(path)
     with tempfile.TemporaryDirectory() as folder:
         try:
             fetched = fetch(url.format(region=region), Path(folder))
         except InputError as error:
             raise InputError(f"AWS publishes no SageMaker prices of region {region!r} ({error})") from None
-        found = offered(_read(fetched, region), region)
-    kept = [row for row in table.rows.values() if row.region != region]
+        rows = offered(_read(fetched, region), region)
+    others = [row for row in table.rows.values() if row.region != region]
     try:
-        write_atomically(path, _text([*kept, *found], table))
+        write_atomically(path, _text([*others, *rows], table))
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error}); give the place of a table of your own") from None
+        raise InputError(f"{path} cannot be written ({error}); give the path of your own table") from None
     load.cache_clear()
-    return found
+    return rows
 
 
 def _read(path: Path, region: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except ValueError as error:
-        raise FourscoreError(f"AWS's price list of {region} is no JSON ({error}); try again later") from None
+        raise FourscoreError(f"AWS's price list of {region} is not JSON ({error}); try again later") from None
 
 
 def offered(offer: Any, region: str) -> list[Price]:
-    """The hours of training and processing in a region's offer file.
+    """Return the prices of training and processing in a region's offer file.
 
     Raises:
-        FourscoreError: there are none: the file is another, or AWS has changed what it looks like.
+        FourscoreError: there are none, or the file's format is not the documented one.
     """
     try:
         published = str(offer["publicationDate"])[:10]
@@ -168,16 +168,16 @@ def offered(offer: Any, region: str) -> list[Price]:
         source = f"AWS price list, offer {offer['offerCode']}, {region}, published {published}"
         hours = dict(_hours(offer["products"], offer["terms"]["OnDemand"], region))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FourscoreError(f"AWS's price list of {region} is not what it documents ({error!r})") from None
+        raise FourscoreError(f"AWS's price list of {region} does not have the documented format ({error!r})") from None
     if not hours:
-        raise FourscoreError(f"AWS's price list of {region} has no hour of SageMaker training or processing")
+        raise FourscoreError(f"AWS's price list of {region} has no prices of SageMaker training or processing")
     return [
         Price(region, instance, job, dollars, published, source) for (instance, job), dollars in sorted(hours.items())
     ]
 
 
 def _hours(products: Any, terms: Any, region: str) -> Iterator[tuple[tuple[str, Job], float]]:
-    """``USE1-Train:ml.m5.xlarge`` and its like; reservations, warm pools and storage have other names or units."""
+    """Yield the prices of usage types such as ``USE1-Train:ml.m5.xlarge``; reservations, warm pools and storage differ."""
     for sku, product in products.items():
         attributes = product["attributes"]
         usage = _USAGE.fullmatch(str(attributes.get("usagetype", "")))
@@ -191,7 +191,7 @@ def _hours(products: Any, terms: Any, region: str) -> Iterator[tuple[tuple[str, 
 
 
 def _text(rows: list[Price], table: Prices) -> str:
-    """One line a row, so that a change of prices shows as a small difference."""
+    """Return the file's text, one line per row, so that a change of prices is a small difference."""
     spot = {"share": table.spot_share, "source": table.spot_source}
     head = {"currency": "USD", "unit": "instance hour, on demand", "spot": spot}
     ordered = sorted(rows, key=lambda row: (row.region, row.instance, row.job))

@@ -144,7 +144,7 @@ def test_a_price_that_is_not_known_is_not_guessed_and_what_is_near_is_named(aske
 def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, content):
     path = tmp_path / "prices.json"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(InputError, match="is no table of prices"):
+    with pytest.raises(InputError, match="is not a table of prices"):
         prices.load(path)
 
 
@@ -177,12 +177,12 @@ def test_refreshing_replaces_what_a_region_had_and_twice_is_as_once(table):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"{", "is no JSON"),
-        (b"[]", "not what it documents"),
-        (b"{}", "not what it documents"),
-        (json.dumps(offer(publicationDate="soon")).encode(), "not what it documents"),
-        (json.dumps(offer(hour("A", "EUC1-Train:ml.m5.xlarge", "dear"))).encode(), "not what it documents"),
-        (json.dumps(offer(hour("B", "EUC1-Host:ml.m5.large", "0.1"))).encode(), "no hour of SageMaker training"),
+        (b"{", "is not JSON"),
+        (b"[]", "does not have the documented format"),
+        (b"{}", "does not have the documented format"),
+        (json.dumps(offer(publicationDate="soon")).encode(), "does not have the documented format"),
+        (json.dumps(offer(hour("A", "EUC1-Train:ml.m5.xlarge", "dear"))).encode(), "does not have the documented format"),
+        (json.dumps(offer(hour("B", "EUC1-Host:ml.m5.large", "0.1"))).encode(), "no prices of SageMaker training"),
     ],
 )
 def test_a_list_that_is_not_as_documented_leaves_the_table_as_it_was(table, content, said):
@@ -196,7 +196,7 @@ def test_a_region_that_is_none_and_a_server_that_is_away_are_told_apart(table):
     with serving({}) as url:
         with pytest.raises(InputError, match="no SageMaker prices of region 'eu-central-9'"):
             prices.refresh("eu-central-9", table, url)
-        with pytest.raises(InputError, match="'Frankfurt' is no region"):
+        with pytest.raises(InputError, match="'Frankfurt' is not a region"):
             prices.refresh("Frankfurt", table, url)
     with pytest.raises(FourscoreError, match="cannot be fetched") as away:
         prices.refresh("eu-central-1", table, url)
