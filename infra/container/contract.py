@@ -1,4 +1,4 @@
-"""SageMaker's contract with a container: which files lie where under /opt/ml, which hosts there are, how a failure is told.
+"""SageMaker's contract with a container: files below /opt/ml, hosts, and how a failure is reported.
 
 Processing   /opt/ml/config/{processingjobconfig,resourceconfig}.json, inputs and outputs below /opt/ml/processing
 Training     /opt/ml/input/config/{hyperparameters,resourceconfig,inputdataconfig}.json, channels below /opt/ml/input/data,
@@ -25,30 +25,32 @@ LONGEST_REASON = 1024
 
 @dataclass(frozen=True)
 class Container:
-    """The places of one job, as files say it and nothing is assumed."""
+    """The paths and hosts of one job, read from SageMaker's files."""
 
     base: Path
-    """``/opt/ml``, or what stands for it."""
+    """``/opt/ml``, or another directory in its place."""
     kind: Literal["processing", "training"]
     host: str
     hosts: tuple[str, ...]
 
     @classmethod
     def at(cls, base: Path) -> Container:
-        """Read what SageMaker wrote below ``base``.
+        """Read the files that SageMaker wrote below ``base``.
 
         Raises:
-            FourscoreError: it wrote nothing there, or not what it documents.
+            FourscoreError: there are none, or they do not have the documented format.
         """
         for kind, config in (("processing", base / "config"), ("training", base / "input/config")):
             resources = config / "resourceconfig.json"
             if not resources.is_file():
                 continue
             try:
-                told = json.loads(resources.read_bytes())
-                return cls(base, kind, str(told["current_host"]), tuple(map(str, told["hosts"])))  # type: ignore[arg-type]
+                hosts = json.loads(resources.read_bytes())
+                return cls(base, kind, str(hosts["current_host"]), tuple(map(str, hosts["hosts"])))  # type: ignore[arg-type]
             except (ValueError, KeyError, TypeError) as error:
-                raise FourscoreError(f"{resources} is not what SageMaker documents ({error!r})") from None
+                raise FourscoreError(
+                    f"{resources} does not have the format that SageMaker documents ({error!r})"
+                ) from None
         raise FourscoreError(
             f"there is neither {base}/config/resourceconfig.json (Processing) nor "
             f"{base}/input/config/resourceconfig.json (Training): this command runs inside a SageMaker job; "
@@ -56,34 +58,34 @@ class Container:
         )
 
     def input(self, name: str) -> Path:
-        """Where the input or channel lies."""
+        """Return the directory of an input or channel."""
         return self.base / ("processing/input" if self.kind == "processing" else "input/data") / name
 
     @property
     def result(self) -> Path | None:
-        """What is written here becomes the job's output ``result``; only Processing has it."""
+        """The directory of the output ``result``; None in a training job."""
         return self.base / "processing/output/result" if self.kind == "processing" else None
 
     @property
     def checkpoints(self) -> Path | None:
-        """What is written here outlives an interruption of a training on spot capacity."""
+        """The directory that outlives an interruption of spot capacity; None in a processing job."""
         return self.base / "checkpoints" if self.kind == "training" else None
 
     @property
     def model(self) -> Path | None:
-        """What is written here becomes the training job's model artifact."""
+        """The directory of the model artifact; None in a processing job."""
         return self.base / "model" if self.kind == "training" else None
 
     @property
     def leads(self) -> bool:
-        """Whether this is the host that publishes."""
+        """Whether this host publishes."""
         return self.host == min(self.hosts)
 
     def spec(self, job: str) -> dict[str, Any]:
-        """The job's own description.
+        """Return the job's description.
 
         Raises:
-            FourscoreError: it is not there, not readable, or another job's.
+            FourscoreError: it is missing, unreadable, or another job's.
         """
         path = self.input("job") / "job.json"
         try:
@@ -92,14 +94,14 @@ class Container:
             raise FourscoreError(f"{path}: the job's description cannot be read ({error})") from None
         if spec.get("job") != job or spec.get("format") != 1:
             raise FourscoreError(
-                f"{path} describes job {spec.get('job')!r} in format {spec.get('format')!r}; wanted {job!r} in format 1"
+                f"{path} describes job {spec.get('job')!r} in format {spec.get('format')!r}; expected {job!r} in format 1"
             )
         return spec
 
-    def tell(self, reason: str) -> None:
-        """Write down why the job failed, where SageMaker looks for it; bytes count, not characters."""
+    def report_failure(self, reason: str) -> None:
+        """Write why the job failed where SageMaker looks for it, in at most 1,024 bytes."""
         text = reason.encode()[:LONGEST_REASON].decode(errors="ignore")
         for name in ("failure", "message"):
-            with contextlib.suppress(OSError):  # a full disk: the exit code still tells
+            with contextlib.suppress(OSError):  # a full disk; the exit code still says that it failed
                 (self.base / "output").mkdir(parents=True, exist_ok=True)
                 (self.base / "output" / name).write_text(text, encoding="utf-8")

@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
     container: Container | None = None
     try:
         container = Container.at(Path(os.environ.get("FOURSCORE_BASE", "/opt/ml")))
-        if processes.wanted(container) > 1:
+        if processes.process_count(container) > 1:
             return processes.launch(container, arguments[0])
         _run(container, arguments[0])
         if not processes.leads(container) and processes.RANK in os.environ:
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
     sys.stderr.write(f"error: {reason}\n")
     processes.note_code(code)
     if container is not None and processes.leads(container):
-        container.tell(reason)
+        container.report_failure(reason)
     return code
 
 

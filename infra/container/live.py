@@ -1,8 +1,8 @@
-"""What a running job says, brought to S3 every few seconds, so that whoever follows the run hears it while it works.
+"""Journals and progress of a running job, sent to S3 every few seconds for those who follow the run.
 
-<root>/runs/<run>/live/<stage>.jsonl       the stage's journal so far
+<root>/runs/<run>/live/<stage>.jsonl       the stage's journal until now
 <root>/runs/<run>/live/<stage>.now.json    {"status", "seconds", "progress": {"done", "total", "what"} or null}
-<root>/seals/<key of the split>/<id>.jsonl the readings of the test set that this job made, also of one that is killed in it
+<root>/seals/<key of the split>/<id>.jsonl readings of the test set by this job, also if it is killed
 """
 
 from __future__ import annotations
@@ -20,19 +20,24 @@ from infra.store.s3 import S3Store
 from steps.journal import Event
 
 EVERY = 3.0
-"""Seconds between two uploads; nothing is sent when nothing is new."""
+"""Seconds between two uploads; without news nothing is sent."""
 
 
 class Live:
-    """Hears what the job's stages say and sends it in a thread of its own; what S3 refuses is sent again later."""
+    """A reporter that sends the events of a job's stages from a thread of its own, and sends again what S3 refused.
 
-    def __init__(self, store: S3Store, record: RunRecord, *, silent: bool = False) -> None:
-        self.store, self.record, self.silent = store, record, silent
+    Args:
+        silent: whether to send nothing, as a process does that trains beside the one that publishes.
+        every: seconds between two uploads.
+    """
+
+    def __init__(self, store: S3Store, record: RunRecord, *, silent: bool = False, every: float = EVERY) -> None:
+        self.store, self.record, self.silent, self.every = store, record, silent, every
         self.now: dict[str, dict[str, Any]] = {}
-        self.sent: dict[str, bytes] = {}
+        self.uploaded: dict[str, bytes] = {}
         self.refused: set[str] = set()
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._go, daemon=True)
+        self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __call__(self, stage: str, event: Event) -> None:
         now = self.now.setdefault(stage, {"status": "running", "seconds": 0.0, "progress": None})
@@ -52,15 +57,15 @@ class Live:
             self._thread.join()
             self._send()
             if self.refused:
-                time.sleep(EVERY)
+                time.sleep(self.every)
                 self._send()
 
-    def _go(self) -> None:
-        while not self._over.wait(EVERY):
+    def _run(self) -> None:
+        while not self._over.wait(self.every):
             self._send()
 
     def _send(self) -> None:
-        with contextlib.suppress(OSError):  # a reading that could not be noted is not made
+        with contextlib.suppress(OSError):  # a reading that cannot be recorded is refused
             for name, line in to_send(self.store.workspace):
                 self._put(name, line)
         for stage in list(self.record.stages):
@@ -68,17 +73,19 @@ class Live:
             if stage.name in self.now:
                 self._put(f"{place}.now.json", json.dumps(self.now[stage.name]).encode())
             if stage.journal:
-                with contextlib.suppress(OSError):  # it is just being published, and lies elsewhere in a moment
+                with contextlib.suppress(
+                    OSError
+                ):  # it is being published at this moment; the next upload finds it in the store
                     self._put(f"{place}.jsonl", (self.store.workspace / stage.journal).read_bytes())
 
     def _put(self, name: str, content: bytes) -> None:
-        if self.sent.get(name) == content:
+        if self.uploaded.get(name) == content:
             return
         try:
             self.store.objects.put(name, content)
-        except Exception as error:  # noqa: BLE001  whoever follows hears it later; the work does not stop for it
+        except Exception as error:  # noqa: BLE001  followers hear it later; the work goes on
             sys.stderr.write(f"{name} was not sent: {error}\n")
             self.refused.add(name)
         else:
             self.refused.discard(name)
-            self.sent[name] = content
+            self.uploaded[name] = content

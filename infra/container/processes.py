@@ -1,4 +1,4 @@
-"""How many processes train one model, on how many GPUs of how many hosts; torchrun starts them, one of them publishes."""
+"""Processes that train one model on several GPUs or hosts: torchrun starts them, one of them publishes."""
 
 from __future__ import annotations
 
@@ -14,56 +14,56 @@ from types import FrameType
 from infra.container.contract import Container
 
 PORT = 29500
-"""Where the processes meet, on the host that leads."""
+"""The port on the leading host where the processes meet."""
 RANK = "RANK"
-"""Set by torchrun in each process that it starts."""
+"""The variable that torchrun sets in each process that it starts."""
 CODE = "FOURSCORE_EXIT_CODE"
-"""The file in which such a process says how it ended."""
+"""The variable that names the file for the exit code of the first process that fails."""
 
 
-def wanted(container: Container) -> int:
-    """How many processes are to be started; 1 in a process that torchrun started already."""
+def process_count(container: Container) -> int:
+    """Return how many processes to start; 1 in a process that torchrun started."""
     if container.kind != "training" or RANK in os.environ:
         return 1
-    return len(container.hosts) * per_host()
+    return len(container.hosts) * gpu_count()
 
 
-def per_host() -> int:
-    """One for each GPU, or one."""
+def gpu_count() -> int:
+    """Return the number of GPUs, or 1 without any."""
     import torch
 
     return max(1, torch.cuda.device_count())
 
 
 def leads(container: Container) -> bool:
-    """Whether this process publishes, and speaks for all."""
+    """Return whether this process publishes, and reports for all."""
     return int(os.environ.get(RANK, "0")) == 0 and container.leads
 
 
-def command(container: Container, job: str, each: int) -> list[str]:
-    """What starts the processes of this host."""
+def command(container: Container, job: str, per_host: int) -> list[str]:
+    """Return the command that starts the processes of this host."""
     hosts = sorted(container.hosts)
     return [
         *(sys.executable, "-m", "torch.distributed.run"),
         *("--nnodes", str(len(hosts)), "--node-rank", str(hosts.index(container.host))),
-        *("--nproc-per-node", str(each), "--master-addr", hosts[0], "--master-port", str(PORT)),
+        *("--nproc-per-node", str(per_host), "--master-addr", hosts[0], "--master-port", str(PORT)),
         *("--module", "infra.container", job),
     ]
 
 
 def launch(container: Container, job: str) -> int:
-    """Start this host's processes and wait for them; SIGTERM is passed on. Returns the exit code.
+    """Start this host's processes, pass SIGTERM on to them and return their exit code.
 
-    Torchrun's own code says only that one of them failed; the process that failed says with which code.
+    Torchrun's own code says only that one of them failed; the process that failed writes its code to a file.
     """
     with tempfile.TemporaryDirectory() as place:
-        said = Path(place) / "code"
-        code = _launch(command(container, job, per_host()), os.environ | {CODE: str(said)})
-        return int(said.read_text()) if code and said.exists() else code
+        file = Path(place) / "code"
+        code = _launch(command(container, job, gpu_count()), os.environ | {CODE: str(file)})
+        return int(file.read_text()) if code and file.exists() else code
 
 
 def note_code(code: int) -> None:
-    """Say to the launcher, if there is one, how this process ends; the first that fails is the one that knows why."""
+    """Write the exit code for the launcher, if there is one; the first process that fails is the cause."""
     if place := os.environ.get(CODE):
         with contextlib.suppress(FileExistsError), Path(place).open("x", encoding="utf-8") as file:
             file.write(str(code))
@@ -72,8 +72,8 @@ def note_code(code: int) -> None:
 def leave(code: int) -> None:
     """End a process that torchrun started and that does not lead, at once.
 
-    Shutting the interpreter down, torch's threads may abort (seen once, on a busy machine, with torch 2.13 and gloo), and
-    torchrun then stops the one that leads in the middle of its work.
+    While the interpreter shuts down, torch's threads may abort (observed with torch 2.13 and gloo on a busy machine), and
+    torchrun then stops the leading process in the middle of its work.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -15,26 +15,30 @@ def container(tmp_path):
     def make(kind="processing", hosts=("algo-1",), host=None):
         config = tmp_path / {"processing": "config", "training": "input/config"}[kind]
         config.mkdir(parents=True)
-        told = {"current_host": host or hosts[0], "hosts": list(hosts), "network_interface_name": "eth0"}
-        (config / "resourceconfig.json").write_text(json.dumps(told))
+        resources = {"current_host": host or hosts[0], "hosts": list(hosts), "network_interface_name": "eth0"}
+        (config / "resourceconfig.json").write_text(json.dumps(resources))
         return Container.at(tmp_path)
 
     return make
 
 
 def test_a_processing_job_has_inputs_and_a_result(container, tmp_path):
-    found = container("processing")
-    assert (found.input("job"), found.result) == (
+    container_of_job = container("processing")
+    assert (container_of_job.input("job"), container_of_job.result) == (
         tmp_path / "processing/input/job",
         tmp_path / "processing/output/result",
     )
-    assert (found.checkpoints, found.model) == (None, None)
+    assert (container_of_job.checkpoints, container_of_job.model) == (None, None)
 
 
 def test_a_training_job_has_channels_checkpoints_and_a_model(container, tmp_path):
-    found = container("training")
-    assert found.input("job") == tmp_path / "input/data/job"
-    assert (found.checkpoints, found.model, found.result) == (tmp_path / "checkpoints", tmp_path / "model", None)
+    container_of_job = container("training")
+    assert container_of_job.input("job") == tmp_path / "input/data/job"
+    assert (container_of_job.checkpoints, container_of_job.model, container_of_job.result) == (
+        tmp_path / "checkpoints",
+        tmp_path / "model",
+        None,
+    )
 
 
 @pytest.mark.parametrize(("host", "leads"), [("algo-1", True), ("algo-2", False)])
@@ -50,21 +54,21 @@ def test_outside_of_a_job_it_says_what_to_use_instead(tmp_path):
 def test_a_resource_file_that_is_none_is_named(container, tmp_path):
     container()
     (tmp_path / "config/resourceconfig.json").write_text("[]")
-    with pytest.raises(FourscoreError, match=r"resourceconfig\.json is not what SageMaker documents"):
+    with pytest.raises(FourscoreError, match=r"resourceconfig\.json does not have the format that SageMaker documents"):
         Container.at(tmp_path)
 
 
 @pytest.mark.parametrize("spec", ["", "{}", '{"format": 1, "job": "train"}', '{"format": 9, "job": "prepare"}'])
 def test_another_jobs_description_is_refused(container, spec):
-    found = container()
-    found.input("job").mkdir(parents=True)
-    (found.input("job") / "job.json").write_text(spec)
+    container_of_job = container()
+    container_of_job.input("job").mkdir(parents=True)
+    (container_of_job.input("job") / "job.json").write_text(spec)
     with pytest.raises(FourscoreError, match=r"job\.json"):
-        found.spec("prepare")
+        container_of_job.spec("prepare")
 
 
 def test_a_reason_is_cut_to_what_sagemaker_keeps(container, tmp_path):
-    container().tell("ü" * 3000)
+    container().report_failure("ü" * 3000)
     for name in ("failure", "message"):
         text = (tmp_path / "output" / name).read_bytes()
         assert len(text) == 1024

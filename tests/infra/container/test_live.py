@@ -1,36 +1,34 @@
-"""What a job says reaches S3 while it works, so that the readings of one that is killed are counted all the same."""
+"""A job's journals and readings reach S3 while it works, so that readings of a job that is killed count all the same."""
 
 import threading
 
 import pytest
 from toy import toy_plan, toy_record
 
-from infra.container import live
 from infra.container.live import Live
 from infra.store.ledger import note_reading, readings
 from infra.store.s3 import S3Store
 
 
 @pytest.fixture
-def job(workspace, root, monkeypatch):
+def job(workspace, root):
     """A store, the step that reads the sealed test set, and a record of its run."""
-    monkeypatch.setattr(live, "EVERY", 0.02)
     plan = toy_plan(workspace / "job", {})
     return S3Store(workspace / "job", root), plan.steps[2], toy_record(plan)
 
 
 class Puts:
-    """Every name that is put, of which the first ``refused`` are refused; ``came`` is set when one was not."""
+    """Every name that is put, of which the first ``refused`` are refused; ``accepted`` is set when one was not."""
 
     def __init__(self, put):
-        self.put, self.names, self.refused, self.came = put, [], 0, threading.Event()
+        self.put, self.names, self.refused, self.accepted = put, [], 0, threading.Event()
 
     def __call__(self, *arguments):
         self.names.append(arguments[0])
         if len(self.names) <= self.refused:
             raise OSError("S3 is away")
         self.put(*arguments)
-        self.came.set()
+        self.accepted.set()
 
 
 @pytest.fixture
@@ -47,40 +45,39 @@ def counted_elsewhere(workspace, root, planned):
     return [line["run"] for line in readings(other.workspace, planned.inputs["test_set"])]
 
 
-def test_a_reading_is_told_while_the_job_that_made_it_works_and_is_told_once(workspace, root, job, puts):
+def test_a_reading_is_sent_while_the_job_that_made_it_works_and_only_once(workspace, root, job, puts):
     store, planned, record = job
-    with Live(store, record):
+    with Live(store, record, every=0.02):
         note_reading(store.workspace, planned, {}, "toy-1")
-        assert puts.came.wait(10)
+        assert puts.accepted.wait(10)
         assert counted_elsewhere(workspace, root, planned) == ["toy-1"], "a kill from here on hides nothing"
         store.exchange_readings()
-    with Live(store, record):
+    with Live(store, record, every=0.02):
         pass
     assert len(set(puts.names)) == len(store.objects.list("seals/")) == 1
     assert counted_elsewhere(workspace, root, planned) == ["toy-1"]
 
 
-def test_a_reading_that_s3_refused_is_told_again(workspace, root, job, puts, capsys):
+def test_a_reading_that_s3_refused_is_sent_again(workspace, root, job, puts, capsys):
     store, planned, record = job
     puts.refused = 3
-    with Live(store, record):
+    with Live(store, record, every=0.02):
         note_reading(store.workspace, planned, {}, "toy-1")
-        assert puts.came.wait(10)
+        assert puts.accepted.wait(10)
     assert len(puts.names) == 4
     assert "was not sent: S3 is away" in capsys.readouterr().err
     assert counted_elsewhere(workspace, root, planned) == ["toy-1"]
 
 
-def test_a_reading_that_s3_refused_when_the_job_ended_is_told_once_more(workspace, root, job, puts, monkeypatch):
-    monkeypatch.setattr(live, "EVERY", 0.2)
+def test_a_reading_that_s3_refused_when_the_job_ended_is_sent_once_more(workspace, root, job, puts):
     store, planned, record = job
     puts.refused = 1
-    with Live(store, record):
+    with Live(store, record, every=0.2):
         note_reading(store.workspace, planned, {}, "toy-1")
     assert counted_elsewhere(workspace, root, planned) == ["toy-1"]
 
 
-def test_a_process_that_trains_beside_another_tells_nothing(job, puts):
+def test_a_process_that_trains_beside_another_sends_nothing(job, puts):
     store, planned, record = job
     with Live(store, record, silent=True):
         note_reading(store.workspace, planned, {}, "toy-1")

@@ -181,7 +181,10 @@ def test_refreshing_replaces_what_a_region_had_and_twice_is_as_once(table):
         (b"[]", "does not have the documented format"),
         (b"{}", "does not have the documented format"),
         (json.dumps(offer(publicationDate="soon")).encode(), "does not have the documented format"),
-        (json.dumps(offer(hour("A", "EUC1-Train:ml.m5.xlarge", "dear"))).encode(), "does not have the documented format"),
+        (
+            json.dumps(offer(hour("A", "EUC1-Train:ml.m5.xlarge", "dear"))).encode(),
+            "does not have the documented format",
+        ),
         (json.dumps(offer(hour("B", "EUC1-Host:ml.m5.large", "0.1"))).encode(), "no prices of SageMaker training"),
     ],
 )
