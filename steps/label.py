@@ -14,8 +14,6 @@ from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
 from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.document import ClassShare, LabelReport, PositiveClass
-from steps.labeling.rules import apply_rule
-from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, unused
 
 if TYPE_CHECKING:
@@ -84,6 +82,8 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
 def _raw_labels(path: Path, schema: TableSchema, config: LabelConfig) -> tuple[pl.Series, list[str]]:
     """The target as it is in the table or as the rule makes it, for every row, and what is to be said of it."""
     import polars as pl
+
+    from steps.labeling.rules import apply_rule
 
     names = [column.name for column in schema.columns]
     if config.target in (ROW, LABEL_SOURCE):
@@ -220,6 +220,8 @@ def _publish(
 ) -> None:
     """The labelled rows as a table, streamed; a column that is the target stays at its place."""
     import polars as pl
+
+    from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 
     made = unused("_label", {config.target, *(column.name for column in schema.columns)})
     beside = pl.LazyFrame({made: values})

@@ -5,7 +5,7 @@ from one to the other.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,17 +13,13 @@ from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
-from steps.splitting.division import UNUSUAL, Division, by_class, by_group, by_row, by_time, deviation
+from steps.splitting import By
 from steps.splitting.document import Balance, Fraction, PartRows, SplitReport
-from steps.splitting.leaks import Parts, find_leaks
-from steps.splitting.proxies import truth_array
-from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 from steps.tables.schema import TableSchema, unused
 
 if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+    from steps.splitting.division import Division
+    from steps.tables.truth import Array
 
 LISTED = 50
 """Of so many classes at most the shares are compared."""
@@ -33,7 +29,7 @@ class SplitConfig(Config):
     """How the labelled rows are divided."""
 
     test_fraction: float = Field(default=0.2, gt=0, lt=1, description="Share of the rows that is sealed for the test.")
-    by: Literal["row", "group", "time"] = Field(
+    by: By = Field(
         default="row",
         description=(
             "'row': rows are independent; 'group': rows of a group stay together; 'time': the last rows are the test."
@@ -77,9 +73,12 @@ def split(
         InputError: the columns do not allow this division.
         GateRefused: something of the answer leaks; both parts and the findings are written first.
     """
+    from steps.splitting.leaks import Parts, find_leaks
+    from steps.tables.truth import read_truth
+
     schema = documents.read(TableSchema, labeled)
     data = labeled / "data.parquet"
-    truth = _truth(data, schema)
+    truth = read_truth(data, schema)
     divided = _divide(data, schema, truth, config)
     _check_parts(divided, truth, schema, config)
     rows = {
@@ -123,16 +122,9 @@ def split(
         raise GateRefused(*refused)
 
 
-def _truth(data: Path, schema: TableSchema) -> Array:
-    """Class index int64 [rows], or the number float64 [rows]."""
-    import polars as pl
-
-    assert schema.target is not None, "the label stage fills the target in"
-    name = schema.target.name
-    return truth_array(pl.scan_parquet(data, glob=False).select(name).collect(engine="streaming")[name], schema.target)
-
-
 def _divide(data: Path, schema: TableSchema, truth: Array, config: SplitConfig) -> Division:
+    from steps.splitting.division import by_class, by_group, by_row, by_time
+
     if config.by != "row":
         column = _column(schema, config)
         if config.by == "time":
@@ -217,8 +209,10 @@ def _check_parts(divided: Division, truth: Array, schema: TableSchema, config: S
 
 
 def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, test: bool) -> PartRows:
-    """One part as a table, streamed; its rows stay in order."""
+    """Write one part as a table, streamed; its rows stay in order."""
     import polars as pl
+
+    from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 
     in_test = unused("_in_test", [column.name for column in schema.columns])
     mask = pl.LazyFrame({in_test: divided.in_test})
@@ -242,6 +236,8 @@ def _balance(
     A difference is reported and stops nothing: under a hash it is chance, which no one should be able to choose
     away, and by time it is the world changing. The deviations in standard errors say which.
     """
+    from steps.splitting.division import UNUSUAL, deviation
+
     assert schema.target is not None
     classes = schema.target.classes
     values = (

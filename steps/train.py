@@ -15,7 +15,7 @@ from steps.core import Config, Input, Output, Scratch
 from steps.errors import FourscoreError, InputError
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
-from steps.splitting.folds import By, fold_count, folds
+from steps.splitting import By
 from steps.tables.schema import LABEL_SOURCE, ROW, TableSchema
 from steps.training.candidates import Candidate, Work, attempt, choose, fit_whole, until_reached
 from steps.training.document import CandidateRecord, FinalFit, FoldFit, FoldRows, ModelSchema, TrainingRecord
@@ -173,6 +173,8 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     except ValueError as error:
         raise InputError(f"train.device: {error}") from None
     unit = list(config.key) or [column.name for column in schema.features()]
+    from steps.splitting.folds import fold_count, folds
+
     made = folds(
         frame,
         unit,

@@ -16,7 +16,6 @@ from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError
 from steps.expectations.document import ExpectationResult, Severity, ValidationResults
-from steps.expectations.suite import check_suite, run_suite, wanted_in_words
 from steps.journal import Journal
 from steps.tables.schema import TableSchema
 
@@ -48,6 +47,8 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
         InputError: the suite is empty or names what does not exist.
         GateRefused: a critical expectation failed or was not evaluated; the results are written first.
     """
+    from steps.expectations.suite import check_suite, run_suite
+
     if not config.suite:
         raise InputError("the expectation suite is empty: it would pass on any data; 'fourscore new' proposes one")
     schema = documents.read(TableSchema, table)
@@ -73,6 +74,8 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
 
 def _describe(expectation: Expectation, found: Mapping[str, Any], config: ValidateConfig) -> ExpectationResult:
     """One row of the results; values leave only when the problem file allows it."""
+    from steps.expectations.suite import wanted_in_words
+
     return ExpectationResult(
         type=expectation.type,
         column=_columns(expectation.kwargs),

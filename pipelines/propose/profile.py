@@ -295,7 +295,8 @@ def _suspicious(
     """Columns that alone (nearly) give the target: mentioned, not dropped; the leak gate has the last word."""
     import polars as pl
 
-    from steps.splitting.proxies import fold_of_rows, strength, truth_array
+    from steps.splitting.proxies import fold_of_rows, strength
+    from steps.tables.truth import truth_array
 
     target = Target(name=looked.target, task=looked.task, classes=classes)
     features = [

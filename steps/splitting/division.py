@@ -1,6 +1,6 @@
-"""Which rows are the test: by a hash of the row, by a hash of its group, or the last ones by time.
+"""The division into training and test rows: by a hash of the row, by a hash of its group, or the last ones by time.
 
-What stays together whatever happens is a *unit*: rows with equal key, rows of a group, rows of one moment.
+A *unit* is what always stays together: rows with an equal key, rows of a group, rows of one moment.
 """
 
 from __future__ import annotations
@@ -8,32 +8,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
 
 from steps.errors import InputError
 from steps.splitting.rowhash import row_hashes, salted, unsalted_hashes
 from steps.tables.schema import ROW
-
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
-
-    Array = np.ndarray[Any, Any]
+from steps.tables.truth import Array
 
 FEW_GROUPS = 20
-"""With fewer groups the size of the test part and every interval on it are rough."""
+"""With fewer groups, the size of the test part and every interval on it are rough."""
 UNUSUAL = 4.0
-"""Standard errors from which a class share is reported: chance does it once in 16,000."""
+"""Standard errors from which a class share is reported; chance alone exceeds them once in 16,000 splits."""
 
 
 @dataclass(frozen=True)
 class Division:
-    """Which rows are in the test part, and what was found on the way.
+    """The rows of the test part, and notes for the reader of the report.
 
     Attributes:
         in_test: bool [rows]
         unit_of: the unit of each row, int64 [rows], counted from 0.
-        by_chance: whether a hash decided, so that deviations can be compared with sampling error.
+        by_chance: true if a hash decided, so that deviations can be compared with sampling error.
     """
 
     in_test: Array
@@ -51,61 +48,59 @@ class Division:
     def fraction(self) -> float:
         return float(self.in_test.mean()) if len(self.in_test) else 0.0
 
-    def expected_error(self, wanted: float) -> float | None:
-        """Standard error of the test fraction: binomial where every row is its own unit, larger where units are."""
+    def expected_error(self, fraction: float) -> float | None:
+        """Return the standard error of the test fraction: binomial for single rows, larger for larger units."""
         if not self.by_chance:
             return None
         import numpy as np
 
         sizes = np.bincount(self.unit_of).astype(float)
-        return float(np.sqrt(wanted * (1 - wanted) * (sizes**2).sum()) / len(self.in_test))
+        return float(np.sqrt(fraction * (1 - fraction) * (sizes**2).sum()) / len(self.in_test))
 
 
 def by_row(path: Path, columns: Sequence[str], fraction: float, seed: int) -> Division:
-    """Each row alone: its hash decides, so it is in the same part whatever else is in the table."""
+    """Divide by the hash of each row, so a row is in the same part whatever other rows the table has."""
     hashes = row_hashes(path, columns, seed=seed)
     return Division(_below(hashes, fraction), _units(hashes), tuple(columns), by_chance=True)
 
 
 def by_class(path: Path, columns: Sequence[str], fraction: float, seed: int, truth: Array) -> Division:
-    """Each class gives its share: of its units those with the lowest hashes.
+    """Divide each class by the share: its units with the lowest hashes are the test.
 
-    Rows with equal columns stay together and count for the class that most of them have, so a share may miss by a unit.
+    Rows with equal columns stay together and count as the class of most of them, so a share may be off by a unit.
 
     Args:
         truth: class index of each row, int64 [rows].
     """
-    import numpy as np
-
     hashes = row_hashes(path, columns, seed=seed)
     unit_of = _units(hashes)
     units = int(unit_of.max()) + 1
     width = int(truth.max()) + 1
     pairs, pair_of_row = np.unique(unit_of * width + truth, return_inverse=True)
     rows_of_pair = np.bincount(pair_of_row)
+    # The class of a unit is that of its pair (unit, class) with the most rows, and of these the first class.
     order = np.lexsort((pairs % width, -rows_of_pair, pairs // width))
     first = order[np.unique(pairs[order] // width, return_index=True)[1]]
     class_of = pairs[first] % width
     sizes = np.bincount(unit_of, minlength=units)
     chosen = np.zeros(units, bool)
     for index in range(width):
-        members = np.flatnonzero(class_of == index)  # already by hash: units are numbered in its order
+        members = np.flatnonzero(class_of == index)  # in the order of hashes, in which units are numbered
         reached = np.cumsum(sizes[members])
         if len(reached):
-            wanted = fraction * reached[-1]
+            share = fraction * reached[-1]
             before = np.concatenate([[0], reached[:-1]])
-            chosen[members[np.abs(reached - wanted) < np.abs(before - wanted)]] = True
+            # A unit is chosen if that brings the rows so far closer to the share.
+            chosen[members[np.abs(reached - share) < np.abs(before - share)]] = True
     return Division(chosen[unit_of], unit_of, tuple(columns), by_chance=False)
 
 
 def by_group(path: Path, column: str, fraction: float, seed: int) -> Division:
-    """Whole groups: the hash of the group's value decides.
+    """Divide whole groups by the hash of the group's value.
 
     Raises:
         InputError: rows without a group, or too few groups for two parts.
     """
-    import numpy as np
-
     _refuse_missing(path, column, "group")
     unsalted = unsalted_hashes(path, [column])
     hashes = salted(unsalted, seed)
@@ -113,15 +108,15 @@ def by_group(path: Path, column: str, fraction: float, seed: int) -> Division:
     groups = int(unit_of.max()) + 1
     if groups < 2:
         raise InputError(
-            f"split.column {column!r}: all rows are of one group, and a division by group needs two or more; "
-            f"split by row or time"
+            f"split.column {column!r}: all rows are in one group, and a split by group needs two or more; split "
+            f"by row or time"
         )
     in_test = _below(hashes, fraction)
     if in_test.all() or not in_test.any():
         distinct = np.unique(unsalted)
         tried = range(seed + 1, seed + 1000)
-        works = next((each for each in tried if 0 < _below(salted(distinct, each), fraction).sum() < groups), None)
-        hint = "give split.test_fraction another value" if works is None else f"with split.seed: {works} both have rows"
+        works = next((other for other in tried if 0 < _below(salted(distinct, other), fraction).sum() < groups), None)
+        hint = "change split.test_fraction" if works is None else f"with split.seed: {works} both parts have rows"
         empty = "training" if in_test.all() else "test"
         raise InputError(f"split.column {column!r}: the {groups} groups leave the {empty} part empty; {hint}")
     few = f"only {groups} groups: the size of the test part and the intervals on it are rough"
@@ -129,13 +124,11 @@ def by_group(path: Path, column: str, fraction: float, seed: int) -> Division:
 
 
 def by_time(path: Path, column: str, fraction: float) -> Division:
-    """The last rows are the test: everything at or after a moment, so equal times stay together.
+    """Divide at a moment: rows at or after it are the test, so equal times stay together.
 
     Raises:
         InputError: rows without a time, a column that has no order, or one moment only.
     """
-    import numpy as np
-
     _refuse_missing(path, column, "time")
     series = _ordered(path, column)
     values = series.to_physical().to_numpy()
@@ -144,72 +137,61 @@ def by_time(path: Path, column: str, fraction: float) -> Division:
     )
     if len(moments) < 2:
         raise InputError(
-            f"split.column {column!r}: all rows are of one moment, so none is later than another; split by row or group"
+            f"split.column {column!r}: all rows have the same time, so none is later than another; split by row or group"
         )
     shares = 1 - np.cumsum(counts)[:-1] / len(values)  # of the rows from moment 1, 2, ... on
     cut = 1 + int(np.argmin(np.abs(shares - fraction)))
     boundary = str(series[int(first_of_moment[cut])])
-    found = float(shares[cut - 1])
+    reached = float(shares[cut - 1])
     notes = []
-    if abs(found - fraction) > 0.05:
+    if abs(reached - fraction) > 0.05:
         notes.append(
-            f"rows of one moment stay together, so the test part is {found:.1%} of the rows, not {fraction:.1%}"
+            f"rows with the same time stay together, so the test part is {reached:.1%} of the rows, not {fraction:.1%}"
         )
     return Division(unit_of >= cut, unit_of, (column,), by_chance=False, boundary=boundary, notes=notes)
 
 
 def _ordered(path: Path, column: str) -> pl.Series:
-    import polars as pl
-
     series = pl.scan_parquet(path, glob=False).select(column).collect()[column]
     if not (series.dtype.is_temporal() or series.dtype.is_numeric()):
         raise InputError(
-            f"split.column {column!r} holds {'true or false' if series.dtype == pl.Boolean else 'text'}, which "
-            f"has no order in time; "
-            f"declare its type as date or datetime in data.columns, or choose another column"
+            f"split.column {column!r} holds {'true or false' if series.dtype == pl.Boolean else 'text'}, which has no "
+            f"order in time; declare its type as date or datetime in data.columns, or choose another column"
         )
     return series
 
 
 def _below(hashes: Array, fraction: float) -> Array:
-    import numpy as np
-
     return hashes < np.uint64(min(int(fraction * 2**64), 2**64 - 1))
 
 
 def _units(hashes: Array) -> Array:
-    import numpy as np
-
     return np.unique(hashes, return_inverse=True)[1]
 
 
 def _refuse_missing(path: Path, column: str, what: str) -> None:
-    import polars as pl
-
     rows = pl.scan_parquet(path, glob=False).filter(pl.col(column).is_null()).select(ROW).collect()[ROW]
     if len(rows):
         listed = ", ".join(map(str, rows.head(20).to_list())) + (" ..." if len(rows) > 20 else "")
         raise InputError(
             f"split.column {column!r}: {len(rows):,} rows have no {what} (rows {listed}); "
-            f"leave them out with data.query or give them one, since nothing says in which part they belong"
+            f"leave them out with data.query or give them a value, since it decides to which part they belong"
         )
 
 
-def deviation(division: Division, values: Array, wanted: float) -> tuple[float, float, float | None]:
-    """The mean of ``values`` (float64 [rows]) in the training and the test part, and how unusual the difference is.
+def deviation(division: Division, values: Array, fraction: float) -> tuple[float, float, float | None]:
+    """Return the mean of ``values`` (float64 [rows]) in the training and the test part, and how unusual the difference is.
 
     Returns:
-        the two means, and for a division by chance the standardised deviation: about normal when the hash decided,
-        whatever stays together.
+        the two means, and for a division by chance the standardised deviation, which is about normal whatever stays
+        together.
     """
-    import numpy as np
-
     test = values[division.in_test].mean()
     train = values[~division.in_test].mean()
     if not division.by_chance:
         return float(train), float(test), None
     centred = values - values.mean()
     units = np.bincount(division.unit_of, weights=centred)
-    variance = wanted * (1 - wanted) * float(units @ units)
+    variance = fraction * (1 - fraction) * float(units @ units)
     z = float(centred[division.in_test].sum() / np.sqrt(variance)) if variance > 0 else 0.0
     return float(train), float(test), z

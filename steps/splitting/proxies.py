@@ -1,24 +1,19 @@
-"""How well one column alone, or a sum of columns, gives the target away, out of fold on the training part."""
+"""How well one column alone, or a weighted sum of columns, predicts the target, out of fold on the training part."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-from steps.tables.schema import Column, Target
+import numpy as np
+import polars as pl
 
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
-
-    Array = np.ndarray[Any, Any]
+from steps.tables.schema import Column
+from steps.tables.truth import Array, number_array
 
 FOLDS = 5
 BINS = 512
-"""A numeric column with more distinct values is cut into as many bins, fewer where rows are few: each should
-hold ten.
-"""
+"""The bins of a numeric column with more distinct values; fewer where rows are few, so that each holds ten."""
 IDENTITY = 0.9999
 """R2 from which a sum of columns counts as the target itself: an accounting identity up to rounding."""
 
@@ -29,8 +24,8 @@ class Strength:
 
     Attributes:
         score: ROC AUC for two classes, accuracy for more, R2 for a number; out of fold.
-        skill: the share of the mistakes of the constant guess that it removes.
-        distinct: how many different values the sample holds.
+        skill: the share of the mistakes of a constant prediction that the column avoids.
+        distinct: the number of different values in the sample.
     """
 
     measure: str
@@ -40,39 +35,16 @@ class Strength:
 
 
 def fold_of_rows(rows: int) -> Array:
-    """A fold for each row, int64 [rows]: scattered, always the same."""
-    import numpy as np
-
+    """Return a fold for each row, int64 [rows]: scattered, always the same."""
     return np.random.default_rng(0).permutation(rows) % FOLDS
 
 
-def truth_array(values: pl.Series, target: Target) -> Array:
-    """Class index int64 [rows], or the number float64 [rows]."""
-    import numpy as np
-    import polars as pl
-
-    if target.classes:
-        return values.cast(pl.Enum(target.classes)).to_physical().to_numpy().astype(np.int64)
-    return values.to_numpy().astype(np.float64)
-
-
-def number_array(values: pl.Series) -> Array:
-    """Any ordered column as float64 [rows], missing as NaN; what is so large that its square might overflow is cut."""
-    import numpy as np
-    import polars as pl
-
-    numbers = values.to_physical().cast(pl.Float64).to_numpy().astype(np.float64)
-    return np.asarray(np.clip(numbers, -1e100, 1e100))
-
-
 def strength(values: pl.Series, column: Column, truth: Array, classes: int, fold: Array) -> Strength:
-    """Score one column against the truth.
+    """Return how well one column predicts the truth.
 
     Args:
         truth: class index int64 [rows], or float64 [rows] when ``classes`` is 0.
     """
-    import polars as pl
-
     if column.type in ("category", "text"):
         codes = values.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype("int64")
         numbers = None
@@ -81,21 +53,19 @@ def strength(values: pl.Series, column: Column, truth: Array, classes: int, fold
         codes = _bins(numbers)
     distinct = values.n_unique() - bool(values.null_count())
     if classes:
-        found = _classification(codes, truth, classes, fold, distinct)
+        binned = _classification(codes, truth, classes, fold, distinct)
         if classes == 2 and numbers is not None and distinct > 2 and not values.null_count():
-            return max(found, _one_cut(numbers, truth, distinct), key=lambda each: each.score)
-        return found
+            return max(binned, _one_cut(numbers, truth, distinct), key=lambda result: result.score)
+        return binned
     return _regression(codes, numbers, truth, fold, distinct)
 
 
 def _bins(numbers: Array) -> Array:
-    """A bin for each number, 0 for a missing one: its value while there are few, else where it falls between cuts.
+    """Return a bin for each number, 0 for a missing one: one for each value while there are few, else between cuts.
 
     Half of the cuts divide the rows, half the distinct values, so that a long tail has bins too; a frequent value
-    has one of its own.
+    has a bin of its own.
     """
-    import numpy as np
-
     present = numbers[~np.isnan(numbers)]
     distinct, counts = np.unique(present, return_counts=True)
     bins = min(BINS, max(8, len(numbers) // 10))
@@ -109,9 +79,7 @@ def _bins(numbers: Array) -> Array:
 
 
 def _out_of_fold_sums(codes: Array, weights: Array, fold: Array) -> Array:
-    """For each row the sum of ``weights`` over the rows of its bin that are in other folds: float64 [rows]."""
-    import numpy as np
-
+    """Return for each row the sum of ``weights`` over the rows of its bin in other folds: float64 [rows]."""
     width = int(codes.max()) + 1
     cells = fold * width + codes
     by_fold = np.bincount(cells, weights=weights, minlength=FOLDS * width).reshape(FOLDS, width)
@@ -119,8 +87,6 @@ def _out_of_fold_sums(codes: Array, weights: Array, fold: Array) -> Array:
 
 
 def _classification(codes: Array, truth: Array, classes: int, fold: Array, distinct: int) -> Strength:
-    import numpy as np
-
     prior = np.bincount(truth, minlength=classes) / len(truth)
     best = np.full(len(truth), -1.0)
     guess = np.zeros(len(truth), np.int64)
@@ -139,11 +105,7 @@ def _classification(codes: Array, truth: Array, classes: int, fold: Array, disti
 
 
 def _one_cut(numbers: Array, truth: Array, distinct: int) -> Strength:
-    """A number used as it is, with the one best cut: finds what separates two classes of few rows, where
-    bins are coarse.
-    """
-    import numpy as np
-
+    """Score a number by its one best cut, which separates two classes of few rows where bins are coarse."""
     rising = _roc_auc(truth, numbers)
     if rising < 0.5:
         numbers = -numbers
@@ -157,8 +119,7 @@ def _one_cut(numbers: Array, truth: Array, distinct: int) -> Strength:
 
 
 def _roc_auc(truth: Array, score: Array) -> float:
-    """The probability that a positive row scores higher than a negative one, ties by half (Mann and Whitney)."""
-
+    """Return the probability that a positive row scores higher than a negative one, ties by half (Mann and Whitney)."""
     positive = int(truth.sum())
     negative = len(truth) - positive
     if not positive or not negative:
@@ -167,16 +128,12 @@ def _roc_auc(truth: Array, score: Array) -> float:
 
 
 def _regression(codes: Array, numbers: Array | None, truth: Array, fold: Array, distinct: int) -> Strength:
-    """R2 of the truth or of its ranks, whichever is better: a few very large values must not hide a copy of
-    the rest.
-    """
-    best = max(_out_of_fold_r2(codes, numbers, each, fold, distinct) for each in (truth, _ranks(truth)))
+    """Return the better R2 of the truth and its ranks: a few very large values must not hide a copy of the rest."""
+    best = max(_out_of_fold_r2(codes, numbers, values, fold, distinct) for values in (truth, _ranks(truth)))
     return Strength("R2", best, best, distinct)
 
 
 def _out_of_fold_r2(codes: Array, numbers: Array | None, truth: Array, fold: Array, distinct: int) -> float:
-    import numpy as np
-
     total = _out_of_fold_sums(codes, np.ones(len(truth)), fold)
     by_bin = (_out_of_fold_sums(codes, truth, fold) + 0.5 * truth.mean()) / (total + 0.5)
     scores = [_r2(truth, by_bin)]
@@ -186,9 +143,7 @@ def _out_of_fold_r2(codes: Array, numbers: Array | None, truth: Array, fold: Arr
 
 
 def _ranks(values: Array) -> Array:
-    """Ranks float64 [rows], ties in the middle."""
-    import numpy as np
-
+    """Return ranks float64 [rows], ties in the middle."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
 
@@ -199,71 +154,66 @@ def _r2(truth: Array, prediction: Array) -> float:
 
 
 def _interpolated(numbers: Array, fallback: Array, truth: Array, fold: Array) -> Array:
-    """Each row predicted between its neighbours in the other folds, which finds any smooth copy of the
-    target; missing by its bin.
-    """
-    import numpy as np
+    """Predict each row between its neighbours in the other folds, which finds any smooth copy of the target.
 
+    A row with a missing number keeps the fallback, the prediction of its bin.
+    """
     prediction = fallback.copy()
-    known = ~np.isnan(numbers)
+    present = ~np.isnan(numbers)
     for held_out in range(FOLDS):
-        use, ask = known & (fold != held_out), known & (fold == held_out)
-        points, place, counts = np.unique(numbers[use], return_inverse=True, return_counts=True)
+        train, predict = present & (fold != held_out), present & (fold == held_out)
+        points, place, counts = np.unique(numbers[train], return_inverse=True, return_counts=True)
         if len(points) > 1:
-            means = np.bincount(place, weights=truth[use]) / counts
-            prediction[ask] = np.interp(numbers[ask], points, means)
+            means = np.bincount(place, weights=truth[train]) / counts
+            prediction[predict] = np.interp(numbers[predict], points, means)
     return prediction
 
 
 def identity(
     matrix: Array, names: Sequence[str], truth: Array, classes: int
 ) -> tuple[list[str], list[float], float] | None:
-    """The fewest columns of which a weighted sum gives the target, if any does.
+    """Return the fewest columns of which a weighted sum is the target, if there are any.
 
     Args:
-        matrix: float64 [rows, columns], NaN where missing; only complete rows are used.
+        matrix: float64 [rows, columns], NaN where missing; rows with missing values are left out.
 
     Returns:
         the columns' names, their weights and the R2 on rows that the weights were not fitted on; None when no sum does.
     """
-    import numpy as np
-
-    wanted = (truth[:, None] == np.arange(1, classes)).astype(float) if classes else truth[:, None]
+    outputs = (truth[:, None] == np.arange(1, classes)).astype(float) if classes else truth[:, None]
     complete = ~np.isnan(matrix).any(axis=1)
-    matrix, wanted = matrix[complete], wanted[complete]
+    matrix, outputs = matrix[complete], outputs[complete]
     varies = np.ptp(matrix, axis=0) > 0 if len(matrix) else np.zeros(matrix.shape[1], bool)
-    kept = np.flatnonzero(varies).tolist()
-    if len(kept) < 2 or len(matrix) < 3 * len(kept) + 20:
+    columns = np.flatnonzero(varies).tolist()
+    if len(columns) < 2 or len(matrix) < 3 * len(columns) + 20:
         return None
-    matrix = matrix / np.where(varies, np.abs(matrix).max(axis=0), 1)  # so that no square of a huge number overflows
+    matrix = matrix / np.where(varies, np.abs(matrix).max(axis=0), 1)  # no square of a huge number may overflow
     spread = matrix.std(axis=0)
     matrix = (matrix - matrix.mean(axis=0)) / np.where(varies & (spread > 0), spread, 1)
-    limit = max(2000, 20 * len(kept))
-    matrix, wanted = matrix[:limit], wanted[:limit]
-    if (np.ptp(wanted, axis=0) == 0).any() or _fit(matrix[:, kept], wanted)[0] < IDENTITY:
+    limit = max(2000, 20 * len(columns))
+    matrix, outputs = matrix[:limit], outputs[:limit]
+    if (np.ptp(outputs, axis=0) == 0).any() or _fit(matrix[:, columns], outputs)[0] < IDENTITY:
         return None
-    left = kept
-    weights = np.abs(_fit(matrix[:, kept], wanted)[1]).max(axis=1)
-    for candidate in np.asarray(kept)[np.argsort(weights)].tolist():
-        without = [each for each in left if each != candidate]
-        if without and _fit(matrix[:, without], wanted)[0] >= IDENTITY:
-            left = without
-    score, weights = _fit(matrix[:, left], wanted)
-    return [names[each] for each in left], [float(weight) for weight in weights[:, -1]], score
+    weights = np.abs(_fit(matrix[:, columns], outputs)[1]).max(axis=1)
+    # Columns are dropped one by one, those of the smallest weights first, as long as the rest still gives the target.
+    for candidate in np.asarray(columns)[np.argsort(weights)].tolist():
+        without = [column for column in columns if column != candidate]
+        if without and _fit(matrix[:, without], outputs)[0] >= IDENTITY:
+            columns = without
+    score, weights = _fit(matrix[:, columns], outputs)
+    return [names[column] for column in columns], [float(weight) for weight in weights[:, -1]], score
 
 
-def _fit(matrix: Array, wanted: Array) -> tuple[float, Array]:
-    """Least squares on every other row, scored on the rest: the lowest R2 of the outputs, and the weights
-    [columns, outputs].
+def _fit(matrix: Array, outputs: Array) -> tuple[float, Array]:
+    """Fit by least squares on every other row and score on the rest.
+
+    Returns:
+        the lowest R2 of the outputs, and the weights [columns, outputs].
     """
-    import numpy as np
-
-    weights, *_ = np.linalg.lstsq(_with_one(matrix[::2]), wanted[::2], rcond=None)
+    weights, *_ = np.linalg.lstsq(_with_one(matrix[::2]), outputs[::2], rcond=None)
     predicted = _with_one(matrix[1::2]) @ weights
-    return min(_r2(wanted[1::2, i], predicted[:, i]) for i in range(wanted.shape[1])), weights[:-1]
+    return min(_r2(outputs[1::2, i], predicted[:, i]) for i in range(outputs.shape[1])), weights[:-1]
 
 
 def _with_one(matrix: Array) -> Array:
-    import numpy as np
-
     return np.column_stack([matrix, np.ones(len(matrix))])

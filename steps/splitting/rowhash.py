@@ -1,7 +1,7 @@
 """A pinned 64-bit hash of each row: the same next year and on every machine, whatever the order of rows or columns.
 
-Polars' own hash changes between versions, so the split would move with an upgrade. The rules, which golden values
-pin in the tests:
+Polars' own hash changes between versions, so the split would move with an upgrade. Golden values in the tests pin the
+rules:
 
     row      = mix(sum over columns of mix(canonical(value) xor seed(column name))), wrapping at 2**64; a sum does
                not know column order
@@ -19,27 +19,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
 
-    Hashes = np.ndarray[Any, np.dtype[np.uint64]]
+Hashes = NDArray[np.uint64]
 
 _BATCH = 1 << 16
 """Rows mixed at a time: eight bytes each stay inside a processor's second-level cache."""
 _GAMMA = 0x9E3779B97F4A7C15
 _MISSING = 0x6D697373696E6721
 _WHOLE = 0x8000_0000_0000_0001
-"""Keeps the int64 bits of a large whole number apart from the float64 bits of other numbers."""
+"""A mask that keeps the int64 bits of large integers apart from the float64 bits of other numbers."""
 
 
 def row_hashes(path: Path, columns: Sequence[str], *, seed: int = 0) -> Hashes:
-    """The hash of every row of a Parquet file, in the order of the file, read in batches.
+    """Return the hash of every row of a Parquet file, in the order of the file, read in batches.
 
     Args:
-        columns: which columns count; their order does not matter.
+        columns: the columns that are hashed, in any order.
         seed: a salt; another seed gives unrelated hashes.
 
     Returns:
@@ -49,33 +48,25 @@ def row_hashes(path: Path, columns: Sequence[str], *, seed: int = 0) -> Hashes:
 
 
 def unsalted_hashes(path: Path, columns: Sequence[str]) -> Hashes:
-    """What ``salted`` makes row hashes of, read once for several seeds: uint64 [rows]."""
-    import numpy as np
-
+    """Return the input of ``salted``, read once for several seeds: uint64 [rows]."""
     parts = [hash_frame(batch, columns) for batch in batches(path, columns)]
     return np.concatenate(parts) if parts else np.empty(0, np.uint64)
 
 
 def batches(path: Path, columns: Sequence[str], rows: int = 4 * _BATCH) -> Iterator[pl.DataFrame]:
-    """Some columns of a Parquet file in order, a bounded number of rows at a time."""
-    import polars as pl
-
+    """Yield some columns of a Parquet file in order, a bounded number of rows at a time."""
     frame = pl.scan_parquet(path, glob=False).select(columns)
     for batch in frame.collect_batches(chunk_size=rows, maintain_order=True, engine="streaming"):
         yield from batch.iter_slices(rows)
 
 
 def salted(hashes: Hashes, seed: int) -> Hashes:
-    """Row hashes under a salt: uint64 [rows] in and out."""
-    import numpy as np
-
+    """Return row hashes under a salt: uint64 [rows] in and out."""
     return _mix(hashes + np.uint64(((seed + 1) * _GAMMA) & 0xFFFF_FFFF_FFFF_FFFF))
 
 
 def hash_frame(frame: pl.DataFrame, columns: Sequence[str]) -> Hashes:
-    """The unsalted hashes of a frame's rows, uint64 [rows]."""
-    import numpy as np
-
+    """Return the unsalted hashes of a frame's rows, uint64 [rows]."""
     total = np.zeros(frame.height, np.uint64)
     for start in range(0, frame.height, _BATCH):
         part = frame.slice(start, _BATCH)
@@ -89,9 +80,7 @@ def _text_hash(text: str) -> int:
 
 
 def _mix(x: Hashes) -> Hashes:
-    """The finaliser of splitmix64; works on a copy, wraps at 2**64."""
-    import numpy as np
-
+    """Apply the finaliser of splitmix64 to a copy; wraps at 2**64."""
     x = x + np.uint64(_GAMMA)
     x ^= x >> np.uint64(30)
     x *= np.uint64(0xBF58476D1CE4E5B9)
@@ -102,10 +91,7 @@ def _mix(x: Hashes) -> Hashes:
 
 
 def _canonical(series: pl.Series) -> Hashes:
-    """64 bits for each value; equal values, equal bits."""
-    import numpy as np
-    import polars as pl
-
+    """Return 64 bits for each value; equal values have equal bits."""
     missing = series.is_null().to_numpy()
     if series.dtype in (pl.Date, pl.Datetime):
         series = series.cast(pl.Datetime("us")).to_physical()
@@ -117,11 +103,8 @@ def _canonical(series: pl.Series) -> Hashes:
     return np.where(missing, np.uint64(_MISSING), bits)
 
 
-def _number_bits(series: pl.Series) -> tuple[Hashes, np.ndarray[Any, np.dtype[np.bool_]]]:
-    """The bits of each number (nulls give anything) and which of them are NaN."""
-    import numpy as np
-    import polars as pl
-
+def _number_bits(series: pl.Series) -> tuple[Hashes, NDArray[np.bool_]]:
+    """Return the bits of each number (any bits for nulls), and a mask of NaN."""
     whole = series.dtype.is_integer()
     values = (series.cast(pl.Int64) if whole else series.cast(pl.Float64)).fill_null(0).to_numpy()
     as_float = values.astype(np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
@@ -133,10 +116,7 @@ def _number_bits(series: pl.Series) -> tuple[Hashes, np.ndarray[Any, np.dtype[np
 
 
 def _string_bits(series: pl.Series) -> Hashes:
-    """The hash of each string, computed once for each distinct one."""
-    import numpy as np
-    import polars as pl
-
+    """Return the hash of each string, computed once for each distinct string."""
     text = series.cast(pl.String)
     distinct = text.drop_nulls().unique()
     if distinct.is_empty():

@@ -10,8 +10,7 @@ from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Resampling, Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.evaluation.verdict import judge
-from steps.splitting.folds import By
-from steps.splitting.rowhash import hash_frame
+from steps.splitting import By
 from steps.tables.schema import LABEL_SOURCE, ROW
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ def resampling(
     if by == "row":
         columns = [name for name in frame.columns if name not in (ROW, LABEL_SOURCE)] if unit is None else list(unit)
         what = "values" if unit is None or len(columns) > _NAMED else ", ".join(columns)
+        from steps.splitting.rowhash import hash_frame
+
         return statistics.by_unit(hash_frame(frame, columns), what, RESAMPLES, seed)
     draw = statistics.by_group if by == "group" else statistics.by_time
     return draw(frame[str(column)], RESAMPLES, seed)

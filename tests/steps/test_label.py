@@ -142,7 +142,6 @@ def test_a_rule_makes_the_label_and_its_columns_stay(made):
     [
         "CASE WHEN a > 9 THEN 'x' ELSE 'y' END",
         "a IN (1, 2, 3, 4, 5)",
-        "a > 9 -- with a comment",
         "a BETWEEN 2 AND 11",
         "a % 2",
     ],

@@ -171,9 +171,9 @@ def test_one_class_in_a_part_is_refused(divided):
 
 
 def test_one_group_or_one_moment_cannot_be_divided(divided):
-    with pytest.raises(InputError, match="all rows are of one group"):
+    with pytest.raises(InputError, match="all rows are in one group"):
         divided(FRAME.with_columns(customer=1), by="group", column="customer")
-    with pytest.raises(InputError, match="all rows are of one moment"):
+    with pytest.raises(InputError, match="all rows have the same time"):
         divided(FRAME.with_columns(day=dt.date(2013, 1, 1)), by="time")
 
 
@@ -183,7 +183,7 @@ def test_too_few_groups_name_a_seed_that_works(divided):
     refused = [seed for seed in range(8) if not _divides(divided, frame, columns, seed)]
     assert refused
     with pytest.raises(
-        InputError, match=r"the 2 groups leave the .* part empty; with split.seed: (\d+) both have rows"
+        InputError, match=r"the 2 groups leave the .* part empty; with split.seed: (\d+) both parts have rows"
     ) as caught:
         divided(frame, columns, by="group", seed=refused[0])
     works = int(str(caught.value).split("split.seed: ")[1].split()[0])

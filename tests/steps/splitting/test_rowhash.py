@@ -59,9 +59,9 @@ def test_equal_values_of_different_types_hash_alike():
 
 
 def test_an_instant_hashes_alike_in_every_timezone():
-    there = pl.DataFrame({"a": [dt.datetime(2013, 1, 1, 12, tzinfo=dt.UTC)]}).cast(pl.Datetime("us", "UTC"))
-    here = there.with_columns(pl.col("a").dt.convert_time_zone("America/New_York"))
-    assert (hash_frame(there, ["a"]) == hash_frame(here, ["a"])).all()
+    utc = pl.DataFrame({"a": [dt.datetime(2013, 1, 1, 12, tzinfo=dt.UTC)]}).cast(pl.Datetime("us", "UTC"))
+    local = utc.with_columns(pl.col("a").dt.convert_time_zone("America/New_York"))
+    assert (hash_frame(utc, ["a"]) == hash_frame(local, ["a"])).all()
 
 
 def test_a_category_hashes_as_its_text():
