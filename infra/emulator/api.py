@@ -1,289 +1,312 @@
-"""SageMaker pipelines on this machine: reads the compiled definition and runs its jobs under the container contract.
+"""SageMaker's API for our pipelines, and the logs of their jobs.
 
-The emulator answers the API calls that have to do with executions of pipelines and with their jobs, in the shapes of
-the API; everything else (S3, IAM, logs, the registry, pipelines themselves) it asks of a cloud by boto3. What it does
-not simulate is listed in docs/emulator.md: capacity, prices and time of instances, images and what is in them, VPCs,
-KMS, IAM but for roles that exist and may be passed, Pipe mode, and the other step types.
+Executions are kept as JSON. Jobs and model packages are part of the executions that made them; pipelines are forgotten
+when the process ends, since every run sends its own definition first.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from infra.emulator import answers, processing, training
-from infra.emulator.answers import Answer, ApiError, check_shape, invalid
-from infra.emulator.cloud import Cloud
-from infra.emulator.definition import read
-from infra.emulator.disturbances import Disturbance, Disturbances
-from infra.emulator.executions import Execution, Running, new_id, retried, scope_of
-from infra.emulator.jobs import Job, Options
-from infra.emulator.requests import Refused, check_processing, check_training
-from infra.emulator.roles import faults_of_role
-from infra.emulator.shelf import Shelf
-from infra.emulator.stepping import Stepping
-from steps.errors import FourscoreError, InputError
+from infra.emulator.definition import Definition, read
+from infra.emulator.executions import NOT_EXECUTED, Execution, Running, StepFailed, StepState, load_executions
+from infra.emulator.jobs import JobFailed, Machine, split_uri
+from infra.emulator.responses import ApiError, Response, invalid, make_arn
+from infra.emulator.step_handlers import StepHandlers
+from infra.emulator.values import Scope, parameter_values
+from steps.errors import InputError
 
-NOT_SIMULATED = ("SelectiveExecutionConfig", "MlflowExperimentName", "PipelineVersionAlias", "RoleArn")
-"""Fields of StartPipelineExecution that are refused rather than passed over."""
-
-AT_MOST = 2.0
-"""Seconds that jobs are given to come to their end when the emulator goes down."""
+Fields = Mapping[str, Any]
+LAST_SECONDS = 2.0
+"""How long jobs may take to end when the local cloud ends."""
 
 
-class Emulator:
-    """Executions of pipelines against one cloud, kept as JSON in a directory."""
+class Api:
+    """Pipelines, executions, jobs, model packages and logs."""
 
-    def __init__(self, cloud: Cloud, directory: Path, options: Options | None = None) -> None:
-        self.cloud, self.options, self.shelf = cloud, options or Options(), Shelf(directory)
-        self.disturbances = Disturbances()
-        self.lock = threading.RLock()
+    def __init__(self, machine: Machine) -> None:
+        self.machine, self.directory = machine, machine.directory / "executions"
+        self.executions = load_executions(self.directory)
+        self.pipelines: dict[str, dict[str, Any]] = {}
+        self.groups: set[str] = set()
         self.running: dict[str, Running] = {}
-        self.live: dict[tuple[str, str], Job] = {}
-        self.alone: list[threading.Thread] = []
-        """Threads of the jobs that belong to no pipeline."""
-
-    def calls(self) -> Mapping[str, Callable[[Mapping[str, Any]], Answer]]:
-        """Operation of the API -> who answers it."""
-        found: dict[str, Callable[[Mapping[str, Any]], Answer]] = {
+        self.handlers = StepHandlers(machine, self._register)
+        self.lock = threading.RLock()
+        self.calls: Mapping[str, Callable[[Fields], Response]] = {
+            "CreatePipeline": self.create_pipeline,
+            "UpdatePipeline": self.update_pipeline,
+            "DescribePipeline": self.describe_pipeline,
             "StartPipelineExecution": self.start,
             "RetryPipelineExecution": self.retry,
             "StopPipelineExecution": self.stop,
-            "DescribePipelineExecution": lambda request: answers.of_execution(self.execution(request)),
+            "DescribePipelineExecution": self.describe_execution,
             "ListPipelineExecutions": self.list_executions,
-            "ListPipelineExecutionSteps": lambda request: answers.of_steps(request, self.execution(request)),
-            "ListPipelineParametersForExecution": lambda request: answers.of_parameters(
-                request, self.execution(request)
-            ),
+            "ListPipelineExecutionSteps": self.list_steps,
+            "ListPipelineParametersForExecution": self.list_parameters,
             "DescribePipelineDefinitionForExecution": self.describe_definition,
-            "ListPipelineVersions": self.list_versions,
+            "DescribeProcessingJob": partial(self.describe_job, "Processing"),
+            "DescribeTrainingJob": partial(self.describe_job, "Training"),
+            "CreateModelPackageGroup": self.create_group,
+            "ListModelPackages": self.list_packages,
+            "DescribeModelPackage": self.describe_package,
+            "DescribeLogStreams": self.describe_log_streams,
+            "GetLogEvents": self.get_log_events,
         }
-        for kind in ("Processing", "Training"):
-            found[f"Create{kind}Job"] = partial(self.create_job, kind)
-            found[f"Describe{kind}Job"] = partial(self.job, kind)
-            found[f"Stop{kind}Job"] = partial(self.stop_job, kind)
-            found[f"List{kind}Jobs"] = partial(self.list_jobs, kind)
-        return found
+        """Operation of the API -> the method that answers it."""
+
+    def busy(self) -> bool:
+        return any(running.thread.is_alive() for running in self.running.values())
+
+    def shut_down(self) -> None:
+        """End every job at once; the next process finds their executions failed."""
+        for running in self.running.values():
+            running.abandon()
+        until = time.monotonic() + LAST_SECONDS
+        while self.busy() and time.monotonic() < until:
+            time.sleep(0.02)
+
+    # pipelines
+
+    def create_pipeline(self, request: Fields) -> Response:
+        if request["PipelineName"] in self.pipelines:
+            raise invalid(f"there is a pipeline {request['PipelineName']}")
+        return self._put_pipeline(request)
+
+    def update_pipeline(self, request: Fields) -> Response:
+        return self._put_pipeline({**self._pipeline(request), **request})
+
+    def _put_pipeline(self, request: Fields) -> Response:
+        try:
+            read(request["PipelineDefinition"])
+        except InputError as error:
+            raise invalid(error) from None
+        name, now = request["PipelineName"], time.time()
+        stored = {"PipelineName": name, "PipelineArn": make_arn("pipeline", name), "PipelineStatus": "Active"}
+        stored |= {key: request[key] for key in ("PipelineDefinition", "RoleArn")}
+        self.pipelines[name] = {"CreationTime": now, **stored, "LastModifiedTime": now}
+        return {"PipelineArn": stored["PipelineArn"]}
+
+    def describe_pipeline(self, request: Fields) -> Response:
+        return self._pipeline(request)
+
+    def _pipeline(self, request: Fields) -> dict[str, Any]:
+        name = request["PipelineName"].rpartition("/")[2]
+        if name not in self.pipelines:
+            raise ApiError("ResourceNotFound", f"Pipeline '{name}' does not exist.")
+        return self.pipelines[name]
 
     # executions
 
-    def start(self, request: Mapping[str, Any]) -> Answer:
-        """StartPipelineExecution; the same token again answers with the execution that there is.
-
-        Raises:
-            ApiError: there is no such pipeline, or its parameters are not given as it declares them.
-        """
-        check_shape("StartPipelineExecution", request)
-        for field in NOT_SIMULATED:
-            if field in request:
-                raise invalid(f"{field} is not simulated")
-        name, token = request["PipelineName"].rpartition("/")[2], request.get("ClientRequestToken")
-        given = [dict(each) for each in request.get("PipelineParameters", [])]
-        pipeline = self.pipeline(name)
-        version = request.get("PipelineVersionId")
-        parallelism = request.get("ParallelismConfiguration") or pipeline.get("ParallelismConfiguration") or {}
+    def start(self, request: Fields) -> Response:
+        """Start an execution; the same token again answers with the execution that it started."""
+        pipeline, token = self._pipeline(request), request.get("ClientRequestToken")
+        name, parameters = pipeline["PipelineName"], [dict(item) for item in request.get("PipelineParameters", [])]
         with self.lock:
-            for known in self.shelf.executions.values():
-                if token and known.token == token and known.pipeline == name:
-                    if known.parameters != given:
+            for earlier in self.executions.values():
+                if token and (earlier.token, earlier.pipeline) == (token, name):
+                    if earlier.parameters != parameters:
                         raise ApiError("ConflictException", "this token started an execution with other parameters")
-                    return {"PipelineExecutionArn": known.arn}
+                    return {"PipelineExecutionArn": earlier.arn}
             execution = Execution(
-                arn=f"{self.cloud.arn('pipeline', name)}/execution/{new_id()}",
+                arn=f"{pipeline['PipelineArn']}/execution/{secrets.token_hex(6)}",
                 pipeline=name,
-                definition=self.version(name, version) if version else pipeline["PipelineDefinition"],
-                parameters=given,
-                role=pipeline["RoleArn"],
+                definition=pipeline["PipelineDefinition"],
+                parameters=parameters,
                 created=time.time(),
                 token=token,
-                display_name=request.get("PipelineExecutionDisplayName", f"execution-{int(time.time() * 1000)}"),
+                display_name=request.get("PipelineExecutionDisplayName"),
                 description=request.get("PipelineExecutionDescription"),
-                version=version or len(self.shelf.versions(name)) or None,
-                parallel=parallelism.get("MaxParallelExecutionSteps"),
             )
-            self._go(execution)
+            self._run(execution)
             return {"PipelineExecutionArn": execution.arn}
 
-    def retry(self, request: Mapping[str, Any]) -> Answer:
-        """RetryPipelineExecution: the same execution goes on with the steps that did not succeed.
-
-        Raises:
-            ApiError: it is not over, or there is nothing to retry.
-        """
-        check_shape("RetryPipelineExecution", request)
+    def retry(self, request: Fields) -> Response:
+        """Go on with an execution from the steps that did not succeed."""
         with self.lock:
-            execution = self.execution(request)
-            if request["ClientRequestToken"] in execution.retries:
-                return {"PipelineExecutionArn": execution.arn}
-            if execution.status not in ("Failed", "Stopped"):
-                raise invalid(f"only a failed or stopped execution can be retried; this one is {execution.status}")
-            if before := self.running.get(execution.arn):
-                before.thread.join()
-            execution.retries.append(request["ClientRequestToken"])
-            retried(execution)
-            self._go(execution)
+            execution, token = self._execution(request), request["ClientRequestToken"]
+            if token not in execution.retries:
+                if execution.status not in ("Failed", "Stopped"):
+                    raise invalid(f"only a failed or stopped execution can be retried; this one is {execution.status}")
+                if before := self.running.get(execution.arn):
+                    before.thread.join()
+                execution.retries.append(token)
+                execution.prepare_retry()
+                self._run(execution)
             return {"PipelineExecutionArn": execution.arn}
 
-    def _go(self, execution: Execution) -> None:
+    def _run(self, execution: Execution) -> None:
+        definition = read(execution.definition)
         try:
-            scope = scope_of(execution, self._json_at)
-            stepping = Stepping(self.cloud, self.disturbances, self._new_job, self.options.haste)
-            running = Running(execution, scope, stepping, self.shelf.save)
+            values = parameter_values(definition.parameters, execution.parameters)
         except InputError as error:
             raise invalid(error) from None
-        self.running[execution.arn] = running
+        scope = Scope(values, partial(self._property_file, execution, definition))
+        running = Running(
+            execution,
+            lambda running, step: self.handlers.run(running, step, scope),
+            lambda execution: execution.save(self.directory),
+        )
         running.save()
+        self.executions[execution.arn], self.running[execution.arn] = execution, running
         running.thread.start()
 
-    def stop(self, request: Mapping[str, Any]) -> Answer:
-        check_shape("StopPipelineExecution", request)
-        execution = self.execution(request)
+    def _property_file(self, execution: Execution, definition: Definition, step: str, name: str) -> Any:
+        """Return the JSON of a property file that a step wrote to one of its outputs."""
+        files = definition.steps[step].raw["PropertyFiles"]
+        declared = next(file for file in files if file["PropertyFileName"] == name)
+        outputs = execution.steps[step].record["ProcessingOutputConfig"]["Outputs"]
+        uri = next(
+            (output["S3Output"]["S3Uri"] for output in outputs if output["OutputName"] == declared["OutputName"]), ""
+        )
+        try:
+            bucket, key = split_uri(f"{uri.rstrip('/')}/{declared['FilePath']}")
+            return json.loads(self.machine.buckets.path(bucket, key).read_bytes())
+        except (JobFailed, ApiError, OSError, ValueError) as error:
+            raise StepFailed(f"ClientError: property file {name} of step {step}: {error}") from None
+
+    def stop(self, request: Fields) -> Response:
+        execution = self._execution(request)
         if running := self.running.get(execution.arn):
             running.ask_to_stop()
         return {"PipelineExecutionArn": execution.arn}
 
-    def execution(self, request: Mapping[str, Any]) -> Execution:
+    def _execution(self, request: Fields) -> Execution:
         arn = request.get("PipelineExecutionArn", "")
-        found = self.shelf.executions.get(arn)
-        found = found or next((each for each in self.shelf.executions.values() if each.id == arn), None)
-        if found is None:
+        if arn not in self.executions:
             raise ApiError("ResourceNotFound", f"Pipeline execution '{arn}' does not exist.")
-        return found
+        return self.executions[arn]
 
-    def list_executions(self, request: Mapping[str, Any]) -> Answer:
-        check_shape("ListPipelineExecutions", {**request, "CreatedAfter": 0, "CreatedBefore": 0})
+    def describe_execution(self, request: Fields) -> Response:
+        execution = self._execution(request)
+        pipeline = execution.arn.partition("/execution/")[0]
+        times = {"CreationTime": execution.created, "LastModifiedTime": execution.modified}
+        return {"PipelineArn": pipeline, **_summary(execution), **times, **_if_any("FailureReason", execution.reason)}
+
+    def list_executions(self, request: Fields) -> Response:
+        """List the executions of a pipeline, the newest first."""
         name = request["PipelineName"].rpartition("/")[2]
-        self.pipeline(name)
-        return answers.of_executions(
-            request, [each for each in self.shelf.executions.values() if each.pipeline == name]
-        )
+        executions = [execution for execution in self.executions.values() if execution.pipeline == name]
+        summaries = [{**_summary(execution), "StartTime": execution.created} for execution in executions]
+        return {"PipelineExecutionSummaries": summaries[::-1]}
 
-    def describe_definition(self, request: Mapping[str, Any]) -> Answer:
-        execution = self.execution(request)
+    def list_steps(self, request: Fields) -> Response:
+        """List the steps that were started, the earliest first."""
+        states = sorted(self._execution(request).steps.items(), key=lambda item: item[1].started or 0)
+        steps = [
+            {
+                "StepName": name,
+                "StartTime": state.started,
+                "StepStatus": state.status,
+                "Metadata": state.metadata,
+                "AttemptCount": state.attempts,
+                **_if_any("EndTime", state.ended),
+                **_if_any("FailureReason", state.reason),
+            }
+            for name, state in states
+            if state.status != NOT_EXECUTED
+        ]
+        return {"PipelineExecutionSteps": steps}
+
+    def list_parameters(self, request: Fields) -> Response:
+        execution = self._execution(request)
+        values = parameter_values(read(execution.definition).parameters, execution.parameters)
+        return {"PipelineParameters": [{"Name": name, "Value": str(value)} for name, value in values.items()]}
+
+    def describe_definition(self, request: Fields) -> Response:
+        execution = self._execution(request)
         return {"PipelineDefinition": execution.definition, "CreationTime": execution.created}
 
-    # pipelines
+    def describe_job(self, kind: str, request: Fields) -> Response:
+        for state in self._states():
+            if state.record.get(f"{kind}JobName") == request[f"{kind}JobName"]:
+                return state.record
+        raise invalid("Requested resource not found.")
 
-    def pipeline(self, name: str) -> Mapping[str, Any]:
-        from botocore.exceptions import ClientError
+    def _states(self) -> Iterator[StepState]:
+        for execution in list(self.executions.values()):
+            yield from list(execution.steps.values())
 
-        try:
-            found: Mapping[str, Any] = self.cloud.client("sagemaker").describe_pipeline(PipelineName=name)
-        except ClientError:
-            raise ApiError(
-                "ResourceNotFound", f"Pipeline '{self.cloud.arn('pipeline', name)}' does not exist."
-            ) from None
-        return found
+    # model packages
 
-    def check_pipeline(self, request: Mapping[str, Any]) -> None:
-        """What CreatePipeline and UpdatePipeline refuse: a definition with faults, a role that is none.
+    def create_group(self, request: Fields) -> Response:
+        name = request["ModelPackageGroupName"]
+        if name in self.groups or self._packages(name):
+            raise invalid(f"Model Package Group already exists: {name}")
+        self.groups.add(name)
+        return {"ModelPackageGroupArn": make_arn("model-package-group", name)}
 
-        Raises:
-            ApiError: ValidationException with everything that is wrong.
-        """
-        try:
-            if request.get("PipelineDefinition"):
-                read(request["PipelineDefinition"])
-        except InputError as error:
-            raise invalid(error) from None
-        if "RoleArn" in request and (faults := list(faults_of_role(request["RoleArn"], self.cloud))):
-            raise invalid("; ".join(faults))
+    def _packages(self, group: str) -> list[dict[str, Any]]:
+        """Return the model packages of a group, the oldest first."""
+        packages = [state.record for state in self._states() if state.record.get("ModelPackageGroupName") == group]
+        return sorted(packages, key=lambda package: package["ModelPackageVersion"])
 
-    def made_pipeline(self, name: str, *, first: bool) -> int:
-        """A pipeline was made or changed; returns the number of the version that it now is."""
-        return self.shelf.add_version(name, self.pipeline(name)["PipelineDefinition"], first=first)
-
-    def version(self, name: str, number: int) -> str:
-        known = self.shelf.versions(name)
-        if not 1 <= number <= len(known):
-            raise ApiError("ResourceNotFound", f"pipeline {name} has no version {number}")
-        return str(known[number - 1]["definition"])
-
-    def list_versions(self, request: Mapping[str, Any]) -> Answer:
-        name = request["PipelineName"].rpartition("/")[2]
-        self.pipeline(name)
-        arn = self.cloud.arn("pipeline", name)
-        known = [
-            {"PipelineArn": arn, "PipelineVersionId": each["id"], "CreationTime": each["created"]}
-            for each in self.shelf.versions(name)
-        ]
-        return answers.page(
-            request, "PipelineVersionSummaries", known if request.get("SortOrder") == "Ascending" else known[::-1]
-        )
-
-    # jobs
-
-    def create_job(self, kind: str, request: Mapping[str, Any]) -> Answer:
-        """CreateProcessingJob or CreateTrainingJob, outside any pipeline."""
-        name = str(request.get(f"{kind}JobName", ""))
-        try:
-            (check_processing if kind == "Processing" else check_training)(request, self.cloud)
-        except (Refused, FourscoreError) as error:
-            raise invalid(error) from None
+    def _register(self, request: Fields) -> dict[str, Any]:
+        """Return the record of a new version in the group."""
         with self.lock:
-            if (kind, name) in self.shelf.jobs:
-                raise ApiError("ResourceInUse", f"Job name must be unique within an AWS account and region: {name}")
-            job = self._new_job(kind, name, request)
-        run = processing.run if kind == "Processing" else training.run
-        thread = threading.Thread(target=run, args=(job,), name=name, daemon=True)
-        self.alone.append(thread)
-        thread.start()
-        return {f"{kind}JobArn": job.arn}
+            group = request["ModelPackageGroupName"]
+            versions = [package["ModelPackageVersion"] for package in self._packages(group)]
+            version = max(versions, default=0) + 1
+            return {
+                **request,
+                "ModelPackageVersion": version,
+                "ModelPackageArn": make_arn("model-package", f"{group}/{version}"),
+                "ModelPackageStatus": "Completed",
+                "ModelPackageStatusDetails": {"ValidationStatuses": []},
+                "CreationTime": time.time(),
+            }
 
-    def job(self, kind: str, request: Mapping[str, Any]) -> Answer:
-        name = str(request.get(f"{kind}JobName", ""))
-        if (kind, name) not in self.shelf.jobs:
-            raise invalid("Requested resource not found.")
-        return self.shelf.jobs[kind, name]
+    def list_packages(self, request: Fields) -> Response:
+        packages = self._packages(request["ModelPackageGroupName"].rpartition("/")[2])
+        names = ("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageStatus",
+                 "ModelApprovalStatus", "CreationTime")  # fmt: skip
+        summaries = [{name: package[name] for name in names if name in package} for package in packages[::-1]]
+        return {"ModelPackageSummaryList": summaries}
 
-    def list_jobs(self, kind: str, request: Mapping[str, Any]) -> Answer:
-        records = [record for (each, _), record in self.shelf.jobs.items() if each == kind]
-        return answers.of_jobs(kind, request, records)
+    def describe_package(self, request: Fields) -> Response:
+        arn = request["ModelPackageName"]
+        for state in self._states():
+            if state.record.get("ModelPackageArn") == arn:
+                return {"ModelPackageName": arn, **state.record}
+        raise invalid(f"ModelPackage {arn} does not exist.")
 
-    def stop_job(self, kind: str, request: Mapping[str, Any]) -> Answer:
-        self.job(kind, request)
-        if job := self.live.get((kind, request[f"{kind}JobName"])):
-            job.stop.set()
-        return {}
+    # logs
 
-    def _new_job(self, kind: str, name: str, request: Mapping[str, Any]) -> Job:
-        place = self.shelf.place_of_job(name)
-        job = Job(kind, name, request, self.cloud, place, self.options, self.disturbances, self.shelf.save_job)
-        self.live[kind, name] = job
-        self.shelf.save_job(job)
-        return job
+    def describe_log_streams(self, request: Fields) -> Response:
+        """List the logs of a job; the prefix of a stream's name is the job's name and a slash."""
+        job = request.get("logStreamNamePrefix", "").partition("/")[0]
+        streams = []
+        for path in sorted((self.machine.directory / "logs" / job).glob("*.log")) if job else ():
+            created = int(path.stem.rpartition("-")[2])
+            last = {"lastEventTimestamp": int(path.stat().st_mtime * 1000)}
+            streams.append({"logStreamName": f"{job}/{path.stem}", "creationTime": created, **last})
+        return {"logStreams": streams}
 
-    # the rest
+    def get_log_events(self, request: Fields) -> Response:
+        job, _, name = request["logStreamName"].partition("/")
+        lines: list[str] = []
+        with contextlib.suppress(OSError):
+            path = self.machine.directory / "logs" / job / f"{name}.log"
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        most = request.get("limit", 10_000)
+        lines = lines[:most] if request.get("startFromHead") else lines[-most:]
+        return {"events": [{"timestamp": 0, "message": line} for line in lines]}
 
-    def disturb(self, disturbance: Disturbance) -> None:
-        """Have a misfortune happen to the next job that it is meant for."""
-        self.disturbances.add(disturbance)
 
-    def busy(self) -> bool:
-        threads = [each.thread for each in self.running.values()] + self.alone
-        return any(each.is_alive() for each in threads)
+def _summary(execution: Execution) -> Response:
+    return {
+        "PipelineExecutionArn": execution.arn,
+        "PipelineExecutionStatus": execution.status,
+        **_if_any("PipelineExecutionDisplayName", execution.display_name),
+        **_if_any("PipelineExecutionDescription", execution.description),
+    }
 
-    def shut_down(self) -> None:
-        """End every job at once; what was under way is found as failed by whoever comes next."""
-        for running in self.running.values():
-            running.abandon()
-        for job in self.live.values():
-            job.abandon()
-        until = time.monotonic() + AT_MOST
-        while self.busy() and time.monotonic() < until:
-            time.sleep(0.02)
 
-    def _json_at(self, uri: str) -> Any:
-        from botocore.exceptions import ClientError
-
-        try:
-            return json.loads(self.cloud.read(uri))
-        except ClientError as error:
-            raise InputError(f"property file {uri}: {error.response['Error']['Code']}") from None
-        except ValueError as error:
-            raise InputError(f"property file {uri} is no JSON: {error}") from None
+def _if_any(name: str, value: Any) -> Response:
+    return {} if value is None else {name: value}

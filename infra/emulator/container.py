@@ -1,8 +1,8 @@
 """One container of a job as a process: its /opt/ml, its environment, its log, and how it is stopped.
 
 Source: Amazon SageMaker Developer Guide, "How Amazon SageMaker Provides Training Information" and "Build Your Own
-Processing Container". Only the container's first process is sent SIGTERM; what is left when it has ended is killed,
-as it is when a container ends.
+Processing Container". ``/opt/ml`` is a private directory. Every ``/opt/ml`` in arguments, variables and configuration
+files is rewritten to it; our jobs find their files below FOURSCORE_BASE.
 """
 
 from __future__ import annotations
@@ -15,128 +15,61 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from infra.emulator import enclosure
-
 BASE = "/opt/ml"
 BELOW_BASE = re.compile(r"/opt/ml(?![\w-])")
-OF_THE_MACHINE = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-"""Variables that a job takes over from here, where they are set: they say how many others share the processors."""
-SHORT = "fourscore-job-"
-SCRIPT = [sys.executable, "-I", "-S", str(Path(enclosure.__file__))]
-
-
-@cache
-def mounts_allowed() -> bool:
-    """Whether this machine lets us make /opt/ml in a mount namespace."""
-    return _allowed()
-
-
-@cache
-def pids_allowed() -> bool:
-    """Whether it also lets us give a job processes of its own, of which none outlives it."""
-    return _allowed("--pids")
-
-
-def _allowed(*options: str) -> bool:
-    with tempfile.TemporaryDirectory() as root:
-        tried = subprocess.run([*SCRIPT, "--root", root, *options, "--", "true"], capture_output=True, check=False)
-        return tried.returncode == 0
-
-
-def kill_leftovers(place: Path) -> None:
-    """Kill what jobs of an earlier emulator left running where no namespace took it away (Linux).
-
-    They are known by their TMPDIR, which lies below ``place`` and is nobody else's.
-    """
-    mark = b"TMPDIR=" + os.fsencode(place) + b"/"
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if any(each.startswith(mark) for each in environ.read_bytes().split(b"\0")):
-                os.kill(int(environ.parent.name), signal.SIGKILL)
-    for link in Path(tempfile.gettempdir()).glob(f"{SHORT}*/ml"):
-        if link.is_symlink() and link.readlink().is_relative_to(place):
-            shutil.rmtree(link.parent, ignore_errors=True)
-
-
-def tmp_may_be_private() -> bool:
-    """Not where Python itself or what it imports lies below /tmp."""
-    paths = [sys.executable, sys.prefix, sys.base_prefix, *sys.path]
-    return not any(os.path.realpath(path).startswith("/tmp/") for path in paths if path)  # noqa: S108 -- asked, not used
+INHERITED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables of this machine that a job gets too: they say how many others share the processors."""
+DIE_WITH_PARENT = "import ctypes, os, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+"""Becomes the command that follows, after it has asked the kernel for SIGKILL when the local cloud ends."""
 
 
 class Container:
-    """One host of a job, ``algo-1`` and so on; made anew for every attempt."""
+    """One host of a job; every attempt gets a new one."""
 
-    def __init__(self, directory: Path, log: Path, *, mounted: bool) -> None:
-        self.directory, self.log, self.mounted = directory, log, mounted
-        self.root, self.tmp = directory / "ml", directory / "tmp"
-        self.root.mkdir(parents=True)
-        self.tmp.mkdir()
-        self.link: Path | None = None
-        if not mounted:  # a short name without blanks and quotes, since it will stand in shell scripts too
-            self.link = Path(tempfile.mkdtemp(prefix=SHORT)) / "ml"
-            self.link.symlink_to(self.root)
+    def __init__(self, directory: Path, log: Path) -> None:
+        self.directory, self.log = directory, log
+        self.base, self.temporary = directory / "ml", directory / "tmp"
+        self.base.mkdir(parents=True)
+        self.temporary.mkdir()
         self.process: subprocess.Popen[bytes] | None = None
-        self.ended = False
 
     def path(self, inside: str) -> Path:
-        """Where a path below /opt/ml lies on this machine."""
-        return self.root / inside.removeprefix(BASE).lstrip("/")
+        """Return where a path below /opt/ml lies on this machine."""
+        return self.base / inside.removeprefix(BASE).lstrip("/")
 
-    def make(self, *directories: str) -> None:
-        for each in directories:
-            self.path(each).mkdir(parents=True, exist_ok=True)
-
-    def translated(self, value: Any) -> Any:
-        """Where /opt/ml cannot be mounted, every mention of it becomes the private root."""
-        if self.mounted:
-            return value
+    def translate(self, value: Any) -> Any:
+        """Return the value with every mention of /opt/ml replaced by the private directory."""
         if isinstance(value, str):
-            return BELOW_BASE.sub(lambda _: str(self.link), value)
+            return BELOW_BASE.sub(lambda _: str(self.base), value)
         if isinstance(value, Mapping):
-            return {name: self.translated(each) for name, each in value.items()}
-        return [self.translated(each) for each in value] if isinstance(value, list | tuple) else value
+            return {name: self.translate(item) for name, item in value.items()}
+        return [self.translate(item) for item in value] if isinstance(value, list | tuple) else value
 
     def write_json(self, inside: str, value: Any) -> None:
         path = self.path(inside)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(self.translated(value), indent=1), encoding="utf-8")
+        path.write_text(json.dumps(self.translate(value), indent=1), encoding="utf-8")
 
-    def start(
-        self, command: Sequence[str], environment: Mapping[str, str], *, network: bool, hosts: Path | None = None
-    ) -> None:
-        """Start the entrypoint; ``python`` in it is the Python that runs here."""
-        words = [
-            sys.executable if index == 0 and word in ("python", "python3") else word
-            for index, word in enumerate(command)
-        ]
-        options = ["--root", str(self.root)] if self.mounted else []
-        if self.mounted and pids_allowed():
-            options += ["--pids"]
-        private_tmp = self.mounted and tmp_may_be_private()
-        if private_tmp:
-            options += ["--tmp", str(self.tmp)]
-        if self.mounted and hosts:
-            options += ["--hosts", str(hosts)]
-        if self.mounted and not network:
-            options += ["--no-network"]
-        own = {
+    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start the entrypoint; ``python`` in it is the Python that runs Fourscore."""
+        words = [sys.executable if command[0] in ("python", "python3") else command[0], *command[1:]]
+        program = shutil.which(words[0]) or words[0]
+        base = {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]),
-            "HOME": str(self.tmp) if not private_tmp else "/tmp",  # noqa: S108 -- the job's own by then
-            "TMPDIR": str(self.tmp) if not private_tmp else "/tmp",  # noqa: S108 -- the job's own by then
+            "HOME": str(self.temporary),
+            "TMPDIR": str(self.temporary),
             "LANG": "C.UTF-8",
         }
-        own |= {name: os.environ[name] for name in OF_THE_MACHINE if name in os.environ}
+        base |= {name: os.environ[name] for name in INHERITED if name in os.environ}
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*SCRIPT, *options, "--", *self.translated(words)],
-                env=own | self.translated(dict(environment)),
+                [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, program, *self.translate(words[1:])],
+                env=base | self.translate(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -145,42 +78,40 @@ class Container:
             )
 
     def poll(self) -> int | None:
-        """The exit code as a container has it (128 + signal), or None while it runs."""
-        assert self.process is not None
-        code = self.process.poll()
-        if code is not None and not self.ended:
-            self.ended = True
-            self.kill()
+        """Return the exit code as a container has it (128 + signal), or None while the process runs."""
+        code = self.process.poll() if self.process else None
         return None if code is None else code if code >= 0 else 128 - code
 
     def terminate(self) -> None:
-        assert self.process is not None
-        if self.process.poll() is None:
+        """Send SIGTERM to the first process, as a container runtime does."""
+        if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Kill whatever is left of the container."""
-        if self.process is None:
-            return
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        """Kill every process of the container."""
+        if self.process:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
     def remove(self) -> None:
-        """The instance is gone, and what was on it too."""
+        """Kill every process and delete the files."""
         self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
-        if self.link:
-            shutil.rmtree(self.link.parent, ignore_errors=True)
 
-    def text(self, inside: str, most: int = 1024) -> str | None:
-        """The beginning of a file that the job wrote, None where it wrote none.
-
-        Raises:
-            UnicodeDecodeError: it is no UTF-8.
-        """
+    def text(self, inside: str) -> str:
+        """Return what the job wrote to a file, or nothing where it wrote no such file."""
         try:
-            content = self.path(inside).read_bytes()
+            return self.path(inside).read_bytes().decode("utf-8", "replace")
         except OSError:
-            return None
-        return content.decode("utf-8")[:most]
+            return ""
+
+
+def kill_leftovers(directory: Path) -> None:
+    """Kill processes that a killed local cloud left behind (Linux); their TMPDIR lies below ``directory``."""
+    mark = b"TMPDIR=" + os.fsencode(directory) + b"/"
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if any(variable.startswith(mark) for variable in path.read_bytes().split(b"\0")):
+                os.kill(int(path.parent.name), signal.SIGKILL)
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,43 +1,49 @@
-"""A pipeline definition read: its steps, what each waits for, and everything that is wrong with it.
+"""The reader of pipeline definitions: the steps, what each step waits for, and everything that is wrong.
 
 Source: Amazon SageMaker Developer Guide, "Pipeline steps"; the SageMaker Pipeline Definition JSON Schema, version
-2020-12-01. Step types that are not simulated are refused rather than passed over.
+2020-12-01. The reader knows what infra/sagemaker/definition.py compiles to. It refuses other step types and fields by
+name, so that nothing of a definition is passed over in silence.
 """
 
 from __future__ import annotations
 
 import json
-import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from infra.emulator.values import Unresolvable, referenced_steps, references, tokens
+from infra.emulator.values import SAMPLES, Scope, Unresolvable, holds, resolve
 from steps.errors import InputError, near
 
 VERSION = "2020-12-01"
-JOBS = ("Processing", "Training")
-TYPES = (*JOBS, "Condition", "RegisterModel", "Fail")
-PARAMETERS: dict[str, Any] = {"String": str, "Integer": int, "Float": (int, float), "Boolean": bool}
-TOP = {"Version", "Metadata", "Parameters", "PipelineExperimentConfig", "Steps"}
-COMMON = {"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"}
-OWN = {"Processing": {"RetryPolicies", "PropertyFiles", "CacheConfig"}, "Training": {"RetryPolicies", "CacheConfig"},
-       "RegisterModel": {"RetryPolicies"}}  # fmt: skip
-NAME = re.compile(r"[A-Za-z0-9\-_]{1,64}")
+TOP_FIELDS = {"Version", "Metadata", "Parameters", "PipelineExperimentConfig", "Steps"}
+STEP_FIELDS = {"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"}
+TYPES: dict[str, set[str]] = {
+    "Processing": {"RetryPolicies", "PropertyFiles"},
+    "Training": {"RetryPolicies"},
+    "RegisterModel": {"RetryPolicies"},
+    "Condition": set(),
+    "Fail": set(),
+}
+"""Type of a step -> the fields that only such a step has."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One step as it is written, with what it waits for."""
+    """One step of a definition."""
 
     name: str
     type: str
     arguments: Mapping[str, Any]
     waits_for: frozenset[str]
+    files: frozenset[tuple[str, str]]
+    """The property files that its values read: (step, name)."""
     raw: Mapping[str, Any]
+    """The step as it is written."""
     branch: tuple[str, bool] | None = None
-    """The condition step whose branch it stands in, and whether in the one that is taken when the condition holds."""
+    """The condition step in whose branch this step stands, and the outcome that takes the branch."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +52,16 @@ class Definition:
 
     parameters: tuple[Mapping[str, Any], ...]
     steps: Mapping[str, Step]
-    """In the order in which they are written, the steps of a branch after their condition."""
+    """In the order in which they are written; the steps of a branch follow their condition."""
 
     def ready(self, statuses: Mapping[str, str]) -> list[Step]:
-        """Steps that may start: not started, everything they wait for succeeded, their branch taken."""
-        return [
+        """Return the steps that have no status yet and wait for nothing, steps of type Fail first."""
+        ready = [
             step
             for name, step in self.steps.items()
-            if name not in statuses and all(statuses.get(each) == "Succeeded" for each in step.waits_for)
+            if name not in statuses and all(statuses.get(other) == "Succeeded" for other in step.waits_for)
         ]
+        return sorted(ready, key=lambda step: step.type != "Fail")
 
 
 def read(text: str) -> Definition:
@@ -66,108 +73,97 @@ def read(text: str) -> Definition:
     try:
         document = json.loads(text)
     except ValueError as error:
-        raise InputError(f"the pipeline definition is no JSON: {error}") from None
-    faults = list(_faults_of_top(document)) if isinstance(document, dict) else ["it is no JSON object"]
-    if faults:
-        raise InputError(_listed(faults))
+        raise InputError(f"the pipeline definition is not JSON: {error}") from None
+    faults = list(_faults_of_document(document))
     steps: dict[str, Step] = {}
-    for each in document["Steps"]:
-        faults += _add(each, None, steps)
-    declared = document.get("Parameters", [])
-    faults += _faults_of_parameters(declared)
-    faults += _faults_of_references(steps, {each.get("Name") for each in declared})
+    if not faults:
+        declared = document.get("Parameters", [])
+        samples = {item["Name"]: item.get("DefaultValue", SAMPLES[item["Type"]]) for item in declared}
+        faults = [fault for raw in document["Steps"] for fault in _add(raw, None, steps, samples)]
+        faults += _faults_of_order(steps)
     if faults:
-        raise InputError(_listed(faults))
-    return Definition(tuple(declared), steps)
+        raise InputError("the pipeline definition is not valid:\n" + "\n".join(f"  {fault}" for fault in faults))
+    return Definition(tuple(document.get("Parameters", [])), steps)
 
 
-def _listed(faults: list[str]) -> str:
-    return "the pipeline definition is not valid:\n" + "\n".join(f"  {each}" for each in faults)
-
-
-def _faults_of_top(document: dict[str, Any]) -> Iterator[str]:
+def _faults_of_document(document: Any) -> Iterator[str]:
+    if not isinstance(document, dict):
+        yield "it is not a JSON object"
+        return
     if document.get("Version") != VERSION:
-        yield f"Version: wanted {VERSION!r}, found {document.get('Version')!r}"
-    for name in document.keys() - TOP:
-        yield f"{name}: no such field{near(name, sorted(TOP))}"
+        yield f"Version: {document.get('Version')!r} is not {VERSION!r}"
+    for name in document.keys() - TOP_FIELDS:
+        yield f"{name}: the local cloud has no such field{near(name, sorted(TOP_FIELDS))}"
     if not isinstance(document.get("Steps"), list) or not document["Steps"]:
-        yield "Steps: wanted a list of steps"
-    if not isinstance(document.get("Parameters", []), list):
-        yield "Parameters: wanted a list"
+        yield "Steps: not a list of steps"
+    for parameter in document.get("Parameters", []):
+        kind, default = parameter.get("Type"), parameter.get("DefaultValue")
+        if kind not in SAMPLES or not isinstance(parameter.get("Name"), str):
+            yield f"Parameters: {parameter!r:.80} has no Name, or no Type of {', '.join(SAMPLES)}"
+        elif default is not None and not (
+            type(default) is type(SAMPLES[kind]) or (kind, type(default)) == ("Float", int)
+        ):
+            yield f"Parameters: {parameter['Name']} is of type {kind}, its default is {default!r}"
+        elif default not in parameter.get("EnumValues", [default]):
+            yield f"Parameters: the default of {parameter['Name']}, {default!r}, is not in its EnumValues"
 
 
-def _add(raw: Any, branch: tuple[str, bool] | None, steps: dict[str, Step]) -> list[str]:
-    """Add a step and, behind it, those of its branches; returns what is wrong with them."""
-    if not isinstance(raw, dict) or not NAME.fullmatch(str(raw.get("Name", ""))):
-        return [f"a step's Name matches {NAME.pattern}, found {raw!r:.80}"]
-    name, kind = raw["Name"], raw.get("Type")
+def _add(
+    raw: Any, branch: tuple[str, bool] | None, steps: dict[str, Step], samples: Mapping[str, Any]
+) -> Iterator[str]:
+    """Add a step and then the steps of its branches; yield what is wrong with them.
+
+    The values of a step are resolved once with sample parameters and sample files: what cannot be resolved is a fault,
+    and the files that are asked for say which steps this one waits for.
+    """
+    if not isinstance(raw, dict) or not isinstance(name := raw.get("Name"), str):
+        yield f"a step has no Name: {raw!r:.80}"
+        return
+    kind, arguments, depends = raw.get("Type"), raw.get("Arguments", {}), raw.get("DependsOn", [])
     if kind not in TYPES:
-        return [f"{name}: Type is one of {', '.join(TYPES)} (others are not simulated), found {kind!r}"]
-    arguments, waits = raw.get("Arguments", {}), raw.get("DependsOn", [])
-    if not isinstance(arguments, dict) or not isinstance(waits, list):
-        return [f"{name}: Arguments is an object, DependsOn a list"]
-    faults = [f"{name}: two steps have this name"] if name in steps else []
-    faults += [
-        f"{name}: {each}: a {kind} step has no such field" for each in raw.keys() - COMMON - OWN.get(kind, set())
-    ]
-    if kind == "Condition" and branch:
-        faults.append(f"{name}: a condition step inside a branch of another is not supported")
+        yield f"{name}: Type is {kind!r}; the local cloud knows {', '.join(TYPES)}"
+        return
+    if name in steps:
+        yield f"{name}: two steps have this name"
+    for field in raw.keys() - STEP_FIELDS - TYPES[kind]:
+        yield f"{name}: {field}: the local cloud knows no such field of a {kind} step"
+    if not isinstance(arguments, dict) or not all(isinstance(other, str) for other in depends):
+        yield f"{name}: Arguments is an object and DependsOn a list of names"
+        return
+    branches = {key: arguments.get(key, []) for key in ("IfSteps", "ElseSteps")} if kind == "Condition" else {}
+    plain = {key: value for key, value in arguments.items() if key not in branches}
+    files: set[tuple[str, str]] = set()
+
+    def sample_file(step: str, file: str) -> Any:
+        files.add((step, file))
+        return defaultdict(str)
+
+    scope = Scope(samples, sample_file)
     try:
-        refers = referenced_steps(arguments)
+        resolve({key: value for key, value in plain.items() if key != "Conditions"}, scope)
+        if kind == "Condition":
+            all(holds(condition, scope) is not None for condition in plain["Conditions"])
     except Unresolvable as error:
-        return [*faults, f"{name}: {error}"]
-    waits_for = frozenset(waits) | refers | ({branch[0]} if branch else set())
-    steps[name] = Step(name, kind, arguments, waits_for, raw, branch)
-    if kind == "Condition":
-        if not isinstance(arguments.get("Conditions"), list) or not arguments["Conditions"]:
-            faults.append(f"{name}: Conditions: wanted a list of conditions")
-        own = {"Conditions": arguments.get("Conditions", [])}
-        steps[name] = Step(name, kind, own, frozenset(waits) | referenced_steps(own), raw)
-        for key, outcome in (("IfSteps", True), ("ElseSteps", False)):
-            for each in arguments.get(key, []):
-                faults += _add(each, (name, outcome), steps)
-        faults += [
-            f"{name}: {each}: no such argument" for each in arguments.keys() - {"Conditions", "IfSteps", "ElseSteps"}
-        ]
-    if kind == "Fail" and arguments.keys() - {"ErrorMessage"}:
-        faults.append(f"{name}: a Fail step's only argument is ErrorMessage")
-    return faults
+        yield f"{name}: {error}"
+    except KeyError:
+        yield f"{name}: Arguments has no Conditions"
+    if branch and branches:
+        yield f"{name}: the local cloud knows no condition inside a branch of another"
+    waits_for = {*depends, *(step for step, _ in files), *([branch[0]] if branch else [])}
+    steps[name] = Step(name, str(kind), plain, frozenset(waits_for), frozenset(files), raw, branch)
+    for key, inner in branches.items():
+        for step in inner:
+            yield from _add(step, (name, key == "IfSteps"), steps, samples)
 
 
-def _faults_of_parameters(declared: list[Any]) -> Iterator[str]:
-    names: set[str] = set()
-    for each in declared:
-        name, kind = each.get("Name"), each.get("Type")
-        if not re.fullmatch(r"[A-Za-z0-9\-_]{1,256}", str(name)) or kind not in PARAMETERS:
-            yield f"Parameters: wanted a Name and a Type of {', '.join(PARAMETERS)}, found {each!r}"
-            continue
-        if name in names:
-            yield f"Parameters: {name} is declared twice"
-        names.add(name)
-        default = each.get("DefaultValue")
-        is_kind = isinstance(default, PARAMETERS[kind]) and isinstance(default, bool) == (kind == "Boolean")
-        if default is not None and not is_kind:
-            yield f"Parameters: {name} is of type {kind}, its default is {default!r}"
-        if default is not None and "EnumValues" in each and default not in each["EnumValues"]:
-            yield f"Parameters: the default of {name}, {default!r}, is none of its EnumValues"
-        for unknown in each.keys() - {"Name", "Type", "DefaultValue", "EnumValues", "Description"}:
-            yield f"Parameters: {name}: {unknown}: no such field"
-
-
-def _faults_of_references(steps: dict[str, Step], declared: set[Any]) -> Iterator[str]:
+def _faults_of_order(steps: Mapping[str, Step]) -> Iterator[str]:
     for name, step in steps.items():
         for other in sorted(step.waits_for - steps.keys()):
             yield f"{name}: there is no step {other!r} to wait for{near(other, list(steps))}"
-        for reference in references(step.arguments):
-            kind, *path = tokens(reference)
-            if kind == "Parameters" and path[0] not in declared:
-                yield f"{name}: {reference}: the parameter is not declared{near(path[0], sorted(declared))}"
-            if kind == "Steps" and path and steps.get(path[0]) and steps[path[0]].type in ("Condition", "Fail"):
-                yield f"{name}: {reference}: a {steps[path[0]].type} step has no properties"
-            if kind == "Steps" and path[1:2] == ["PropertyFiles"] and path[0] in steps:
-                files = [file.get("PropertyFileName") for file in steps[path[0]].raw.get("PropertyFiles", [])]
-                if path[2:] and path[2] not in files:
-                    yield f"{name}: {reference}: {path[0]} declares no such property file"
+        for other, file in sorted(step.files):
+            declared = steps[other].raw.get("PropertyFiles", []) if other in steps else []
+            if other in steps and file not in [item.get("PropertyFileName") for item in declared]:
+                yield f"{name}: step {other} declares no property file {file!r}"
     try:
         TopologicalSorter({name: step.waits_for for name, step in steps.items()}).prepare()
     except CycleError as error:

@@ -1,31 +1,39 @@
-"""The local cloud inside a process: moto's application, the journal, the emulator, the gateway before them, one server."""
+"""The server of the local cloud: S3 and SageMaker's API on loopback, in one process and at one address.
+
+It takes requests to this very address with this cloud's own access key only: a web page in a browser and another user of
+the machine have neither.
+"""
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import secrets
-import string
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from infra.emulator.api import Emulator
-from infra.emulator.cloud import Cloud as Clients
-from infra.emulator.gateway import Gateway
-from infra.emulator.jobs import Options
-from infra.emulator.journal import Journal
+from infra.emulator import s3
+from infra.emulator.api import Api
+from infra.emulator.container import kill_leftovers
+from infra.emulator.jobs import Machine, Options
+from infra.emulator.responses import REGION, ApiError
+from steps.errors import InputError, install
 
-REGION, ACCOUNT = "us-east-1", "123456789012"
+BUCKET = "fourscore-local"
+ATTEMPTS = 10
+"""How often a client sends a request before it gives up."""
+CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Address:
-    """Where the local cloud of a workspace listens and who may talk to it."""
+    """Where the local cloud of a workspace listens, and the key that it takes."""
 
     endpoint: str
     access_key: str
@@ -33,106 +41,155 @@ class Address:
     pid: int
 
     @property
-    def clients(self) -> Clients:
-        return Clients(self.endpoint, REGION, ACCOUNT, self.access_key, self.secret_key)
+    def environment(self) -> dict[str, str]:
+        """Variables that make any AWS SDK talk to this cloud and to no other."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
 
+    def client(self, service: str) -> Any:
+        """Return a client that talks to this cloud, whatever the environment or the user's profile say.
 
-def address(place: Path) -> Address | None:
-    """What the last process wrote; whether it lives is another question."""
-    try:
-        return Address(**json.loads((place / "server.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return None
+        Raises:
+            InputError: boto3 is not installed.
+        """
+        try:
+            import botocore.session  # boto3 itself brings its transfers along, a fifth of a plan's time
+            from botocore.config import Config
+        except ImportError:
+            raise InputError(f"the local cloud needs boto3; {install('aws')}") from None
+        profile = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
+        return botocore.session.Session(profile).create_client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}, max_pool_connections=12),
+        )
 
 
 class Server:
-    """Listens on loopback from the moment it is made until :meth:`close`."""
+    """Listens from the moment it is made until :meth:`close`."""
 
-    def __init__(self, place: Path, options: Options | None = None) -> None:
-        from moto.moto_api._internal import mock_random
-
-        began = time.monotonic()
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        before = address(place)
-        journal = Journal(place)
-        moto = _moto()
-        _seed_upload_ids(mock_random)
-        self.replayed, self.lost = journal.replay(moto, mock_random.seed)
-        access_key = before.access_key if before else "AKIA" + _some(string.ascii_uppercase + string.digits, 16)
-        secret_key = before.secret_key if before else _some(string.ascii_letters + string.digits, 40)
-        self.gateway = Gateway(moto, journal, mock_random.seed, access_key)
-        self.server = _listen(self.gateway, int(before.endpoint.rpartition(":")[2]) if before else 0)
-        port = self.server.port
-        self.gateway.hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        self.address = Address(f"http://127.0.0.1:{port}", access_key, secret_key, os.getpid())
-        self.emulator = self.gateway.emulator = Emulator(self.address.clients, place, options)
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
-        self.thread.start()
-        _write_private(place / "server.json", json.dumps(asdict(self.address), indent=1) + "\n")
-        self.seconds = time.monotonic() - began
+    def __init__(self, directory: Path, options: Options | None = None) -> None:
+        kill_leftovers(directory / "containers")
+        self.http = _Http(("127.0.0.1", 0), _Handler)
+        endpoint = f"http://127.0.0.1:{self.http.server_port}"
+        self.address = Address(endpoint, "AKIA" + secrets.token_hex(8).upper(), secrets.token_hex(20), os.getpid())
+        buckets = s3.Buckets(directory / "s3")
+        (buckets.directory / BUCKET).mkdir(exist_ok=True)
+        machine = Machine(directory, buckets, self.address.environment, options or Options())
+        self.http.api = self.api = Api(machine)
+        self.http.access_key = self.address.access_key
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        _write_private(directory / "server.json", json.dumps(asdict(self.address), indent=1) + "\n")
 
     @property
-    def idle(self) -> float:
-        """Seconds since anybody asked anything, none while a job runs."""
-        if self.emulator.busy():
-            self.gateway.last_request = time.monotonic()
-        return time.monotonic() - self.gateway.last_request
+    def idle_seconds(self) -> float:
+        """Seconds since the last request; none while a job runs."""
+        if self.api.busy():
+            self.http.last_request = time.monotonic()
+        return time.monotonic() - self.http.last_request
 
     def close(self) -> None:
-        self.emulator.shut_down()
-        self.server.shutdown()
-        self.server.server_close()
+        self.api.shut_down()
+        self.http.shutdown()
+        self.http.server_close()
 
 
-def _listen(gateway: Gateway, port: int) -> Any:
-    """On the port of last time, so that whoever still knows it finds us again; else on any."""
-    import contextlib
-    import io
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    api: Api
+    access_key = ""
+    last_request = time.monotonic()
 
-    from moto.moto_server.werkzeug_app import MotoRequestHandler
-    from werkzeug.serving import make_server
 
-    handler = type("Handler", (MotoRequestHandler,), {"protocol_version": "HTTP/1.1"})
-    for each in dict.fromkeys((port, 0)):
+class _Handler(BaseHTTPRequestHandler):
+    server: _Http
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def handle_request(self) -> None:
+        self.server.last_request = time.monotonic()
+        self.remaining = int(self.headers.get("Content-Length") or 0)
+        expected = f"Credential={self.server.access_key}/"
+        if self.headers.get("Host") != f"127.0.0.1:{self.server.server_port}":
+            reply = _error(ApiError("AccessDenied", "this host name is not that of the local cloud", 403))
+        elif expected not in self.headers.get("Authorization", ""):
+            reply = _error(ApiError("InvalidClientTokenId", "the local cloud takes its own access key only", 403))
+        elif target := self.headers.get("X-Amz-Target"):
+            reply = self._call(target.rpartition(".")[2])
+        else:
+            reply = self._answer_s3()
+        for _ in self._body():  # what nobody read would be taken for the next request
+            pass
+        self._send(reply)
+
+    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815 -- the names that http.server calls
+
+    def _call(self, operation: str) -> s3.Reply:
+        """Answer an operation of SageMaker's or CloudWatch Logs' API."""
+        body = b"".join(self._body())
+        if operation not in self.server.api.calls:
+            return _error(ApiError("UnknownOperationException", f"the local cloud does not know {operation}"))
         try:
-            with contextlib.redirect_stderr(io.StringIO()):  # werkzeug speaks of a port in use before it gives up
-                server: Any = make_server("127.0.0.1", each, gateway, threaded=True, request_handler=handler)
-        except (OSError, SystemExit):
-            continue
-        server.daemon_threads = True
-        return server
-    raise OSError("no port of 127.0.0.1 can be listened on")
+            content = self.server.api.calls[operation](json.loads(body or b"{}"))
+        except ApiError as error:
+            return _error(error)
+        return s3.Reply(200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(content).encode())
+
+    def _answer_s3(self) -> s3.Reply:
+        parts = urlsplit(self.path)
+        bucket, _, key = unquote(parts.path).removeprefix("/").partition("/")
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        return s3.answer(self.server.api.machine.buckets, s3.Request(self.command, bucket, key, query, headers, self._body()))  # fmt: skip
+
+    def _body(self) -> Iterator[bytes]:
+        while self.remaining > 0:
+            chunk = self.rfile.read(min(CHUNK, self.remaining))
+            if not chunk:
+                raise ConnectionResetError
+            self.remaining -= len(chunk)
+            yield chunk
+
+    def _send(self, reply: s3.Reply) -> None:
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(reply.length if reply.file else len(reply.body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            pass
+        elif reply.file:
+            while reply.length > 0 and (chunk := reply.file.read(min(CHUNK, reply.length))):
+                self.wfile.write(chunk)
+                reply.length -= len(chunk)
+        else:
+            self.wfile.write(reply.body)
+        if reply.file:
+            reply.file.close()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing of single requests."""
 
 
-def _moto() -> Any:
-    """moto's application; which service a host name stands for is remembered, since finding out lists its packages."""
-    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-
-    application = DomainDispatcherApplication(create_backend_app)
-    application.get_backend_for_host = cache(application.get_backend_for_host)  # type: ignore[method-assign]
-    return application
-
-
-def _seed_upload_ids(source: Any) -> None:
-    """Have moto take the identifiers of multipart uploads, too, from the source that a replay can seed."""
-    from moto.s3 import models
-
-    class Seeded:
-        urandom = staticmethod(source.randbytes)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(os, name)
-
-    vars(models)["os"] = Seeded()
-
-
-def _some(alphabet: str, length: int) -> str:
-    return "".join(secrets.choice(alphabet) for _ in range(length))
+def _error(error: ApiError) -> s3.Reply:
+    body = json.dumps({"__type": error.code, "message": error.message}).encode()
+    return s3.Reply(error.status, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code}, body)
 
 
 def _write_private(path: Path, content: str) -> None:
-    """Whole or not at all, and for nobody else's eyes: whoever has the key may start jobs."""
+    """Write the file whole or not at all, readable by its owner only: whoever has the key may start jobs."""
     temporary = path.with_suffix(".part")
     temporary.unlink(missing_ok=True)
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

@@ -1,7 +1,7 @@
-"""What the values of a pipeline definition come to: parameters, references, joins, property files, conditions.
+"""Values of a pipeline definition: parameters, joins, property files and conditions.
 
-Source: Amazon SageMaker Developer Guide, "Pipeline parameters", "Step properties", "Property files and JsonGet";
-the language itself: the SageMaker Pipeline Definition JSON Schema, version 2020-12-01.
+Source: Amazon SageMaker Developer Guide, "Pipeline parameters" and "Property files and JsonGet". Only the functions that
+infra/sagemaker/definition.py compiles to are known; any other is refused by its name.
 """
 
 from __future__ import annotations
@@ -9,236 +9,141 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from steps.errors import InputError, near
 
-JOIN, JSON_GET = "Std:Join", "Std:JsonGet"
-TOKEN = re.compile(r"""\.?([^.\[\]]+)|\[(\d+)\]|\[(?:'([^']*)'|"([^"]*)")\]""")
-EXECUTION = ("StartDateTime", "CurrentDateTime", "PipelineName", "PipelineArn", "PipelineExecutionId", "PipelineExecutionArn")  # fmt: skip
-
-COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
-    "Equals": operator.eq,
-    "GreaterThan": operator.gt,
-    "GreaterThanOrEqualTo": operator.ge,
-    "LessThan": operator.lt,
-    "LessThanOrEqualTo": operator.le,
-}
+FUNCTIONS = "{'Get': 'Parameters.NAME'}, Std:Join with On and Values, Std:JsonGet with PropertyFile and Path"
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"Equals": operator.eq, "LessThanOrEqualTo": operator.le}
+SAMPLES: dict[str, Any] = {"String": "", "Integer": 1, "Float": 1.0, "Boolean": False}
+"""Type of a parameter -> a value of that type."""
 
 
 class Unresolvable(InputError):
-    """A value of the definition comes to nothing; the message names the reference."""
+    """A value of the definition that cannot be computed; the message names it."""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What references are looked up in."""
+    """Where the values of one execution are looked up."""
 
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    execution: Mapping[str, str] = field(default_factory=dict)
-    properties: Callable[[str], Any] = lambda _: {}
-    """Step -> what Describe says of its job; lists of named things (outputs, channels) may be asked by name too."""
-    property_file: Callable[[str, str], Any] = lambda *_: {}
-    """Step, property file -> the JSON in it."""
-    json_at: Callable[[str], Any] = lambda _: {}
-    """S3 URI -> the JSON in it."""
-
-
-def references(value: Any) -> Iterator[str]:
-    """Every ``Get`` in a value, however deep."""
-    if isinstance(value, Mapping):
-        if set(value) == {"Get"} and isinstance(value["Get"], str):
-            yield value["Get"]
-        else:
-            for each in value.values():
-                yield from references(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from references(each)
-
-
-def referenced_steps(value: Any) -> set[str]:
-    return {tokens(each)[1] for each in references(value) if each.startswith("Steps.") and len(tokens(each)) > 1}
-
-
-def tokens(path: str) -> list[str]:
-    """``a.b[0]['c d']`` -> ``["a", "b", "0", "c d"]``.
-
-    Raises:
-        Unresolvable: the path is none.
-    """
-    found: list[str] = []
-    position = 2 if path.startswith("$.") else 0
-    while position < len(path):
-        match = TOKEN.match(path, position)
-        if match is None:
-            raise Unresolvable(f"{path!r} is no path; wanted names with dots, [0] or ['name'] between them")
-        found.append(next(group for group in match.groups() if group is not None))
-        position = match.end()
-    return found
+    parameters: Mapping[str, Any]
+    property_file: Callable[[str, str], Any]
+    """Takes a step and the name of one of its property files; returns the JSON in that file."""
 
 
 def resolve(value: Any, scope: Scope) -> Any:
-    """The value with every reference and function replaced by what it comes to.
+    """Return the value with every function in it replaced by its result.
 
     Raises:
-        Unresolvable: something that is referred to is not there, or a function is given what it cannot take.
+        Unresolvable: a function is unknown, or refers to something that does not exist.
     """
-    if isinstance(value, list):
-        return [resolve(each, scope) for each in value]
-    if not isinstance(value, Mapping):
-        return value
-    if set(value) == {"Get"}:
-        return get(value["Get"], scope)
-    if set(value) == {JOIN}:
-        return join(value[JOIN], scope)
-    if set(value) == {JSON_GET}:
-        return json_get(value[JSON_GET], scope)
-    return {name: resolve(each, scope) for name, each in value.items()}
-
-
-def get(reference: Any, scope: Scope) -> Any:
-    if not isinstance(reference, str):
-        raise Unresolvable(f"Get wants the text of a reference, found {reference!r}")
-    kind, *path = tokens(reference)
-    if kind == "Parameters" and len(path) == 1:
-        if path[0] not in scope.parameters:
-            raise Unresolvable(f"{reference}: no parameter of this name{near(path[0], list(scope.parameters))}")
-        return scope.parameters[path[0]]
-    if kind == "Execution" and len(path) == 1 and path[0] in EXECUTION:
-        return scope.execution[path[0]]
-    if kind == "Steps" and len(path) > 1:
-        return walk(scope.properties(path[0]), path[1:], reference)
-    raise Unresolvable(f"{reference}: wanted Parameters.NAME, Steps.STEP.PROPERTY or Execution.{' | '.join(EXECUTION)}")
-
-
-def walk(value: Any, path: Sequence[str], reference: str) -> Any:
-    """Follow a path through JSON; in a list an element is asked by its number or by the name that it carries."""
-    for name in path:
-        if isinstance(value, Mapping) and name in value:
-            value = value[name]
-        elif isinstance(value, list) and name.isdigit() and int(name) < len(value):
-            value = value[int(name)]
-        elif isinstance(value, list) and (named := [each for each in value if _carries(each, name)]):
-            value = named[0]
-        else:
-            known = list(value) if isinstance(value, Mapping) else []
-            raise Unresolvable(f"{reference}: there is no {name!r}{near(name, known)}")
+    match value:
+        case list():
+            return [resolve(item, scope) for item in value]
+        case {"Get": str(reference), **rest} if not rest:
+            return _parameter(reference, scope)
+        case {"Std:Join": {"On": str(separator), "Values": list(values)}, **rest} if not rest:
+            return separator.join(_text(resolve(item, scope)) for item in values)
+        case {"Std:JsonGet": {"PropertyFile": {"Get": str(reference)}, "Path": str(path)}, **rest} if not rest:
+            return _from_property_file(reference, path, scope)
+        case dict():
+            if unknown := next((name for name in value if name == "Get" or name.startswith("Std:")), None):
+                raise Unresolvable(f"{unknown}: {value[unknown]!r:.120}: the local cloud knows {FUNCTIONS}")
+            return {name: resolve(item, scope) for name, item in value.items()}
     return value
 
 
-def _carries(element: Any, name: str) -> bool:
-    keys = ("OutputName", "InputName", "ChannelName")
-    return isinstance(element, Mapping) and any(element.get(key) == name for key in keys)
+def _parameter(reference: str, scope: Scope) -> Any:
+    name = reference.removeprefix("Parameters.")
+    if name == reference:
+        raise Unresolvable(f"Get: {reference!r}: the local cloud knows {FUNCTIONS}")
+    if name not in scope.parameters:
+        raise Unresolvable(f"{reference}: the parameter is not declared{near(name, list(scope.parameters))}")
+    return scope.parameters[name]
 
 
-def join(arguments: Any, scope: Scope) -> str:
-    if not isinstance(arguments, Mapping) or not {"Values"} <= set(arguments) <= {"On", "Values"}:
-        raise Unresolvable(f"{JOIN} wants On and Values, found {arguments!r}")
-    values = [resolve(each, scope) for each in arguments["Values"]]
-    if bad := [each for each in values if isinstance(each, Mapping | list) or each is None]:
-        raise Unresolvable(f"{JOIN} joins text and numbers, found {bad[0]!r}")
-    return str(arguments.get("On", "")).join(as_text(each) for each in values)
-
-
-def as_text(value: Any) -> str:
+def _text(value: Any) -> str:
+    if isinstance(value, Mapping | list) or value is None:
+        raise Unresolvable(f"Std:Join joins text and numbers, not {value!r:.80}")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def json_get(arguments: Any, scope: Scope) -> Any:
-    """``{"PropertyFile": {"Get": "Steps.S.PropertyFiles.F"}, "Path": P}`` or ``{"S3Uri": URI, "Path": P}``."""
-    known = isinstance(arguments, Mapping) and set(arguments) in ({"PropertyFile", "Path"}, {"S3Uri", "Path"})
-    if not known:
-        raise Unresolvable(f"{JSON_GET} wants PropertyFile or S3Uri, and Path, found {arguments!r}")
-    path = resolve(arguments["Path"], scope)
-    if "S3Uri" in arguments:
-        uri = resolve(arguments["S3Uri"], scope)
-        content, name = scope.json_at(uri), uri
-    else:
-        name = next(references(arguments["PropertyFile"]), "")
-        match tokens(name):
-            case ["Steps", step, "PropertyFiles", file]:
-                content = scope.property_file(step, file)
-            case _:
-                raise Unresolvable(f"{JSON_GET}: wanted Steps.STEP.PropertyFiles.NAME, found {name!r}")
-    found = walk(content, tokens(path), f"{name}, {path}")
-    if isinstance(found, Mapping | list) or found is None:
-        raise Unresolvable(f"{JSON_GET}: {name} holds no text or number at {path}")
-    return found
+def _from_property_file(reference: str, path: str, scope: Scope) -> Any:
+    match reference.split("."):
+        case ["Steps", step, "PropertyFiles", name]:
+            content = scope.property_file(step, name)
+        case _:
+            raise Unresolvable(f"Std:JsonGet: {reference!r} is not Steps.STEP.PropertyFiles.NAME")
+    try:
+        value = content[path]
+    except (KeyError, TypeError):
+        raise Unresolvable(f"{reference}: the file has no {path!r}") from None
+    if not isinstance(value, str | int | float):
+        raise Unresolvable(f"{reference}: {path!r} is neither text nor a number: {value!r:.80}")
+    return value
 
 
 def holds(condition: Any, scope: Scope) -> bool:
-    """Whether a condition is true.
+    """Return whether a condition is true.
 
     Raises:
-        Unresolvable: it is of no kind that there is, or compares what cannot be compared.
+        Unresolvable: its type is unknown, or it compares text with a number.
     """
     match condition:
         case {"Type": str(kind), "LeftValue": left, "RightValue": right} if kind in COMPARISONS:
-            return compare(kind, resolve(left, scope), resolve(right, scope))
-        case {"Type": "In", "QueryValue": query, "Values": list(values)}:
-            return resolve(query, scope) in [resolve(each, scope) for each in values]
-        case {"Type": "Not", "Expression": expression}:
-            return not holds(expression, scope)
-        case {"Type": "Or", "Conditions": list(conditions)}:
-            return any(holds(each, scope) for each in conditions)
-    kinds = ", ".join([*COMPARISONS, "In", "Not", "Or"])
-    raise Unresolvable(f"no condition: {condition!r}; there are {kinds}, each with its own fields")
+            values = resolve(left, scope), resolve(right, scope)
+            if isinstance(values[0], str) != isinstance(values[1], str):
+                raise Unresolvable(f"{kind} compares text with a number: {values[0]!r} and {values[1]!r}")
+            return COMPARISONS[kind](*values)
+    raise Unresolvable(f"condition {condition!r:.120}: the local cloud knows {', '.join(COMPARISONS)}")
 
 
-def compare(kind: str, left: Any, right: Any) -> bool:
-    if _family(left) != _family(right):
-        raise Unresolvable(f"{kind} cannot compare {left!r} with {right!r}: one is text and the other is not")
-    return COMPARISONS[kind](left, right)
-
-
-def _family(value: Any) -> str:
-    if isinstance(value, bool):
-        return "boolean"
-    return "number" if isinstance(value, int | float) else type(value).__name__
-
-
-def parameters(declared: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """The value of each declared parameter: what was given at the start, else its default.
+def parameter_values(
+    declared: Sequence[Mapping[str, Any]], arguments: Sequence[Mapping[str, str]]
+) -> dict[str, str | int | float | bool]:
+    """Return the value of each declared parameter: the argument of this start, or else the default.
 
     Raises:
-        InputError: everything that is wrong with what was given.
+        InputError: names every argument that is wrong or missing.
     """
-    known = {each["Name"]: each for each in declared}
-    texts = {each["Name"]: each["Value"] for each in given}
-    faults = [f"{name} is not declared{near(name, list(known))}" for name in texts if name not in known]
-    found = {}
-    for name, each in known.items():
-        if name not in texts and "DefaultValue" not in each:
-            faults.append(f"{name} has no default and no value was given")
+    texts = {argument["Name"]: argument["Value"] for argument in arguments}
+    names = [parameter["Name"] for parameter in declared]
+    faults = [f"{name} is not declared{near(name, names)}" for name in texts if name not in names]
+    values = {}
+    for parameter in declared:
+        name, kind = parameter["Name"], parameter["Type"]
+        if name not in texts and "DefaultValue" not in parameter:
+            faults.append(f"{name} has no default and no value was passed")
             continue
         try:
-            value = typed(texts[name], each["Type"]) if name in texts else each["DefaultValue"]
+            value = parse_value(texts[name], kind) if name in texts else parameter["DefaultValue"]
         except ValueError:
-            faults.append(f"{name} is of type {each['Type']}, found {texts[name]!r}")
+            faults.append(f"{name} is of type {kind}, not {texts[name]!r}")
             continue
-        if "EnumValues" in each and value not in each["EnumValues"]:
-            faults.append(f"{name} is one of {', '.join(each['EnumValues'])}, found {value!r}")
-        found[name] = value
-    if len(texts) < len(given):
-        faults.append("a parameter is given twice")
+        if value not in parameter.get("EnumValues", [value]):
+            faults.append(f"{name} is one of {', '.join(parameter['EnumValues'])}, not {value!r}")
+        values[name] = value
     if faults:
         raise InputError("pipeline parameters: " + "; ".join(faults))
-    return found
+    return values
 
 
-def typed(text: str, kind: str) -> Any:
-    """What SageMaker makes of a parameter that arrives as text."""
-    if kind == "Boolean":
-        return {"true": True, "false": False}[text.lower()] if text.lower() in {"true", "false"} else _no(text)
-    if kind == "Integer":
-        return int(text) if re.fullmatch(r"[+-]?\d+", text) else _no(text)
-    if kind == "Float":
-        return number if math.isfinite(number := float(text)) else _no(text)
-    return text
+def parse_value(text: str, kind: str) -> str | int | float | bool:
+    """Return a parameter's value from the text in which it arrives.
 
-
-def _no(text: str) -> Any:
+    Raises:
+        ValueError: the text is not of this type.
+    """
+    match kind:
+        case "Boolean" if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        case "Integer" if re.fullmatch(r"[+-]?\d+", text):
+            return int(text)
+        case "Float" if math.isfinite(number := float(text)):
+            return number
+        case "String":
+            return text
     raise ValueError(text)

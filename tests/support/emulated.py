@@ -1,17 +1,16 @@
-"""Pipelines of tiny scripts in a local cloud inside the test's own process."""
+"""Pipelines of tiny scripts, in a local cloud inside the test's own process or in one of its own."""
 
 import json
 import time
 import uuid
 from dataclasses import dataclass, field
 
-from infra.emulator.jobs import Options
-from infra.emulator.server import Server
+from botocore.exceptions import ClientError
 
-TRUST = {
-    "Version": "2012-10-17",
-    "Statement": [{"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-}
+from infra.emulator.fault_injection import Fault, inject
+from infra.emulator.jobs import Options
+
+ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/fourscore:1"
 QUICK = Options(grace=2.0, sync=0.1)
 
@@ -36,28 +35,26 @@ class Ran:
 
 
 class Lab:
-    """A server, a role, and a bucket and pipeline of each test's own."""
+    """A bucket and a pipeline of a test's own in a local cloud.
 
-    def __init__(self, place):
-        self.server = Server(place, QUICK)
-        self.clients = {}
-        self.role = self.make_role("sagemaker", TRUST)
-        self.new()
+    Args:
+        place: the cloud's directory.
+        address: where the cloud listens.
+    """
 
-    def new(self):
+    def __init__(self, place, address):
+        self.place, self.address, self.clients = place, address, {}
         self.bucket = f"lake-{uuid.uuid4().hex[:12]}"
         self.pipeline = f"p-{uuid.uuid4().hex[:12]}"
-        self.client("s3").create_bucket(Bucket=self.bucket)
-        self.server.emulator.disturbances.clear()
-        return self
+        (place / "s3" / self.bucket).mkdir()
 
     def client(self, service):
         if service not in self.clients:
-            self.clients[service] = self.server.address.clients.new_client(service)
+            self.clients[service] = self.address.client(service)
         return self.clients[service]
 
-    def make_role(self, name, trust):
-        return self.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
+    def inject(self, step, **fault):
+        inject(self.place / "faults.json", Fault(step, **fault))
 
     def put(self, key, text):
         self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=text.encode() if isinstance(text, str) else text)
@@ -66,8 +63,8 @@ class Lab:
         return self.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
 
     def keys(self, prefix=""):
-        listed = self.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
-        return [each["Key"] for each in listed.get("Contents", ())]
+        listing = self.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [entry["Key"] for entry in listing.get("Contents", ())]
 
     def uri(self, key=""):
         return f"s3://{self.bucket}/{key}"
@@ -78,7 +75,7 @@ class Lab:
         """The request of a processing job; ``command`` is a shell script or an entrypoint."""
         entrypoint = ["sh", "-c", command] if isinstance(command, str) else command
         return {
-            "RoleArn": self.role,
+            "RoleArn": ROLE,
             "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": entrypoint},
             "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
             "ProcessingInputs": [
@@ -94,23 +91,19 @@ class Lab:
         }  # fmt: skip
 
     def training(self, command, *, channels=None, spot=False, minutes=1, **more):
-        """The request of a training job; a script that is longer than an argument may be travels as a channel."""
+        """The request of a training job."""
         entrypoint = ["sh", "-c", command] if isinstance(command, str) else command
-        if len(entrypoint[-1]) > 256 or "\n" in entrypoint[-1]:
-            self.put("code/script", entrypoint[-1])
-            entrypoint = [entrypoint[0], "/opt/ml/input/data/code/script"]
-            channels = {"code": "code/", **(channels or {})}
         waiting = {"MaxWaitTimeInSeconds": 120 * minutes} if spot else {}
         return {
-            "RoleArn": self.role,
+            "RoleArn": ROLE,
             "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerEntrypoint": entrypoint},
             "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
             "StoppingCondition": {"MaxRuntimeInSeconds": 60 * minutes, **waiting},
-            "OutputDataConfig": {"S3OutputPath": self.uri("models/")},
-            **({"InputDataConfig": [
+            "OutputDataConfig": {"S3OutputPath": self.uri("models/"), "CompressionType": "NONE"},
+            "InputDataConfig": [
                 {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": self.uri(key)}}}
-                for name, key in channels.items()
-            ]} if channels else {}),
+                for name, key in (channels or {}).items()
+            ],
             **({"EnableManagedSpotTraining": True} if spot else {}),
             "Environment": {"BASE": "/opt/ml"},
             **more,
@@ -122,17 +115,16 @@ class Lab:
         """Make or change this test's pipeline."""
         definition = json.dumps({"Version": "2020-12-01", "Parameters": list(parameters), "Steps": list(steps)})
         sagemaker = self.client("sagemaker")
-        known = [
-            each["PipelineName"]
-            for each in sagemaker.list_pipelines(PipelineNamePrefix=self.pipeline)["PipelineSummaries"]
-        ]
-        make = sagemaker.update_pipeline if self.pipeline in known else sagemaker.create_pipeline
-        return make(PipelineName=self.pipeline, PipelineDefinition=definition, RoleArn=self.role)
+        try:
+            sagemaker.describe_pipeline(PipelineName=self.pipeline)
+        except ClientError:
+            return sagemaker.create_pipeline(PipelineName=self.pipeline, PipelineDefinition=definition, RoleArn=ROLE)
+        return sagemaker.update_pipeline(PipelineName=self.pipeline, PipelineDefinition=definition)
 
-    def start(self, *steps, parameters=(), given=None, **more):
+    def start(self, *steps, parameters=(), arguments=None, **more):
         if steps:
             self.define(*steps, parameters=parameters)
-        values = [{"Name": name, "Value": value} for name, value in (given or {}).items()]
+        values = [{"Name": name, "Value": value} for name, value in (arguments or {}).items()]
         answer = self.client("sagemaker").start_pipeline_execution(
             PipelineName=self.pipeline, PipelineParameters=values, **more
         )
@@ -144,20 +136,16 @@ class Lab:
     def look(self, arn):
         sagemaker = self.client("sagemaker")
         described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-        listed = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")
-        return Ran(arn, described, {each["StepName"]: each for each in listed["PipelineExecutionSteps"]})
+        listing = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")
+        return Ran(arn, described, {item["StepName"]: item for item in listing["PipelineExecutionSteps"]})
 
     def ended(self, arn, patience=60):
         return self.until(
             lambda: (ran := self.look(arn)).status in ("Succeeded", "Failed", "Stopped") and ran, patience
         )
 
-    def until(self, asked, patience=60):
-        ends = time.monotonic() + patience
-        while not (found := asked()):
-            assert time.monotonic() < ends, "it did not happen"
-            time.sleep(0.05)
-        return found
+    def until(self, condition, patience=60):
+        return wait_until(condition, patience)
 
     def under_way(self, arn, step):
         """Wait until the container of a step's job runs."""
@@ -179,6 +167,15 @@ class Lab:
         arn = metadata["TrainingJob" if kind == "training" else "ProcessingJob"]["Arn"]
         describe = getattr(self.client("sagemaker"), f"describe_{kind}_job")
         return describe(**{f"{kind.title()}JobName": arn.rpartition("/")[2]})
+
+
+def wait_until(condition, patience=60):
+    """Return what the condition returns as soon as that is something."""
+    ends = time.monotonic() + patience
+    while not (value := condition()):
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.05)
+    return value
 
 
 def step(name, kind, arguments, **more):

@@ -1,4 +1,4 @@
-"""S3 on this machine's loopback: moto's own server, behind a door that can be told to misbehave."""
+"""S3 on loopback: moto's own server, which can be made to answer wrongly."""
 
 import threading
 from collections.abc import Callable
@@ -14,8 +14,8 @@ ENVIRONMENT = {
     "AWS_SECRET_ACCESS_KEY": "testing",
     "AWS_DEFAULT_REGION": "us-east-1",
 }
-Asked = Callable[[str, str], bool]
-"""Hears method and path of a request; says whether this one is to go wrong."""
+Chooses = Callable[[str, str], bool]
+"""Takes method and path of a request; returns whether this one goes wrong."""
 
 
 def never(_method, _path):
@@ -47,12 +47,12 @@ class Server:
 
     def client(self):
         """One of our own, whatever the environment says."""
-        said = {name.lower(): value for name, value in ENVIRONMENT.items() if "KEY" in name}
-        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", **said)
+        keys = {name.lower(): value for name, value in ENVIRONMENT.items() if "KEY" in name}
+        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", **keys)
 
     @contextmanager
-    def disturbed(self, *, refuses: Asked = never, denies: Asked = never, loses: Asked = never):
-        """What to do with requests for a while: answer 503, answer 403, or do it and answer 500 as if it had failed."""
+    def disturbed(self, *, refuses: Chooses = never, denies: Chooses = never, loses: Chooses = never):
+        """For a while answer 503 to the requests that ``refuses`` chooses, 403 to those of ``denies``, and execute those of ``loses`` but answer 500."""
         self._disturbances = refuses, denies, loses
         try:
             yield

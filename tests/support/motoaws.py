@@ -39,9 +39,9 @@ def here(moto, monkeypatch, protected):
     def digestible(options):
         template = whole(options)
         del template["Resources"]["Key"]["Properties"]["Tags"]
-        for each in template["Resources"].values():
-            if "DeletionPolicy" in each:
-                each["DeletionPolicy"] = "Retain"
+        for item in template["Resources"].values():
+            if "DeletionPolicy" in item:
+                item["DeletionPolicy"] = "Retain"
         return template
 
     monkeypatch.setattr(stacks, "data_template", digestible)

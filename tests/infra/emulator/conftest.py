@@ -3,14 +3,18 @@
 import emulated
 import pytest
 
+from infra.emulator.server import Server
+
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory):
-    lab = emulated.Lab(tmp_path_factory.mktemp("a 0'%20 [ü]") / "cloud")
-    yield lab
-    lab.server.close()
+    place = tmp_path_factory.mktemp("cloud")
+    server = Server(place, emulated.QUICK)
+    yield place, server
+    server.close()
 
 
 @pytest.fixture
 def lab(cloud):
-    return cloud.new()
+    place, server = cloud
+    return emulated.Lab(place, server.address)

@@ -199,20 +199,20 @@ def test_events_are_told_as_they_come(cloud):
 def test_the_local_cloud_ends_by_the_same_command_and_keeps_what_it_holds(tmp_path):
     from infra.emulator import local_cloud
 
-    local_cloud.start(tmp_path).client("s3").create_bucket(Bucket="kept")
+    name = {"Bucket": "fourscore-local", "Key": "kept"}
+    local_cloud.start(tmp_path).client("s3").put_object(**name, Body=b"x")
     for executed in (True, False):
         done = document(run("down", "--stack", "local", "--workspace", str(tmp_path), "--json"))
         assert done["executed"] is executed
     assert local_cloud.running(tmp_path) is None
-    again = local_cloud.start(tmp_path)
-    assert [each["Name"] for each in again.client("s3").list_buckets()["Buckets"]] == ["kept"]
+    assert local_cloud.start(tmp_path).client("s3").get_object(**name)["Body"].read() == b"x"
     local_cloud.stop(tmp_path)
 
 
 def test_the_local_clouds_data_is_deleted_by_who_says_so(tmp_path):
     from infra.emulator import local_cloud
 
-    local_cloud.start(tmp_path).client("s3").create_bucket(Bucket="gone")
+    local_cloud.start(tmp_path)
     ask = ("down", "--stack", "local", "--delete-data", "--workspace", str(tmp_path), "--json")
     asked = run(*ask)
     assert (asked.exit_code, "--delete-data --yes" in asked.stderr) == (2, True)
