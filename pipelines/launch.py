@@ -12,10 +12,9 @@ from types import FrameType
 
 from infra.backends.local import LocalBackend, full_disk
 from infra.files import locked
-from infra.runs import champions, records
+from infra.runs import records
 from infra.runs.plan import Backend, Plan, Reporter
 from infra.runs.records import RunRecord
-from infra.sources.files import resolve
 from infra.store.local import CorruptExecution, LocalStore, open_store
 from pipelines.cloud import Site, site, site_of
 from pipelines.plan import make_plan
@@ -84,13 +83,14 @@ def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:
     uri = request.tracking_uri or problem.tracking_uri
     there = site(request.on, problem.sagemaker.stack, request.workspace, uri) if request.on != "local" else None
     store = there.store if there else open_store(request.workspace, request.store)
-    raw = resolve(problem.data.sources, request.problem.parent, request.workspace)
-    champion = champions.read(request.workspace, problem.register_as.name)
+    document = problem.model_dump(mode="json")
+    sources = {
+        name: kind.find(document, request.problem.parent, request.workspace) for name, kind in pipeline.sources.items()
+    }
     plan = make_plan(
         pipeline,
         loaded.configs(pipeline),
-        raw,
-        champion,
+        sources,
         store,
         request.workspace,
         problem.name,

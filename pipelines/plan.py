@@ -9,11 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from infra.runs import records
-from infra.runs.champions import Champion
 from infra.runs.keys import Sources, ingredients, key_of
 from infra.runs.plan import Ingredients, Plan, PlannedStep
-from infra.sources.files import ResolvedFile
-from infra.sources.files import digest as digest_of_sources
+from infra.sources.source import Source
 from infra.store.ledger import divided
 from infra.store.local import Store
 from steps.core import Config, Pipeline
@@ -23,8 +21,7 @@ from steps.errors import InputError, near
 def make_plan(
     pipeline: Pipeline,
     configs: Mapping[str, Config],
-    raw: Mapping[str, tuple[ResolvedFile, ...]],
-    champion: Champion | None,
+    sources: Mapping[str, Source],
     store: Store,
     workspace: Path,
     problem_name: str,
@@ -40,19 +37,18 @@ def make_plan(
     names = [step.name for step in pipeline]
     if until is not None and until not in names:
         raise InputError(f"--until {until}: no such stage; the stages are {', '.join(names)}{near(until, names)}")
-    sources = Sources(workspace / "memory" / "modules.json")
+    modules, outside = Sources(workspace / "memory" / "modules.json"), dict(sources)
     previous = _previous(workspace, problem_name, store)
-    keys: dict[str, str] = {"raw": digest_of_sources(raw)}
+    keys: dict[str, str] = {}
     planned: list[PlannedStep] = []
     for step in pipeline:
-        if "champion" in step.inputs:
-            # A champion that this very training made is not a rival: the result must not change when it is promoted.
-            rival = champion if champion and champion.train_key != keys.get("model") else None
-            keys["champion"] = rival.train_key if rival else "none"
-            champion = rival
+        for name in step.inputs:
+            if name in outside and name not in keys:
+                outside[name] = outside[name].beside(keys)
+                keys[name] = outside[name].digest
         assert isinstance(configs[step.name], step.config_type)
         inputs = {name: keys[name] for name in step.inputs}
-        made = ingredients(step, configs[step.name], inputs, sources)
+        made = ingredients(step, configs[step.name], inputs, modules)
         key = key_of(step.name, made)
         cached = store.find(key) is not None
         internal = {name: value for name, value in inputs.items() if name not in pipeline.sources}
@@ -68,13 +64,11 @@ def make_plan(
             )
         )
         keys |= dict.fromkeys(step.outputs, key)
-    sources.save()
+    modules.save()
     asked = next((index for index, each in enumerate(planned, 1) if each.step.name == until), len(planned))
-    rival_key = champion.train_key if champion else None
     return Plan(
         steps=tuple(planned[:asked]),
-        raw=raw,
-        champion=rival_key,
+        sources=outside,
         later=tuple(planned[asked:]),
         divided=divided(planned),
         pipeline=pipeline.name,
@@ -121,7 +115,7 @@ def change(name: str, old: Any, new: Any, pipeline: Pipeline) -> str:
     if kind == "input" and what not in pipeline.sources:
         return f"reads {what}, which {pipeline.producer[what]} makes anew"
     if kind == "input":
-        return f"{what} data changed" if what == "raw" else f"{what} changed {_short(old)} -> {_short(new)}"
+        return f"{what} changed {_short(old)} -> {_short(new)}"
     inside, old, new = _innermost(old, new)
     return f"{kind} {what}{inside} changed {_short(old)} -> {_short(new)}".strip()
 

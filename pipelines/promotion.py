@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from infra.runs import champions, records
-from infra.runs.champions import Champion
+from infra.runs import records
+from infra.sources import champion as champions
+from infra.sources.champion import Champion
 from infra.store.local import store_of
 from steps.errors import GateRefused, InputError
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from infra.sources.champion import ChampionModel
+from infra.sources.raw import RawFiles
 from steps.core import Pipeline, step
 from steps.define import define
 from steps.evaluate import evaluate
@@ -27,5 +29,5 @@ TRAINING = Pipeline(
         job="assess",
         documents=["registration/model_card.md", "registration/registration.json"],
     ),
-    sources=frozenset({"raw", "champion"}),
+    sources={"raw": RawFiles, "champion": ChampionModel},
 )

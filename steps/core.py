@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
@@ -110,13 +111,13 @@ class Pipeline:
     Args:
         name: the pipeline's name, which run records keep.
         steps: the steps, in the order in which they run.
-        sources: names of the artifacts that come from outside.
+        sources: artifact -> the type of source that brings it from outside.
 
     Raises:
         TypeError: a step reads what nothing before it wrote, or an artifact or a name is written twice.
     """
 
-    def __init__(self, name: str, *steps: Step, sources: frozenset[str] = frozenset()) -> None:
+    def __init__(self, name: str, *steps: Step, sources: Mapping[str, Any] = MappingProxyType({})) -> None:
         self.name = name
         self.steps = steps
         self.sources = sources

@@ -80,7 +80,7 @@ def _job(each: Mapping[str, Any], facts: Facts, pipeline: Pipeline) -> Iterator[
             ("CheckpointConfig",),
         )
     )
-    read, write = stored(steps)
+    read, write = stored(steps, pipeline.sources)
     listed = [*inputs, *kept, f"{facts.below}store/*"]
     yield allow("ReadInputs", "s3:GetObject", *_objects(inputs, facts))
     yield allow("ReadStore", "s3:GetObject", *(facts.objects(pattern) for pattern in read))
@@ -117,14 +117,14 @@ def never_approves() -> Iterator[Statement]:
     yield deny("NeverRegistersAsApproved", "sagemaker:CreateModelPackage", "*", condition=approved)
 
 
-def stored(steps: Iterable[Step]) -> tuple[list[str], list[str]]:
+def stored(steps: Iterable[Step], sources: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     """Patterns below the root that a job's own code reads, and those in the store that it writes (infra/store/s3.py)."""
     inputs, outputs = _inputs(steps), _outputs(steps)
     records = [f"store/{DIGEST}/manifest.json", f"store/{DIGEST}/journal.jsonl"]
-    read = [f"store/{DIGEST}/{artifact}/*" for artifact in sorted((inputs | outputs) - {"raw", "champion"})]
-    raw = ["raw/*"] if "raw" in inputs else []
+    read = [f"store/{DIGEST}/{artifact}/*" for artifact in sorted((inputs | outputs) - set(sources))]
+    outside = [place for name in sorted(inputs & set(sources)) for place in sources[name].places]
     write = [f"store/{DIGEST}/{artifact}/*" for artifact in sorted(outputs)]
-    return [*records, *read, *raw], [*records, *write]
+    return [*records, *read, *outside], [*records, *write]
 
 
 def artifacts(pipeline: Pipeline) -> set[str]:

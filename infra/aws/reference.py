@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 
 from infra.aws.facts import PROJECT, Facts
 from infra.runs.plan import Plan, PlannedStep
 from infra.sagemaker.config import JOBS, SageMakerConfig
 from infra.sagemaker.definition import Definition, compile_plan
 from infra.sagemaker.stack import Stack
-from infra.sources.files import ResolvedFile
+from infra.sources.source import Source
 from steps.core import Config, Pipeline
 
 NOTHING = "0" * 64
@@ -61,5 +60,4 @@ def _plan(pipeline: Pipeline) -> Plan:
         inputs = {artifact: keys[artifact] for artifact in step.inputs if artifact in keys}
         planned.append(PlannedStep(step, _Registration(), key, {}, inputs, cached=False, reason=""))
         keys |= dict.fromkeys(step.outputs, key)
-    raw = {"source": (ResolvedFile("file", Path("file"), NOTHING, 0),)}
-    return Plan(tuple(planned), raw, NOTHING)
+    return Plan(tuple(planned), dict.fromkeys(pipeline.sources, Source()))

@@ -13,7 +13,6 @@ from infra.files import write_atomically
 from infra.runs import records
 from infra.runs.plan import Plan, PlannedStep, Reporter
 from infra.runs.records import RunRecord, StageRecord
-from infra.sources.files import check_unchanged, materialise
 from infra.store.ledger import note_reading
 from infra.store.local import JOURNAL, CorruptExecution, LocalStore, Manifest
 from steps.core import execute
@@ -136,8 +135,8 @@ class _Execution:
                 except GateRefused as refused:
                     refusal = refused
                     log.verdict("refused", refused.reasons)
-            if "raw" in step.inputs:
-                check_unchanged(self.plan.raw)
+            for name in self.outside(planned):
+                self.plan.sources[name].check()
         finally:
             shutil.rmtree(directory.with_name(f"{directory.name}.in"), ignore_errors=True)
         verdicts = [event for event in read_events(directory / JOURNAL) if event["kind"] == "verdict"]
@@ -152,33 +151,25 @@ class _Execution:
             seconds=round(time.perf_counter() - clock, 3),
         )
 
-    def sources(self, planned: PlannedStep, directory: Path) -> dict[str, Path]:
-        """The artifacts from outside that the step reads, laid out as directories of links."""
-        found: dict[str, Path] = {}
-        if "raw" in planned.step.inputs:
-            found["raw"] = directory / "raw"
-            found["raw"].mkdir(parents=True, exist_ok=True)
-            materialise(self.plan.raw, found["raw"])
-        if "champion" in planned.step.inputs:
-            found["champion"] = self.champion(directory)
-        return found
+    def outside(self, planned: PlannedStep) -> list[str]:
+        """Names of the artifacts from outside that the step reads."""
+        return [name for name in planned.step.inputs if name in self.plan.sources]
 
-    def champion(self, directory: Path) -> Path:
-        """The champion's model, verified; an empty directory where there is no champion to compare with.
+    def sources(self, planned: PlannedStep, directory: Path) -> dict[str, Path]:
+        """Lay out what the step reads from outside.
 
         Raises:
-            FourscoreError: there is one, and it is lost: a run must not quietly go without the comparison.
+            FourscoreError: it is lost; a run must not quietly go without it.
         """
-        if self.plan.champion is None:
-            (directory / "champion").mkdir(parents=True)
-            return directory / "champion"
-        try:
-            return self.store.open(self.plan.champion, "model")
-        except CorruptExecution as lost:
-            raise FourscoreError(
-                f"the champion's model cannot be read, so nothing can be compared with it: {lost}\n"
-                "  run the champion's own problem again to make it anew, or promote another run"
-            ) from None
+        directories = {}
+        for name in self.outside(planned):
+            source = self.plan.sources[name]
+            (directory / name).mkdir(parents=True, exist_ok=True)
+            try:
+                directories[name] = source.lay_out(directory / name, self.store)
+            except CorruptExecution as lost:
+                raise FourscoreError(f"{name} cannot be read: {lost}\n  {source.remedy}") from None
+        return directories
 
     def open(self, key: str, artifact: str) -> Path:
         """An input, verified; one that rotted is put aside and made again, if making it is part of the plan."""

@@ -29,7 +29,7 @@ from infra.runs import records
 from infra.runs.keys import differences
 from infra.runs.plan import Plan, PlannedStep
 from infra.runs.records import RunRecord, StageRecord
-from infra.store import raw
+from infra.sources.source import restore
 from infra.store.local import LocalStore, Manifest
 from infra.store.s3 import S3Store
 from steps.core import import_step
@@ -74,10 +74,11 @@ def _run(container: Container, name: str) -> None:
     _check_container(steps)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
         store = S3Store(Path(place), root) if processes.leads(container) else _Silent(Path(place), root)
-        sources = raw.fetch(store.objects, spec["raw"], Path(place) / "raw")
-        plan = Plan(
-            steps, sources, spec["champion"], (), spec["divided"], pipeline=spec["pipeline"], smoke=spec["smoke"]
-        )
+        sources = {
+            name: restore(description, store, Path(place) / "sources" / name)
+            for name, description in spec["sources"].items()
+        }
+        plan = Plan(steps, sources, (), spec["divided"], pipeline=spec["pipeline"], smoke=spec["smoke"])
         for planned in steps:
             _lay_checkpoints(container, store, planned)
         record = _record(run, spec)

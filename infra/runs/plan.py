@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from infra.runs.records import RunRecord, StageRecord
-from infra.sources.files import ResolvedFile
+from infra.sources.source import Source
 from steps.core import Config, Step
 from steps.journal import Event
 
@@ -24,7 +24,7 @@ class PlannedStep:
     key: str
     ingredients: Ingredients
     inputs: Mapping[str, str]
-    """Artifact -> key of the execution that makes it; artifacts from outside are in ``Plan.sources``."""
+    """Artifact -> key of the execution that makes it; those from outside are in ``Plan.sources``."""
     cached: bool
     reason: str
 
@@ -48,9 +48,8 @@ class Plan:
     """Everything that a backend needs to run a pipeline."""
 
     steps: tuple[PlannedStep, ...]
-    raw: Mapping[str, tuple[ResolvedFile, ...]]
-    champion: str | None
-    """Key of the execution that trained the current champion, when there is one to compare with."""
+    sources: Mapping[str, Source]
+    """Artifact -> what comes from outside under this name."""
     later: tuple[PlannedStep, ...] = ()
     """Steps that were not asked for now."""
     divided: Mapping[str, str] = field(default_factory=dict)

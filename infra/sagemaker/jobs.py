@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from infra.runs.plan import Plan, PlannedStep
 from infra.sagemaker.config import JOBS
-from infra.sources.files import ResolvedFile
+from infra.sources.source import describe
 from infra.store.ledger import SEALED
 from infra.store.local import Manifest
 from steps.errors import FourscoreError
@@ -81,8 +81,7 @@ def _job(name: str, steps: tuple[PlannedStep, ...], plan: Plan) -> Job:
         "job": name,
         "steps": [_describe(planned) for planned in steps],
         "divided": {split: table for split, table in plan.divided.items() if split in sealed},
-        "raw": {source: [_file(each) for each in files] for source, files in plan.raw.items()} if "raw" in read else {},
-        "champion": plan.champion if "champion" in read else None,
+        "sources": {name: describe(source) for name, source in plan.sources.items() if name in read},
         "smoke": plan.smoke,
         "pipeline": plan.pipeline,
         "stages": [_stage(planned) for planned in plan.stages],
@@ -104,10 +103,6 @@ def _stage(planned: PlannedStep) -> dict[str, Any]:
     """The stage as the job's own record and its tracking need it, whichever job it belongs to."""
     record = planned.record()
     return {name: getattr(record, name) for name in ("name", "layer", "job", "documents", "outputs")}
-
-
-def _file(file: ResolvedFile) -> dict[str, Any]:
-    return {"name": file.name, "sha256": file.sha256, "size": file.size}
 
 
 def decided(plan: Plan, find: Callable[[str], Manifest | None]) -> Decision | None:

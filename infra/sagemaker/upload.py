@@ -10,7 +10,6 @@ from infra.files import sha256_of
 from infra.runs.plan import Plan
 from infra.sagemaker import code
 from infra.sagemaker.jobs import Job
-from infra.store import raw
 from steps.core import Step
 
 if TYPE_CHECKING:
@@ -24,9 +23,8 @@ def upload(store: S3Store, plan: Plan, jobs: tuple[Job, ...], told: Told) -> Non
     """Everything by its digest, so that what is there already is not sent again."""
     tasks: list[tuple[str, Callable[[], object]]] = [("code", partial(_code, store))]
     tasks += [(f"job {job.name}", partial(_job, store, job)) for job in jobs]
-    if any("raw" in planned.step.inputs for job in jobs for planned in job.steps):
-        files = [file for found in plan.raw.values() for file in found]
-        tasks += [(file.name, partial(raw.keep, store.objects, file)) for file in files]
+    read = {artifact for job in jobs for planned in job.steps for artifact in planned.step.inputs}
+    tasks += [(name, partial(source.send, store)) for name, source in plan.sources.items() if name in read]
     tasks += [(f"result {key[:8]}", partial(store.push, key)) for key in _read(plan, jobs)]
     for done, (what, task) in enumerate(tasks):
         told(done, len(tasks), f"sending {what}")
@@ -51,12 +49,10 @@ def _job(store: S3Store, job: Job) -> None:
 
 
 def _read(plan: Plan, jobs: tuple[Job, ...]) -> list[str]:
-    """Keys of finished executions that a job reads or that are registered: cached ones, and the champion's."""
+    """Keys of finished executions that a job reads or that are registered."""
     made = {planned.key for job in jobs for planned in job.steps}
     wanted = {key for job in jobs for planned in job.steps for key in planned.inputs.values()}
     wanted |= {planned.key for planned in plan.steps if planned.cached and _registered(planned.step)}
-    if plan.champion and any("champion" in planned.step.inputs for job in jobs for planned in job.steps):
-        wanted.add(plan.champion)
     return sorted(wanted - made)
 
 

@@ -59,7 +59,7 @@ def test_a_pipeline_that_reads_what_nothing_wrote_is_refused_when_it_is_built():
 
 def test_a_pipeline_that_writes_an_artifact_twice_is_refused():
     with pytest.raises(TypeError, match="which outside writes already"):
-        Pipeline("pair", step(make), sources=frozenset({"made"}))
+        Pipeline("pair", step(make), sources={"made": object})
 
 
 def test_execute_gives_each_parameter_its_directory(tmp_path):

@@ -13,7 +13,9 @@ from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import compile_plan, text
 from infra.sagemaker.jobs import Decision, fuse
 from infra.sagemaker.stack import Stack
+from infra.sources.champion import ChampionModel
 from infra.sources.files import ResolvedFile
+from infra.sources.raw import RawFiles
 from infra.store.ledger import divided
 from pipelines.training import TRAINING
 from steps.core import Config
@@ -72,8 +74,7 @@ def make_plan(cached=(), until=None, smoke=False):
     file = ResolvedFile("cells.csv", Path("/somewhere/on/this/machine/cells.csv"), digest("cells"), 119_913)
     return Plan(
         tuple(planned[:asked]),
-        {"cells": (file,)},
-        digest("champion"),
+        {"raw": RawFiles({"cells": (file,)}), "champion": ChampionModel(digest("champion"))},
         tuple(planned[asked:]),
         divided(planned),
         pipeline=TRAINING.name,

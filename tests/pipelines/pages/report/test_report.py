@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.runs import champions
-from infra.runs.champions import Champion
 from infra.runs.records import RunRecord, StageRecord, save
+from infra.sources import champion as champions
+from infra.sources.champion import Champion
 from infra.store.local import LocalStore, Manifest
 from pipelines.pages.report import gather, numbers, render, words, write_report
 from pipelines.pages.report.gather import changes

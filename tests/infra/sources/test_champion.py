@@ -2,8 +2,8 @@
 
 import pytest
 
-from infra.runs import champions
-from infra.runs.champions import Champion
+from infra.sources import champion as champions
+from infra.sources.champion import Champion
 from steps.errors import InputError
 
 CHAMPION = Champion("flights", "flights-1", "k" * 64, "d" * 64, "1", "2026-01-01")
