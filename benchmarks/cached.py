@@ -13,7 +13,7 @@ if __name__ == "__main__":
         run = [sys.executable, "-m", "pipelines", "run", str(PROBLEM), "--workspace", place, "--no-tracking", "--json"]
         cpu_seconds(run)
         bare = [sys.executable, "-c", "import pydantic; pydantic.BaseModel"]
-        ours, theirs = in_turn(9, lambda: cpu_seconds(run), lambda: cpu_seconds(bare))
-        show("a fully cached run (aim <= 0.35)", ours)
-        show("import pydantic", theirs)
-        show_ratio("cached run / import pydantic", ours, theirs, "none; the aim is in seconds")
+        cached, reference = in_turn(9, lambda: cpu_seconds(run), lambda: cpu_seconds(bare))
+        show("a fully cached run (aim <= 0.35)", cached)
+        show("import pydantic", reference)
+        show_ratio("cached run / import pydantic", cached, reference, "none; the aim is in seconds")

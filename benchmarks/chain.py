@@ -68,7 +68,7 @@ def seven(t6: Input, t7: Output, config: Size, log: Journal) -> None:
     log.metric("data/rows", change(t6, t7, config.rows))
 
 
-def plain(place: Path, rows: int) -> None:
+def run_script(place: Path, rows: int) -> None:
     source = None
     for index, work in enumerate(WORK):
         target = place / f"t{index + 1}"
@@ -77,7 +77,7 @@ def plain(place: Path, rows: int) -> None:
         source = target
 
 
-def ours(place: Path, rows: int, *, tracked: bool) -> None:
+def run_pipeline(place: Path, rows: int, *, tracked: bool) -> None:
     from infra.backends.local import LocalBackend
     from infra.runs import records
     from infra.runs.records import RunRecord
@@ -114,7 +114,7 @@ def fresh(what: str, rows: int) -> float:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         what, where, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-        plain(where, count) if what == "plain" else ours(where, count, tracked=what == "tracked")
+        run_script(where, count) if what == "plain" else run_pipeline(where, count, tracked=what == "tracked")
         sys.exit()
     kinds = ("plain", "untracked", "tracked")
     few = in_turn(5, *(lambda kind=kind: fresh(kind, FEW) for kind in kinds))

@@ -9,7 +9,7 @@ if __name__ == "__main__":
     fourscore = [sys.executable, "-m", "pipelines", "--help"]
     bare = [sys.executable, "-c", "pass"]
     assert shutil.which(sys.executable)
-    ours, theirs = in_turn(11, lambda: cpu_seconds(fourscore), lambda: cpu_seconds(bare))
-    show("fourscore --help (aim <= 0.1)", ours)
-    show("python -c pass", theirs)
-    show_ratio("fourscore --help / python -c pass", ours, theirs, "none; the aim is in seconds")
+    fourscore_times, reference = in_turn(11, lambda: cpu_seconds(fourscore), lambda: cpu_seconds(bare))
+    show("fourscore --help (aim <= 0.1)", fourscore_times)
+    show("python -c pass", reference)
+    show_ratio("fourscore --help / python -c pass", fourscore_times, reference, "none; the aim is in seconds")

@@ -15,12 +15,12 @@ def cpu_seconds(command: Sequence[str], env: dict[str, str] | None = None) -> fl
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(env or {})}
     )
     assert process.stderr is not None
-    said = process.stderr.read()
+    errors = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.stderr.close()
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{said.decode()}")
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{errors.decode()}")
     return usage.ru_utime + usage.ru_stime
 
 
@@ -39,7 +39,7 @@ def show(name: str, figures: Sequence[float], unit: str = "CPU s") -> float:
     return middle
 
 
-def show_ratio(name: str, ours: Sequence[float], theirs: Sequence[float], aim: str) -> None:
+def show_ratio(name: str, values: Sequence[float], reference: Sequence[float], aim: str) -> None:
     """The ratio pair by pair, its median last on the line and the line last in the output."""
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    ratios = [a / b for a, b in zip(values, reference, strict=True)]
     print(f"ratio {name} (aim {aim}): {statistics.median(ratios):.3f}")

@@ -1,4 +1,4 @@
-"""The command line: its commands as one group, whose errors are messages and exit codes."""
+"""The command line: all commands in one group that turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EXIT_CODES = "Exit codes: 0 done, 1 something broke, 2 the input is wrong, 3 a g
 
 
 class Commands(click.Group):
-    """Turns every error meant for a person into a message and its exit code; nothing else is caught."""
+    """Turns every error meant for a person into a message and its exit code; other errors are not caught."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -48,25 +48,25 @@ class Commands(click.Group):
 
 @contextlib.contextmanager
 def _only_the_document(ctx: click.Context) -> Iterator[None]:
-    """With --json, whatever else is written to standard output, be it by Fortran, goes to standard error."""
+    """With --json, send everything but the document to standard error, even what Fortran code writes."""
     try:
         real = "--json" in sys.argv and (sys.stdout.fileno(), sys.stderr.fileno()) == (1, 2)
-    except (OSError, AttributeError):  # a test's output is no file, one that the shell closed is nothing
+    except (OSError, AttributeError):  # a test's output has no file descriptor; the shell may have closed it
         real = False
     if not real:
         yield
         return
     sys.stdout.flush()
-    kept, before = os.dup(1), sys.stdout
+    stdout_copy, stdout = os.dup(1), sys.stdout
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     try:
-        with open(kept, "w", encoding="utf-8", closefd=False) as ctx.meta["document"]:
+        with open(stdout_copy, "w", encoding="utf-8", closefd=False) as ctx.meta["document"]:
             yield
     finally:
-        sys.stdout = before
-        os.dup2(kept, 1)
-        os.close(kept)
+        sys.stdout = stdout
+        os.dup2(stdout_copy, 1)
+        os.close(stdout_copy)
 
 
 def _fail(ctx: click.Context, message: str, code: int) -> None:
@@ -76,7 +76,7 @@ def _fail(ctx: click.Context, message: str, code: int) -> None:
 
 
 def _print_failure(ctx: click.Context, message: str, code: int) -> None:
-    """With --json the failure is a document too; that of ``run`` has every key that a run has, empty."""
+    """With --json, print the failure as a document; that of ``run`` has all keys of a run's document, empty."""
     if "--json" not in sys.argv or ctx.meta.get("printed"):
         return
     from pipelines.summary import nothing
@@ -92,7 +92,7 @@ def _print_failure(ctx: click.Context, message: str, code: int) -> None:
 )
 @click.version_option(package_name="fourscore", prog_name="fourscore")
 def main() -> None:
-    """From a problem definition and a dataset to a registered model, through gates that say no."""
+    """From a problem definition and a dataset to a registered model, through gates that can refuse it."""
 
 
 for command in (

@@ -1,4 +1,4 @@
-"""Is this installation healthy, and is what the store holds unbroken? Each finding says what to do."""
+"""The health check of an installation and its workspace; every finding says what to do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Finding = dict[str, Any]
 
 
 def examine(workspace: Path) -> list[Finding]:
-    """All checks; none changes anything."""
+    """Return the findings of all checks; none changes anything."""
     checks: tuple[Callable[[Path], Iterator[Finding]], ...] = (
         _python,
         _packages,
@@ -35,17 +35,17 @@ def examine(workspace: Path) -> list[Finding]:
     return [finding for check in checks for finding in check(workspace)]
 
 
-def _finding(check: str, ok: bool, found: str) -> Finding:
-    return {"check": check, "ok": ok, "found": found}
+def _finding(check: str, ok: bool, detail: str) -> Finding:
+    return {"check": check, "ok": ok, "found": detail}
 
 
 def _python(_: Path) -> Iterator[Finding]:
-    wanted = sys.version_info >= (3, 11)
-    yield _finding("python", wanted, sys.version.split()[0] + ("" if wanted else "; wanted 3.11 or newer"))
+    fits = sys.version_info >= (3, 11)
+    yield _finding("python", fits, sys.version.split()[0] + ("" if fits else "; 3.11 or newer is required"))
 
 
 def _packages(_: Path) -> Iterator[Finding]:
-    """Every requirement of the distribution that is not optional is importable in the version that it asks for."""
+    """Check that every required package is installed in a version that fits."""
     from packaging.requirements import Requirement
 
     for text in metadata.requires("fourscore") or []:
@@ -56,12 +56,16 @@ def _packages(_: Path) -> Iterator[Finding]:
             version = metadata.version(requirement.name)
         except metadata.PackageNotFoundError:
             yield _finding(
-                requirement.name, ok=False, found=f"not installed; wanted {requirement.specifier}: run 'make setup'"
+                requirement.name,
+                ok=False,
+                detail=f"not installed; {requirement.specifier} is required: run 'make setup'",
             )
             continue
         fits = requirement.specifier.contains(version, prereleases=True)
         yield _finding(
-            requirement.name, fits, version if fits else f"{version}; wanted {requirement.specifier}: run 'make setup'"
+            requirement.name,
+            fits,
+            version if fits else f"{version}; {requirement.specifier} is required: run 'make setup'",
         )
 
 
@@ -70,7 +74,7 @@ def _device(_: Path) -> Iterator[Finding]:
 
     device = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     name = torch.cuda.get_device_name() if device == "cuda" else device
-    yield _finding("training device", ok=True, found=name)
+    yield _finding("training device", ok=True, detail=name)
 
 
 def _workspace(workspace: Path) -> Iterator[Finding]:
@@ -82,24 +86,24 @@ def _workspace(workspace: Path) -> Iterator[Finding]:
 def _store(workspace: Path) -> Iterator[Finding]:
     store = LocalStore(workspace)
     keys = sorted(path.name for path in store.root.iterdir() if path.is_dir()) if store.root.is_dir() else []
-    broken = []
+    damage = []
     for key in keys:
         try:
             manifest = store.look(key)
             if manifest is None:
-                broken.append(f"{store.directory(key)} has no manifest")
+                damage.append(f"{store.directory(key)} has no manifest")
             else:
                 store.verify(manifest)
-        except CorruptExecution as rot:
-            broken.append(str(rot))
-    yield _finding("store", not broken, "; ".join(broken) or f"{len(keys)} executions, every file as its manifest says")
+        except CorruptExecution as error:
+            damage.append(str(error))
+    yield _finding("store", not damage, "; ".join(damage) or f"{len(keys)} executions, every file matches its manifest")
 
 
 def _stores_on_s3(workspace: Path) -> Iterator[Finding]:
-    """Of each store that runs were made with, whether it answers and has what the newest of them left there."""
+    """Check that each store on S3 answers and holds the results of the newest run that used it."""
     newest: dict[str, RunRecord] = {}
     for record in records.every(workspace):
-        if record.store and record.on != "sagemaker-local":  # that one goes with its process
+        if record.store and record.on != "sagemaker-local":  # the emulator's store ends with its process
             newest.setdefault(record.store, record)
     for uri, record in newest.items():
         from infra.store.s3 import S3Store
@@ -107,25 +111,25 @@ def _stores_on_s3(workspace: Path) -> Iterator[Finding]:
         store = S3Store(workspace, uri)
         keys = [stage.key for stage in record.stages if stage.status in ("ran", "cached", "refused")]
         try:
-            lost = [key[:12] for key in keys if not store.is_there(key)]
+            missing = [key[:12] for key in keys if not store.is_there(key)]
         except FourscoreError as error:
-            yield _finding("store on S3", ok=False, found=str(error))
+            yield _finding("store on S3", ok=False, detail=str(error))
             continue
-        found = f"{uri} has all {len(keys)} executions of run {record.run}"
-        if lost:
-            found = f"{uri} lacks {', '.join(lost)} of run {record.run}; run it again"
-        yield _finding("store on S3", not lost, found)
+        detail = f"{uri} has all {len(keys)} executions of run {record.run}"
+        if missing:
+            detail = f"{uri} lacks {', '.join(missing)} of run {record.run}; run it again"
+        yield _finding("store on S3", not missing, detail)
 
 
 def _run_files(workspace: Path) -> Iterator[Finding]:
-    wrong = records.unreadable(workspace)
-    yield _finding("run files", not wrong, "; ".join(wrong) or "every one can be read")
+    errors = records.unreadable(workspace)
+    yield _finding("run files", not errors, "; ".join(errors) or "all can be read")
 
 
 def _readings(workspace: Path) -> Iterator[Finding]:
     torn = ledger.unreadable(workspace)
-    found = f"{'; '.join(torn)} cannot be read, and still counts; nothing is lost but who read, so leave it as it is"
-    yield _finding("readings of the test set", not torn, found if torn else "every one can be read")
+    detail = f"{'; '.join(torn)} cannot be read but still counts; only who used the test set is lost: leave it as it is"
+    yield _finding("uses of the test set", not torn, detail if torn else "all can be read")
 
 
 def _unfinished(workspace: Path) -> Iterator[Finding]:
@@ -137,5 +141,7 @@ def _unfinished(workspace: Path) -> Iterator[Finding]:
     yield _finding(
         "runs",
         not lost,
-        f"killed and not yet marked: {', '.join(lost)}; 'fourscore runs' marks them" if lost else "none was lost",
+        f"killed and not yet marked: {', '.join(lost)}; 'fourscore runs' marks them"
+        if lost
+        else "none was killed unnoticed",
     )

@@ -242,7 +242,7 @@ def _mark_killed(prepared: Prepared, reporter: Reporter) -> None:
     """Say of runs whose process was killed that they were, here and where they were tracked."""
     workspace = prepared.request.workspace
     for record in records.mark_killed(workspace):
-        text = f"run {record.run} was killed and is now marked so"
+        text = f"run {record.run} was killed and is now marked as killed"
         reporter("", {"kind": "note", "level": "info", "text": text})
         if prepared.request.tracking and record.run != prepared.run:
             from infra.tracking import follower

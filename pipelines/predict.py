@@ -1,4 +1,4 @@
-"""Batch prediction: a file in, a file out, the input checked against the model's schema first."""
+"""Batch prediction: a file in, a file out; the input is checked against the model's schema first."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from steps.errors import InputError
 if TYPE_CHECKING:
     import polars as pl
 
-Written = tuple[tuple[str, ...], Literal[".", ","] | None]
-"""Markers of missing values, and the decimal mark (detected where it is None)."""
+Style = tuple[tuple[str, ...], Literal[".", ","] | None]
+"""How text is written: markers of missing values, and the decimal mark (None: detect it)."""
 WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_ndjson", ".jsonl": "write_ndjson"}
 
 
 def predict_file(model: str, source: Path, target: Path, workspace: Path, tracking_uri: str | None) -> dict[str, Any]:
     """Predict every row of ``source`` into ``target`` (CSV, Parquet or NDJSON by its suffix), atomically.
 
-    The answers keep the order of the rows; their first column is the number of the row. Records without any value have
-    none: how many there were is said, as ``blank_records`` and to whoever watches.
+    The predictions keep the order of the rows; their first column is the row number. Records without any value get no
+    prediction; their number is returned as ``blank_records`` and printed.
 
     Raises:
-        InputError: no such model or file, a column that the model needs is missing, an unknown suffix.
+        InputError: there is no such model or file, a required column is missing, or the suffix is unknown.
     """
     if target.suffix not in WRITERS:
-        found = target.suffix or "a file without a suffix"
-        raise InputError(f"{target}: cannot write {found}; wanted one of {', '.join(WRITERS)}")
+        suffix = target.suffix or "a file without a suffix"
+        raise InputError(f"{target}: cannot write {suffix}; use one of {', '.join(WRITERS)}")
     if not source.is_file():
-        raise InputError(f"no input file {source}")
+        raise InputError(f"{source}: no such file")
     if target.exists() and target.samefile(source):
-        raise InputError(f"{target}: is the input itself and is not overwritten; name another output")
+        raise InputError(f"{target}: is also the input; choose another output")
     if not target.parent.is_dir():
-        raise InputError(f"{target}: there is no folder {target.parent}")
-    directory = _directory(model, workspace, tracking_uri)
+        raise InputError(f"{target}: no such folder: {target.parent}")
+    directory = _model_directory(model, workspace, tracking_uri)
     from model_code.serving import load
 
     predictor = load(directory)
@@ -53,24 +53,24 @@ def predict_file(model: str, source: Path, target: Path, workspace: Path, tracki
         raise InputError(f"{source}: {error}") from None
     answers.insert_column(0, frame["_row"].alias("row"))
     _write(answers, target)
-    done = {"model": str(directory), "rows": answers.height, "columns": answers.columns, "output": str(target)}
-    if blank := _records(source, inputs, frame) - frame.height:
-        done["blank_records"] = blank
-        click.echo(f"{source}: {blank:,} {'record' if blank == 1 else 'records'} without any value left out", err=True)
-    return done
+    summary = {"model": str(directory), "rows": answers.height, "columns": answers.columns, "output": str(target)}
+    if blank := _count_records(source, inputs, frame) - frame.height:
+        summary["blank_records"] = blank
+        click.echo(f"{source}: {blank:,} {'record' if blank == 1 else 'records'} without any value skipped", err=True)
+    return summary
 
 
 def _read(source: Path, inputs: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """The file as the ingest stage reads data, with the types that the model knows.
+    """Read the file as the ingest stage reads data, with the types that the model knows.
 
-    Inputs whose training data marked missing values or decimals in different ways are read one way after the other.
+    Columns whose training data marked missing values or decimals differently are read in separate passes.
 
     Raises:
-        InputError: a column is missing, or a value does not parse; with file, column and row numbers.
+        InputError: a column is missing, or a value does not parse; the message names file, column and rows.
     """
     frame: pl.DataFrame | None = None
-    for written, names in _ways(inputs).items():
-        part = _read_written(source, inputs, written, names)
+    for style, names in _styles(inputs).items():
+        part = _read_style(source, inputs, style, names)
         if frame is None:
             frame = part
         else:
@@ -80,41 +80,39 @@ def _read(source: Path, inputs: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return frame
 
 
-def _ways(inputs: Sequence[dict[str, Any]]) -> dict[Written, list[str]]:
-    """The names of the inputs by how their text is written; those that never were text join any that mark as usual."""
+def _styles(inputs: Sequence[dict[str, Any]]) -> dict[Style, list[str]]:
+    """Return the input names by style; inputs that were never text join a style with the usual markers of missing values."""
     from steps.tables.source import MISSING
 
-    usual: Written = (tuple(sorted(set(MISSING))), None)
-    ways: dict[Written, list[str]] = {}
-    for each in inputs:
-        reading = each.get("reading")
+    usual: Style = (tuple(sorted(set(MISSING))), None)
+    styles: dict[Style, list[str]] = {}
+    for entry in inputs:
+        reading = entry.get("reading")
         if reading:
-            ways.setdefault((tuple(reading["missing"]), reading.get("decimal")), []).append(each["name"])
-    plain = [each["name"] for each in inputs if not each.get("reading")]
-    if plain or not ways:
-        ways.setdefault(next((way for way in ways if way[0] == usual[0]), usual), []).extend(plain)
-    return ways
+            styles.setdefault((tuple(reading["missing"]), reading.get("decimal")), []).append(entry["name"])
+    plain = [entry["name"] for entry in inputs if not entry.get("reading")]
+    if plain or not styles:
+        styles.setdefault(next((style for style in styles if style[0] == usual[0]), usual), []).extend(plain)
+    return styles
 
 
-def _read_written(
-    source: Path, inputs: Sequence[dict[str, Any]], written: Written, names: Sequence[str]
-) -> pl.DataFrame:
-    """The file with the columns ``names`` typed, and other inputs left as text."""
+def _read_style(source: Path, inputs: Sequence[dict[str, Any]], style: Style, names: Sequence[str]) -> pl.DataFrame:
+    """Read the file with the columns ``names`` typed and all other inputs as text."""
     import polars as pl
 
     from steps.ingest import ColumnConfig, IngestConfig, Source, ingest
     from steps.journal import Journal
 
-    missing, decimal = written
-    columns = {each["name"]: ColumnConfig(type="text") for each in inputs}
-    for each in inputs:
-        if each["name"] in names:
-            format_ = (each.get("reading") or {}).get("format")
-            columns[each["name"]] = ColumnConfig(type=each["type"], timezone=each.get("timezone"), format=format_)
-    given = Source(path=source.name, missing=missing, decimal=decimal)
-    config = IngestConfig(sources={"input": given}, columns=columns)
+    missing, decimal = style
+    columns = {entry["name"]: ColumnConfig(type="text") for entry in inputs}
+    for entry in inputs:
+        if entry["name"] in names:
+            format_ = (entry.get("reading") or {}).get("format")
+            columns[entry["name"]] = ColumnConfig(type=entry["type"], timezone=entry.get("timezone"), format=format_)
+    input_source = Source(path=source.name, missing=missing, decimal=decimal)
+    config = IngestConfig(sources={"input": input_source}, columns=columns)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
-        raw, table = _raw(source, Path(place)), Path(place) / "table"
+        raw, table = _lay_out(source, Path(place)), Path(place) / "table"
         table.mkdir()
         with Journal(Path(place) / "journal.jsonl") as log:
             try:
@@ -124,25 +122,25 @@ def _read_written(
         return pl.read_parquet(table / "data.parquet", glob=False)
 
 
-def _records(source: Path, inputs: Sequence[dict[str, Any]], frame: pl.DataFrame) -> int:
-    """How many records the file has; of formats other than delimited text every one is in the frame."""
+def _count_records(source: Path, inputs: Sequence[dict[str, Any]], frame: pl.DataFrame) -> int:
+    """Return the number of records in the file; for formats other than delimited text, that is the frame's height."""
     import polars as pl
 
     from steps.tables.readers import read_parts
     from steps.tables.source import Source
 
-    missing, decimal = next(iter(_ways(inputs)))
-    given = Source(path=source.name, missing=missing, decimal=decimal)
+    missing, decimal = next(iter(_styles(inputs)))
+    input_source = Source(path=source.name, missing=missing, decimal=decimal)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
-        [part] = read_parts(_raw(source, Path(place)) / "input", "input", given, Path(place))
+        [part] = read_parts(_lay_out(source, Path(place)) / "input", "input", input_source, Path(place))
         if part.dialect is None:
             return frame.height
-        found: int = part.text().select(pl.len()).collect(engine="streaming").item()
-        return found
+        count: int = part.text().select(pl.len()).collect(engine="streaming").item()
+        return count
 
 
-def _raw(source: Path, place: Path) -> Path:
-    """The file as a raw artifact in ``place``; files there have a number before their name, whatever that is."""
+def _lay_out(source: Path, place: Path) -> Path:
+    """Lay the file out as a raw artifact in ``place``, where every file name begins with a number."""
     raw = place / "raw"
     (raw / "input").mkdir(parents=True)
     (raw / "input" / f"01-{source.name}").symlink_to(source.resolve())
@@ -150,7 +148,7 @@ def _raw(source: Path, place: Path) -> Path:
 
 
 def _write(answers: pl.DataFrame, target: Path) -> None:
-    """Write beside the target under a name of this call's own, and rename: of two at once one is whole there."""
+    """Write to a unique name beside the target, then rename, so that two calls at once leave one complete file."""
     part = target.with_name(f".{os.getpid()}-{uuid.uuid4().hex}.part")
     try:
         getattr(answers, WRITERS[target.suffix])(part)
@@ -161,8 +159,8 @@ def _write(answers: pl.DataFrame, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
-    """The model directory of a run, of a directory, or of what the registry calls by that name."""
+def _model_directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
+    """Return the model directory of a run, a directory or a registered model."""
     if (Path(model) / "model.pt2").is_file():
         return Path(model)
     if records.NAME.fullmatch(model) and records.path_of(workspace, model).is_file():

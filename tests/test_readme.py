@@ -30,7 +30,7 @@ def commands_of_one_minute():
     return [line.strip() for line in block.splitlines() if "fourscore" in line]
 
 
-def test_the_first_minute_with_ones_own_data(tmp_path):
+def test_the_first_minute_with_own_data(tmp_path):
     source = (ROOT / "tests/wrong_inputs/good/people.csv").read_text(encoding="utf-8")
     (tmp_path / "table.csv").write_text(source.replace("bought", "churned"), encoding="utf-8")
     ends = {}

@@ -18,8 +18,8 @@ JOBS = [(name, job, body) for name, workflow in WORKFLOWS.items() for job, body 
 
 def test_zizmor_finds_nothing():
     command = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--quiet", *map(str, FILES)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("name", WORKFLOWS)
@@ -92,12 +92,12 @@ def test_the_commands_of_the_workflows_exist():
     from pipelines.__main__ import main
     from pipelines.commands.infra import infra
 
-    known = {**main.commands, **{f"infra {name}": command for name, command in infra.commands.items()}}
+    names = {**main.commands, **{f"infra {name}": command for name, command in infra.commands.items()}}
     assert len(commands()) >= 4
     for line in commands():
         words = line.split()
         name = " ".join(words[1:3]) if words[1] == "infra" else words[1]
-        options = {option for each in known[name].params for option in (*each.opts, *each.secondary_opts)}
+        options = {option for entry in names[name].params for option in (*entry.opts, *entry.secondary_opts)}
         assert {word for word in words if word.startswith("--")} <= options, line
 
 

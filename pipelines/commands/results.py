@@ -1,4 +1,4 @@
-"""Commands that look at runs, use their models, and ask whether all is well."""
+"""Commands about finished runs: report, predict, runs, show, promote, ui and doctor."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 @workspace_of_runs
 @as_json
 def report(run: str | None, workspace: Path, as_json: bool) -> None:
-    """Write or locate the self-contained HTML report of a run (default: the newest)."""
+    """Write the self-contained HTML report of a run (default: the newest) and print its path."""
     from pipelines.pages.report import write_report
 
-    name = _named(workspace, run).run
+    name = _load_run(workspace, run).run
     path = write_report(workspace, name)
     if as_json:
         print_json({"run": name, "report": str(path)})
@@ -37,70 +37,70 @@ def report(run: str | None, workspace: Path, as_json: bool) -> None:
 @tracking_uri
 @as_json
 def predict(model: str, input: Path, output: Path, workspace: Path, tracking_uri: str | None, as_json: bool) -> None:  # noqa: A002
-    """Predict a file with MODEL: a run, a model directory, or a registered NAME, NAME@ALIAS or NAME/VERSION."""
+    """Predict every row of INPUT with MODEL: a run, a model directory, or a registered NAME, NAME@ALIAS or NAME/VERSION."""
     from pipelines.predict import predict_file
 
-    done = predict_file(model, input, output, workspace, tracking_uri)
+    summary = predict_file(model, input, output, workspace, tracking_uri)
     if as_json:
-        print_json(done)
+        print_json(summary)
     else:
-        click.echo(f"{done['rows']:,} predictions in {output} (columns {', '.join(done['columns'])})", err=True)
+        click.echo(f"{summary['rows']:,} predictions in {output} (columns {', '.join(summary['columns'])})", err=True)
 
 
 @click.command()
 @workspace_of_runs
-@click.option("--sync", is_flag=True, help="Project to MLflow what is missing there, exactly once.")
+@click.option("--sync", is_flag=True, help="Also send to MLflow what is missing there.")
 @tracking_uri
 @as_json
 def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -> None:
-    """List runs, the newest first."""
+    """List all runs, the newest first."""
     from infra.runs import records
     from pipelines.terminal import plain, table
 
     for record in records.mark_killed(workspace):
-        click.echo(f"run {record.run} was killed and is now marked so", err=True)
+        click.echo(f"run {record.run} was killed and is now marked as killed", err=True)
     synced: dict[str, str] = {}
     if sync:
         from infra.tracking import follower
         from pipelines.launch import look_again
 
         for run in look_again(workspace):
-            click.echo(f"run {run} ended on SageMaker while nobody watched", err=True)
+            click.echo(f"run {run} ended on SageMaker while nobody watched it", err=True)
         synced = follower.sync(workspace, tracking_uri)
     listed = [
         {
-            "run": each.run,
-            "problem": each.problem_name,
-            "status": each.status,
-            "smoke": each.smoke,
-            "started": each.started,
-            "finished": each.finished,
+            "run": entry.run,
+            "problem": entry.problem_name,
+            "status": entry.status,
+            "smoke": entry.smoke,
+            "started": entry.started,
+            "finished": entry.finished,
         }
-        for each in records.every(workspace)
+        for entry in records.every(workspace)
     ]
     if as_json:
         print_json({"runs": listed, **({"sync": synced} if sync else {})})
-        _all_there(synced)
+        _exit_unless_projected(synced)
         return
     if sync:
-        said = "\n".join(f"  {run}: {what}" for run, what in synced.items())
-        click.echo(plain(said) or "nothing to project", err=True)
+        statuses = "\n".join(f"  {run}: {status}" for run, status in synced.items())
+        click.echo(plain(statuses) or "MLflow has everything", err=True)
     if not listed:
-        click.echo(f"no runs in {workspace}; start one with  fourscore run PROBLEM", err=True)
+        click.echo(f"no runs in {workspace}; start one with: fourscore run PROBLEM", err=True)
     click.echo(
         table(
             [
-                (str(each["run"]), f"{each['status']}{' (smoke)' if each['smoke'] else ''}", str(each["started"]))
-                for each in listed
+                (str(entry["run"]), f"{entry['status']}{' (smoke)' if entry['smoke'] else ''}", str(entry["started"]))
+                for entry in listed
             ]
         )
     )
-    _all_there(synced)
+    _exit_unless_projected(synced)
 
 
-def _all_there(synced: dict[str, str]) -> None:
-    """Exit code 1 where something that was to be projected was not."""
-    if any(not what.startswith(("complete", "trashed")) for what in synced.values()):
+def _exit_unless_projected(synced: dict[str, str]) -> None:
+    """Exit with code 1 if a run could not be projected."""
+    if any(not status.startswith(("complete", "trashed")) for status in synced.values()):
         click.get_current_context().exit(1)
 
 
@@ -109,12 +109,12 @@ def _all_there(synced: dict[str, str]) -> None:
 @workspace_of_runs
 @as_json
 def show(run: str | None, workspace: Path, as_json: bool) -> None:
-    """One run with its lineage (default: the newest)."""
+    """Show one run with its lineage (default: the newest)."""
     from pipelines.pages.report.gather import gather
     from pipelines.summary import summary
     from pipelines.terminal import conclusion, lineage
 
-    record = _named(workspace, run)
+    record = _load_run(workspace, run)
     document = summary(gather(workspace, record.run, history=False))
     if as_json:
         print_json(document)
@@ -125,7 +125,7 @@ def show(run: str | None, workspace: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run")
-@click.option("--yes", is_flag=True, help="Required: until approvals exist, this is the decision.")
+@click.option("--yes", is_flag=True, help="Confirm the decision (required).")
 @workspace_of_runs
 @tracking_uri
 @as_json
@@ -135,13 +135,13 @@ def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_j
 
     if not yes:
         raise click.UsageError(
-            f"promoting changes what every later run is compared with; say  fourscore promote {run} --yes"
+            f"promoting changes the model that every later run is compared with; confirm with: fourscore promote {run} --yes"
         )
-    done = move(workspace, run, tracking_uri)
+    promotion = move(workspace, run, tracking_uri)
     if as_json:
-        print_json(done)
+        print_json(promotion)
     else:
-        click.echo(f"{done['name']}: champion is now run {run} (before: {done['before'] or 'none'})")
+        click.echo(f"{promotion['name']}: champion is now run {run} (before: {promotion['before'] or 'none'})")
 
 
 @click.command()
@@ -150,7 +150,7 @@ def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_j
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
 @as_json
 def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> None:
-    """The MLflow UI, on this machine's loopback address only."""
+    """Show the MLflow UI, on this machine's loopback address only."""
     from infra.tracking.mlflow_client import default_uri
     from infra.tracking.mlflow_server import serve
 
@@ -167,7 +167,7 @@ def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> N
 @workspace_of_runs
 @as_json
 def doctor(workspace: Path, as_json: bool) -> None:
-    """Is this installation healthy, and is what the store holds unbroken?"""
+    """Check this installation and every file of the store."""
     from pipelines.doctor import examine
     from pipelines.terminal import plain
 
@@ -183,7 +183,7 @@ def doctor(workspace: Path, as_json: bool) -> None:
         click.get_current_context().exit(1)
 
 
-def _named(workspace: Path, run: str | None) -> RunRecord:
+def _load_run(workspace: Path, run: str | None) -> RunRecord:
     from infra.runs import records
     from steps.errors import InputError
 
@@ -192,5 +192,5 @@ def _named(workspace: Path, run: str | None) -> RunRecord:
         return records.load(workspace, run)
     newest = next(records.every(workspace), None)
     if newest is None:
-        raise InputError(f"no runs in {workspace}; start one with  fourscore run PROBLEM")
+        raise InputError(f"no runs in {workspace}; start one with: fourscore run PROBLEM")
     return newest

@@ -1,4 +1,4 @@
-"""Commands that make a run: proposing a problem, planning, running, and following what runs elsewhere."""
+"""Commands that start or follow a run: new, plan, run, attach, retry and stop."""
 
 from __future__ import annotations
 
@@ -25,17 +25,19 @@ PLACES = ("local", "sagemaker", "sagemaker-local")
     "--data", "data", multiple=True, required=True, metavar="[NAME=]FILE", help="File, glob, package:// or s3:// URI."
 )
 @click.option("--target", required=True, help="The column to predict.")
-@click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that is no feature, such as an id.")
-@click.option("--task", help="binary-classification, multiclass-classification or regression; guessed when left out.")
+@click.option("--ignore", multiple=True, metavar="COLUMN", help="A column that is not a feature, such as an id.")
+@click.option(
+    "--task", help="binary-classification, multiclass-classification or regression; default: inferred from the target."
+)
 @click.option(
     "--split",
     "split",
     metavar="row|group:COLUMN|time:COLUMN",
     default="row",
     show_default=True,
-    help="How rows are divided.",
+    help="How the test set is chosen.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask; take every guess.")
+@click.option("--yes", is_flag=True, help="Accept every guess without asking.")
 @as_json
 def new(
     directory: Path,
@@ -47,7 +49,7 @@ def new(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Look at the data and write a commented problem.yaml and expectations.json."""
+    """Profile the data and write a commented problem.yaml and an expectations.json that pass on it."""
     from pipelines.propose.proposal import as_document, describe, propose, write
 
     proposal = propose(directory, data, target, ignore, task, split)
@@ -62,7 +64,7 @@ def new(
     else:
         click.echo(
             f"wrote {problem} and {directory / 'expectations.json'}\n"
-            f"next: read them, then  fourscore run {shlex.quote(str(problem))}",
+            f"next: review both files, then run: fourscore run {shlex.quote(str(problem))}",
             err=True,
         )
 
@@ -77,37 +79,51 @@ def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[st
     return settings
 
 
-def on_problem(command: Any) -> Any:
-    """What ``plan`` and ``run`` share: the options that make a Request, and --json."""
+REQUEST = (
+    click.argument("problem", type=click.Path(path_type=Path)),
+    click.option("--smoke", is_flag=True, help="Run every stage on a small sample; makes no candidate."),
+    click.option("--until", metavar="STAGE", help="Stop after this stage, such as split."),
+    click.option(
+        "--set",
+        "settings",
+        multiple=True,
+        metavar="KEY=VALUE",
+        callback=_settings,
+        help="Override a field of the problem, such as split.by=row.",
+    ),
+    workspace_of_runs,
+    click.option("--store", metavar="URI", envvar="FOURSCORE_STORE", help="Share results through s3://bucket/prefix/."),
+    click.option(
+        "--on",
+        type=click.Choice(PLACES),
+        default="local",
+        show_default=True,
+        help="Where it runs; sagemaker-local emulates SageMaker on this machine.",
+    ),
+    click.option("--name", metavar="RUN", help="Name of the run; default: derived from its content."),
+    tracking_uri,
+    click.option("--no-tracking", is_flag=True, help="Do not track now; 'fourscore runs --sync' does it later."),
+    as_json,
+)
+"""Argument and options of ``plan`` and ``run``."""
+
+
+def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
+    """Add the options of ``plan`` and ``run`` and pass them on as a Request, and --json."""
 
     @functools.wraps(command)
-    def with_request(as_json: bool, no_tracking: bool, **asked: Any) -> None:
+    def with_request(as_json: bool, no_tracking: bool, **options: Any) -> None:
         from pipelines.launch import Request
 
-        command(Request(**asked, tracking=not no_tracking), as_json)
+        command(Request(**options, tracking=not no_tracking), as_json)
 
-    decorated: Any = with_request
-    for decorate in reversed((
-        click.argument("problem", type=click.Path(path_type=Path)),
-        click.option("--smoke", is_flag=True, help="The same graph on a small sample; never a candidate."),
-        click.option("--until", metavar="STAGE", help="Stop after this stage, such as split."),
-        click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=_settings, help="Override a field."),
-        workspace_of_runs,
-        click.option("--store", metavar="URI", envvar="FOURSCORE_STORE", help="s3://bucket/prefix/ where results are shared."),
-        click.option("--on", type=click.Choice(PLACES), default="local", help="Where it runs; sagemaker-local is the same jobs here."),
-        click.option("--name", metavar="RUN", help="Name of the run; default: from what it is made of."),
-        tracking_uri,
-        click.option("--no-tracking", is_flag=True, help="Do not project to MLflow now; 'fourscore runs --sync' does it later."),
-        as_json,
-    )):  # fmt: skip
-        decorated = decorate(decorated)
-    return decorated
+    return functools.reduce(lambda decorated, option: option(decorated), reversed(REQUEST), with_request)
 
 
 @click.command()
 @on_problem
 def plan(request: Request, as_json: bool) -> None:
-    """Every stage: cached or runs, and why."""
+    """Show for every stage whether it is cached or runs, and why."""
     from pipelines.cloud import estimate
     from pipelines.launch import prepare
     from pipelines.terminal import table
@@ -117,14 +133,14 @@ def plan(request: Request, as_json: bool) -> None:
         {"name": step.step.name, "status": "cached" if step.cached else "runs", "reason": step.reason, "key": step.key}
         for step in prepared.plan.steps
     ]
-    there = prepared.site
-    cost = estimate(prepared.plan, prepared.loaded.problem, there) if there else {}
+    site = prepared.site
+    cost = estimate(prepared.plan, prepared.loaded.problem, site) if site else {}
     if as_json:
         print_json({"run": prepared.run, "problem": str(request.problem), "stages": stages, **cost})
         return
     click.echo(f"run {prepared.run}")
     click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
-    if there:
+    if site:
         from infra.sagemaker.bill import bill
 
         click.echo(bill(cost))
@@ -133,7 +149,7 @@ def plan(request: Request, as_json: bool) -> None:
 @click.command()
 @on_problem
 def run(request: Request, as_json: bool) -> None:
-    """Run what the plan says; resumes by itself."""
+    """Run the plan; a run that was stopped is resumed."""
     from pipelines import launch
     from pipelines.terminal import Progress
 
@@ -141,27 +157,27 @@ def run(request: Request, as_json: bool) -> None:
     progress = Progress()
     cached = sum(step.cached for step in prepared.plan.steps)
     click.echo(f"run {prepared.run}: {len(prepared.plan.steps)} stages, {cached} cached", err=True)
-    _to_its_end(request.workspace, prepared.run, lambda: launch.run(prepared, progress), as_json=as_json)
+    _finish(request.workspace, prepared.run, lambda: launch.run(prepared, progress), as_json=as_json)
 
 
-def _to_its_end(workspace: Path, run: str, go: Callable[[], object], *, as_json: bool) -> None:
-    """Run it, print what it came to, and end with the exit code that says so."""
+def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json: bool) -> None:
+    """Perform the action on a run, print the run's outcome, and exit with the code of its verdict."""
     from pipelines import launch
     from steps.errors import FourscoreError
 
     failure: FourscoreError | None = None
     try:
-        go()
+        action()
     except FourscoreError as error:
         failure = error
-    except Exception as error:  # noqa: BLE001  what nobody foresaw: the record says where the details are
+    except Exception as error:  # noqa: BLE001  unforeseen: the record names the file with the details
         failure = FourscoreError(launch.message_of(workspace, run, error))
     if launch.exists(workspace, run):
-        document = _gathered(workspace, run, failure)
+        document = _summarize(workspace, run, failure)
         if failure is not None and document["status"] in ("pass", "rejected"):
-            raise failure  # it is about what was asked of a run that is over, not about the run
+            raise failure  # the failure concerns the request, not the finished run
         unclosed = document["status"] == "running" and not document["execution"]
-        if failure is not None and unclosed:  # the record could not be written: a full disk
+        if failure is not None and unclosed:  # the record could not be written, for example on a full disk
             document |= {"verdict": "error", "status": "error", "message": str(failure)}
         if as_json:
             print_json(document)
@@ -173,8 +189,8 @@ def _to_its_end(workspace: Path, run: str, go: Callable[[], object], *, as_json:
         raise failure
 
 
-def _gathered(workspace: Path, run: str, failure: Exception | None) -> dict[str, Any]:
-    """The run's document; where its store cannot be asked either, the first failure is the one to tell."""
+def _summarize(workspace: Path, run: str, failure: Exception | None) -> dict[str, Any]:
+    """Return the run's document; if its store cannot be read either, raise the first failure."""
     from pipelines.pages.report.gather import gather
     from pipelines.summary import summary
     from steps.errors import FourscoreError
@@ -192,11 +208,11 @@ def _gathered(workspace: Path, run: str, failure: Exception | None) -> dict[str,
 @workspace_of_runs
 @as_json
 def attach(run: str, workspace: Path, as_json: bool) -> None:
-    """Watch a RUN that goes on on SageMaker without this terminal."""
+    """Watch a RUN on SageMaker again."""
     from pipelines import launch
     from pipelines.terminal import Progress
 
-    _to_its_end(workspace, run, lambda: launch.attach(workspace, run, Progress()), as_json=as_json)
+    _finish(workspace, run, lambda: launch.attach(workspace, run, Progress()), as_json=as_json)
 
 
 @click.command()
@@ -204,11 +220,11 @@ def attach(run: str, workspace: Path, as_json: bool) -> None:
 @workspace_of_runs
 @as_json
 def retry(run: str, workspace: Path, as_json: bool) -> None:
-    """Go on with a RUN on SageMaker that failed or was stopped, from the job that did not succeed."""
+    """Continue a RUN on SageMaker that failed or was stopped, from the first job that did not succeed."""
     from pipelines import launch
     from pipelines.terminal import Progress
 
-    _to_its_end(workspace, run, lambda: launch.attach(workspace, run, Progress(), again=True), as_json=as_json)
+    _finish(workspace, run, lambda: launch.attach(workspace, run, Progress(), again=True), as_json=as_json)
 
 
 @click.command()
@@ -216,18 +232,18 @@ def retry(run: str, workspace: Path, as_json: bool) -> None:
 @workspace_of_runs
 @as_json
 def stop(run: str, workspace: Path, as_json: bool) -> None:
-    """Stop a RUN on SageMaker; a training keeps its checkpoint."""
+    """Stop a RUN on SageMaker; training keeps its checkpoint."""
     from pipelines.cloud import stop as stop_run
 
     stop_run(workspace, run)
     if as_json:
         print_json({"run": run, "stopping": True})
     else:
-        click.echo(f"{run} is asked to stop; 'fourscore attach {run}' shows how it ends", err=True)
+        click.echo(f"{run} is stopping; 'fourscore attach {run}' shows how it ends", err=True)
 
 
 def _conclude(document: dict[str, Any]) -> None:
-    """The decision first, then where to look and what to do next."""
+    """Print the decision, then where to look and what to do next."""
     from pipelines.terminal import conclusion
 
     click.echo(conclusion(document))

@@ -35,9 +35,9 @@ def place(tmp_path_factory):
     """A folder with the example and a workspace in which it has been run once, tracked."""
     folder = tmp_path_factory.mktemp("a 0'%20 [ünïcode]")
     shutil.copytree(EXAMPLE, folder / "example")
-    done = fourscore("run", "example/problem.yaml", "--json", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    (folder / "first.json").write_text(done.stdout)
+    result = fourscore("run", "example/problem.yaml", "--json", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    (folder / "first.json").write_text(result.stdout)
     return folder
 
 
@@ -59,11 +59,11 @@ def test_a_run_that_passes_says_all_that_a_machine_wants_to_know(first):
 
 def test_metrics_of_all_four_layers_come_from_a_single_run(first):
     names = set(first["metrics"])
-    wanted = {
+    expected = {
         "data/rows", "data/expectations_failed", "framework/samples_per_second", "framework/peak_memory_mb",
         "model/roc_auc", "model/roc_auc_low", "model/roc_auc_high", "application/predict_p50_ms", "application/model_mb",
     }  # fmt: skip
-    assert wanted <= names
+    assert expected <= names
     assert {name.split("/")[0] for name in names} == {"data", "framework", "model", "application"}
 
 
@@ -79,37 +79,37 @@ parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
 version = client.get_model_version_by_alias("breast-cancer", "candidate")
 print(json.dumps({"parents": len(parents), "children": len(runs) - len(parents), "metrics": len(parents[0].data.metrics), "status": parents[0].info.status, "tags": version.tags}))
 """
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", script, str(place / ".fourscore")], capture_output=True, text=True, check=True
     )
-    found = json.loads(done.stdout)
-    assert (found["parents"], found["children"], found["status"]) == (1, 8, "FINISHED")
-    assert found["metrics"] >= 20
-    assert found["tags"]["verdict"] == "pass"
+    listing = json.loads(result.stdout)
+    assert (listing["parents"], listing["children"], listing["status"]) == (1, 8, "FINISHED")
+    assert listing["metrics"] >= 20
+    assert listing["tags"]["verdict"] == "pass"
 
 
 def test_a_second_run_is_cached_whole_and_is_the_same_run(place, first):
-    done = fourscore("run", "example/problem.yaml", "--json", cwd=place)
-    assert done.returncode == 0
-    assert "8 stages, 8 cached" in done.stderr
-    again = json.loads(done.stdout)
+    result = fourscore("run", "example/problem.yaml", "--json", cwd=place)
+    assert result.returncode == 0
+    assert "8 stages, 8 cached" in result.stderr
+    again = json.loads(result.stdout)
     assert (again["run"], again["metrics"]) == (first["run"], first["metrics"])
 
 
 def test_the_plan_names_the_setting_that_changed(place):
-    done = fourscore("plan", "example/problem.yaml", "--set", "split.test_fraction=0.25", "--json", cwd=place)
-    stages = {stage["name"]: stage for stage in json.loads(done.stdout)["stages"]}
+    result = fourscore("plan", "example/problem.yaml", "--set", "split.test_fraction=0.25", "--json", cwd=place)
+    stages = {stage["name"]: stage for stage in json.loads(result.stdout)["stages"]}
     assert stages["label"]["status"] == "cached"
     assert stages["split"]["reason"] == "config split.test_fraction changed 0.2 -> 0.25"
     assert stages["train"]["status"] == "runs"
 
 
 def test_a_threshold_that_is_not_met_ends_with_3_and_makes_no_candidate(place):
-    done = fourscore(
+    result = fourscore(
         "run", "example/problem.yaml", "--json", "--no-tracking", "--set", "success.0.at_least=0.9999", cwd=place
     )
-    assert done.returncode == 3
-    document = json.loads(done.stdout)
+    assert result.returncode == 3
+    document = json.loads(result.stdout)
     assert document["verdict"] == "rejected"
     assert "roc_auc >= 0.9999" in document["message"]
     statuses = {stage["name"]: stage["status"] for stage in document["stages"]}
@@ -130,9 +130,9 @@ def test_a_failed_critical_expectation_ends_with_3_and_the_report_says_why(place
     }
     shutil.copytree(place / "example", place / "strict")
     (place / "strict/expectations.json").write_text(json.dumps(suite))
-    done = fourscore("run", "strict/problem.yaml", "--json", "--no-tracking", cwd=place)
-    assert done.returncode == 3
-    document = json.loads(done.stdout)
+    result = fourscore("run", "strict/problem.yaml", "--json", "--no-tracking", cwd=place)
+    assert result.returncode == 3
+    document = json.loads(result.stdout)
     assert "mean_radius" in document["message"]
     assert "mean_radius" in Path(place, document["report"]).read_text()
 
@@ -141,9 +141,9 @@ def test_every_way_to_name_a_model_predicts_the_same(place, first):
     shutil.copy(ROOT / "tests/golden/breast-cancer-rows.csv", place / "rows.csv")
     answers = []
     for model in (first["run"], first["model"]["path"], "breast-cancer@candidate", "breast-cancer/1"):
-        done = fourscore("predict", model, "rows.csv", "answers.csv", "--json", cwd=place)
-        assert done.returncode == 0, done.stderr
-        assert json.loads(done.stdout)["rows"] == 5
+        result = fourscore("predict", model, "rows.csv", "answers.csv", "--json", cwd=place)
+        assert result.returncode == 0, result.stderr
+        assert json.loads(result.stdout)["rows"] == 5
         answers.append((place / "answers.csv").read_text())
     assert len(set(answers)) == 1
     assert answers[0].startswith("row,prediction,probability_false,probability_true\n1,")
@@ -151,9 +151,9 @@ def test_every_way_to_name_a_model_predicts_the_same(place, first):
 
 def test_predicting_rows_without_a_column_that_the_model_needs_ends_with_2(place, first):
     (place / "narrow.csv").write_text("mean_radius,mean_texture\n1.0,2.0\n")
-    done = fourscore("predict", first["run"], "narrow.csv", "none.csv", cwd=place)
-    assert done.returncode == 2
-    assert "narrow.csv does not fit the model" in done.stderr
+    result = fourscore("predict", first["run"], "narrow.csv", "none.csv", cwd=place)
+    assert result.returncode == 2
+    assert "narrow.csv does not fit the model" in result.stderr
     assert not (place / "none.csv").exists()
 
 
@@ -162,15 +162,19 @@ def test_predicting_never_overwrites_its_input_nor_makes_folders(place, first):
     shutil.copy(ROOT / "tests/golden/breast-cancer-rows.csv", rows)
     before = rows.read_bytes()
     (place / "link.csv").symlink_to(rows)
-    for output, said in (("kept.csv", "the input itself"), ("link.csv", "the input itself"), ("no/o.csv", "no folder")):
-        done = fourscore("predict", first["run"], rows, output, cwd=place)
-        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+    for output, phrase in (
+        ("kept.csv", "the input itself"),
+        ("link.csv", "the input itself"),
+        ("no/o.csv", "no folder"),
+    ):
+        result = fourscore("predict", first["run"], rows, output, cwd=place)
+        assert (result.returncode, phrase in result.stderr) == (2, True), result.stderr
     assert rows.read_bytes() == before
 
 
 def test_promoting_makes_a_champion_and_leaves_the_run_cached(place, first):
-    done = fourscore("promote", first["run"], "--yes", "--json", cwd=place)
-    assert done.returncode == 0, done.stderr
+    result = fourscore("promote", first["run"], "--yes", "--json", cwd=place)
+    assert result.returncode == 0, result.stderr
     again = fourscore("run", "example/problem.yaml", cwd=place)
     assert "8 stages, 8 cached" in again.stderr
     assert "it is the champion" in again.stdout
@@ -181,9 +185,9 @@ def test_promoting_makes_a_champion_and_leaves_the_run_cached(place, first):
 
 
 def test_a_later_run_is_compared_with_the_champion_on_the_same_rows(place, first):
-    done = fourscore("run", "example/problem.yaml", "--set", "train.seed=1", "--json", "--no-tracking", cwd=place)
-    assert done.returncode == 0, done.stderr
-    key = json.loads(done.stdout)["stages"][6]["key"]
+    result = fourscore("run", "example/problem.yaml", "--set", "train.seed=1", "--json", "--no-tracking", cwd=place)
+    assert result.returncode == 0, result.stderr
+    key = json.loads(result.stdout)["stages"][6]["key"]
     evaluation = json.loads((place / ".fourscore/store" / key / "evaluation/evaluation.json").read_text())
     assert evaluation["champion"]["metrics"]["roc_auc"]["value"] == first["metrics"]["model/roc_auc"]
     assert evaluation["comparisons"]["champion"]["better"] in {"model", "champion", "neither"}
@@ -194,18 +198,18 @@ def test_a_champion_that_is_lost_stops_the_run_and_is_not_quietly_left_out(place
     train = next(stage["key"] for stage in first["stages"] if stage["name"] == "train")
     shutil.rmtree(tmp_path / "lost/store" / train)
     other = ["run", "example/problem.yaml", "--no-tracking", "--workspace", tmp_path / "lost", "--set"]
-    done = fourscore(*other, "train.seed=2", cwd=place)
-    assert done.returncode == 1
-    assert "champion cannot be read" in done.stderr
+    result = fourscore(*other, "train.seed=2", cwd=place)
+    assert result.returncode == 1
+    assert "champion cannot be read" in result.stderr
     assert not (tmp_path / "lost/store" / train).exists()
     rebuilt = fourscore(*other[:-1], cwd=place)
     assert rebuilt.returncode == 0, rebuilt.stderr
 
 
 def test_a_smoke_run_passes_through_every_stage_and_makes_no_candidate(place):
-    done = fourscore("run", "example/problem.yaml", "--smoke", "--json", "--no-tracking", cwd=place)
-    assert done.returncode == 0, done.stderr
-    document = json.loads(done.stdout)
+    result = fourscore("run", "example/problem.yaml", "--smoke", "--json", "--no-tracking", cwd=place)
+    assert result.returncode == 0, result.stderr
+    document = json.loads(result.stdout)
     assert document["smoke"] is True
     assert [stage["name"] for stage in document["stages"]] == STAGES
     assert {stage["status"] for stage in document["stages"]} <= {"ran", "cached"}
@@ -215,8 +219,8 @@ def test_a_smoke_run_passes_through_every_stage_and_makes_no_candidate(place):
 def test_runs_show_report_and_doctor_answer_people_and_machines(place, first):
     listed = json.loads(fourscore("runs", "--json", cwd=place).stdout)["runs"]
     assert first["run"] in {run["run"] for run in listed}
-    shown = fourscore("show", first["run"], cwd=place)
-    assert "validate" in shown.stdout
+    link = fourscore("show", first["run"], cwd=place)
+    assert "validate" in link.stdout
     assert json.loads(fourscore("show", first["run"], "--json", cwd=place).stdout)["run"] == first["run"]
     report = json.loads(fourscore("report", first["run"], "--json", cwd=place).stdout)["report"]
     assert "Is this mass malignant?" in Path(place, report).read_text()
@@ -225,18 +229,18 @@ def test_runs_show_report_and_doctor_answer_people_and_machines(place, first):
 
 
 def test_a_server_that_is_away_makes_syncing_fail_and_nothing_else(place):
-    done = fourscore("runs", "--sync", "--tracking-uri", "http://user:hunter2@127.0.0.1:9", "--json", cwd=place)
-    assert done.returncode == 1
-    assert all(what.startswith("away") for what in json.loads(done.stdout)["sync"].values())
-    assert "hunter2" not in done.stdout + done.stderr
+    result = fourscore("runs", "--sync", "--tracking-uri", "http://user:hunter2@127.0.0.1:9", "--json", cwd=place)
+    assert result.returncode == 1
+    assert all(what.startswith("away") for what in json.loads(result.stdout)["sync"].values())
+    assert "hunter2" not in result.stdout + result.stderr
 
 
 def test_the_ui_does_not_lead_to_what_else_listens_on_its_port(place):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        done = fourscore("ui", "--port", port, cwd=place)
-    assert (done.returncode, f"port {port} of 127.0.0.1 is in use" in done.stderr) == (2, True)
-    assert "http://" not in done.stderr
+        result = fourscore("ui", "--port", port, cwd=place)
+    assert (result.returncode, f"port {port} of 127.0.0.1 is in use" in result.stderr) == (2, True)
+    assert "http://" not in result.stderr
 
 
 def test_doctor_finds_what_rots_in_the_store(place, first, tmp_path):
@@ -248,9 +252,9 @@ def test_doctor_finds_what_rots_in_the_store(place, first, tmp_path):
     ]
     (bare / "manifest.json").unlink()
     (garbled / "manifest.json").write_text("[]")
-    done = fourscore("doctor", "--json", cwd=tmp_path)
-    assert done.returncode == 1
-    (bad,) = [check for check in json.loads(done.stdout)["checks"] if not check["ok"]]
+    result = fourscore("doctor", "--json", cwd=tmp_path)
+    assert result.returncode == 1
+    (bad,) = [check for check in json.loads(result.stdout)["checks"] if not check["ok"]]
     assert all(name in bad["found"] for name in ("data.parquet", bare.name, garbled.name))
 
 
@@ -285,8 +289,8 @@ def test_an_interrupted_run_ends_with_130_is_marked_and_goes_on_when_asked_again
 
 
 def test_until_records_what_was_not_asked_for_and_promises_nothing(place):
-    done = fourscore("run", "example/problem.yaml", "--until", "split", "--json", "--no-tracking", cwd=place)
-    document = json.loads(done.stdout)
+    result = fourscore("run", "example/problem.yaml", "--until", "split", "--json", "--no-tracking", cwd=place)
+    document = json.loads(result.stdout)
     assert [stage["status"] for stage in document["stages"]] == ["cached"] * 5 + ["skipped"] * 3
     assert document["message"] == "stopped after split, as asked"
     assert fourscore("promote", document["run"], "--yes", cwd=place).returncode == 2
@@ -297,22 +301,22 @@ def test_a_run_that_breaks_ends_with_1_and_names_the_stage(place, tmp_path):
     (tmp_path / "broken/skops").mkdir(parents=True)
     (tmp_path / "broken/skops/__init__.py").write_text("raise RuntimeError('this installation is broken')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "broken")}
-    done = fourscore("run", place / "example/problem.yaml", "--no-tracking", "--json", cwd=tmp_path, env=environment)
-    assert done.returncode == 1, done.stderr
-    document = json.loads(done.stdout)
+    result = fourscore("run", place / "example/problem.yaml", "--no-tracking", "--json", cwd=tmp_path, env=environment)
+    assert result.returncode == 1, result.stderr
+    document = json.loads(result.stdout)
     assert document["verdict"] == "error"
     assert [stage["name"] for stage in document["stages"] if stage["status"] == "failed"] == ["train"]
     assert "this installation is broken" in document["message"]
-    assert "Traceback" not in done.stderr
+    assert "Traceback" not in result.stderr
     assert list(tmp_path.glob(".fourscore/working/*")) == []
 
 
 def test_a_name_that_is_taken_by_another_run_is_refused(place, first):
     arguments = ["run", "example/problem.yaml", "--until", "define", "--no-tracking", "--name", "mine"]
     assert fourscore(*arguments, cwd=place).returncode == 0
-    done = fourscore(*arguments, "--set", "owner=somebody else", cwd=place)
-    assert done.returncode == 2
-    assert "'mine' exists" in done.stderr
+    result = fourscore(*arguments, "--set", "owner=somebody else", cwd=place)
+    assert result.returncode == 2
+    assert "'mine' exists" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -330,31 +334,31 @@ def test_a_name_that_is_taken_by_another_run_is_refused(place, first):
     ],
 )
 def test_a_usage_error_too_is_one_document_where_one_was_asked_for(place, arguments):
-    done = fourscore(*arguments, cwd=place)
-    assert done.returncode == 2
-    document = json.loads(done.stdout)
+    result = fourscore(*arguments, cwd=place)
+    assert result.returncode == 2
+    document = json.loads(result.stdout)
     assert document["exit_code"] == 2
-    assert document["message"].split() == done.stderr.partition("Error: ")[2].split()
+    assert document["message"].split() == result.stderr.partition("Error: ")[2].split()
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", "a/b", "", ".hidden", "x.tracking", "n" * 300, "a\nb"])
 def test_a_run_has_a_name_that_leads_nowhere_else(place, name):
     before = sorted(path.name for path in place.rglob("*"))
-    done = fourscore("run", "example/problem.yaml", "--name", name, "--until", "define", "--no-tracking", cwd=place)
-    assert (done.returncode, done.stderr.startswith("error: --name")) == (2, True), done.stderr
+    result = fourscore("run", "example/problem.yaml", "--name", name, "--until", "define", "--no-tracking", cwd=place)
+    assert (result.returncode, result.stderr.startswith("error: --name")) == (2, True), result.stderr
     assert sorted(path.name for path in place.rglob("*")) == before
 
 
 def test_what_lies_beside_the_runs_is_no_run(place, first):
-    done = fourscore("show", "../memory/modules", cwd=place)
-    assert done.returncode == 2
-    assert "no run" in done.stderr
+    result = fourscore("show", "../memory/modules", cwd=place)
+    assert result.returncode == 2
+    assert "no run" in result.stderr
 
 
 def test_json_of_a_run_goes_to_standard_output_alone(place):
-    done = fourscore("run", "example/problem.yaml", "--json", "--no-tracking", cwd=place)
-    json.loads(done.stdout)
-    assert "stages" in done.stderr
+    result = fourscore("run", "example/problem.yaml", "--json", "--no-tracking", cwd=place)
+    json.loads(result.stdout)
+    assert "stages" in result.stderr
 
 
 NOISY = """
@@ -375,18 +379,18 @@ main()
 
 
 def test_what_libraries_write_to_standard_output_does_not_mix_with_the_document(tmp_path):
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", NOISY, "noisy", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
-    assert json.loads(done.stdout) == {"only": "this"}
-    assert all(said in done.stderr for said in ("library", "Fortran", "child"))
+    assert json.loads(result.stdout) == {"only": "this"}
+    assert all(phrase in result.stderr for phrase in ("library", "Fortran", "child"))
 
 
 @pytest.mark.parametrize(
     "command", ["new", "plan", "run", "report", "predict", "runs", "show", "promote", "ui", "doctor"]
 )
 def test_every_command_explains_itself(command, tmp_path):
-    done = fourscore(command, "--help", cwd=tmp_path, env={**os.environ, "PYTHONWARNINGS": "error"})
-    assert done.returncode == 0
-    assert "Usage:" in done.stdout
+    result = fourscore(command, "--help", cwd=tmp_path, env={**os.environ, "PYTHONWARNINGS": "error"})
+    assert result.returncode == 0
+    assert "Usage:" in result.stdout

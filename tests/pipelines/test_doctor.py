@@ -26,7 +26,7 @@ def record(workspace):
 
 def findings(workspace):
     checks = (doctor._store, doctor._run_files, doctor._readings, doctor._unfinished)
-    return {found["check"]: (found["ok"], found["found"]) for check in checks for found in check(workspace)}
+    return {detail["check"]: (detail["ok"], detail["found"]) for check in checks for detail in check(workspace)}
 
 
 def content(workspace):
@@ -54,29 +54,29 @@ def test_a_workspace_that_is_not_there_is_healthy_and_is_not_made(tmp_path):
         ("doubled/x.txt", "x.txt differs from its manifest"),
     ],
 )
-def test_what_is_broken_in_the_store_is_named_and_stays_where_it_is(workspace, record, name, said):
+def test_what_is_broken_in_the_store_is_named_and_stays_where_it_is(workspace, record, name, message):
     directory = workspace / "store" / record.stage("double").key
     (directory / name).write_text("{")
     before = content(workspace)
-    ok, found = findings(workspace)["store"]
+    ok, detail = findings(workspace)["store"]
     assert not ok
-    assert said in found
-    assert str(directory) in found
+    assert message in detail
+    assert str(directory) in detail
     assert content(workspace) == before
 
 
 def test_an_execution_without_manifest_is_named(workspace, record):
     (workspace / "store" / record.stage("judge").key / "manifest.json").unlink()
-    ok, found = findings(workspace)["store"]
-    assert (ok, "has no manifest" in found) == (False, True)
+    ok, detail = findings(workspace)["store"]
+    assert (ok, "has no manifest" in detail) == (False, True)
 
 
 def test_a_run_file_that_cannot_be_read_is_named(workspace, record):
     path = records.path_of(workspace, "bad")
     path.write_text("{")
-    ok, found = findings(workspace)["run files"]
+    ok, detail = findings(workspace)["run files"]
     assert not ok
-    assert str(path) in found
+    assert str(path) in detail
     assert findings(workspace)["store"][0]
 
 
@@ -84,9 +84,9 @@ def test_a_reading_of_the_test_set_that_cannot_be_read_is_named_and_stays_where_
     ledger = workspace / "seals" / f"{record.stage('double').key}.jsonl"
     ledger.write_bytes(ledger.read_bytes() + b'{"time": "20')
     before = content(workspace)
-    ok, found = findings(workspace)["readings of the test set"]
+    ok, detail = findings(workspace)["uses of the test set"]
     assert not ok
-    assert f"{ledger}, line 2" in found
+    assert f"{ledger}, line 2" in detail
     assert content(workspace) == before
 
 
@@ -99,13 +99,13 @@ def test_no_command_falls_over_a_run_file_that_cannot_be_read(workspace, record,
     records.path_of(workspace, "later").write_text(
         json.dumps({**json.loads(records.path_of(workspace, record.run).read_text()), "approved": True})
     )
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "pipelines", *map(str, arguments)],
         cwd=workspace.parent,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    assert ("bad.json cannot be read" in done.stderr) == (code == 2)
+    assert result.returncode == code, result.stderr
+    assert "Traceback" not in result.stderr
+    assert ("bad.json cannot be read" in result.stderr) == (code == 2)

@@ -76,7 +76,7 @@ def test_a_run_killed_in_the_middle_is_marked_when_another_starts_here_and_in_ml
     run = killed_in_the_middle(place, workspace)
     done = fourscore(*DIABETES, cwd=place)
     assert done.returncode == 0, done.stderr
-    assert f"run {run} was killed and is now marked so" in done.stderr
+    assert f"run {run} was killed and is now marked as killed" in done.stderr
     assert records.load(workspace, run).status == "killed"
     until(lambda: read_state(workspace, run)["status"] == "complete")
     client = connect(workspace, default_uri(workspace))
@@ -86,7 +86,7 @@ def test_a_run_killed_in_the_middle_is_marked_when_another_starts_here_and_in_ml
 def test_a_run_killed_in_the_middle_is_marked_by_one_that_tracks_nothing_and_later_projected(place, workspace):
     run = killed_in_the_middle(place, workspace, "--no-tracking")
     done = fourscore(*DIABETES, "--no-tracking", cwd=place)
-    assert f"run {run} was killed and is now marked so" in done.stderr
+    assert f"run {run} was killed and is now marked as killed" in done.stderr
     assert records.load(workspace, run).status == "killed"
     assert not state_path(workspace, run).exists()
     synced = json.loads(fourscore("runs", "--sync", "--json", cwd=place).stdout)["sync"]

@@ -83,7 +83,7 @@ def test_what_was_a_value_in_training_is_one_at_serving(trained, serve):
 
 def test_a_decimal_comma_holds_where_a_file_alone_would_not_show_it(trained, serve):
     inputs = trained(k=("k.csv", GERMAN, {"missing": ["-999"]}))
-    assert {each["reading"]["decimal"] for each in inputs} == {","}
+    assert {entry["reading"]["decimal"] for entry in inputs} == {","}
     frame = serve(inputs, "alter\tbetrag\tseit\twann\tort\n3\t1,234\t01.03.2021\t01.03.2021 10:30\tx\n", "new.tsv")
     assert frame["betrag"].to_list() == [1.234]
 
@@ -96,7 +96,7 @@ def test_a_decimal_comma_is_refused_where_training_had_points(trained, serve):
 
 def test_dates_are_read_as_they_were_written_in_training(trained, serve):
     """One row of 03.04. could be read either way; the training data said which."""
-    inputs = {each["name"]: each for each in trained(k=("k.csv", GERMAN, {"missing": ["-999"]}))}
+    inputs = {entry["name"]: entry for entry in trained(k=("k.csv", GERMAN, {"missing": ["-999"]}))}
     assert inputs["seit"]["reading"]["format"] == "%d.%m.%Y"
     frame = serve(list(inputs.values()), "alter;betrag;seit;wann;ort\n3;1,5;03.04.2021;03.04.2021 10:30;x\n")
     assert str(frame["seit"][0]) == "2021-04-03"
@@ -120,7 +120,7 @@ def test_every_input_keeps_the_way_of_its_own_source(trained, serve):
         l=("l.csv", "id,a\n1,-999\n2,3.5\n3,4.5\n", {"missing": ["-999"]}),
         r=("r.csv", "id;b;c\n1;-999,5;4\n2;-999;5\n3;7,5;6\n", {}),
     )
-    by_name = {each["name"]: each for each in inputs}
+    by_name = {entry["name"]: entry for entry in inputs}
     assert by_name["a"]["reading"] == {"missing": ["-999"], "decimal": ".", "format": None}
     assert by_name["b"]["reading"]["decimal"] == ","
     assert "reading" not in by_name["twice"]
@@ -199,30 +199,30 @@ def model(tmp_path_factory):
     ("blank", "said"),
     [
         ((), None),
-        ((2,), "1 record without any value left out"),
-        ((2, 3, 5, 7), "4 records without any value left out"),
-        ((6, 7), "2 records without any value left out"),
+        ((2,), "1 record without any value skipped"),
+        ((2, 3, 5, 7), "4 records without any value skipped"),
+        ((6, 7), "2 records without any value skipped"),
     ],
 )
 @pytest.mark.parametrize("line", ["", "{commas}", "NA{commas}"])
-def test_records_without_any_value_are_left_out_and_counted(tmp_path, capsys, model, blank, said, line):
+def test_records_without_any_value_are_left_out_and_counted(tmp_path, capsys, model, blank, text, line):
     values = {"float": "1.5", "integer": "2", "boolean": "true", "date": "2021-04-03", "datetime": "2021-04-03 10:30"}
     inputs = SCHEMA["inputs"]
     line = line.format(commas="," * (len(inputs) - 1))
-    full = ",".join(values.get(each["type"], "x") for each in inputs)
+    full = ",".join(values.get(entry["type"], "x") for entry in inputs)
     rows = [line if number in blank else full for number in range(1, 8)]
-    (tmp_path / "in.csv").write_text("\n".join([",".join(each["name"] for each in inputs), *rows, ""]))
-    done = predict_file(str(model), tmp_path / "in.csv", tmp_path / "out.csv", tmp_path, None)
-    assert done.get("blank_records", 0) == len(blank)
-    assert ("blank_records" in done) == bool(blank)
-    assert done["rows"] == 7 - len(blank)
+    (tmp_path / "in.csv").write_text("\n".join([",".join(entry["name"] for entry in inputs), *rows, ""]))
+    result = predict_file(str(model), tmp_path / "in.csv", tmp_path / "out.csv", tmp_path, None)
+    assert result.get("blank_records", 0) == len(blank)
+    assert ("blank_records" in result) == bool(blank)
+    assert result["rows"] == 7 - len(blank)
     assert pl.read_csv(tmp_path / "out.csv")["row"].to_list() == [n for n in range(1, 8) if n not in blank]
-    assert capsys.readouterr().err == (f"{tmp_path / 'in.csv'}: {said}\n" if said else "")
+    assert capsys.readouterr().err == (f"{tmp_path / 'in.csv'}: {text}\n" if text else "")
 
 
 def test_rows_without_any_value_of_a_format_with_types_are_answered(tmp_path, model):
-    names = [each["name"] for each in SCHEMA["inputs"]]
+    names = [entry["name"] for entry in SCHEMA["inputs"]]
     (tmp_path / "in.ndjson").write_text(json.dumps(dict.fromkeys(names)) + "\n")
-    done = predict_file(str(model), tmp_path / "in.ndjson", tmp_path / "out.csv", tmp_path, None)
-    assert done["rows"] == 1
-    assert "blank_records" not in done
+    result = predict_file(str(model), tmp_path / "in.ndjson", tmp_path / "out.csv", tmp_path, None)
+    assert result["rows"] == 1
+    assert "blank_records" not in result

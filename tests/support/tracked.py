@@ -149,9 +149,9 @@ def write_registration(workspace, record, model):
 
 def rows_of(database: Path):
     """How many rows each table holds: the same after a second projection as after the first."""
-    wanted = ("runs", "metrics", "latest_metrics", "params", "inputs", "datasets", "logged_models", "model_versions")
+    tables = ("runs", "metrics", "latest_metrics", "params", "inputs", "datasets", "logged_models", "model_versions")
     with sqlite3.connect(database) as connection:
-        counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in wanted}  # noqa: S608
+        counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}  # noqa: S608
     connection.close()
     return counts
 
@@ -160,20 +160,20 @@ def content_of(workspace):
     """All that MLflow knows of the workspace's runs, without the ids and times that it gives itself."""
     client = connect(workspace, default_uri(workspace))
     experiment = client.get_experiment_by_name("late flights")
-    found = {}
+    content = {}
     for run in client.search_runs([experiment.experiment_id], max_results=1000):
         histories = {
             name: sorted(
-                (each.timestamp, each.step, each.value) for each in client.get_metric_history(run.info.run_id, name)
+                (entry.timestamp, entry.step, entry.value) for entry in client.get_metric_history(run.info.run_id, name)
             )
             for name in run.data.metrics
         }
         tags = {name: value for name, value in run.data.tags.items() if name != "mlflow.parentRunId"}
-        inputs = sorted((each.dataset.name, each.dataset.digest) for each in run.inputs.dataset_inputs)
-        files = sorted(each.path for each in client.list_artifacts(run.info.run_id))
-        assert run.info.run_name not in found, f"two runs are named {run.info.run_name}"
-        found[run.info.run_name] = (run.info.status, histories, run.data.params, tags, inputs, files)
-    return found
+        inputs = sorted((entry.dataset.name, entry.dataset.digest) for entry in run.inputs.dataset_inputs)
+        files = sorted(entry.path for entry in client.list_artifacts(run.info.run_id))
+        assert run.info.run_name not in content, f"two runs are named {run.info.run_name}"
+        content[run.info.run_name] = (run.info.status, histories, run.data.params, tags, inputs, files)
+    return content
 
 
 @contextlib.contextmanager
@@ -183,9 +183,9 @@ def serving(place):
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
     place.mkdir(parents=True, exist_ok=True)
-    shown = ui(place, default_uri(place), port)
+    server_ui = ui(place, default_uri(place), port)
     server = subprocess.Popen(
-        shown.argv, env=shown.environment, cwd=shown.directory, stdin=subprocess.DEVNULL,
+        server_ui.argv, env=server_ui.environment, cwd=server_ui.directory, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:

@@ -59,9 +59,9 @@ def test_a_run_is_one_parent_with_a_child_for_every_step(place, model, write_run
     state = follower.project(write_run(place, model=model), default_uri(place))
     assert state["status"] == "complete", state["message"]
     client = connect(place, default_uri(place))
-    found = {run.info.run_name: run for run in client.search_runs([state["experiment"]])}
-    assert sorted(found) == [*(f"{number:02}-{name}" for number, name in enumerate(NAMES, 1)), "flights-1"]
-    parent, split = found["flights-1"], found["05-split"]
+    content = {run.info.run_name: run for run in client.search_runs([state["experiment"]])}
+    assert sorted(content) == [*(f"{number:02}-{name}" for number, name in enumerate(NAMES, 1)), "flights-1"]
+    parent, split = content["flights-1"], content["05-split"]
     assert split.data.tags["mlflow.parentRunId"] == parent.info.run_id == state["parent"]
     assert {name: split.data.tags[name] for name in ("layer", "step", "key", "fourscore.status", "cached")} == {
         "layer": "data", "step": "split", "key": "split-flights-1", "fourscore.status": "ran", "cached": "false",
@@ -72,7 +72,7 @@ def test_a_run_is_one_parent_with_a_child_for_every_step(place, model, write_run
     assert parent.data.params["split.by"] == "time"
     assert {name.partition("/")[0] for name in parent.data.metrics} == {"data", "framework", "model", "application"}
     assert parent.data.metrics["model/roc_auc.region:north east"] == 0.7
-    assert {each.path for each in client.list_artifacts(state["parent"])} >= {"problem.json", "model_card.md"}
+    assert {entry.path for entry in client.list_artifacts(state["parent"])} >= {"problem.json", "model_card.md"}
     assert parent.inputs.dataset_inputs[0].dataset.digest == "ab" * 18
 
 
@@ -89,17 +89,19 @@ def test_projecting_again_writes_nothing_again(place, model, write_run):
 def test_metrics_keep_the_times_and_steps_of_the_journal(place, write_run):
     state = follower.project(write_run(place), default_uri(place))
     events = [json.loads(line) for line in (place / "store/train-flights-1/journal.jsonl").read_text().splitlines()]
-    said = [(event["time"], event["step"], event["value"]) for event in events if event.get("name") == "framework/loss"]
+    output = [
+        (event["time"], event["step"], event["value"]) for event in events if event.get("name") == "framework/loss"
+    ]
     history = connect(place, default_uri(place)).get_metric_history(state["children"]["train"], "framework/loss")
-    assert [(each.timestamp, each.step, each.value) for each in history] == said
+    assert [(entry.timestamp, entry.step, entry.value) for entry in history] == output
 
 
 def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place, write_run):
     state = follower.project(write_run(place), default_uri(place))
     client = connect(place, default_uri(place))
     assert len(client.get_run(state["children"]["ingest"]).data.params["ingest.setting"]) == 6000
-    kept = Path(client.download_artifacts(state["children"]["ingest"], "parameters.json"))
-    assert json.loads(kept.read_text())["ingest.setting"] == "ü" * 7000
+    artifact = Path(client.download_artifacts(state["children"]["ingest"], "parameters.json"))
+    assert json.loads(artifact.read_text())["ingest.setting"] == "ü" * 7000
 
 
 @pytest.mark.parametrize(
@@ -151,8 +153,8 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
         info = client.get_run(child.run_id).info
         assert info.end_time - info.start_time == 1500, f"{name} took 1.5 seconds"
     one, other = content_of(place), content_of(late)
-    for found in (one, other):
-        assert found["flights-1"][3].pop("fourscore.workspace")
+    for content in (one, other):
+        assert content["flights-1"][3].pop("fourscore.workspace")
     assert one == other
 
 
@@ -193,10 +195,10 @@ def test_a_projector_killed_in_the_middle_leaves_nothing_twice(place, model, who
 def test_two_projectors_at_once_on_a_new_database_make_one_run(workspace, model, write_run):
     run_file = write_run(workspace, model=model)
     pair = [start_projector(run_file, default_uri(workspace)) for _ in range(2)]
-    said = [process.communicate(timeout=120)[0] for process in pair]
-    assert [process.returncode for process in pair] == [0, 0], said
+    output = [process.communicate(timeout=120)[0] for process in pair]
+    assert [process.returncode for process in pair] == [0, 0], output
     assert read_state(workspace, "flights-1")["status"] == "complete"
-    assert said == [b"", b""]
+    assert output == [b"", b""]
     counts = rows_of(workspace / "mlflow.db")
     assert {name: counts[name] for name in ("runs", "logged_models", "model_versions")} == {
         "runs": 9, "logged_models": 1, "model_versions": 1,
@@ -221,10 +223,10 @@ def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back
     with pytest.raises(FourscoreError, match=r"nothing was changed.*does not answer"):
         follower.promote(place, "flights-1", uri)
     assert follower.sync(place, uri)["flights-1"].startswith("away")
-    shown = ui(place, default_uri(place), port)
-    assert shown.link == f"{uri}/?workflowType=machine_learning"
+    server_ui = ui(place, default_uri(place), port)
+    assert server_ui.link == f"{uri}/?workflowType=machine_learning"
     server = subprocess.Popen(
-        shown.argv, env=shown.environment, cwd=shown.directory, stdin=subprocess.DEVNULL,
+        server_ui.argv, env=server_ui.environment, cwd=server_ui.directory, stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:
@@ -284,8 +286,8 @@ def test_the_projector_notices_that_the_process_of_the_run_was_killed(place, wri
     process.communicate()
     _until(lambda: read_state(place, "flights-1")["status"] == "complete")
     assert records.load(place, "flights-1").status == "killed"
-    found = content_of(place)
-    assert (found["flights-1"][0], found["07-evaluate"][0]) == ("KILLED", "KILLED")
+    content = content_of(place)
+    assert (content["flights-1"][0], content["07-evaluate"][0]) == ("KILLED", "KILLED")
 
 
 def _until(met):
@@ -306,7 +308,7 @@ def test_following_ends_soon_after_the_run_and_takes_the_report_along(place, mod
     state = read_state(place, "flights-1")
     assert (state["status"], state["report"]) == ("complete", True)
     assert (place / "runs" / "flights-1.tracking.log").read_text() == ""
-    paths = [each.path for each in connect(place, default_uri(place)).list_artifacts(state["parent"])]
+    paths = [entry.path for entry in connect(place, default_uri(place)).list_artifacts(state["parent"])]
     assert "report.html" in paths
     assert run_file.exists()
 
@@ -376,8 +378,8 @@ def test_promoting_uses_the_password_of_the_problem_that_the_state_does_not_hold
 
 def test_the_module_that_starts_the_projector_imports_nothing_heavy():
     code = "import infra.tracking.follower, sys; print([m for m in ('mlflow', 'pandas', 'torch', 'polars', 'sqlalchemy') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    result = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
 
 
 def test_a_journal_of_a_failed_stage_is_projected_from_beside_the_run(place, write_run):

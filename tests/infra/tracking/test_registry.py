@@ -59,22 +59,22 @@ def project(write_run):
 
 
 def aliases(place):
-    found = connect(place, default_uri(place)).get_registered_model(NAME).aliases
-    return {alias: str(version) for alias, version in found.items()}
+    mismatch = connect(place, default_uri(place)).get_registered_model(NAME).aliases
+    return {alias: str(version) for alias, version in mismatch.items()}
 
 
 def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias(place, model, project):
     state = project(place, model=model)
     assert state["model"] == {"name": NAME, "version": "1", "alias": "candidate"}
     version = connect(place, default_uri(place)).get_model_version(NAME, "1")
-    wanted = {
+    expected = {
         "model_digest": directory_digest(model),
         "data_digest": "d",
         "problem_digest": "p",
         "verdict": "pass",
         "fourscore.run": "flights-1",
     }
-    assert version.tags.items() >= wanted.items()
+    assert version.tags.items() >= expected.items()
     assert version.run_id == state["parent"]
     assert "Will it be late?" in version.description
     assert aliases(place) == {"candidate": "1"}
@@ -146,9 +146,9 @@ def test_nothing_is_registered_of_a_run_whose_files_changed_after_it_was_publish
     write_run(place, model=model)
     write_run(place, "another", model=model)
     change(place, stage, name, old, new)
-    done = follower.sync(place, None)
-    assert done["another"] == "complete"
-    assert done["flights-1"].startswith("error")
+    statuses = follower.sync(place, None)
+    assert statuses["another"] == "complete"
+    assert statuses["flights-1"].startswith("error")
     state = read_state(place, "flights-1")
     assert (state["status"], state["model"]) == ("error", None)
     assert f"{Path(name).name} differs from its manifest" in state["message"]
@@ -158,7 +158,7 @@ def test_nothing_is_registered_of_a_run_whose_files_changed_after_it_was_publish
     assert version.tags["fourscore.run"] == "another"
     run = client.get_run(state["parent"])
     assert run.data.metrics.get("model/roc_auc") == (None if what == "a journal" else 0.8)
-    uploaded = {each.path for each in client.list_artifacts(state["parent"])}
+    uploaded = {entry.path for entry in client.list_artifacts(state["parent"])}
     assert ("model_card.md" in uploaded) == (what in ("a weight", "a journal"))
 
 
@@ -171,9 +171,9 @@ def test_a_model_that_is_whole_but_not_the_one_that_was_asked_for_is_not_registe
     (directory / "model/schema.json").write_text(json.dumps(SCHEMA | {"target": "early"}))
     manifest.files.clear()
     LocalStore(place).publish(directory, manifest)
-    (said,) = follower.sync(place, None).values()
-    assert "the request is for" in said
-    assert "nothing was registered" in said
+    (reply,) = follower.sync(place, None).values()
+    assert "the request is for" in reply
+    assert "nothing was registered" in reply
     assert connect(place, default_uri(place)).search_registered_models() == []
     assert rows_of(place / "mlflow.db")["logged_models"] == 0
 
@@ -306,10 +306,10 @@ def test_it_loads_in_another_process_with_pickle_forbidden_and_answers_as_servin
         "PYTHONPATH": "",
     }
     argv = [sys.executable, "-P", "-c", LOADED, str(saved), *map(str, paths)]
-    done = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert Path(said["from"]).is_relative_to(saved)
+    statuses = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert statuses.returncode == 0, statuses.stderr
+    reply = json.loads(statuses.stdout)
+    assert Path(reply["from"]).is_relative_to(saved)
     predictor = load(model)
     types = {
         "age": pl.Float64,
@@ -318,7 +318,7 @@ def test_it_loads_in_another_process_with_pickle_forbidden_and_answers_as_servin
         "code": pl.String,
         "place": pl.String,
     }
-    for path, answer in zip(paths, said["answers"], strict=True):
+    for path, answer in zip(paths, reply["answers"], strict=True):
         frame = pl.read_csv(path, schema_overrides=types)
         when = (
             frame["when"]
@@ -327,8 +327,8 @@ def test_it_loads_in_another_process_with_pickle_forbidden_and_answers_as_servin
             .str.to_datetime(strict=False, format="%Y-%m-%d %H:%M:%S")
         )
         day = frame["when"].str.to_datetime(strict=False, format="%Y-%m-%d")
-        wanted = predictor.answers(frame.with_columns(when=when.fill_null(day)))
-        assert answer == wanted.to_dict(as_series=False), path.read_text()
+        expected = predictor.answers(frame.with_columns(when=when.fill_null(day)))
+        assert answer == expected.to_dict(as_series=False), path.read_text()
 
 
 def test_a_frame_without_a_column_is_refused_by_name(saved):
@@ -341,8 +341,8 @@ def test_a_frame_without_a_column_is_refused_by_name(saved):
 
 
 def test_the_signature_names_every_input_and_types_every_answer():
-    found = registry.signature(SCHEMA)
-    assert found.inputs.input_names() == [each["name"] for each in SCHEMA["inputs"]]
-    assert found.outputs.input_names() == ["prediction", "probability_no", "probability_yes"]
+    mismatch = registry.signature(SCHEMA)
+    assert mismatch.inputs.input_names() == [entry["name"] for entry in SCHEMA["inputs"]]
+    assert mismatch.outputs.input_names() == ["prediction", "probability_no", "probability_yes"]
     regression = registry.signature(SCHEMA | {"classes": []})
     assert regression.outputs.input_names() == ["prediction"]
