@@ -36,7 +36,7 @@ def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, An
     before = champions.read(workspace, request["name"])
     from infra.tracking import follower
 
-    version = follower.promote(workspace, run, tracking_uri)
+    version = follower.promote(workspace, run, tracking_uri, store_of)
     champion = Champion(
         name=request["name"],
         run=run,

@@ -1,1 +1,1 @@
-"""Tracking: the projection of journals to MLflow, and the model registry."""
+"""Tracking: journals projected to MLflow, and the model registry."""

@@ -1,4 +1,4 @@
-"""Reading what is new in a journal, and saying it in names and values that a tracker takes."""
+"""Events of a journal, read as they are written, and their names and values as MLflow takes them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ LONGEST_NAME = 240
 
 @dataclass
 class Tail:
-    """How far a journal was read; the journal may move to the store while it is read, its bytes stay the same."""
+    """How far a journal was read; the journal may move to the store meanwhile, but its bytes stay the same."""
 
     offset: int = 0
     count: int = 0
 
     def read(self, path: Path) -> list[Event]:
-        """The complete lines since the last call; none when the file is just being moved."""
+        """Return the events of the complete lines since the last call; none while the file is being moved."""
         try:
             with path.open("rb") as file:
                 if file.seek(0, 2) < self.offset:
-                    self.offset = self.count = 0  # another journal; what it repeats is recognised where it is written
+                    self.offset = self.count = 0  # another journal; events that it repeats are recognised when written
                 file.seek(self.offset)
                 data = file.read()
         except FileNotFoundError:
@@ -42,22 +42,22 @@ class Tail:
 
 
 def allowed_name(name: str) -> str:
-    """The name itself where MLflow takes it, else one like it that no other name becomes."""
-    kept = re.sub(r"[^\w.\- :/]", "_", name)
-    parts = ["_" if part in ("", ".", "..") else part for part in kept.split("/")]
-    kept = "/".join(parts)
-    if kept == name and len(name) <= LONGEST_NAME:
+    """Return the name if MLflow takes it, else a similar one that no other name is changed to."""
+    allowed = re.sub(r"[^\w.\- :/]", "_", name)
+    parts = ["_" if part in ("", ".", "..") else part for part in allowed.split("/")]
+    allowed = "/".join(parts)
+    if allowed == name and len(name) <= LONGEST_NAME:
         return name
-    return f"{kept[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+    return f"{allowed[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 def last_values(events: Iterable[Event]) -> dict[str, Event]:
-    """Of every metric its last event."""
+    """Return the last event of every metric."""
     return {event["name"]: event for event in events if event["kind"] == "metric"}
 
 
 def flat(problem: Mapping[str, Any]) -> dict[str, str]:
-    """A problem as parameters: one per field of each section; what lies deeper as JSON."""
+    """Return a problem as parameters: one per field of each section, deeper values as JSON."""
     fields: dict[str, Any] = {}
     for name, value in problem.items():
         if isinstance(value, Mapping):
@@ -72,5 +72,5 @@ def flat(problem: Mapping[str, Any]) -> dict[str, str]:
 
 
 def key_of(workspace: Path) -> str:
-    """Which workspace a run is of, where several share a server: this machine and this place, not spelled out."""
+    """Return a digest of this machine and workspace, which tells workspaces on a shared server apart."""
     return hashlib.sha256(f"{platform.node()}\0{workspace.absolute()}".encode()).hexdigest()[:12]

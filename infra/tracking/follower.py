@@ -3,7 +3,7 @@
 follow(...)            starts the process; a server that is slow or away costs the run nothing
 project(...), sync()   project one run, or all that are missing, exactly once
 
-python -m infra.tracking.follower --follow RUN_FILE --uri URI
+Stores are opened by the caller (``open_store``); infra/track.py is the entry of the process.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from infra.tracking.state import (
 from steps.errors import FourscoreError
 
 if TYPE_CHECKING:
-    from infra.tracking.projection import Projection
+    from infra.tracking.projection import OpenStore, Projection
 
 POLL = 1.0
 """Seconds between two looks at the journals."""
@@ -96,15 +96,15 @@ def project_aside(workspace: Path, record: RunRecord) -> None:
         _start(workspace, record.run, uri, piped=False)
 
 
-def place_of(workspace: Path, record: RunRecord, *others: str | None) -> str | None:
+def place_of(workspace: Path, record: RunRecord, *alternatives: str | None) -> str | None:
     """Return the URI where a run is tracked, with its password if a known URI has one; None if it is not tracked."""
     stored = read_state(workspace, record.run).get("uri")
-    candidates = (_uri_of(workspace, record, None), default_uri(workspace), *filter(None, others))
+    candidates = (_uri_of(workspace, record, None), default_uri(workspace), *filter(None, alternatives))
     return next((uri for uri in candidates if without_credentials(uri) == stored), stored)
 
 
 def _start(workspace: Path, run: str, uri: str, *, piped: bool) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-P", "-m", "infra.tracking.follower"]
+    argv = [sys.executable, "-P", "-m", "infra.track"]
     argv += ["--follow", str(records.path_of(workspace, run).absolute()), *(["--piped"] if piped else [])]
     # The other process finds our packages where this one did, whatever folder it starts in.
     import_path = [str(Path(__file__).absolute().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -120,13 +120,13 @@ def _start(workspace: Path, run: str, uri: str, *, piped: bool) -> subprocess.Po
         )
 
 
-def project(run_file: Path, tracking_uri: str, *, live: bool = False) -> TrackingState:
+def project(run_file: Path, tracking_uri: str, open_store: OpenStore, *, live: bool = False) -> TrackingState:
     """Project one run as it is now: a finished one as a whole, a live one as far as it has come."""
     workspace, run = run_file.parent.parent, run_file.stem
-    return Projector(workspace, run, tracking_uri).advance(final=not live)
+    return Projector(workspace, run, tracking_uri, open_store).advance(final=not live)
 
 
-def sync(workspace: Path, uri: str | None) -> dict[str, str]:
+def sync(workspace: Path, uri: str | None, open_store: OpenStore) -> dict[str, str]:
     """Project every run that is missing or partial, the oldest first.
 
     Returns:
@@ -138,7 +138,7 @@ def sync(workspace: Path, uri: str | None) -> dict[str, str]:
         place = _uri_of(workspace, record, uri)
         if record.status == "running" or place in away or is_complete(workspace, record, place):
             continue
-        state = project(records.path_of(workspace, record.run), place)
+        state = project(records.path_of(workspace, record.run), place, open_store)
         statuses[record.run] = state["status"] + (f" ({state['message']})" if state["message"] else "")
         if state["status"] == TrackingStatus.AWAY:
             away.add(place)
@@ -150,7 +150,7 @@ def _uri_of(workspace: Path, record: RunRecord, uri: str | None) -> str:
     return uri or record.problem.get("tracking_uri") or default_uri(workspace)
 
 
-def promote(workspace: Path, run: str, uri: str | None) -> str | None:
+def promote(workspace: Path, run: str, uri: str | None, open_store: OpenStore) -> str | None:
     """Move the registry's alias ``champion`` to the version that the run registered; return the version.
 
     Raises:
@@ -161,7 +161,7 @@ def promote(workspace: Path, run: str, uri: str | None) -> str | None:
     record = records.load(workspace, run)
     uri = uri or place_of(workspace, record) or _uri_of(workspace, record, None)
     if not is_complete(workspace, record, uri):
-        state = project(records.path_of(workspace, run), uri)
+        state = project(records.path_of(workspace, run), uri, open_store)
         if state["status"] != TrackingStatus.COMPLETE:
             raise FourscoreError(f"run {run} cannot be promoted now, nothing was changed: {state['message']}")
     model = read_state(workspace, run).get("model")
@@ -189,8 +189,8 @@ def load_registered(workspace: Path, uri: str | None, reference: str) -> Path:
 class Projector:
     """Projects one run again and again; holds the lock only while it writes."""
 
-    def __init__(self, workspace: Path, run: str, uri: str) -> None:
-        self.workspace, self.run, self.uri = workspace, run, uri
+    def __init__(self, workspace: Path, run: str, uri: str, open_store: OpenStore) -> None:
+        self.workspace, self.run, self.uri, self.open_store = workspace, run, uri, open_store
         self.projection: Projection | None = None
 
     def advance(self, *, final: bool) -> TrackingState:
@@ -202,8 +202,8 @@ class Projector:
         try:
             with translate_mlflow_errors(self.uri):
                 if self.projection is None:
-                    client = connect(self.workspace, self.uri)
-                    self.projection = Projection(client, self.workspace, self.uri, self.run)
+                    client, store = connect(self.workspace, self.uri), self.open_store(self.workspace, record)
+                    self.projection = Projection(client, self.workspace, self.uri, self.run, store)
                 with lock_projection(self.workspace, self.uri):
                     self.projection.advance(record)
                     if final:
@@ -248,12 +248,12 @@ def _finish(projection: Projection, record: RunRecord) -> dict[str, Any] | None:
     return registry.register(projection, record)
 
 
-def _follow(run_file: Path, uri: str, *, piped: bool) -> None:
+def _follow(run_file: Path, uri: str, open_store: OpenStore, *, piped: bool) -> None:
     """Project until the run is over or its process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # the run's own work goes first
     workspace, run = run_file.parent.parent, run_file.stem
-    projector = Projector(workspace, run, uri)
+    projector = Projector(workspace, run, uri, open_store)
     over = False
     while not over:
         over = _is_over(workspace, run, piped=piped)
@@ -280,7 +280,7 @@ def _is_over(workspace: Path, run: str, *, piped: bool) -> bool:
     return True
 
 
-def main() -> None:
+def main(open_store: OpenStore) -> None:
     """Follow the run whose file is named on the command line."""
     parser = argparse.ArgumentParser(description="Project a run to MLflow while it goes on.")
     parser.add_argument("--follow", type=Path, required=True, metavar="RUN_FILE")
@@ -289,8 +289,4 @@ def main() -> None:
     arguments = parser.parse_args()
     run_file = arguments.follow.absolute()
     uri = arguments.uri or os.environ.get(URI) or default_uri(run_file.parent.parent)
-    _follow(run_file, uri, piped=arguments.piped)
-
-
-if __name__ == "__main__":
-    main()
+    _follow(run_file, uri, open_store, piped=arguments.piped)

@@ -138,9 +138,9 @@ def connect(workspace: Path, uri: str) -> MlflowClient:
 def _remove_stray_directory(uri: str) -> None:
     """Remove the empty directory that MLflow creates for a sqlite URI whose percent signs it does not decode."""
     path = sqlite_path(uri)
-    written = Path(uri.removeprefix(SQLITE))
-    if path and path != written:
-        for directory in (written.parent, *written.parent.parents):
+    literal_path = Path(uri.removeprefix(SQLITE))
+    if path and path != literal_path:
+        for directory in (literal_path.parent, *literal_path.parent.parents):
             try:
                 directory.rmdir()
             except OSError:  # not empty

@@ -1,10 +1,11 @@
-"""What is written to one MLflow run, in the amounts and lengths that MLflow takes; written again it is the same."""
+"""Writing to one MLflow run in the amounts and lengths that MLflow takes; writing again changes nothing."""
 
 from __future__ import annotations
 
 import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,28 +17,35 @@ if TYPE_CHECKING:
     from mlflow.entities import Metric
 
 METRICS, PARAMETERS, TAGS = 1000, 20, 50
-"""What one log_batch takes: MLflow allows 1,000 metrics, 100 parameters and tags, and one megabyte."""
+"""Most entries of one log_batch: MLflow allows 1,000 metrics, 100 parameters and tags, and one megabyte."""
 LONGEST_PARAMETER, LONGEST_TAG, LONGEST_DIGEST = 6000, 5000, 36
 
 
+def milliseconds(time: str) -> int:
+    """Return an ISO time as milliseconds since 1970, as MLflow takes it."""
+    return round(datetime.fromisoformat(time).timestamp() * 1000)
+
+
 def cut(value: str, longest: int) -> str:
+    """Return the value, cut to a number of characters."""
     return value if len(value) <= longest else value[: longest - 1] + "…"
 
 
 def metric(event: Event, step: int | None = None) -> Metric:
-    """A metric event at the journal's own time, so that it is one row however often it is written."""
+    """Return a metric event at the journal's own time, so that it is one row however often it is written."""
     from mlflow.entities import Metric
 
     return Metric(allowed_name(event["name"]), event["value"], event["time"], step or 0)
 
 
 def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
+    """Log metrics."""
     for start in range(0, len(metrics), METRICS):
         client.log_batch(run_id, metrics=metrics[start : start + METRICS])
 
 
 def log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, str]) -> None:
-    """Parameters that the run has not: MLflow refuses to change one."""
+    """Log parameters that the run does not have: MLflow refuses to change one."""
     from mlflow.entities import Param
 
     params = [Param(name, cut(value, LONGEST_PARAMETER)) for name, value in parameters.items()]
@@ -46,15 +54,16 @@ def log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, s
 
 
 def log_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
+    """Set tags."""
     from mlflow.entities import RunTag
 
-    marks = [RunTag(name, cut(value, LONGEST_TAG)) for name, value in tags.items()]
-    for start in range(0, len(marks), TAGS):
-        client.log_batch(run_id, tags=marks[start : start + TAGS])
+    entries = [RunTag(name, cut(value, LONGEST_TAG)) for name, value in tags.items()]
+    for start in range(0, len(entries), TAGS):
+        client.log_batch(run_id, tags=entries[start : start + TAGS])
 
 
 def log_datasets(client: MlflowClient, run_id: str, events: Iterable[Event]) -> None:
-    """Datasets by our own digest; MLflow's column holds 36 characters of it, the source all."""
+    """Log datasets by our own digest: MLflow's column holds 36 characters of it, the source all."""
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
     inputs = [
@@ -76,7 +85,7 @@ def log_datasets(client: MlflowClient, run_id: str, events: Iterable[Event]) -> 
 
 
 def log_files(client: MlflowClient, run_id: str, files: Mapping[str, Any]) -> None:
-    """Artifacts by name: a Path is copied, anything else becomes JSON; what is empty or missing is left out."""
+    """Log artifacts by name: a Path is copied, anything else becomes JSON, and what is empty or missing is skipped."""
     with tempfile.TemporaryDirectory() as place:
         for name, content in files.items():
             target = Path(place) / name

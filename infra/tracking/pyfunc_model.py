@@ -1,7 +1,7 @@
-"""The script that MLflow runs to load a registered model ("models from code"); never imported by us.
+"""The script that MLflow runs to load a registered model ("models from code").
 
-It needs the package model_code beside it and the model directory as the artifact ``model``. Frames come as pandas gives
-them: a column of category codes with a missing value is float, a column of instants from a CSV file is text.
+Nothing imports it. It needs the package model_code beside it and the model directory as the artifact ``model``. Frames
+come as pandas builds them: a column of category codes with a missing value is float, a column of instants from a CSV file is text.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 
 
 class FourscoreModel(PythonModel):
-    """Answers ``prediction`` and, for classes, ``probability_<class>``, a row for each row."""
+    """Returns ``prediction`` and, for classes, ``probability_<class>``, one row for each row."""
 
     def load_context(self, context: PythonModelContext) -> None:
         from model_code.serving import load
@@ -36,7 +36,7 @@ class FourscoreModel(PythonModel):
 
 
 def _fitted(values: pl.Series, kind: str) -> pl.Series:
-    """The column in a type of its kind, where one can be had without changing a value."""
+    """Return the column in a type of its kind, if that changes no value."""
     if values.dtype.is_float():
         values = values.fill_nan(None)
     if values.null_count() == len(values):

@@ -1,12 +1,12 @@
-"""From the request that the register step wrote to a model version in MLflow, found again by run and digest.
+"""The model registry: model versions in MLflow, created from the request of the register step.
 
+A version is recognised by its run and digests, so registering again creates nothing.
 The version is a pyfunc model made "from code" (infra/tracking/pyfunc_model.py): the model directory as artifact, the package
 model_code beside it, a signature, pinned requirements, and no pickle; it loads where pickle is forbidden.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
@@ -17,8 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from infra.runs.records import RunRecord, now
 from infra.store.local import CorruptExecution
+from steps import documents
+from steps.cards.document import Registration
 from steps.errors import InputError
 from steps.register import directory_digest
+from steps.training.document import ModelSchema
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -30,52 +33,47 @@ if TYPE_CHECKING:
 
 CHAMPION, CANDIDATE = "champion", "candidate"
 REQUIREMENTS = ("torch", "polars", "numpy", "pandas", "pyarrow")
-"""What loading and answering needs, pinned to the versions that made the model."""
+"""What loading and predicting needs, pinned to the versions that trained the model."""
 Registered = dict[str, Any]
 
 
 def register(projection: Projection, record: RunRecord) -> Registered | None:
-    """Make the model version that the run asks for, or find it; None when the run asks for none.
+    """Create or find the model version that the run requests; None if it requests none.
 
     Returns:
-        name, version and alias (None where the verdict or a smoke run allows none).
+        name, version and alias (None if the verdict or a smoke run allows none).
 
     Raises:
-        CorruptExecution: the request or the model is not what was published; nothing was registered.
+        CorruptExecution: the request or the model differs from what was published; nothing was registered.
     """
-    registering, training = (record.producer(artifact) for artifact in ("registration", "model"))
-    if any(stage is None or stage.status not in ("ran", "cached") for stage in (registering, training)):
+    registering, training = record.producer("registration"), record.producer("model")
+    if registering is None or training is None or not {registering.status, training.status} <= {"ran", "cached"}:
         return None
-    assert registering is not None
-    assert training is not None
-    registration = projection.store.open(registering.key, "registration")
-    request = json.loads((registration / "registration.json").read_bytes())
-    client, name = projection.client, request["name"]
-    tags = {key: str(value) for key, value in request.get("tags", {}).items()}
-    tags |= {"verdict": request.get("verdict", record.status), "smoke": str(record.smoke).lower()}
+    request = documents.read(Registration, projection.store.open(registering.key, "registration"))
+    client, name = projection.client, request.name
+    tags = request.tags | {"verdict": request.verdict, "smoke": str(record.smoke).lower()}
     tags |= {"fourscore.run": record.run, "fourscore.started": record.started, "fourscore.parent": projection.parent}
     version = _find(client, name, tags)
     if version is None:
         model = _verified(projection, training.key, tags)
         logged = _logged(projection, model, name, tags)
         version = _create(client, name, logged, projection.parent, tags, _description(record, request))
-    alias = request.get("alias")
-    if alias and not record.smoke:
-        _move_forward(client, name, alias, version)
-    return {"name": name, "version": str(version.version), "alias": alias}
+    if request.alias and not record.smoke:
+        _move_forward(client, name, request.alias, version)
+    return {"name": name, "version": str(version.version), "alias": request.alias}
 
 
 def _verified(projection: Projection, key: str, tags: dict[str, str]) -> Path:
-    """The model directory, when it is the very one that the request was written for."""
+    """Return the model directory if it has the digest that the request was written for."""
     model = projection.store.open(key, "model")
-    found, wanted = directory_digest(model), tags.get("model_digest")
-    if found != wanted:
-        raise CorruptExecution(f"{model} has the digest {found[:12]}, the request is for {str(wanted)[:12]}")
+    digest, expected = directory_digest(model), tags.get("model_digest")
+    if digest != expected:
+        raise CorruptExecution(f"{model} has the digest {digest[:12]}, the request is for {str(expected)[:12]}")
     return model
 
 
 def promote(client: MlflowClient, name: str, version: str) -> None:
-    """Give the alias ``champion`` to a version; it and the one before remember each other."""
+    """Move the alias ``champion`` to a version; tags link it and the previous champion."""
     before = _holder(client, name, CHAMPION)
     if before is not None and str(before.version) == str(version):
         return
@@ -87,7 +85,7 @@ def promote(client: MlflowClient, name: str, version: str) -> None:
 
 
 def download(client: MlflowClient, uri: str, reference: str) -> Path:
-    """The model directory of a registered version; a plain name means its champion, or else its candidate."""
+    """Return the model directory of a registered version; a plain name means its champion, or else its candidate."""
     from mlflow.artifacts import download_artifacts
 
     name, version = _resolve(client, reference.removeprefix("models:/").strip("/"))
@@ -106,22 +104,24 @@ def _resolve(client: MlflowClient, reference: str) -> tuple[str, str]:
     try:
         if slash:
             return name, str(client.get_model_version(name, version).version)
-        for wanted in [alias] if at else [CHAMPION, CANDIDATE]:
-            if (holder := _holder(client, name, wanted)) is not None:
+        for choice in [alias] if at else [CHAMPION, CANDIDATE]:
+            if (holder := _holder(client, name, choice)) is not None:
                 return name, str(holder.version)
     except MlflowException:
         pass
-    raise InputError(f"no registered model {reference!r}; {_what_there_is(client, name)}")
+    raise InputError(f"no registered model {reference!r}; {_known_models(client, name)}")
 
 
-def _what_there_is(client: MlflowClient, name: str) -> str:
+def _known_models(client: MlflowClient, name: str) -> str:
     versions = client.search_model_versions(f"name = {_quoted(name)}")
     if versions:
         aliases = client.get_registered_model(name).aliases
-        found = [f"{name}/{each.version}" for each in versions[:5]] + [f"{name}@{alias}" for alias in aliases]
-        return f"there are: {', '.join(found)}"
-    known = [model.name for model in client.search_registered_models(max_results=10)]
-    return f"registered are: {', '.join(known)}" if known else "none is registered here yet: run a problem first"
+        references = [f"{name}/{version.version}" for version in versions[:5]] + [
+            f"{name}@{alias}" for alias in aliases
+        ]
+        return f"known are: {', '.join(references)}"
+    names = [model.name for model in client.search_registered_models(max_results=10)]
+    return f"registered are: {', '.join(names)}" if names else "none is registered yet: run a problem first"
 
 
 def _quoted(text: str) -> str:
@@ -140,7 +140,7 @@ def _holder(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
 
 
 def _find(client: MlflowClient, name: str, tags: dict[str, str]) -> ModelVersion | None:
-    """The version of this run and these digests."""
+    """Return the version of this run with these digests."""
     same = [key for key in tags if key.endswith("digest")] + ["fourscore.parent"]
     for version in client.search_model_versions(f"name = {_quoted(name)}"):
         if all(version.tags.get(key) == tags[key] for key in same):
@@ -164,34 +164,32 @@ def _create(
 
 
 def _move_forward(client: MlflowClient, name: str, alias: str, version: ModelVersion) -> None:
-    """Give the alias to the version, unless a later run holds it: an old run projected late takes nothing back."""
+    """Move the alias to the version, unless a later run holds it: an old run projected late takes nothing back."""
     holder = _holder(client, name, alias)
     started = "fourscore.started"
     if holder is None or holder.tags.get(started, "") < version.tags.get(started, ""):
         client.set_registered_model_alias(name, alias, str(version.version))
 
 
-def _description(record: RunRecord, request: dict[str, Any]) -> str:
-    return "\n\n".join(
-        part for part in (record.problem.get("question"), record.message, request.get("description")) if part
-    )
+def _description(record: RunRecord, request: Registration) -> str:
+    return "\n\n".join(filter(None, (record.problem.get("question"), record.message, request.description)))
 
 
-def _logged(projection: Projection, model: Path, name: str, tags: dict[str, str]) -> LoggedModel:
-    """The model's files in MLflow; an upload that was cut off is done again in the same place."""
+def _logged(projection: Projection, directory: Path, name: str, tags: dict[str, str]) -> LoggedModel:
+    """Return the model's files in MLflow; an upload that was cut off is repeated in the same place."""
     client, parent = projection.client, projection.parent
-    found = client.search_logged_models([projection.experiment], f"source_run_id = '{parent}'")
-    logged = next((each for each in found if each.tags.get("model_digest") == tags.get("model_digest")), None)
+    models = client.search_logged_models([projection.experiment], f"source_run_id = '{parent}'")
+    logged = next((model for model in models if model.tags.get("model_digest") == tags.get("model_digest")), None)
     if logged is None:
         allowed = re.sub(r"[/:.%\"']", "-", name)
         logged = client.create_logged_model(projection.experiment, allowed, parent, tags, model_type="fourscore")
     if str(logged.status) != "READY":
         with tempfile.TemporaryDirectory() as place:
-            save(Path(place) / "saved", model, parent, logged)
+            save(Path(place) / "saved", directory, parent, logged)
             client.log_model_artifacts(logged.model_id, str(Path(place) / "saved"))
         logged = client.finalize_logged_model(logged.model_id, "READY")
     run = client.get_run(parent)
-    if not run.outputs or logged.model_id not in [each.model_id for each in run.outputs.model_outputs]:
+    if not run.outputs or logged.model_id not in [output.model_id for output in run.outputs.model_outputs]:
         from mlflow.entities import LoggedModelOutput
 
         client.log_outputs(parent, [LoggedModelOutput(logged.model_id, step=0)])
@@ -199,16 +197,16 @@ def _logged(projection: Projection, model: Path, name: str, tags: dict[str, str]
 
 
 def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedModel | None = None) -> None:
-    """Write the pyfunc model folder; everything in it is text, numbers or source code."""
+    """Write the pyfunc model folder; it holds only text, numbers and source code."""
     import mlflow.pyfunc
     from mlflow.models import Model
 
     import model_code
 
-    schema = json.loads((model / "schema.json").read_bytes())
+    schema = documents.read(ModelSchema, model)
     identity: dict[str, Any] = {"model_uuid": logged.model_id, "model_id": logged.model_id} if logged else {}
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # MLflow misses an input example: it would be rows of the user's data
+        warnings.simplefilter("ignore")  # MLflow asks for an input example, which would be rows of the user's data
         code = Path(place) / "model_code"
         shutil.copytree(Path(model_code.__file__).parent, code, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         mlflow.pyfunc.save_model(
@@ -219,16 +217,16 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
             signature=signature(schema),
             pip_requirements=[f"{package}=={metadata.version(package)}" for package in ("mlflow", *REQUIREMENTS)],
             metadata={
-                "task": schema["task"],
-                "inputs": [{"name": each["name"], "type": each["type"]} for each in schema["inputs"]],
+                "task": schema.task,
+                "inputs": [{"name": column.name, "type": column.type} for column in schema.inputs],
             },
             mlflow_model=Model(run_id=run_id, **identity),
         )
-    _name_no_places(target)
+    _remove_paths(target)
 
 
-def _name_no_places(saved: Path) -> None:
-    """MLflow writes down where it copied from, which tells of this machine and helps nobody: loading is relative."""
+def _remove_paths(saved: Path) -> None:
+    """Remove this machine's paths, which MLflow records and does not need: loading is relative."""
     from mlflow.models import Model
 
     description = Model.load(str(saved))
@@ -239,11 +237,11 @@ def _name_no_places(saved: Path) -> None:
     description.save(str(saved / "MLmodel"))
 
 
-def signature(schema: dict[str, Any]) -> ModelSignature:
-    """Which columns go in, by name, and which come out, by name and type.
+def signature(schema: ModelSchema) -> ModelSignature:
+    """Return the columns that go in, by name, and those that come out, by name and type.
 
     An input's type is ``any`` on purpose. MLflow compares the frame's dtypes with a typed signature before the model
-    is asked, and what pandas reads from a CSV file depends on the rows: one missing value turns int64 into float64,
+    runs, and what pandas reads from a CSV file depends on the rows: one missing value turns int64 into float64,
     whole numbers turn float64 into int64, both of which MLflow refuses. The model checks the values itself; the types
     are in the metadata.
     """
@@ -252,11 +250,11 @@ def signature(schema: dict[str, Any]) -> ModelSignature:
     from mlflow.types.schema import AnyType
 
     inputs: list[ColSpec | TensorSpec] = [
-        ColSpec(AnyType(), each["name"])  # type: ignore[no-untyped-call]
-        for each in schema["inputs"]
+        ColSpec(AnyType(), column.name)  # type: ignore[no-untyped-call]
+        for column in schema.inputs
     ]
-    if not schema["classes"]:
+    if not schema.classes:
         return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double, "prediction")]))
     outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, "prediction")]
-    outputs += [ColSpec(DataType.double, f"probability_{name}") for name in schema["classes"]]
+    outputs += [ColSpec(DataType.double, f"probability_{name}") for name in schema.classes]
     return ModelSignature(Schema(inputs), Schema(outputs))

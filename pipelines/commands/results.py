@@ -61,12 +61,13 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
         click.echo(f"run {record.run} was killed and is now marked as killed", err=True)
     synced: dict[str, str] = {}
     if sync:
+        from infra.store.local import store_of
         from infra.tracking import follower
         from pipelines.launch import look_again
 
         for run in look_again(workspace):
             click.echo(f"run {run} ended on SageMaker while nobody watched it", err=True)
-        synced = follower.sync(workspace, tracking_uri)
+        synced = follower.sync(workspace, tracking_uri, store_of)
     listed = [
         {
             "run": entry.run,

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
+from infra.store.local import LocalStore
+from infra.tracking import follower
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.mlflow_server import ui
 from pipelines.training import TRAINING
@@ -138,6 +140,9 @@ def write_registration(workspace, record, model):
         "verdict": verdict,
         "alias": "candidate" if verdict == "pass" and not record.smoke else None,
         "smoke": record.smoke,
+        "metrics": {},
+        "inputs": [],
+        "outputs": [],
         "tags": {"model_digest": f"m-{record.run}", "data_digest": "d", "problem_digest": "p", "verdict": verdict},
         "description": "roc_auc 0.8 on 100 test rows",
     }
@@ -145,6 +150,26 @@ def write_registration(workspace, record, model):
     directory.mkdir()
     (directory / "registration.json").write_text(json.dumps(request))
     (directory / "model_card.md").write_text("# Model card\n")
+
+
+def open_local_store(workspace, record):
+    """The store of a run on this machine."""
+    return LocalStore(workspace)
+
+
+def project(run_file, uri):
+    """Project a run whose results are in its workspace."""
+    return follower.project(run_file, uri, open_local_store)
+
+
+def sync(workspace, uri):
+    """Project all runs of a workspace that holds their results."""
+    return follower.sync(workspace, uri, open_local_store)
+
+
+def promote(workspace, run, uri):
+    """Promote a run whose results are in its workspace."""
+    return follower.promote(workspace, run, uri, open_local_store)
 
 
 def rows_of(database: Path):

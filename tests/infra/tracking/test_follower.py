@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from tracked import NAMES, content_of, rows_of
+from tracked import NAMES, content_of, open_local_store, project, promote, rows_of, sync
 
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
@@ -43,20 +43,20 @@ def whole(tmp_path_factory, database, model, write_run):
     """What MLflow holds of a run that was projected undisturbed."""
     place = tmp_path_factory.mktemp("whole")
     shutil.copy(database, place / "mlflow.db")
-    assert follower.project(write_run(place, model=model, epochs=1000), default_uri(place))["status"] == "complete"
+    assert project(write_run(place, model=model, epochs=1000), default_uri(place))["status"] == "complete"
     return rows_of(place / "mlflow.db")
 
 
 def start_projector(run_file, uri):
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    argv = [sys.executable, "-P", "-m", "infra.tracking.follower", "--follow", str(run_file), "--uri", uri]
+    argv = [sys.executable, "-P", "-m", "infra.track", "--follow", str(run_file), "--uri", uri]
     return subprocess.Popen(
         argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
     )
 
 
 def test_a_run_is_one_parent_with_a_child_for_every_step(place, model, write_run):
-    state = follower.project(write_run(place, model=model), default_uri(place))
+    state = project(write_run(place, model=model), default_uri(place))
     assert state["status"] == "complete", state["message"]
     client = connect(place, default_uri(place))
     content = {run.info.run_name: run for run in client.search_runs([state["experiment"]])}
@@ -78,16 +78,16 @@ def test_a_run_is_one_parent_with_a_child_for_every_step(place, model, write_run
 
 def test_projecting_again_writes_nothing_again(place, model, write_run):
     run_file = write_run(place, model=model)
-    follower.project(run_file, default_uri(place))
+    project(run_file, default_uri(place))
     once = rows_of(place / "mlflow.db"), content_of(place)
-    state = follower.project(run_file, default_uri(place))
+    state = project(run_file, default_uri(place))
     assert state["status"] == "complete"
     assert (rows_of(place / "mlflow.db"), content_of(place)) == once
-    assert follower.sync(place, None) == {}
+    assert sync(place, None) == {}
 
 
 def test_metrics_keep_the_times_and_steps_of_the_journal(place, write_run):
-    state = follower.project(write_run(place), default_uri(place))
+    state = project(write_run(place), default_uri(place))
     events = [json.loads(line) for line in (place / "store/train-flights-1/journal.jsonl").read_text().splitlines()]
     output = [
         (event["time"], event["step"], event["value"]) for event in events if event.get("name") == "framework/loss"
@@ -97,7 +97,7 @@ def test_metrics_keep_the_times_and_steps_of_the_journal(place, write_run):
 
 
 def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place, write_run):
-    state = follower.project(write_run(place), default_uri(place))
+    state = project(write_run(place), default_uri(place))
     client = connect(place, default_uri(place))
     assert len(client.get_run(state["children"]["ingest"]).data.params["ingest.setting"]) == 6000
     artifact = Path(client.download_artifacts(state["children"]["ingest"], "parameters.json"))
@@ -115,14 +115,14 @@ def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place, w
     ],
 )
 def test_how_a_run_ended_is_how_it_ends_in_mlflow(place, status, expected, verdict, write_run):
-    state = follower.project(write_run(place, status=status), default_uri(place))
+    state = project(write_run(place, status=status), default_uri(place))
     parent = connect(place, default_uri(place)).get_run(state["parent"])
     assert (parent.info.status, parent.data.tags["verdict"]) == (expected, verdict)
     assert status == "pass" or f"why it is {status}" in parent.data.tags["mlflow.note.content"]
 
 
 def test_cached_steps_are_there_too_and_took_no_time(place, write_run):
-    state = follower.project(write_run(place, cached=NAMES[:5]), default_uri(place))
+    state = project(write_run(place, cached=NAMES[:5]), default_uri(place))
     client = connect(place, default_uri(place))
     split = client.get_run(state["children"]["split"])
     assert (split.data.tags["cached"], split.data.tags["fourscore.status"]) == ("true", "cached")
@@ -137,7 +137,7 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
     shutil.copytree(place, late)
     record = records.load(place, "flights-1")
     journals = {stage.name: (place / stage.journal).read_bytes() for stage in record.stages}
-    projector = follower.Projector(place, "flights-1", default_uri(place))
+    projector = follower.Projector(place, "flights-1", default_uri(place), open_local_store)
     live = RunRecord(**{**record.__dict__, "status": "running", "finished": None})
     for number, stage in enumerate(record.stages):
         live.stages = [*record.stages[:number], StageRecord(stage.name, stage.key, "running", journal=stage.journal)]
@@ -147,7 +147,7 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
             assert projector.advance(final=False)["status"] == "running"
     records.save(place, record)
     assert projector.advance(final=True)["status"] == "complete"
-    assert follower.project(late / run_file.relative_to(place), default_uri(late))["status"] == "complete"
+    assert project(late / run_file.relative_to(place), default_uri(late))["status"] == "complete"
     client = connect(place, default_uri(place))
     for name, child in projector.projection.children.items():
         info = client.get_run(child.run_id).info
@@ -160,11 +160,11 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
 
 def test_a_stopped_run_that_is_run_again_is_still_one_run(place, write_run):
     run_file = write_run(place, status="killed")
-    before = follower.project(run_file, default_uri(place))
+    before = project(run_file, default_uri(place))
     record = records.load(place, "flights-1")
     record.status, record.message, record.started = "pass", "", "2099-01-01T00:00:00+00:00"
     records.save(place, record)
-    assert follower.sync(place, None) == {"flights-1": "complete"}
+    assert sync(place, None) == {"flights-1": "complete"}
     after = read_state(place, "flights-1")
     assert (after["parent"], after["children"]) == (before["parent"], before["children"])
     assert connect(place, default_uri(place)).get_run(after["parent"]).info.status == "FINISHED"
@@ -172,12 +172,12 @@ def test_a_stopped_run_that_is_run_again_is_still_one_run(place, write_run):
 
 def test_a_run_that_a_person_deleted_in_mlflow_stays_deleted(place, write_run):
     run_file = write_run(place)
-    state = follower.project(run_file, default_uri(place))
+    state = project(run_file, default_uri(place))
     connect(place, default_uri(place)).delete_run(state["parent"])
-    again = follower.project(run_file, default_uri(place))
+    again = project(run_file, default_uri(place))
     assert again["status"] == "trashed"
     assert "restore it" in again["message"]
-    assert follower.sync(place, None) == {}
+    assert sync(place, None) == {}
 
 
 @pytest.mark.parametrize(("table", "moment"), [("runs", 1), ("runs", 7), ("logged_models", 1), ("model_versions", 1)])
@@ -188,7 +188,7 @@ def test_a_projector_killed_in_the_middle_leaves_nothing_twice(place, model, who
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    assert follower.project(run_file, default_uri(place))["status"] == "complete"
+    assert project(run_file, default_uri(place))["status"] == "complete"
     assert rows_of(place / "mlflow.db") == whole
 
 
@@ -221,8 +221,8 @@ def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back
     assert state["status"] == "away"
     assert "fourscore runs --sync" in state["message"]
     with pytest.raises(FourscoreError, match=r"nothing was changed.*does not answer"):
-        follower.promote(place, "flights-1", uri)
-    assert follower.sync(place, uri)["flights-1"].startswith("away")
+        promote(place, "flights-1", uri)
+    assert sync(place, uri)["flights-1"].startswith("away")
     server_ui = ui(place, default_uri(place), port)
     assert server_ui.link == f"{uri}/?workflowType=machine_learning"
     server = subprocess.Popen(
@@ -231,8 +231,8 @@ def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back
     )  # fmt: skip
     try:
         _until_answering(uri)
-        assert follower.sync(place, uri) == {"flights-1": "complete"}
-        assert follower.sync(place, uri) == {}
+        assert sync(place, uri) == {"flights-1": "complete"}
+        assert sync(place, uri) == {}
         assert read_state(place, "flights-1")["model"] == {
             "name": "late flights",
             "version": "1",
@@ -314,14 +314,14 @@ def test_following_ends_soon_after_the_run_and_takes_the_report_along(place, mod
 
 
 def test_a_plain_folder_is_no_tracking_server_and_the_message_says_what_is(place, write_run):
-    state = follower.project(write_run(place), "file:///tmp/mlruns")
+    state = project(write_run(place), "file:///tmp/mlruns")
     assert state["status"] == "error"
     assert "use sqlite:///FILE, http(s)://HOST:PORT or a database URI" in state["message"]
 
 
 def test_a_password_in_the_uri_is_written_nowhere(place, write_run):
     uri = f"http://someone:secret@127.0.0.1:{free_port()}"
-    follower.project(write_run(place), uri)
+    project(write_run(place), uri)
     assert "secret" not in state_path(place, "flights-1").read_text()
     assert without_credentials(uri) == uri.replace("someone:secret@", "")
 
@@ -329,7 +329,7 @@ def test_a_password_in_the_uri_is_written_nowhere(place, write_run):
 @pytest.mark.parametrize(
     "use",
     [
-        follower.sync,
+        sync,
         lambda place, uri: serve(place, uri, 5000, print),
         lambda place, uri: follower.load_registered(place, uri, "model"),
     ],
@@ -370,7 +370,7 @@ def test_promoting_uses_the_password_of_the_problem_that_the_state_does_not_hold
     records.save(place, record)
     write_state(place, record, uri, TrackingStatus.AWAY)
     with pytest.raises(FourscoreError, match="nothing was changed"):
-        follower.promote(place, "flights-1", None)
+        promote(place, "flights-1", None)
     server.shutdown()
     server.server_close()
     assert set(server.credentials) == {"Basic " + base64.b64encode(b"me:secret").decode()}
@@ -391,6 +391,6 @@ def test_a_journal_of_a_failed_stage_is_projected_from_beside_the_run(place, wri
     with Journal(place / stage.journal) as log:
         log.metric("model/roc_auc", 0.5)
     records.save(place, record)
-    follower.project(run_file, default_uri(place))
+    project(run_file, default_uri(place))
     status, histories, *_ = content_of(place)["07-evaluate"]
     assert (status, list(histories)) == ("FAILED", ["model/roc_auc"])

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import tracked
 from tracked import SCHEMA, rows_of
 
 from infra.runs import records
@@ -18,6 +19,7 @@ from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.state import read_state
 from steps.errors import FourscoreError, InputError
 from steps.register import directory_digest
+from steps.training.document import ModelSchema
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
 
@@ -51,7 +53,7 @@ def registered(tmp_path_factory, database, model, project):
 @pytest.fixture(scope="session")
 def project(write_run):
     def project(place, *arguments, **options):
-        state = follower.project(write_run(place, *arguments, **options), default_uri(place))
+        state = tracked.project(write_run(place, *arguments, **options), default_uri(place))
         assert state["status"] == "complete", state["message"]
         return state
 
@@ -59,8 +61,8 @@ def project(write_run):
 
 
 def aliases(place):
-    mismatch = connect(place, default_uri(place)).get_registered_model(NAME).aliases
-    return {alias: str(version) for alias, version in mismatch.items()}
+    registered = connect(place, default_uri(place)).get_registered_model(NAME).aliases
+    return {alias: str(version) for alias, version in registered.items()}
 
 
 def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias(place, model, project):
@@ -119,7 +121,7 @@ def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model
     projection.client.create_logged_model(
         projection.experiment, NAME, projection.parent, {"model_digest": directory_digest(model)}
     )
-    assert follower.project(run_file, default_uri(place))["model"]["version"] == "1"
+    assert tracked.project(run_file, default_uri(place))["model"]["version"] == "1"
     (logged,) = projection.client.search_logged_models([projection.experiment])
     assert (str(logged.status), record.status) == ("READY", "pass")
 
@@ -146,7 +148,7 @@ def test_nothing_is_registered_of_a_run_whose_files_changed_after_it_was_publish
     write_run(place, model=model)
     write_run(place, "another", model=model)
     change(place, stage, name, old, new)
-    statuses = follower.sync(place, None)
+    statuses = tracked.sync(place, None)
     assert statuses["another"] == "complete"
     assert statuses["flights-1"].startswith("error")
     state = read_state(place, "flights-1")
@@ -171,7 +173,7 @@ def test_a_model_that_is_whole_but_not_the_one_that_was_asked_for_is_not_registe
     (directory / "model/schema.json").write_text(json.dumps(SCHEMA | {"target": "early"}))
     manifest.files.clear()
     LocalStore(place).publish(directory, manifest)
-    (reply,) = follower.sync(place, None).values()
+    (reply,) = tracked.sync(place, None).values()
     assert "the request is for" in reply
     assert "nothing was registered" in reply
     assert connect(place, default_uri(place)).search_registered_models() == []
@@ -181,7 +183,7 @@ def test_a_model_that_is_whole_but_not_the_one_that_was_asked_for_is_not_registe
 def test_what_was_registered_before_it_rotted_stays_registered(place, model, project):
     project(place, model=model)
     change(place, "train", "model/model.pt2", b"PK\x03\x04", b"\0\0\0\0")
-    state = follower.project(records.path_of(place, "flights-1"), default_uri(place))
+    state = tracked.project(records.path_of(place, "flights-1"), default_uri(place))
     assert state["model"] == {"name": NAME, "version": "1", "alias": "candidate"}
     assert aliases(place) == {"candidate": "1"}
 
@@ -189,9 +191,9 @@ def test_what_was_registered_before_it_rotted_stays_registered(place, model, pro
 def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model, project):
     project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
     project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
-    assert follower.promote(place, "first", None) == "1"
-    assert follower.promote(place, "second", None) == "2"
-    assert follower.promote(place, "second", None) == "2"
+    assert tracked.promote(place, "first", None) == "1"
+    assert tracked.promote(place, "second", None) == "2"
+    assert tracked.promote(place, "second", None) == "2"
     assert aliases(place) == {"candidate": "2", "champion": "2"}
     client = connect(place, default_uri(place))
     assert client.get_model_version(NAME, "2").tags["previous_champion"] == "1"
@@ -200,13 +202,13 @@ def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model,
 
 def test_promoting_a_run_that_was_not_projected_projects_it_first(place, model, write_run):
     write_run(place, model=model)
-    assert follower.promote(place, "flights-1", None) == "1"
+    assert tracked.promote(place, "flights-1", None) == "1"
 
 
 def test_promoting_a_run_that_registered_nothing_says_so(place, write_run):
     write_run(place)
     with pytest.raises(FourscoreError, match="registered no model version; nothing was changed"):
-        follower.promote(place, "flights-1", None)
+        tracked.promote(place, "flights-1", None)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +221,7 @@ def test_a_registered_model_is_found_by_name_alias_or_version(registered, model,
 
 def test_a_plain_name_means_the_champion_before_the_candidate(place, model, project):
     project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
-    follower.promote(place, "first", None)
+    tracked.promote(place, "first", None)
     project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
     assert registry._resolve(connect(place, default_uri(place)), NAME) == (NAME, "1")
 
@@ -228,9 +230,9 @@ def test_a_plain_name_means_the_champion_before_the_candidate(place, model, proj
     ("reference", "message"),
     [
         ("no such", "registered are: late flights"),
-        (f"{NAME}@nobody", f"there are: {NAME}/1, {NAME}@candidate"),
-        (f"{NAME}/7", f"there are: {NAME}/1"),
-        (f"{NAME}/x", f"there are: {NAME}/1"),
+        (f"{NAME}@nobody", f"known are: {NAME}/1, {NAME}@candidate"),
+        (f"{NAME}/7", f"known are: {NAME}/1"),
+        (f"{NAME}/x", f"known are: {NAME}/1"),
         ("it's", "registered are: late flights"),
     ],
 )
@@ -240,7 +242,7 @@ def test_a_model_that_is_not_there_is_answered_with_what_is(registered, referenc
 
 
 def test_an_empty_registry_says_so(place):
-    with pytest.raises(InputError, match="none is registered here yet"):
+    with pytest.raises(InputError, match="none is registered yet"):
         follower.load_registered(place, None, "flights")
 
 
@@ -306,9 +308,9 @@ def test_it_loads_in_another_process_with_pickle_forbidden_and_answers_as_servin
         "PYTHONPATH": "",
     }
     argv = [sys.executable, "-P", "-c", LOADED, str(saved), *map(str, paths)]
-    statuses = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
-    assert statuses.returncode == 0, statuses.stderr
-    reply = json.loads(statuses.stdout)
+    result = subprocess.run(argv, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    reply = json.loads(result.stdout)
     assert Path(reply["from"]).is_relative_to(saved)
     predictor = load(model)
     types = {
@@ -341,8 +343,8 @@ def test_a_frame_without_a_column_is_refused_by_name(saved):
 
 
 def test_the_signature_names_every_input_and_types_every_answer():
-    mismatch = registry.signature(SCHEMA)
-    assert mismatch.inputs.input_names() == [entry["name"] for entry in SCHEMA["inputs"]]
-    assert mismatch.outputs.input_names() == ["prediction", "probability_no", "probability_yes"]
-    regression = registry.signature(SCHEMA | {"classes": []})
+    signature = registry.signature(ModelSchema.model_validate(SCHEMA))
+    assert signature.inputs.input_names() == [entry["name"] for entry in SCHEMA["inputs"]]
+    assert signature.outputs.input_names() == ["prediction", "probability_no", "probability_yes"]
+    regression = registry.signature(ModelSchema.model_validate(SCHEMA | {"classes": []}))
     assert regression.outputs.input_names() == ["prediction"]
