@@ -47,7 +47,7 @@ def test_a_workspace_that_is_not_there_is_healthy_and_is_not_made(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("manifest.json", "manifest.json is no manifest"),
         ("journal.jsonl", "journal.jsonl differs from its manifest"),
