@@ -1,7 +1,7 @@
-"""The problem definition: problem.yaml as types, every step's config in one place.
+"""The problem definition: problem.yaml as types, with the config of every stage.
 
-What several stages must agree on (target, task, thresholds, how rows were divided) is written once, at the top or in
-``split``, and given to each stage's config here.
+Values on which several stages must agree (target, task, thresholds, how rows are divided) are written once, at the top or in
+``split``, and passed to the config of each stage here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from infra.sagemaker.config import SageMakerConfig
 from model_code import tasks
-from pipelines.problem.yaml_lines import Document, check_depth, complain, parse, read
+from pipelines.problem.suite import read_suite, suite_of_sample
+from pipelines.problem.yaml_lines import Document, complain, parse, read
 from steps.core import Config, Pipeline
 from steps.define import DefineConfig
 from steps.errors import InputError
@@ -29,24 +30,30 @@ from steps.label import LabelConfig
 from steps.register import RegisterConfig
 from steps.split import SplitConfig
 from steps.train import TrainConfig
-from steps.validate import ROW_COUNT, Expectation, ValidateConfig
+from steps.validate import ValidateConfig
 
-SHARED = {
-    "data": ("target",),
-    "label": ("target", "task"),
-    "train": ("task", "success", "by", "column", "key"),
-    "evaluate": ("task", "success", "clusters"),
-    "register": ("problem_digest", "smoke"),
+SHARED: Mapping[str, Mapping[str, str]] = {
+    "data": {"target": "target"},
+    "label": {"target": "target", "task": "task"},
+    "train": {
+        "task": "task",
+        "success": "success",
+        "by": "split.by",
+        "column": "split.column",
+        "key": "split.key",
+    },
+    "evaluate": {"task": "task", "success": "success", "clusters": "split"},
+    "register": {"problem_digest": "the whole problem", "smoke": "--smoke"},
 }
-"""Fields of a section that are filled in from elsewhere in the problem and are not written in it."""
+"""The fields of each section that a problem file does not write there, and where their values come from."""
 
 SMOKE = {"data.sample_rows": "2000", "train.budget.epochs": "5", "evaluate.resamples": "200", "register.smoke": "true"}
-"""What ``--smoke`` changes: the same graph on a small sample."""
+"""The settings of ``--smoke``: the same pipeline on a small sample."""
 
 SOURCE = re.compile(r"[^\W\d][\w-]{0,63}")
-"""What a source may be called; folders and files are named after it."""
+"""The names that a source may have; folders and files are named after it."""
 _MISNAMED = (
-    "{name} cannot be the name of a source; wanted letters, digits, _ and -, beginning with a letter or _, at most 64 "
+    "{name} cannot be the name of a source; use letters, digits, _ and -, beginning with a letter or _, at most 64 "
     "characters"
 )
 
@@ -72,7 +79,7 @@ class DataConfig(IngestConfig):
             for name in value
             if not SOURCE.fullmatch(name)
         ]
-        if wrong:  # each with the place of its own name, where a ValueError would have that of all
+        if wrong:  # a ValueError would have the place of all names
             raise ValidationError.from_exception_data(cls.__name__, wrong)
         return value
 
@@ -114,7 +121,7 @@ class Problem(Config):
 
 
 class Loaded(Config):
-    """A problem with what was read beside it."""
+    """A problem, its expectation suite and the settings that it was loaded with."""
 
     problem: Problem
     suite: ValidateConfig
@@ -123,10 +130,10 @@ class Loaded(Config):
     smoke: bool
 
     def digest(self) -> str:
-        """sha256 over everything that the problem asks: all but where it runs and is tracked, and the suite with it."""
+        """Return the sha256 of the problem and its suite, without where it runs and is tracked."""
         problem = self.problem.model_dump(mode="json", exclude={"tracking_uri", "sagemaker"})
-        asked = [problem, self.suite.model_dump(mode="json")]
-        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        content = [problem, self.suite.model_dump(mode="json")]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def configs(self, pipeline: Pipeline) -> dict[str, Config]:
         """Return the config of each stage; one that the problem does not mention has its defaults."""
@@ -135,7 +142,7 @@ class Loaded(Config):
         configs: dict[str, Config] = {
             "define": DefineConfig(**card),
             "ingest": p.data,
-            "validate": _of_sample(self.suite) if self.smoke else self.suite,
+            "validate": suite_of_sample(self.suite) if self.smoke else self.suite,
             "label": p.label,
             "split": p.split,
             "train": p.train,
@@ -149,7 +156,7 @@ def load(path: Path, settings: Mapping[str, str] | None = None, *, smoke: bool =
     """Read a problem file, apply ``--set`` overrides, check everything that can be checked without data.
 
     Raises:
-        InputError: with file, line and the valid choices, one line per fault.
+        InputError: something is wrong; one line per fault, with file, line and the valid choices.
     """
     document = read(path)
     overrides = {**(SMOKE if smoke else {}), **(settings or {})}
@@ -159,7 +166,7 @@ def load(path: Path, settings: Mapping[str, str] | None = None, *, smoke: bool =
         problem = Problem.model_validate(_share(content))
     except ValidationError as error:
         raise complain(document, error, Problem, overrides, SHARED) from None
-    suite = _suite(path.parent / problem.expectations, document)
+    suite = read_suite(path.parent / problem.expectations, document.place(("expectations",)))
     return Loaded(problem=problem, suite=suite, path=path, overrides=dict(settings or {}), smoke=smoke)
 
 
@@ -175,116 +182,72 @@ def _override(content: dict[str, Any], overrides: Mapping[str, str]) -> dict[str
         try:
             value, _ = parse(f"--set {key}", text)
         except InputError as error:
-            raise InputError(f"{error}. If it is meant as text, quote it: --set {key}='\"...\"'") from None
+            raise InputError(f"{error}. If text is meant, quote it: --set {key}='\"...\"'") from None
         if isinstance(section, list):
             _enter(section, last, key)
             section[int(last)] = value
         elif isinstance(section, dict):
             section[last] = value
         else:
-            raise InputError(f"--set {key}: {'.'.join(parents)} is a single value and has nothing inside it")
+            raise InputError(f"--set {key}: {'.'.join(parents)} is a single value without fields")
     return changed
 
 
 def _enter(section: Any, name: str, key: str) -> Any:
     if isinstance(section, list):
         if not name.isdigit() or int(name) >= len(section):
-            raise InputError(f"--set {key}: {name!r} is not an index of a list of {len(section)}; they start at 0")
+            raise InputError(f"--set {key}: {name!r} is not an index of a list of {len(section)}; indices start at 0")
         return section[int(name)]
     if isinstance(section, dict):
         return section[name]
-    raise InputError(f"--set {key}: there is nothing inside {name!r}'s parent, which is a single value")
+    raise InputError(f"--set {key}: the parent of {name!r} is a single value without fields")
 
 
 def _refuse_shared(document: Document, settings: Mapping[str, str]) -> None:
-    for section, names in SHARED.items():
-        written = document.content.get(section)
-        for name in names:
-            at_top = {
-                "by": "split.by",
-                "column": "split.column",
-                "key": "split.key",
-                "clusters": "split",
-                "smoke": "--smoke",
-            }.get(name, name)
-            if isinstance(written, dict) and name in written:
+    for section, fields in SHARED.items():
+        content = document.content.get(section)
+        for name, origin in fields.items():
+            if isinstance(content, dict) and name in content:
                 raise InputError(
-                    f"{document.place((section, name))}: {section}.{name} is not written here; it follows from {at_top}"
+                    f"{document.place((section, name))}: {section}.{name} is not written here; it follows from {origin}"
                 )
             if f"{section}.{name}" in settings:
-                raise InputError(f"--set {section}.{name}: it follows from {at_top}; set that")
+                raise InputError(f"--set {section}.{name}: it follows from {origin}; set that")
 
 
 def _share(content: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what stages share; wrong shapes are left for the validation to complain about."""
-    top = {name: content.get(name) for name in ("target", "task", "success")}
-    given = content.get("split")
-    split = given if isinstance(given, dict) else {}
-    by, column = split.get("by", "row"), split.get("column") or _of_role(content, split.get("by"))
-    shared = {**top, "by": by, "column": column, "clusters": column if by in ("group", "time") else None}
-    shared["key"] = split.get("key")
+    """Fill in the shared fields, so that each section is validated as its stage's whole config.
+
+    Content of the wrong shape is passed on for the validation to complain about.
+    """
+    section = content.get("split")
+    split = section if isinstance(section, dict) else {}
+    by = split.get("by", "row")
+    column = split.get("column") or _of_role(content, split.get("by"))
+    shared = {
+        **{name: content.get(name) for name in ("target", "task", "success")},
+        "split.by": by,
+        "split.column": column,
+        "split.key": split.get("key"),
+        "split": column if by in ("group", "time") else None,
+    }
     filled = dict(content)
-    for section in (*SHARED, "split"):
-        written = content.get(section, {}) or {}
-        if isinstance(written, dict):
-            extra = {name: shared[name] for name in SHARED.get(section, ()) if shared.get(name) is not None}
-            filled[section] = {**extra, **written}
+    for name in (*SHARED, "split"):
+        fields = content.get(name, {}) or {}
+        if isinstance(fields, dict):
+            origins = SHARED.get(name, {}).items()
+            extra = {field: shared[origin] for field, origin in origins if shared.get(origin) is not None}
+            filled[name] = {**extra, **fields}
     if isinstance(filled["register"], dict):
         filled["register"].setdefault("name", content.get("name"))
     return filled
 
 
 def _of_role(content: Mapping[str, Any], role: object) -> str | None:
-    """The column of role group or time, for a split that does not name its column."""
+    """Return the column of role group or time, for a split that does not name its column."""
     data = content.get("data")
     columns = data.get("columns") if isinstance(data, dict) else None
-    found = [
+    names = [
         name for name, column in (columns or {}).items() if isinstance(column, dict) and column.get("role") == role
     ]
-    return found[0] if role in ("group", "time") and len(found) == 1 else None
-
-
-def _suite(path: Path, document: Document) -> ValidateConfig:
-    place = document.place(("expectations",))
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        check_depth(path, text)
-        raw = json.loads(text)
-    except FileNotFoundError:
-        raise InputError(f"{place}: expectations: no file {path}; 'fourscore new' proposes one") from None
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}:{error.lineno}: not valid JSON: {error.msg}") from None
-    except InputError:
-        raise
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read: {error}") from None
-    listed = raw.get("expectations") if isinstance(raw, dict) else raw
-    if not isinstance(listed, list) or not listed:
-        raise InputError(
-            f"{path}: wanted {{'expectations': [...]}} with at least one, found none; an empty suite checks nothing"
-        )
-    shows = bool(raw.get("show_values", False)) if isinstance(raw, dict) else False
-    known = {"type", "kwargs", "severity", "notes"}
-    try:
-        return ValidateConfig.model_validate({"suite": [_slim(each, known) for each in listed], "show_values": shows})
-    except ValidationError as error:
-        lines = [
-            f"{path}: expectation {fault['loc'][1] if len(fault['loc']) > 1 else ''}: {fault['msg']}"
-            for fault in error.errors()
-        ]
-        raise InputError("\n".join(lines)) from None
-
-
-def _of_sample(suite: ValidateConfig) -> ValidateConfig:
-    """A sample of the rows says nothing of how many there are."""
-    kept = [each for each in suite.suite if not each.type.startswith("expect_table_row_count")]
-    return suite.model_copy(update={"suite": tuple(kept or [Expectation(type=ROW_COUNT, kwargs={"min_value": 1})])})
-
-
-def _slim(expectation: Any, known: set[str]) -> Any:
-    """Great Expectations writes ids and meta beside what matters."""
-    return (
-        {key: value for key, value in expectation.items() if key not in ("id", "meta")}
-        if isinstance(expectation, dict)
-        else expectation
-    )
+    return names[0] if role in ("group", "time") and len(names) == 1 else None

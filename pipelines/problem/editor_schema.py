@@ -1,6 +1,6 @@
-"""What problem.yaml may say, for editors (JSON Schema) and people (docs/problem.md), written from the types.
+"""The fields of problem.yaml for editors (JSON Schema) and people (docs/problem.md), generated from the types.
 
-``python -m pipelines.problem.editor_schema`` writes both; the tests see to it that they are never old.
+``python -m pipelines.problem.editor_schema`` writes both; a test fails when they are out of date.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "problem.md"
 
 
 def schema() -> dict[str, Any]:
-    """Problem's own schema without what a problem file does not say because it is said elsewhere in it."""
+    """Return the schema of Problem without the fields that a problem file does not write there."""
     whole = Problem.model_json_schema(by_alias=True)
     for section, names in SHARED.items():
         reference = whole["properties"][section]["$ref"]
@@ -33,12 +33,12 @@ def schema() -> dict[str, Any]:
 
 
 def reference() -> str:
-    """Every field as Markdown tables, one for each part of the file."""
+    """Return every field in Markdown tables, one for each section of the file."""
     whole = schema()
     lines = [
         "# The problem file",
         "",
-        "Made from the types by `python -m pipelines.problem.editor_schema`; edit those.",
+        "Generated from the types by `python -m pipelines.problem.editor_schema`; edit those.",
         "",
     ]
     for name, definition in [("problem.yaml", whole), *whole["$defs"].items()]:
@@ -48,7 +48,7 @@ def reference() -> str:
             "",
             definition.get("description", ""),
             "",
-            "| field | is | when left out | means |",
+            "| field | type | default | meaning |",
             "|---|---|---|---|",
         ]
         required = set(definition.get("required", ()))
@@ -61,26 +61,26 @@ def reference() -> str:
 
 
 def _left_out(value: dict[str, Any]) -> str:
-    """What a field is when it is left out; a section is what its own fields are then."""
+    """Return the default of a field; that of a section is made of the defaults of its fields."""
     if "$ref" in value and "default" not in value:
-        return "as its fields are"
+        return "of its fields"
     return f"`{json.dumps(value.get('default'), ensure_ascii=False)}`"
 
 
 def _title(name: str) -> str:
-    """A part's name as the file writes it: the section data is what the ingest stage is configured with."""
+    """Return the name of a section as the file writes it; the ingest stage is configured by the section data."""
     return {"IngestConfig": "data", "TrainJobConfig": "training-job"}.get(name, name.removesuffix("Config").lower())
 
 
 def _kind(value: dict[str, Any]) -> str:
-    """The type of a field in a word or two."""
+    """Return the type of a field in a word or two."""
     if "$ref" in value:
         title = _title(str(value["$ref"]).rpartition("/")[2])
         return f"[{title}](#{title})"
     if "anyOf" in value:
-        return " or ".join(dict.fromkeys(_kind(each) for each in value["anyOf"] if each.get("type") != "null"))
+        return " or ".join(dict.fromkeys(_kind(choice) for choice in value["anyOf"] if choice.get("type") != "null"))
     if "enum" in value:
-        return " \\| ".join(f"`{each}`" for each in value["enum"])
+        return " \\| ".join(f"`{choice}`" for choice in value["enum"])
     if "const" in value:
         return f"`{value['const']}`"
     if value.get("type") == "array":

@@ -1,9 +1,9 @@
-"""Reading YAML so that every complaint can name the file and the line."""
+"""YAML documents with the line of every value, and validation errors that name file and line."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,27 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Location = tuple[str | int, ...]
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
 DEEPEST = 50
-"""Levels of brackets or indentation; a problem has six."""
+"""The deepest nesting of brackets or indentation; a problem has six levels."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML document and the line of everything in it."""
+    """A YAML document and the line of every key and value in it."""
 
     path: Path
     content: dict[str, Any]
     lines: Mapping[Location, int]
 
     def place(self, location: Iterable[str | int]) -> str:
-        """``file:line`` of the nearest thing that is written there."""
-        wanted = tuple(location)
-        while wanted and wanted not in self.lines:
-            wanted = wanted[:-1]
-        return f"{self.path}:{self.lines.get(wanted, 1)}"
+        """Return ``file:line`` of a location, or of its nearest parent that the document has."""
+        nearest = tuple(location)
+        while nearest and nearest not in self.lines:
+            nearest = nearest[:-1]
+        return f"{self.path}:{self.lines.get(nearest, 1)}"
 
 
 def read(path: Path) -> Document:
-    """Parse a YAML mapping.
+    """Read a YAML file that holds a mapping.
 
     Raises:
         InputError: the file is missing, not UTF-8, not a mapping, or its text is refused by :func:`parse`.
@@ -56,22 +56,22 @@ def read(path: Path) -> Document:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     content, lines = parse(path, text)
     if not isinstance(content, dict):
-        found = "nothing" if content is None else f"a {type(content).__name__}"
+        kind = "nothing" if content is None else f"a {type(content).__name__}"
         raise InputError(
-            f"{path}:1: wanted 'key: value' lines that define a problem, found {found}; 'fourscore new' writes one"
+            f"{path}:1: a problem file has 'key: value' lines, and this one holds {kind}; 'fourscore new' writes one"
         )
     return Document(path, content, lines)
 
 
 def parse(source: Path | str, text: str) -> tuple[Any, Mapping[Location, int]]:
-    """What a YAML text says, and the line of everything in it.
+    """Return the content of a YAML text, and the line of every key and value in it.
 
     Args:
-        source: what messages call it.
+        source: the name of the text in messages.
 
     Raises:
-        InputError: it is not YAML, says a key twice, or is written in a way that a small text can stand for a huge or
-            endless content.
+        InputError: the text is not YAML, has a key twice, or uses aliases or nesting by which a small text can stand for a
+            huge content.
     """
     lines: dict[Location, int] = {}
     try:
@@ -93,52 +93,52 @@ def parse(source: Path | str, text: str) -> tuple[Any, Mapping[Location, int]]:
 
 
 def _check_events(source: Path | str, text: str) -> None:
-    """Refuse what would be copied, nested or used as a key without bound, before anything is built of it."""
-    inside: list[Any] = []  # of each open mapping whether a key comes next; None for a sequence
+    """Refuse aliases, tags, keys that are collections and deep nesting, before any object is built."""
+    inside: list[Any] = []  # for each open mapping, whether a key comes next; None for a sequence
     for event in yaml.parse(text, Loader=_Loader):
-        here = f"{source}:{event.start_mark.line + 1}" if event.start_mark else f"{source}:1"
+        place = f"{source}:{event.start_mark.line + 1}" if event.start_mark else f"{source}:1"
         if isinstance(event, yaml.AliasEvent):
-            raise InputError(f"{here}: *{event.anchor} repeats what stands elsewhere; write it out")
+            raise InputError(f"{place}: *{event.anchor} repeats another part of the file; write it out")
         if isinstance(event, yaml.CollectionEndEvent):
             inside.pop()
         elif isinstance(event, yaml.NodeEvent):
             if tag := getattr(event, "tag", None):
-                raise InputError(f"{here}: {tag} asks for a special kind of value; write the value alone")
+                raise InputError(f"{place}: the tag {tag} is not allowed; write the value alone")
             is_key = bool(inside) and inside[-1]
             if is_key and not isinstance(event, yaml.ScalarEvent):
-                raise InputError(f"{here}: a key is a list or a mapping; wanted a name, such as 'target: ...'")
+                raise InputError(f"{place}: a key is a list or a mapping; write a name, such as 'target: ...'")
             if inside and inside[-1] is not None:
                 inside[-1] = not is_key
             if isinstance(event, yaml.CollectionStartEvent):
                 inside.append(True if isinstance(event, yaml.MappingStartEvent) else None)
         if len(inside) > DEEPEST:
-            raise InputError(f"{here}: nested more than {DEEPEST} levels deep; no problem is written like that")
+            raise InputError(f"{place}: nested more than {DEEPEST} levels deep; a problem file has six")
 
 
 def check_depth(path: Path, text: str) -> None:
-    """Whether JSON is nested like something that a person meant; text in quotes does not count.
+    """Check that JSON is not nested too deep; brackets in quotes do not count.
 
     Raises:
-        InputError: with the line where it goes too deep.
+        InputError: it is; the message names the line.
     """
     depth = 0
-    for found in _BRACKETS.finditer(text):
-        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(found.group(), 0)
+    for match in _BRACKETS.finditer(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(match.group(), 0)
         if depth > DEEPEST:
-            line = text.count("\n", 0, found.start()) + 1
+            line = text.count("\n", 0, match.start()) + 1
             raise InputError(f"{path}:{line}: nested more than {DEEPEST} levels deep; an expectation has four")
 
 
 def _missing(path: Path) -> str:
     folder = path.parent
-    others = (
+    nearby = (
         sorted({*folder.glob("*.yaml"), *folder.glob("*.yml"), *folder.glob("*/problem.yaml")})
         if folder.is_dir()
         else []
     )
     hint = (
-        f"; there is {', '.join(map(str, others[:4]))}"
-        if others
+        f"; nearby: {', '.join(map(str, nearby[:4]))}"
+        if nearby
         else "; 'fourscore new DIR --data FILE --target COLUMN' writes one"
     )
     return f"no problem file {path}{hint}"
@@ -150,14 +150,14 @@ def _number(source: Path | str, node: Any, location: Location, lines: dict[Locat
     lines.setdefault(location, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
-            here = (*location, key.value)
+            child = (*location, key.value)
             line = key.start_mark.line + 1
-            if here in lines:
+            if child in lines:
                 raise InputError(
-                    f"{source}:{line}: {'.'.join(map(str, here))} is given twice; the first is on line {lines[here]}"
+                    f"{source}:{line}: {'.'.join(map(str, child))} is given twice; the first is on line {lines[child]}"
                 )
-            lines[here] = line
-            _number(source, value, here, lines)
+            lines[child] = line
+            _number(source, value, child, lines)
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             _number(source, value, (*location, index), lines)
@@ -168,49 +168,53 @@ def complain(
     error: ValidationError,
     model: type[BaseModel],
     overrides: Mapping[str, str],
-    shared: Mapping[str, tuple[str, ...]],
+    shared: Mapping[str, Collection[str]],
 ) -> InputError:
-    """A pydantic error as one line per fault: file, line, what was found, what would work.
+    """Return a pydantic error as one line per fault: file, line, the wrong value, what would work.
 
     Args:
-        shared: fields of sections that follow from others; a fault in one is a fault where that was written.
+        shared: the fields of sections that are filled in from elsewhere; their faults are reported there.
     """
     faults = error.errors(include_url=False)
-    own = [each for each in faults if len(each["loc"]) < 2 or each["loc"][1] not in shared.get(str(each["loc"][0]), ())]
-    return InputError("\n".join(_fault(document, each, model, overrides) for each in own or faults))
+    original = [
+        fault
+        for fault in faults
+        if len(fault["loc"]) < 2 or fault["loc"][1] not in shared.get(str(fault["loc"][0]), ())
+    ]
+    return InputError("\n".join(_fault(document, fault, model, overrides) for fault in original or faults))
 
 
 def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Mapping[str, str]) -> str:
     location: Location = tuple(fault["loc"])
     dotted = ".".join(map(str, location))
-    made = location not in document.lines
+    absent = location not in document.lines
     place = next(
         (
             f"--set {key}={value}"
             for key, value in overrides.items()
-            if f"{dotted}.".startswith(f"{key}.") or (made and key.startswith(f"{dotted}."))
+            if f"{dotted}.".startswith(f"{key}.") or (absent and key.startswith(f"{dotted}."))
         ),
         None,
     )
     place = place or document.place(location)
     if fault["type"] == "extra_forbidden":
-        known = _fields(model, location[:-1])
-        choices = near(str(location[-1]), known) or f"; known here are: {', '.join(known)}"
+        fields = _fields(model, location[:-1])
+        choices = near(str(location[-1]), fields) or f"; the keys are: {', '.join(fields)}"
         return f"{place}: unknown key {dotted!r}{choices}"
     if fault["type"] == "missing":
         return f"{place}: {dotted!r} is missing"
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    message = message.replace("Input should be", "wanted")
-    shown = repr(fault["input"])
+    message = message.replace("Input should be", "should be")
+    value = repr(fault["input"])
     if fault["type"] == "string_type" and place.startswith("--set ") and not isinstance(fault["input"], dict | list):
         key, _, text = place.removeprefix("--set ").partition("=")
-        shown += f"""; as text it is --set {key}='"{text}"'"""
-    found = "" if fault["type"] == "value_error" else f", found {shown if len(shown) < 80 else shown[:77] + '...'}"
-    return f"{place}: {dotted + ': ' if dotted else ''}{message}{found}"
+        value += f"""; as text it is --set {key}='"{text}"'"""
+    instead = "" if fault["type"] == "value_error" else f", not {value if len(value) < 80 else value[:77] + '...'}"
+    return f"{place}: {dotted + ': ' if dotted else ''}{message}{instead}"
 
 
 def _fields(model: type[BaseModel], location: Location) -> list[str]:
-    """The fields of the model that a location leads to."""
+    """Return the fields of the model at a location."""
     current: Any = model
     for part in location:
         field = getattr(current, "model_fields", {}).get(part) if isinstance(part, str) else None
@@ -219,7 +223,7 @@ def _fields(model: type[BaseModel], location: Location) -> list[str]:
 
 
 def _model_in(annotation: Any) -> Any:
-    """The model in an annotation such as ``dict[str, Source]`` or ``Budget | None``."""
+    """Return the model in an annotation such as ``dict[str, Source]`` or ``Budget | None``."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    return next((found for part in getattr(annotation, "__args__", ()) if (found := _model_in(part))), None)
+    return next((model for part in getattr(annotation, "__args__", ()) if (model := _model_in(part))), None)

@@ -74,7 +74,7 @@ def test_a_source_that_is_not_called_by_a_plain_name_is_refused_by_its_line(prob
     assert str(caught.value).startswith(
         f"{problem}:{line}: data.sources.{name}: {name!r} cannot be the name of a source; "
     )
-    assert "wanted letters, digits, _ and -" in str(caught.value)
+    assert "use letters, digits, _ and -" in str(caught.value)
 
 
 def test_a_source_from_the_command_line_is_refused_by_its_setting(problem):
