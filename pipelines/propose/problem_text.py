@@ -1,4 +1,4 @@
-"""A proposal as a commented problem.yaml: every field that there is, what it means and what it is when left out."""
+"""A proposal as a commented problem.yaml with every field, its meaning and its default."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 
 from model_code import tasks
 from pipelines.problem.definition import SHARED
@@ -28,7 +27,7 @@ _TODO = "to be written"
 
 @dataclass(frozen=True)
 class Proposal:
-    """Everything that is written, and everything that a person should read before it is used."""
+    """The content of the proposed files, and what a person should read before using them."""
 
     directory: Path
     name: str
@@ -49,32 +48,32 @@ class Proposal:
 
 
 def scalar(value: Any) -> str:
-    """A value on one line of YAML; text that YAML would take for something else is quoted."""
+    """Return a value on one line of YAML; text that YAML would read as something else is quoted."""
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9, sort_keys=False)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
 def problem_text(proposal: Proposal) -> str:
-    """The whole file."""
+    """Return the whole file."""
     target = proposal.target
     lines = [
-        f"# Proposed by 'fourscore new' from {proposal.rows:,} rows; read it, and mend what the data cannot know.",
-        "# Fields that are left out have the values shown here.",
+        f"# Proposed by 'fourscore new' from {proposal.rows:,} rows; read it, and fill in what the data cannot tell.",
+        "# A field that is left out has the value shown here.",
         f"name: {scalar(proposal.name)}",
-        "# For a person: what is asked, which decision it serves, who answers for it (a role), what being wrong costs.",
-        f"question: {scalar(f'What is {target}?')}",
+        "# To be written by a person: the question, the decision that it serves, its owner (a role), the cost of errors.",
+        f"question: {scalar(f'Which value does `{target}` have?')}",
         f"decision: {scalar(f'{_TODO}: the decision that this prediction serves')}",
-        f"owner: {scalar(f'{_TODO}: the role that answers for that decision')}",
-        f"cost_of_error: {scalar(f'{_TODO}: what being wrong costs, in each direction')}",
+        f"owner: {scalar(f'{_TODO}: the role that owns that decision')}",
+        f"cost_of_error: {scalar(f'{_TODO}: the cost of errors, in each direction')}",
         f"# one of {', '.join(tasks.names())}",
         f"task: {proposal.task}",
         f"target: {scalar(target)}",
         "",
-        "# What the model must reach on the sealed test set. 'on: interval' asks it of the unfavourable end of the",
-        "# 95 % interval, 'on: value' of the estimate; 'slice: column=value' of some rows only. Proposed: a clear win",
-        "# over a constant answer.",
+        "# What the model must reach on the held-out test set. 'on: interval' judges the unfavourable end of the 95 %",
+        "# interval, 'on: value' the estimate; 'slice: column=value' only the rows with that value. Proposed: clearly",
+        "# better than a constant prediction.",
         "success:",
-        *(f"  - {scalar({**each, 'on': 'interval'})}" for each in proposal.success),
+        *(f"  - {scalar({**threshold, 'on': 'interval'})}" for threshold in proposal.success),
         "",
         *_data(proposal),
         "",
@@ -96,8 +95,8 @@ def problem_text(proposal: Proposal) -> str:
 
 def _data(proposal: Proposal) -> Iterable[str]:
     yield "data:"
-    yield "  # Where the data is: a path from this file, a glob, package://NAME/file, https:// or s3://."
-    yield "  # What a file looks like is detected and reported; where that fails, these can be given:"
+    yield "  # The data: a path from this file, a glob, package://NAME/file, https:// or s3://."
+    yield "  # The format of a file is detected and reported; where detection fails, these can be given:"
     yield f"  # {', '.join(name for name in Source.model_fields if name != 'path')}."
     yield "  sources:"
     for name, source in proposal.sources.items():
@@ -113,30 +112,26 @@ def _data(proposal: Proposal) -> Iterable[str]:
     yield "  columns:"
     default = ColumnConfig()
     for column in proposal.columns:
-        given = {"type": column.type, "role": column.role, "available": default.available}
+        fields = {"type": column.type, "role": column.role, "available": default.available}
         note = f"  # {' '.join(column.note.split())}" if column.note else ""
-        yield f"    {scalar(column.name)}: {scalar(given)}{note}"
+        yield f"    {scalar(column.name)}: {scalar(fields)}{note}"
 
 
-def _section(name: str, config: type[BaseModel], given: Mapping[str, Any]) -> Iterable[str]:
-    """One section with every field that may be written in it."""
+def _section(name: str, config: type[BaseModel], values: Mapping[str, Any]) -> Iterable[str]:
+    """Yield one section with every field that may be written in it."""
     yield f"{name}:"
-    yield from _fields(config, given, SHARED.get(name, ()), "  ")
+    yield from _fields(config, values, SHARED.get(name, ()), "  ")
 
 
-def _fields(config: type[BaseModel], given: Mapping[str, Any], left_out: Iterable[str], indent: str) -> Iterable[str]:
+def _fields(config: type[BaseModel], values: Mapping[str, Any], left_out: Iterable[str], indent: str) -> Iterable[str]:
     for name, info in config.model_fields.items():
         if name in left_out:
             continue
         if info.description:
             yield f"{indent}# {info.description}"
-        value = given.get(name, _default(info))
+        value = values.get(name, info.get_default(call_default_factory=True))
         if isinstance(value, BaseModel):
             yield f"{indent}{name}:"
             yield from _fields(type(value), value.model_dump(), (), indent + "  ")
         else:
             yield f"{indent}{name}: {scalar(list(value) if isinstance(value, tuple) else value)}"
-
-
-def _default(info: FieldInfo) -> Any:
-    return info.get_default(call_default_factory=True)

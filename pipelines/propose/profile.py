@@ -1,38 +1,41 @@
-"""What columns are for, which task the target makes, and which thresholds learnable data passes and noise does not."""
+"""A profile of the data: the role of each column, the task of the target, and thresholds that noise does not reach."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import polars as pl
 
 from model_code import tasks
+from model_code.tasks import Task
 from steps.errors import InputError
 from steps.label import FEW
 from steps.labeling.classes import choose_positive
+from steps.splitting.proxies import fold_of_rows, strength
 from steps.tables.schema import Column, TableSchema, Target
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from model_code.tasks import Task
+from steps.tables.truth import truth_array
 
 _ID_NAME = re.compile(
     r"(^|[_\s.-])(id|ids|key|uuid|guid|index|idx|no|nr|number|identifier|code)$|^(id|index|unnamed.*|column_1)$|[a-z](Id|ID|Key|Number|Index)$",
 )
 _SLICE_VALUES = range(2, 9)
-_LOOKED_AT = 50_000
+_SAMPLE = 50_000
 """Rows on which single columns are compared with the target."""
-_TOO_STRONG = 0.985
+_STRONG = 0.985
+"""The score of a single column that is worth a question."""
 _LISTED = 20
 """How many columns a message names."""
+_MOST_ROWS = 2_000_000
+"""With more rows, equal ones are not counted: that would need all of them in memory."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What the person said."""
+class Request:
+    """The options of ``fourscore new``."""
 
     target: str
     ignore: tuple[str, ...]
@@ -43,113 +46,43 @@ class Asked:
 
 @dataclass(frozen=True)
 class Guess:
-    """What one column is taken for."""
+    """The proposed type and role of one column."""
 
     name: str
     type: str
     role: str
     note: str = ""
-    """Why, where it is not plain."""
-
-
-@dataclass
-class Looked:
-    """What the data says."""
-
-    task: str
-    columns: tuple[Guess, ...] = ()
-    success: tuple[dict[str, Any], ...] = ()
-    label: dict[str, Any] = field(default_factory=dict)
-    slices: tuple[str, ...] = ()
-    guessed: tuple[str, ...] = ()
-    decide: tuple[str, ...] = ()
-    target: str = ""
-
-
-def look(table: Path, schema: TableSchema, asked: Asked, codes: set[str]) -> Looked:
-    """Guess everything about an ingested table.
-
-    Args:
-        codes: columns whose whole numbers are written with leading zeros.
-
-    Raises:
-        InputError: the target cannot be predicted, or does not fit the task.
-    """
-    import polars as pl
-
-    data = pl.scan_parquet(table / "data.parquet", glob=False)
-    values = data.select(asked.target).collect()[asked.target]
-    column = next(each for each in schema.columns if each.name == asked.target)
-    said: list[str] = []
-    decide: list[str] = []
-    task = _task(column, values, asked, said)
-    counts = task.count(task.labels(values))
-    looked = Looked(task.name, target=asked.target)
-    looked.columns = tuple(_columns(data, schema, asked, codes))
-    # A clear win over the constant yardstick, asked of the interval's bound: noise reaches it once in forty.
-    looked.success = ({"metric": task.headline, "at_least": task.clear_win(counts)},)
-    looked.label = _label(task, column, values, counts, said)
-    _rare(asked.target, counts, decide)
-    looked.slices = tuple(_slices(data, looked.columns))
-    _suspicious(data, schema, looked, task, tuple(counts), decide)
-    _questions(schema, looked, asked, decide, data)
-    looked.guessed, looked.decide = tuple(said), tuple(decide)
-    return looked
-
-
-def _task(column: Column, values: pl.Series, asked: Asked, said: list[str]) -> Task:
-    """The task that was asked for, or the first that the target can have."""
-    distinct = values.drop_nulls().n_unique()
-    name = asked.target
-    if distinct < 2:
-        raise InputError(
-            f"--target {name}: the column has {'no values' if distinct == 0 else 'one value only'}"
-            f"{f', and {column.missing:,} rows count as missing (as NA, null, ? ...)' if column.missing else ''}; there is "
-            "nothing to learn"
-        )
-    if column.type in ("date", "datetime"):
-        raise InputError(
-            f"--target {name}: the column holds {column.type}s; predict a number or a class, made of it by label.rule"
-        )
-    if asked.task:
-        if fault := _fault(asked.task, values):
-            raise InputError(f"--task {asked.task}: the target {name!r} {fault}")
-        return tasks.get(asked.task)
-    fitting = (each for each in tasks.names() if not _fault(each, values))
-    task = next(fitting, None)
-    if task is None:
-        raise InputError(f"--target {name}: the column {_fault(tasks.names()[-1], values)}")
-    alternatives = list(fitting) if column.type == "integer" and 2 < distinct <= 30 else []
-    said.append(
-        f"the task is {task}, since {name!r} has {distinct:,} different "
-        f"{'numbers' if column.type in ('integer', 'float') else 'values'}"
-        + "".join(f"; --task {each} would fit too" for each in alternatives)
-    )
-    return tasks.get(task)
-
-
-def _fault(task: str, values: pl.Series) -> str:
-    """Why a column can not be the target of a task, in words that go on after its name; empty where it can."""
-    found = tasks.get(task)
-    try:
-        found.check(found.labels(values), values)
-    except tasks.Unfit as unfit:
-        return str(unfit)
-    return ""
+    """The reason, where it is not obvious."""
 
 
 @dataclass(frozen=True)
-class _Seen:
+class Profile:
+    """The proposal that follows from the data."""
+
+    task: str
+    target: str
+    columns: tuple[Guess, ...]
+    success: tuple[dict[str, Any], ...]
+    label: dict[str, Any]
+    slices: tuple[str, ...]
+    guessed: tuple[str, ...]
+    """The guesses that a person should know, as sentences."""
+    decide: tuple[str, ...]
+    """The questions that a person must decide."""
+
+
+@dataclass(frozen=True)
+class ColumnProfile:
     """One column with what was measured of it."""
 
     column: Column
     rows: int
     distinct: int
-    """Different values; 0 where they were not counted, as of fractions."""
+    """The number of different values; 0 for fractions, which are not counted."""
     constant: bool
     counts_up: bool
     is_code: bool
-    """Its whole numbers are written with leading zeros."""
+    """True if its integers are written with leading zeros."""
 
     @property
     def unique(self) -> bool:
@@ -160,196 +93,247 @@ class _Seen:
         return f"{self.column.missing:,} missing" if self.column.missing else ""
 
 
-def _columns(data: pl.LazyFrame, schema: TableSchema, asked: Asked, codes: set[str]) -> list[Guess]:
-    import polars as pl
+def profile_table(table: Path, schema: TableSchema, request: Request, codes: set[str]) -> Profile:
+    """Return the profile of an ingested table.
 
+    Args:
+        codes: columns whose integers are written with leading zeros.
+
+    Raises:
+        InputError: the target cannot be predicted or does not fit the task, or no column could be a feature.
+    """
+    data = pl.scan_parquet(table / "data.parquet", glob=False)
+    values = data.select(request.target).collect()[request.target]
+    column = next(column for column in schema.columns if column.name == request.target)
+    task, task_notes = _task(column, values, request)
+    counts = task.count(task.labels(values))
+    columns = [_guess(profile, request) for profile in _column_profiles(data, schema, codes)]
+    label, label_notes = _label(task, column, values, counts)
+    _check_features(columns, request)
+    return Profile(
+        task=task.name,
+        target=request.target,
+        columns=tuple(columns),
+        # Better than a constant prediction even at the unfavourable end of the interval: noise gets there once in forty.
+        success=({"metric": task.headline, "at_least": task.clear_win(counts)},),
+        label=label,
+        slices=tuple(_slices(data, columns, request.target)),
+        guessed=(*task_notes, *label_notes),
+        decide=(
+            *_rare_classes(request.target, counts),
+            *_near_target(data, schema, columns, request.target, task, tuple(counts)),
+            *_dates(columns, request),
+            *_equal_rows(data, schema, columns),
+            "question, decision, owner and cost_of_error are yours to write; success is a starting point, not a promise",
+        ),
+    )
+
+
+def _task(column: Column, values: pl.Series, request: Request) -> tuple[Task, list[str]]:
+    """Return the requested task, or the first that fits the target, and notes about the choice."""
+    distinct = values.drop_nulls().n_unique()
+    name = request.target
+    if distinct < 2:
+        raise InputError(
+            f"--target {name}: the column has {'no values' if distinct == 0 else 'one value only'}"
+            f"{f', and {column.missing:,} rows count as missing (as NA, null, ? ...)' if column.missing else ''}; there is "
+            "nothing to learn"
+        )
+    if column.type in ("date", "datetime"):
+        raise InputError(
+            f"--target {name}: the column holds {column.type}s; predict a number or a class, computed by label.rule"
+        )
+    if request.task:
+        if fault := _fault(request.task, values):
+            raise InputError(f"--task {request.task}: the target {name!r} {fault}")
+        return tasks.get(request.task), []
+    fitting = [task for task in tasks.names() if not _fault(task, values)]
+    if not fitting:
+        raise InputError(f"--target {name}: the column {_fault(tasks.names()[-1], values)}")
+    task, *alternatives = fitting
+    numeric = column.type in ("integer", "float")
+    note = f"the task is {task}, since {name!r} has {distinct:,} different {'numbers' if numeric else 'values'}"
+    if column.type == "integer" and 2 < distinct <= 30:
+        note += "".join(f"; --task {alternative} would fit too" for alternative in alternatives)
+    return tasks.get(task), [note]
+
+
+def _fault(name: str, values: pl.Series) -> str:
+    """Return why a column cannot be the target of a task, in words that follow its name; empty if it can."""
+    task = tasks.get(name)
+    try:
+        task.check(task.labels(values), values)
+    except tasks.Unfit as unfit:
+        return str(unfit)
+    return ""
+
+
+def _column_profiles(data: pl.LazyFrame, schema: TableSchema, codes: set[str]) -> list[ColumnProfile]:
     floats = [column.name for column in schema.columns if column.type == "float"]
-    others = [column.name for column in schema.columns if column.type != "float"]
-    distinct: dict[str, int] = _row(data, [pl.col(name).drop_nulls().n_unique() for name in others])
-    same: dict[str, bool] = _row(data, [pl.col(name).min() == pl.col(name).max() for name in floats])
-    counting = [c.name for c in schema.columns if c.type == "integer" and distinct[c.name] == schema.rows]
-    steps: dict[str, bool] = _row(data, [(pl.col(name).diff().drop_nulls() == 1).all() for name in counting])
-    seen = [
-        _Seen(
+    counted = [column.name for column in schema.columns if column.type != "float"]
+    distinct: dict[str, int] = _answers(data, [pl.col(name).drop_nulls().n_unique() for name in counted])
+    constant: dict[str, bool] = _answers(data, [pl.col(name).min() == pl.col(name).max() for name in floats])
+    unique = [c.name for c in schema.columns if c.type == "integer" and distinct[c.name] == schema.rows]
+    counting: dict[str, bool] = _answers(data, [(pl.col(name).diff().drop_nulls() == 1).all() for name in unique])
+    return [
+        ColumnProfile(
             column=column,
             rows=schema.rows,
             distinct=distinct.get(column.name, 0),
-            constant=distinct.get(column.name) == 1 or bool(same.get(column.name)),
-            counts_up=steps.get(column.name, False),
+            constant=distinct.get(column.name) == 1 or bool(constant.get(column.name)),
+            counts_up=counting.get(column.name, False),
             is_code=column.type == "integer" and column.name in codes,
         )
         for column in schema.columns
     ]
-    return [_guess(each, asked) for each in seen]
 
 
-def _row(data: pl.LazyFrame, questions: list[pl.Expr]) -> dict[str, Any]:
-    """The answers to questions about columns, by column."""
+def _answers(data: pl.LazyFrame, questions: Sequence[pl.Expr]) -> dict[str, Any]:
     return data.select(questions).collect(engine="streaming").row(0, named=True) if questions else {}
 
 
-def _guess(seen: _Seen, asked: Asked) -> Guess:
-    """What was asked for comes first, then what rules a column out, then what it looks like."""
+def _guess(profile: ColumnProfile, request: Request) -> Guess:
+    """Guess by the request first, then by what rules a column out, then by what it looks like."""
     return (
-        _as_asked(seen, asked)
-        or _without_use(seen)
-        or _identifying(seen)
-        or Guess(seen.column.name, seen.column.type, "feature", seen.missing)
+        _requested(profile, request)
+        or _useless(profile)
+        or _identifying(profile)
+        or Guess(profile.column.name, profile.column.type, "feature", profile.missing)
     )
 
 
-def _as_asked(seen: _Seen, asked: Asked) -> Guess | None:
-    name, kind = seen.column.name, str(seen.column.type)
-    if name == asked.target:
-        missing = f", {seen.missing}" if seen.missing else ""
+def _requested(profile: ColumnProfile, request: Request) -> Guess | None:
+    name, kind = profile.column.name, str(profile.column.type)
+    if name == request.target:
+        missing = f", {profile.missing}" if profile.missing else ""
         return Guess(name, "category" if kind == "text" else kind, "feature", f"the target; never a feature{missing}")
-    if name in asked.ignore:
-        return Guess(name, kind, "ignore", "ignored, as asked")
-    if name == asked.column:
-        return Guess(name, kind, asked.by, f"the split's {asked.by}")
+    if name in request.ignore:
+        return Guess(name, kind, "ignore", "ignored by --ignore")
+    if name == request.column:
+        return Guess(name, kind, request.by, f"the split's {request.by}")
     return None
 
 
-def _without_use(seen: _Seen) -> Guess | None:
-    name, kind = seen.column.name, seen.column.type
-    if seen.column.missing == seen.rows:
+def _useless(profile: ColumnProfile) -> Guess | None:
+    name, kind = profile.column.name, profile.column.type
+    if profile.column.missing == profile.rows:
         return Guess(name, kind, "ignore", "no values at all")
-    if seen.constant and not (seen.missing and kind in ("category", "boolean")):
+    if profile.constant and not (profile.missing and kind in ("category", "boolean")):
         return Guess(name, kind, "ignore", "the same value everywhere")
     return None
 
 
-def _identifying(seen: _Seen) -> Guess | None:
-    """Codes, ids and free text."""
-    name, kind = seen.column.name, seen.column.type
-    if seen.is_code:
-        role = "key" if seen.distinct == seen.rows else "feature"
-        shown = "category" if seen.distinct <= seen.rows / 2 else "text"
-        return Guess(name, shown, role, "written with leading zeros: a code, not a number")
-    if kind == "integer" and seen.unique and (seen.counts_up or _named_like_key(name)):
-        how = "counts the rows: an id" if seen.counts_up else "different in every row, with the name of an id"
+def _identifying(profile: ColumnProfile) -> Guess | None:
+    """Recognise codes, ids and free text."""
+    name, kind = profile.column.name, profile.column.type
+    named_like_id = _ID_NAME.search(name) is not None
+    if profile.is_code:
+        role = "key" if profile.distinct == profile.rows else "feature"
+        text_type = "category" if profile.distinct <= profile.rows / 2 else "text"
+        return Guess(name, text_type, role, "written with leading zeros: a code, not a number")
+    if kind == "integer" and profile.unique and (profile.counts_up or named_like_id):
+        how = "counts the rows: an id" if profile.counts_up else "different in every row, with the name of an id"
         return Guess(name, kind, "key", how)
-    if kind in ("text", "category") and seen.unique:
-        role = "key" if _named_like_key(name) else "ignore"
-        return Guess(name, "text", role, "different in every row: an id or free text, no feature")
+    if kind in ("text", "category") and profile.unique:
+        role = "key" if named_like_id else "ignore"
+        return Guess(name, "text", role, "different in every row: an id or free text, not a feature")
     if kind == "text":
-        missing = f", {seen.missing}" if seen.missing else ""
-        return Guess(name, kind, "ignore", f"{seen.distinct:,} different texts: free text, no feature{missing}")
+        missing = f", {profile.missing}" if profile.missing else ""
+        return Guess(name, kind, "ignore", f"{profile.distinct:,} different texts: free text, not a feature{missing}")
     return None
 
 
-def _named_like_key(name: str) -> bool:
-    """Whether a column is named like a key."""
-    return _ID_NAME.search(name) is not None
-
-
-def _label(task: Task, column: Column, values: pl.Series, counts: dict[str, int], said: list[str]) -> dict[str, Any]:
+def _label(task: Task, column: Column, values: pl.Series, counts: dict[str, int]) -> tuple[dict[str, Any], list[str]]:
+    """Return the label section and notes about it."""
     label: dict[str, Any] = {}
+    notes = []
     if column.missing:
         label["unlabeled"] = "drop"
-        said.append(
+        notes.append(
             f"{column.missing:,} of {len(values):,} rows have no {column.name!r}: they are left out "
             "(label.unlabeled: drop)"
         )
     if task.has_positive:
         positive, how = choose_positive(counts, None)
         label["positive"] = positive
-        said.append(f"the positive class is {positive!r} ({how.removeprefix('guessed: ')})")
+        notes.append(f"the positive class is {positive!r} ({how.removeprefix('guessed: ')})")
     rarest = min(counts, key=lambda name: counts[name], default=None)
     if rarest is not None and FEW <= counts[rarest] < 50:
-        said.append(f"class {rarest!r} has {counts[rarest]:,} rows only: its metrics will be uncertain")
-    return label
+        notes.append(f"class {rarest!r} has only {counts[rarest]:,} rows: its metrics will be uncertain")
+    return label, notes
 
 
-def _rare(target: str, counts: dict[str, int], decide: list[str]) -> None:
-    few = sorted((name for name in counts if counts[name] < FEW), key=lambda name: counts[name])
-    if not few:
-        return
-    shown = ", ".join(f"{name!r} ({counts[name]})" for name in few[:5]) + (" ..." if len(few) > 5 else "")
-    decide.append(
-        f"{len(few):,} of {len(counts):,} classes of {target!r} have fewer than {FEW} rows, and 'run' stops at them: {shown}. "
-        "Merge classes with label.rule, or leave their rows out with data.query"
-    )
-
-
-def _slices(data: pl.LazyFrame, columns: Sequence[Guess]) -> list[str]:
-    """Up to two columns of few categories, on which the model is looked at separately."""
-    import polars as pl
-
-    candidates = [
-        c.name
-        for c in columns
-        if c.role == "feature" and c.type in ("category", "boolean") and not c.note.startswith("the target")
-    ]
-    if not candidates:
-        return []
-    distinct = (
-        data.select(pl.col(name).n_unique() for name in candidates).collect(engine="streaming").row(0, named=True)
-    )
-    return [name for name, count in distinct.items() if count in _SLICE_VALUES][:2]
-
-
-def _suspicious(
-    data: pl.LazyFrame, schema: TableSchema, looked: Looked, task: Task, classes: tuple[str, ...], decide: list[str]
-) -> None:
-    """Columns that alone (nearly) give the target: mentioned, not dropped; the leak gate has the last word."""
-    import polars as pl
-
-    from steps.splitting.proxies import fold_of_rows, strength
-    from steps.tables.truth import truth_array
-
-    target = Target(name=looked.target, task=looked.task, classes=classes)
-    features = [
-        c
-        for c in schema.columns
-        if any(g.name == c.name and g.role == "feature" for g in looked.columns)
-        and c.name != looked.target
-        and c.type != "text"
-    ]
-    every = max(1, -(-schema.rows // _LOOKED_AT))
-    kept = data.filter(pl.col(looked.target).is_not_null()).gather_every(every)
-    frame = kept.select(looked.target, *(c.name for c in features)).collect(engine="streaming")
-    truth = truth_array(task.labels(frame[looked.target]), target)
-    fold = fold_of_rows(len(truth))
-    for column in features:
-        found = strength(frame[column.name], column, truth, len(classes), fold)
-        if found.score >= _TOO_STRONG and (not classes or found.skill >= 0.9):
-            decide.append(
-                f"column {column.name!r} alone predicts {looked.target!r} ({found.measure} {found.score:.3f}): is "
-                "it known when the "
-                f"prediction is made? If not: {{role: ignore}} or {{available: later}}; 'run' stops if it is the "
-                "target itself"
-            )
-
-
-def _questions(schema: TableSchema, looked: Looked, asked: Asked, decide: list[str], data: pl.LazyFrame) -> None:
-    import polars as pl
-
-    dates = [c.name for c in looked.columns if c.type in ("date", "datetime") and c.role == "feature"]
-    if dates and asked.by == "row":
-        decide.append(
-            f"rows have times ({', '.join(map(repr, dates))}): if the model will be asked about the future, split "
-            f"by time: --split time:{dates[0]}"
-        )
-    others = [c for c in looked.columns if c.name != asked.target]
-    if not any(c.role == "feature" and c.type != "text" for c in others):
-        why = [f"\n  {c.name} ({c.type}): {c.note}" for c in others] or [f" there is only {asked.target!r}"]
+def _check_features(columns: Sequence[Guess], request: Request) -> None:
+    candidates = [c for c in columns if c.name != request.target]
+    if not any(c.role == "feature" and c.type != "text" for c in candidates):
+        why = [f"\n  {c.name} ({c.type}): {c.note}" for c in candidates] or [f" there is only {request.target!r}"]
         more = f"\n  and {len(why) - _LISTED:,} more" if len(why) > _LISTED else ""
         raise InputError(
             f"no column is left that could be a feature (a number, a category, true or false, or a time):"
             f"{''.join(why[:_LISTED])}{more}"
         )
-    features = [c.name for c in looked.columns if c.role == "feature"]
-    equal = (
-        schema.rows - data.select(pl.struct(features).n_unique()).collect(engine="streaming").item()
-        if schema.rows <= 2_000_000
-        else 0
-    )
-    if equal:
-        decide.append(
-            f"{equal:,} rows repeat another one in all features and the target: are they separate observations?"
+
+
+def _slices(data: pl.LazyFrame, columns: Sequence[Guess], target: str) -> list[str]:
+    """Return up to two columns of few categories, on which the model is evaluated separately."""
+    candidates = [
+        c.name for c in columns if c.role == "feature" and c.type in ("category", "boolean") and c.name != target
+    ]
+    distinct = _answers(data, [pl.col(name).n_unique() for name in candidates])
+    return [name for name, count in distinct.items() if count in _SLICE_VALUES][:2]
+
+
+def _rare_classes(target: str, counts: dict[str, int]) -> Iterator[str]:
+    few = sorted((name for name in counts if counts[name] < FEW), key=lambda name: counts[name])
+    if few:
+        listed = ", ".join(f"{name!r} ({counts[name]})" for name in few[:5]) + (" ..." if len(few) > 5 else "")
+        yield (
+            f"{len(few):,} of {len(counts):,} classes of {target!r} have fewer than {FEW} rows, and 'run' stops at them: "
+            f"{listed}. Merge classes with label.rule, or leave their rows out with data.query"
         )
-    decide.append(
-        "question, decision, owner and cost_of_error are yours to write; the thresholds under success are a start, "
-        "not a promise to anybody"
-    )
+
+
+def _near_target(
+    data: pl.LazyFrame,
+    schema: TableSchema,
+    columns: Sequence[Guess],
+    target: str,
+    task: Task,
+    classes: tuple[str, ...],
+) -> Iterator[str]:
+    """Name columns that alone nearly give the target; they are not dropped, since the leak gate has the last word."""
+    roles = {guess.name: guess.role for guess in columns}
+    features = [c for c in schema.columns if roles[c.name] == "feature" and c.name != target and c.type != "text"]
+    labeled = data.filter(pl.col(target).is_not_null()).gather_every(max(1, -(-schema.rows // _SAMPLE)))
+    frame = labeled.select(target, *(c.name for c in features)).collect(engine="streaming")
+    truth = truth_array(task.labels(frame[target]), Target(name=target, task=task.name, classes=classes))
+    fold = fold_of_rows(len(truth))
+    for column in features:
+        result = strength(frame[column.name], column, truth, len(classes), fold)
+        if result.score >= _STRONG and (not classes or result.skill >= 0.9):
+            yield (
+                f"column {column.name!r} alone predicts {target!r} ({result.measure} {result.score:.3f}): is it known when "
+                "the prediction is made? If not: {role: ignore} or {available: later}; 'run' stops if it is the target "
+                "itself"
+            )
+
+
+def _dates(columns: Sequence[Guess], request: Request) -> Iterator[str]:
+    dates = [c.name for c in columns if c.type in ("date", "datetime") and c.role == "feature"]
+    if dates and request.by == "row":
+        yield (
+            f"rows have times ({', '.join(map(repr, dates))}): if the model will predict the future, split by time: "
+            f"--split time:{dates[0]}"
+        )
+
+
+def _equal_rows(data: pl.LazyFrame, schema: TableSchema, columns: Sequence[Guess]) -> Iterator[str]:
+    if schema.rows > _MOST_ROWS:
+        return
+    features = [c.name for c in columns if c.role == "feature"]
+    equal = schema.rows - data.select(pl.struct(features).n_unique()).collect(engine="streaming").item()
+    if equal:
+        yield (
+            f"{equal:,} row{' duplicates another' if equal == 1 else 's duplicate another'} (same features and target): "
+            "are they separate observations?"
+        )

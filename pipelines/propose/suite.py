@@ -1,37 +1,34 @@
-"""A first expectation suite, true of the data it was made from: what must hold is critical, what is usual a warning."""
+"""A first expectation suite that the data meets: what must hold is critical, what is usual is a warning."""
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from pipelines.propose.profile import Looked
+import polars as pl
+
+from pipelines.propose.profile import Profile
 from steps.tables.schema import Column, TableSchema
-
-if TYPE_CHECKING:
-    import polars as pl
 
 Expectation = dict[str, Any]
 _FEW = 20
 _MARGIN = 0.25
-"""Of the range seen, allowed on either side of it."""
+"""The share of the observed range that is allowed on either side of it."""
 
 
-def suite(table: Path, schema: TableSchema, looked: Looked) -> tuple[Expectation, ...]:
-    """The expectations, in the order of the columns."""
-    import polars as pl
-
+def propose_suite(table: Path, schema: TableSchema, profile: Profile) -> tuple[Expectation, ...]:
+    """Return the expectations, in the order of the columns."""
     data = pl.scan_parquet(table / "data.parquet", glob=False)
-    ignored = {guess.name for guess in looked.columns if guess.role == "ignore"}
-    target = next(column for column in schema.columns if column.name == looked.target)
+    ignored = {guess.name for guess in profile.columns if guess.role == "ignore"}
+    target = next(column for column in schema.columns if column.name == profile.target)
     return (
         *_whole(schema, target),
         *(
-            each
+            expectation
             for column in schema.columns
             if column.name not in ignored and column is not target
-            for each in _column(data, column, looked)
+            for expectation in _column(data, column, profile)
         ),
     )
 
@@ -41,9 +38,9 @@ def _expectation(kind: str, severity: str, notes: str, **kwargs: Any) -> Expecta
 
 
 def _whole(schema: TableSchema, target: Column) -> list[Expectation]:
-    """The row count's lower bound lets a smoke run's sample through."""
+    """Return the expectations about the table and its target."""
     names = [column.name for column in schema.columns]
-    found = [
+    expectations = [
         _expectation(
             "expect_table_row_count_to_be_between",
             "critical",
@@ -59,7 +56,7 @@ def _whole(schema: TableSchema, target: Column) -> list[Expectation]:
     labelled = {} if not target.missing else {"mostly": _floor(0.9 * (1 - target.missing / schema.rows))}
     notes = "the target" if not target.missing else f"the target; {target.missing:,} missing when this was proposed"
     return [
-        *found,
+        *expectations,
         _expectation("expect_column_values_to_not_be_null", "critical", notes, column=target.name, **labelled),
     ]
 
@@ -68,20 +65,18 @@ def _floor(share: float) -> float:
     return math.floor(share * 100) / 100
 
 
-def _column(data: pl.LazyFrame, column: Column, looked: Looked) -> list[Expectation]:
-    import polars as pl
-
+def _column(data: pl.LazyFrame, column: Column, profile: Profile) -> list[Expectation]:
     name = column.name
-    found = []
+    expectations = []
     if not column.missing:
-        found.append(
+        expectations.append(
             _expectation(
                 "expect_column_values_to_not_be_null", "warning", "complete when this was proposed", column=name
             )
         )
-    guess = next(each for each in looked.columns if each.name == name)
+    guess = next(guess for guess in profile.columns if guess.name == name)
     if guess.role == "key" or guess.type != column.type:
-        return found
+        return expectations
     if column.type == "category":
         values = (
             data.select(pl.col(name).drop_nulls().unique().sort())
@@ -90,7 +85,7 @@ def _column(data: pl.LazyFrame, column: Column, looked: Looked) -> list[Expectat
             .to_list()
         )
         if 0 < len(values) <= _FEW:
-            found.append(
+            expectations.append(
                 _expectation(
                     "expect_column_values_to_be_in_set", "warning", "the categories seen", column=name, value_set=values
                 )
@@ -103,7 +98,7 @@ def _column(data: pl.LazyFrame, column: Column, looked: Looked) -> list[Expectat
         )
         if low is not None and low < high:
             least, most = _widened(low, high, whole=column.type == "integer")
-            found.append(
+            expectations.append(
                 _expectation(
                     "expect_column_values_to_be_between",
                     "warning",
@@ -113,11 +108,11 @@ def _column(data: pl.LazyFrame, column: Column, looked: Looked) -> list[Expectat
                     max_value=most,
                 )
             )
-    return found
+    return expectations
 
 
 def _widened(low: float, high: float, *, whole: bool) -> tuple[float, float]:
-    """The range with a margin that does not cross zero."""
+    """Return the range with a margin that does not cross zero."""
     margin = (high - low) * _MARGIN
     least, most = low - margin, high + margin
     least = 0 if low >= 0 > least else least

@@ -41,13 +41,13 @@ def roles(proposal):
 
 def test_ids_codes_constants_and_text_are_no_features_and_each_says_why(tmp_path, customers):
     proposal = propose(tmp_path / "p", [str(customers)], "churn")
-    found = roles(proposal)
-    assert found["customerID"] == ("text", "key")
-    assert found["zip code"] == ("category", "feature")
-    assert found["country"][1] == "ignore"
-    assert found["comment"] == ("text", "ignore")
-    assert found["joined"] == ("date", "feature")
-    assert found["spent"] == ("float", "feature")
+    columns = roles(proposal)
+    assert columns["customerID"] == ("text", "key")
+    assert columns["zip code"] == ("category", "feature")
+    assert columns["country"][1] == "ignore"
+    assert columns["comment"] == ("text", "ignore")
+    assert columns["joined"] == ("date", "feature")
+    assert columns["spent"] == ("float", "feature")
     assert all(column.note for column in proposal.columns if column.role != "feature")
     text = describe(proposal)
     assert "leading zeros" in text
@@ -106,7 +106,7 @@ def run_to_validate(directory, place):
         ingest(place / "raw", place / "table", configs["ingest"], log)
         validate(place / "table", place / "validation", configs["validate"], log)
     results = json.loads((place / "validation/results.json").read_text())
-    failed = [each for each in results["results"] if not each["success"]]
+    failed = [file for file in results["results"] if not file["success"]]
     assert failed == []
     return place / "table"
 
@@ -184,9 +184,9 @@ def test_several_sources_are_joined_on_what_they_share(tmp_path):
     [
         ({"target": "churned"}, r"--target churned: the data has no such column; did you mean 'churn'"),
         ({"target": "churn", "ignore": ["agee"]}, r"--ignore agee: .*did you mean 'age'"),
-        ({"target": "churn", "split": "time"}, "wanted row, group:COLUMN or time:COLUMN"),
+        ({"target": "churn", "split": "time"}, "use row, group:COLUMN or time:COLUMN"),
         ({"target": "churn", "split": "time:when"}, "--split when: the data has no such column"),
-        ({"target": "churn", "task": "ranking"}, "--task ranking: wanted one of"),
+        ({"target": "churn", "task": "ranking"}, "--task ranking: use one of"),
         ({"target": "churn", "task": "regression"}, "a regression predicts a number"),
         ({"target": "age", "task": "binary-classification"}, "60 classes .*wants two"),
         ({"target": "country"}, "one value only; there is nothing to learn"),
@@ -194,7 +194,7 @@ def test_several_sources_are_joined_on_what_they_share(tmp_path):
         ({"target": "CHURN"}, "did you mean 'churn'"),
         ({"target": "churn", "ignore": ["churn"]}, "--ignore churn: it is the target"),
         ({"target": "churn", "split": "group:churn"}, "--split group:churn: it is the target"),
-        ({"target": "churn", "split": "group:plan", "ignore": ["plan"]}, "--ignore plan: rows are divided by it"),
+        ({"target": "churn", "split": "group:plan", "ignore": ["plan"]}, "--ignore plan: it divides the rows"),
         ({"target": "comment"}, "200 different values in 200 rows, too many for classes"),
     ],
 )
@@ -211,9 +211,9 @@ def test_where_no_feature_is_left_each_column_is_named_with_the_reason(tmp_path)
     assert str(caught.value).splitlines()[1:] == [
         "  row (integer): counts the rows: an id",
         "  same (category): the same value everywhere",
-        "  comment (text): different in every row: an id or free text, no feature",
-        "  zip (integer): ignored, as asked",
-        "  mine (integer): ignored, as asked",
+        "  comment (text): different in every row: an id or free text, not a feature",
+        "  zip (integer): ignored by --ignore",
+        "  mine (integer): ignored by --ignore",
     ]
     (tmp_path / "one.csv").write_text("y\n" + "0\n1\n" * 30)
     with pytest.raises(InputError, match=r"a feature .*there is only 'y'"):
