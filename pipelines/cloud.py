@@ -38,20 +38,19 @@ def site(on: str, name: str, workspace: Path, tracking_uri: str | None = None) -
     Raises:
         InputError: the stack was not made, or the extra for AWS is missing.
     """
-    from infra.s3 import client as s3_client
     from infra.store.s3 import S3Store
 
     if on == "sagemaker-local":
-        from infra.emulator.local_stack import stack_here
+        from infra.emulator.local_stack import local_stack
 
-        stack = stack_here(workspace)
+        stack: Stack = local_stack(workspace)
     else:
         stack = stacks.load(workspace, name)
     if tracking_uri:
         reachable = tracking_uri.startswith(("http://", "https://", "arn:"))
         stack = replace(stack, tracking_uri=tracking_uri if reachable else None)
-    client = partial(s3_client.client, stack.root, stack.region)
-    return Site(on, stack, S3Store(workspace, stack.root, kms_key=stack.kms_key, client=client))
+    store = S3Store(workspace, stack.root, kms_key=stack.kms_key, client=partial(stack.client, "s3"))
+    return Site(on, stack, store)
 
 
 def site_of(workspace: Path, record: RunRecord) -> Site:

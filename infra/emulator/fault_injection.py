@@ -36,10 +36,10 @@ def take(path: Path, step: str, *, interruption: bool) -> Fault | None:
     """Return the first fault of this kind for the step, and count it as happened."""
     with locked(path.with_suffix(".lock")):
         faults = _read(path)
-        fault = next((each for each in faults if each.step == step and bool(each.reason) != interruption), None)
+        fault = next((other for other in faults if other.step == step and bool(other.reason) != interruption), None)
         if fault:
-            rest = [replace(each, times=each.times - 1) if each is fault else each for each in faults]
-            write_json(path, [asdict(each) for each in rest if each.times > 0])
+            rest = [replace(other, times=other.times - 1) if other is fault else other for other in faults]
+            write_json(path, [asdict(other) for other in rest if other.times > 0])
         return fault
 
 

@@ -1,10 +1,10 @@
-"""The stack of --on sagemaker-local: the local cloud's bucket, and names for the roles and images that jobs do without."""
+"""The stack of --on sagemaker-local: the local cloud's bucket, and names of roles and images that its jobs do without."""
 
 from __future__ import annotations
 
-import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.sagemaker.stack import ROLES, Stack
 
@@ -12,20 +12,26 @@ if TYPE_CHECKING:
     from infra.store.s3 import S3Store
 
 NAME = "local"
+REGION, ACCOUNT = "us-east-1", "123456789012"
+"""An account that belongs to nobody."""
+BUCKET = "fourscore-local"
 
 
-def stack_here(workspace: Path) -> Stack:
-    """Return the stack of the workspace's local cloud, which is started if it does not run; from now on this process
-    talks to it and to no other."""
-    from infra.emulator import local_cloud
-    from infra.emulator.responses import ACCOUNT, REGION
-    from infra.emulator.server import BUCKET
+@dataclass(frozen=True)
+class LocalStack(Stack):
+    """The stack of a workspace's local cloud, which is started when the first client is needed."""
 
-    cloud = local_cloud.start(workspace)
-    os.environ.pop("AWS_PROFILE", None)
-    os.environ.update(cloud.environment)
+    workspace: Path = Path()
+
+    def client(self, service: str) -> Any:
+        from infra.emulator import local_cloud
+
+        return local_cloud.start(self.workspace).client(service)
+
+
+def local_stack(workspace: Path) -> LocalStack:
     image = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/fourscore-{NAME}@sha256:{'0' * 64}"
-    return Stack(
+    return LocalStack(
         name=NAME,
         region=REGION,
         account=ACCOUNT,
@@ -34,13 +40,13 @@ def stack_here(workspace: Path) -> Stack:
         roles={role: f"arn:aws:iam::{ACCOUNT}:role/fourscore-{NAME}-{role}" for role in ROLES},
         images={"cpu": image, "gpu": image},
         package_group=f"fourscore-{NAME}",
-        endpoint=cloud.endpoint,
+        endpoint="the local cloud",
+        workspace=workspace,
     )
 
 
-def store_here(workspace: Path, root: str) -> S3Store:
+def local_store(workspace: Path, root: str) -> S3Store:
     """Return the store in the local cloud, which is started only when something is not in the workspace already."""
-    from infra.emulator import local_cloud
     from infra.store.s3 import S3Store
 
-    return S3Store(workspace, root, client=lambda: local_cloud.start(workspace).client("s3"))
+    return S3Store(workspace, root, client=lambda: local_stack(workspace).client("s3"))

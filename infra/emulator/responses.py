@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-REGION, ACCOUNT = "us-east-1", "123456789012"
-"""An account that belongs to nobody."""
+from infra.emulator.local_stack import ACCOUNT, REGION
+
 Response = dict[str, Any]
 
 

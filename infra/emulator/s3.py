@@ -246,8 +246,9 @@ def _write(buckets: Buckets, request: Request) -> Reply:
 
 
 def _upload(buckets: Buckets, request: Request) -> Path:
-    place = buckets.parts / request.query["uploadId"]
-    if not re.fullmatch("[0-9a-f]{32}", place.name) or not place.is_dir():
+    upload = request.query["uploadId"]
+    place = buckets.parts / upload
+    if not re.fullmatch("[0-9a-f]{32}", upload) or not place.is_dir():
         raise ApiError("NoSuchUpload", "the upload was completed or aborted", 404)
     return place
 

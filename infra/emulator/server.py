@@ -7,6 +7,7 @@ the machine have neither.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import threading
@@ -22,12 +23,12 @@ from infra.emulator import s3
 from infra.emulator.api import Api
 from infra.emulator.container import kill_leftovers
 from infra.emulator.jobs import Machine, Options
-from infra.emulator.responses import REGION, ApiError
+from infra.emulator.local_stack import BUCKET, REGION
+from infra.emulator.responses import ApiError
 from steps.errors import InputError, install
 
-BUCKET = "fourscore-local"
-ATTEMPTS = 10
-"""How often a client sends a request before it gives up."""
+ATTEMPTS = 3
+"""How often a client sends a request: a local cloud that does not answer has ended."""
 CHUNK = 1 << 20
 
 
@@ -126,15 +127,23 @@ class _Handler(BaseHTTPRequestHandler):
             reply = _error(ApiError("AccessDenied", "this host name is not that of the local cloud", 403))
         elif expected not in self.headers.get("Authorization", ""):
             reply = _error(ApiError("InvalidClientTokenId", "the local cloud takes its own access key only", 403))
-        elif target := self.headers.get("X-Amz-Target"):
-            reply = self._call(target.rpartition(".")[2])
         else:
-            reply = self._answer_s3()
+            reply = self._answer()
         for _ in self._body():  # what nobody read would be taken for the next request
             pass
         self._send(reply)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815 -- the names that http.server calls
+
+    def _answer(self) -> s3.Reply:
+        target = self.headers.get("X-Amz-Target")
+        try:
+            return self._call(target.rpartition(".")[2]) if target else self._answer_s3()
+        except ConnectionError:
+            raise
+        except Exception as error:  # such as a full disk
+            logging.getLogger(__name__).exception("%s %s %s", self.command, self.path, target)
+            return _error(ApiError("InternalFailure", f"{type(error).__name__}: {error}", 500))
 
     def _call(self, operation: str) -> s3.Reply:
         """Answer an operation of SageMaker's or CloudWatch Logs' API."""

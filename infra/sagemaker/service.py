@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.aws_errors import ATTEMPTS, code_of, translate_aws_errors
+from infra.aws_errors import code_of, translate_aws_errors
 from infra.sagemaker.stack import Stack
 
 LOOKS, PAUSE = 60, 0.5
@@ -57,15 +57,7 @@ class Service:
 
     def __init__(self, stack: Stack, api: Any = None, sleep: Callable[[float], None] = time.sleep) -> None:
         self.stack, self.sleep = stack, sleep
-        self.api = api or self._client("sagemaker")
-
-    def _client(self, name: str) -> Any:
-        with translate_aws_errors("SageMaker"):
-            from botocore.config import Config
-            from botocore.session import get_session
-
-            retries = Config(retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS})
-            return get_session().create_client(name, self.stack.region, config=retries)
+        self.api = api or stack.client("sagemaker")
 
     def upsert(self, name: str, definition: str, role: str, tags: Mapping[str, str], token: str) -> None:
         """Create the pipeline, or update it if its definition or role is another one."""
@@ -186,7 +178,7 @@ class Service:
         """Return the last lines of a job's newest log; none if it wrote none, or they may not be read."""
         kind, job = _resource(job_arn)
         with contextlib.suppress(Exception):  # as above
-            group, logs = _LOGS[kind], self._client("logs")
+            group, logs = _LOGS[kind], self.stack.client("logs")
             streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
             newest = max(streams, key=lambda stream: stream.get("lastEventTimestamp", stream["creationTime"]))
             events = logs.get_log_events(

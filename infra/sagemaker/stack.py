@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from infra.aws_errors import ATTEMPTS, translate_aws_errors
 from infra.files import write_json
+from infra.s3 import client as s3_client
 from infra.sagemaker.config import JOBS
 from steps.errors import InputError
 
@@ -36,6 +38,21 @@ class Stack:
     """MLflow as the jobs reach it."""
     endpoint: str | None = None
     """Where the API listens when it is not AWS's own."""
+
+    def client(self, service: str) -> Any:
+        """Return a client of an AWS service in the stack's region, with the credentials of the environment.
+
+        Raises:
+            InputError: botocore is missing, or the environment names a profile that does not exist.
+        """
+        if service == "s3":
+            return s3_client.client(self.root, self.region)
+        with translate_aws_errors(service):
+            from botocore.config import Config
+            from botocore.session import get_session
+
+            retries = Config(retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS})
+            return get_session().create_client(service, self.region, config=retries)
 
     @property
     def root(self) -> str:

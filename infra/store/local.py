@@ -251,9 +251,9 @@ def open_store(workspace: Path, uri: str | None = None) -> LocalStore:
 def store_of(workspace: Path, record: RunRecord) -> LocalStore:
     """The store that has a run's results."""
     if record.on == "sagemaker-local" and record.store:
-        from infra.emulator.local_stack import store_here
+        from infra.emulator.local_stack import local_store
 
-        return store_here(workspace, record.store)
+        return local_store(workspace, record.store)
     return open_store(workspace, record.store)
 
 

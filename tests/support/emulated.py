@@ -5,6 +5,7 @@ import time
 import uuid
 from dataclasses import dataclass, field
 
+import pytest
 from botocore.exceptions import ClientError
 
 from infra.emulator.fault_injection import Fault, inject
@@ -13,6 +14,9 @@ from infra.emulator.jobs import Options
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/fourscore:1"
 QUICK = Options(grace=2.0, sync=0.1)
+WORD = {"Name": "Word", "Type": "String", "DefaultValue": "hello"}
+NUMBER = {"Name": "Number", "Type": "Integer", "DefaultValue": 3}
+VERDICT = [{"PropertyFileName": "verdict", "OutputName": "result", "FilePath": "verdict.json"}]
 
 
 @dataclass
@@ -188,3 +192,35 @@ def join(*values, on=""):
 
 def get(reference):
     return {"Get": reference}
+
+
+def saying(lab, name, text, **more):
+    """A processing step that writes a text to its output ``result``, at ``<name>/verdict.json``."""
+    script = f"printf '%s' '{text}' > $BASE/processing/output/result/verdict.json"
+    return step(name, "Processing", lab.processing(script, outputs={"result": name}), **more)
+
+
+def condition(name, *conditions, yes=(), no=(), **more):
+    return step(
+        name, "Condition", {"Conditions": list(conditions), "IfSteps": list(yes), "ElseSteps": list(no)}, **more
+    )
+
+
+def verdict_of(name, path="verdict"):
+    return {"Std:JsonGet": {"PropertyFile": get(f"Steps.{name}.PropertyFiles.verdict"), "Path": path}}
+
+
+def equals(left, right):
+    return {"Type": "Equals", "LeftValue": left, "RightValue": right}
+
+
+def fail(name, message):
+    return step(name, "Fail", {"ErrorMessage": message})
+
+
+def refused(call, *words):
+    with pytest.raises(ClientError) as caught:
+        call()
+    for word in words:
+        assert word in str(caught.value)
+    return caught.value.response["Error"]["Code"]
