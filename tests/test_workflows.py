@@ -69,19 +69,20 @@ def test_there_are_no_secrets():
 
 
 def test_the_environments_are_those_that_the_roles_trust_by_default():
-    from infra.aws.options import Options
+    from infra.aws import templates
 
-    options = Options(stack="dev")
-    assert WORKFLOWS["train"]["jobs"]["train"]["environment"] == options.train_environment
-    assert WORKFLOWS["deploy"]["jobs"]["deploy"]["environment"] == options.deploy_environment
-    assert WORKFLOWS["train"]["on"]["push"]["branches"] == [options.branch]
+    defaults = templates.defaults()
+    assert WORKFLOWS["train"]["jobs"]["train"]["environment"] == defaults["TrainEnvironment"]
+    assert WORKFLOWS["deploy"]["jobs"]["deploy"]["environment"] == defaults["DeployEnvironment"]
+    assert WORKFLOWS["train"]["on"]["push"]["branches"] == [defaults["Branch"]]
 
 
 def test_credentials_last_no_longer_than_the_role_allows():
-    from infra.aws.work import LONGEST_TRAINING
+    from infra.aws import templates
 
+    longest = templates.load("compute")["Resources"]["GithubTrainRole"]["Properties"]["MaxSessionDuration"]
     (step,) = (step for step in WORKFLOWS["train"]["jobs"]["train"]["steps"] if "configure-aws" in step.get("uses", ""))
-    assert int(step["with"]["role-duration-seconds"]) <= LONGEST_TRAINING
+    assert int(step["with"]["role-duration-seconds"]) <= longest
 
 
 def commands():

@@ -1,4 +1,4 @@
-"""The account and region that a stack stands in, and what AWS says of it; errors say what to do"""
+"""The AWS account and region in use."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from infra.aws.facts import Facts
-from infra.sagemaker.service import said_plainly
+from infra.aws_errors import translate_aws_errors
 from steps.errors import FourscoreError, InputError
 
 REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
@@ -17,16 +16,18 @@ REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 
 @dataclass(frozen=True)
 class Account:
-    """Who is signed in, and where."""
+    """An account, as the credentials in use sign in to it, and a region of it."""
 
     region: str
     account: str
     partition: str
     session: Any
+    pause: float = 3.0
+    """Seconds between two requests while something is going on."""
     _clients: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def client(self, service: str) -> Any:
-        """A client that tries again by itself, more slowly while AWS says that it is too much."""
+        """Return a client that retries, and slows down while AWS throttles it."""
         from botocore.config import Config
 
         if service not in self._clients:
@@ -34,46 +35,47 @@ class Account:
             self._clients[service] = self.session.client(service, config=retries)
         return self._clients[service]
 
-    def facts(self, stack: str, prefix: str, key: str) -> Facts:
+    @property
+    def registry(self) -> str:
+        """The host of the account's image repositories."""
         suffix = "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-        return Facts(stack, self.region, self.account, prefix, key, self.partition, suffix)
+        return f"{self.account}.dkr.ecr.{self.region}.{suffix}"
 
 
 def region_of(region: str | None) -> str:
-    """The region that was said, or else the one of AWS's own settings.
+    """Return the given region, or the one of AWS's own settings.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is not the name of a region.
     """
-    with said_plainly("AWS"):
+    with translate_aws_errors("AWS"):
         import boto3
 
-        found = boto3.Session(region_name=region).region_name
-        if found is None:
-            raise InputError("no region: say --region, such as --region eu-central-1, or set AWS_REGION")
-        if not REGION.fullmatch(found):
-            raise InputError(f"region {found!r} is none; regions are named as eu-central-1 is")
-    return str(found)
+        name = boto3.Session(region_name=region).region_name
+        if name is None:
+            raise InputError("no region: pass --region, such as --region eu-central-1, or set AWS_REGION")
+        if not REGION.fullmatch(name):
+            raise InputError(f"{name!r} is not a region; regions have names such as eu-central-1")
+    return str(name)
 
 
 def account(region: str | None) -> Account:
-    """The account that the credentials in use belong to.
+    """Return the account that the credentials in use belong to.
 
     Raises:
         InputError: boto3, a region or credentials are missing.
     """
-    with said_plainly("AWS"):
+    with translate_aws_errors("AWS"):
         import boto3
 
         session = boto3.Session(region_name=region_of(region))
-        told = session.client("sts").get_caller_identity()
-        partition = told["Arn"].split(":")[1]
-    return Account(session.region_name, told["Account"], partition, session)
+        identity = session.client("sts").get_caller_identity()
+    return Account(session.region_name, identity["Account"], identity["Arn"].split(":")[1], session)
 
 
 @contextlib.contextmanager
-def absent(*codes: str) -> Iterator[None]:
-    """Where something is not there, that is no error; other errors stay errors."""
+def ignore_missing(*codes: str) -> Iterator[None]:
+    """Suppress these errors of AWS, and that something does not exist."""
     from botocore.exceptions import ClientError
 
     try:
@@ -83,10 +85,5 @@ def absent(*codes: str) -> Iterator[None]:
             raise
 
 
-def asked(what: str) -> contextlib.AbstractContextManager[None]:
-    """Whatever boto raises becomes a message for a person."""
-    return said_plainly(what)
-
-
 class StackFailed(FourscoreError):
-    """CloudFormation could not do it; the message names the resource, why, and what to do."""
+    """CloudFormation failed; the message names the resource, the reason and what to do."""

@@ -1,4 +1,4 @@
-"""Was this model approved? Asked of the registry itself, since an event or a person may say anything; and the model fetched"""
+"""Whether a model package was approved, as the registry itself says; and its model, fetched from the store."""
 
 from __future__ import annotations
 
@@ -7,57 +7,51 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from infra.aws.account import Account, asked
+from infra.aws.account import Account
+from infra.aws_errors import translate_aws_errors
 from infra.sagemaker.stack import Stack
 from infra.store.local import open_store
 from steps.errors import GateRefused, InputError
 
 
 def approved(account: Account, stack: Stack, package: str) -> dict[str, Any]:
-    """What the registry says of a model package that a person approved.
+    """Return what the registry says of an approved model package.
 
     Raises:
-        InputError: it is no package of this stack.
-        GateRefused: it is not approved.
+        InputError: the ARN is not one of this stack's packages.
+        GateRefused: the package is not approved.
     """
-    wanted = f"arn:{account.partition}:sagemaker:{stack.region}:{stack.account}:model-package/{stack.package_group}-NAME/VERSION"
-    pattern = re.escape(wanted).replace("NAME", r"[A-Za-z0-9-]+").replace("VERSION", r"\d+")
+    example = f"arn:{account.partition}:sagemaker:{stack.region}:{stack.account}:model-package/{stack.package_group}-NAME/VERSION"
+    pattern = re.escape(example).replace("NAME", r"[A-Za-z0-9-]+").replace("VERSION", r"\d+")
     if not re.fullmatch(pattern, package):
-        raise InputError(f"{package!r} is no model package of stack {stack.name}; wanted {wanted}")
-    with asked(f"model package {package}"):
-        found = account.client("sagemaker").describe_model_package(ModelPackageName=package)
-    status = found.get("ModelApprovalStatus", "PendingManualApproval")
+        raise InputError(f"{package!r} is no model package of stack {stack.name}; those are {example}")
+    with translate_aws_errors(f"model package {package}"):
+        answer = account.client("sagemaker").describe_model_package(ModelPackageName=package)
+    status = answer.get("ModelApprovalStatus", "PendingManualApproval")
     if status != "Approved":
-        raise GateRefused(
-            f"{package} is not approved ({status}); whoever may approve does so in the SageMaker registry"
-        )
-    by = found.get("LastModifiedBy") or found.get("CreatedBy") or {}
-    properties = found.get("CustomerMetadataProperties", {})
+        raise GateRefused(f"{package} is not approved ({status}); approve it in the SageMaker registry first")
+    author = answer.get("LastModifiedBy") or answer.get("CreatedBy") or {}
+    properties = answer.get("CustomerMetadataProperties", {})
     return {
         "package": package,
         "status": status,
-        "by": by.get("UserProfileName") or by.get("IamIdentity", {}).get("Arn") or "unknown",
-        "description": found.get("ApprovalDescription", ""),
-        "run": properties.get("run", ""),
-        "problem": properties.get("problem", ""),
-        "train_key": properties.get("train_key", ""),
-        "evaluate_key": properties.get("evaluate_key", ""),
+        "by": author.get("UserProfileName") or author.get("IamIdentity", {}).get("Arn") or "unknown",
+        "description": answer.get("ApprovalDescription", ""),
+        **{name: properties.get(name, "") for name in ("run", "problem", "train_key", "evaluate_key")},
     }
 
 
 def fetch_model(stack: Stack, package: dict[str, Any], workspace: Path, directory: Path) -> Path:
-    """The package's model, compared file by file with what was published, in a directory of its own.
+    """Copy the package's model into an empty directory, after comparing every file with the store's manifest.
 
     Raises:
-        InputError: the directory holds something already, or the package names no model.
-        CorruptExecution: the model is not what was evaluated.
+        InputError: the directory is not empty, or the package names no model.
+        CorruptExecution: the model differs from what was published.
     """
     if not package["train_key"]:
-        raise InputError(
-            f"{package['package']} does not say which training made it; it was not registered by Fourscore"
-        )
+        raise InputError(f"{package['package']} does not name its training; it was not registered by Fourscore")
     if directory.exists() and any(directory.iterdir()):
-        raise InputError(f"{directory} is not empty; name a directory that is, or none yet")
-    found = open_store(workspace, stack.root).open(package["train_key"], "model")
-    shutil.copytree(found, directory, dirs_exist_ok=True)
+        raise InputError(f"{directory} is not empty; name a new or an empty directory")
+    model = open_store(workspace, stack.root).open(package["train_key"], "model")
+    shutil.copytree(model, directory, dirs_exist_ok=True)
     return directory

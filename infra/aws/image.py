@@ -1,6 +1,6 @@
-"""The image of the jobs built and pushed, by the engineer's Docker or by CodeBuild, and found again by its digest
+"""The image of the jobs: built and pushed by Docker or CodeBuild, named by its digest.
 
-A tag is the digest of what the image is made from, and tags never move: what is there already is not built again.
+A tag is the digest of what the image is made from, and tags never move: an image is built once.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from infra.aws.account import Account, absent, asked
-from infra.aws.facts import Facts
-from infra.aws.people import SOURCES
-from infra.aws.stacks import key_of, known_options
+from infra.aws.account import Account, ignore_missing
+from infra.aws.change_sets import Deployment
+from infra.aws_errors import translate_aws_errors
 from steps.errors import FourscoreError, InputError
 
 FOLDER = Path(__file__).parents[1] / "docker"
 FILES = ("Dockerfile", ".dockerignore", "buildspec.yml", "requirements.txt", "torch-cpu.txt", "torch-gpu.txt")
-USER, ROOT = "10001:10001", "root"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
-"""What SageMaker takes: "Unsupported manifest media type" is its answer to OCI's."""
-PAUSE, PATIENCE = 10.0, 3600.0
+"""What SageMaker accepts; to OCI manifests it answers "Unsupported manifest media type"."""
+OCI = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json")
+PATIENCE = 3600.0
+"""Seconds after which a build is no longer followed."""
 
 Kind = Literal["cpu", "gpu"]
-Say = Callable[[str], None]
+Print = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -42,147 +42,136 @@ class Image:
     kind: Kind
     tag: str
     uri: str
-    """By digest."""
+    """With the digest."""
     built: bool
-    """False: it was there."""
+    """False if the repository had it already."""
 
 
-def make_image(
-    account: Account, stack: str, kind: Kind, builder: str, workspace: Path, say: Say, *, as_root: bool = False
-) -> Image:
-    """Build and push the image, unless the one made from these very files is there.
+def make_image(account: Account, compute: Deployment, kind: Kind, builder: str, workspace: Path, log: Print) -> Image:
+    """Build and push the image, unless the repository has the one made from the same files.
 
     Args:
+        compute: the stack, by :func:`infra.aws.stacks.deployment`.
         builder: docker or codebuild.
-        as_root: run jobs as root, where SageMaker gives ``/opt/ml`` to nobody else.
 
     Raises:
-        InputError: there is no such stack, no Docker, no builder in the stack.
-        FourscoreError: the build failed, or made what SageMaker does not take.
+        InputError: there is no Docker, or no builder in the stack.
+        FourscoreError: the build failed, or its result is not what SageMaker accepts.
     """
-    options = known_options(account, stack)
-    if options is None:
-        raise InputError(f"no stack {stack!r} in {account.region}: 'fourscore infra up --stack {stack}' makes it")
-    if builder == "codebuild" and not options.codebuild:
-        raise InputError(f"stack {stack} has no builder; 'fourscore infra up --stack {stack} --codebuild' adds one")
-    facts = account.facts(stack, options.prefix, key_of(account, stack))
-    user = ROOT if as_root else USER
-    tag = tag_of(kind, user)
-    found = _digest(account, facts, tag)
-    built = found is None
-    if found is None:
-        build = _with_codebuild if builder == "codebuild" else _with_docker
-        build(account, facts, tag, {"TORCH": kind, "RUN_AS": user}, workspace, say)
-        found = _digest(account, facts, tag)
-    if found is None:
-        raise FourscoreError(f"image {facts.name}:{tag} was built but is not in the repository; run again")
-    _check_manifest(account, facts, tag)
-    return Image(kind, tag, f"{facts.registry}/{facts.name}@{found}", built)
+    repository, tag = compute.parameters["ImageRepository"], tag_of(kind)
+    digest = _digest(account, repository, tag)
+    built = digest is None
+    if built:
+        if builder == "codebuild":
+            _build_with_codebuild(account, compute, tag, kind, log)
+        else:
+            _build_with_docker(account, f"{account.registry}/{repository}:{tag}", kind, workspace / "images" / tag, log)
+        digest = _digest(account, repository, tag)
+    if digest is None:
+        raise FourscoreError(f"image {repository}:{tag} was built but is not in the repository; run again")
+    _check_manifest(account, repository, tag)
+    return Image(kind, tag, f"{account.registry}/{repository}@{digest}", built)
 
 
-def tag_of(kind: Kind, user: str = USER) -> str:
-    """Kind, and the digest of everything that the image is made from."""
-    torch = f"torch-{kind}.txt"
-    parts = [(FOLDER / name).read_bytes() for name in ("Dockerfile", "requirements.txt", torch)]
-    made_from = b"\0".join([*parts, user.encode()])
-    return f"{kind}-{hashlib.sha256(made_from).hexdigest()[:16]}"
+def tag_of(kind: Kind, folder: Path = FOLDER) -> str:
+    """Return the kind, and the digest of all files that the image is made from."""
+    names = ("Dockerfile", "requirements.txt", f"torch-{kind}.txt")
+    content = b"\0".join((folder / name).read_bytes() for name in names)
+    return f"{kind}-{hashlib.sha256(content).hexdigest()[:16]}"
 
 
-def _digest(account: Account, facts: Facts, tag: str) -> str | None:
-    with asked(f"repository {facts.name}"), absent("ImageNotFoundException", "RepositoryNotFoundException"):
-        found = account.client("ecr").describe_images(repositoryName=facts.name, imageIds=[{"imageTag": tag}])
-        return str(found["imageDetails"][0]["imageDigest"])
+def _digest(account: Account, repository: str, tag: str) -> str | None:
+    missing = ignore_missing("ImageNotFoundException", "RepositoryNotFoundException")
+    with translate_aws_errors(f"repository {repository}"), missing:
+        answer = account.client("ecr").describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        return str(answer["imageDetails"][0]["imageDigest"])
     return None
 
 
-def _check_manifest(account: Account, facts: Facts, tag: str) -> None:
-    """Docker with its containerd image store writes OCI manifests, whatever it is told.
+def _check_manifest(account: Account, repository: str, tag: str) -> None:
+    """Refuse OCI manifests, which Docker with its containerd image store writes whatever the options say.
 
     Raises:
         FourscoreError: this is one.
     """
-    with asked(f"image {facts.name}:{tag}"):
-        asked_for = [MANIFEST, "application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json"]
-        found = account.client("ecr").batch_get_image(
-            repositoryName=facts.name, imageIds=[{"imageTag": tag}], acceptedMediaTypes=asked_for
+    with translate_aws_errors(f"image {repository}:{tag}"):
+        images = account.client("ecr").batch_get_image(
+            repositoryName=repository, imageIds=[{"imageTag": tag}], acceptedMediaTypes=[MANIFEST, *OCI]
         )["images"]
-    kind = found[0].get("imageManifestMediaType", MANIFEST) if found else MANIFEST
-    if kind != MANIFEST:
+    media_type = images[0].get("imageManifestMediaType", MANIFEST) if images else MANIFEST
+    if media_type != MANIFEST:
         raise FourscoreError(
-            f"image {facts.name}:{tag} is of type {kind}, which SageMaker does not take; remove it from the repository, "
+            f"image {repository}:{tag} is of type {media_type}, which SageMaker does not accept; delete it from the repository, "
             "switch off Docker's containerd image store (Docker Desktop: Settings, General) or use --with codebuild"
         )
 
 
-def _with_docker(
-    account: Account, facts: Facts, tag: str, arguments: dict[str, str], workspace: Path, say: Say
-) -> None:
+def _build_with_docker(account: Account, name: str, kind: Kind, materials: Path, log: Print) -> None:
     docker = shutil.which("docker")
     if docker is None:
         raise InputError("there is no docker on this machine; install it, or use --with codebuild")
-    with asked("registry"):
+    with translate_aws_errors("registry"):
         token = account.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
     password = base64.b64decode(token).partition(b":")[2]
-    _run([docker, "login", "--username", "AWS", "--password-stdin", facts.registry], password)
-    name = f"{facts.registry}/{facts.name}:{tag}"
+    _run([docker, "login", "--username", "AWS", "--password-stdin", account.registry], password)
     build = [docker, "buildx", "build", "--platform", "linux/amd64", "--provenance=false", "--sbom=false"]
-    build += [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
-    say(f"building {name}")
+    build += ["--build-arg", f"TORCH={kind}"]
+    log(f"building {name}")
     _run([*build, "--output", f"type=image,name={name},push=true,oci-mediatypes=false", str(FOLDER)])
-    bill = workspace / "images" / tag
-    bill.mkdir(parents=True, exist_ok=True)
-    _run([*build, "--target", "sbom", "--output", f"type=local,dest={bill}", str(FOLDER)])
-    say(f"bill of materials: {bill / 'sbom.spdx.json'}")
+    materials.mkdir(parents=True, exist_ok=True)
+    _run([*build, "--target", "sbom", "--output", f"type=local,dest={materials}", str(FOLDER)])
+    log(f"bill of materials: {materials / 'sbom.spdx.json'}")
 
 
-def _run(command: list[str], given: bytes | None = None) -> None:
-    """Docker's own words go to the terminal, whatever is asked of standard output.
+def _run(command: list[str], stdin: bytes | None = None) -> None:
+    """Run docker with its output on standard error, so that standard output stays for ``--json``.
 
     Raises:
         FourscoreError: it failed.
     """
-    done = subprocess.run(command, input=given, stdout=sys.stderr, check=False)
-    if done.returncode:
-        advice = "is the Docker engine running?" if command[1] == "login" else "its last lines say why"
-        raise FourscoreError(f"docker {command[1]} ended with exit code {done.returncode}; {advice}")
+    code = subprocess.run(command, input=stdin, stdout=sys.stderr, check=False).returncode
+    if code:
+        advice = "is the Docker engine running?" if command[1] == "login" else "its last lines give the reason"
+        raise FourscoreError(f"docker {command[1]} ended with exit code {code}; {advice}")
 
 
-def _with_codebuild(
-    account: Account, facts: Facts, tag: str, arguments: dict[str, str], _workspace: Path, say: Say
-) -> None:
-    with asked("CodeBuild"):
-        key = f"{facts.below}{SOURCES}/source.zip"
-        sent = account.client("s3").put_object(Bucket=facts.bucket, Key=key, Body=source())
+def _build_with_codebuild(account: Account, compute: Deployment, tag: str, kind: Kind, log: Print) -> None:
+    if "Builder" not in compute.outputs:
+        stack = compute.parameters["Stack"]
+        raise InputError(f"stack {stack} has no builder; 'fourscore infra up --stack {stack} --codebuild' adds one")
+    with translate_aws_errors("CodeBuild"):
+        key = f"{compute.parameters['Prefix']}images/source.zip"
+        upload = account.client("s3").put_object(Bucket=compute.parameters["Bucket"], Key=key, Body=source())
         client = account.client("codebuild")
-        variables = [{"name": name, "value": value} for name, value in {**arguments, "TAG": tag}.items()]
         build = client.start_build(
-            projectName=facts.name, sourceVersion=sent.get("VersionId", ""), environmentVariablesOverride=variables
+            projectName=compute.outputs["Builder"],
+            sourceVersion=upload.get("VersionId", ""),
+            environmentVariablesOverride=[{"name": "TORCH", "value": kind}, {"name": "TAG", "value": tag}],
         )["build"]
-        say(f"build {build['id']}")
-        _follow(client, build["id"], say)
+        log(f"build {build['id']}")
+        _follow(account, build["id"], log)
 
 
-def _follow(client: Any, build: str, say: Say) -> None:
+def _follow(account: Account, build: str, log: Print) -> None:
+    client = account.client("codebuild")
     phase = ""
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
-        (now,) = client.batch_get_builds(ids=[build])["builds"]
-        if now.get("currentPhase", "") != phase:
-            phase = now.get("currentPhase", "")
-            say(phase.lower().replace("_", " "))
-        if now["buildStatus"] == "SUCCEEDED":
+        (current,) = client.batch_get_builds(ids=[build])["builds"]
+        if current.get("currentPhase", "") != phase:
+            phase = current.get("currentPhase", "")
+            log(phase.lower().replace("_", " "))
+        if current["buildStatus"] == "SUCCEEDED":
             return
-        if now["buildStatus"] != "IN_PROGRESS":
-            where = now.get("logs", {}).get("deepLink", "the CodeBuild console")
-            raise FourscoreError(f"build {build} ended as {now['buildStatus']} in phase {phase}; its log: {where}")
-        time.sleep(PAUSE)
-    raise FourscoreError(
-        f"build {build} still goes on after {PATIENCE:.0f} s; the CodeBuild console follows it further"
-    )
+        if current["buildStatus"] != "IN_PROGRESS":
+            url = current.get("logs", {}).get("deepLink", "the CodeBuild console")
+            raise FourscoreError(f"build {build} ended as {current['buildStatus']} in phase {phase}; its log: {url}")
+        time.sleep(account.pause)
+    raise FourscoreError(f"build {build} is not ready after {PATIENCE:.0f} s; follow it in the CodeBuild console")
 
 
 def source() -> bytes:
-    """The files that an image is made from, under their names in the repository; the same bytes for the same files."""
+    """Return a ZIP archive of the files that an image is made from; the same bytes for the same files."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in FILES:

@@ -1,4 +1,4 @@
-"""AWS's own PyTorch image that is nearest to ours, by the SDK's image_uris: what there is for who would rather not build one"""
+"""AWS's own PyTorch image that is nearest to the torch installed here, by the SDK's image_uris."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from importlib import metadata
 
 from steps.errors import InputError
 
+FRAMEWORKS = ("pytorch", "pytorch-amzn2023")
+"""The SDK lists images with PyTorch 2.11 and newer under the second name."""
+
 
 @dataclass(frozen=True)
 class Proposal:
@@ -16,16 +19,17 @@ class Proposal:
 
     uri: str
     torch: str
+    """The image's, maybe without its last number: "2.13"."""
     wanted: str
     """The torch that keys are made of here; a job in an image with another one refuses to run."""
 
     @property
     def fits(self) -> bool:
-        return self.torch == self.wanted
+        return f"{self.wanted}.".startswith(f"{self.torch}.")
 
 
 def propose(region: str, *, gpu: bool) -> Proposal:
-    """The newest image whose torch is not newer than the one installed here.
+    """Return the newest image whose torch is not newer than the one installed here.
 
     Raises:
         InputError: the extra is missing, or AWS has no image in the region.
@@ -35,27 +39,33 @@ def propose(region: str, *, gpu: bool) -> Proposal:
         from sagemaker.core import image_uris
     except ImportError:
         raise InputError("AWS's images are listed by the SDK; install the extra: pip install -e '.[aws]'") from None
-    wanted = metadata.version("torch").partition("+")[0]
-    known = image_uris.config_for_framework("pytorch")["training"]["versions"]
-    newest = max((each for each in known if _parts(each) <= _parts(wanted)), key=_parts)
+    installed = metadata.version("torch").partition("+")[0]
+    images = {
+        version: framework
+        for framework in FRAMEWORKS
+        for version in image_uris.config_for_framework(framework)["training"]["versions"]
+    }
+    newest = max((version for version in images if _parts(version) <= _parts(installed)), key=_parts)
     instance = "ml.g5.xlarge" if gpu else "ml.m5.xlarge"
     try:
-        uri = image_uris.retrieve("pytorch", region, version=newest, instance_type=instance, image_scope="training")
+        uri = image_uris.retrieve(
+            images[newest], region, version=newest, instance_type=instance, image_scope="training"
+        )
     except (KeyError, ValueError) as error:
         raise InputError(f"AWS lists no PyTorch image for {region}: {error}") from None
-    return Proposal(uri, newest, wanted)
+    return Proposal(uri, newest, installed)
 
 
 def _parts(version: str) -> tuple[int, ...]:
-    return tuple(int(each) for each in re.findall(r"\d+", version))
+    return tuple(int(part) for part in re.findall(r"\d+", version))
 
 
 def check_pinned(uri: str) -> str:
-    """The URI itself.
+    """Return the URI.
 
     Raises:
-        InputError: it is not pinned by a digest.
+        InputError: it has no digest.
     """
     if not re.fullmatch(r"\S+@sha256:[0-9a-f]{64}", uri):
-        raise InputError(f"{uri}: an image is used by its digest, as in REPOSITORY@sha256:...; tags may move")
+        raise InputError(f"{uri}: name the image by its digest, as in REPOSITORY@sha256:...; tags may move")
     return uri

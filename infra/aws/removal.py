@@ -1,4 +1,4 @@
-"""A stack taken down: not while something in it is in use, and without its data unless a person says so"""
+"""Stacks taken down: not while anything uses them, and without their data unless a person says so."""
 
 from __future__ import annotations
 
@@ -6,204 +6,195 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from infra.aws import changes
-from infra.aws.account import Account, absent, asked
-from infra.aws.changes import Tell
-from infra.aws.facts import Facts
-from infra.aws.stacks import key_of, known_options, resource
+from infra.aws import change_sets
+from infra.aws.account import Account, ignore_missing
+from infra.aws.change_sets import ABSENT, REVIEWED, Report
+from infra.aws.stacks import names
+from infra.aws_errors import translate_aws_errors
 from steps.errors import FourscoreError, InputError
 
 KEY_DAYS = 30
-"""Days in which the deletion of the key, and with it of every backup of the data, can be taken back."""
+"""Days in which the deletion of the key can be cancelled."""
 RUNNING = ("Executing", "Stopping")
-UNBORN = ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS")
-"""Of a stack that never came to be, which holds nothing."""
+EMPTY = ("ROLLBACK_COMPLETE", REVIEWED)
+"""Statuses of a stack whose creation failed or never began; it holds nothing."""
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What would go and what would stay."""
+    """What would be deleted, what would be kept, and what is in use."""
 
-    facts: Facts
     stacks: tuple[str, ...]
-    """In the order in which they go."""
+    """In the order of their deletion."""
     goes: tuple[str, ...]
     stays: tuple[str, ...]
     in_use: tuple[str, ...]
-    delete_data: bool
+    data: dict[str, str]
+    """Outputs of the data stack: Bucket, KeyArn, ImageRepository."""
 
 
 def down(
-    account: Account, name: str, *, delete_data: bool, show: Callable[[Removal], bool], tell: Tell
+    account: Account, stack: str, *, delete_data: bool, confirm: Callable[[Removal], bool], report: Report
 ) -> tuple[Removal, bool]:
-    """Take the stack down if nothing uses it and the one who is shown what would go says so.
+    """Delete the stack if nothing uses it and ``confirm`` returns True.
+
+    Returns:
+        What was to be deleted, and whether it was.
 
     Raises:
         InputError: there is no such stack.
         FourscoreError: it is in use; the message says by what.
     """
-    removal = foresee(account, name, delete_data=delete_data)
+    removal = plan_removal(account, stack, delete_data=delete_data)
     if removal.in_use:
-        used = "\n  ".join(removal.in_use)
+        users = "\n  ".join(removal.in_use)
         raise FourscoreError(
-            f"stack {name} is in use, so nothing was changed:\n  {used}\n  end these first, and run again"
+            f"stack {stack} is in use, so nothing was changed:\n  {users}\n  end these first, and run again"
         )
-    if not show(removal):
+    if not confirm(removal):
         return removal, False
-    for stack in removal.stacks:
-        if stack.endswith("-data") and delete_data:
-            _delete_data(account, removal.facts, tell)
-        changes.delete(account, stack, tell)
+    data, _ = names(stack)
+    for name in removal.stacks:
+        if name == data and removal.data:
+            _delete_data(account, stack, removal.data, report)
+        if name == data:
+            change_sets.protect(account, data, on=False)
+        change_sets.delete(account, name, report)
     return removal, True
 
 
-def foresee(account: Account, name: str, *, delete_data: bool) -> Removal:
-    """What taking it down would mean."""
-    options = known_options(account, name)
-    work, data = f"fourscore-{name}", f"fourscore-{name}-data"
-    now = {stack: changes.status(account, stack) for stack in (work, data)}
-    standing = [stack for stack, status in now.items() if status not in changes.GONE]
+def plan_removal(account: Account, stack: str, *, delete_data: bool) -> Removal:
+    """Return what taking the stack down would mean.
+
+    Raises:
+        InputError: there is no such stack, or only its data and that is to stay.
+    """
+    data, compute = names(stack)
+    deployments = {name: change_sets.describe(account, name) for name in (compute, data)}
+    standing = {name: found for name, found in deployments.items() if found and found.status not in ABSENT}
     if not standing:
         raise InputError(
-            f"no stack {name!r} in {account.region} of account {account.account}; check region and profile"
+            f"no stack {stack!r} in {account.region} of account {account.account}; check region and profile"
         )
-    prefix = options.prefix if options else "fourscore"
-    whole = data in standing and resource(account, data, "Key") is not None
-    facts = account.facts(name, prefix, key_of(account, name) if whole else "")
-    kept = tuple(_data(account, facts)) if data in standing and now[data] not in UNBORN else ()
-    goes = tuple(_resources(account, work)) if work in standing else ()
-    stacks = tuple(stack for stack in standing if stack == work or delete_data or now[stack] in UNBORN)
+    outputs = standing[data].outputs if data in standing else {}
+    things = tuple(_data(account, stack, outputs)) if outputs else ()
+    resources = tuple(_resources(account, compute)) if compute in standing else ()
+    stacks = tuple(name for name in standing if name == compute or delete_data or standing[name].status in EMPTY)
     if not stacks:
-        raise InputError(f"of stack {name!r} only its data is left; --delete-data takes that away, too")
+        raise InputError(f"only the data of stack {stack!r} is left; --delete-data deletes that, too")
+    role = standing[compute].outputs.get("RolePipeline") if compute in standing else None
     return Removal(
-        facts,
         stacks,
-        goes + (kept if delete_data else ()),
-        () if delete_data else kept,
-        tuple(_users(account, facts, standing)),
-        delete_data,
+        (*resources, *(things if delete_data else ())),
+        () if delete_data else things,
+        (
+            *(f"stack {name} is {now.status}" for name, now in standing.items() if _busy(now.status)),
+            *_users(account, stack, role),
+        ),
+        outputs,
     )
 
 
+def _busy(status: str) -> bool:
+    return status.endswith("_IN_PROGRESS") and status != REVIEWED
+
+
 def _resources(account: Account, stack: str) -> Iterator[str]:
-    with asked(f"stack {stack}"):
+    with translate_aws_errors(f"stack {stack}"):
         pages = account.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
         for page in pages:
-            for each in page["StackResourceSummaries"]:
-                if each.get("LogicalResourceId"):
-                    yield f"{each['ResourceType']} {each.get('PhysicalResourceId') or each['LogicalResourceId']}"
+            for entry in page["StackResourceSummaries"]:
+                if entry.get("LogicalResourceId"):
+                    yield f"{entry['ResourceType']} {entry.get('PhysicalResourceId') or entry['LogicalResourceId']}"
 
 
-def _data(account: Account, facts: Facts) -> Iterator[str]:
-    with asked(f"data of {facts.name}"):
-        found = account.client("s3")
-        with absent("NoSuchBucket", "404"):
-            listed = found.list_objects_v2(Bucket=facts.bucket, MaxKeys=1000)
-            more = " and more" if listed["IsTruncated"] else ""
-            yield f"bucket {facts.bucket} ({listed['KeyCount']} objects{more})"
-        with absent("RepositoryNotFoundException"):
-            count = len(account.client("ecr").list_images(repositoryName=facts.name)["imageIds"])
-            yield f"image repository {facts.name} ({count} images)"
-        for group in _groups(account, facts):
+def _data(account: Account, stack: str, outputs: dict[str, str]) -> Iterator[str]:
+    bucket, repository = outputs["Bucket"], outputs["ImageRepository"]
+    with translate_aws_errors(f"data of {stack}"):
+        with ignore_missing("NoSuchBucket", "404"):
+            page = account.client("s3").list_objects_v2(Bucket=bucket, MaxKeys=1000)
+            more = " and more" if page["IsTruncated"] else ""
+            yield f"bucket {bucket} ({page['KeyCount']} objects{more})"
+        with ignore_missing("RepositoryNotFoundException"):
+            count = len(account.client("ecr").list_images(repositoryName=repository)["imageIds"])
+            yield f"image repository {repository} ({count} images)"
+        for group in _groups(account, stack):
             yield f"model package group {group}"
-        if facts.key:
-            yield f"key {facts.key}"
+        yield f"key {outputs['KeyArn']}"
 
 
-def _groups(account: Account, facts: Facts) -> Iterator[str]:
-    pages = account.client("sagemaker").get_paginator("list_model_package_groups").paginate(NameContains=facts.name)
+def _groups(account: Account, stack: str) -> Iterator[str]:
+    prefix = f"{names(stack)[1]}-"
+    pages = account.client("sagemaker").get_paginator("list_model_package_groups").paginate(NameContains=prefix)
     for page in pages:
-        for each in page["ModelPackageGroupSummaryList"]:
-            if each["ModelPackageGroupName"].startswith(f"{facts.name}-"):
-                yield each["ModelPackageGroupName"]
+        for group in page["ModelPackageGroupSummaryList"]:
+            if group["ModelPackageGroupName"].startswith(prefix):
+                yield group["ModelPackageGroupName"]
 
 
-def _users(account: Account, facts: Facts, stacks: list[str]) -> Iterator[str]:
-    """What would break: changes, executions, endpoints and builds that are going on."""
-    for stack in stacks:
-        now = changes.status(account, stack)
-        if now and now.endswith(changes.BUSY) and now != "REVIEW_IN_PROGRESS":
-            yield f"stack {stack} is {now}"
-    with asked(f"what uses {facts.name}"):
-        yield from _executions(account, facts)
-        yield from _endpoints(account, facts)
-        yield from _builds(account, facts)
+def _users(account: Account, stack: str, role: str | None) -> Iterator[str]:
+    """Yield executions, endpoints and builds of the stack that are active."""
+    sagemaker, codebuild = account.client("sagemaker"), account.client("codebuild")
+    with translate_aws_errors(f"users of stack {stack}"):
+        for page in sagemaker.get_paginator("list_pipelines").paginate(PipelineNamePrefix="fourscore-"):
+            for pipeline in page["PipelineSummaries"]:
+                if role and pipeline.get("RoleArn") == role:
+                    yield from _executions(sagemaker, pipeline["PipelineName"])
+        for page in sagemaker.get_paginator("list_endpoints").paginate():
+            for endpoint in page["Endpoints"]:
+                tags = sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"]
+                if {"Key": "fourscore:stack", "Value": stack} in tags:
+                    yield f"endpoint {endpoint['EndpointName']} is {endpoint['EndpointStatus']}"
+        ids: list[str] = []
+        with ignore_missing("ResourceNotFoundException"):
+            ids = codebuild.list_builds_for_project(projectName=names(stack)[1])["ids"][:100]
+        for build in codebuild.batch_get_builds(ids=ids)["builds"] if ids else ():
+            if build["buildStatus"] == "IN_PROGRESS":
+                yield f"build {build['id']} is running"
 
 
-def _executions(account: Account, facts: Facts) -> Iterator[str]:
+def _executions(client: Any, pipeline: str) -> Iterator[str]:
+    for page in client.get_paginator("list_pipeline_executions").paginate(PipelineName=pipeline):
+        for execution in page["PipelineExecutionSummaries"]:
+            if execution["PipelineExecutionStatus"] in RUNNING:
+                yield f"execution {execution['PipelineExecutionArn']} is {execution['PipelineExecutionStatus']}"
+
+
+def _delete_data(account: Account, stack: str, outputs: dict[str, str], report: Report) -> None:
+    """Delete what the data stack keeps; after an interruption, what is left of it."""
+    bucket, repository, key = outputs["Bucket"], outputs["ImageRepository"], outputs["KeyArn"]
+    with translate_aws_errors(f"data of {stack}"):
+        _delete_packages(account, stack, report)
+        with ignore_missing("RepositoryNotFoundException"):
+            account.client("ecr").delete_repository(repositoryName=repository, force=True)
+            report(repository, "AWS::ECR::Repository", "DELETE_COMPLETE", "")
+        with ignore_missing("NoSuchBucket", "404"):
+            _empty(account.client("s3"), bucket)
+            account.client("s3").delete_bucket(Bucket=bucket)
+            report(bucket, "AWS::S3::Bucket", "DELETE_COMPLETE", "")
+        with ignore_missing("KMSInvalidStateException", "NotFoundException"):
+            account.client("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2], PendingWindowInDays=KEY_DAYS)
+            report(key, "AWS::KMS::Key", "DELETE_SCHEDULED", f"in {KEY_DAYS} days; can be cancelled until then")
+
+
+def _delete_packages(account: Account, stack: str, report: Report) -> None:
     client = account.client("sagemaker")
-    for page in client.get_paginator("list_pipelines").paginate(PipelineNamePrefix="fourscore-"):
-        for pipeline in page["PipelineSummaries"]:
-            if pipeline.get("RoleArn", "") != facts.role("pipeline"):
-                continue
-            pages = client.get_paginator("list_pipeline_executions").paginate(PipelineName=pipeline["PipelineName"])
-            for executions in pages:
-                for each in executions["PipelineExecutionSummaries"]:
-                    if each["PipelineExecutionStatus"] in RUNNING:
-                        yield f"execution {each['PipelineExecutionArn']} is {each['PipelineExecutionStatus']}"
-
-
-def _endpoints(account: Account, facts: Facts) -> Iterator[str]:
-    client = account.client("sagemaker")
-    for page in client.get_paginator("list_endpoints").paginate():
-        for each in page["Endpoints"]:
-            tags = client.list_tags(ResourceArn=each["EndpointArn"])["Tags"]
-            if {"Key": "fourscore:stack", "Value": facts.stack} in tags:
-                yield f"endpoint {each['EndpointName']} is {each['EndpointStatus']}"
-
-
-def _builds(account: Account, facts: Facts) -> Iterator[str]:
-    client = account.client("codebuild")
-    ids: list[str] = []
-    with absent("ResourceNotFoundException"):
-        ids = client.list_builds_for_project(projectName=facts.name)["ids"][:100]
-    for build in client.batch_get_builds(ids=ids)["builds"] if ids else ():
-        if build["buildStatus"] == "IN_PROGRESS":
-            yield f"build {build['id']} is going on"
-
-
-def _delete_data(account: Account, facts: Facts, tell: Tell) -> None:
-    """Everything that the data stack keeps, by name, so that an interrupted deletion can be gone on with."""
-    with asked(f"data of {facts.name}"):
-        _delete_packages(account, facts, tell)
-        with absent("RepositoryNotFoundException"):
-            account.client("ecr").delete_repository(repositoryName=facts.name, force=True)
-            tell(facts.name, "AWS::ECR::Repository", "DELETE_COMPLETE", "")
-        with absent("NoSuchBucket", "404"):
-            _empty(account.client("s3"), facts.bucket)
-            account.client("s3").delete_bucket(Bucket=facts.bucket)
-            tell(facts.bucket, "AWS::S3::Bucket", "DELETE_COMPLETE", "")
-        if facts.key:
-            with absent("KMSInvalidStateException", "NotFoundException"):
-                account.client("kms").schedule_key_deletion(
-                    KeyId=facts.key.rpartition("/")[2], PendingWindowInDays=KEY_DAYS
-                )
-                tell(
-                    facts.key,
-                    "AWS::KMS::Key",
-                    "DELETE_SCHEDULED",
-                    f"in {KEY_DAYS} days, and can be taken back until then",
-                )
-    changes.protect(account, f"{facts.name}-data", on=False)
-
-
-def _delete_packages(account: Account, facts: Facts, tell: Tell) -> None:
-    client = account.client("sagemaker")
-    for group in list(_groups(account, facts)):
+    for group in list(_groups(account, stack)):
         for page in client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group):
-            for each in page["ModelPackageSummaryList"]:
-                client.delete_model_package(ModelPackageName=each["ModelPackageArn"])
+            for package in page["ModelPackageSummaryList"]:
+                client.delete_model_package(ModelPackageName=package["ModelPackageArn"])
         client.delete_model_package_group(ModelPackageGroupName=group)
-        tell(group, "AWS::SageMaker::ModelPackageGroup", "DELETE_COMPLETE", "")
+        report(group, "AWS::SageMaker::ModelPackageGroup", "DELETE_COMPLETE", "")
 
 
 def _empty(client: Any, bucket: str) -> None:
-    """All versions of all objects, a thousand at a time."""
+    """Delete all versions of all objects, a thousand at a time."""
     for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
         entries = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-        objects = [{"Key": each["Key"], "VersionId": each["VersionId"]} for each in entries]
+        objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
         if objects:
-            done = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-            if errors := done.get("Errors"):
-                first = errors[0]
-                raise FourscoreError(f"bucket {bucket}: {first['Key']} could not be deleted: {first.get('Message')}")
+            answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
+            if errors := answer.get("Errors"):
+                raise FourscoreError(
+                    f"bucket {bucket}: {errors[0]['Key']} could not be deleted: {errors[0].get('Message')}"
+                )

@@ -1,208 +1,168 @@
-"""Stacks brought up and looked at: two change sets, data first, shown before anything happens; then the Stack for the backend"""
+"""The two CloudFormation stacks of one Fourscore stack: deployed, data first, and described."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
-
-from infra.aws import changes
-from infra.aws.account import Account, absent, asked
-from infra.aws.changes import ChangeSet, Tell
-from infra.aws.data import data_template
-from infra.aws.facts import Facts
-from infra.aws.options import Options
-from infra.aws.reference import stack_of
-from infra.aws.work import work_template
+from infra.aws import change_sets, templates
+from infra.aws.account import Account, ignore_missing
+from infra.aws.change_sets import ABSENT, REVIEWED, ChangeSet, Deployment, Report
+from infra.aws.templates import COMPUTE, DATA
+from infra.aws_errors import translate_aws_errors
 from infra.sagemaker.stack import Stack
-from steps.core import Pipeline
 from steps.errors import FourscoreError, InputError
 
-Show = Callable[[list[ChangeSet]], bool]
-"""Is shown what would change; says whether to go on."""
-UNTAGGED = ("ImageNotFoundException", "RepositoryNotFoundException")
+Confirm = Callable[[list[ChangeSet]], bool]
+"""Shows a person what would change; True to go on."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of it."""
+    """What became of the proposed changes."""
 
-    options: Options
     proposed: list[ChangeSet]
     executed: bool
     stack: Stack | None
-    """None where nothing stands yet."""
+    """None if there was no change and there is no stack."""
 
 
-def up(account: Account, name: str, given: Mapping[str, Any], pipeline: Pipeline, show: Show, tell: Tell) -> Outcome:
-    """Make the stack be what was asked for now or before.
+def names(stack: str) -> tuple[str, str]:
+    """Return the names of the data stack and the compute stack."""
+    return f"fourscore-{stack}-data", f"fourscore-{stack}"
+
+
+def up(account: Account, stack: str, options: Mapping[str, Any], confirm: Confirm, report: Report) -> Outcome:
+    """Deploy both stacks.
 
     Args:
-        given: options that were said now; what was not said stays as it was.
-        pipeline: what runs in the stack; the roles of its jobs follow from its stages.
-        show: is asked only where something would change.
+        options: parameters of the templates; those left out stay as they were.
+        confirm: is called only if something would change.
 
     Raises:
-        InputError: the options fit no stack, or data of an earlier stack is in the way.
-        StackFailed: CloudFormation could not do it.
+        InputError: an option is wrong, or data of an earlier stack has the same name.
+        StackFailed: CloudFormation failed.
     """
-    options = _decided(account, _merged(account, name, given))
-    proposed = _proposed(account, options, pipeline)
-    if not proposed:
-        return Outcome(options, [], executed=False, stack=show_stack(account, name))
-    if not show(proposed):
-        for each in proposed:
-            changes.discard(account, each)
-        return Outcome(options, proposed, executed=False, stack=None)
-    for each in proposed:
-        ready = each if each.arn else _propose_work(account, options, pipeline)
-        if ready is not None:
-            changes.execute(account, ready, tell)
-        if each.stack.endswith("-data"):
-            changes.protect(account, each.stack, on=True)
-    return Outcome(options, proposed, executed=True, stack=show_stack(account, name))
-
-
-def show_stack(account: Account, name: str) -> Stack:
-    """The stack as it stands, with the newest image of each kind.
-
-    Raises:
-        InputError: there is no such stack here.
-    """
-    options = known_options(account, name)
-    if options is None or changes.status(account, f"fourscore-{name}") in changes.GONE:
-        raise InputError(
-            f"no stack {name!r} in {account.region} of account {account.account}: "
-            f"'fourscore infra up --stack {name}' makes it; check region and profile"
-        )
-    facts = account.facts(name, options.prefix, key_of(account, name))
-    return stack_of(facts, images(account, facts), options.tracking_uri)
-
-
-def known_options(account: Account, name: str) -> Options | None:
-    """What was said when the stack was last brought up; the template of its data says it."""
-    stack = f"fourscore-{name}-data"
-    with asked(f"stack {stack}"), absent("ValidationError"):
-        found = account.client("cloudformation").get_template(StackName=stack)["TemplateBody"]
-        template = json.loads(found) if isinstance(found, str) else found
-        told = template.get("Resources", {}).get("KeyAlias", {}).get("Metadata", {}).get("Fourscore")
-        return Options.model_validate(told) if told else None
-    return None
-
-
-def key_of(account: Account, name: str) -> str:
-    """ARN of the key in the data stack.
-
-    Raises:
-        FourscoreError: the data stack has none.
-    """
-    key = resource(account, f"fourscore-{name}-data", "Key")
-    if key is None:
-        raise FourscoreError(f"stack fourscore-{name}-data has no key; 'fourscore infra up --stack {name}' finishes it")
-    return key if key.startswith("arn:") else account.facts(name, "", "").arn("kms", f"key/{key}")
-
-
-def resource(account: Account, stack: str, name: str) -> str | None:
-    """What the resource of that name in the template is called in AWS."""
-    with asked(f"stack {stack}"), absent("ValidationError"):
-        pages = account.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
-        for page in pages:
-            for each in page["StackResourceSummaries"]:
-                if each.get("LogicalResourceId") == name and each.get("PhysicalResourceId"):
-                    return str(each["PhysicalResourceId"])
-    return None
-
-
-def images(account: Account, facts: Facts) -> dict[str, str]:
-    """Kind -> URI by digest of the image that was pushed last; tags are kind-digest and never move."""
-    found: dict[str, tuple[Any, str]] = {}
-    with asked(f"repository {facts.name}"), absent(*UNTAGGED):
-        pages = account.client("ecr").get_paginator("describe_images").paginate(
-            repositoryName=facts.name, filter={"tagStatus": "TAGGED"}
-        )  # fmt: skip
-        for page in pages:
-            for each in page["imageDetails"]:
-                for kind in {tag.partition("-")[0] for tag in each.get("imageTags", ())} & {"cpu", "gpu"}:
-                    pushed = (each["imagePushedAt"], f"{facts.registry}/{facts.name}@{each['imageDigest']}")
-                    found[kind] = max(found.get(kind, pushed), pushed)
-    return {kind: uri for kind, (_, uri) in sorted(found.items())}
-
-
-def _merged(account: Account, name: str, given: Mapping[str, Any]) -> Options:
+    changed = templates.parameters({"stack": stack, **options})
+    parameters = {**templates.defaults(), **parameters_before(account, stack), **changed}
+    parameters |= _provider(account, stack, parameters)
+    data, compute = names(stack)
+    outputs = _data_outputs(account, stack)
+    first = change_sets.propose(account, data, DATA, parameters)
     try:
-        before = known_options(account, name)
-        kept = before.model_dump(exclude_defaults=True) if before else {}
-        return Options.model_validate({**kept, **given, "stack": name})
-    except ValidationError as error:
-        wrong = "; ".join(f"--{_flag(each['loc'])} {each['input']!r}: {_plain(each['msg'])}" for each in error.errors())
-        raise InputError(f"{wrong}\n  stack names are up to 20 small letters and digits, such as dev") from None
-
-
-def _flag(place: tuple[int | str, ...]) -> str:
-    return str(place[0]).replace("_", "-") if place else ""
-
-
-def _plain(message: str) -> str:
-    return message[:1].lower() + message[1:]
-
-
-def _decided(account: Account, options: Options) -> Options:
-    """An account has one provider for GitHub; another stack may have made it."""
-    if options.repository is None or options.oidc_provider == "existing":
-        return options
-    theirs = account.facts(options.stack, "", "").oidc_provider
-    with asked("identity providers"):
-        listed = account.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
-        ours = resource(account, f"fourscore-{options.stack}", "GithubProvider")
-    if any(each["Arn"] == theirs for each in listed) and ours is None:
-        return options.model_copy(update={"oidc_provider": "existing"})
-    return options
-
-
-def _proposed(account: Account, options: Options, pipeline: Pipeline) -> list[ChangeSet]:
-    data = f"fourscore-{options.stack}-data"
-    new = changes.status(account, data) in (*changes.GONE, "REVIEW_IN_PROGRESS")
-    if new:
-        _nothing_in_the_way(account, options)
-    facts = account.facts(options.stack, options.prefix, "")
-    first = changes.propose(account, data, data_template(options), {}, facts.tags(), None)
-    if new:
-        work = changes.foreseen(f"fourscore-{options.stack}", work_template(options, pipeline))
-        return [first, work] if first else [work]
-    try:
-        second = _propose_work(account, options, pipeline)
+        second = change_sets.propose(account, compute, COMPUTE, parameters | outputs)
     except FourscoreError:
         if first:
-            changes.discard(account, first)
+            change_sets.discard(account, first)
         raise
-    return [each for each in (first, second) if each]
+    proposed = [change_set for change_set in (first, second) if change_set]
+    if not proposed:
+        return Outcome([], executed=False, stack=show_stack(account, stack))
+    if not confirm(proposed):
+        for change_set in proposed:
+            change_sets.discard(account, change_set)
+        return Outcome(proposed, executed=False, stack=None)
+    if first:
+        change_sets.execute(account, first, report)
+        change_sets.protect(account, data, on=True)
+    if second and _data_outputs(account, stack) != outputs:  # the key has an ARN now
+        change_sets.discard(account, second)
+        second = change_sets.propose(account, compute, COMPUTE, parameters | _data_outputs(account, stack))
+    if second:
+        change_sets.execute(account, second, report)
+    return Outcome(proposed, executed=True, stack=show_stack(account, stack))
 
 
-def _propose_work(account: Account, options: Options, pipeline: Pipeline) -> ChangeSet | None:
-    facts = account.facts(options.stack, options.prefix, key_of(account, options.stack))
-    return changes.propose(
-        account,
-        facts.name,
-        work_template(options, pipeline),
-        {"DataKeyArn": facts.key},
-        facts.tags(),
-        (facts.bucket, facts.below),
+def show_stack(account: Account, stack: str) -> Stack:
+    """Return the stack as it stands, with the newest image of each kind.
+
+    Raises:
+        InputError: there is no such stack.
+    """
+    compute = deployment(account, stack)
+    roles = {name[4:].lower(): arn for name, arn in compute.outputs.items() if name.startswith("Role")}
+    return Stack(
+        name=stack,
+        region=account.region,
+        account=account.account,
+        bucket=compute.parameters["Bucket"],
+        prefix=compute.parameters["Prefix"].removesuffix("/"),
+        roles=roles,
+        images=images(account, compute.parameters["ImageRepository"]),
+        package_group=names(stack)[1],
+        kms_key=compute.parameters["KeyArn"],
+        tracking_uri=compute.parameters["TrackingUri"] or None,
     )
 
 
-def _nothing_in_the_way(account: Account, options: Options) -> None:
-    """Data that was kept when its stack went stands under the very names that the new stack wants.
+def deployment(account: Account, stack: str) -> Deployment:
+    """Return the compute stack, whose parameters name the data.
 
     Raises:
-        InputError: there is such data.
+        InputError: there is no such stack.
     """
-    facts = account.facts(options.stack, options.prefix, "")
-    with asked(f"bucket {facts.bucket}"), absent("404", "NoSuchBucket"):
-        account.client("s3").head_bucket(Bucket=facts.bucket)
+    compute = change_sets.describe(account, names(stack)[1])
+    if compute is None or compute.status in (*ABSENT, REVIEWED):
         raise InputError(
-            f"bucket {facts.bucket} is there, and its stack is not: it was kept when that went. Bring it back "
-            "(docs/aws-infrastructure.md, 'Bringing kept data back'), remove it, or choose another name for the stack"
+            f"no stack {stack!r} in {account.region} of account {account.account}: "
+            f"'fourscore infra up --stack {stack}' creates it; check region and profile"
         )
+    return compute
+
+
+def parameters_before(account: Account, stack: str) -> dict[str, str]:
+    """Return the parameters that the stacks have, or had before 'infra down'."""
+    data, compute = (change_sets.describe(account, name) for name in names(stack))
+    if data is None:
+        return {}
+    compute = compute or change_sets.last_deleted(account, names(stack)[1])
+    return {**(compute.parameters if compute else {}), **data.parameters}
+
+
+def images(account: Account, repository: str) -> dict[str, str]:
+    """Return the newest image of each kind as a URI with a digest; the kind is what tags begin with."""
+    newest: dict[str, tuple[Any, str]] = {}
+    with (
+        translate_aws_errors(f"repository {repository}"),
+        ignore_missing("ImageNotFoundException", "RepositoryNotFoundException"),
+    ):
+        pages = account.client("ecr").get_paginator("describe_images")
+        for page in pages.paginate(repositoryName=repository, filter={"tagStatus": "TAGGED"}):
+            for image in page["imageDetails"]:
+                for kind in {tag.partition("-")[0] for tag in image.get("imageTags", ())} & {"cpu", "gpu"}:
+                    pushed = (image["imagePushedAt"], f"{account.registry}/{repository}@{image['imageDigest']}")
+                    newest[kind] = max(newest.get(kind, pushed), pushed)
+    return {kind: uri for kind, (_, uri) in sorted(newest.items())}
+
+
+def _data_outputs(account: Account, stack: str) -> dict[str, str]:
+    """Return the outputs of the data stack; before it is deployed, its names and a key that does not exist.
+
+    Raises:
+        InputError: the bucket exists without the stack.
+    """
+    data = change_sets.describe(account, names(stack)[0])
+    if data and data.outputs:
+        return data.outputs
+    bucket = f"fourscore-{stack}-{account.account}-{account.region}"
+    with translate_aws_errors(f"bucket {bucket}"), ignore_missing("404", "NoSuchBucket"):
+        account.client("s3").head_bucket(Bucket=bucket)
+        raise InputError(
+            f"bucket {bucket} exists without its stack: it was kept when that was deleted. Bring it back "
+            "(docs/aws-infrastructure.md, 'Bringing kept data back'), delete it, or choose another name for the stack"
+        )
+    key = f"arn:{account.partition}:kms:{account.region}:{account.account}:key/not-created-yet"
+    return {"Bucket": bucket, "KeyArn": key, "ImageRepository": names(stack)[1]}
+
+
+def _provider(account: Account, stack: str, parameters: Mapping[str, str]) -> dict[str, str]:
+    """Use GitHub's identity provider if the account has one that is not this stack's."""
+    if not parameters["Repository"] or parameters["OidcProvider"] == "existing":
+        return {}
+    compute = change_sets.describe(account, names(stack)[1])
+    ours = compute is not None and "GithubProviderArn" in compute.outputs
+    with translate_aws_errors("identity providers"):
+        providers = account.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    exists = any(provider["Arn"].endswith("/token.actions.githubusercontent.com") for provider in providers)
+    return {"OidcProvider": "existing"} if exists and not ours else {}

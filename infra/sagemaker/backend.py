@@ -12,7 +12,7 @@ from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
 from infra.sagemaker import code, cost
 from infra.sagemaker.config import SageMakerConfig
-from infra.sagemaker.definition import Definition, compile_plan, pipeline_name
+from infra.sagemaker.definition import Definition, compile_plan, package_groups, pipeline_name
 from infra.sagemaker.follow import Following, exit_code, stages_again
 from infra.sagemaker.jobs import Decision, Job, decided, fuse
 from infra.sagemaker.limits import check_limits
@@ -166,6 +166,8 @@ class SageMakerBackend:
             run=record.run,
             mlflow_run=self.mlflow_run() or "none",
         )
+        for group in package_groups(compilation.definition["Steps"]):
+            service.create_group(group, work.tags)
         start(service, work, note)
 
     def _close(self, record: RunRecord, status: str, message: str) -> None:

@@ -95,6 +95,15 @@ def step_names(steps: list[Definition]) -> Iterator[str]:
             yield from step_names([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
 
 
+def package_groups(steps: list[Definition]) -> Iterator[str]:
+    """The model package groups that steps register models in, those in branches too."""
+    for step in steps:
+        if step["Type"] == "RegisterModel":
+            yield step["Arguments"]["ModelPackageGroupName"]
+        if step["Type"] == "Condition":
+            yield from package_groups([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
+
+
 def gets(value: Any) -> Iterator[str]:
     """Everything that is referred to inside a part of a definition: ``Parameters.Run``, ``Steps.assess...``."""
     if isinstance(value, dict):

@@ -83,6 +83,18 @@ class Service:
             return pipeline
         return None
 
+    def create_group(self, group: str, tags: Mapping[str, str]) -> None:
+        """Create the group that model packages are registered in, unless it exists."""
+        from botocore.exceptions import ClientError
+
+        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        with translate_aws_errors(f"model package group {group}"):
+            try:
+                self.api.create_model_package_group(ModelPackageGroupName=group, Tags=listed)
+            except ClientError as error:
+                if "already exists" not in str(error):
+                    raise
+
     def start(self, name: str, parameters: Mapping[str, str], token: str, title: str, work: str) -> str:
         """Start an execution, or find the one that this token started; return its ARN.
 
@@ -212,6 +224,3 @@ def _step(step: Mapping[str, Any]) -> StepState:
     return StepState(
         step["StepName"], step["StepStatus"], step.get("FailureReason", ""), job, arns.get("RegisterModel")
     )
-
-
-said_plainly = translate_aws_errors

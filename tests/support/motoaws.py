@@ -1,10 +1,16 @@
-"""An account in moto's server, for what is brought up and down through CloudFormation."""
+"""An account in moto's server, for stacks that are deployed through CloudFormation."""
+
+import copy
+import json
+from http.client import HTTPConnection
+from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from moto.cloudformation.models import ChangeSet
 from moto.server import ThreadedMotoServer
 
-from infra.aws import changes, stacks
+from infra.aws import change_sets, stacks, templates
 from infra.aws.account import account
 
 REGION = "eu-central-1"
@@ -20,8 +26,8 @@ def moto():
 
 
 @pytest.fixture
-def here(moto, monkeypatch, protected):
-    """The account, empty; and moto's gaps that would be in the way: tags of keys, protection, RetainExceptOnCreate."""
+def aws(moto, monkeypatch, protected):
+    """The account, empty. moto does not know outputs after change sets, tags of keys, RetainExceptOnCreate, protection."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION"):
         monkeypatch.delenv(name, raising=False)
     for name, value in {
@@ -34,32 +40,40 @@ def here(moto, monkeypatch, protected):
     }.items():
         monkeypatch.setenv(name, value)
     _post(f"{moto}/moto-api/reset")
-    whole = stacks.data_template
-
-    def digestible(options):
-        template = whole(options)
-        del template["Resources"]["Key"]["Properties"]["Tags"]
-        for item in template["Resources"].values():
-            if "DeletionPolicy" in item:
-                item["DeletionPolicy"] = "Retain"
-        return template
-
-    monkeypatch.setattr(stacks, "data_template", digestible)
-    monkeypatch.setattr(changes, "PAUSE", 0.01)
-    monkeypatch.setattr(changes, "protect", lambda _, stack, on: protected.append((stack, on)))
+    monkeypatch.setattr(ChangeSet, "apply", apply_with_outputs)
+    monkeypatch.setattr(templates, "text", SIMPLIFIED.__getitem__)
+    monkeypatch.setattr(change_sets, "protect", lambda _, stack, on: protected.append((stack, on)))
     return account(REGION)
+
+
+def apply_with_outputs(change_set):
+    stack = change_set.stack
+    stack.resource_map.update(change_set.template_dict, change_set.parameters)
+    stack.template, stack.parameters = change_set.template, change_set.parameters
+    stack._parse_template()
+    stack.output_map = stack._create_output_map()
+
+
+def simplified(name):
+    template = copy.deepcopy(templates.load(name))
+    for resource in template["Resources"].values():
+        if "DeletionPolicy" in resource:
+            resource["DeletionPolicy"] = "Retain"
+        if resource["Type"] == "AWS::KMS::Key":
+            del resource["Properties"]["Tags"]
+    return json.dumps(template)
+
+
+SIMPLIFIED = {name: simplified(name) for name in (templates.DATA, templates.COMPUTE)}
 
 
 @pytest.fixture
 def protected():
-    """(stack, on or off) of each time that protection was asked for."""
+    """(stack, on or off) of each time that the protection from deletion was switched."""
     return []
 
 
 def _post(url):
-    from http.client import HTTPConnection
-    from urllib.parse import urlsplit
-
     parts = urlsplit(url)
     connection = HTTPConnection(parts.netloc, timeout=10)
     connection.request("POST", parts.path)
@@ -68,5 +82,36 @@ def _post(url):
 
 
 @pytest.fixture
-def client(here):
+def client(aws):
     return lambda service: boto3.client(service, region_name=REGION)
+
+
+def manifest(content="a", media_type="application/vnd.docker.distribution.manifest.v2+json"):
+    """An image for ECR."""
+    layer = {
+        "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        "size": 1,
+        "digest": f"sha256:{content * 64}",
+    }
+    return json.dumps({"schemaVersion": 2, "mediaType": media_type, "config": layer, "layers": [layer]})
+
+
+def silent(*_):
+    """Reports nothing."""
+
+
+def yes(_):
+    """Confirms everything."""
+    return True
+
+
+def up(aws, name="dev", **options):
+    return stacks.up(aws, name, options, yes, silent)
+
+
+def statuses(client):
+    """Stack -> status, of those that were not deleted."""
+    summaries = client("cloudformation").list_stacks()["StackSummaries"]
+    return {
+        stack["StackName"]: stack["StackStatus"] for stack in summaries if stack["StackStatus"] != "DELETE_COMPLETE"
+    }

@@ -1,39 +1,64 @@
 """What happens under each role while a definition runs, call by call, as SageMaker's documentation and our own job code have it.
 
-Written down apart from infra/aws/permissions.py, and with concrete keys and names where that has wildcards: this is the list
-that the generated policies are held against.
+Written apart from the template, with concrete keys and names where that has wildcards. What a job reads and writes in the
+store follows from the signatures of its steps.
 """
 
+from templates import ACCOUNT, KEY, REGION
+
+from pipelines.training import TRAINING
+
 RUN = "breast-cancer-20261121-1"
-JOB_READS = {
-    "prepare": ["card", "table", "labeled", "validation", "train_set", "test_set", "division"],
-    "train": ["train_set", "model", "yardsticks"],
-    "assess": ["card", "model", "yardsticks", "train_set", "test_set", "validation", "division", "evaluation", "registration"],
-}  # fmt: skip
-JOB_WRITES = {
-    "prepare": ["card", "table", "validation", "labeled", "train_set", "test_set", "division"],
-    "train": ["model", "yardsticks"],
-    "assess": ["evaluation", "registration"],
-}
-KEY = "0123456789abcdef" * 4
+DIGEST = "0123456789abcdef" * 4
+OUTSIDE = {"raw", "champion"}
+JOBS = {job: [step for step in TRAINING if step.job == job] for job in dict.fromkeys(step.job for step in TRAINING)}
+WRITES = {job: {name for step in steps for name in step.outputs} for job, steps in JOBS.items()}
+READS = {job: ({name for step in steps for name in step.inputs} | WRITES[job]) - OUTSIDE for job, steps in JOBS.items()}
+ARTIFACTS = sorted(set().union(*WRITES.values()))
 
 
-def needs(definition, facts):
+class Names:
+    """The ARNs of a stack called dev."""
+
+    key = KEY
+    repository = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository/fourscore-dev"
+
+    def __init__(self, bucket, prefix):
+        self.bucket, self.prefix = f"arn:aws:s3:::{bucket}", prefix
+
+    def arn(self, service, resource):
+        return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+    def role(self, name):
+        return f"arn:aws:iam::{ACCOUNT}:role/fourscore-dev-{REGION}-{name}"
+
+    def objects(self, place):
+        return f"{self.bucket}/{self.prefix}{place}"
+
+    def stored(self, artifact):
+        return self.objects(f"store/{DIGEST}/{artifact}/x")
+
+
+THROUGH_S3 = {"kms:ViaService": f"s3.{REGION}.amazonaws.com"}
+FOR_DISKS = {"kms:GrantIsForAWSResource": "true"}
+
+
+def needs(definition, names):
     """(role, action, resource, context) of every call."""
-    for each in flat(definition["Steps"]):
-        if each["Type"] in ("Processing", "Training"):
-            yield from job(each, facts)
-            yield from started(each, facts)
-        if each["Type"] == "RegisterModel":
-            yield from registered(each, facts)
+    for step in flat(definition["Steps"]):
+        if step["Type"] in ("Processing", "Training"):
+            yield from job(step, names)
+            yield from started(step, names)
+        if step["Type"] == "RegisterModel":
+            yield from registered(step, names)
 
 
 def flat(steps):
-    for each in steps:
-        yield each
-        if each["Type"] == "Condition":
-            yield from flat(each["Arguments"]["IfSteps"])
-            yield from flat(each["Arguments"]["ElseSteps"])
+    for step in steps:
+        yield step
+        if step["Type"] == "Condition":
+            yield from flat(step["Arguments"]["IfSteps"])
+            yield from flat(step["Arguments"]["ElseSteps"])
 
 
 def text(value):
@@ -44,124 +69,143 @@ def text(value):
     return value
 
 
-def job(each, facts):
-    arguments = each["Arguments"]
-    training = each["Type"] == "Training"
-    name = each["Name"]
-    through_s3 = {"kms:ViaService": f"s3.{facts.region}.amazonaws.com"}
-
-    def call(action, resource, **context):
-        return name, action, resource, {key.replace("__", ":"): value for key, value in context.items()}
+def job(step, names):
+    arguments, role, training = step["Arguments"], step["Name"], step["Type"] == "Training"
 
     def s3(place, *actions):
         bucket, _, key = text(place).removeprefix("s3://").partition("/")
-        return [call(f"s3:{action}", f"arn:aws:s3:::{bucket}/{key}") for action in actions]
+        return [(role, f"s3:{action}", f"arn:aws:s3:::{bucket}/{key}", {}) for action in actions]
 
-    image = (
-        arguments["AlgorithmSpecification"]["TrainingImage"] if training else arguments["AppSpecification"]["ImageUri"]
-    )
-    host, _, rest = image.partition("/")
-    repository = f"arn:aws:ecr:{host.split('.')[3]}:{host.split('.')[0]}:repository/{rest.partition('@')[0]}"
-    yield call("ecr:GetAuthorizationToken", "*")
+    def listed(place):
+        return role, "s3:ListBucket", names.bucket, {"s3:prefix": place.removeprefix("s3://").partition("/")[2]}
+
+    yield role, "ecr:GetAuthorizationToken", "*", {}
     for action in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer"):
-        yield call(f"ecr:{action}", repository)
-
+        yield role, f"ecr:{action}", names.repository, {}
     inputs = [channel["DataSource"]["S3DataSource"]["S3Uri"] for channel in arguments.get("InputDataConfig", ())]
-    inputs += [given["S3Input"]["S3Uri"] for given in arguments.get("ProcessingInputs", ())]
+    inputs += [entry["S3Input"]["S3Uri"] for entry in arguments.get("ProcessingInputs", ())]
     for place in inputs:
-        bucket, _, key = place.removeprefix("s3://").partition("/")
-        yield call("s3:ListBucket", f"arn:aws:s3:::{bucket}", s3__prefix=key)
+        yield listed(place)
         yield from s3(f"{place}some/file.py", "GetObject")
-    outputs = [given["S3Output"]["S3Uri"] for given in arguments.get("ProcessingOutputConfig", {}).get("Outputs", ())]
+    outputs = [entry["S3Output"]["S3Uri"] for entry in arguments.get("ProcessingOutputConfig", {}).get("Outputs", ())]
     outputs += [arguments["OutputDataConfig"]["S3OutputPath"]] if training else []
     for place in outputs:
         yield from s3(f"{text(place)}job/output/file", "PutObject", "AbortMultipartUpload")
     if "CheckpointConfig" in arguments:
         place = arguments["CheckpointConfig"]["S3Uri"]
-        bucket, _, key = place.removeprefix("s3://").partition("/")
-        yield call("s3:ListBucket", f"arn:aws:s3:::{bucket}", s3__prefix=key)
-        yield from s3(f"{place}checkpoints/epoch-3.pt", "GetObject", "PutObject", "DeleteObject")
-
-    group = f"/aws/sagemaker/{'Training' if training else 'Processing'}Jobs"
-    logs = f"arn:aws:logs:{facts.region}:{facts.account}:log-group:{group}"
-    yield call("logs:CreateLogGroup", logs)
-    yield call("logs:DescribeLogStreams", f"{logs}:*")
-    for action in ("CreateLogStream", "PutLogEvents"):
-        yield call(f"logs:{action}", f"{logs}:log-stream:pipelines-abc-{name}-xyz/algo-1-1700000000")
-    yield call("cloudwatch:PutMetricData", "*", cloudwatch__namespace=group)
-    for action in ("Decrypt", "GenerateDataKey"):
-        yield name, f"kms:{action}", facts.key, through_s3
-    if "'KmsKeyId'" in str(arguments):
-        yield name, "kms:Encrypt", facts.key, through_s3
-    if "VolumeKmsKeyId" in str(arguments):
-        yield name, "kms:CreateGrant", facts.key, {"kms:GrantIsForAWSResource": "true"}
+        yield listed(place)
+        actions = ("GetObject", "PutObject", "AbortMultipartUpload", "DeleteObject")
+        yield from s3(f"{place}checkpoints/epoch-3.pt", *actions)
+    group = f"/aws/sagemaker/{step['Type']}Jobs"
+    logs = names.arn("logs", f"log-group:{group}")
+    stream = f"{logs}:log-stream:pipelines-abc-{role}-xyz/algo-1-1700000000"
+    for action, resources in {
+        "CreateLogGroup": (logs, f"{logs}:*"),
+        "DescribeLogStreams": (logs, f"{logs}:*"),
+        "CreateLogStream": (logs, stream),
+        "PutLogEvents": (logs, stream),
+    }.items():
+        yield from ((role, f"logs:{action}", resource, {}) for resource in resources)
+    yield role, "cloudwatch:PutMetricData", "*", {"cloudwatch:namespace": group}
+    yield from keys(role, arguments, names)
     if "Subnets" in str(arguments):
-        for action in (
-            "CreateNetworkInterfacePermission",
-            "DeleteNetworkInterface",
-            "DeleteNetworkInterfacePermission",
-        ):
-            yield call(f"ec2:{action}", facts.arn("ec2", "network-interface/eni-0123"))
-        for place in ("network-interface/*", "subnet/subnet-0123456789abcdef0", "security-group/sg-0123456789abcdef0"):
-            yield call("ec2:CreateNetworkInterface", facts.arn("ec2", place))
-        for action in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs"):
-            yield call(f"ec2:Describe{action}", "*")
+        yield from network(role, names)
     if (tracking := arguments["Environment"].get("FOURSCORE_TRACKING_URI", "")).startswith("arn:"):
-        for action in ("GetExperimentByName", "CreateExperiment", "CreateRun", "LogBatch", "LogMetric", "LogParam", "LogInputs", "SetTag", "UpdateRun", "SearchRuns"):  # fmt: skip
-            yield call(f"sagemaker-mlflow:{action}", tracking)
-    yield from own_code(name, call, facts)
+        for action in TRACKING:
+            yield role, f"sagemaker-mlflow:{action}", tracking, {}
+    yield from own_code(role, names)
 
 
-def own_code(name, call, facts):
-    """infra/container/job.py with infra/store/s3.py, raw.py and live.py."""
-    yield call("s3:ListBucket", facts.bucket_arn, s3__prefix=f"{facts.below}store/{KEY}/")
-    records = [f"store/{KEY}/manifest.json", f"store/{KEY}/journal.jsonl"]
-    for place in [*records, *(f"store/{KEY}/{artifact}/part/x.parquet" for artifact in JOB_READS[name])]:
-        yield call("s3:GetObject", facts.objects(place))
-    for place in [*records, *(f"store/{KEY}/{artifact}/part/x.parquet" for artifact in JOB_WRITES[name])]:
+TRACKING = [
+    "CreateExperiment",
+    "CreateRun",
+    "GetExperiment",
+    "GetExperimentByName",
+    "GetRun",
+    "LogBatch",
+    "LogInputs",
+    "LogMetric",
+    "LogModel",
+    "LogParam",
+    "SearchExperiments",
+    "SearchRuns",
+    "SetExperimentTag",
+    "SetTag",
+    "UpdateRun",
+]
+
+
+def keys(role, arguments, names):
+    """The data's key through S3; disks are encrypted under grants that AWS's services hold."""
+    for action in ("Decrypt", "GenerateDataKey"):
+        yield role, f"kms:{action}", names.key, THROUGH_S3
+    if "'KmsKeyId'" in str(arguments):
+        yield role, "kms:Encrypt", names.key, THROUGH_S3
+    if "VolumeKmsKeyId" in str(arguments):
+        yield role, "kms:CreateGrant", names.key, FOR_DISKS
+        yield role, "kms:DescribeKey", names.key, {}
+
+
+def network(role, names):
+    """SageMaker Developer Guide, "How to use SageMaker AI execution roles", with a VPC."""
+    interface = names.arn("ec2", "network-interface/eni-0123")
+    for action in ("CreateNetworkInterfacePermission", "DeleteNetworkInterface", "DeleteNetworkInterfacePermission"):
+        yield role, f"ec2:{action}", interface, {}
+    for place in ("network-interface/*", "subnet/subnet-0123456789abcdef0", "security-group/sg-0123456789abcdef0"):
+        yield role, "ec2:CreateNetworkInterface", names.arn("ec2", place), {}
+    for things in ("DhcpOptions", "NetworkInterfaces", "SecurityGroups", "Subnets", "Vpcs"):
+        yield role, f"ec2:Describe{things}", "*", {}
+
+
+def own_code(role, names):
+    """infra/container/job.py with infra/store, the raw files and the live journal."""
+    yield role, "s3:ListBucket", names.bucket, {"s3:prefix": f"{names.prefix}store/{DIGEST}/"}
+    records = [names.objects(f"store/{DIGEST}/{name}") for name in ("manifest.json", "journal.jsonl")]
+    for place in [*records, *map(names.stored, READS[role])]:
+        yield role, "s3:GetObject", place, {}
+    for place in [*records, *map(names.stored, WRITES[role])]:
         for action in ("PutObject", "AbortMultipartUpload", "DeleteObject"):
-            yield call(f"s3:{action}", facts.objects(place))
-    for place in (
-        f"quarantine/{KEY}.17/manifest.json",
-        f"runs/{RUN}/live/train.jsonl",
-        f"runs/{RUN}/live/train.now.json",
-    ):
-        yield call("s3:PutObject", facts.objects(place))
-    if name == "prepare":
-        yield call("s3:GetObject", facts.objects(f"raw/{KEY}/cells.csv"))
-    if name == "assess":
-        yield call("s3:PutObject", facts.objects(f"seals/{KEY}/0123.jsonl"))
+            yield role, f"s3:{action}", place, {}
+    for place in (f"quarantine/{DIGEST}.17/manifest.json", f"runs/{RUN}/live/train.jsonl"):
+        yield role, "s3:PutObject", names.objects(place), {}
+    inputs = {name for step in JOBS[role] for name in step.inputs}
+    if "raw" in inputs:
+        yield role, "s3:GetObject", names.objects(f"raw/{DIGEST}/cells.csv"), {}
+    if "test_set" in inputs:
+        yield role, "s3:PutObject", names.objects(f"seals/{DIGEST}/0123.jsonl"), {}
 
 
-def started(each, facts):
+def started(step, names):
     """The pipeline's role starts the job, follows it, and reads its verdict."""
-    kind, resource = {"Processing": ("ProcessingJob", "processing-job"), "Training": ("TrainingJob", "training-job")}[
-        each["Type"]
-    ]
-    arn = facts.arn("sagemaker", f"{resource}/pipelines-p4jn9xou8a8s-{each['Name']}-tmgxry49ug")
-    tags = {f"aws:RequestTag/{tag['Key']}": text(tag["Value"]) for tag in each["Arguments"]["Tags"]}
+    kind = f"{step['Type']}Job"
+    arn = names.arn("sagemaker", f"{step['Type'].lower()}-job/pipelines-p4jn9xou8a8s-{step['Name']}-tmgxry49ug")
+    tags = {f"aws:RequestTag/{tag['Key']}": text(tag["Value"]) for tag in step["Arguments"]["Tags"]}
     yield "pipeline", f"sagemaker:Create{kind}", arn, tags
     yield "pipeline", "sagemaker:AddTags", arn, {**tags, "sagemaker:TaggingAction": f"Create{kind}"}
     for action in ("Describe", "Stop"):
         yield "pipeline", f"sagemaker:{action}{kind}", arn, {}
-    yield "pipeline", "iam:PassRole", each["Arguments"]["RoleArn"], {"iam:PassedToService": "sagemaker.amazonaws.com"}
-    if "VolumeKmsKeyId" in str(each):
-        yield "pipeline", "kms:CreateGrant", facts.key, {"kms:GrantIsForAWSResource": "true"}
-    for file in each.get("PropertyFiles", ()):
+    yield "pipeline", "iam:PassRole", names.role(step["Name"]), {"iam:PassedToService": "sagemaker.amazonaws.com"}
+    yield from keys("pipeline", step["Arguments"], names)
+    for file in step.get("PropertyFiles", ()):
         place = f"runs/{RUN}/{file['OutputName']}/{file['FilePath']}"
-        yield "pipeline", "s3:GetObject", facts.objects(place), {}
-        yield "pipeline", "kms:Decrypt", facts.key, {"kms:ViaService": f"s3.{facts.region}.amazonaws.com"}
+        yield "pipeline", "s3:GetObject", names.objects(place), {}
+        yield "pipeline", "s3:ListBucket", names.bucket, {"s3:prefix": f"{names.prefix}runs/{RUN}/"}
 
 
-def registered(each, facts):
-    arguments = each["Arguments"]
-    group = arguments["ModelPackageGroupName"]
+def registered(step, names):
+    arguments = step["Arguments"]
+    group = names.arn("sagemaker", f"model-package-group/{arguments['ModelPackageGroupName']}")
+    package = names.arn("sagemaker", f"model-package/{arguments['ModelPackageGroupName']}/1")
     context = {"sagemaker:ModelApprovalStatus": text(arguments["ModelApprovalStatus"])}
-    for resource in (f"model-package-group/{group}", f"model-package/{group}/1"):
-        yield "pipeline", "sagemaker:CreateModelPackage", facts.arn("sagemaker", resource), context
-    yield "pipeline", "sagemaker:DescribeModelPackage", facts.arn("sagemaker", f"model-package/{group}/1"), {}
+    yield "pipeline", "sagemaker:CreateModelPackage", group, context
+    yield "pipeline", "sagemaker:CreateModelPackage", package, context
+    yield "pipeline", "sagemaker:DescribeModelPackage", package, {}
+    yield "pipeline", "sagemaker:DescribeModelPackageGroup", group, {}
+    for action in ("BatchGetImage", "DescribeImages"):
+        yield "pipeline", f"ecr:{action}", names.repository, {}
     model = arguments["InferenceSpecification"]["Containers"][0]["ModelDataSource"]["S3DataSource"]["S3Uri"]
     metrics = arguments["ModelMetrics"]["ModelQuality"]["Statistics"]["S3Uri"]
     for place in (f"{model}model.pt2", metrics):
-        bucket, _, key = place.removeprefix("s3://").partition("/")
-        yield "pipeline", "s3:GetObject", f"arn:aws:s3:::{bucket}/{key}", {}
+        key = place.removeprefix("s3://").partition("/")[2]
+        yield "pipeline", "s3:GetObject", names.bucket + "/" + key, {}
+        yield "pipeline", "s3:ListBucket", names.bucket, {"s3:prefix": key.rpartition("/")[0] + "/"}

@@ -1,291 +1,240 @@
-"""Each role may do what a compiled definition needs, and nothing of a grid of things that it does not need."""
+"""The roles of compute.template.yaml allow what compiled definitions and the steps' signatures need, and nothing else."""
 
 import itertools
 import json
 from pathlib import Path
 
 import pytest
-from iam import allowed, decide
-from needs import KEY, needs
-
-from infra.aws import people
-from infra.aws.facts import Facts
-from infra.aws.permissions import policies
-from infra.aws.reference import reference_definition
-from pipelines.training import TRAINING
+from compiled import make_definition, make_plan, make_stack
+from iam import allowed, decide, like
+from needs import ARTIFACTS, DIGEST, JOBS, READS, WRITES, Names, needs
+from templates import ACCOUNT, BUCKET, KEY, REGION, SMALL, Filled
 
 GOLDEN = Path(__file__).parents[2] / "golden/sagemaker"
-CASES = sorted(path.stem for path in GOLDEN.glob("*.json"))
-ROLES = ("pipeline", "prepare", "train", "assess")
-TRACKING = "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-tracking-server/fourscore-dev"
-DISK_KEY = "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
+CASES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(GOLDEN.glob("*.json"))}
+CASES["encrypted-disks"] = make_definition(make_plan(), stack=make_stack(kms_key=KEY))
+ROLES = ("pipeline", *JOBS)
+TRACKING = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/fourscore-dev"
+EVERYTHING = {**SMALL, "Private": "true", "TrackingUri": TRACKING, "Repository": "acme/models", "Codebuild": "true"}
+PEOPLE = {
+    "look": "LookPolicy",
+    "run": "RunPolicy",
+    "approve": "ApprovePolicy",
+    "deploy": "GithubDeployRole",
+    "build": "BuildRole",
+}
 
 
-class GoldenFacts(Facts):
-    """The names of the golden definitions, whose stack was not made by 'infra up'."""
-
-    @property
-    def bucket(self):
-        return "fourscore-dev-123456789012"
+def role_statements(**parameters):
+    template = Filled("compute", **EVERYTHING | parameters)
+    return {role: template.statements(f"{role.title()}Role") for role in ROLES}
 
 
-def facts_of(case):
-    prefix = "" if case == "private-gpu" else "work"
-    return GoldenFacts("dev", "eu-central-1", "123456789012", prefix, DISK_KEY)
+DEV = Names(BUCKET, "fourscore/")
+DEV_ROLES = role_statements()
+DEV_PEOPLE = {name: Filled("compute", **EVERYTHING).statements(resource) for name, resource in PEOPLE.items()}
 
 
-def definition_of(case):
-    return json.loads((GOLDEN / f"{case}.json").read_text(encoding="utf-8"))
-
-
-@pytest.fixture(scope="module")
-def stack():
-    """A stack's facts and the statements of its roles, as 'infra up' generates them before any run is known."""
-    facts = Facts("dev", "eu-central-1", "123456789012", "fourscore", DISK_KEY)
-    return facts, policies(reference_definition(facts, TRAINING, private=True, tracking_uri=TRACKING), facts, TRAINING)
+def calls_of(case):
+    """The calls of a golden definition, and the roles of a stack with its bucket and prefix."""
+    bucket, prefix = f"fourscore-dev-{ACCOUNT}", "" if case == "private-gpu" else "work/"
+    return list(needs(CASES[case], Names(bucket, prefix))), role_statements(Bucket=bucket, Prefix=prefix)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_definitions_own_policies_allow_every_call_that_it_makes(case):
-    facts, definition = facts_of(case), definition_of(case)
-    made = policies(definition, facts, TRAINING)
-    asked = list(needs(definition, facts))
-    assert [call for call in asked if not allowed(made[call[0]], *call[1:])] == []
-    assert len(asked) > 50 or case.startswith("cached-and-")
+def test_every_call_of_a_definition_is_allowed(case):
+    calls, roles = calls_of(case)
+    assert [call for call in calls if not allowed(roles[call[0]], *call[1:])] == []
+    assert len(calls) > 50 or case.startswith("cached-and-")
 
 
-def test_the_roles_of_a_stack_allow_every_call_of_the_definition_they_were_made_from(stack):
-    facts, made = stack
-    definition = reference_definition(facts, TRAINING, private=True, tracking_uri=TRACKING)
-    asked = list(needs(definition, facts))
-    assert [call for call in asked if not allowed(made[call[0]], *call[1:])] == []
-    assert {role for role, *_ in asked} == set(ROLES)
-    assert len(asked) > 200
-
-
-def own(facts):
-    """Role -> what of the grid below it does need."""
-    keep = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
-
-    def store(*names):
-        return [facts.objects(f"store/{KEY}/{name}/x") for name in names]
-
-    def both(actions, places):
-        return set(itertools.product(actions, places))
-
-    told = both(["s3:PutObject"], [facts.objects("runs/r/live/x")])
-    made = ("card", "table", "labeled", "validation", "train_set", "test_set", "test_set/train_set", "test_set/model")
-    read = (
-        "card",
-        "model",
-        "yardsticks",
-        "train_set",
-        "test_set",
-        "test_set/train_set",
-        "test_set/model",
-        "validation",
-    )
-    return {
-        "pipeline": both(["s3:GetObject"], store("model"))
-        | {("iam:PassRole", facts.role(name)) for name in ("prepare", "train", "assess")},
-        "prepare": both(keep, store(*made, "division"))
-        | both(["s3:GetObject"], [facts.objects(f"raw/{KEY}/x.csv")])
-        | told,
-        "train": both(keep, [*store("model", "yardsticks"), facts.objects(f"checkpoints/{KEY}/x")])
-        | both(["s3:GetObject"], store("train_set"))
-        | told,
-        "assess": both(keep, store("evaluation", "registration"))
-        | both(["s3:GetObject"], store(*read, "division"))
-        | both(["s3:PutObject"], [facts.objects("seals/x/y")])
-        | told,
+def test_everything_that_is_allowed_is_needed():
+    """Each action on each resource of each statement is used by a call of some definition."""
+    unused = {
+        (role, index, action, place)
+        for role, statements in DEV_ROLES.items()
+        for index, statement in enumerate(statements)
+        if statement["Effect"] == "Allow"
+        for action in listed(statement["Action"])
+        for place in range(len(listed(statement["Resource"])))
     }
+    for case in CASES:
+        calls, roles = calls_of(case)
+        for role, action, resource, context in calls:
+            for index, statement in enumerate(roles[role]):
+                if action in listed(statement["Action"]) and allowed([statement], action, resource, context):
+                    places = enumerate(listed(statement["Resource"]))
+                    unused -= {(role, index, action, place) for place, pattern in places if like(pattern, resource)}
+    assert unused == set()
 
 
-def grid(facts):
-    """(action, resource) that a role may not need: everything with everything."""
-    store = [f"store/{KEY}/{name}/x" for name in (
-        "card", "table", "validation", "labeled", "train_set", "test_set", "division", "model", "yardsticks", "evaluation", "registration"
-    )]  # fmt: skip
+def listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize("role", JOBS)
+def test_a_job_reads_and_writes_the_artifacts_of_its_steps_signatures(role):
+    may = {
+        action: {name for name in ARTIFACTS if allowed(DEV_ROLES[role], f"s3:{action}", DEV.stored(name))}
+        for action in ("GetObject", "PutObject", "DeleteObject")
+    }
+    assert may == {"GetObject": READS[role], "PutObject": WRITES[role], "DeleteObject": WRITES[role]}
+
+
+def own(role):
+    """What of the grid below a role does need."""
+    if role == "pipeline":
+        return {("s3:GetObject", DEV.stored("model")), *(("iam:PassRole", DEV.role(job)) for job in JOBS)}
+    pairs = {("s3:GetObject", DEV.stored(name)) for name in READS[role]}
+    pairs |= set(itertools.product(("s3:PutObject", "s3:DeleteObject"), map(DEV.stored, WRITES[role])))
+    nested = {DEV.objects(f"store/{DIGEST}/test_set/{name}/x") for name in ("train_set", "model")}
+    if "test_set" in READS[role]:
+        pairs |= {("s3:GetObject", place) for place in nested}
+    if "test_set" in WRITES[role]:
+        pairs |= set(itertools.product(("s3:PutObject", "s3:DeleteObject"), nested))
+    inputs = {name for step in JOBS[role] for name in step.inputs}
+    pairs |= {("s3:GetObject", DEV.objects(f"raw/{DIGEST}/x.csv"))} if "raw" in inputs else set()
+    pairs |= {("s3:PutObject", DEV.objects("seals/x/y"))} if "test_set" in inputs else set()
+    if role == "train":
+        actions = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject")
+        pairs |= set(itertools.product(actions, [DEV.objects(f"checkpoints/{DIGEST}/x")]))
+    return pairs | {("s3:PutObject", DEV.objects("runs/r/live/x"))}
+
+
+def grid():
+    """(action, resource) that no role may need but those above: everything with everything."""
     places = [
-        facts.objects(each)
-        for each in (*store, f"raw/{KEY}/x.csv", "runs/r/live/x", "seals/x/y", f"checkpoints/{KEY}/x")
-    ]
-    places += [
-        facts.objects(each)
-        for each in (f"store/{KEY}/test_set/train_set/x", f"store/{KEY}/test_set/model/x", "store/short/model/x")
-    ]
-    places += [
-        f"{facts.bucket_arn}-other/x",
-        "arn:aws:s3:::else/fourscore/store/x",
-        f"{facts.bucket_arn}/else/store/{KEY}/model/x",
-    ]
-    yield from itertools.product(
-        (
-            "s3:GetObject",
-            "s3:PutObject",
-            "s3:DeleteObject",
-            "s3:DeleteObjectVersion",
-            "s3:GetObjectVersion",
-            "s3:PutObjectAcl",
-            "s3:PutObjectTagging",
-            "s3:BypassGovernanceRetention",
-        ),
-        places,
-    )
-    buckets = (
-        "s3:DeleteBucket",
-        "s3:PutBucketPolicy",
-        "s3:PutLifecycleConfiguration",
-        "s3:PutEncryptionConfiguration",
-        "s3:PutBucketVersioning",
-    )
-    yield from itertools.product(buckets, (facts.bucket_arn, f"{facts.bucket_arn}-other"))
-    yield from itertools.product(("s3:ListBucket",), ("arn:aws:s3:::else",))
-    roles = [facts.role(name) for name in ("pipeline", "prepare", "train", "assess", "github-deploy")] + [
-        facts.iam("role/Admin")
-    ]
-    yield from itertools.product(
-        ("iam:PassRole", "iam:PutRolePolicy", "iam:AttachRolePolicy", "iam:UpdateAssumeRolePolicy", "sts:AssumeRole"),
-        roles,
-    )
-    sagemaker = ["training-job/other", "processing-job/other", "processing-job/pipelines-x-other-y", "endpoint/live", "pipeline/fourscore-x", "model-package/other/1", "model-package-group/other", "model-package/fourscore-devil-x/1"]  # fmt: skip
-    actions = ("CreateTrainingJob", "CreateProcessingJob", "StopTrainingJob", "StopProcessingJob", "CreateModelPackage", "UpdateModelPackage", "DeleteModelPackage", "CreateEndpoint", "DeleteEndpoint", "UpdatePipeline", "StartPipelineExecution", "AddTags")  # fmt: skip
-    yield from itertools.product(
-        (f"sagemaker:{each}" for each in actions), (facts.arn("sagemaker", each) for each in sagemaker)
-    )
-    yield from itertools.product(
-        ("kms:Decrypt", "kms:ScheduleKeyDeletion", "kms:PutKeyPolicy", "kms:CreateGrant"),
-        (facts.key, f"{facts.key[:-1]}0"),
-    )  # without ViaService, without AWS asking
-    yield from itertools.product(("ecr:PutImage", "ecr:BatchDeleteImage", "ecr:InitiateLayerUpload", "ecr:BatchGetImage"), (f"{facts.repository}-other", facts.repository.replace("123456789012", "210987654321")))  # fmt: skip
-    yield from itertools.product(("logs:PutLogEvents", "logs:DeleteLogGroup", "logs:GetLogEvents"), (facts.arn("logs", "log-group:/aws/lambda/x:*"), facts.arn("logs", "log-group:/aws/sagemaker/Endpoints/x:*")))  # fmt: skip
-    yield from itertools.product(
-        (
-            "ec2:RunInstances",
-            "lambda:InvokeFunction",
-            "secretsmanager:GetSecretValue",
-            "dynamodb:GetItem",
-            "cloudformation:UpdateStack",
-            "sns:Publish",
-            "budgets:ModifyBudget",
-            "events:PutRule",
-        ),
-        ("*",),
-    )
+        *map(DEV.stored, ARTIFACTS),
+        *(DEV.objects(place) for place in (
+            f"raw/{DIGEST}/x.csv", "runs/r/live/x", "seals/x/y", f"checkpoints/{DIGEST}/x",
+            f"store/{DIGEST}/test_set/train_set/x", f"store/{DIGEST}/test_set/model/x", "store/short/model/x",
+        )),
+        f"{DEV.bucket}-other/x", "arn:aws:s3:::else/fourscore/store/x", f"{DEV.bucket}/else/store/{DIGEST}/model/x",
+    ]  # fmt: skip
+    objects = "GetObject PutObject DeleteObject DeleteObjectVersion GetObjectVersion PutObjectAcl PutObjectTagging BypassGovernanceRetention"
+    buckets = "DeleteBucket PutBucketPolicy PutLifecycleConfiguration PutEncryptionConfiguration PutBucketVersioning"
+    sagemaker = "CreateTrainingJob CreateProcessingJob StopTrainingJob StopProcessingJob CreateModelPackage UpdateModelPackage DeleteModelPackage CreateEndpoint DeleteEndpoint UpdatePipeline StartPipelineExecution AddTags"
+    resources = "training-job/other processing-job/other processing-job/pipelines-x-other-y endpoint/live pipeline/fourscore-x model-package/other/1 model-package-group/other model-package/fourscore-devil-x/1"
+    elsewhere = DEV.repository.replace(ACCOUNT, "210987654321")
+    return [
+        *pairs("s3", objects, places),
+        *pairs("s3", buckets, [DEV.bucket, f"{DEV.bucket}-other"]),
+        *pairs("s3", "ListBucket", ["arn:aws:s3:::else"]),
+        *pairs("iam", "PassRole PutRolePolicy AttachRolePolicy UpdateAssumeRolePolicy", [*map(DEV.role, ROLES), f"arn:aws:iam::{ACCOUNT}:role/Admin"]),
+        *pairs("sts", "AssumeRole", [*map(DEV.role, ROLES), DEV.role("github-deploy")]),
+        *pairs("sagemaker", sagemaker, [DEV.arn("sagemaker", place) for place in resources.split()]),
+        *pairs("kms", "Decrypt ScheduleKeyDeletion PutKeyPolicy CreateGrant", [DEV.key, f"{DEV.key[:-1]}0"]),
+        *pairs("ecr", "PutImage BatchDeleteImage InitiateLayerUpload BatchGetImage", [f"{DEV.repository}-other", elsewhere]),
+        *pairs("logs", "PutLogEvents DeleteLogGroup GetLogEvents", [DEV.arn("logs", f"log-group:/aws/{name}:*") for name in ("lambda/x", "sagemaker/Endpoints/x")]),
+        *((action, "*") for action in ["ec2:RunInstances", "lambda:InvokeFunction", "secretsmanager:GetSecretValue", "dynamodb:GetItem", "cloudformation:UpdateStack", "sns:Publish", "budgets:ModifyBudget", "events:PutRule"]),
+    ]  # fmt: skip
+
+
+def pairs(service, actions, resources):
+    return itertools.product([f"{service}:{action}" for action in actions.split()], resources)
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_whatever_a_definition_does_not_need_is_denied(stack, role):
-    """More than 300 for each role, all with the tags and statuses that would help if anything helped."""
-    facts, made = stack
+def test_whatever_a_definition_does_not_need_is_denied(role):
+    """More than 300 calls for each role, with the tags and statuses that would help if anything helped."""
     context = {"iam:PassedToService": "sagemaker.amazonaws.com", "cloudwatch:namespace": "Mine"}
-    needed = own(facts)[role]
-    tried = [pair for pair in grid(facts) if pair not in needed]
-    assert [pair for pair in tried if allowed(made[role], *pair, context)] == []
-    assert [pair for pair in needed if not allowed(made[role], *pair, context)] == []
-    assert len(tried) >= 300
+    needed = own(role)
+    refused = [pair for pair in grid() if pair not in needed]
+    assert [pair for pair in refused if allowed(DEV_ROLES[role], *pair, context)] == []
+    assert [pair for pair in needed if not allowed(DEV_ROLES[role], *pair, context)] == []
+    assert len(refused) >= 300
 
 
-def test_training_cannot_read_the_sealed_test_set_nor_what_it_was_cut_from(stack):
-    facts, made = stack
-    for place in (f"store/{KEY}/test_set/rows.parquet", f"store/{KEY}/test_set/train_set/rows.parquet"):
-        assert decide(made["train"], "s3:GetObject", facts.objects(place)) in ("deny", "nothing")
-    assert decide(made["train"], "s3:GetObject", facts.objects(f"store/{KEY}/test_set/rows.parquet")) == "deny", (
-        "explicitly, so that nothing added later opens it"
-    )
-    for place in (f"store/{KEY}/table/t.parquet", f"store/{KEY}/labeled/t.parquet", f"raw/{KEY}/cells.csv"):
-        assert not allowed(made["train"], "s3:GetObject", facts.objects(place))
-    assert allowed(made["assess"], "s3:GetObject", facts.objects(f"store/{KEY}/test_set/rows.parquet"))
-
-
-@pytest.mark.parametrize("role", ROLES)
-def test_the_bucket_is_listed_below_what_a_role_reads_and_nowhere_else(stack, role):
-    facts, made = stack
-    assert allowed(made[role], "s3:ListBucket", facts.bucket_arn, {"s3:prefix": f"fourscore/store/{KEY}/"})
-    for context in (
-        {},
-        {"s3:prefix": ""},
-        {"s3:prefix": "fourscore/"},
-        {"s3:prefix": "elsewhere/"},
-        {"s3:prefix": "fourscore/claims/"},
-    ):
-        assert not allowed(made[role], "s3:ListBucket", facts.bucket_arn, context)
+def test_training_cannot_read_the_sealed_test_set_nor_what_it_was_cut_from():
+    train = DEV_ROLES["train"]
+    sealed = DEV.objects(f"store/{DIGEST}/test_set/rows.parquet")
+    assert decide(train, "s3:GetObject", sealed) == "deny", "explicitly, so that nothing added later opens it"
+    assert not allowed(train, "s3:GetObject", DEV.objects(f"store/{DIGEST}/test_set/train_set/rows.parquet"))
+    for place in (f"store/{DIGEST}/table/t.parquet", f"store/{DIGEST}/labeled/t.parquet", f"raw/{DIGEST}/cells.csv"):
+        assert not allowed(train, "s3:GetObject", DEV.objects(place))
+    assert allowed(DEV_ROLES["assess"], "s3:GetObject", sealed)
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_who_trains_cannot_approve_a_model(stack, role):
-    facts, made = stack
-    package, group = (
-        facts.arn("sagemaker", "model-package/fourscore-dev-x/1"),
-        facts.arn("sagemaker", "model-package-group/fourscore-dev-x"),
-    )
+def test_the_bucket_is_listed_below_what_a_role_reads_and_nowhere_else(role):
+    statements = DEV_ROLES[role]
+    assert allowed(statements, "s3:ListBucket", DEV.bucket, {"s3:prefix": f"fourscore/store/{DIGEST}/"})
+    assert not allowed(statements, "s3:ListBucket", DEV.bucket, {})
+    for prefix in ("", "fourscore/", "elsewhere/", "fourscore/code"):
+        assert not allowed(statements, "s3:ListBucket", DEV.bucket, {"s3:prefix": prefix})
+
+
+PACKAGE = DEV.arn("sagemaker", "model-package/fourscore-dev-x/1")
+GROUP = DEV.arn("sagemaker", "model-package-group/fourscore-dev-x")
+APPROVED = {"sagemaker:ModelApprovalStatus": "Approved"}
+
+
+@pytest.mark.parametrize("role", [*ROLES, "run", "deploy"])
+def test_who_trains_or_deploys_cannot_approve_a_model(role):
+    statements = (DEV_ROLES | DEV_PEOPLE)[role]
     for status in ("Approved", "Rejected", "PendingManualApproval"):
         context = {"sagemaker:ModelApprovalStatus": status}
-        assert decide(made[role], "sagemaker:UpdateModelPackage", package, context) == "deny"
-    approved = {"sagemaker:ModelApprovalStatus": "Approved"}
-    assert decide(made[role], "sagemaker:CreateModelPackage", group, approved) == "deny"
-    assert not allowed(made[role], "sagemaker:CreateModelPackage", group, {})  # a status left out is no way around
+        assert decide(statements, "sagemaker:UpdateModelPackage", PACKAGE, context) == "deny"
+    assert decide(statements, "sagemaker:CreateModelPackage", GROUP, APPROVED) == "deny"
+    assert not allowed(statements, "sagemaker:CreateModelPackage", GROUP, {})  # a missing status is no way around
 
 
-def test_a_job_without_the_stacks_tag_is_not_started(stack):
-    facts, made = stack
-    arn = facts.arn("sagemaker", "training-job/pipelines-abc-train-xyz")
-    tagged = {"aws:RequestTag/fourscore:stack": "dev"}
-    assert allowed(made["pipeline"], "sagemaker:CreateTrainingJob", arn, tagged)
-    for context in ({}, {"aws:RequestTag/fourscore:stack": "prod"}):
-        assert not allowed(made["pipeline"], "sagemaker:CreateTrainingJob", arn, context)
-    assert not allowed(made["pipeline"], "sagemaker:AddTags", arn, {"sagemaker:TaggingAction": "AddTags"})
+def test_a_job_without_the_stacks_tag_is_not_started():
+    pipeline, arn = DEV_ROLES["pipeline"], DEV.arn("sagemaker", "training-job/pipelines-abc-train-xyz")
+    tag = "aws:RequestTag/fourscore:stack"
+    assert allowed(pipeline, "sagemaker:CreateTrainingJob", arn, {tag: "dev"})
+    for context in ({}, {tag: "prod"}):
+        assert not allowed(pipeline, "sagemaker:CreateTrainingJob", arn, context)
+    assert not allowed(pipeline, "sagemaker:AddTags", arn, {"sagemaker:TaggingAction": "AddTags"})
 
 
-def test_roles_are_passed_to_sagemaker_only(stack):
-    facts, made = stack
-    for service in ("lambda.amazonaws.com", "ec2.amazonaws.com"):
-        assert not allowed(made["pipeline"], "iam:PassRole", facts.role("train"), {"iam:PassedToService": service})
-    assert not allowed(made["pipeline"], "iam:PassRole", facts.role("train"), {})
+def test_roles_are_passed_to_sagemaker_only():
+    for context in ({}, {"iam:PassedToService": "lambda.amazonaws.com"}, {"iam:PassedToService": "ec2.amazonaws.com"}):
+        assert not allowed(DEV_ROLES["pipeline"], "iam:PassRole", DEV.role("train"), context)
 
 
-def test_a_definition_without_a_job_gives_no_role_for_it():
-    made = policies(definition_of("cached-prefix"), facts_of("cached-prefix"), TRAINING)
-    assert set(made) == {"pipeline", "train", "assess"}
-    assert set(policies(definition_of("cached-and-rejected"), facts_of("x"), TRAINING)) == {"pipeline"}
+@pytest.mark.parametrize("role", JOBS)
+def test_networks_and_a_managed_tracking_server_are_allowed_only_where_the_stack_has_them(role):
+    def may(statements):
+        return {
+            allowed(statements, "ec2:DescribeSubnets", "*"),
+            allowed(statements, "sagemaker-mlflow:LogMetric", TRACKING),
+        }
+
+    assert may(DEV_ROLES[role]) == {True}
+    assert may(role_statements(Private="false", TrackingUri="http://mlflow.internal:5000")[role]) == {False}
 
 
-def test_the_same_definition_gives_the_same_policies(stack):
-    facts, made = stack
-    again = policies(reference_definition(facts, TRAINING, private=True, tracking_uri=TRACKING), facts, TRAINING)
-    assert json.dumps(again) == json.dumps(made)
+def test_people_have_one_part_each():
+    def who(action, resource, context=None):
+        return {name for name, rules in DEV_PEOPLE.items() if allowed(rules, action, resource, context)}
+
+    execution = DEV.arn("sagemaker", "pipeline/fourscore-dev-x/execution/abc")
+    assert who("sagemaker:UpdateModelPackage", PACKAGE, APPROVED) == {"approve"}
+    assert who("sagemaker:StopPipelineExecution", execution) == {"run"}
+    assert who("sagemaker:CreateModelPackageGroup", GROUP) == {"run"}
+    assert who("ecr:PutImage", DEV.repository) == {"build"}
+    assert who("s3:GetObject", DEV.stored("test_set")) == {"run"}, "who brings raw data has it anyway"
+    assert who("s3:GetObject", DEV.stored("model")) == {"look", "run", "deploy"}
+    both = DEV_PEOPLE["run"] + DEV_PEOPLE["approve"]
+    assert decide(both, "sagemaker:UpdateModelPackage", PACKAGE, APPROVED) == "deny", "both at once is neither"
 
 
-def test_people_have_one_part_each(stack):
-    facts, _ = stack
-    package = facts.arn("sagemaker", "model-package/fourscore-dev-x/1")
-    approved = {"sagemaker:ModelApprovalStatus": "Approved"}
-    execution = facts.arn("sagemaker", "pipeline/fourscore-dev-x/execution/abc")
-    may = {name: getattr(people, name)(facts) for name in ("runs", "approves", "deploys", "builds")}
-    may = {"looks": people.looks(facts, TRAINING), **may}
-    assert [
-        name for name, rules in may.items() if allowed(rules, "sagemaker:UpdateModelPackage", package, approved)
-    ] == ["approves"]
-    assert [name for name, rules in may.items() if allowed(rules, "sagemaker:StopPipelineExecution", execution)] == [
-        "runs"
-    ]
-    assert [name for name, rules in may.items() if allowed(rules, "ecr:PutImage", facts.repository)] == ["builds"]
-    test_set = facts.objects(f"store/{KEY}/test_set/x")
-    assert [name for name, rules in may.items() if allowed(rules, "s3:GetObject", test_set)] == ["runs"], (
-        "who brings raw data has it anyway"
-    )
-    assert decide(may["runs"] + may["approves"], "sagemaker:UpdateModelPackage", package, approved) == "deny", (
-        "both at once is neither"
-    )
+def test_who_approves_cannot_say_that_the_package_is_of_another_run():
+    for name in ("train_key", "evaluate_key"):
+        context = {**APPROVED, f"sagemaker:CustomerMetadataProperties/{name}": DIGEST}
+        assert not allowed(DEV_PEOPLE["approve"], "sagemaker:UpdateModelPackage", PACKAGE, context)
 
 
-def test_policies_fit_what_iam_takes(stack):
+def test_policies_fit_what_iam_accepts():
     """Inline policies of a role: 10,240 characters together; a managed policy: 6,144. Source: IAM quotas."""
-    _, made = stack
-    longest = Facts("abcdefghijklmnopqrst", "ap-southeast-1", "123456789012", "fourscore", DISK_KEY)
-    made = policies(reference_definition(longest, TRAINING, private=True, tracking_uri=TRACKING), longest, TRAINING)
-    assert max(len(json.dumps(rules, separators=(",", ":"))) for rules in made.values()) < 10_000
-    for rules in (people.looks(longest, TRAINING), people.runs(longest), people.approves(longest)):
-        assert len(json.dumps(rules, separators=(",", ":"))) < 6_000
-    assert max(len(longest.role_name(name)) for name in (*ROLES, "github-train", "github-deploy", "build")) <= 64
-    assert len(longest.bucket) <= 63
+    longest = {"Stack": "abcdefghijklmnopqrst", "Bucket": "b" * 63, "ImageRepository": "fourscore-abcdefghijklmnopqrst"}
+    template = Filled("compute", **EVERYTHING | longest)
+
+    def size(name):
+        return len(json.dumps(template.statements(name), separators=(",", ":")))
+
+    for name, properties in template.of_kind("AWS::IAM::Role").items():
+        assert "ManagedPolicyArns" in properties or size(name) < 10_000
+        assert len(properties["RoleName"]) <= 64
+    assert max(map(size, template.of_kind("AWS::IAM::ManagedPolicy"))) < 6_000

@@ -8,24 +8,18 @@ import json
 
 import pytest
 from iam import allowed
-from templates import ACCOUNT, FULL, REGION, cases, filled
-
-from infra.aws.options import Options
-from infra.aws.work import work_template
-from pipelines.training import TRAINING
+from templates import ACCOUNT, REGION, SMALL, Filled, full, small
 
 GITHUB = "token.actions.githubusercontent.com"
 PROVIDER = ("Federated", f"arn:aws:iam::{ACCOUNT}:oidc-provider/{GITHUB}")
-OLD_STYLE = Options(stack="dev", repository="acme/models")
 
 
-def trusts(options):
-    roles = {
-        key: each["Properties"]
-        for key, each in filled(work_template(options, TRAINING))["Resources"].items()
-        if each["Type"] == "AWS::IAM::Role"
-    }
-    return {key: each["AssumeRolePolicyDocument"]["Statement"] for key, each in roles.items()}
+def trusts(template):
+    roles = template.of_kind("AWS::IAM::Role").items()
+    return {name: properties["AssumeRolePolicyDocument"]["Statement"] for name, properties in roles}
+
+
+BY_NAME = trusts(Filled("compute", **SMALL, Repository="acme/models"))
 
 
 def token(
@@ -44,13 +38,13 @@ def takes(statements, claims, principal=PROVIDER):
 
 
 def test_the_one_environment_of_the_one_repository_on_the_one_branch_takes_its_role_and_no_other():
-    made = trusts(OLD_STYLE)
     taken = {
-        role: [name for name in ("train", "deploy") if takes(made[role], token(environment=name))] for role in made
+        (role, name)
+        for role, statements in BY_NAME.items()
+        for name in ("train", "deploy")
+        if takes(statements, token(environment=name))
     }
-    assert taken.pop("GithubTrainRole") == ["train"]
-    assert taken.pop("GithubDeployRole") == ["deploy"]
-    assert set(map(tuple, taken.values())) == {()}
+    assert taken == {("GithubTrainRole", "train"), ("GithubDeployRole", "deploy")}
 
 
 STRANGERS = {
@@ -86,46 +80,48 @@ STRANGERS = {
 
 @pytest.mark.parametrize("who", STRANGERS)
 def test_nobody_else_takes_a_role(who):
-    assert [role for role, statements in trusts(OLD_STYLE).items() if takes(statements, STRANGERS[who])] == []
+    assert [role for role, statements in BY_NAME.items() if takes(statements, STRANGERS[who])] == []
 
 
 def test_with_immutable_subjects_a_name_that_was_given_away_is_worth_nothing():
     """GitHub writes owner's and repository's ids into the subject of repositories made after 15 July 2026."""
-    made = trusts(FULL)["GithubTrainRole"]
-    there = {"environment": "training", "ref": "refs/heads/release/next"}
-    assert takes(made, token("acme@1234/models@5678", **there))
+    statements = trusts(full("compute"))["GithubTrainRole"]
+    place = {"environment": "training", "ref": "refs/heads/release/next"}
+    assert takes(statements, token("acme@1234/models@5678", **place))
     for repository in ("acme/models", "acme@1234/models@5679", "acme@1235/models@5678", "acme@1234/models@56789"):
-        assert not takes(made, token(repository, **there))
+        assert not takes(statements, token(repository, **place))
 
 
 def test_other_identity_providers_and_other_ways_in_are_refused():
     claims = token(environment="train")
-    statements = trusts(OLD_STYLE)["GithubTrainRole"]
+    statements = BY_NAME["GithubTrainRole"]
     assert not takes(statements, claims, ("Federated", f"arn:aws:iam::210987654321:oidc-provider/{GITHUB}"))
     assert not takes(statements, claims, ("Federated", f"arn:aws:iam::{ACCOUNT}:oidc-provider/gitlab.com"))
     for action in ("sts:AssumeRole", "sts:AssumeRoleWithSAML", "sts:TagSession"):
         assert not allowed(statements, action, "*", claims, PROVIDER)
 
 
-def test_no_trust_policy_has_a_wildcard_in_a_claim_or_compares_but_whole():
-    for name in ("dev", "prod"):
-        for each in filled(cases()[name])["Resources"].values():
-            if each["Type"] != "AWS::IAM::Role" or "Federated" not in json.dumps(each):
-                continue
-            (statement,) = each["Properties"]["AssumeRolePolicyDocument"]["Statement"]
+def test_no_trust_policy_has_a_wildcard_in_a_claim_or_compares_parts_of_one():
+    for statements in (BY_NAME, trusts(full("compute"))):
+        for role in ("GithubTrainRole", "GithubDeployRole"):
+            (statement,) = statements[role]
             assert set(statement["Condition"]) == {"StringEquals"}
             assert set(statement["Condition"]["StringEquals"]) == {f"{GITHUB}:aud", f"{GITHUB}:sub", f"{GITHUB}:ref"}
             assert not any(sign in value for value in statement["Condition"]["StringEquals"].values() for sign in "*?")
 
 
 def test_without_a_repository_there_is_no_way_in_from_outside():
-    made = filled(work_template(Options(stack="dev"), TRAINING))["Resources"]
-    assert "Federated" not in json.dumps(made)
-    assert "GithubProvider" not in made
+    assert "Federated" not in json.dumps(trusts(small("compute")))
+    assert small("compute").of_kind("AWS::IAM::OIDCProvider") == {}
+
+
+def test_the_identity_provider_is_created_unless_the_account_has_it():
+    assert set(full("compute").of_kind("AWS::IAM::OIDCProvider")) == {"GithubProvider"}
+    existing = Filled("compute", **SMALL, Repository="acme/models", OidcProvider="existing")
+    assert existing.of_kind("AWS::IAM::OIDCProvider") == {}
 
 
 def test_sagemaker_takes_each_role_for_its_own_kind_of_resource_of_this_account():
-    made = trusts(OLD_STYLE)
     sagemaker = ("Service", "sagemaker.amazonaws.com")
     sources = {
         "PipelineRole": "pipeline/fourscore-dev-breast-cancer",
@@ -138,12 +134,12 @@ def test_sagemaker_takes_each_role_for_its_own_kind_of_resource_of_this_account(
     ):
         context = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{other}"}
         same_kind = other.split("/")[0] == own.split("/")[0]
-        assert allowed(made[role], "sts:AssumeRole", "*", context, sagemaker) == same_kind, (role, other)
+        assert allowed(BY_NAME[role], "sts:AssumeRole", "*", context, sagemaker) == same_kind, (role, other)
         for stolen in (
             {"aws:SourceAccount": "210987654321"},
             {"aws:SourceArn": context["aws:SourceArn"].replace(ACCOUNT, "210987654321")},
         ):
-            assert not allowed(made[role], "sts:AssumeRole", "*", {**context, **stolen}, sagemaker)
-        assert not allowed(made[role], "sts:AssumeRole", "*", {}, sagemaker)
-        assert not allowed(made[role], "sts:AssumeRole", "*", context, ("Service", "ec2.amazonaws.com"))
-        assert not allowed(made[role], "sts:AssumeRole", "*", context, ("AWS", f"arn:aws:iam::{ACCOUNT}:root"))
+            assert not allowed(BY_NAME[role], "sts:AssumeRole", "*", {**context, **stolen}, sagemaker)
+        assert not allowed(BY_NAME[role], "sts:AssumeRole", "*", {}, sagemaker)
+        assert not allowed(BY_NAME[role], "sts:AssumeRole", "*", context, ("Service", "ec2.amazonaws.com"))
+        assert not allowed(BY_NAME[role], "sts:AssumeRole", "*", context, ("AWS", f"arn:aws:iam::{ACCOUNT}:root"))

@@ -3,9 +3,10 @@
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from compiled import make_stack
+from compiled import make_definition, make_plan, make_stack
 
 from infra.sagemaker import service
+from infra.sagemaker.definition import package_groups
 from infra.sagemaker.service import Service
 
 
@@ -77,3 +78,14 @@ def test_a_group_that_does_not_exist_has_no_packages_and_a_pipeline_no_execution
     cloud = Service(make_stack(), api)
     assert list(cloud.packages("fourscore-dev-nothing")) == []
     assert cloud.latest("nothing", "work") is None
+
+
+def test_the_group_of_a_definitions_model_is_created_once(api):
+    cloud, definition = Service(make_stack(), api), make_definition(make_plan())
+    (group,) = package_groups(definition["Steps"])
+    for _ in range(2):
+        cloud.create_group(group, {"fourscore:stack": "dev"})
+    names = [
+        entry["ModelPackageGroupName"] for entry in api.list_model_package_groups()["ModelPackageGroupSummaryList"]
+    ]
+    assert names == [group]
