@@ -152,6 +152,13 @@ def write_registration(workspace, record, model):
     (directory / "model_card.md").write_text("# Model card\n")
 
 
+def free_port():
+    """A port of the loopback address that nothing listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
 def open_local_store(workspace, record):
     """The store of a run on this machine."""
     return LocalStore(workspace)

@@ -34,12 +34,6 @@ def saved(model, tmp_path_factory):
     return target
 
 
-@pytest.fixture
-def place(workspace, database):
-    shutil.copy(database, workspace / "mlflow.db")
-    return workspace
-
-
 @pytest.fixture(scope="session")
 def registered(tmp_path_factory, database, model, project):
     """A workspace with one registered version, only to be read."""

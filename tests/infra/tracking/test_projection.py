@@ -1,0 +1,156 @@
+"""A run in MLflow holds what its journals say, exactly once."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from tracked import NAMES, content_of, open_local_store, project, rows_of, sync
+
+from infra.runs import records
+from infra.runs.records import RunRecord, StageRecord
+from infra.tracking import follower
+from infra.tracking.mlflow_client import connect, default_uri
+from infra.tracking.state import read_state
+from steps.journal import Journal
+
+pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
+
+
+def test_a_run_is_one_parent_with_a_child_for_every_step(place, model, write_run):
+    state = project(write_run(place, model=model), default_uri(place))
+    assert state["status"] == "complete", state["message"]
+    client = connect(place, default_uri(place))
+    content = {run.info.run_name: run for run in client.search_runs([state["experiment"]])}
+    assert sorted(content) == [*(f"{number:02}-{name}" for number, name in enumerate(NAMES, 1)), "flights-1"]
+    parent, split = content["flights-1"], content["05-split"]
+    assert split.data.tags["mlflow.parentRunId"] == parent.info.run_id == state["parent"]
+    assert {name: split.data.tags[name] for name in ("layer", "step", "key", "fourscore.status", "cached")} == {
+        "layer": "data", "step": "split", "key": "split-flights-1", "fourscore.status": "ran", "cached": "false",
+    }  # fmt: skip
+    assert split.data.tags["mlflow.note.content"] == "a column is nearly the target"
+    assert parent.info.status == "FINISHED"
+    assert parent.data.tags["verdict"] == "pass"
+    assert parent.data.params["split.by"] == "time"
+    assert {name.partition("/")[0] for name in parent.data.metrics} == {"data", "framework", "model", "application"}
+    assert parent.data.metrics["model/roc_auc.region:north east"] == 0.7
+    assert {entry.path for entry in client.list_artifacts(state["parent"])} >= {"problem.json", "model_card.md"}
+    assert parent.inputs.dataset_inputs[0].dataset.digest == "ab" * 18
+
+
+def test_projecting_again_writes_nothing_again(place, model, write_run):
+    run_file = write_run(place, model=model)
+    project(run_file, default_uri(place))
+    once = rows_of(place / "mlflow.db"), content_of(place)
+    state = project(run_file, default_uri(place))
+    assert state["status"] == "complete"
+    assert (rows_of(place / "mlflow.db"), content_of(place)) == once
+    assert sync(place, None) == {}
+
+
+def test_metrics_keep_the_times_and_steps_of_the_journal(place, write_run):
+    state = project(write_run(place), default_uri(place))
+    events = [json.loads(line) for line in (place / "store/train-flights-1/journal.jsonl").read_text().splitlines()]
+    output = [
+        (event["time"], event["step"], event["value"]) for event in events if event.get("name") == "framework/loss"
+    ]
+    history = connect(place, default_uri(place)).get_metric_history(state["children"]["train"], "framework/loss")
+    assert [(entry.timestamp, entry.step, entry.value) for entry in history] == output
+
+
+def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place, write_run):
+    state = project(write_run(place), default_uri(place))
+    client = connect(place, default_uri(place))
+    assert len(client.get_run(state["children"]["ingest"]).data.params["ingest.setting"]) == 6000
+    artifact = Path(client.download_artifacts(state["children"]["ingest"], "parameters.json"))
+    assert json.loads(artifact.read_text())["ingest.setting"] == "ü" * 7000
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "verdict"),
+    [
+        ("pass", "FINISHED", "pass"),
+        ("rejected", "FINISHED", "rejected"),
+        ("error", "FAILED", "error"),
+        ("interrupted", "KILLED", "error"),
+        ("killed", "KILLED", "error"),
+    ],
+)
+def test_how_a_run_ended_is_how_it_ends_in_mlflow(place, status, expected, verdict, write_run):
+    state = project(write_run(place, status=status), default_uri(place))
+    parent = connect(place, default_uri(place)).get_run(state["parent"])
+    assert (parent.info.status, parent.data.tags["verdict"]) == (expected, verdict)
+    assert status == "pass" or f"why it is {status}" in parent.data.tags["mlflow.note.content"]
+
+
+def test_cached_steps_are_there_too_and_took_no_time(place, write_run):
+    state = project(write_run(place, cached=NAMES[:5]), default_uri(place))
+    client = connect(place, default_uri(place))
+    split = client.get_run(state["children"]["split"])
+    assert (split.data.tags["cached"], split.data.tags["fourscore.status"]) == ("true", "cached")
+    assert split.info.end_time <= split.info.start_time + len(NAMES)
+    assert client.get_run(state["parent"]).data.metrics["data/rows"] == 5
+
+
+def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspace, database, tmp_path, write_run):
+    """Live in one workspace, afterwards in another: MLflow holds the same of both."""
+    late = tmp_path / "late"
+    run_file = write_run(place)
+    shutil.copytree(place, late)
+    record = records.load(place, "flights-1")
+    journals = {stage.name: (place / stage.journal).read_bytes() for stage in record.stages}
+    projector = follower.Projector(place, "flights-1", default_uri(place), open_local_store)
+    live = RunRecord(**{**record.__dict__, "status": "running", "finished": None})
+    for number, stage in enumerate(record.stages):
+        live.stages = [*record.stages[:number], StageRecord(stage.name, stage.key, "running", journal=stage.journal)]
+        for part in (len(journals[stage.name]) // 2, len(journals[stage.name])):
+            (place / stage.journal).write_bytes(journals[stage.name][:part])
+            records.save(place, live)
+            assert projector.advance(final=False)["status"] == "running"
+    records.save(place, record)
+    assert projector.advance(final=True)["status"] == "complete"
+    assert project(late / run_file.relative_to(place), default_uri(late))["status"] == "complete"
+    client = connect(place, default_uri(place))
+    for name, child in projector.projection.children.items():
+        info = client.get_run(child.run_id).info
+        assert info.end_time - info.start_time == 1500, f"{name} took 1.5 seconds"
+    one, other = content_of(place), content_of(late)
+    for content in (one, other):
+        assert content["flights-1"][3].pop("fourscore.workspace")
+    assert one == other
+
+
+def test_a_stopped_run_that_is_run_again_is_still_one_run(place, write_run):
+    run_file = write_run(place, status="killed")
+    before = project(run_file, default_uri(place))
+    record = records.load(place, "flights-1")
+    record.status, record.message, record.started = "pass", "", "2099-01-01T00:00:00+00:00"
+    records.save(place, record)
+    assert sync(place, None) == {"flights-1": "complete"}
+    after = read_state(place, "flights-1")
+    assert (after["parent"], after["children"]) == (before["parent"], before["children"])
+    assert connect(place, default_uri(place)).get_run(after["parent"]).info.status == "FINISHED"
+
+
+def test_a_run_that_a_person_deleted_in_mlflow_stays_deleted(place, write_run):
+    run_file = write_run(place)
+    state = project(run_file, default_uri(place))
+    connect(place, default_uri(place)).delete_run(state["parent"])
+    again = project(run_file, default_uri(place))
+    assert again["status"] == "trashed"
+    assert "restore it" in again["message"]
+    assert sync(place, None) == {}
+
+
+def test_a_journal_of_a_failed_stage_is_projected_from_beside_the_run(place, write_run):
+    run_file = write_run(place, status="error")
+    record = records.load(place, "flights-1")
+    stage = record.stages[-1]
+    stage.status, stage.journal = "failed", "runs/flights-1.evaluate.journal.jsonl"
+    shutil.rmtree(place / "store" / stage.key)
+    with Journal(place / stage.journal) as log:
+        log.metric("model/roc_auc", 0.5)
+    records.save(place, record)
+    project(run_file, default_uri(place))
+    status, histories, *_ = content_of(place)["07-evaluate"]
+    assert (status, list(histories)) == ("FAILED", ["model/roc_auc"])
