@@ -1,4 +1,4 @@
-"""From a fitted model to ``model.pt2``: preprocessing, network and task activation in one torch.export graph.
+"""From a trained module to ``model.pt2``, one torch.export graph without a pickle, and back.
 
 What the archive holds (PyTorch documentation, "torch.export Archive format"): the graph as JSON, each weight as raw
 bytes, and an empty file for sample inputs. By default those samples would be a pickle; they are taken out
@@ -9,59 +9,26 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-
-from model_code.tabular.preprocessing import Preprocessor
-from model_code.tasks import Task
 
 MODEL = "model.pt2"
 TOLERANCE = 1e-5
 
 
 class ExportDiffers(RuntimeError):
-    """The exported graph does not answer as the module it was made from."""
+    """The exported graph does not answer as the module that it was exported from."""
 
 
-class Model(nn.Module):
-    """What ships: (numeric float64[b, a], category int64[b, m]) -> float64 probabilities [b, k] or values [b].
-
-    One or several fitted pairs of preprocessing and network, whose predictions are averaged; the last step undoes the
-    scaling of a regression target.
-    """
-
-    centre: Tensor
-    spread: Tensor
-
-    def __init__(
-        self, task: Task, fitted: Sequence[tuple[Preprocessor, nn.Module]], centre: float, spread: float
-    ) -> None:
-        super().__init__()
-        self.preprocessors = nn.ModuleList(preprocessor for preprocessor, _ in fitted)
-        self.networks = nn.ModuleList(network for _, network in fitted)
-        self.register_buffer("centre", torch.tensor(centre, dtype=torch.float64))
-        self.register_buffer("spread", torch.tensor(spread, dtype=torch.float64))
-        self._task = task
-
-    def forward(self, numeric: Tensor, category: Tensor) -> Tensor:
-        predictions = []
-        for preprocessor, network in zip(self.preprocessors, self.networks, strict=True):
-            values, slots = preprocessor(numeric, category)
-            predictions.append(average(self._task, network(values, slots)))
-        mean = torch.stack(predictions).mean(dim=0)
-        return self._task.unscaled(mean, self.centre, self.spread)
-
-
-def average(task: Task, raw: Tensor) -> Tensor:
-    """From raw outputs [b, members, width] to the mean of the members' predictions, float64."""
-    return task.activate(raw.to(torch.float64)).mean(dim=1)
-
-
-def export(model: Model, directory: Path) -> None:
+def export(model: nn.Module, directory: Path, random_inputs: Callable[[int], tuple[Tensor, ...]]) -> None:
     """Write ``model.pt2`` into ``directory``; the same model gives the same bytes.
+
+    Args:
+        random_inputs: from a number of rows to that many rows of inputs; the graph is traced and checked on such.
 
     Raises:
         ExportDiffers: the written file, loaded again, answers differently on random rows.
@@ -69,38 +36,43 @@ def export(model: Model, directory: Path) -> None:
     model = model.to("cpu").eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    numeric, category = _random_rows(model, 4)
+    example = random_inputs(4)
+    shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     batch = torch.export.Dim("batch")
+    for tensor in example:
+        shapes[tensor] = {0: batch}
     with torch.no_grad():
-        program = torch.export.export(model, (numeric, category), dynamic_shapes=({0: batch}, {0: batch}))
+        program = torch.export.export(model, example, dynamic_shapes=shapes)
     program.example_inputs = None
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of the machine that trained
     path = directory / MODEL
     torch.export.save(program, path)
-    _canonical(path)
-    if found := pickles(path):
-        raise ExportDiffers(f"{path}: the archive holds pickles: {', '.join(found)}")
-    _check(model, path)
+    _make_canonical(path)
+    if members := pickles(path):
+        raise ExportDiffers(f"{path}: the archive holds pickles: {', '.join(members)}")
+    _check(model, path, random_inputs)
 
 
 def load(path: Path) -> nn.Module:
-    """The exported graph as a module; nothing is unpickled.
+    """Return the exported graph as a module; nothing is unpickled.
 
     Raises:
         ValueError: the file is not a model archive, or holds a pickle.
     """
     try:
-        found = pickles(path)
+        members = pickles(path)
     except (OSError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: not a model archive: {error}") from error
-    if found:
-        raise ValueError(f"{path}: refused, since it holds pickles, which can run code when loaded: {', '.join(found)}")
+    if members:
+        raise ValueError(
+            f"{path}: refused, since it holds pickles, which can run code when loaded: {', '.join(members)}"
+        )
     return torch.export.load(path).module()
 
 
 def pickles(path: Path) -> list[str]:
-    """Members of the archive that are a pickle, by their first bytes, or that tell torch to unpickle one."""
+    """Return the members of the archive that are a pickle, by their first bytes, or that tell torch to unpickle one."""
     with zipfile.ZipFile(path) as archive:
         return [
             m.filename
@@ -119,7 +91,7 @@ def _asks_pickle(archive: zipfile.ZipFile, name: str) -> bool:
     return name.endswith("_config.json") and b'"use_pickle": true' in archive.read(name)
 
 
-def _canonical(path: Path) -> None:
+def _make_canonical(path: Path) -> None:
     """Rewrite the archive with nothing in it that depends on when or where it was written."""
     with zipfile.ZipFile(path) as archive:
         members = [(m.filename, archive.read(m)) for m in archive.infolist()]
@@ -131,30 +103,17 @@ def _canonical(path: Path) -> None:
     path.write_bytes(written.getvalue())
 
 
-def _random_rows(model: Model, rows: int) -> tuple[Tensor, Tensor]:
-    """Rows around the fitted range with missing numbers, unknown categories and infinities among them."""
-    first = model.preprocessors[0]
-    assert isinstance(first, Preprocessor)
-    generator = torch.Generator().manual_seed(0)
-    numeric = torch.randn(rows, first.numeric_columns, generator=generator, dtype=torch.float64)
-    numeric = numeric * 10 ** torch.randint(0, 10, numeric.shape, generator=generator)
-    numeric[torch.rand(numeric.shape, generator=generator) < 0.2] = torch.nan
-    numeric[torch.rand(numeric.shape, generator=generator) < 0.02] = torch.inf
-    category = torch.randint(-1, 6, (rows, len(first.layout.slots)), generator=generator)
-    return numeric, category
-
-
-def _check(model: Model, path: Path) -> None:
+def _check(model: nn.Module, path: Path, random_inputs: Callable[[int], tuple[Tensor, ...]]) -> None:
     loaded = load(path)
     for rows in (0, 1, 2, 257):
-        numeric, category = _random_rows(model, rows)
+        inputs = random_inputs(rows)
         with torch.no_grad():
-            wanted, found = model(numeric, category), loaded(numeric, category)
-        if wanted.shape != found.shape or not torch.isfinite(found).all():
+            expected, actual = model(*inputs), loaded(*inputs)
+        if expected.shape != actual.shape or not torch.isfinite(actual).all():
             raise ExportDiffers(
-                f"{path}: {rows} rows give shape {tuple(found.shape)}, wanted finite {tuple(wanted.shape)}"
+                f"{path}: {rows} rows give shape {tuple(actual.shape)}, expected finite {tuple(expected.shape)}"
             )
-        if not torch.allclose(wanted, found, rtol=TOLERANCE, atol=TOLERANCE):
+        if not torch.allclose(expected, actual, rtol=TOLERANCE, atol=TOLERANCE):
             raise ExportDiffers(
-                f"{path}: differs from the model by {float((wanted - found).abs().max()):.3g} on {rows} random rows"
+                f"{path}: differs from the model by {float((expected - actual).abs().max()):.3g} on {rows} random rows"
             )

@@ -3,69 +3,89 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from model_code.tabular.encoding import FORMAT, encode
+import numpy as np
+import polars as pl
+import torch
+from torch import nn
 
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
-    from torch import nn
+from model_code import export, families
 
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
+FORMAT = 1
 CHUNK = 16_384
 """Rows that go through the graph at once, so that memory does not grow with the input."""
 
 
 class Predictor:
-    """A loaded model; ``schema`` is what ``schema.json`` says."""
+    """A loaded model; ``schema`` is the content of ``schema.json``."""
 
     def __init__(self, schema: dict[str, Any], graph: nn.Module) -> None:
         self.schema = schema
+        self._encode = families.of_model(schema).encode
         self._graph = graph
 
     def predict(self, frame: pl.DataFrame) -> Array:
-        """Predictions for the rows in order: probabilities float64[n, k] or values float64[n].
+        """Return predictions for the rows in order: probabilities float64[n, k] or values float64[n].
 
         Raises:
-            ValueError: a column is missing or of the wrong type; the message names it and what is wanted.
+            ValueError: a column is missing or of the wrong type; the message names it and what it should be.
         """
-        import numpy as np
-        import torch
-
-        numeric, category = encode(frame, self.schema)
+        inputs = self._encode(frame, self.schema)
         parts = []
         with torch.inference_mode():
-            for start in range(0, max(len(numeric), 1), CHUNK):
-                part = slice(start, start + CHUNK)
-                parts.append(self._graph(torch.from_numpy(numeric[part]), torch.from_numpy(category[part])).numpy())
+            for start in range(0, max(frame.height, 1), CHUNK):
+                part = (torch.from_numpy(array[start : start + CHUNK]) for array in inputs)
+                parts.append(self._graph(*part).numpy())
         return np.concatenate(parts)
 
     def answers(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Predictions as a table: ``prediction`` (class name or value) and, for each class, ``probability_<class>``."""
-        import polars as pl
+        """Return predictions as a table: ``prediction`` and, for each class, ``probability_<class>``.
 
-        found = self.predict(frame)
+        Raises:
+            ValueError: see ``predict``.
+        """
+        prediction = self.predict(frame)
         classes = self.schema["classes"]
         if not classes:
-            return pl.DataFrame({"prediction": found})
-        names = pl.Series("prediction", classes, dtype=pl.String).gather(found.argmax(axis=1))
-        return pl.DataFrame([names, *(pl.Series(f"probability_{name}", found[:, i]) for i, name in enumerate(classes))])
+            return pl.DataFrame({"prediction": prediction})
+        names = pl.Series("prediction", classes, dtype=pl.String).gather(prediction.argmax(axis=1))
+        probabilities = (pl.Series(f"probability_{name}", prediction[:, i]) for i, name in enumerate(classes))
+        return pl.DataFrame([names, *probabilities])
+
+
+def model_schema(
+    family: str, description: Mapping[str, Any], *, task: str, target: str, classes: Sequence[str], architecture: str
+) -> dict[str, Any]:
+    """Return the content of a model's schema.json.
+
+    Args:
+        description: what the family says of the inputs.
+    """
+    return {
+        "format": FORMAT,
+        "family": family,
+        "task": task,
+        "target": target,
+        "classes": list(classes),
+        "architecture": architecture,
+        **description,
+    }
 
 
 def load(directory: Path) -> Predictor:
-    """The model in ``directory`` (``model.pt2`` and ``schema.json``); nothing is unpickled.
+    """Load the model in ``directory`` (``model.pt2`` and ``schema.json``); nothing is unpickled.
 
     Raises:
         ValueError: a file is missing, is of another format, or is not what it should be.
     """
-    from model_code import export
-
     for name in (export.MODEL, "schema.json"):
         if not (directory / name).is_file():
-            raise ValueError(f"{directory}: no {name}; wanted a model directory with {export.MODEL} and schema.json")
+            raise ValueError(f"{directory}: no {name}; a model directory has {export.MODEL} and schema.json")
     schema = json.loads((directory / "schema.json").read_bytes())
     if schema.get("format") != FORMAT:
         raise ValueError(

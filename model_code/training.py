@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -30,11 +30,19 @@ SEGMENT = 100
 OUT_OF_TIME = "time budget"
 """What ``Fit.stopped`` says where time ran out."""
 
-Loss = Callable[[Tensor, Tensor], Tensor]
-
 
 class Diverged(RuntimeError):
     """The training loss is not a finite number."""
+
+
+class Objective(Protocol):
+    """A pair of losses, each of raw outputs and target."""
+
+    def loss(self, raw: Tensor, target: Tensor, /) -> Tensor:
+        """Return the loss that a step follows downwards."""
+
+    def validation_loss(self, raw: Tensor, target: Tensor, /) -> Tensor:
+        """Return the loss that early stopping compares, of all validation rows at once."""
 
 
 @dataclass(frozen=True)
@@ -55,58 +63,74 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Rows:
-    """Preprocessed rows: values float32[n, v], slots int64[n, m], truth int64[n] or float32[n]."""
+    """Examples to learn from: the inputs of a network and the target, tensors of n rows."""
 
-    values: Tensor
-    slots: Tensor
-    truth: Tensor
+    inputs: tuple[Tensor, ...]
+    target: Tensor
 
     def __len__(self) -> int:
-        return len(self.truth)
+        return len(self.target)
 
     def take(self, positions: Tensor) -> Rows:
-        return Rows(*(t.index_select(0, positions) for t in self.tensors()))
+        return self._map(lambda tensor: tensor.index_select(0, positions))
 
     def slice(self, start: int, stop: int) -> Rows:
-        return Rows(*(t[start:stop] for t in self.tensors()))
+        return self._map(lambda tensor: tensor[start:stop])
 
     def to(self, device: torch.device) -> Rows:
-        return Rows(*(t.to(device, non_blocking=True) for t in self.tensors()))
-
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.values, self.slots, self.truth
+        return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def bytes(self) -> int:
-        return sum(t.numel() * t.element_size() for t in self.tensors())
+        return sum(tensor.numel() * tensor.element_size() for tensor in (*self.inputs, self.target))
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Rows:
+        return Rows(tuple(function(tensor) for tensor in self.inputs), function(self.target))
 
 
 @dataclass
 class Fit:
-    """What training gave; the network itself holds the best weights."""
+    """The course of a training; the network itself holds the best weights."""
 
     epochs: int = 0
-    """After how many epochs the kept weights were reached."""
-    scheduled: int = 0
-    """How many epochs the learning rate was laid out for."""
+    """The epochs after which the network had the weights that it ends with."""
     train_loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     seconds: float = 0.0
     stopped: str = "all epochs done"
 
 
-def choose_device(wanted: str = "auto") -> torch.device:
-    """The device to train on: cuda, then mps, then cpu.
+@dataclass(frozen=True)
+class Options:
+    """Where, how long and how visibly to train."""
+
+    seed: int
+    device: torch.device
+    stop_after: int | None = None
+    """The epochs to run of those in the schedule; all when None."""
+    seconds: float = math.inf
+    """The time after which training stops; not looked at before the first epoch has ended."""
+    checkpoint: Path | None = None
+    """The file to resume from and to write to; its folder must exist."""
+    checkpoint_seconds: float = 10.0
+    """About how often the checkpoint is written."""
+    report: Callable[[int, int], None] | None = None
+    """Called after each epoch with the epochs so far and in all.
+
+    An exception from it stops the training where it can be resumed, as a machine that is about to be reclaimed needs.
+    """
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """Return the device to train on: the one of that name, or for ``auto`` the first of cuda, mps and cpu.
 
     Raises:
-        ValueError: the wanted device is not there.
+        ValueError: this machine has no such device.
     """
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if wanted == "auto":
-        return torch.device(next(name for name, there in present.items() if there))
-    if not present.get(wanted, False):
-        available = ", ".join(name for name, there in present.items() if there)
-        raise ValueError(f"device {wanted!r} is not available here; available: {available}")
-    return torch.device(wanted)
+    available = ["cuda"] if torch.cuda.is_available() else []
+    available += ["mps", "cpu"] if torch.backends.mps.is_available() else ["cpu"]
+    if name != "auto" and name not in available:
+        raise ValueError(f"device {name!r} is not available here; available: {', '.join(available)}")
+    return torch.device(available[0] if name == "auto" else name)
 
 
 def order(seed: int, epoch: int, rows: int) -> Tensor:
@@ -123,7 +147,7 @@ def rate(recipe: Recipe, step: int, steps: int) -> float:
 
 
 def fits(rows: Rows, device: torch.device) -> bool:
-    """Whether the rows and one shuffled copy of them can lie on the device and leave half of it free."""
+    """Return whether the rows and a shuffled copy of them fit on the device and leave half of it free."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return 2 * rows.bytes() < free // 2
@@ -131,26 +155,37 @@ def fits(rows: Rows, device: torch.device) -> bool:
 
 
 class _Run:
-    """The state of one training, and what is saved of it."""
+    """The state of one training, and the part of it that a checkpoint holds."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, seed: int, rows: int, device: torch.device) -> None:
-        self.network, self.recipe, self.seed, self.device = network, recipe, seed, device
+    def __init__(self, network: nn.Module, rows: int, objective: Objective, recipe: Recipe, options: Options) -> None:
+        self.network, self.objective, self.recipe, self.options = network, objective, recipe, options
+        self.device = options.device
         self.steps_per_epoch = math.ceil(rows / recipe.batch_size)
+        self.last_epoch = min(options.stop_after or recipe.epochs, recipe.epochs)
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
-        self.losses = torch.zeros(self.steps_per_epoch, device=device)
+        self.losses = torch.zeros(self.steps_per_epoch, device=self.device)
         self.epoch = self.step = 0
-        self.fit = Fit(scheduled=recipe.epochs)
+        self.fit = Fit()
         self.best: dict[str, Tensor] | None = None
         self.best_loss = math.inf
-        self.done = False
+        self.finished = False
+        self._last_save = time.monotonic()
 
     def identity(self) -> dict[str, Any]:
-        return {"recipe": asdict(self.recipe), "seed": self.seed, "steps_per_epoch": self.steps_per_epoch}
+        return {"recipe": asdict(self.recipe), "seed": self.options.seed, "steps_per_epoch": self.steps_per_epoch}
 
-    def save(self, path: Path) -> None:
-        """Write a checkpoint that is either there as a whole or not at all."""
+    def save_when_due(self) -> None:
+        if time.monotonic() - self._last_save >= self.options.checkpoint_seconds:
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, if there is to be one, as a whole or not at all."""
+        path = self.options.checkpoint
+        if path is None:
+            return
+        self._last_save = time.monotonic()
         if parallel.rank() > 0:
             return
         state = {
@@ -163,7 +198,7 @@ class _Run:
             "fit": asdict(self.fit),
             "best": self.best,
             "best_loss": self.best_loss,
-            "done": self.done,
+            "finished": self.finished,
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
@@ -174,22 +209,25 @@ class _Run:
             os.fsync(file.fileno())
         temporary.replace(path)
 
-    def load(self, path: Path) -> None:
-        """Go on from a checkpoint; one of another training, or one that can not be read, is left aside."""
+    def load(self) -> None:
+        """Resume from the checkpoint; one of another training, or one that cannot be read, is ignored."""
+        path = self.options.checkpoint
+        if path is None:
+            return
         content = parallel.agreed_bytes(path.read_bytes() if path.exists() else b"", self.device)
         if not content:
             return
         file = io.BytesIO(content)
         try:
             state: Mapping[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
-        except Exception:  # noqa: BLE001  whatever is wrong with the file, the answer is to start anew
+        except Exception:  # noqa: BLE001  whatever is wrong with the file, the remedy is to start anew
             return
         if state["identity"] != self.identity():
             return
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.losses.copy_(state["losses"])
-        self.epoch, self.step, self.done = state["epoch"], state["step"], state["done"]
+        self.epoch, self.step, self.finished = state["epoch"], state["step"], state["finished"]
         self.best_loss = state["best_loss"]
         self.best = None if state["best"] is None else {k: v.to(self.device) for k, v in state["best"].items()}
         self.fit = Fit(**state["fit"])
@@ -202,83 +240,61 @@ def fit(
     network: nn.Module,
     training: Rows,
     validation: Rows | None,
-    *,
-    loss: Loss,
-    validate: Callable[[Tensor, Tensor], Tensor],
+    objective: Objective,
     recipe: Recipe,
-    seed: int,
-    device: torch.device,
-    stop_after: int | None = None,
-    seconds: float = math.inf,
-    checkpoint: Path | None = None,
-    checkpoint_seconds: float = 10.0,
-    report: Callable[[int, int, Fit], None] | None = None,
+    options: Options,
 ) -> Fit:
     """Train ``network`` in place; it ends with its best weights on the validation rows, or without those with its last.
-
-    Args:
-        loss: from (raw outputs [b, members, width], truth [b]) to the mean loss.
-        validate: the same on all validation rows at once; this is what early stopping looks at.
-        stop_after: epochs to run of those that the schedule is laid out for; all when None.
-        seconds: time after which training stops with what it has; not looked at before the first epoch is done.
-        checkpoint: a file to go on from and to write to; its folder must exist.
-        checkpoint_seconds: about how often it is written.
-        report: called with (epochs done, epochs of the schedule, the fit so far); whatever it raises stops the
-            training where it can be gone on from, as a machine that is about to be taken away asks for.
 
     Raises:
         Diverged: the loss is not finite; the message says where and what to try.
     """
-    network.to(device).train()
-    run = _Run(network, recipe, seed, len(training), device)
-    if checkpoint:
-        run.load(checkpoint)
-    resident = fits(training, device)
-    rows = training.to(device) if resident else training
-    held_out = validation.to(device) if validation else None
-    last = min(stop_after or recipe.epochs, recipe.epochs)
-    saved = time.monotonic()
-    while not run.done:
-        begun = time.perf_counter()
-        _segments(run, rows, resident, loss, checkpoint, checkpoint_seconds)
-        _finish_epoch(run, held_out, validate, last)
-        run.fit.seconds = parallel.agreed(run.fit.seconds + time.perf_counter() - begun, device)
-        if not run.done and run.fit.seconds > seconds:
-            run.done, run.fit.stopped = True, OUT_OF_TIME
-        if checkpoint and (run.done or time.monotonic() - saved >= checkpoint_seconds):
-            run.save(checkpoint)
-            saved = time.monotonic()
-        if report:
-            try:
-                report(run.epoch, last, run.fit)
-            except BaseException:
-                if checkpoint:
-                    run.save(checkpoint)
-                raise
+    network.to(options.device).train()
+    run = _Run(network, len(training), objective, recipe, options)
+    run.load()
+    resident = fits(training, options.device)
+    rows = training.to(options.device) if resident else training
+    held_out = validation.to(options.device) if validation else None
+    while not run.finished:
+        start = time.perf_counter()
+        _train_epoch(run, rows, resident)
+        _finish_epoch(run, held_out)
+        run.fit.seconds = parallel.agreed(run.fit.seconds + time.perf_counter() - start, options.device)
+        if not run.finished and run.fit.seconds > options.seconds:
+            run.finished, run.fit.stopped = True, OUT_OF_TIME
+        run.save() if run.finished else run.save_when_due()
+        _report(run)
     if run.best is not None:
         network.load_state_dict(run.best)
     network.eval()
     return run.fit
 
 
-def _segments(run: _Run, rows: Rows, resident: bool, loss: Loss, checkpoint: Path | None, every: float) -> None:
-    """The rest of one epoch."""
-    positions = order(run.seed, run.epoch, len(rows))
+def _report(run: _Run) -> None:
+    if run.options.report:
+        try:
+            run.options.report(run.epoch, run.last_epoch)
+        except BaseException:
+            run.save()
+            raise
+
+
+def _train_epoch(run: _Run, rows: Rows, resident: bool) -> None:
+    """Take the remaining steps of an epoch, in segments."""
+    positions = order(run.options.seed, run.epoch, len(rows))
     shuffled = rows.take(positions.to(run.device)) if resident else None
-    saved = time.monotonic()
     while run.step < run.steps_per_epoch:
         stop = min(run.step + SEGMENT, run.steps_per_epoch)
-        _steps(run, rows, shuffled, positions, stop, loss)
+        _take_steps(run, rows, shuffled, positions, stop)
         parallel.sum_over(run.losses[run.step : stop])
         _check_finite(run, stop)
         run.step = stop
-        if checkpoint and stop < run.steps_per_epoch and time.monotonic() - saved >= every:
-            run.save(checkpoint)
-            saved = time.monotonic()
+        if stop < run.steps_per_epoch:
+            run.save_when_due()
 
 
-def _steps(run: _Run, rows: Rows, shuffled: Rows | None, positions: Tensor, stop: int, loss: Loss) -> None:
-    """The steps up to ``stop``: forward, backward, clip, step; nothing here waits for the device."""
+def _take_steps(run: _Run, rows: Rows, shuffled: Rows | None, positions: Tensor, stop: int) -> None:
+    """Take the steps up to ``stop``: forward, backward, clip, step; nothing waits for the device."""
     network, optimizer, device = run.network, run.optimizer, run.device
     parameters = list(network.parameters())
     half = device.type == "cuda"
@@ -292,8 +308,8 @@ def _steps(run: _Run, rows: Rows, shuffled: Rows | None, positions: Tensor, stop
         batch = shuffled.slice(begin, end) if shuffled else rows.take(positions[begin:end]).to(device)
         optimizer.param_groups[0]["lr"] = rate(run.recipe, first + step, total)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-            raw = network(batch.values, batch.slots)
-        value = loss(raw.float(), batch.truth)
+            raw = network(*batch.inputs)
+        value = run.objective.loss(raw.float(), batch.target)
         if end - begin < whole:  # one of several processes: the shares' means add up to the mean of the batch
             value = value * ((end - begin) / whole) if end > begin else raw.sum() * 0
         optimizer.zero_grad(set_to_none=True)
@@ -318,32 +334,29 @@ def _check_finite(run: _Run, stop: int) -> None:
         )
 
 
-def _finish_epoch(run: _Run, validation: Rows | None, validate: Callable[[Tensor, Tensor], Tensor], last: int) -> None:
-    """Note the losses, keep the weights if they are the best so far, decide whether training goes on."""
+def _finish_epoch(run: _Run, validation: Rows | None) -> None:
+    """Record the losses, remember the weights if they are the best so far, decide whether training ends."""
     fit = run.fit
     run.epoch, run.step = run.epoch + 1, 0
     fit.train_loss.append(float(run.losses.mean()))
     if validation is None:
         fit.epochs = run.epoch
     else:
-        value = float(validate(raw_outputs(run.network, validation), validation.truth))
+        value = float(run.objective.validation_loss(raw_outputs(run.network, validation), validation.target))
         run.network.train()
         fit.validation_loss.append(value)
         if value < run.best_loss or run.best is None:
             run.best_loss, fit.epochs = value, run.epoch
             run.best = {k: v.detach().clone() for k, v in run.network.state_dict().items()}
         elif run.epoch - fit.epochs >= run.recipe.patience:
-            run.done, fit.stopped = True, "validation loss no longer improves"
-    run.done = run.done or run.epoch >= last
+            run.finished, fit.stopped = True, "validation loss no longer improves"
+    run.finished = run.finished or run.epoch >= run.last_epoch
 
 
 @torch.no_grad()
 def raw_outputs(network: nn.Module, rows: Rows, chunk: int = 8192) -> Tensor:
-    """Raw outputs [n, members, width] of all rows, without dropout, in float32."""
+    """Return the raw outputs of all rows, without dropout, in float32."""
     network.eval()
     device = next(network.parameters()).device
-    parts = [
-        network(p.values, p.slots)
-        for p in (rows.slice(i, i + chunk).to(device) for i in range(0, max(len(rows), 1), chunk))
-    ]
-    return torch.cat(parts).float()
+    starts = range(0, max(len(rows), 1), chunk)
+    return torch.cat([network(*rows.slice(i, i + chunk).to(device).inputs) for i in starts]).float()

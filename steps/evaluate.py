@@ -182,12 +182,14 @@ def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.Da
 
 def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequence[str]) -> Array:
     """int64[n] class indices or float64[n] values."""
+    from model_code.tasks import labels
+
     assert schema.target is not None, "the label stage names the target"
     if set(schema.target.classes) != set(classes):
         raise FourscoreError(
             f"the model knows the classes {', '.join(classes)}, the test set has {', '.join(schema.target.classes)}"
         )
-    found = task.truth(table[schema.target.name], classes)
+    found = labels.get(task.name).truth(table[schema.target.name], classes)
     if found.null_count():
         raise FourscoreError(f"{found.null_count()} test rows have no usable value of target {schema.target.name!r}")
     return found.to_numpy()

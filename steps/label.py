@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from model_code import tasks
+from model_code.tasks import labels
 from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError, near
@@ -62,14 +63,14 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
     rows = pl.read_parquet(table / "data.parquet", columns=[ROW], glob=False)[ROW]
     raw, notes = _raw_labels(table / "data.parquet", schema, config)
     task = tasks.get(config.task)
-    values = _labels(task, raw, rows, config)
+    values = _labels(raw, rows, config)
     report = LabelReport(target=config.target, task=config.task, **_coverage(values, rows, config), notes=notes)
     reasons = _refusals(report, config)
     known = values.drop_nulls()
     if known.is_empty():
         raise InputError(f"target {config.target!r}: none of the {len(values):,} rows has a label")
     _check_constant(known, config)
-    counts = _counts(task, values, raw, config)
+    counts = _counts(values, raw, config)
     classes, summary = _classes(task, counts, config) if counts else ((), _summary(known))
     report = report.model_copy(update=summary)
     _publish(table, labeled, schema, values, classes, config)
@@ -104,16 +105,16 @@ def _raw_labels(path: Path, schema: TableSchema, config: LabelConfig) -> tuple[p
     return made, [] if alone else ["the rule looks at other rows (a window): new rows can change old labels"]
 
 
-def _labels(task: Task, raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
+def _labels(raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
     """Each row's label, null where there is none."""
     try:
-        return task.labels(raw)
-    except tasks.Unfit as unfit:
+        return labels.get(config.task).read(raw)
+    except labels.Unfit as unfit:
         where = ""
         if unfit.rows is not None:
             wrong = rows.filter(unfit.rows)
             where = f" in {len(wrong):,} of {len(raw):,} rows (rows {_listed(wrong)})"
-        raise InputError(f"target {config.target!r} {unfit.what}{where}; {unfit.advice}") from None
+        raise InputError(f"target {config.target!r} {unfit.problem}{where}; {unfit.advice}") from None
 
 
 def _listed(rows: pl.Series) -> str:
@@ -166,13 +167,12 @@ def _check_constant(known: pl.Series, config: LabelConfig) -> None:
         )
 
 
-def _counts(task: Task, values: pl.Series, raw: pl.Series, config: LabelConfig) -> dict[str, int]:
+def _counts(values: pl.Series, raw: pl.Series, config: LabelConfig) -> dict[str, int]:
     """The rows of each class, in the order of the classes' indices; empty where labels are numbers."""
     try:
-        task.check(values, raw)
-    except tasks.Unfit as unfit:
+        counts = labels.get(config.task).count(values, raw)
+    except labels.Unfit as unfit:
         raise InputError(f"target {config.target!r} {unfit}") from None
-    counts = task.count(values)
     if not counts or config.classes is None:
         return counts
     _check_declared(counts, config)

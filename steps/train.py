@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from model_code import families, tasks
 from steps import documents
 from steps.core import Config, Input, Output, Scratch
 from steps.errors import FourscoreError, InputError
@@ -17,16 +19,15 @@ from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
 from steps.splitting import By
 from steps.tables.schema import LABEL_SOURCE, ROW, TableSchema
-from steps.training.candidates import Candidate, Work, attempt, choose, fit_whole, until_reached
 from steps.training.document import CandidateRecord, FinalFit, FoldFit, FoldRows, ModelSchema, TrainingRecord
-from steps.training.selection import resampling
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
-    from model_code.tabular.fitting import Fitted
-    from model_code.tasks import Task
+    from model_code.fitting import Dataset, Fitted
+    from steps.splitting.folds import Fold
+    from steps.training.candidates import Candidate, TrainingContext
 
     Array = np.ndarray[Any, Any]
 
@@ -82,12 +83,7 @@ class TrainConfig(Config):
     @field_validator("candidates")
     @classmethod
     def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        from model_code import architectures
-
-        if unknown := [name for name in value if name not in architectures.names()]:
-            raise ValueError(
-                f"unknown candidate {', '.join(map(repr, unknown))}; known are: {', '.join(architectures.names())}"
-            )
+        families.of_candidates(value)
         if len(set(value)) < len(value):
             raise ValueError(f"a candidate is named twice: {', '.join(value)}")
         return value
@@ -109,25 +105,24 @@ def train(
         FourscoreError: the loss diverged.
     """
     from model_code.training import Diverged
+    from steps.training.candidates import choose, fit_candidates, fit_whole
 
     with _threads(config.threads):
-        work = _prepare(train_set, checkpoints, config, log)
-        _fit_yardsticks(work, yardsticks)
+        context = _prepare(train_set, checkpoints, config, log)
+        _fit_yardsticks(context, yardsticks)
         try:
-            candidates = (
-                [attempt(work, name) for name in work.names] if config.choose == "best" else until_reached(work)
-            )
-            chosen, why = choose(work, candidates)
-            final = fit_whole(work, chosen)
-            _write_model(work, chosen.name, final, model)
+            candidates = fit_candidates(context)
+            chosen, why = choose(context, candidates)
+            final = fit_whole(context, chosen)
+            _write_model(context, chosen.name, final, model)
             linear = next((c for c in candidates if c.name == "linear" and c.fits), None)
             if linear is not None and linear is not chosen:
                 (yardsticks / "linear").mkdir()
-                _write_model(work, "linear", fit_whole(work, linear), yardsticks / "linear")
+                _write_model(context, "linear", fit_whole(context, linear), yardsticks / "linear")
         except Diverged as error:
             raise FourscoreError(f"training stopped: {error}") from error
-    _write_record(work, config, candidates, chosen, why, final, train_set, model)
-    _say(work, candidates, chosen, why, final)
+    _write_record(context, config, candidates, chosen, why, final, train_set, model)
+    _log_results(context, candidates, chosen, why, final)
 
 
 @contextmanager
@@ -142,40 +137,102 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journal) -> Work:
+def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journal) -> TrainingContext:
     import numpy as np
-    import polars as pl
 
-    from model_code import tasks
-    from model_code.tabular.encoding import encode, model_schema
-    from model_code.tabular.fitting import Data, Settings
-    from model_code.training import choose_device
+    from model_code.training import Options, choose_device
+    from steps.training.candidates import TrainingContext
+    from steps.training.selection import resampling
 
     schema = documents.read(TableSchema, train_set)
-    frame = pl.read_parquet(train_set / "data.parquet", glob=False)
-    features = [column.model_dump(include={"name", "type", "timezone", "reading"}) for column in schema.features()]
-    if not features:
-        listed = ", ".join(
-            f"{c.name} ({c.role}, {c.available})" for c in schema.columns if c.name not in (ROW, LABEL_SOURCE)
-        )
-        raise InputError(f"there is no feature column to learn from; the columns are: {listed or 'none'}")
-    if frame.height < FEWEST_ROWS:
-        raise InputError(f"the training part has {frame.height} rows; training wants at least {FEWEST_ROWS}")
-    assert schema.target is not None
-    task = tasks.get(config.task)
-    truth = _truth(frame, schema, task)
-    described = model_schema(
-        frame, features, task=task.name, target=schema.target.name, classes=schema.target.classes, architecture=""
-    )
-    numeric, category = encode(frame, described)
+    frame = _read(train_set, schema)
+    name = families.of_candidates(config.candidates)
+    dataset = _encode(frame, schema, name, config.task)
     try:
         device = choose_device(config.device)
     except ValueError as error:
         raise InputError(f"train.device: {error}") from None
     unit = list(config.key) or [column.name for column in schema.features()]
+    divided = _divide(frame, schema, dataset.truth, unit, config)
+    log.parameter("device", device.type)
+    log.parameter("folds", len(divided))
+    validated = frame[np.concatenate([validation for _, validation in divided])]
+    return TrainingContext(
+        task=tasks.get(config.task),
+        family=families.get(name),
+        frame=frame,
+        dataset=dataset,
+        folds=divided,
+        resampling=resampling(validated, config.by, config.column, config.seed, unit),
+        options=Options(seed=config.seed, device=device),
+        names=config.candidates,
+        choose=config.choose,
+        success=config.success,
+        minutes=config.budget.minutes,
+        epochs=config.budget.epochs,
+        checkpoints=checkpoints,
+        log=log,
+    )
+
+
+def _read(train_set: Path, schema: TableSchema) -> pl.DataFrame:
+    """Return the rows of the training part.
+
+    Raises:
+        InputError: no feature column, or too few rows.
+    """
+    import polars as pl
+
+    frame = pl.read_parquet(train_set / "data.parquet", glob=False)
+    if not schema.features():
+        columns = (f"{c.name} ({c.role}, {c.available})" for c in schema.columns if c.name not in (ROW, LABEL_SOURCE))
+        raise InputError(f"there is no feature column to learn from; the columns are: {', '.join(columns) or 'none'}")
+    if frame.height < FEWEST_ROWS:
+        raise InputError(f"the training part has {frame.height} rows; training needs at least {FEWEST_ROWS}")
+    return frame
+
+
+def _encode(frame: pl.DataFrame, schema: TableSchema, family_name: str, task: str) -> Dataset:
+    from model_code.fitting import Dataset
+    from model_code.serving import model_schema
+    from model_code.tasks import heads
+
+    assert schema.target is not None
+    target, classes = schema.target.name, schema.target.classes
+    truth = _truth(frame, target, classes, task)
+    family = families.get(family_name)
+    columns = [column.model_dump(include={"name", "type", "timezone", "reading"}) for column in schema.features()]
+    described = model_schema(
+        family_name, family.describe(frame, columns), task=task, target=target, classes=classes, architecture=""
+    )
+    return Dataset(family.encode(frame, described), truth, described, heads.create(task, truth, classes))
+
+
+def _truth(frame: pl.DataFrame, target: str, classes: Sequence[str], task: str) -> Array:
+    """Return the target as class indices int64[n] or as finite numbers float64[n].
+
+    Raises:
+        InputError: it cannot be learned from.
+    """
+    from model_code.tasks import labels
+
+    truth = labels.get(task).truth(frame[target], classes)
+    if truth.null_count():
+        rows = frame.filter(truth.is_null())[ROW].head(5).to_list()
+        expected = f"one of the classes {', '.join(classes)}" if classes else "a finite number"
+        raise InputError(
+            f"target {target!r}: {truth.null_count()} training rows do not hold {expected} (rows {rows} ...)"
+        )
+    if truth.n_unique() < 2:
+        raise InputError(f"target {target!r} has one value only in the training part; there is nothing to learn")
+    return truth.to_numpy().copy()
+
+
+def _divide(frame: pl.DataFrame, schema: TableSchema, truth: Array, unit: list[str], config: TrainConfig) -> list[Fold]:
     from steps.splitting.folds import fold_count, folds
 
-    made = folds(
+    assert schema.target is not None
+    return folds(
         frame,
         unit,
         truth if schema.target.classes else None,
@@ -184,65 +241,31 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         count=config.folds or fold_count(frame.height, config.by),
         seed=config.seed,
     )
-    log.parameter("device", device.type)
-    log.parameter("folds", len(made))
-    validated = frame[np.concatenate([validation for _, validation in made])]
-    return Work(
-        frame=frame,
-        data=Data(numeric, category, truth, described, task),
-        folds=made,
-        drawn=resampling(validated, config.by, config.column, config.seed, unit),
-        settings=Settings(seed=config.seed, device=device, epochs=config.budget.epochs),
-        names=config.candidates,
-        choose=config.choose,
-        success=config.success,
-        minutes=config.budget.minutes,
-        checkpoints=checkpoints,
-        log=log,
-    )
 
 
-def _truth(frame: pl.DataFrame, schema: TableSchema, task: Task) -> Array:
-    """The target as class indices int64[n] or as finite numbers float64[n].
+def _fit_yardsticks(context: TrainingContext, directory: Path) -> None:
+    from model_code import yardsticks
 
-    Raises:
-        InputError: it can not be learned from.
-    """
-    assert schema.target is not None
-    column, classes = frame[schema.target.name], schema.target.classes
-    found = task.truth(column, classes)
-    if found.null_count():
-        rows = frame.filter(found.is_null())[ROW].head(5).to_list()
-        raise InputError(
-            f"target {column.name!r}: {found.null_count()} training rows do not hold {task.wanted(classes)} "
-            f"(rows {rows} ...)"
-        )
-    if found.n_unique() < 2:
-        raise InputError(f"target {column.name!r} has one value only in the training part; there is nothing to learn")
-    return found.to_numpy().copy()
+    dataset = context.dataset
+    yardsticks.write_constant(directory, dataset.truth, dataset.schema["classes"])
+    for name in context.family.yardsticks:
+        context.log.progress(0, 1, f"yardstick {name}")
+        yardstick = families.yardstick(context.family, name)
+        yardstick.fit(directory, dataset.inputs, dataset.truth, dataset.schema)
+        context.log.progress(1, 1, f"yardstick {name}")
 
 
-def _fit_yardsticks(work: Work, directory: Path) -> None:
-    from model_code.tabular import yardsticks
+def _write_model(context: TrainingContext, name: str, fitted: Fitted, directory: Path) -> None:
+    from model_code.export import export
 
-    data = work.data
-    yardsticks.write_constant(directory, data.task.constant(data.truth, data.schema["classes"]))
-    work.log.progress(0, 1, "yardstick hgb")
-    yardsticks.fit_hgb(directory, data.numeric, data.category, data.truth, data.schema)
-    work.log.progress(1, 1, "yardstick hgb")
-
-
-def _write_model(work: Work, name: str, fitted: Fitted, directory: Path) -> None:
-    from model_code.export import Model, export
-
-    centre, spread = work.data.target_scale()
-    export(Model(work.data.task, [(fitted.preprocessor, fitted.network)], centre, spread), directory)
-    text = json.dumps({**work.data.schema, "architecture": name}, indent=1, ensure_ascii=False)
+    schema = context.dataset.schema
+    export(fitted.model, directory, partial(context.family.random_inputs, schema))
+    text = json.dumps({**schema, "architecture": name}, indent=1, ensure_ascii=False)
     (directory / ModelSchema.file).write_text(text + "\n", encoding="utf-8")
 
 
 def _write_record(
-    work: Work,
+    context: TrainingContext,
     config: TrainConfig,
     candidates: list[Candidate],
     chosen: Candidate,
@@ -252,22 +275,22 @@ def _write_record(
     directory: Path,
 ) -> None:
     """training.json: everything about the training but how long it took."""
-    cut = [each for candidate in candidates for each in candidate.cut()]
+    cut = [reason for candidate in candidates for reason in candidate.cut()]
     record = TrainingRecord(
-        metric=work.metric.name,
+        metric=context.metric.name,
         chosen=chosen.name,
         why=why,
-        choose=work.choose,
-        candidates=tuple(_describe(each, final if each is chosen else None) for each in candidates),
+        choose=context.choose,
+        candidates=tuple(_describe(c, final if c is chosen else None) for c in candidates),
         final=FinalFit(rows=final.rows, epochs=final.fit.epochs, train_loss=final.fit.train_loss),
-        folds=tuple(FoldRows(training_rows=len(a), validation_rows=len(b)) for a, b in work.folds),
+        folds=tuple(FoldRows(training_rows=len(a), validation_rows=len(b)) for a, b in context.folds),
         divided_by=config.by,
-        resampled=work.drawn.resampled,
+        resampled=context.resampling.resampled,
         budget_bound=bool(cut),
         budget_cut=cut,
         train_digest=documents.read(TableSchema, train_set).digest,
         seed=config.seed,
-        device=work.settings.device.type,
+        device=context.options.device.type,
         threads=config.threads,
     )
     documents.write(directory, record)
@@ -282,7 +305,7 @@ def _describe(candidate: Candidate, final: Fitted | None) -> CandidateRecord:
         name=candidate.name,
         status="chosen" if final else "tried",
         config=candidate.architecture.describe(),
-        weights=sum(p.numel() for p in (final or candidate.fits[0]).network.parameters()),
+        weights=sum(p.numel() for p in (final or candidate.fits[0]).model.network.parameters()),
         score=estimate.value,
         low=estimate.low,
         high=estimate.high,
@@ -299,18 +322,20 @@ def _describe(candidate: Candidate, final: Fitted | None) -> CandidateRecord:
     )
 
 
-def _say(work: Work, candidates: list[Candidate], chosen: Candidate, why: str, final: Fitted) -> None:
+def _log_results(
+    context: TrainingContext, candidates: list[Candidate], chosen: Candidate, why: str, final: Fitted
+) -> None:
     import resource
     import sys
 
     import torch
 
-    journal = work.log
+    journal = context.log
     for candidate in candidates:
         if candidate.skipped:
             journal.warning(f"candidate {candidate.name} skipped: {candidate.skipped}")
         elif candidate.score:
-            journal.metric(f"model/validation_{work.metric.name}.{candidate.name}", candidate.score.value)
+            journal.metric(f"model/validation_{context.metric.name}.{candidate.name}", candidate.score.value)
     journal.note("chosen: " + chosen.name + "; " + why)
     journal.parameter("architecture", chosen.name)
     journal.parameter("epochs", final.fit.epochs)
@@ -322,12 +347,12 @@ def _say(work: Work, candidates: list[Candidate], chosen: Candidate, why: str, f
     samples = sum(fitted.rows * len(fitted.fit.train_loss) for fitted in everything)
     seconds = sum(fitted.fit.seconds for fitted in everything)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    if work.settings.device.type == "cuda":
+    if context.options.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated() / 2**20
     journal.metrics(
         {
             "framework/samples_per_second": samples / max(seconds, 1e-9),
-            "framework/train_seconds": work.spent,
+            "framework/train_seconds": context.spent,
             "framework/peak_memory_mb": memory,
         }
     )

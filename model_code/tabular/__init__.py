@@ -1,1 +1,41 @@
-"""Models for tables: encoding, preprocessing, fitting, networks and yardsticks."""
+"""The family ``tabular``: columns of numbers, categories and instants.
+
+A model schema lists the inputs, the names of those in the ``numeric`` array and of those in the ``category`` array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    import torch
+
+    Array = np.ndarray[Any, Any]
+
+
+class Tabular:
+    """See ``model_code.families.Family``; imports are inside, since a plan asks for the architectures' names only."""
+
+    architectures: Mapping[str, str] = {
+        "linear": "model_code.tabular.linear:Linear",
+        "mlp": "model_code.tabular.mlp:Mlp",
+    }
+    yardsticks: Mapping[str, str] = {"hgb": "model_code.tabular.hist_gradient_boosting:HistGradientBoosting"}
+
+    def describe(self, frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        from model_code.tabular.encoding import describe
+
+        return describe(frame, columns)
+
+    def encode(self, frame: pl.DataFrame, schema: Mapping[str, Any]) -> tuple[Array, Array]:
+        from model_code.tabular.encoding import encode
+
+        return encode(frame, schema)
+
+    def random_inputs(self, schema: Mapping[str, Any], rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+        from model_code.tabular.encoding import random_inputs
+
+        return random_inputs(schema, rows)

@@ -8,16 +8,16 @@ unknown are -1). Everything that was fitted on data happens later, inside the ex
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
+import numpy as np
+import polars as pl
+import torch
+from torch import Tensor
 
-    Array = np.ndarray[Any, Any]
-    Schema = Mapping[str, Any]
+Array = np.ndarray[Any, Any]
+Schema = Mapping[str, Any]
 
-FORMAT = 1
 UNKNOWN = -1
 LARGEST_VOCABULARY = 5_000
 """Rarer values than the most frequent ones up to here share the place of the unknown."""
@@ -30,7 +30,7 @@ _KINDS = {
     "date": "datetime",
     "datetime": "datetime",
 }
-_WANTED = {
+_EXPECTED = {
     "numeric": "numbers",
     "boolean": "true/false values (or 0/1)",
     "category": "text",
@@ -38,21 +38,12 @@ _WANTED = {
 }
 
 
-def model_schema(
-    frame: pl.DataFrame,
-    columns: Sequence[Mapping[str, Any]],
-    *,
-    task: str,
-    target: str,
-    classes: Sequence[str],
-    architecture: str,
-) -> dict[str, Any]:
-    """Describe what a model fitted on ``frame`` takes and gives.
+def describe(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the part of the model schema that ``encode`` needs, for a model trained on ``frame``.
 
     Args:
-        frame: the training rows.
-        columns: of each input its ``name``, ``type`` (of the table schema) and ``timezone``, and, where it was read from
-            text, as ``reading`` how: ``missing`` markers, ``decimal`` mark, ``format`` of dates.
+        columns: for each input its ``name``, ``type`` (of the table schema) and ``timezone``; if it was read from text,
+            also ``reading``: its ``missing`` markers, ``decimal`` mark and ``format`` of dates.
     """
     inputs = []
     for column in columns:
@@ -66,11 +57,6 @@ def model_schema(
             entry["reading"] = {**reading, "missing": list(reading["missing"])}
         inputs.append(entry)
     return {
-        "format": FORMAT,
-        "task": task,
-        "target": target,
-        "classes": list(classes),
-        "architecture": architecture,
         "inputs": inputs,
         "numeric": [entry["name"] for entry in inputs if entry["kind"] != "category"],
         "category": [entry["name"] for entry in inputs if entry["kind"] == "category"],
@@ -78,17 +64,10 @@ def model_schema(
 
 
 def _vocabulary(values: pl.Series) -> list[str]:
-    """The distinct values in alphabetical order; of very many, the most frequent."""
-    import polars as pl
-
-    name = values.name
-    counted = (
-        values.cast(pl.String).drop_nulls().to_frame().group_by(name).agg(count=pl.len()) if name != "count" else None
-    )
-    if counted is None:
-        return _vocabulary(values.rename("value"))
-    kept = counted.sort(["count", name], descending=[True, False]).head(LARGEST_VOCABULARY)
-    return sorted(kept[name].to_list())
+    """Return the distinct values in alphabetical order; of very many, the most frequent."""
+    counts = values.rename("value").cast(pl.String).drop_nulls().value_counts(name="rows")
+    frequent = counts.sort(["rows", "value"], descending=[True, False]).head(LARGEST_VOCABULARY)
+    return sorted(frequent["value"].to_list())
 
 
 def check_columns(frame: pl.DataFrame, schema: Schema) -> None:
@@ -102,17 +81,15 @@ def check_columns(frame: pl.DataFrame, schema: Schema) -> None:
     for entry in schema["inputs"]:
         name = entry["name"]
         if name not in types:
-            problems.append(f"column {name!r} is missing; wanted {_WANTED[entry['kind']]} ({entry['type']})")
+            problems.append(f"column {name!r} is missing; wanted {_EXPECTED[entry['kind']]} ({entry['type']})")
         elif not _fits(types[name], entry["kind"]):
-            problems.append(f"column {name!r} holds {types[name]}; wanted {_WANTED[entry['kind']]} ({entry['type']})")
+            problems.append(f"column {name!r} holds {types[name]}; wanted {_EXPECTED[entry['kind']]} ({entry['type']})")
     if problems:
         found = ", ".join(frame.columns[:20]) + (" ..." if len(frame.columns) > 20 else "")
         raise ValueError("; ".join(problems) + f" (columns found: {found or 'none'})")
 
 
 def _fits(found: pl.DataType, kind: str) -> bool:
-    import polars as pl
-
     if found == pl.Null:
         return True
     if kind in {"numeric", "boolean"}:
@@ -131,8 +108,6 @@ def encode(frame: pl.DataFrame, schema: Schema) -> tuple[Array, Array]:
     Raises:
         ValueError: a column is missing or of the wrong type.
     """
-    import numpy as np
-
     check_columns(frame, schema)
     numeric = np.empty((frame.height, len(schema["numeric"])), dtype=np.float64)
     category = np.empty((frame.height, len(schema["category"])), dtype=np.int64)
@@ -145,14 +120,10 @@ def encode(frame: pl.DataFrame, schema: Schema) -> tuple[Array, Array]:
 
 
 def _numbers(values: pl.Series, entry: Mapping[str, Any]) -> Array:
-    import polars as pl
-
     return values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
 
 
 def _instants(values: pl.Series, entry: Mapping[str, Any]) -> Array:
-    import polars as pl
-
     if values.dtype != pl.Null:
         values = values.cast(pl.Datetime("us", getattr(values.dtype, "time_zone", None)))
         if values.dtype.time_zone is not None:  # type: ignore[attr-defined]
@@ -161,8 +132,6 @@ def _instants(values: pl.Series, entry: Mapping[str, Any]) -> Array:
 
 
 def _positions(values: pl.Series, entry: Mapping[str, Any]) -> Array:
-    import polars as pl
-
     vocabulary = pl.Series(entry["vocabulary"], dtype=pl.String)
     found = values.cast(pl.String).replace_strict(
         vocabulary, pl.Series(range(len(vocabulary)), dtype=pl.Int64), default=UNKNOWN, return_dtype=pl.Int64
@@ -171,3 +140,14 @@ def _positions(values: pl.Series, entry: Mapping[str, Any]) -> Array:
 
 
 _ENCODERS = {"numeric": _numbers, "boolean": _numbers, "datetime": _instants, "category": _positions}
+
+
+def random_inputs(schema: Schema, rows: int) -> tuple[Tensor, Tensor]:
+    """Return random encoded rows with missing and infinite numbers and unknown categories among them."""
+    generator = torch.Generator().manual_seed(0)
+    numeric = torch.randn(rows, len(schema["numeric"]), generator=generator, dtype=torch.float64)
+    numeric = numeric * 10 ** torch.randint(0, 10, numeric.shape, generator=generator)
+    numeric[torch.rand(numeric.shape, generator=generator) < 0.2] = torch.nan
+    numeric[torch.rand(numeric.shape, generator=generator) < 0.02] = torch.inf
+    category = torch.randint(-1, 6, (rows, len(schema["category"])), generator=generator)
+    return numeric, category

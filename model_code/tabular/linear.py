@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_code.tabular.preprocessing import Layout, Preprocessor
 from model_code.training import Recipe
 
-if TYPE_CHECKING:
-    from model_code.tabular.preprocessing import Layout, Scaling
-
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class LinearConfig:
-    """What can be changed."""
+    """How the linear model is trained."""
 
     learning_rate: float = 0.02
     weight_decay: float = 1e-4
@@ -38,13 +37,8 @@ class LinearConfig:
 class Linear:
     """The architecture ``linear``."""
 
-    scaling: Scaling = "standard"
-
-    def __init__(self, config: LinearConfig | None = None, rows: int = 1) -> None:
+    def __init__(self, rows: int, config: LinearConfig | None = None) -> None:
         self.config, self.rows = config or LinearConfig(), rows
-
-    def sized(self, rows: int) -> Linear:
-        return Linear(self.config, rows)
 
     def recipe(self) -> Recipe:
         config, rows = self.config, self.rows
@@ -59,8 +53,12 @@ class Linear:
             patience=config.patience,
         )
 
-    def build(self, layout: Layout, values: Array, width: int) -> LinearNetwork:
-        return LinearNetwork(layout, width)
+    def preprocessor(self, inputs: Sequence[Array], schema: Mapping[str, Any]) -> Preprocessor:
+        numeric, category = inputs
+        return Preprocessor(numeric, category, schema, "standard")
+
+    def network(self, preprocessor: Preprocessor, prepared: tuple[Tensor, ...], width: int) -> LinearNetwork:
+        return LinearNetwork(preprocessor.layout, width)
 
     def describe(self) -> dict[str, Any]:
         return {**asdict(self.config), **asdict(self.recipe())}

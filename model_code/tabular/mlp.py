@@ -10,28 +10,25 @@ Shapes: b rows, k members, c continuous columns, n bins, d embedding size, h hid
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from model_code.tabular.linear import SlotEmbedding
-from model_code.tabular.preprocessing import bin_edges
+from model_code.tabular.preprocessing import Layout, Preprocessor, bin_edges
 from model_code.training import Recipe
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from model_code.tabular.preprocessing import Layout, Scaling
-
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
 class MlpConfig:
-    """What can be changed."""
+    """The sizes of the network and how it is trained."""
 
     members: int = 8
     layers: int = 2
@@ -60,14 +57,9 @@ SAMPLES = 600_000
 class Mlp:
     """The architecture ``mlp``."""
 
-    scaling: Scaling = "quantile"
-
-    def __init__(self, config: MlpConfig = SMALL) -> None:
-        self.config = config
-
-    def sized(self, rows: int) -> Mlp:
+    def __init__(self, rows: int) -> None:
         config = SMALL if rows < MANY_ROWS else LARGE
-        return Mlp(replace(config, epochs=min(max(SAMPLES // rows, 6), config.epochs)))
+        self.config = replace(config, epochs=min(max(SAMPLES // rows, 6), config.epochs))
 
     def recipe(self) -> Recipe:
         config = self.config
@@ -79,8 +71,14 @@ class Mlp:
             patience=config.patience,
         )
 
-    def build(self, layout: Layout, values: Array, width: int) -> MlpNetwork:
-        return MlpNetwork(self.config, layout, bin_edges(values[:, : layout.continuous], self.config.bins), width)
+    def preprocessor(self, inputs: Sequence[Array], schema: Mapping[str, Any]) -> Preprocessor:
+        numeric, category = inputs
+        return Preprocessor(numeric, category, schema, "quantile")
+
+    def network(self, preprocessor: Preprocessor, prepared: tuple[Tensor, ...], width: int) -> MlpNetwork:
+        layout = preprocessor.layout
+        edges = bin_edges(prepared[0][:, : layout.continuous].numpy(), self.config.bins)
+        return MlpNetwork(self.config, layout, edges, width)
 
     def describe(self) -> dict[str, Any]:
         return asdict(self.config)

@@ -15,14 +15,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 Scaling = Literal["quantile", "standard"]
 
@@ -77,7 +76,6 @@ class Preprocessor(nn.Module):
         binary = [i for i in varied if distinct[i] <= 2]
         flagged = [i for i in range(numeric.shape[1]) if 0 < present[:, i].sum() < len(present)]
         self.scaling = scaling
-        self.numeric_columns = numeric.shape[1]
         self._index("continuous", continuous)
         self._index("binary", binary)
         self._index("instants", [i for i in instants if i in varied])

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from model_code import tasks
-from model_code.tasks import Task
+from model_code.tasks import Task, labels
 from steps.errors import InputError
 from steps.label import FEW
 from steps.labeling.classes import choose_positive
@@ -106,7 +106,8 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: set
     values = data.select(request.target).collect()[request.target]
     column = next(column for column in schema.columns if column.name == request.target)
     task, task_notes = _task(column, values, request)
-    counts = task.count(task.labels(values))
+    reader = labels.get(task.name)
+    counts = reader.count(reader.read(values), values)
     columns = [_guess(profile, request) for profile in _column_profiles(data, schema, codes)]
     label, label_notes = _label(task, column, values, counts)
     _check_features(columns, request)
@@ -160,10 +161,10 @@ def _task(column: Column, values: pl.Series, request: Request) -> tuple[Task, li
 
 def _fault(name: str, values: pl.Series) -> str:
     """Return why a column cannot be the target of a task, in words that follow its name; empty if it can."""
-    task = tasks.get(name)
+    reader = labels.get(name)
     try:
-        task.check(task.labels(values), values)
-    except tasks.Unfit as unfit:
+        reader.count(reader.read(values), values)
+    except labels.Unfit as unfit:
         return str(unfit)
     return ""
 
@@ -306,7 +307,7 @@ def _near_target(
     features = [c for c in schema.columns if roles[c.name] == "feature" and c.name != target and c.type != "text"]
     labeled = data.filter(pl.col(target).is_not_null()).gather_every(max(1, -(-schema.rows // _SAMPLE)))
     frame = labeled.select(target, *(c.name for c in features)).collect(engine="streaming")
-    truth = truth_array(task.labels(frame[target]), Target(name=target, task=task.name, classes=classes))
+    truth = truth_array(labels.get(task.name).read(frame[target]), Target(name=target, task=task.name, classes=classes))
     fold = fold_of_rows(len(truth))
     for column in features:
         result = strength(frame[column.name], column, truth, len(classes), fold)

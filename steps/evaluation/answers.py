@@ -56,7 +56,7 @@ def of_model(predictor: Predictor, table: pl.DataFrame, log: Journal) -> Array:
 
 
 def of_yardsticks(directory: Path, table: pl.DataFrame) -> dict[str, Array]:
-    from model_code.tabular import yardsticks
+    from model_code import yardsticks
 
     return {published(name): yardsticks.predict(directory, name, table) for name in yardsticks.names(directory)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from model_code.tasks.classification import number, ordered_classes
+from model_code.tasks.labels import number, ordered_classes
 from steps.errors import InputError, near
 
 POSITIVE = ("true", "yes", "y", "t", "positive", "pos", "1")

@@ -1,45 +1,44 @@
-"""The candidates of the train step: each fitted on the folds and scored, one chosen, that one fitted on everything."""
+"""The candidates of the train stage: fitted on the folds and scored, one chosen, that one fitted on all rows."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+import polars as pl
+
+from model_code import families
+from model_code.families import Architecture, Family
+from model_code.fitting import Dataset, Fitted, predict, train_on
+from model_code.tasks import Metric, Task
+from model_code.training import OUT_OF_TIME, Options, Recipe
 from steps.evaluation.statistics import Resampling, Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
 from steps.training.selection import better_by, score, unmet
 
 if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
-
-    from model_code.architectures import Architecture
-    from model_code.tabular.fitting import Data, Fitted, Settings
-    from model_code.tasks import Metric
     from steps.splitting.folds import Fold
 
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 
 @dataclass
 class Candidate:
-    """One architecture with what its folds gave."""
+    """One architecture with its fits on the folds and their score."""
 
     name: str
     architecture: Architecture
+    recipe: Recipe
     fits: list[Fitted] = field(default_factory=list)
-    truth: Array | None = None
-    prediction: Array | None = None
     score: Sampled | None = None
     unmet: list[str] = field(default_factory=list)
     skipped: str | None = None
 
     def cut(self) -> list[str]:
-        """What the time budget left out of it, in words; another machine, faster or slower, gives another result."""
-        from model_code.training import OUT_OF_TIME
-
+        """Return, in words, what the time budget cut off; a faster or slower machine gives another result."""
         if self.skipped:
             return [f"{self.name} was skipped"]
         return [
@@ -49,110 +48,124 @@ class Candidate:
         ]
 
     def epochs(self) -> int:
-        """How many epochs were best, on the average of the folds."""
+        """Return how many epochs were best, on the average of the folds."""
         return max(round(sum(fitted.fit.epochs for fitted in self.fits) / len(self.fits)), 1)
 
 
 @dataclass
-class Work:
-    """What the parts of this stage share."""
+class TrainingContext:
+    """The data and settings that all parts of the stage share."""
 
+    task: Task
+    family: Family
     frame: pl.DataFrame
-    data: Data
+    dataset: Dataset
     folds: list[Fold]
-    drawn: Resampling
-    """How the rows of all folds together are drawn anew."""
-    settings: Settings
+    resampling: Resampling
+    """How the rows of all folds together are resampled."""
+    options: Options
     names: tuple[str, ...]
     """The candidates, cheapest first."""
     choose: Literal["best", "first"]
     success: tuple[Threshold, ...]
     minutes: float
     """The budget of all fits together."""
+    epochs: int | None
+    """The most epochs of a fit; the architecture's own number when None."""
     checkpoints: Path
     log: Journal
     spent: float = 0.0
+    """Seconds of training so far."""
 
     @property
     def metric(self) -> Metric:
-        return self.data.task.metrics[self.data.task.headline]
+        return self.task.metrics[self.task.headline]
 
-    @property
-    def left(self) -> float:
-        """Seconds of the budget that are left."""
-        return self.minutes * 60 - self.spent
+    def candidate(self, name: str) -> Candidate:
+        architecture = families.architecture(self.family, name, self.frame.height)
+        recipe = architecture.recipe()
+        most = recipe.epochs if self.epochs is None else min(recipe.epochs, self.epochs)
+        return Candidate(name, architecture, replace(recipe, epochs=most))
+
+    def fit(
+        self,
+        candidate: Candidate,
+        label: str,
+        training: Array,
+        validation: Array | None,
+        *,
+        stop_after: int | None = None,
+        seconds: float = float("inf"),
+    ) -> Fitted:
+        """Fit a candidate on some of the rows, with progress and a checkpoint under the label, and count its time."""
+        folder = self.checkpoints / f"{candidate.name}-{label.replace(' ', '-')}"
+        folder.mkdir(parents=True, exist_ok=True)
+        options = replace(
+            self.options,
+            stop_after=stop_after,
+            seconds=seconds,
+            checkpoint=folder / "latest.pt",
+            report=lambda epochs, last: self.log.progress(epochs, last, f"{candidate.name}, {label}"),
+        )
+        fitted = train_on(self.dataset, candidate.architecture, candidate.recipe, training, validation, options)
+        self.spent += fitted.fit.seconds
+        return fitted
 
 
-def until_reached(work: Work) -> list[Candidate]:
-    """Candidates in order until one reaches all thresholds on the validation folds."""
+def fit_candidates(context: TrainingContext) -> list[Candidate]:
+    """Fit the candidates on the folds, in order; with ``choose: first`` until one reaches all thresholds."""
     tried: list[Candidate] = []
-    for name in work.names:
-        tried.append(attempt(work, name))
-        if tried[-1].score and not tried[-1].unmet:
+    for name in context.names:
+        tried.append(_fit_on_folds(context, name))
+        if context.choose == "first" and tried[-1].score and not tried[-1].unmet:
             break
     return tried
 
 
-def attempt(work: Work, name: str) -> Candidate:
+def _fit_on_folds(context: TrainingContext, name: str) -> Candidate:
     """Fit one candidate on the folds and score it; the first one always runs, a later one only within the budget."""
-    import numpy as np
-
-    from model_code import architectures
-    from model_code.tabular.fitting import predict, train_on
-    from model_code.training import OUT_OF_TIME
-
-    candidate = Candidate(name, architectures.get(name, work.frame.height))
-    must = name == work.names[0]
+    candidate, count = context.candidate(name), len(context.folds)
     predictions = []
-    for number, (training, validation) in enumerate(work.folds):
-        what = f"{name}, fold {number + 1} of {len(work.folds)}"
-        allowed = work.left / (len(work.folds) + 1 - number)
-        fitted = train_on(
-            work.data,
-            candidate.architecture,
-            training,
-            validation,
-            work.settings,
-            checkpoint=_checkpoint(work, f"{name}-fold-{number + 1}"),
-            seconds=allowed,
-            report=lambda done, total, _, what=what: work.log.progress(done, total, what),  # type: ignore[misc]
-        )
-        work.spent += fitted.fit.seconds
-        candidate.fits.append(fitted)
-        if fitted.fit.stopped == OUT_OF_TIME and not must:
+    for number, (training, validation) in enumerate(context.folds, 1):
+        label = f"fold {number} of {count}"
+        left = context.minutes * 60 - context.spent
+        fitted = context.fit(candidate, label, training, validation, seconds=left / (count + 2 - number))
+        if fitted.fit.stopped == OUT_OF_TIME and name != context.names[0]:
             candidate.skipped = (
-                f"does not fit in the budget of {work.minutes:g} minutes: {what} alone took more than its share"
+                f"does not fit in the budget of {context.minutes:g} minutes: "
+                f"{name}, {label} alone took more than its share"
             )
             candidate.fits = []
             return candidate
-        predictions.append(predict(work.data, fitted, validation))
-    where = np.concatenate([validation for _, validation in work.folds])
-    candidate.truth, candidate.prediction = work.data.truth[where], np.concatenate(predictions)
-    candidate.score = score(work.metric, candidate.truth, candidate.prediction, work.drawn)
+        candidate.fits.append(fitted)
+        predictions.append(predict(context.dataset, fitted, validation))
+        _note_score(context, f"{name}: {label}", validation, predictions[-1])
+    positions = np.concatenate([validation for _, validation in context.folds])
+    truth, prediction = context.dataset.truth[positions], np.concatenate(predictions)
+    candidate.score = score(context.metric, truth, prediction, context.resampling)
     candidate.unmet = unmet(
-        work.success,
-        work.data.task,
-        candidate.truth,
-        candidate.prediction,
-        work.frame[where],
-        work.drawn,
-        work.frame,
+        context.success,
+        context.task,
+        truth,
+        prediction,
+        context.frame[positions],
+        context.resampling,
+        context.frame,
     )
     return candidate
 
 
-def _checkpoint(work: Work, fit: str) -> Path:
-    folder = work.checkpoints / fit
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / "latest.pt"
+def _note_score(context: TrainingContext, what: str, validation: Array, prediction: Array) -> None:
+    value = context.metric.bind(context.dataset.truth[validation], prediction)(np.ones(len(validation)))
+    context.log.note(f"{what}, {context.metric.label} {value:.3g}")
 
 
-def choose(work: Work, candidates: list[Candidate]) -> tuple[Candidate, str]:
-    """The candidate that wins, and why in words."""
+def choose(context: TrainingContext, candidates: list[Candidate]) -> tuple[Candidate, str]:
+    """Return the candidate that wins, and why in words."""
     tried = [candidate for candidate in candidates if candidate.score]
-    if work.choose == "first" and not tried[-1].unmet:
+    if context.choose == "first" and not tried[-1].unmet:
         return tried[-1], "the first, from the cheapest on, that reaches all thresholds on the validation folds"
-    metric = work.metric
+    metric = context.metric
     best, why = tried[0], "the only candidate that was tried" if len(tried) == 1 else ""
     for challenger in tried[1:]:
         assert best.score is not None
@@ -166,28 +179,12 @@ def choose(work: Work, candidates: list[Candidate]) -> tuple[Candidate, str]:
                 f"{challenger.name} is not better by more than one standard error "
                 f"({gain:.4g} in {metric.name}, standard error {error:.2g})"
             )
-    if work.choose == "first":
+    if context.choose == "first":
         why = f"none reaches all thresholds on the validation folds; of these, {why or 'it is the best'}"
     return best, why
 
 
-def fit_whole(work: Work, candidate: Candidate) -> Fitted:
-    """The candidate on the whole training part, for as many epochs as were best on the folds."""
-    import numpy as np
-
-    from model_code.tabular.fitting import train_on
-
-    everything = np.arange(work.frame.height)
-    fitted = train_on(
-        work.data,
-        candidate.architecture,
-        everything,
-        None,
-        work.settings,
-        checkpoint=_checkpoint(work, f"{candidate.name}-whole"),
-        scheduled=candidate.fits[0].fit.scheduled,
-        stop_after=candidate.epochs(),
-        report=lambda done, total, _: work.log.progress(done, total, f"{candidate.name}, whole training part"),
-    )
-    work.spent += fitted.fit.seconds
-    return fitted
+def fit_whole(context: TrainingContext, candidate: Candidate) -> Fitted:
+    """Fit the candidate on the whole training part, for as many epochs as were best on the folds."""
+    everything = np.arange(context.frame.height)
+    return context.fit(candidate, "whole training part", everything, None, stop_after=candidate.epochs())

@@ -2,15 +2,17 @@
 
 import json
 import zipfile
+from functools import partial
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
-from model_code import architectures, export, serving, tasks
-from model_code.tabular.encoding import encode, model_schema
-from model_code.tabular.preprocessing import Preprocessor
+from model_code import export, families, serving, tasks
+from model_code.fitting import Model
+from model_code.tabular import Tabular
+from model_code.tasks import heads
 
 FRAME = pl.DataFrame(
     {
@@ -26,30 +28,37 @@ COLUMNS = [
     {"name": "place", "type": "category"},
     {"name": "day", "type": "datetime", "timezone": None},
 ]
-CASES = [(a, t) for a in architectures.names() for t in tasks.names()]
+TABULAR = Tabular()
+CASES = [(a, t) for a in TABULAR.architectures for t in tasks.names()]
 
 
 def built(architecture="mlp", task="binary-classification", columns=COLUMNS):
     classes = {"binary-classification": ["no", "yes"], "multiclass-classification": ["a", "b", "c"]}.get(task, [])
-    schema = model_schema(FRAME, columns, task=task, target="y", classes=classes, architecture=architecture)
-    numeric, category = encode(FRAME, schema)
+    schema = serving.model_schema(
+        "tabular",
+        TABULAR.describe(FRAME, columns),
+        task=task,
+        target="y",
+        classes=classes,
+        architecture=architecture,
+    )
+    inputs = TABULAR.encode(FRAME, schema)
     torch.manual_seed(0)
-    kind = architectures.get(architecture, FRAME.height)
-    preprocessor = Preprocessor(numeric, category, schema, kind.scaling)
+    kind = families.architecture(TABULAR, architecture, FRAME.height)
+    preprocessor = kind.preprocessor(inputs, schema)
     with torch.no_grad():
-        values, _ = preprocessor(torch.from_numpy(numeric), torch.from_numpy(category))
-    network = kind.build(preprocessor.layout, values.numpy(), tasks.get(task).width(classes))
+        prepared = preprocessor(*map(torch.from_numpy, inputs))
+    head = heads.create(task, np.array([7.0, 13.0]) if not classes else np.array([0, 1]), classes)
+    network = kind.network(preprocessor, prepared, head.width)
     for parameter in network.parameters():  # not as at the start, where much is zero
         torch.nn.init.normal_(parameter, std=0.3)
-    return export.Model(
-        tasks.get(task), [(preprocessor, network)], 10.0 if not classes else 0.0, 3.0 if not classes else 1.0
-    ).eval(), schema
+    return Model(preprocessor, network, head).eval(), schema
 
 
 def written(folder, **case):
     folder.mkdir(exist_ok=True)
     model, schema = built(**case)
-    export.export(model, folder)
+    export.export(model, folder, partial(TABULAR.random_inputs, schema))
     (folder / "schema.json").write_text(json.dumps(schema))
     return model, schema
 
@@ -64,7 +73,7 @@ def test_served_answers_are_those_of_the_module_for_any_number_of_rows(tmp_path,
     for frame in (hard.head(0), hard.head(1), hard):
         found = predictor.predict(frame)
         with torch.no_grad():
-            wanted = model(*map(torch.from_numpy, encode(frame, schema))).numpy()
+            wanted = model(*map(torch.from_numpy, TABULAR.encode(frame, schema))).numpy()
         assert found.shape == wanted.shape
         assert found.dtype == np.float64
         assert np.allclose(found, wanted, atol=1e-6)
@@ -73,7 +82,7 @@ def test_served_answers_are_those_of_the_module_for_any_number_of_rows(tmp_path,
 
 
 @pytest.mark.parametrize("columns", [COLUMNS[:1], COLUMNS[2:3]], ids=["numbers only", "categories only"])
-@pytest.mark.parametrize("architecture", architectures.names())
+@pytest.mark.parametrize("architecture", TABULAR.architectures)
 def test_tables_of_one_kind_of_column_export_too(tmp_path, architecture, columns):
     written(tmp_path, architecture=architecture, columns=columns)
     assert serving.load(tmp_path).predict(FRAME.head(3)).shape == (3, 2)
@@ -104,7 +113,7 @@ def test_an_archive_with_a_pickle_in_it_is_refused_before_anything_is_loaded(tmp
 
 
 def test_a_folder_that_is_no_model_says_what_is_missing(tmp_path):
-    with pytest.raises(ValueError, match=r"no model\.pt2; wanted a model directory"):
+    with pytest.raises(ValueError, match=r"no model\.pt2; a model directory has"):
         serving.load(tmp_path)
     written(tmp_path)
     (tmp_path / "schema.json").write_text('{"format": 9}')
@@ -126,8 +135,3 @@ def test_answers_are_class_names_with_their_probabilities(tmp_path):
     assert answers.columns == ["prediction", "probability_a", "probability_b", "probability_c"]
     best = answers.select(pl.concat_list(pl.exclude("prediction")).list.arg_max()).to_series()
     assert answers["prediction"].to_list() == ["abc"[i] for i in best]
-
-
-def test_an_unknown_architecture_lists_the_known():
-    with pytest.raises(ValueError, match="'mpl'; known are: linear, mlp"):
-        architectures.get("mpl", 1)

@@ -7,30 +7,31 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from model_code import tasks
-from model_code.tasks import Unfit
+from model_code.tasks import heads, labels
 
 ROOT = Path(__file__).parents[2]
 
 
 def fitting(values):
     """The tasks that can have these values as their target, in the order in which they are tried."""
-    raw, found = pl.Series("y", values, strict=False), []
+    raw, names = pl.Series("y", values, strict=False), []
     for name in tasks.names():
-        task = tasks.get(name)
+        reader = labels.get(name)
         try:
-            task.check(task.labels(raw), raw)
-        except Unfit:
+            reader.count(reader.read(raw), raw)
+        except labels.Unfit:
             continue
-        found.append(name.partition("-")[0])
-    return found
+        names.append(name.partition("-")[0])
+    return names
 
 
 @pytest.mark.parametrize(
-    ("values", "wanted"),
+    ("values", "expected"),
     [
         (["yes", "no"] * 20, ["binary"]),
         ([True, False] * 20, ["binary"]),
@@ -43,31 +44,36 @@ def fitting(values):
         ([dt.date(2020, 1, 1 + i % 28) for i in range(28)], []),
     ],
 )
-def test_a_target_fits_the_tasks_that_can_have_it(values, wanted):
-    assert fitting(values) == wanted
+def test_a_target_fits_the_tasks_that_can_have_it(values, expected):
+    assert fitting(values) == expected
 
 
 @given(st.lists(st.floats(-1e6, 1e6, width=32), min_size=2, max_size=30))
-def test_what_was_scaled_for_a_network_comes_back_in_its_own_units(values):
-    task = tasks.get("regression")
+def test_a_standardised_target_comes_back_in_its_own_units(values):
     truth = np.array(values)
-    centre, spread = task.scale(truth)
-    if spread > 1e-3:
-        back = task.unscaled(task.scaled(truth, centre, spread).astype(np.float64), centre, spread)
-        assert np.allclose(back, truth, atol=1e-5 * (abs(centre) + spread) + 1e-5 * np.abs(truth).max())
+    head = heads.create("regression", truth, ())
+    if head.spread > 1e-3:
+        back = head(head.target(truth).reshape(-1, 1, 1)).numpy()
+        assert np.allclose(
+            back, truth, atol=1e-5 * (abs(float(head.centre)) + float(head.spread) + np.abs(truth).max())
+        )
 
 
-@pytest.mark.parametrize("name", ["binary-classification", "multiclass-classification"])
-def test_classes_are_not_scaled_and_a_constant_says_their_shares(name):
-    task, truth = tasks.get(name), np.array([0, 1, 1, 1])
-    assert task.scaled(truth, *task.scale(truth)) is truth
-    assert task.constant(truth, ["a", "b"]).tolist() == [0.25, 0.75]
+@pytest.mark.parametrize(("name", "width"), [("binary-classification", 1), ("multiclass-classification", 2)])
+def test_probabilities_add_up_to_one_and_are_averaged_over_the_members(name, width):
+    head = heads.create(name, np.array([0, 1]), ["a", "b"])
+    raw = torch.randn(5, 3, width)
+    prediction = head(raw)
+    assert head.width == width
+    assert prediction.shape == (5, 2)
+    assert torch.allclose(prediction.sum(dim=1), torch.ones(5, dtype=torch.float64))
+    assert torch.allclose(prediction, torch.stack([head(raw[:, [i]]) for i in range(3)]).mean(dim=0))
 
 
 def test_truth_is_an_index_or_a_finite_number_and_else_missing():
-    classes = tasks.get("multiclass-classification").truth(pl.Series(["b", "x", None, "a"]), ["a", "b"])
+    classes = labels.get("multiclass-classification").truth(pl.Series(["b", "x", None, "a"]), ["a", "b"])
     assert classes.to_list() == [1, None, None, 0]
-    numbers = tasks.get("regression").truth(pl.Series([1.0, float("nan"), float("inf"), None]), [])
+    numbers = labels.get("regression").truth(pl.Series([1.0, float("nan"), float("inf"), None]), [])
     assert numbers.to_list() == [1.0, None, None, None]
 
 

@@ -9,12 +9,13 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from model_code import tasks
-from model_code.training import Diverged, Recipe, Rows, choose_device, fit, fits, order, rate
+from model_code.tasks import heads
+from model_code.training import Diverged, Options, Recipe, Rows, choose_device, fit, fits, order, rate
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(learning_rate=0.02, weight_decay=1e-4, batch_size=32, epochs=6, patience=3)
@@ -27,33 +28,23 @@ class Network(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1))
 
-    def forward(self, values, slots):
+    def forward(self, values):
         return self.layers(values).unsqueeze(1)
 
 
 def rows(count, seed=0):
     generator = torch.Generator().manual_seed(seed)
     values = torch.randn(count, 4, generator=generator)
-    truth = values[:, 0] - values[:, 1] * values[:, 2]
-    return Rows(values, torch.zeros(count, 0, dtype=torch.int64), truth)
+    return Rows((values,), values[:, 0] - values[:, 1] * values[:, 2])
 
 
 def trained(recipe=RECIPE, validation=True, training=None, **options):
     torch.manual_seed(0)
     network = Network()
-    task = tasks.get("regression")
-    done = fit(
-        network,
-        training or rows(300),
-        rows(100, 1) if validation else None,
-        loss=task.loss,
-        validate=lambda raw, truth: task.prediction_loss(task.activate(raw).mean(1), truth),
-        recipe=recipe,
-        seed=3,
-        device=CPU,
-        **options,
-    )
-    return network, done
+    held_out = rows(100, 1) if validation else None
+    objective = heads.create("regression", np.array([-1.0, 1.0]), ())
+    options = Options(**{"seed": 3, "device": CPU, **options})
+    return network, fit(network, training or rows(300), held_out, objective, recipe, options)
 
 
 def same(a, b):
@@ -88,7 +79,7 @@ def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best_we
     assert len(done.validation_loss) == done.epochs + recipe.patience
     held_out = rows(100, 1)
     with torch.no_grad():
-        loss = nn.functional.mse_loss(network.eval()(held_out.values, held_out.slots)[:, 0, 0], held_out.truth)
+        loss = nn.functional.mse_loss(network.eval()(*held_out.inputs)[:, 0, 0], held_out.target)
     assert float(loss) == pytest.approx(min(done.validation_loss))
 
 
@@ -104,7 +95,7 @@ def test_a_budget_of_no_time_still_finishes_one_epoch():
 
 def test_a_diverged_loss_says_where_and_what_to_try():
     bad = rows(300)
-    bad.values[17, 0] = math.inf
+    bad.inputs[0][17, 0] = math.inf
     with pytest.raises(
         Diverged, match=r"became (nan|inf).* epoch 1, step \d+ of 10, at learning rate .*try a smaller learning rate"
     ):
@@ -164,9 +155,9 @@ torch.set_num_threads(1)
 path, slow = Path(sys.argv[1]), float(sys.argv[2])
 training.SEGMENT = 3  # checkpoints in the middle of an epoch, too
 class Slow(t.Network):
-    def forward(self, values, slots):
+    def forward(self, values):
         time.sleep(slow)
-        return super().forward(values, slots)
+        return super().forward(values)
 t.Network = Slow
 network, done = t.trained(checkpoint=path / "latest.pt", checkpoint_seconds=0.0)
 torch.save(network.state_dict(), path / "final.pt")
@@ -192,7 +183,7 @@ def test_killed_and_run_again_it_ends_bit_equal_to_an_uninterrupted_run(tmp_path
     process.communicate()
     assert process.returncode == -signal.SIGKILL
     state = torch.load(checkpoint, weights_only=True)
-    assert not state["done"]
+    assert not state["finished"]
     again = run(tmp_path, 0)
     printed = again.communicate(timeout=120)[0]
     network, done = trained()

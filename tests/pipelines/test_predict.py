@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from tracked import SCHEMA, write_model
 
-from model_code.tabular.encoding import model_schema
+from model_code.tabular.encoding import describe
 from pipelines.predict import WRITERS, _read, _write, predict_file
 from steps import documents
 from steps.errors import InputError
@@ -46,13 +46,9 @@ def trained(tmp_path):
         with Journal(place / "journal.jsonl") as log:
             ingest(place / "raw", place / "table", IngestConfig.model_validate(config), log)
         schema = documents.read(TableSchema, place / "table")
-        described = model_schema(
+        described = describe(
             pl.read_parquet(place / "table/data.parquet", glob=False),
             [c.model_dump(include={"name", "type", "timezone", "reading"}) for c in schema.features()],
-            task="regression",
-            target="y",
-            classes=(),
-            architecture="linear",
         )
         return json.loads(json.dumps(described))["inputs"]
 

@@ -7,8 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from model_code import export
-from model_code.tabular import yardsticks
+from model_code import export, yardsticks
 from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
@@ -45,7 +44,7 @@ def write_model(directory, task, factor=1.0, *, name="x", classes=None, target="
     program = torch.export.export(Scale(len(classes), factor), example, dynamic_shapes=({0: batch}, {0: batch}))
     program.example_inputs = None
     torch.export.save(program, directory / "model.pt2")
-    export._canonical(directory / "model.pt2")
+    export._make_canonical(directory / "model.pt2")
     schema = {
         "format": 1,
         "task": task,
@@ -124,8 +123,7 @@ def place(tmp_path, models):
         directories["model"] = models[task]
         write_table(directories["train_set"], rows_of(task, 400, 1), task)
         write_table(directories["test_set"], rows_of(task, rows, 2) if table is None else table, task)
-        constant = np.full(len(TASKS[task]), 1 / len(TASKS[task])) if TASKS[task] else np.asarray(0.0)
-        yardsticks.write_constant(directories["yardsticks"], constant)
+        yardsticks.write_constant(directories["yardsticks"], np.arange(len(TASKS[task]) or 1), TASKS[task])
         return directories
 
     return prepare

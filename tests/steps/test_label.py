@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables import metrics, read_json, run_stage, write_table
 
-from model_code.tasks.classification import class_names, ordered_classes
+from model_code.tasks.labels import class_names, ordered_classes
 from steps import documents
 from steps.errors import GateRefused, InputError
 from steps.journal import check_metric_name

@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from model_code import serving
-from model_code.tabular import fitting, mlp, yardsticks
+from model_code import fitting, serving, yardsticks
+from model_code.tabular import mlp
 from pipelines.problem.definition import load
 from pipelines.training import TRAINING
 from steps import documents
@@ -276,9 +276,9 @@ def test_folds_and_the_final_fit_have_one_config_that_the_record_tells(tmp_path,
     """Each fold has fewer rows than the limit from which on another config is taken, the whole part has not."""
     seen = []
 
-    def watched(network, rows, *others, recipe, **named):
+    def watched(network, rows, validation, objective, recipe, options):
         seen.append((len(rows), network, recipe))
-        return fit(network, rows, *others, recipe=recipe, **named)
+        return fit(network, rows, validation, objective, recipe, options)
 
     fit = fitting.fit
     monkeypatch.setattr(mlp, "MANY_ROWS", limit)
@@ -359,9 +359,9 @@ def test_what_can_not_be_learned_from_is_said_in_words(tmp_path, message):
 
 
 def test_a_diverged_training_stops_with_a_message(tmp_path, monkeypatch):
-    from model_code.tasks.regression import Regression
+    from model_code.tasks.heads import Value
 
-    monkeypatch.setattr(Regression, "loss", lambda self, raw, truth: raw.mean() * float("nan"))
+    monkeypatch.setattr(Value, "loss", lambda self, raw, target: raw.mean() * float("nan"))
     with pytest.raises(
         FourscoreError, match=r"training stopped: the training loss became nan in epoch 1, step 1 .*try a smaller"
     ):

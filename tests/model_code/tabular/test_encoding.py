@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_code.tabular.encoding import LARGEST_VOCABULARY, encode, model_schema
+from model_code.tabular.encoding import LARGEST_VOCABULARY, describe, encode
 
 
 def described(frame, **types):
     columns = [{"name": name, "type": kind, "timezone": None} for name, kind in types.items()]
-    return model_schema(frame, columns, task="regression", target="y", classes=(), architecture="linear")
+    return describe(frame, columns)
 
 
 def test_missing_and_unknown_categories_are_minus_one_and_the_vocabulary_is_alphabetical():
@@ -88,8 +88,6 @@ def test_how_an_input_was_read_is_kept_in_the_schema_where_it_is_known():
         {"name": "a", "type": "float", "reading": {"missing": ("-999",), "decimal": ",", "format": None}},
         {"name": "b", "type": "float", "reading": None},
     ]
-    schema = model_schema(
-        pl.DataFrame({"a": [1.0], "b": [2.0]}), columns, task="regression", target="y", classes=(), architecture=""
-    )
+    schema = describe(pl.DataFrame({"a": [1.0], "b": [2.0]}), columns)
     assert schema["inputs"][0]["reading"] == {"missing": ["-999"], "decimal": ",", "format": None}
     assert "reading" not in schema["inputs"][1]

@@ -1,0 +1,135 @@
+"""The model families by name: one folder each, one table of import strings; a family is imported when it is used.
+
+A family is one kind of input: its encoder, the architectures that learn from it, its yardsticks. Everything else in
+``model_code`` sees tensors only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    import polars as pl
+    import torch
+    from torch import nn
+
+    from model_code.training import Recipe
+
+    Array = np.ndarray[Any, Any]
+    Inputs = Sequence[Array]
+    Schema = Mapping[str, Any]
+
+FAMILIES = {"tabular": "model_code.tabular:Tabular"}
+_BEFORE_FAMILIES = "tabular"
+"""The family of a model whose schema names none."""
+
+
+class Family(Protocol):
+    """One kind of input.
+
+    ``Inputs`` are encoded rows: the arrays, n rows each, that the exported graph takes.
+    """
+
+    architectures: Mapping[str, str]
+    """Import strings of the architectures by the name that a problem gives to a candidate."""
+    yardsticks: Mapping[str, str]
+    """Import strings of the yardsticks that are trained beside the candidates."""
+
+    def describe(self, frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what a model trained on ``frame`` needs for encoding, as its part of schema.json.
+
+        Its ``inputs`` list the columns, each with ``name``, ``type`` and what ``columns`` say of how it is read.
+        """
+
+    def encode(self, frame: pl.DataFrame, schema: Schema) -> tuple[Array, ...]:
+        """Turn rows into the graph's inputs; training and serving share this function.
+
+        Raises:
+            ValueError: a column is missing or of the wrong type.
+        """
+
+    def random_inputs(self, schema: Schema, rows: int) -> tuple[torch.Tensor, ...]:
+        """Return inputs of the graph, hard ones among them, on which an export is checked."""
+
+
+class Architecture(Protocol):
+    """A network and how to train it; created with the number of rows of the whole training part.
+
+    Folds and the final fit share one: a config that each fit chose by its own rows would differ between them around a
+    limit, and the exported model would not be the one that was validated.
+    """
+
+    def recipe(self) -> Recipe:
+        """Return how to train the network."""
+
+    def preprocessor(self, inputs: Inputs, schema: Schema) -> nn.Module:
+        """Return a module, fitted on these training rows, from encoded inputs to the tuple that the network takes."""
+
+    def network(self, preprocessor: nn.Module, prepared: tuple[torch.Tensor, ...], width: int) -> nn.Module:
+        """Return the untrained network, from prepared inputs to raw outputs float32[b, members, width].
+
+        Args:
+            prepared: the preprocessed training rows, for what is fitted on them.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Return the config as plain values for the training record."""
+
+
+class Yardstick(Protocol):
+    """A simpler model that a family is compared with; it keeps its schema in ``<name>.json``."""
+
+    def fit(self, directory: Path, inputs: Inputs, truth: Array, schema: Schema) -> None:
+        """Train on encoded rows and write the files into ``directory``."""
+
+    def predict(self, directory: Path, frame: pl.DataFrame, schema: Schema) -> Array:
+        """Return predictions in the form of ``model_code.tasks``."""
+
+
+def get(name: str) -> Family:
+    """Return the family of that name.
+
+    Raises:
+        ValueError: no family has that name; the message lists those that exist.
+    """
+    return _create("family", name, FAMILIES)  # type: ignore[no-any-return]
+
+
+def of_model(schema: Schema) -> Family:
+    """Return the family of a model by its schema.json."""
+    return get(schema.get("family", _BEFORE_FAMILIES))
+
+
+def of_candidates(candidates: Sequence[str]) -> str:
+    """Return the name of the family that has all these architectures.
+
+    Raises:
+        ValueError: no family has one of them, or they are of different families.
+    """
+    known = {architecture: family for family in FAMILIES for architecture in get(family).architectures}
+    if unknown := [name for name in candidates if name not in known]:
+        raise ValueError(f"unknown candidate {', '.join(map(repr, unknown))}; known are: {', '.join(known)}")
+    families = sorted({known[name] for name in candidates})
+    if len(families) > 1:
+        raise ValueError(f"candidates of different families ({', '.join(families)}): {', '.join(candidates)}")
+    return families[0]
+
+
+def architecture(family: Family, name: str, rows: int) -> Architecture:
+    """Return the architecture of that name for a training part of that many rows."""
+    return _create("architecture", name, family.architectures, rows)  # type: ignore[no-any-return]
+
+
+def yardstick(family: Family, name: str) -> Yardstick:
+    """Return the yardstick of that name."""
+    return _create("yardstick", name, family.yardsticks)  # type: ignore[no-any-return]
+
+
+def _create(kind: str, name: str, table: Mapping[str, str], *arguments: Any) -> Any:
+    if name not in table:
+        raise ValueError(f"unknown {kind} {name!r}; known are: {', '.join(table)}")
+    return resolve_name(table[name])(*arguments)

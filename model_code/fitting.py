@@ -1,0 +1,92 @@
+"""From encoded rows to a trained model, for each fold and for the whole training part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model_code.families import Architecture
+from model_code.tasks.heads import Head
+from model_code.training import Fit, Options, Recipe, Rows, fit, raw_outputs
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The encoded rows of a training part, with the head that their truth needs."""
+
+    inputs: tuple[Array, ...]
+    """Arrays of n rows, as the family encodes them."""
+    truth: Array
+    """int64[n] class indices or float64[n] values."""
+    schema: Mapping[str, Any]
+    head: Head
+
+    def take(self, positions: Array) -> tuple[Array, ...]:
+        return tuple(array[positions] for array in self.inputs)
+
+
+class Model(nn.Module):
+    """From encoded rows to predictions: preprocessing, network and head; what is exported."""
+
+    def __init__(self, preprocessor: nn.Module, network: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.preprocessor, self.network, self.head = preprocessor, network, head
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        prediction: Tensor = self.head(self.network(*self.preprocessor(*inputs)))
+        return prediction
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and the course of its training."""
+
+    model: Model
+    fit: Fit
+    rows: int
+
+
+def train_on(
+    dataset: Dataset,
+    architecture: Architecture,
+    recipe: Recipe,
+    training: Array,
+    validation: Array | None,
+    options: Options,
+) -> Fitted:
+    """Fit preprocessing and network on the rows ``training``; early stopping looks at the rows ``validation``.
+
+    The initial weights depend on the seed only, and the random state outside does not change.
+
+    Raises:
+        Diverged: see ``model_code.training.fit``.
+    """
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(options.seed)
+        preprocessor = architecture.preprocessor(dataset.take(training), dataset.schema)
+        rows = _prepare(dataset, preprocessor, training)
+        network = architecture.network(preprocessor, rows.inputs, dataset.head.width)
+        held_out = _prepare(dataset, preprocessor, validation) if validation is not None else None
+        course = fit(network, rows, held_out, dataset.head, recipe, options)
+    return Fitted(Model(preprocessor, network.to("cpu"), dataset.head), course, len(rows))
+
+
+def predict(dataset: Dataset, fitted: Fitted, positions: Array) -> Array:
+    """Return predictions for some of the rows as the exported model would give them."""
+    rows = _prepare(dataset, fitted.model.preprocessor, positions)
+    with torch.no_grad():
+        prediction: Array = dataset.head(raw_outputs(fitted.model.network, rows)).numpy()
+    return prediction
+
+
+def _prepare(dataset: Dataset, preprocessor: nn.Module, positions: Array) -> Rows:
+    with torch.no_grad():
+        prepared = preprocessor(*map(torch.from_numpy, dataset.take(positions)))
+    return Rows(prepared, dataset.head.target(dataset.truth[positions]))
