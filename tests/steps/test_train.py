@@ -18,10 +18,10 @@ from model_code.tabular import mlp
 from pipelines.problem.definition import load
 from pipelines.training import TRAINING
 from steps import documents
-from steps import train as stage
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.journal import Journal, read_events
+from steps.splitting import folds as splitting
 from steps.splitting.folds import folds
 from steps.tables.schema import Column, TableSchema, Target
 from steps.train import TrainConfig, train
@@ -224,7 +224,7 @@ def test_folds_follow_the_split(tmp_path, by, column):
 def folds_of(folder, train_set, monkeypatch, **config):
     """The pairs of positions that the step divides its rows into."""
     seen = []
-    monkeypatch.setattr(stage, "folds", lambda *given, **named: seen.append(folds(*given, **named)) or seen[-1])
+    monkeypatch.setattr(splitting, "folds", lambda *given, **named: seen.append(folds(*given, **named)) or seen[-1])
     run(folder, train_set, candidates=["linear"], **config)
     return seen[0]
 
