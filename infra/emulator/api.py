@@ -35,14 +35,13 @@ class Api:
         self.machine, self.directory = machine, machine.directory / "executions"
         self.executions = load_executions(self.directory)
         self.pipelines: dict[str, dict[str, Any]] = {}
-        self.groups: set[str] = set()
         self.running: dict[str, Running] = {}
         self.handlers = StepHandlers(machine, self._register)
         self.lock = threading.RLock()
         self.calls: Mapping[str, Callable[[Fields], Response]] = {
-            "CreatePipeline": self.create_pipeline,
-            "UpdatePipeline": self.update_pipeline,
-            "DescribePipeline": self.describe_pipeline,
+            "CreatePipeline": self.put_pipeline,
+            "UpdatePipeline": self.put_pipeline,
+            "DescribePipeline": self._pipeline,
             "StartPipelineExecution": self.start,
             "RetryPipelineExecution": self.retry,
             "StopPipelineExecution": self.stop,
@@ -53,7 +52,6 @@ class Api:
             "DescribePipelineDefinitionForExecution": self.describe_definition,
             "DescribeProcessingJob": partial(self.describe_job, "Processing"),
             "DescribeTrainingJob": partial(self.describe_job, "Training"),
-            "CreateModelPackageGroup": self.create_group,
             "ListModelPackages": self.list_packages,
             "DescribeModelPackage": self.describe_package,
             "DescribeLogStreams": self.describe_log_streams,
@@ -74,27 +72,16 @@ class Api:
 
     # pipelines
 
-    def create_pipeline(self, request: Fields) -> Response:
-        if request["PipelineName"] in self.pipelines:
-            raise invalid(f"there is a pipeline {request['PipelineName']}")
-        return self._put_pipeline(request)
-
-    def update_pipeline(self, request: Fields) -> Response:
-        return self._put_pipeline({**self._pipeline(request), **request})
-
-    def _put_pipeline(self, request: Fields) -> Response:
+    def put_pipeline(self, request: Fields) -> Response:
+        """Create the pipeline or change it to another definition."""
         try:
             read(request["PipelineDefinition"])
         except InputError as error:
             raise invalid(error) from None
-        name, now = request["PipelineName"], time.time()
-        stored = {"PipelineName": name, "PipelineArn": make_arn("pipeline", name), "PipelineStatus": "Active"}
-        stored |= {key: request[key] for key in ("PipelineDefinition", "RoleArn")}
-        self.pipelines[name] = {"CreationTime": now, **stored, "LastModifiedTime": now}
-        return {"PipelineArn": stored["PipelineArn"]}
-
-    def describe_pipeline(self, request: Fields) -> Response:
-        return self._pipeline(request)
+        name = request["PipelineName"]
+        content = {key: request[key] for key in ("PipelineName", "PipelineDefinition", "RoleArn")}
+        self.pipelines[name] = {**content, "PipelineArn": make_arn("pipeline", name), "PipelineStatus": "Active"}
+        return {"PipelineArn": self.pipelines[name]["PipelineArn"]}
 
     def _pipeline(self, request: Fields) -> dict[str, Any]:
         name = request["PipelineName"].rpartition("/")[2]
@@ -130,15 +117,13 @@ class Api:
     def retry(self, request: Fields) -> Response:
         """Go on with an execution from the steps that did not succeed."""
         with self.lock:
-            execution, token = self._execution(request), request["ClientRequestToken"]
-            if token not in execution.retries:
-                if execution.status not in ("Failed", "Stopped"):
-                    raise invalid(f"only a failed or stopped execution can be retried; this one is {execution.status}")
-                if before := self.running.get(execution.arn):
-                    before.thread.join()
-                execution.retries.append(token)
-                execution.prepare_retry()
-                self._run(execution)
+            execution = self._execution(request)
+            if execution.status not in ("Failed", "Stopped"):
+                raise invalid(f"only a failed or stopped execution can be retried; this one is {execution.status}")
+            if before := self.running.get(execution.arn):
+                before.thread.join()
+            execution.prepare_retry()
+            self._run(execution)
             return {"PipelineExecutionArn": execution.arn}
 
     def _run(self, execution: Execution) -> None:
@@ -234,13 +219,6 @@ class Api:
             yield from list(execution.steps.values())
 
     # model packages
-
-    def create_group(self, request: Fields) -> Response:
-        name = request["ModelPackageGroupName"]
-        if name in self.groups or self._packages(name):
-            raise invalid(f"Model Package Group already exists: {name}")
-        self.groups.add(name)
-        return {"ModelPackageGroupArn": make_arn("model-package-group", name)}
 
     def _packages(self, group: str) -> list[dict[str, Any]]:
         """Return the model packages of a group, the oldest first."""

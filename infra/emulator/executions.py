@@ -61,8 +61,6 @@ class Execution:
     reason: str | None = None
     modified: float = 0.0
     steps: dict[str, StepState] = field(default_factory=dict)
-    retries: list[str] = field(default_factory=list)
-    """Tokens of the RetryPipelineExecution calls so far; the same token again starts nothing."""
 
     @property
     def id(self) -> str:
@@ -95,8 +93,12 @@ def load_executions(directory: Path) -> dict[str, Execution]:
     directory.mkdir(parents=True, exist_ok=True)
     executions = {}
     for path in sorted(directory.glob("*.json"), key=lambda path: path.stat().st_mtime):
-        raw = json.loads(path.read_bytes())
-        execution = Execution(**{**raw, "steps": {name: StepState(**state) for name, state in raw["steps"].items()}})
+        try:
+            raw = json.loads(path.read_bytes())
+            steps = {name: StepState(**state) for name, state in raw["steps"].items()}
+            execution = Execution(**{**raw, "steps": steps})
+        except (ValueError, TypeError, KeyError):
+            continue  # a file of another version
         execution.end_failed(CLOUD_ENDED)
         executions[execution.arn] = execution
     return executions

@@ -17,7 +17,7 @@ from steps.errors import InputError, near
 
 FUNCTIONS = "{'Get': 'Parameters.NAME'}, Std:Join with On and Values, Std:JsonGet with PropertyFile and Path"
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"Equals": operator.eq, "LessThanOrEqualTo": operator.le}
-SAMPLES: dict[str, Any] = {"String": "", "Integer": 1, "Float": 1.0, "Boolean": False}
+SAMPLES: dict[str, Any] = {"String": "", "Integer": 1, "Float": 1.0}
 """Type of a parameter -> a value of that type."""
 
 
@@ -68,7 +68,7 @@ def _parameter(reference: str, scope: Scope) -> Any:
 def _text(value: Any) -> str:
     if isinstance(value, Mapping | list) or value is None:
         raise Unresolvable(f"Std:Join joins text and numbers, not {value!r:.80}")
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value)
 
 
 def _from_property_file(reference: str, path: str, scope: Scope) -> Any:
@@ -103,7 +103,7 @@ def holds(condition: Any, scope: Scope) -> bool:
 
 def parameter_values(
     declared: Sequence[Mapping[str, Any]], arguments: Sequence[Mapping[str, str]]
-) -> dict[str, str | int | float | bool]:
+) -> dict[str, str | int | float]:
     """Return the value of each declared parameter: the argument of this start, or else the default.
 
     Raises:
@@ -131,15 +131,13 @@ def parameter_values(
     return values
 
 
-def parse_value(text: str, kind: str) -> str | int | float | bool:
+def parse_value(text: str, kind: str) -> str | int | float:
     """Return a parameter's value from the text in which it arrives.
 
     Raises:
         ValueError: the text is not of this type.
     """
     match kind:
-        case "Boolean" if text.lower() in ("true", "false"):
-            return text.lower() == "true"
         case "Integer" if re.fullmatch(r"[+-]?\d+", text):
             return int(text)
         case "Float" if math.isfinite(number := float(text)):

@@ -123,7 +123,7 @@ class Lab:
             sagemaker.describe_pipeline(PipelineName=self.pipeline)
         except ClientError:
             return sagemaker.create_pipeline(PipelineName=self.pipeline, PipelineDefinition=definition, RoleArn=ROLE)
-        return sagemaker.update_pipeline(PipelineName=self.pipeline, PipelineDefinition=definition)
+        return sagemaker.update_pipeline(PipelineName=self.pipeline, PipelineDefinition=definition, RoleArn=ROLE)
 
     def start(self, *steps, parameters=(), arguments=None, **more):
         if steps:

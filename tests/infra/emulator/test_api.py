@@ -66,8 +66,6 @@ def registering(lab, group, **more):
 def test_a_model_is_registered_as_the_next_version_of_its_group(lab):
     sagemaker, group = lab.client("sagemaker"), f"g-{lab.pipeline}"
     assert sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"] == []
-    sagemaker.create_model_package_group(ModelPackageGroupName=group)
-    refused(lambda: sagemaker.create_model_package_group(ModelPackageGroupName=group), "already exists")
     status = {"Name": "Status", "Type": "String", "DefaultValue": "PendingManualApproval"}
     metadata = {"run": get("Parameters.Word")}
     register = registering(
