@@ -163,9 +163,9 @@ def test_predicting_never_overwrites_its_input_nor_makes_folders(place, first):
     before = rows.read_bytes()
     (place / "link.csv").symlink_to(rows)
     for output, phrase in (
-        ("kept.csv", "the input itself"),
-        ("link.csv", "the input itself"),
-        ("no/o.csv", "no folder"),
+        ("kept.csv", "is also the input"),
+        ("link.csv", "is also the input"),
+        ("no/o.csv", "no such folder"),
     ):
         result = fourscore("predict", first["run"], rows, output, cwd=place)
         assert (result.returncode, phrase in result.stderr) == (2, True), result.stderr
