@@ -1,9 +1,13 @@
-"""One run as a machine reads it: what ``run --json`` and ``show --json`` print. Nothing heavy is imported."""
+"""One run as a machine reads it: the output of ``run --json`` and ``show --json``. Nothing heavy is imported."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
+
+from steps.cards.document import Registration
+from steps.evaluation.document import Estimate, ThresholdResult
+from steps.training.document import ModelSchema
 
 if TYPE_CHECKING:
     from pipelines.pages.report.gather import Facts, Stage
@@ -13,7 +17,7 @@ VERDICTS = {"pass": "pass", "rejected": "rejected", "running": "running"}
 
 
 def summary(facts: Facts) -> dict[str, Any]:
-    """The run as one JSON-able document.
+    """Return the run as one JSON-able document.
 
     Returns:
         run, verdict (pass | rejected | error; running while it runs), status, message, smoke, stages,
@@ -21,7 +25,7 @@ def summary(facts: Facts) -> dict[str, Any]:
         model, on (where it ran), store, execution, package and jobs (of a run on S3 or SageMaker: URI, ARNs, status by step),
         report (path, or None before it is written).
     """
-    evaluation = facts.document("evaluation")
+    evaluation = facts.evaluation
     return {
         "run": facts.run,
         "verdict": "error" if facts.rotten else VERDICTS.get(facts.record.status, "error"),
@@ -30,8 +34,8 @@ def summary(facts: Facts) -> dict[str, Any]:
         "smoke": facts.record.smoke,
         "stages": [_stage(stage) for stage in facts.stages],
         "metrics": facts.metrics,
-        "thresholds": [_threshold(threshold) for threshold in (evaluation.get("thresholds") or ())],
-        "yardsticks": {name: _values(metrics) for name, metrics in (evaluation.get("yardsticks") or {}).items()},
+        "thresholds": [_threshold(threshold) for threshold in evaluation.thresholds] if evaluation else [],
+        "yardsticks": {name: _values(metrics) for name, metrics in evaluation.yardsticks.items()} if evaluation else {},
         "model": model(facts),
         "on": facts.record.on,
         "store": facts.record.store,
@@ -43,7 +47,7 @@ def summary(facts: Facts) -> dict[str, Any]:
 
 
 def nothing() -> dict[str, Any]:
-    """The document of a run that did not begin: every key, no value."""
+    """Return the document of a run that did not begin: every key, no value."""
     return {
         "run": None,
         "verdict": "error",
@@ -75,37 +79,31 @@ def _stage(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _threshold(threshold: Mapping[str, Any]) -> dict[str, Any]:
+def _threshold(threshold: ThresholdResult) -> dict[str, Any]:
     return {
-        "metric": threshold.get("metric"),
-        "wanted": threshold.get("wanted"),
-        "slice": threshold.get("slice"),
-        "value": threshold.get("value"),
-        "interval": [threshold.get("low"), threshold.get("high")],
-        "met": threshold.get("met"),
+        **threshold.model_dump(include={"metric", "wanted", "slice", "value", "met"}),
+        "interval": [threshold.low, threshold.high],
     }
 
 
-def _values(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        name: estimate.get("value") if isinstance(estimate, Mapping) else estimate for name, estimate in metrics.items()
-    }
+def _values(metrics: Mapping[str, Estimate]) -> dict[str, float | None]:
+    return {name: estimate.value for name, estimate in metrics.items()}
 
 
 def model(facts: Facts) -> dict[str, Any]:
-    """Where the run's model is, its registered name and version (None: not registered), its rank.
+    """Return where the run's model is, its registered name and version (None: not registered), and its rank.
 
     The place is a directory, or a URI while the model was not fetched from the store.
     """
-    train = facts.producer("model")
-    path: object = train.directory / "model" if train and "model" in facts.documents else None
-    if train and path and facts.record.store and not (train.directory / "model").is_dir():
+    train, registration = facts.producers.get(ModelSchema), facts.get(Registration)
+    path: object = train.directory / "model" if train else None
+    if train and facts.record.store and not (train.directory / "model").is_dir():
         path = f"{facts.record.store}store/{train.record.key}/model/"
     registered = facts.tracking.get("model")
     registered = registered if isinstance(registered, Mapping) else {}
     return {
         "path": str(path) if path else None,
-        "name": registered.get("name") or facts.document("registration").get("name"),
+        "name": registered.get("name") or (registration.name if registration else None),
         "version": registered.get("version"),
         "champion": facts.is_champion,
     }

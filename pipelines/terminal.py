@@ -1,4 +1,4 @@
-"""What a person sees while a run goes on: one line per stage on standard error, a progress bar under long work."""
+"""The terminal: one line per stage on standard error, a progress bar under long work, the conclusion of a run."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from infra.runs.records import RunRecord
 
 UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""What a terminal obeys instead of showing: control characters but the newline, and what turns the direction of text."""
+"""Characters that a terminal obeys instead of showing them: control characters, and those that change the direction."""
 
 
 def plain(text: str) -> str:
-    """Text that may hold what came from data, safe to write to a terminal; our own colours come after."""
-    return UNSEEN.sub(_shown, text)
+    """Return text that may hold data, safe to write to a terminal; our own colours come after."""
+    return UNSEEN.sub(_code, text.replace("\N{MINUS SIGN}", "-"))
 
 
-def _shown(found: re.Match[str]) -> str:
-    code = ord(found.group())
+def _code(character: re.Match[str]) -> str:
+    code = ord(character.group())
     return " " if code == ord("\t") else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
@@ -32,7 +32,7 @@ COLOURS = {"ran": "green", "cached": "cyan", "refused": "yellow", "failed": "red
 
 
 class Progress:
-    """Hears everything a run says and shows what matters; bars only where someone watches."""
+    """Receives every event of a run and shows the important ones; bars only where someone watches."""
 
     def __init__(self) -> None:
         self.watched = sys.stderr.isatty()
@@ -66,8 +66,8 @@ class Progress:
             from tqdm import tqdm
 
             self._close_bar()
-            said = plain(f"  {stage:<9} {event['what']}")
-            self.bar = tqdm(total=event["total"], desc=said, leave=False, file=sys.stderr)
+            title = plain(f"  {stage:<9} {event['what']}")
+            self.bar = tqdm(total=event["total"], desc=title, leave=False, file=sys.stderr)
             self.bar.what = event["what"]
         self.bar.update(event["done"] - self.bar.n)
 
@@ -84,7 +84,7 @@ class Progress:
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
-    """Columns of text, aligned."""
+    """Return rows of text as aligned columns."""
     if not rows:
         return ""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -94,83 +94,76 @@ def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 
 
 VERDICT_COLOURS = {"pass": "green", "rejected": "yellow", "error": "red"}
-NOT_CANDIDATES = ("smoke run: thresholds are shown, not judged; nothing was made a candidate",)
+SMOKE = "  smoke run on a small sample: promises are shown, not judged, and no candidate was registered"
 
 
 def conclusion(document: dict[str, Any]) -> str:
-    """The decision first, what it rests on, where to look, what to do next."""
+    """Return the decision first, then what it rests on, where to look and what to do next."""
     verdict = document["verdict"]
-    first = (
-        f"{click.style(plain(verdict.upper()), fg=VERDICT_COLOURS.get(verdict), bold=True)}  {plain(document['run'])}"
-    )
-    lines = []
-    if document["message"]:
-        lines += [f"  {line}" for line in str(document["message"]).splitlines()]
-    if document["smoke"]:
-        lines += [f"  {line}" for line in NOT_CANDIDATES]
-    if document["thresholds"]:
-        lines.append(
-            table(
-                [
-                    (each["wanted"], _estimate(each), "met" if each["met"] else "NOT met")
-                    for each in document["thresholds"]
-                ]
-            )
-        )
-        headline = document["thresholds"][0]["metric"]
-        rivals = [
-            (name, f"{headline} {metrics[headline]:.4g}")
-            for name, metrics in document["yardsticks"].items()
-            if metrics.get(headline) is not None
-        ]
-        lines.append(
-            table(
-                [("yardsticks on the same rows:", ", ".join(f"{name} {value}" for name, value in rivals))]
-                if rivals
-                else []
-            )
-        )
+    title = click.style(plain(verdict.upper()), fg=VERDICT_COLOURS.get(verdict), bold=True)
+    lines = [f"  {line}" for line in document["message"].splitlines()]
+    lines += [SMOKE] if document["smoke"] else []
+    lines += _results(document) if document["thresholds"] else []
     model = document["model"]
     if model["path"]:
-        lines.append(
-            f"  model   {model['path']}"
-            + (f"  ({model['name']} version {model['version']})" if model["version"] else "")
-        )
+        registered = f"  ({model['name']} version {model['version']})" if model["version"] else ""
+        lines.append(f"  model   {model['path']}{registered}")
     if document["package"]:
-        lines.append(f"  package {document['package']}  (waits for approval)")
+        lines.append(f"  package {document['package']}  (awaits approval)")
     if document["report"]:
         lines.append(f"  report  {document['report']}")
     lines.append(f"  next    {_next(document)}")
-    return "\n".join([first, *(plain(line) for line in lines if line)])
+    return "\n".join([f"{title}  {plain(document['run'])}", *(plain(line) for line in lines)])
 
 
-def _estimate(threshold: dict[str, Any]) -> str:
-    low, high = threshold["interval"]
-    if threshold["value"] is None:
-        return "no value"
-    return f"{threshold['value']:.4g}" + (f" [{low:.4g}, {high:.4g}]" if low is not None and high is not None else "")
+def _results(document: dict[str, Any]) -> list[str]:
+    """Return the promises with their results, and the yardsticks in the first promise's metric."""
+    from steps.evaluation.wording import number
+
+    rows = [
+        (promise["wanted"], _result(promise), "kept" if promise["met"] else "NOT kept")
+        for promise in document["thresholds"]
+    ]
+    metric = document["thresholds"][0]["metric"]
+    yardsticks = [
+        f"{name} {number(metrics[metric])}"
+        for name, metrics in document["yardsticks"].items()
+        if metrics.get(metric) is not None
+    ]
+    lines = [table(rows)]
+    return lines + ([f"  yardsticks on the same rows, {metric}: {', '.join(yardsticks)}"] if yardsticks else [])
+
+
+def _result(promise: dict[str, Any]) -> str:
+    from steps.evaluation.document import Estimate
+    from steps.evaluation.wording import with_interval
+
+    low, high = promise["interval"]
+    return with_interval(Estimate(value=promise["value"], low=low, high=high))
 
 
 def _next(document: dict[str, Any]) -> str:
     if document["status"] == "running" and document["execution"]:
-        return f"'fourscore attach {document['run']}' watches it, 'fourscore stop {document['run']}' stops it"
+        return f"watch it with 'fourscore attach {document['run']}', stop it with 'fourscore stop {document['run']}'"
     if document["verdict"] == "pass" and document["stages"][-1]["status"] == "skipped":
-        return "run without --until to go on from here"
+        return "run without --until to continue from here"
     if document["verdict"] == "pass" and not document["smoke"]:
-        promote = f"'fourscore promote {document['run']} --yes' makes it champion"
+        promote = f"make it the champion with 'fourscore promote {document['run']} --yes'"
         rank = "it is the champion" if document["model"]["champion"] else promote
-        return f"open the report; 'fourscore ui' shows the tracking; {rank}"
+        return f"open the report; browse the tracking with 'fourscore ui'; {rank}"
     if document["verdict"] == "pass":
         return "run without --smoke"
     if document["verdict"] == "rejected":
-        return "open the report for what was wanted and what was found"
+        return "open the report for the promises and results"
+    fix = "fix what the message describes and"
     if document["execution"]:
-        return f"mend what the message names; 'fourscore retry {document['run']}' goes on with the same execution, 'run' starts another"
-    return "mend what the message names and run the same command again; what was finished is kept"
+        retry = f"'fourscore retry {document['run']}' to continue the same execution"
+        return f"{fix} use {retry}, or 'fourscore run' to start another"
+    return f"{fix} run the same command again; finished stages are reused"
 
 
 def lineage(record: RunRecord, document: dict[str, Any]) -> str:
-    """What a run was made of: stages with their keys, versions, overrides."""
+    """Return the lineage of a run: stages with their keys, versions, overrides."""
     stages = [
         (stage["name"], stage["status"], f"{stage['seconds']:.1f} s", stage["key"][:12], stage["reason"])
         for stage in document["stages"]

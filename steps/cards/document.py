@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from steps.documents import Document, Section
+from steps.documents import Document
 from steps.evaluation.thresholds import Threshold
+from steps.training.document import ModelColumn
 
 
 class ProblemCard(Document):
@@ -22,13 +23,6 @@ class ProblemCard(Document):
     task: str
     target: str
     success: tuple[Threshold, ...] = ()
-
-
-class ModelColumn(Section):
-    """A column that the model takes or returns."""
-
-    name: str
-    type: str
 
 
 class Registration(Document):

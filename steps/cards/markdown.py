@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from steps.evaluation.wording import unmarked
+
 _LONGEST = 500
 
 
@@ -13,7 +15,7 @@ def escape(text: object) -> str:
 
     Underscores inside words and punctuation inside lines do nothing and are left, so that the source stays readable.
     """
-    line = " ".join(str(text).split())
+    line = " ".join(unmarked(str(text)).split())
     line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)

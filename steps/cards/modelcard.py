@@ -1,162 +1,136 @@
-"""The model card: what a model is for, what it was made from, how good it is and where it is not.
+"""The model card: what a model is for, what it was trained on, how good it is and where it is not.
 
 Source of the sections: Mitchell et al., "Model Cards for Model Reporting", 2019.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from steps.cards.document import ProblemCard, Registration
 from steps.cards.markdown import bullets, escape, paragraph, table
-from steps.evaluation.document import Calibration
-
-Facts = Mapping[str, Mapping[str, Any]]
+from steps.evaluation import sentences
+from steps.evaluation.document import Evaluation
+from steps.evaluation.sentences import metric_name, predictor_name
+from steps.evaluation.wording import number, with_interval
+from steps.expectations.document import ValidationResults
+from steps.splitting.document import SplitReport
+from steps.training.document import ModelSchema, TrainingRecord
 
 _WORST = 5
-_SMALL_TEST_SET = 1000
-_LOWER_IS_BETTER = ("log_loss", "brier", "rmse", "mae", "mape")
 
 
-def model_card(request: Mapping[str, Any], facts: Facts) -> str:
-    """As Markdown; every word that comes from data or people is escaped."""
-    evaluation = facts["evaluation"]
+@dataclass(frozen=True)
+class CardFacts:
+    """The documents that a card is written from."""
+
+    problem: ProblemCard
+    schema: ModelSchema
+    training: TrainingRecord
+    validation: ValidationResults
+    split: SplitReport
+    evaluation: Evaluation
+
+
+def model_card(request: Registration, facts: CardFacts) -> str:
+    """Return the card as Markdown; every word that comes from data or people is escaped."""
     parts = [
-        f"# {escape(request['name'])}\n",
-        _verdict(request, evaluation),
+        f"# {escape(request.name)}\n",
+        _verdict(request, facts.evaluation),
         "## What it is for\n",
-        _purpose(facts["problem"]),
-        "## What was promised\n",
-        _thresholds(evaluation),
-        "## How good it is\n",
-        _metrics(evaluation),
-        "## Where it is worst\n",
-        _worst(evaluation),
-        "## What it was made from\n",
+        _purpose(facts.problem),
+        "## Promises and results\n",
+        _promises(facts.evaluation),
+        "## How it compares with simpler models\n",
+        _metrics(facts.evaluation),
+        "## Where it is weakest\n",
+        _weakest(facts.evaluation),
+        "## What it was trained on\n",
         _origin(facts),
         "## Limits\n",
         bullets(_limits(request, facts)),
         "## Lineage\n",
-        bullets(f"{name}: {value}" for name, value in request["tags"].items()),
+        bullets(f"{name}: {value}" for name, value in request.tags.items()),
     ]
     return "\n".join(parts)
 
 
-def number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4g}"
+def _verdict(request: Registration, evaluation: Evaluation) -> str:
+    if request.smoke:
+        return "**Smoke run on a small sample: these numbers cannot support a decision.**\n"
+    if request.verdict == "pass":
+        return (
+            f"**Pass: the model {sentences.kept(evaluation)} on the held-out test set.** It is a candidate; using it "
+            "takes a person's approval.\n"
+        )
+    return "**Rejected: do not use it for the decision.**\n\n" + bullets(evaluation.reasons)
 
 
-def interval(estimate: Mapping[str, Any]) -> str:
-    """The value with its interval, where it has one."""
-    if estimate["low"] is None:
-        return number(estimate["value"])
-    return f"{number(estimate['value'])} ({number(estimate['low'])} to {number(estimate['high'])})"
-
-
-def _verdict(request: Mapping[str, Any], evaluation: Mapping[str, Any]) -> str:
-    if request["smoke"]:
-        return "**A rehearsal on a small sample: not evidence for any decision.**\n"
-    if request["verdict"] == "pass":
-        return "**Verdict: pass.** It is a candidate; using it takes a person's approval.\n"
-    return "**Verdict: rejected.** Do not use it for the decision.\n\n" + bullets(evaluation["reasons"])
-
-
-def _purpose(problem: Mapping[str, Any]) -> str:
+def _purpose(problem: ProblemCard) -> str:
     fields = {
-        "Question": "question",
-        "Decision": "decision",
-        "Owner": "owner",
-        "What being wrong costs": "cost_of_error",
+        "Question": problem.question,
+        "Decision": problem.decision,
+        "Owner": problem.owner,
+        "Cost of errors": problem.cost_of_error,
+        "Predicts": f"{problem.target} ({problem.task})",
     }
-    parts = [paragraph(label, problem[field]) for label, field in fields.items()]
-    return "\n".join([*parts, paragraph("Predicts", f"{problem['target']} ({problem['task']})")])
+    return "\n".join(paragraph(label, text) for label, text in fields.items())
 
 
-def _thresholds(evaluation: Mapping[str, Any]) -> str:
-    lines = evaluation["thresholds"]
-    if not lines:
-        return "Nothing.\n"
-    return table(
-        ("wanted", "found (95 % interval)", "kept"),
-        [(line["wanted"], interval(line), "yes" if line["met"] else f"no: {line['reason']}") for line in lines],
-    )
-
-
-def _metrics(evaluation: Mapping[str, Any]) -> str:
-    others = dict(evaluation["yardsticks"])
-    if evaluation["champion"]:
-        others["champion"] = evaluation["champion"]["metrics"]
+def _promises(evaluation: Evaluation) -> str:
+    if not evaluation.thresholds:
+        return "No promises were made.\n"
     rows = [
-        (metric, interval(estimate), *(interval(metrics[metric]) for metrics in others.values()))
-        for metric, estimate in evaluation["metrics"].items()
+        (
+            metric_name(threshold.metric) + (f" on {threshold.slice}" if threshold.slice else ""),
+            f"{sentences.requirement(threshold)}, {sentences.judged_on(threshold)}",
+            with_interval(threshold),
+            "yes" if threshold.met else f"no: {threshold.reason}",
+        )
+        for threshold in evaluation.thresholds
     ]
-    text = table(("metric", "this model (95 % interval)", *map(escape, others)), rows)
-    return text + "\n" + bullets(_comparison(name, found) for name, found in evaluation["comparisons"].items())
+    return table(("metric", "required", "result (95 % interval)", "kept"), rows)
 
 
-def _comparison(name: str, found: Mapping[str, Any]) -> str:
-    difference = f"difference in {found['metric']} {interval(found['difference'])}"
-    if found["difference"]["value"] is None:
-        return f"It cannot be compared with {name}: the difference in {found['metric']} is not defined on these rows."
-    if found["difference"]["low"] is None:
-        return f"Beside {name}: {difference}, without an interval, so whether it is chance cannot be said."
-    if found["better"] == "model":
-        return f"Better than {name}: {difference}."
-    if found["better"] == "neither":
-        return f"Neither better nor worse than {name}: {difference}."
-    return f"{name} is better: {difference}. Prefer it unless there is a reason not to."
-
-
-def _worst(evaluation: Mapping[str, Any]) -> str:
-    """The slices with the least favourable headline metric among those with rows enough to say."""
-    metric = evaluation["headline"]
-    sign = -1 if metric in _LOWER_IS_BETTER else 1
-    found = [
-        (sign * part["metrics"][metric]["value"], column, part)
-        for column, parts in evaluation["slices"].items()
-        for part in parts
-        if not part["small"] and part["metrics"][metric]["value"] is not None
-    ]
-    if not found:
-        return "No slices were asked for, or none has rows enough: a group that fares badly would not show.\n"
-    found.sort(key=lambda entry: (entry[0], entry[1], entry[2]["value"]))
+def _metrics(evaluation: Evaluation) -> str:
+    rivals = evaluation.rivals()
     rows = [
-        (column, part["value"], part["rows"], interval(part["metrics"][metric])) for _, column, part in found[:_WORST]
+        (metric_name(metric), with_interval(estimate), *(with_interval(metrics[metric]) for metrics in rivals.values()))
+        for metric, estimate in evaluation.metrics.items()
     ]
-    return table(("column", "value", "rows", f"{metric} (95 % interval)"), rows)
+    text = table(("metric", "this model (95 % interval)", *(escape(predictor_name(name)) for name in rivals)), rows)
+    return text + "\n" + bullets(sentences.comparisons(evaluation).values())
 
 
-def _origin(facts: Facts) -> str:
-    schema, split, training, validation = facts["schema"], facts["split"], facts["training"], facts["validation"]
-    evaluation = facts["evaluation"]
-    data = evaluation["data"]
-    division = f"{split.get('by', 'row')}" + (f" ({split['column']})" if split.get("column") else "")
-    unmet = sum(validation.get("failed", {}).values())
+def _weakest(evaluation: Evaluation) -> str:
+    """Return the segments with the least favourable headline metric among those with rows enough to judge."""
+    rows = [
+        (column, part.value, number(part.rows), with_interval(estimate))
+        for column, part, estimate in sentences.weakest(evaluation)[:_WORST]
+    ]
+    if not rows:
+        return "No segments were defined, or none has rows enough: a group the model serves badly would not show up.\n"
+    return table(("column", "value", "rows", f"{metric_name(evaluation.headline)} (95 % interval)"), rows)
+
+
+def _origin(facts: CardFacts) -> str:
+    schema, split, validation, data = facts.schema, facts.split, facts.validation, facts.evaluation.data
+    by = f"{split.by} ({split.column})" if split.column else split.by
     lines = [
-        f"{data['train_rows']} rows to train on, {data['test_rows']} sealed rows to judge by, divided by {division}",
-        f"{validation.get('expectations', 0)} expectations checked on the data, {unmet} not met",
-        f"architecture {schema['architecture']}, chosen because {training.get('why') or 'it was the only candidate'}",
+        f"{number(data.train_rows)} training rows and {number(data.test_rows)} held-out test rows, split by {by}",
+        f"{validation.expectations} expectations checked on the data, {sum(validation.failed.values())} not met",
+        f"architecture {schema.architecture} ({facts.training.why or 'the only candidate'})",
     ]
-    inputs = table(("input", "type"), [(each["name"], each["type"]) for each in schema["inputs"]])
-    return bullets(lines) + "\n" + inputs
+    return bullets(lines) + "\n" + table(("input", "type"), [(column.name, column.type) for column in schema.inputs])
 
 
-def _limits(request: Mapping[str, Any], facts: Facts) -> Iterator[str]:
-    evaluation, split = facts["evaluation"], facts["split"]
-    means = evaluation["interval"]
-    yield f"Intervals: {means['method']}, {means['resamples']} resamples of {means['resampled']}."
-    if evaluation["rows"] < _SMALL_TEST_SET:
-        yield f"The test set is small ({evaluation['rows']} rows): a difference inside the intervals may be chance."
-    if request["smoke"]:
-        yield "A rehearsal on a sample with little training."
-    calibration = Calibration(**(evaluation["calibration"] or {}))
-    if calibration.is_off:
-        error = calibration.expected_calibration_error
-        yield f"Its probabilities are off by {error:.1%} on average: use them to rank, not as chances."
-    small = sum(part["small"] for parts in evaluation["slices"].values() for part in parts)
-    if small:
-        yield f"{small} {'slice has' if small == 1 else 'slices have'} too few rows to be judged."
-    yield from evaluation["notes"]
-    yield from split.get("notes", ())
-    yield from (finding["text"] for finding in split.get("findings", ()) if finding.get("level") != "refused")
-    yield "It was judged on rows like those it was made from; other places, times or ways of measuring were not tested."
+def _limits(request: Registration, facts: CardFacts) -> Iterator[str]:
+    interval = facts.evaluation.interval
+    yield f"Intervals: {interval.method}, {number(interval.resamples)} resamples of {interval.resampled}."
+    if request.smoke:
+        yield "A smoke run on a sample with little training."
+    yield from sentences.limits(facts.evaluation)
+    yield from facts.split.notes
+    yield from (finding.text for finding in facts.split.findings if finding.level != "refused")
+    yield "It was evaluated on rows like those it was trained on; other places, times or ways of measuring were not tested."

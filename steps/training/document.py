@@ -73,8 +73,8 @@ class TrainingRecord(Document):
     threads: int | None = None
 
 
-class ModelInput(Section):
-    """A column that the model reads."""
+class ModelColumn(Section):
+    """A column that the model takes or returns."""
 
     name: str
     type: str
@@ -90,4 +90,4 @@ class ModelSchema(Document):
     target: str
     classes: tuple[str, ...] = ()
     architecture: str
-    inputs: tuple[ModelInput, ...] = ()
+    inputs: tuple[ModelColumn, ...] = ()

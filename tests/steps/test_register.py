@@ -31,6 +31,7 @@ def evaluation(**changes):
             {
                 "metric": "roc_auc",
                 "wanted": "roc_auc >= 0.7",
+                "at_least": 0.7,
                 "slice": None,
                 "on": "interval",
                 **metrics["roc_auc"],
@@ -64,7 +65,7 @@ def evaluation(**changes):
 
 @pytest.fixture
 def place(tmp_path):
-    """The inputs of register; returns a function that runs it and gives back the request, the card and the journal."""
+    """The inputs of register; returns a function that runs it and returns the request, the card and the journal."""
 
     def go(document=None, *, smoke=False):
         directories = {name: tmp_path / name for name in (*REGISTER.inputs, *REGISTER.outputs)}
@@ -73,6 +74,8 @@ def place(tmp_path):
         words = {name: name.upper() for name in ("question", "decision", "owner", "cost_of_error")}
         problem = {"name": "late-flights", **words, "task": "binary-classification", "target": "late", "success": []}
         schema = {
+            "task": "binary-classification",
+            "target": "late",
             "architecture": "mlp",
             "classes": ["no", "yes"],
             "inputs": [
@@ -84,12 +87,19 @@ def place(tmp_path):
             ("card", "problem.json"): problem,
             ("model", "schema.json"): schema,
             ("model", "training.json"): {"chosen": "mlp", "why": "best of 2"},
-            ("validation", "results.json"): {"passed": True, "expectations": 9, "failed": {"warning": 1}},
+            ("validation", "results.json"): {
+                "passed": True,
+                "rows": 2500,
+                "expectations": 9,
+                "failed": {"warning": 1},
+                "results": [],
+            },
             ("division", "split.json"): {
                 "by": "time",
                 "column": "day",
-                "notes": [],
-                "findings": [{"level": "warning", "text": "column z is close to the target"}],
+                "test_fraction": {"wanted": 0.2, "found": 0.2},
+                "rows": {"train": {"rows": 2000, "digest": "t"}, "test": {"rows": 500, "digest": "s"}},
+                "findings": [{"check": "proxy", "level": "warning", "text": "column z is close to the target"}],
             },
             ("evaluation", "evaluation.json"): document or evaluation(),
         }
@@ -123,23 +133,23 @@ def test_a_model_that_passed_asks_to_be_the_candidate(place, tmp_path):
     assert request["tags"]["problem_digest"] == "5ca1ab1e"
     assert request["metrics"] == {"roc_auc": 0.81, "log_loss": 0.4}
     assert request["inputs"] == [{"name": "x_1", "type": "float"}, {"name": "a|b", "type": "category"}]
-    assert [each["name"] for each in request["outputs"]] == ["prediction", "probability_no", "probability_yes"]
+    assert [column["name"] for column in request["outputs"]] == ["prediction", "probability_no", "probability_yes"]
     assert verdicts(events) == ["pass"]
-    assert "Verdict: pass" in card
+    assert "Pass: the model kept its promise on the held-out test set." in card
 
 
 def test_a_rejected_model_is_recorded_with_its_reasons_and_gets_no_alias(place):
     request, card, events = place(evaluation(verdict="rejected", reasons=["roc_auc >= 0.9: not met"]))
     assert (request["verdict"], request["alias"], request["tags"]["verdict"]) == ("rejected", None, "rejected")
     assert verdicts(events) == ["rejected"]
-    assert "Do not use it" in card
+    assert "do not use it" in card
     assert "roc_auc &gt;= 0.9: not met" in card
 
 
-def test_a_rehearsal_gets_no_alias_even_when_it_passes(place):
+def test_a_smoke_run_gets_no_alias_even_when_it_passes(place):
     request, card, _ = place(smoke=True)
     assert (request["verdict"], request["alias"], request["smoke"]) == ("pass", None, True)
-    assert "rehearsal" in card
+    assert "Smoke run" in card
 
 
 def test_the_card_holds_what_a_stranger_needs(place):
@@ -148,17 +158,18 @@ def test_the_card_holds_what_a_stranger_needs(place):
         "QUESTION",
         "OWNER",
         "COST_OF_ERROR",
-        "0.81 (0.79 to 0.83)",
-        "Better than constant",
-        "Neither better nor worse than champion",
-        "divided by time (day)",
+        "0.810 (0.790 to 0.830)",
+        "at least 0.7, judged on the lower end of the 95 % interval",
+        "Better than a constant prediction: ROC AUC +0.310",
+        "No clear difference from the current champion",
+        "split by time (day)",
         "9 expectations checked on the data, 1 not met",
         "best of 2",
-        "off by 12.0%",
+        "off by 12.0 percentage points",
         "column z is close to the target",
-        "the champion was not compared",
+        "The champion was not compared",
         "resamples of days of day",
-        "1 slice has too few rows",
+        "1 segment has too few rows",
         "undefined",
     ):
         assert words in card, words

@@ -1,8 +1,10 @@
 """The report of a run: one HTML file for people, a projection of the files that the run left.
 
 gather.py    reads the run's files into Facts (light: no drawing, no templates)
-words.py     the sentences: verdict, comparisons, limits, what to do next
-numbers.py   numbers and data as people read them
+words.py     the sentences about a run: verdict, limits, what to do next (of an evaluation: steps/evaluation/sentences.py)
+decision.py  the first half as rows: promises, comparisons, segments
+evidence.py  the second half as rows: data, checks, labels, split, training, lineage
+markup.py    text, values and positions as HTML
 figures.py   plots as inline SVG (matplotlib)
 page.py      Facts -> HTML (jinja2), written whole or not at all
 """
@@ -21,7 +23,7 @@ __all__: Sequence[str] = ("Facts", "gather", "render", "write_report")
 
 
 def render(facts: Facts) -> str:
-    """The page as one string; see :func:`pipelines.pages.report.page.render`."""
+    """Return the page as one string; see :func:`pipelines.pages.report.page.render`."""
     from pipelines.pages.report.page import render
 
     return render(facts)

@@ -1,36 +1,17 @@
-"""The first half of the report as plain rows: promises, the model beside others, slices; templates lay them out."""
+"""The first half of the report as plain rows: promises, the model beside others, segments; templates lay them out."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from pipelines.pages.report.gather import Facts
-from pipelines.pages.report.numbers import (
-    Estimate,
-    Scale,
-    cut,
-    decimals_for,
-    exact,
-    interval,
-    is_number,
-    isolate,
-    number,
-    signed,
-)
-from pipelines.pages.report.words import (
-    PREDICTORS,
-    higher_is_better,
-    metric_meaning,
-    metric_name,
-    outcome,
-    predictor_name,
-)
+from pipelines.pages.report.markup import Scale
+from steps.evaluation import sentences
+from steps.evaluation.document import Estimate, Evaluation, SliceResult, ThresholdResult
+from steps.evaluation.sentences import metric_meaning, metric_name, predictor_name
+from steps.evaluation.wording import count, decimals_for, interval, isolate, number, percent, signed
 
 WORST = 10
-_BOUND = re.compile(r"(>=|<=)\s*(-?[\d.]+(?:e[-+]?\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -45,7 +26,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Got:
+class EstimateRow:
     """An estimate in words and as a bar."""
 
     name: str
@@ -56,64 +37,48 @@ class Got:
 
 @dataclass(frozen=True)
 class Promise:
-    """A threshold: what was wanted, what came."""
+    """A threshold and the model's result."""
 
     metric: str
     meaning: str
     slice: str | None
-    wanted: str
+    required: str
     judged_on: str
     reason: str | None
     """Why it was not kept."""
-    got: Got
+    result: EstimateRow
     met: bool
 
 
-def promises(facts: Facts) -> list[Promise]:
-    return [_promise(threshold) for threshold in (facts.document("evaluation").get("thresholds") or ())]
+def promises(evaluation: Evaluation) -> list[Promise]:
+    """Return every promise with its result."""
+    return [_promise(threshold) for threshold in evaluation.thresholds]
 
 
-def _promise(threshold: Mapping[str, Any]) -> Promise:
-    sign, bound = _bound(str(threshold.get("wanted", "")))
-    places = decimals_for(threshold)
-    shown = exact(bound) if bound is not None else cut(threshold.get("wanted"))
-    end = "upper" if sign == "<=" else "lower"
-    scale = Scale.of([threshold], bound)
+def _promise(threshold: ThresholdResult) -> Promise:
+    bound = sentences.bound(threshold)
     return Promise(
-        metric=metric_name(threshold.get("metric")),
-        meaning=metric_meaning(threshold.get("metric")),
-        slice=threshold.get("slice"),
-        wanted=f"{'at most' if sign == '<=' else 'at least'} {shown}" if bound is not None else shown,
-        judged_on=f"the {end} end of the interval" if threshold.get("on", "interval") == "interval" else "the estimate",
-        reason=threshold.get("reason"),
-        got=got("", threshold, scale, places, bound),
-        met=bool(threshold.get("met")),
+        metric=metric_name(threshold.metric),
+        meaning=metric_meaning(threshold.metric),
+        slice=threshold.slice,
+        required=sentences.requirement(threshold),
+        judged_on=sentences.judged_on(threshold),
+        reason=threshold.reason,
+        result=estimate_row("", threshold, Scale([threshold], bound), decimals_for(threshold), bound),
+        met=threshold.met,
     )
 
 
-def _bound(wanted: str) -> tuple[str, float | None]:
-    found = _BOUND.search(wanted)
-    return (found[1], float(found[2])) if found else ("", None)
+def estimate_row(name: str, estimate: Estimate, scale: Scale, places: int, mark: float | None = None) -> EstimateRow:
+    """Return an estimate with its bar on a scale."""
+    bar = Bar(scale.at(estimate.value), scale.reach(estimate), scale.at(mark))
+    return EstimateRow(name, number(estimate.value, places), interval(estimate, places), bar)
 
 
-def got(name: str, estimate: Estimate, scale: Scale, places: int, mark: object = None) -> Got:
-    bar = Bar(
-        scale.at(estimate.get("value")),
-        scale.reach(estimate.get("low"), estimate.get("high")),
-        scale.at(mark),
-    )
-    return Got(name, number(estimate.get("value"), places), interval(estimate, places), bar)
-
-
-def predictors(facts: Facts) -> dict[str, Mapping[str, Estimate]]:
-    """Everyone who answered on the sealed test rows -> metrics; the model first, then champion and yardsticks."""
-    evaluation = facts.document("evaluation")
-    found: dict[str, Mapping[str, Estimate]] = {"model": (evaluation.get("metrics") or {})}
-    if champion := evaluation.get("champion"):
-        found["champion"] = champion.get("metrics") or {}
-    found |= evaluation.get("yardsticks") or {}
-    order = [*PREDICTORS, *found]
-    return {name: found[name] for name in dict.fromkeys(order) if name in found}
+def predictors(evaluation: Evaluation) -> dict[str, dict[str, Estimate]]:
+    """Return the metrics of everyone who predicted the test rows; the model first, then champion and yardsticks."""
+    metrics = {"model": evaluation.metrics, **evaluation.rivals()}
+    return {name: metrics[name] for name in sentences.in_order(iter(metrics))}
 
 
 @dataclass(frozen=True)
@@ -123,24 +88,23 @@ class Headline:
     metric: str
     meaning: str
     direction: str
-    rows: Sequence[Got]
+    rows: Sequence[EstimateRow]
     ends: tuple[str, str]
 
 
-def headline(facts: Facts) -> Headline | None:
-    name = str(facts.document("evaluation").get("headline"))
-    estimates = {who: metrics[name] for who, metrics in predictors(facts).items() if name in metrics}
-    if not estimates:
-        return None
+def headline(evaluation: Evaluation) -> Headline:
+    """Return how everyone scores in the headline metric."""
+    name = evaluation.headline
+    estimates = {who: metrics[name] for who, metrics in predictors(evaluation).items() if name in metrics}
     places = decimals_for(*estimates.values())
-    scale = Scale.of(estimates.values())
-    reference = (estimates.get("model") or {}).get("value")
+    scale = Scale(estimates.values())
+    model = evaluation.metrics[name].value
     return Headline(
         metric=metric_name(name),
         meaning=metric_meaning(name),
-        direction="further right is better" if higher_is_better(facts, name) else "further left is better",
+        direction=f"further {'right' if evaluation.higher_is_better(name) else 'left'} is better",
         rows=[
-            got(predictor_name(who), estimate, scale, places, reference if who != "model" else None)
+            estimate_row(predictor_name(who), estimate, scale, places, model if who != "model" else None)
             for who, estimate in estimates.items()
         ],
         ends=(number(scale.low, places), number(scale.high, places)),
@@ -149,103 +113,75 @@ def headline(facts: Facts) -> Headline | None:
 
 @dataclass(frozen=True)
 class MetricRow:
-    """One metric for everyone; ``best`` marks who has the best value."""
+    """One metric for everyone."""
 
     name: str
     meaning: str
     cells: Sequence[tuple[str, str, bool]]
-    """(value, interval, best) per predictor."""
+    """(value, interval, whether it is the best) per predictor."""
 
 
-def metric_table(facts: Facts) -> tuple[list[str], list[MetricRow]]:
-    """Every metric x every predictor."""
-    everyone = predictors(facts)
+def metric_table(evaluation: Evaluation) -> tuple[list[str], list[MetricRow]]:
+    """Return the predictors' titles and, for every metric, what each of them scores."""
+    everyone = predictors(evaluation)
     rows = []
-    for metric in everyone["model"]:
-        estimates = [metrics.get(metric, {}) for metrics in everyone.values()]
+    for metric in evaluation.metrics:
+        estimates = [metrics.get(metric, Estimate()) for metrics in everyone.values()]
         places = decimals_for(*estimates)
-        values = [estimate["value"] for estimate in estimates if is_number(estimate.get("value"))]
-        best = (max if higher_is_better(facts, metric) else min)(values, default=None)
-        tied = len(set(values)) == 1
+        values = [estimate.value for estimate in estimates if estimate.value is not None]
+        best = (max if evaluation.higher_is_better(metric) else min)(values) if len(set(values)) > 1 else None
         cells = [
-            (
-                number(e.get("value"), places),
-                interval(e, places),
-                not tied and best is not None and e.get("value") == best,
-            )
-            for e in estimates
+            (number(e.value, places), interval(e, places), best is not None and e.value == best) for e in estimates
         ]
         rows.append(MetricRow(metric_name(metric), metric_meaning(metric), cells))
     return [predictor_name(name) for name in everyone], rows
 
 
 @dataclass(frozen=True)
-class Part:
-    """One slice of the test rows."""
+class Segment:
+    """The test rows that share a value of a column."""
 
     column: str
-    value: Any
+    value: str
     rows: int
-    share: float
-    small: bool
-    got: Got
+    share: str
+    result: EstimateRow
 
 
 @dataclass(frozen=True)
-class Slices:
-    """Slices by the headline metric, the worst first; small ones apart, since chance puts them at both ends."""
+class Segments:
+    """Segments by the headline metric, the weakest first; small ones apart, since chance puts them at both ends."""
 
     metric: str
     overall: str
-    worst: Sequence[Part]
-    small: Sequence[Part]
+    worst: Sequence[Segment]
+    small: Sequence[Segment]
     hidden: int
 
 
-def slices(facts: Facts) -> Slices | None:
-    evaluation = facts.document("evaluation")
-    name, found = evaluation.get("headline"), evaluation.get("slices") or {}
-    parts = [(column, part) for column, listed in found.items() for part in listed]
-    if not parts:
-        return None
-    overall = (evaluation.get("metrics") or {}).get(name, {})
-    scale = Scale.of(
-        [overall, *((part.get("metrics") or {}).get(name, {}) or {} for _, part in parts if not part.get("small"))]
-    )
+def segments(evaluation: Evaluation) -> Segments | None:
+    """Return where the model is weakest; None where no segment was defined."""
+    name = evaluation.headline
+    overall = evaluation.metrics[name]
+    judged = sentences.weakest(evaluation)
+    scale = Scale([overall, *(estimate for _, _, estimate in judged)])
     places = decimals_for(overall, most=3)
-    sign = 1 if higher_is_better(facts, name) else -1
-    ordered = [
-        part
-        for _, part in sorted(
-            _parts(parts, evaluation, name, scale, places), key=lambda pair: (pair[0] is None, sign * (pair[0] or 0))
-        )
+
+    def segment(column: str, part: SliceResult) -> Segment:
+        row = estimate_row("", part.metrics[name], scale, places, overall.value)
+        return Segment(column, part.value, part.rows, percent(part.rows, evaluation.rows), row)
+
+    large = [segment(column, part) for column, part, _ in judged]
+    small = [
+        segment(column, part)
+        for column, parts in evaluation.slices.items()
+        for part in parts
+        if part.small or part.metrics[name].value is None
     ]
-    large = [part for part in ordered if not part.small]
-    small = [part for part in ordered if part.small]
-    return Slices(
-        metric_name(name),
-        number(overall.get("value"), places),
-        large[:WORST],
-        small[:WORST],
-        max(0, len(large) - WORST) + max(0, len(small) - WORST),
-    )
-
-
-def _parts(
-    parts: Sequence[tuple[str, Any]], evaluation: Mapping[str, Any], metric: object, scale: Scale, places: int
-) -> Iterator[tuple[float | None, Part]]:
-    """Each slice with its value; where the metric is not defined (one class only) there is none: too small."""
-    reference = (evaluation.get("metrics") or {}).get(metric, {}).get("value")
-    for column, part in parts:
-        estimate = (part.get("metrics") or {}).get(metric, {}) or {}
-        value, rows = estimate.get("value"), part.get("rows") or 0
-        defined = is_number(value)
-        share = rows / evaluation["rows"] if evaluation.get("rows") else 0.0
-        found = got("", estimate, scale, places, reference)
-        yield (
-            (value if defined else None),
-            Part(column, part.get("value"), rows, share, bool(part.get("small")) or not defined, found),
-        )
+    if not large and not small:
+        return None
+    hidden = max(0, len(large) - WORST) + max(0, len(small) - WORST)
+    return Segments(metric_name(name), number(overall.value, places), large[:WORST], small[:WORST], hidden)
 
 
 @dataclass(frozen=True)
@@ -257,50 +193,35 @@ class Card:
     small: str
 
 
-def glance(facts: Facts) -> list[Card]:
-    """The headline metric, how it compares, the worst slice: what a hurried reader takes away."""
-    evaluation = facts.document("evaluation")
-    name = evaluation.get("headline")
-    if not (estimate := (evaluation.get("metrics") or {}).get(name)):
-        return []
-    found = [
-        Card(
-            number(estimate.get("value"), decimals_for(estimate)),
-            metric_name(name),
-            f"95 % interval {interval(estimate) or 'not defined'}",
-        )
-    ]
-    compared = evaluation.get("comparisons") or {}
-    said = {
-        "model": "better than",
-        "neither": "a tie with",
-        "undefined": "cannot be compared with",
-        "no interval": "without an interval beside",
-    }
-    for other, label in (
-        ("constant", "a constant answer"),
-        ("hist_gradient_boosting", "gradient boosting"),
-        ("champion", "the current champion"),
-    ):
-        if comparison := compared.get(other):
-            difference = comparison.get("difference") or {}
+_OUTCOMES = {
+    "model": "better than",
+    "neither": "no clear difference from",
+    "undefined": "cannot be compared with",
+    "no interval": "without an interval, compared with",
+}
+_RIVALS = {
+    "constant": "a constant prediction",
+    "hist_gradient_boosting": "gradient boosting",
+    "champion": "the current champion",
+}
+
+
+def glance(evaluation: Evaluation) -> list[Card]:
+    """Return what a hurried reader takes away: the headline metric, how it compares, the weakest segment."""
+    estimate = evaluation.metrics[evaluation.headline]
+    ends = interval(estimate) or "not defined"
+    value = number(estimate.value, decimals_for(estimate))
+    cards = [Card(value, metric_name(evaluation.headline), f"95 % interval {ends}")]
+    for other, label in _RIVALS.items():
+        if comparison := evaluation.comparisons.get(other):
+            difference = comparison.difference
             places = decimals_for(difference)
-            within = interval(difference, places, sign=True) or "not defined"
-            small = f"{metric_name(comparison.get('metric'))}, 95 % interval {within}"
-            found.append(
-                Card(
-                    signed(difference.get("value"), places),
-                    f"{said.get(outcome(comparison), 'worse than')} {label}",
-                    small,
-                )
-            )
-    if (parts := slices(facts)) and parts.worst:
+            ends = interval(difference, places, sign=True) or "not defined"
+            says = _OUTCOMES.get(sentences.outcome(comparison), "worse than")
+            small = f"{metric_name(comparison.metric)}, 95 % interval {ends}"
+            cards.append(Card(signed(difference.value, places), f"{says} {label}", small))
+    if (parts := segments(evaluation)) and parts.worst:
         worst = parts.worst[0]
-        found.append(
-            Card(
-                worst.got.value,
-                f"worst slice: {isolate(worst.column)} = {isolate(worst.value)}",
-                f"{number(worst.rows)} rows",
-            )
-        )
-    return found
+        label = f"weakest segment: {isolate(worst.column)} = {isolate(worst.value)}"
+        cards.append(Card(worst.result.value, label, count(worst.rows, "row")))
+    return cards

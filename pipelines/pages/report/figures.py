@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import Any
 from xml.etree import ElementTree as ET
 
+import matplotlib as mpl
+import numpy as np
 from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from steps.evaluation.document import Bin
 
 BLUE, ORANGE, GREY, INK, PALE = "#1d5b94", "#b8500f", "#7b8794", "#26323f", "#d9e2ec"
 """Distinct in lightness too, so that they survive colour blindness and grey printing."""
@@ -61,10 +66,6 @@ def figure(title: str, description: str, draw: Callable[[Axes], None], *, height
     Args:
         title, description: our own words; what a screen reader says.
     """
-    import matplotlib as mpl
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure
-
     with mpl.rc_context(_STYLE | {"svg.hashsalt": title}):
         drawing = Figure(figsize=(WIDTH, height), layout="constrained")
         FigureCanvasSVG(drawing)
@@ -121,14 +122,14 @@ def _tidy(element: ET.Element, prefix: str) -> None:
     if "style" in attributes:
         attributes["style"] = re.sub(
             r"font-family:[^;]*(;|$)|\bfont: ([\d.]+px)[^;]*",
-            lambda found: f"font-size: {found[2]}" if found[2] else "",
+            lambda match: f"font-size: {match[2]}" if match[2] else "",
             attributes["style"],
         )
     if attributes.get("transform", "").startswith("rotate(-0 "):
         del attributes["transform"]
     for name in ("d", "x", "y", "transform", "points", "width", "height"):
         if name in attributes:
-            attributes[name] = " ".join(_NUMBER.sub(lambda found: f"{float(found[0]):.2f}", attributes[name]).split())
+            attributes[name] = " ".join(_NUMBER.sub(lambda match: f"{float(match[0]):.2f}", attributes[name]).split())
     element.attrib.clear()
     element.attrib.update(attributes)
 
@@ -155,33 +156,22 @@ def curves(title: str, series: Sequence[Series], x: str, y: str, mark: float | N
     return figure(title, f"{y} by {x}. {ends}.", draw)
 
 
-def calibration(bins: Sequence[Mapping[str, Any]]) -> Markup:
-    """Predicted chance against observed share, one dot per bin, its area by the bin's rows."""
-    drawn = [
-        each
-        for each in bins
-        if each.get("rows") and each.get("observed") is not None and each.get("mean_predicted") is not None
-    ]
-    most = max((each["rows"] for each in drawn), default=1)
+def calibration(bins: Sequence[Bin]) -> Markup:
+    """Draw predicted probability against observed share, one dot per bin, its area by the bin's rows."""
+    drawn = [part for part in bins if part.rows]
+    most = max((part.rows for part in drawn), default=1)
+    predicted, observed = [part.mean_predicted for part in drawn], [part.observed for part in drawn]
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
-        axes.plot(
-            [b["mean_predicted"] for b in drawn], [b["observed"] for b in drawn], color=BLUE, linewidth=1, alpha=0.6
-        )
-        axes.scatter(
-            [b["mean_predicted"] for b in drawn],
-            [b["observed"] for b in drawn],
-            s=[14 + 76 * b["rows"] / most for b in drawn],
-            color=BLUE,
-            zorder=3,
-        )
-        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="predicted chance", ylabel="observed share")
+        axes.plot(predicted, observed, color=BLUE, linewidth=1, alpha=0.6)
+        axes.scatter(predicted, observed, s=[14 + 76 * part.rows / most for part in drawn], color=BLUE, zorder=3)
+        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="predicted probability", ylabel="observed share")
 
-    said = "; ".join(
-        f"predicted {b['mean_predicted']:.2f}, observed {b['observed']:.2f} in {b['rows']} rows" for b in drawn
+    points = "; ".join(
+        f"predicted {part.mean_predicted:.2f}, observed {part.observed:.2f} in {part.rows} rows" for part in drawn
     )
-    return figure("Calibration", f"Points on the dashed diagonal are honest probabilities. {said}.", draw)
+    return figure("Calibration", f"Points on the dashed diagonal are perfectly calibrated. {points}.", draw)
 
 
 def histogram(title: str, edges: Sequence[float], counts: Sequence[float], x: str) -> Markup:
@@ -204,9 +194,6 @@ def density(
     """Rows by predicted (x) and actual (y) value; ``counts[i][j]`` is for predicted bin i and actual bin j."""
 
     def draw(axes: Axes) -> None:
-        import numpy as np
-        from matplotlib.colors import LinearSegmentedColormap
-
         values = np.asarray(counts, dtype=float).T
         blues = LinearSegmentedColormap.from_list("blues", ["#dbe7f3", "#0d3b66"])
         axes.grid(visible=False)

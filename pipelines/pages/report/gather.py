@@ -1,7 +1,8 @@
-"""What the files of one run say, read once; a file that is not there is simply not among the facts.
+"""What the files of one run say, read once; a file that is absent is simply not among the facts.
 
 A published file is a fact only while it is what was published: each one that is read here is compared with its manifest,
-and what differs is among ``Facts.rotten`` instead.
+and what differs is among ``Facts.rotten`` instead. Which stage published a document follows from the manifests, so that
+any pipeline can be shown.
 """
 
 from __future__ import annotations
@@ -12,35 +13,41 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from infra.runs import records
 from infra.store.ledger import SEALED, divisions, readings
 from infra.store.local import JOURNAL, CorruptExecution, LocalStore, store_of
+from steps.cards.document import ProblemCard, Registration
+from steps.documents import Document, parse
+from steps.errors import FourscoreError
+from steps.evaluation.document import Evaluation
+from steps.expectations.document import ValidationResults
 from steps.journal import read_events
+from steps.labeling.document import LabelReport
+from steps.splitting.document import SplitReport
+from steps.tables.document import IngestReport
+from steps.tables.schema import TableSchema
+from steps.training.document import ModelSchema, TrainingRecord
 
 if TYPE_CHECKING:
     from infra.runs.records import RunRecord, StageRecord
 
-Document = Mapping[str, Any]
+D = TypeVar("D", bound=Document)
 PUBLISHED = ("ran", "cached", "refused")
 """Statuses of stages whose execution is in the store and belongs to the run."""
-
-DOCUMENTS = {
-    "card": "card/problem.json",
-    "table": "table/schema.json",
-    "ingest": "table/ingest.json",
-    "validation": "validation/results.json",
-    "labeled": "labeled/schema.json",
-    "labels": "labeled/labels.json",
-    "train_set": "train_set/schema.json",
-    "test_set": "test_set/schema.json",
-    "split": "division/split.json",
-    "training": "model/training.json",
-    "model": "model/schema.json",
-    "evaluation": "evaluation/evaluation.json",
-    "registration": "registration/registration.json",
-}
+TYPES: tuple[type[Document], ...] = (
+    ProblemCard,
+    IngestReport,
+    ValidationResults,
+    LabelReport,
+    SplitReport,
+    TrainingRecord,
+    ModelSchema,
+    Evaluation,
+    Registration,
+)
+TABLE, DATA = "schema.json", "data.parquet"
 
 
 @dataclass(frozen=True)
@@ -48,13 +55,13 @@ class Stage:
     """One stage of the run with what its execution left in the store (or what a failed attempt said)."""
 
     record: StageRecord
-    manifest: Document
+    manifest: Mapping[str, Any]
     events: Sequence[Mapping[str, Any]]
     directory: Path
 
     @property
     def seconds(self) -> float:
-        """How long the work took when it was done; the record of a cached stage says 0."""
+        """Return how long the work took when it ran; the record of a cached stage says 0."""
         return float(self.record.seconds or self.manifest.get("seconds") or 0.0)
 
     @property
@@ -67,10 +74,13 @@ class Stage:
         return {event["name"]: event["value"] for event in self.events if event.get("kind") == "parameter"}
 
     @property
-    def warnings(self) -> list[str]:
-        return [
-            event["text"] for event in self.events if event.get("kind") == "note" and event.get("level") == "warning"
-        ]
+    def files(self) -> Mapping[str, Mapping[str, Any]]:
+        """Return the published files by path, with size and digest."""
+        return self.manifest.get("files") or {}
+
+    def notes(self, *levels: str) -> list[str]:
+        """Return what the stage noted in its journal at these levels."""
+        return [event["text"] for event in self.events if event.get("kind") == "note" and event.get("level") in levels]
 
 
 @dataclass(frozen=True)
@@ -89,35 +99,43 @@ class Facts:
     workspace: Path
     record: RunRecord
     stages: Sequence[Stage]
-    documents: Mapping[str, Document] = field(default_factory=dict)
+    documents: Mapping[type[Document], Document] = field(default_factory=dict)
+    tables: Mapping[str, TableSchema] = field(default_factory=dict)
+    """The schema of each table by the name of its artifact, in the order of the stages."""
+    producers: Mapping[type[Document], Stage] = field(default_factory=dict)
+    """Which stage published a document."""
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """JSON documents of stages that this page has never seen, by path."""
     rotten: Sequence[str] = ()
     """What was changed after it was published, as sentences; none of it is among the documents and events."""
-    tracking: Document = field(default_factory=dict)
+    tracking: Mapping[str, Any] = field(default_factory=dict)
     previous: RunRecord | None = None
     changes: Sequence[Change] = ()
-    readings: Sequence[Document] = ()
-    """Each time that a step was given the sealed test set of this split, by any run."""
+    readings: Sequence[Mapping[str, Any]] = ()
+    """Each time that a step was given the test set of this split, by any run."""
     divisions: int = 0
-    """How many divisions of the same table have had their test set opened."""
+    """How many divisions of the same table have had their test set used."""
 
     @property
     def run(self) -> str:
         return self.record.run
 
     @property
-    def problem(self) -> Document:
+    def problem(self) -> Mapping[str, Any]:
         return self.record.problem
 
-    def document(self, name: str) -> Document:
-        """The named artifact's content, empty where the run has none."""
-        return self.documents.get(name, {})
+    def get(self, kind: type[D]) -> D | None:
+        """Return the document of a type, None where the run has none."""
+        return cast("D | None", self.documents.get(kind))
 
-    def stage(self, name: str) -> Stage | None:
-        return next((stage for stage in self.stages if stage.record.name == name), None)
+    @property
+    def table(self) -> TableSchema | None:
+        """Return the labelled table, or the table while there are no labels."""
+        return self.tables.get("labeled") or self.tables.get("table")
 
-    def producer(self, artifact: str) -> Stage | None:
-        """Return the stage whose published execution holds the artifact, or None."""
-        return _producer(self.stages, f"{artifact}/")
+    @property
+    def evaluation(self) -> Evaluation | None:
+        return self.get(Evaluation)
 
     @cached_property
     def metrics(self) -> dict[str, float]:
@@ -130,7 +148,7 @@ class Facts:
     @property
     def is_champion(self) -> bool:
         """Whether this is the run that later ones are compared with."""
-        return any(read_document(path).get("run") == self.run for path in (self.workspace / "champions").glob("*.json"))
+        return any(read_object(path).get("run") == self.run for path in (self.workspace / "champions").glob("*.json"))
 
     @property
     def is_incomplete(self) -> bool:
@@ -156,40 +174,47 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
     store = store_of(workspace, record)
     rotten: list[str] = []
     stages = tuple(_stage(store, stage, rotten) for stage in record.stages)
-    documents = {
-        name: content
-        for name, path in DOCUMENTS.items()
-        if (stage := _producer(stages, path)) and (content := _published(store, path, stage.manifest, rotten))
-    }
-    sealing = _producer(stages, f"{SEALED}/")
-    division = sealing.record.key if sealing else None
+    documents: dict[type[Document], Document] = {}
+    producers: dict[type[Document], Stage] = {}
+    tables: dict[str, TableSchema] = {}
+    others: dict[str, Mapping[str, Any]] = {}
+    for stage in stages:
+        unknown: dict[str, Mapping[str, Any]] = {}
+        for kind in TYPES:
+            if document := _document(store, kind, kind.path(), stage, rotten):
+                documents[kind], producers[kind] = document, stage
+        for path in stage.files:
+            artifact, _, name = path.partition("/")
+            if name == TABLE and f"{artifact}/{DATA}" in stage.files:
+                if schema := _document(store, TableSchema, path, stage, rotten):
+                    tables[artifact] = schema
+            elif name.endswith(".json") and "/" not in name:
+                unknown[path] = _object(_published(store, path, stage, rotten) or b"")
+        if stage not in producers.values():
+            others |= unknown
     if rotten:  # said wherever the run's own message is
         record = replace(record, message="\n".join(filter(None, [*rotten, record.message])))
     previous = _previous(workspace, record) if history else None
+    split = next((stage for stage in stages if f"{SEALED}/{TABLE}" in stage.files), None)
     return Facts(
         workspace=workspace,
         record=record,
         stages=stages,
         documents=documents,
-        rotten=tuple(rotten),
-        tracking=read_document(workspace / "runs" / f"{run}.tracking.json"),
+        tables=tables,
+        producers=producers,
+        others=others,
+        rotten=tuple(dict.fromkeys(rotten)),
+        tracking=read_object(workspace / "runs" / f"{run}.tracking.json"),
         previous=previous,
         changes=tuple(changes(previous.problem, record.problem)) if previous else (),
-        readings=tuple(_readings(store, division)) if history and division else (),
-        divisions=divisions(workspace, division) if history and division else 0,
+        readings=tuple(_readings(store, split.record.key)) if history and split else (),
+        divisions=divisions(workspace, split.record.key) if history and split else 0,
     )
 
 
-def _producer(stages: Sequence[Stage], place: str) -> Stage | None:
-    """Return the stage whose published files start with the place, or None."""
-    for stage in stages:
-        if any(name.startswith(place) for name in stage.manifest.get("files") or ()):
-            return stage
-    return None
-
-
 def _stage(store: LocalStore, record: StageRecord, rotten: list[str]) -> Stage:
-    manifest: Document = {}
+    manifest: Mapping[str, Any] = {}
     if record.status in PUBLISHED:
         manifest = _manifest(store, record.key, rotten)
         events = _journal(store, record.key, manifest, rotten)
@@ -198,21 +223,23 @@ def _stage(store: LocalStore, record: StageRecord, rotten: list[str]) -> Stage:
     return Stage(record=record, manifest=manifest, events=events, directory=store.directory(record.key))
 
 
-def _manifest(store: LocalStore, key: str, rotten: list[str]) -> Document:
-    """The manifest of a published execution, empty where it is broken or gone."""
+def _manifest(store: LocalStore, key: str, rotten: list[str]) -> Mapping[str, Any]:
+    """Return the manifest of a published execution, empty where it is broken or gone."""
     try:
-        found = store.look(key)
+        manifest = store.look(key)
     except CorruptExecution as rot:
         rotten.append(str(rot))
         return {}
-    if found is None:
+    if manifest is None:
         rotten.append(f"{store.directory(key)} is no longer in the store")
         return {}
-    return vars(found)
+    return vars(manifest)
 
 
-def _journal(store: LocalStore, key: str, manifest: Document, rotten: list[str]) -> tuple[Mapping[str, Any], ...]:
-    """The events of a published journal; a manifest of before journals were digested vouches for none and asks none."""
+def _journal(
+    store: LocalStore, key: str, manifest: Mapping[str, Any], rotten: list[str]
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the events of a published journal; early manifests hold no digest of it, so that nothing is compared."""
     entry = manifest.get("journal")
     if entry and _bytes(store, key, JOURNAL, entry, rotten) is None:
         return ()
@@ -226,15 +253,24 @@ def _events(path: Path) -> tuple[Mapping[str, Any], ...]:
         return ()
 
 
-def _published(store: LocalStore, path: str, manifest: Document, rotten: list[str]) -> Document:
-    """A JSON object that a stage published, as its manifest says; empty where there is none, or another."""
-    entry = (manifest.get("files") or {}).get(path)
-    data = _bytes(store, manifest["key"], path, entry, rotten) if entry else None
-    return _object(data) if data is not None else {}
+def _document(store: LocalStore, kind: type[D], path: str, stage: Stage, rotten: list[str]) -> D | None:
+    """Return a document that a stage published, as its manifest says; None where there is none, or another."""
+    if (data := _published(store, path, stage, rotten)) is None:
+        return None
+    try:
+        return parse(kind, data, str(stage.directory / path))
+    except FourscoreError as error:
+        rotten.append(str(error))
+        return None
+
+
+def _published(store: LocalStore, path: str, stage: Stage, rotten: list[str]) -> bytes | None:
+    entry = stage.files.get(path)
+    return _bytes(store, stage.manifest["key"], path, entry, rotten) if entry else None
 
 
 def _bytes(store: LocalStore, key: str, name: str, entry: Mapping[str, Any], rotten: list[str]) -> bytes | None:
-    """The content of a file, when it has the size and the digest of its entry."""
+    """Return the content of a file, if it has the size and the digest of its entry."""
     try:
         path = store.file(key, name)
     except CorruptExecution as rot:
@@ -251,15 +287,15 @@ def _bytes(store: LocalStore, key: str, name: str, entry: Mapping[str, Any], rot
     return data
 
 
-def read_document(path: Path) -> Document:
-    """A JSON object from a file that nothing vouches for; an absent, unreadable or different thing is an empty one."""
+def read_object(path: Path) -> Mapping[str, Any]:
+    """Return a JSON object from a file that nothing vouches for; empty where it is absent or something else."""
     try:
         return _object(path.read_bytes())
     except OSError:
         return {}
 
 
-def _object(data: bytes) -> Document:
+def _object(data: bytes) -> Mapping[str, Any]:
     try:
         content = json.loads(data)
     except ValueError:
@@ -268,7 +304,7 @@ def _object(data: bytes) -> Document:
 
 
 def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
-    """The newest earlier run of the same problem file; a rehearsal is compared with a rehearsal."""
+    """Return the newest earlier run of the same problem file; a rehearsal is compared with a rehearsal."""
     for other in records.every(workspace):
         earlier = (other.started, other.run) < (record.started, record.run) and other.smoke == record.smoke
         if earlier and other.problem_path == record.problem_path and other.problem_name == record.problem_name:
@@ -276,22 +312,26 @@ def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
     return None
 
 
-def _readings(store: LocalStore, own: str) -> Iterator[Document]:
-    """Every reading of these test rows, also through other splits that sealed the very same rows."""
-    digest = _test_digest(store, own)
+def _readings(store: LocalStore, split: str) -> Iterator[Mapping[str, Any]]:
+    """Yield every use of these test rows, also through other splits that held out the very same rows."""
+    digest = _test_digest(store, split)
     for ledger in sorted((store.workspace / "seals").glob("*.jsonl")):
-        if ledger.stem == own or (digest and _test_digest(store, ledger.stem) == digest):
+        if ledger.stem == split or (digest and _test_digest(store, ledger.stem) == digest):
             yield from readings(store.workspace, ledger.stem)
 
 
-def _test_digest(store: LocalStore, split_key: str) -> object:
-    ignored: list[str] = []  # the run's own are among its documents; of other runs only the same rows are wanted
-    manifest = _manifest(store, split_key, ignored)
-    return _published(store, "test_set/schema.json", manifest, ignored).get("digest")
+def _test_digest(store: LocalStore, split: str) -> str | None:
+    ignored: list[str] = []  # the run's own faults are listed already; of other runs only the same rows matter
+    manifest = _manifest(store, split, ignored)
+    path = f"{SEALED}/{TABLE}"
+    entry = (manifest.get("files") or {}).get(path)
+    data = _bytes(store, split, path, entry, ignored) if entry else None
+    digest = _object(data or b"").get("digest")
+    return digest if isinstance(digest, str) else None
 
 
-def changes(old: Document, new: Document) -> Iterator[Change]:
-    """Every field that differs, in the order of the new problem; thresholds are matched by metric, bound and slice.
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    """Yield every field that differs, in the order of the new problem; thresholds are matched by metric, bound and slice.
 
     Fields that only repeat what is written elsewhere in the problem are left out.
     """
@@ -304,7 +344,7 @@ def changes(old: Document, new: Document) -> Iterator[Change]:
             yield Change(path, before.get(path), after.get(path))
 
 
-def _without(problem: Document, repeated: set[tuple[str, str]]) -> Document:
+def _without(problem: Mapping[str, Any], repeated: set[tuple[str, str]]) -> Mapping[str, Any]:
     return {
         section: {name: field for name, field in content.items() if (section, name) not in repeated}
         if isinstance(content, Mapping)
@@ -314,7 +354,7 @@ def _without(problem: Document, repeated: set[tuple[str, str]]) -> Document:
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of a problem as (dotted path, value); None is the same as absent."""
+    """Yield the leaves of a problem as (dotted path, value); None is the same as absent."""
     if isinstance(value, Mapping):
         for name, item in value.items():
             yield from _flat(item, f"{path}.{name}" if path else str(name))

@@ -1,0 +1,203 @@
+"""The sentences about an evaluation, written once; report, card, terminal and registry lay them out.
+
+Names and values from data are marked (``steps.evaluation.wording.isolate``); whoever shows a sentence escapes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from steps.evaluation.document import Comparison, Estimate, Evaluation, SliceResult, ThresholdResult
+from steps.evaluation.wording import (
+    count,
+    cut,
+    decimals_for,
+    exact,
+    interval,
+    isolate,
+    listed,
+    number,
+    signed,
+    with_interval,
+)
+
+METRICS = {
+    "roc_auc": (
+        "ROC AUC",
+        "how often a row of the positive class is ranked above one of the other class; 0.5 is guessing, 1 is perfect",
+    ),
+    "average_precision": (
+        "Average precision",
+        "how clean the top of the ranking is; guessing scores the share of the positive class, 1 is perfect",
+    ),
+    "accuracy": ("Accuracy", "the share of rows that are predicted correctly"),
+    "balanced_accuracy": ("Balanced accuracy", "the share predicted correctly, each class counting the same"),
+    "f1": ("F1", "the balance of finding the positive class and being right about it; 1 is perfect"),
+    "f1_macro": (
+        "F1, mean over classes",
+        "the balance of finding a class and being right about it, each class counting the same",
+    ),
+    "log_loss": ("Log loss", "how heavily confident wrong probabilities are penalised; lower is better"),
+    "brier": ("Brier score", "the mean squared error of the probabilities; lower is better"),
+    "r2": ("R\N{SUPERSCRIPT TWO}", "the share of the variation that is explained; 0 is the mean, 1 is perfect"),
+    "rmse": ("RMSE", "the typical error, large ones weighing more, in units of the target; lower is better"),
+    "mae": ("Mean absolute error", "the average error in units of the target; lower is better"),
+    "mape": ("Mean absolute percentage error", "the average error as a share of the actual value; lower is better"),
+}
+PREDICTORS = {
+    "model": "This model",
+    "champion": "Current champion",
+    "hist_gradient_boosting": "Gradient boosting",
+    "linear": "Linear model",
+    "constant": "Constant prediction",
+}
+_IN_SENTENCES = {
+    "champion": "the current champion",
+    "hist_gradient_boosting": "gradient boosting",
+    "linear": "the linear model",
+    "constant": "a constant prediction",
+}
+_SMALL_TEST_SET = 1000
+_NAMED = 4  # segments in a sentence
+
+
+def metric_name(metric: str | None) -> str:
+    """Return a metric's name as people write it."""
+    return METRICS.get(str(metric), (cut(metric, 40), ""))[0]
+
+
+def metric_meaning(metric: str) -> str:
+    """Return what a metric measures; empty for one that is not known."""
+    return METRICS.get(metric, ("", ""))[1]
+
+
+def predictor_name(name: str) -> str:
+    """Return the title of whoever predicted: the model, the champion or a yardstick."""
+    return PREDICTORS.get(name, cut(name, 40))
+
+
+def in_order(names: Iterator[str] | dict[str, Estimate]) -> list[str]:
+    """Return predictors as people compare them: the model, the champion, then yardsticks from the best to the simplest."""
+    present = list(names)
+    return [name for name in PREDICTORS if name in present] + [name for name in present if name not in PREDICTORS]
+
+
+def bound(threshold: ThresholdResult) -> float | None:
+    """Return the promised number; None in documents of early versions, which hold it in words only."""
+    return threshold.at_least if threshold.at_least is not None else threshold.at_most
+
+
+def requirement(threshold: ThresholdResult) -> str:
+    """Return ``at least 0.65``."""
+    value = bound(threshold)
+    if value is None:
+        return cut(threshold.wanted)
+    return f"{'at least' if threshold.at_least is not None else 'at most'} {exact(value)}"
+
+
+def judged_on(threshold: ThresholdResult) -> str:
+    """Return which number has to meet the promise."""
+    if threshold.on == "value":
+        return "judged on the estimate"
+    end = "upper" if threshold.at_most is not None else "lower"
+    return f"judged on the {end} end of the 95 % interval"
+
+
+def kept(evaluation: Evaluation) -> str:
+    """Return how many promises the model kept, as the end of a sentence about it."""
+    total = len(evaluation.thresholds)
+    missed = sum(not threshold.met for threshold in evaluation.thresholds)
+    if missed:
+        return "did not keep its promise" if total == 1 else f"did not keep {missed} of {count(total, 'promise')}"
+    return {0: "had no promise to keep", 1: "kept its promise", 2: "kept both promises"}.get(
+        total, f"kept all {count(total, 'promise')}"
+    )
+
+
+def description(evaluation: Evaluation) -> str:
+    """Return the evaluation in one line, for the registry."""
+    estimate = evaluation.metrics[evaluation.headline]
+    met = sum(threshold.met for threshold in evaluation.thresholds)
+    return (
+        f"{metric_name(evaluation.headline)} {with_interval(estimate)} on {count(evaluation.rows, 'test row')}; "
+        f"{met} of {count(len(evaluation.thresholds), 'promise')} kept"
+    )
+
+
+def outcome(comparison: Comparison) -> str:
+    """Return who is better: model, neither or the other's name; undefined or no interval where nobody can say."""
+    if comparison.difference.value is None:
+        return "undefined"
+    return comparison.better if interval(comparison.difference) else "no interval"
+
+
+def comparison_sentence(name: str, comparison: Comparison) -> str:
+    """Return how the model compares with another predictor on the same test rows."""
+    difference, better = comparison.difference, outcome(comparison)
+    other, metric = _IN_SENTENCES.get(name, isolate(name)), metric_name(comparison.metric)
+    if better == "undefined":
+        return f"Cannot be compared with {other}: the difference in {metric} is not defined on these rows."
+    places = decimals_for(difference)
+    by = f"{metric} {signed(difference.value, places)}"
+    if better == "no interval":
+        return f"Compared with {other}: {by}, without an interval, so it may be due to chance."
+    by += f" (95 % interval {interval(difference, places, sign=True)})"
+    if better == "model":
+        return f"Better than {other}: {by}."
+    if better == "neither":
+        same = difference.value == difference.low == difference.high == 0
+        return f"Identical to {other} on these rows." if same else f"No clear difference from {other}: {by}."
+    advice = (
+        "the model has learned nothing useful" if name == "constant" else "prefer it unless there is a reason not to"
+    )
+    return f"Worse than {other}: {by}; {advice}."
+
+
+def comparisons(evaluation: Evaluation) -> dict[str, str]:
+    """Return one honest sentence for each predictor that the model was compared with; the champion first."""
+    compared = evaluation.comparisons
+    return {name: comparison_sentence(name, compared[name]) for name in in_order(iter(compared))}
+
+
+def weakest(evaluation: Evaluation) -> list[tuple[str, SliceResult, Estimate]]:
+    """Return the segments with rows enough to judge, by the headline metric, the weakest first: (column, part, estimate)."""
+    sign = 1 if evaluation.higher_is_better(evaluation.headline) else -1
+    judged = [
+        (column, part, estimate)
+        for column, parts in evaluation.slices.items()
+        for part in parts
+        if not part.small and (estimate := part.metrics[evaluation.headline]).value is not None
+    ]
+    return sorted(judged, key=lambda entry: (sign * (entry[2].value or 0), entry[0], entry[1].value))
+
+
+def limits(evaluation: Evaluation) -> Iterator[str]:
+    """Yield what a careful reader keeps in mind about the numbers."""
+    if evaluation.rows < _SMALL_TEST_SET:
+        size = count(evaluation.rows, "row")
+        yield f"The test set is small ({size}): intervals are wide, and smaller differences may be due to chance."
+    small = [
+        f"{isolate(column)} = {isolate(part.value)}"
+        for column, parts in evaluation.slices.items()
+        for part in parts
+        if part.small
+    ]
+    if small:
+        named = listed(small[:_NAMED]) + (f" and {len(small) - _NAMED} more" if len(small) > _NAMED else "")
+        yield f"{count(len(small), 'segment has', 'segments have')} too few rows to judge: {named}."
+    resampled = evaluation.interval.resampled
+    if resampled.startswith("days of "):
+        yield "Rows from the same day are not independent, so intervals resample whole days, not single rows."
+    elif resampled != "rows":
+        drawn = isolate(resampled, 90)
+        yield f"Rows that belong together are not independent, so intervals resample whole {drawn}, not single rows."
+    calibration = evaluation.calibration
+    if calibration and calibration.is_off:
+        error = number(100 * (calibration.expected_calibration_error or 0), 1)
+        yield f"Predicted probabilities are off by {error} percentage points on average: use them only to rank rows."
+    for note in evaluation.notes:
+        yield f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
+    if not evaluation.champion and not evaluation.notes:
+        yield "There is no champion to compare with yet."
+    if not evaluation.slices:
+        yield "No segments were defined, so a group the model serves badly would not show up here."

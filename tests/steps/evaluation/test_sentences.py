@@ -1,0 +1,81 @@
+"""Sentences about an evaluation: no more than its rows can show."""
+
+from __future__ import annotations
+
+import pytest
+
+from steps.evaluation.document import Comparison, Estimate, Evaluation, SliceResult, ThresholdResult
+from steps.evaluation.sentences import comparison_sentence, description, judged_on, kept, requirement, weakest
+
+
+def threshold(**changes):
+    fields = {"metric": "rmse", "wanted": "rmse <= 2 (95 % bound)", "at_most": 2, "met": True, **changes}
+    return ThresholdResult(**fields)
+
+
+def evaluation(**changes):
+    estimate = Estimate(value=1.5, low=1.2, high=1.9)
+    fields = {
+        "task": "regression",
+        "target": "y",
+        "rows": 500,
+        "verdict": "pass",
+        "headline": "rmse",
+        "metrics": {"rmse": estimate},
+        "thresholds": [threshold()],
+        "interval": {"method": "b", "level": 0.95, "resamples": 9, "seed": 0, "resampled": "rows", "drawn": 500},
+        "data": {"train_rows": 1, "train_digest": "a", "test_rows": 500, "test_digest": "b"},
+    }
+    return Evaluation(**{**fields, **changes})
+
+
+@pytest.mark.parametrize(
+    ("better", "difference", "sentence"),
+    [
+        ("model", (0.1, 0.05, 0.15), "Better than the linear model: ROC AUC +0.10 (95 % interval +0.05 to +0.15)."),
+        ("neither", (0.1, -0.1, 0.3), "No clear difference from the linear model: ROC AUC +0.10 (95 % interval"),
+        ("neither", (0, 0, 0), "Identical to the linear model on these rows."),
+        ("linear", (-0.1, -0.2, -0.05), "Worse than the linear model: ROC AUC \N{MINUS SIGN}0.10 (95 % interval"),
+        ("neither", (0.1, None, None), "Compared with the linear model: ROC AUC +0.100, without an interval"),
+        ("neither", (None, None, None), "Cannot be compared with the linear model: the difference in ROC AUC is"),
+    ],
+)
+def test_a_comparison_says_no_more_than_its_interval_shows(better, difference, sentence):
+    value, low, high = difference
+    comparison = Comparison(metric="roc_auc", better=better, difference=Estimate(value=value, low=low, high=high))
+    assert comparison_sentence("linear", comparison).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("met", "sentence"),
+    [
+        ([True], "kept its promise"),
+        ([True, True], "kept both promises"),
+        ([True] * 3, "kept all 3 promises"),
+        ([False], "did not keep its promise"),
+        ([True, False, False], "did not keep 2 of 3 promises"),
+    ],
+)
+def test_promises_are_counted_in_words(met, sentence):
+    assert kept(evaluation(thresholds=[threshold(met=one) for one in met])) == sentence
+
+
+def test_a_promise_says_which_number_has_to_meet_it():
+    assert (requirement(threshold()), judged_on(threshold())) == (
+        "at most 2",
+        "judged on the upper end of the 95 % interval",
+    )
+    assert judged_on(threshold(on="value")) == "judged on the estimate"
+    assert requirement(threshold(at_most=None)) == "rmse <= 2 (95 % bound)"  # a document of an early version
+
+
+def test_the_registry_gets_one_line():
+    assert description(evaluation()) == "RMSE 1.50 (1.20 to 1.90) on 500 test rows; 1 of 1 promise kept"
+
+
+def test_segments_are_ordered_by_the_direction_of_the_metric_and_small_ones_left_out():
+    parts = [
+        SliceResult(value=name, rows=90, small=name == "tiny", metrics={"rmse": Estimate(value=value)})
+        for name, value in (("good", 1.0), ("bad", 3.0), ("tiny", 9.0))
+    ]
+    assert [part.value for _, part, _ in weakest(evaluation(slices={"region": parts}))] == ["bad", "good"]
