@@ -46,7 +46,7 @@ class Progress:
             self._stage(stage, event)
         elif kind == "note" and event["level"] == "warning":
             self._say(click.style(plain(f"    ! {event['text']}"), fg="yellow"))
-        elif kind == "note" and not stage:
+        elif kind == "note":
             self._say(plain(f"    {event['text']}"))
 
     def _stage(self, stage: str, event: Event) -> None:

@@ -67,6 +67,11 @@ def test_what_a_stage_says_while_it_runs_cannot_steer_the_terminal(level, capsys
     assert NASTY not in said
 
 
+def test_the_notes_of_a_stage_are_shown_while_it_runs(capsys):
+    Progress()("train", {"kind": "note", "level": "info", "text": "mlp, fold 1: ROC AUC 0.7"})
+    assert capsys.readouterr().err == "    mlp, fold 1: ROC AUC 0.7\n"
+
+
 def test_a_failure_is_shown_with_what_the_data_says_made_harmless(capsys):
     context = click.Context(command_line.main)
     with pytest.raises(click.exceptions.Exit):
