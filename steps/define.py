@@ -1,4 +1,4 @@
-"""define: is what is asked measurable? The thresholds are frozen here, before anything looks at the data."""
+"""define: the problem is checked and frozen, with its thresholds, before any stage looks at the data."""
 
 from __future__ import annotations
 
@@ -21,28 +21,30 @@ if TYPE_CHECKING:
 
 
 class DefineConfig(Config):
-    """The question and what counts as an answer."""
+    """The question and its success criteria."""
 
     name: str = Field(description="The problem's name.")
     question: str = Field(description="The question in words.")
     decision: str = Field(description="The decision that the answer serves.")
-    owner: str = Field(description="The role that answers for the decision.")
-    cost_of_error: str = Field(description="What being wrong costs, in each direction.")
+    owner: str = Field(description="The role that owns the decision.")
+    cost_of_error: str = Field(description="The cost of errors, in each direction.")
     task: str = Field(description="binary-classification, multiclass-classification or regression.")
-    target: str = Field(description="What is predicted.")
-    success: tuple[Threshold, ...] = Field(description="What the model must reach on the sealed test set.")
+    target: str = Field(description="The column that is predicted.")
+    success: tuple[Threshold, ...] = Field(
+        description="The thresholds that the model must reach on the held-out test set."
+    )
 
 
 def define(card: Output, config: DefineConfig, log: Journal) -> None:
-    """Check that the problem can be answered with yes or no, freeze it and write the problem card.
+    """Check that success can be measured, freeze the problem and write the problem card.
 
     Raises:
-        InputError: the task or a metric has no such name.
-        GateRefused: thresholds are missing, cannot be measured or contradict one another; the card is written first.
+        InputError: no task or metric has such a name.
+        GateRefused: thresholds are missing, cannot be measured or contradict each other; the card is written first.
     """
     task = _task(config)
     _check_metrics(config, task)
-    reasons = [*_unsaid(config), *_unmeasurable(config.success, task), *_contradictory(config.success)]
+    reasons = [*_blank_fields(config), *_unmeasurable(config.success, task), *_contradictory(config.success)]
     documents.write(card, ProblemCard(**config.model_dump()))
     (card / "card.md").write_text(_card(config, task, reasons), encoding="utf-8")
     log.parameter("define.task", config.task)
@@ -50,7 +52,7 @@ def define(card: Output, config: DefineConfig, log: Journal) -> None:
     log.metric("application/thresholds", len(config.success))
     log.table(
         "success",
-        [{"metric": each.metric, "wanted": each.wanted, "slice": each.slice, "on": each.on} for each in config.success],
+        [{"metric": t.metric, "wanted": t.wanted, "slice": t.slice, "on": t.on} for t in config.success],
     )
     if reasons:
         log.verdict("refused", reasons)
@@ -65,29 +67,30 @@ def _task(config: DefineConfig) -> Task:
 
 
 def _check_metrics(config: DefineConfig, task: Task) -> None:
-    """Every metric must be one of the task's."""
+    """Check that every metric is one of the task's."""
     unknown = []
     for metric in dict.fromkeys(threshold.metric for threshold in config.success):
         if metric not in task.metrics:
-            others = [name for name in tasks.names() if metric in tasks.get(name).metrics]
-            hint = f" (it is a metric of {' and '.join(others)})" if others else ""
-            known = ", ".join(task.metrics)
-            unknown.append(f"success: {metric!r} is not a metric of {task.name}{hint}; there are: {known}")
+            homes = [name for name in tasks.names() if metric in tasks.get(name).metrics]
+            hint = f" (it is a metric of {' and '.join(homes)})" if homes else ""
+            unknown.append(
+                f"success: {metric!r} is not a metric of {task.name}{hint}; its metrics are: {', '.join(task.metrics)}"
+            )
     if unknown:
         raise InputError("\n".join(unknown))
 
 
-def _unsaid(config: DefineConfig) -> Iterator[str]:
+def _blank_fields(config: DefineConfig) -> Iterator[str]:
     if not config.success:
         metric = tasks.get(config.task).headline
-        yield f"success: no threshold is declared, so nothing could be good enough; give one, such as on {metric}"
+        yield f"success: no threshold is declared, so no model could succeed; declare one, such as on {metric}"
     for field in ("question", "decision", "owner", "cost_of_error", "target"):
         if not getattr(config, field).strip():
-            yield f"{field}: it is blank; whoever reads the result needs it in words"
+            yield f"{field}: it is blank; readers of the report need it in words"
 
 
 def _unmeasurable(success: Sequence[Threshold], task: Task) -> Iterator[str]:
-    """Thresholds that every model or no model meets, or that point the wrong way."""
+    """Yield the thresholds that every model or no model meets, or that point the wrong way."""
     for threshold in success:
         problem = _problem(threshold, task.metrics[threshold.metric])
         if problem:
@@ -97,10 +100,10 @@ def _unmeasurable(success: Sequence[Threshold], task: Task) -> Iterator[str]:
 def _problem(threshold: Threshold, metric: Metric) -> str | None:
     bound = threshold.at_least if threshold.at_least is not None else threshold.at_most
     assert bound is not None, "a threshold has exactly one bound"
-    wanted, given = ("at_least", "at_most") if metric.higher_is_better else ("at_most", "at_least")
-    if getattr(threshold, given) is not None:
-        better = "more is better" if metric.higher_is_better else "less is better"
-        return f"of {metric.name} {better}, so {given} would reward a worse model; use {wanted}"
+    right, wrong = ("at_least", "at_most") if metric.higher_is_better else ("at_most", "at_least")
+    if getattr(threshold, wrong) is not None:
+        better = "higher" if metric.higher_is_better else "lower"
+        return f"a {better} {metric.name} is better, so {wrong} would reward a worse model; use {right}"
     low, high = (metric.low, metric.high) if metric.higher_is_better else (metric.high, metric.low)
     ends = f"{metric.name} lies {_range(metric)}"
     if high is not None and (bound > high if metric.higher_is_better else bound < high):
@@ -117,45 +120,49 @@ def _range(metric: Metric) -> str:
 
 
 def _contradictory(success: Sequence[Threshold]) -> Iterator[str]:
-    """The same metric, on the same rows and the same end, asked for twice."""
-    seen: dict[tuple[str, str | None, str], Threshold] = {}
+    """Yield thresholds that judge the same number twice: the same metric, rows and end of the interval."""
+    by_number: dict[tuple[str, str | None, str], Threshold] = {}
     for threshold in success:
         key = (threshold.metric, threshold.slice, threshold.on)
-        earlier = seen.setdefault(key, threshold)
+        earlier = by_number.setdefault(key, threshold)
         if earlier is threshold:
             continue
         if earlier == threshold:
-            yield f"success: {threshold.wanted}: it is there twice; remove one"
+            yield f"success: {threshold.wanted}: it is declared twice; remove one"
         else:
             both = f"{earlier.wanted} and {threshold.wanted}"
-            yield f"success: {both}: two bounds for the same number; say which one is meant"
+            yield f"success: {both}: two bounds for the same number; keep one of them"
 
 
 def _card(config: DefineConfig, task: Task, reasons: Sequence[str]) -> str:
-    """The problem card as Markdown."""
+    """Return the problem card as Markdown."""
     fields = {
         "Question": config.question,
-        "Decision that it serves": config.decision,
-        "Who owns it": config.owner,
-        "What being wrong costs": config.cost_of_error,
+        "Decision": config.decision,
+        "Owner": config.owner,
+        "Cost of errors": config.cost_of_error,
         "Task": f"{config.task}, of {config.target}",
     }
     rows = [
         (
-            each.metric,
-            f">= {digits(each.at_least)}" if each.at_least is not None else f"<= {digits(each.at_most or 0)}",
-            _end(each),
-            each.slice or "all rows",
+            threshold.metric,
+            f">= {digits(threshold.at_least)}"
+            if threshold.at_least is not None
+            else f"<= {digits(threshold.at_most or 0)}",
+            _end(threshold),
+            threshold.slice or "all rows",
         )
-        for each in config.success
+        for threshold in config.success
     ]
     parts = [
         f"# {markdown.escape(config.name)}\n",
         *(markdown.paragraph(label, text) for label, text in fields.items()),
     ]
-    parts.append("## What counts as success\n")
-    parts.append(markdown.table(("metric", "wanted", "judged by", "where"), rows) if rows else "Nothing is declared.\n")
-    parts.append("Judged once, on the sealed test set; frozen when this card was written.\n")
+    parts.append("## Success\n")
+    parts.append(
+        markdown.table(("metric", "threshold", "judged by", "rows"), rows) if rows else "No thresholds are declared.\n"
+    )
+    parts.append("Judged once, on the held-out test set; frozen when this card was written.\n")
     if reasons:
         parts.append("## Why the run stopped here\n")
         parts.append(markdown.bullets(reasons))

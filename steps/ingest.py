@@ -31,7 +31,7 @@ __all__ = ["ColumnConfig", "IngestConfig", "Source", "ingest"]
 
 
 class ColumnConfig(Config):
-    """What a column is; whatever is left out is inferred from its values."""
+    """The declaration of a column; whatever is left out is inferred from its values."""
 
     type: Type | None = Field(default=None, description="integer, float, boolean, category, text, date or datetime.")
     role: Role = Field(default="feature", description="feature, key, group, time or ignore.")
@@ -40,21 +40,21 @@ class ColumnConfig(Config):
     )
     timezone: str | None = Field(
         default=None,
-        description="Of a datetime, such as Europe/Berlin: where naive values are local, aware ones are kept.",
+        description="The timezone of a datetime, such as Europe/Berlin, in which naive values are local.",
     )
-    format: str | None = Field(default=None, description="How a date is written: %d.%m.%Y, %Y-%m-%dT%H:%M:%S%#z ...")
+    format: str | None = Field(default=None, description="The format of dates: %d.%m.%Y, %Y-%m-%dT%H:%M:%S%#z ...")
 
 
 class IngestConfig(Config):
-    """Where the data comes from and what its columns are."""
+    """The sources of the data and its columns."""
 
     sources: dict[str, Source] = Field(min_length=1, description="The files, by a name that the query may use.")
-    query: str | None = Field(default=None, description="SQL over the sources; needed where there are several.")
-    columns: dict[str, ColumnConfig] = Field(default={}, description="What columns are, by name.")
+    query: str | None = Field(default=None, description="SQL over the sources; needed if there are several.")
+    columns: dict[str, ColumnConfig] = Field(default={}, description="The declarations of columns, by name.")
     sample_rows: int | None = Field(
-        default=None, gt=0, description="Keep about so many rows, chosen evenly (smoke runs)."
+        default=None, gt=0, description="Keep about this many rows, chosen evenly (smoke runs)."
     )
-    target: str | None = Field(default=None, description="What is predicted, which keeps it from being called text.")
+    target: str | None = Field(default=None, description="The predicted column, which is never taken for free text.")
 
 
 def ingest(raw: Input, table: Output, config: IngestConfig, log: Journal) -> None:

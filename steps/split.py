@@ -1,6 +1,4 @@
-"""split: the labelled rows become a training part and a sealed test part, and nothing of the answer leaks
-from one to the other.
-"""
+"""split: the labelled rows are divided into a training part and a held-out test part, and checked for leaks."""
 
 from __future__ import annotations
 
@@ -22,13 +20,15 @@ if TYPE_CHECKING:
     from steps.tables.truth import Array
 
 LISTED = 50
-"""Of so many classes at most the shares are compared."""
+"""The shares of at most this many classes are compared."""
 
 
 class SplitConfig(Config):
     """How the labelled rows are divided."""
 
-    test_fraction: float = Field(default=0.2, gt=0, lt=1, description="Share of the rows that is sealed for the test.")
+    test_fraction: float = Field(
+        default=0.2, gt=0, lt=1, description="The share of the rows that is held out for the test."
+    )
     by: By = Field(
         default="row",
         description=(
@@ -37,30 +37,30 @@ class SplitConfig(Config):
     )
     column: str | None = Field(
         default=None,
-        description="The column of the group or the time, the one of that role when left out; by row it plays no part.",
+        description="The column of the group or time; the one of that role when left out. Not used by row.",
     )
     key: tuple[str, ...] = Field(
-        default=(), description="By row: the columns that name a row; when left out, all features together do."
+        default=(), description="By row, the columns that identify a row; all features together when left out."
     )
     stratify: Literal["hash", "exact"] = Field(
         default="hash",
-        description="By row: 'hash' keeps each row in its part for ever; 'exact' gives each class its share instead.",
+        description="By row, 'hash' keeps each row in its part for ever; 'exact' gives each class its share instead.",
     )
-    seed: int = Field(default=0, description="Salt of the hash: another seed, another division.")
+    seed: int = Field(default=0, description="The salt of the hash; another seed divides differently.")
     allow_proxies: dict[str, str] = Field(
         default_factory=dict,
-        description="Columns that predict the target (nearly) alone and may: column -> why it is fine.",
+        description="Columns that legitimately predict the target nearly alone: column -> why that is fine.",
     )
     duplicates_at_most: float = Field(
-        default=0.01, ge=0, le=1, description="Share of the test rows that may have an equal row in the training part."
+        default=0.01, ge=0, le=1, description="The largest share of test rows with an equal row in the training part."
     )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.by != "row" and self.stratify == "exact":
-            raise ValueError(f"stratify: exact divides by row; with by: {self.by} the {self.by}s decide")
+            raise ValueError(f"stratify: exact needs by: row; by: {self.by} divides whole {self.by}s")
         if self.by != "row" and self.key:
-            raise ValueError(f"key names rows for by: row; with by: {self.by} write column: {self.key[0]}")
+            raise ValueError(f"key is for by: row; with by: {self.by} write column: {self.key[0]}")
         return self
 
 
@@ -71,7 +71,7 @@ def split(
 
     Raises:
         InputError: the columns do not allow this division.
-        GateRefused: something of the answer leaks; both parts and the findings are written first.
+        GateRefused: a leak check refuses; both parts and the findings are written first.
     """
     from steps.splitting.leaks import Parts, find_leaks
     from steps.tables.truth import read_truth
@@ -85,29 +85,31 @@ def split(
         "train": _publish(data, train_set, divided, schema, test=False),
         "test": _publish(data, test_set, divided, schema, test=True),
     }
-    balance, notes = _balance(divided, truth, schema, config)
     column = divided.columns[0] if config.by != "row" else None
-    parts = Parts(
-        train=train_set,
-        test=test_set,
-        schema=schema,
-        by=config.by,
-        column=column or config.column,
-        proxies=config.allow_proxies,
-        duplicates=config.duplicates_at_most,
+    findings = find_leaks(
+        Parts(
+            train=train_set,
+            test=test_set,
+            schema=schema,
+            by=config.by,
+            column=column or config.column,
+            proxies=config.allow_proxies,
+            duplicates=config.duplicates_at_most,
+        )
     )
-    findings = find_leaks(parts)
+    balance, notes = _balance(divided, truth, schema, config)
+    fraction = Fraction(
+        wanted=config.test_fraction,
+        found=divided.fraction,
+        standard_error=divided.expected_error(config.test_fraction),
+    )
     report = SplitReport(
         by=config.by,
         column=column,
         hashed=divided.columns if divided.by_chance or config.by == "row" else (),
         stratify=config.stratify,
         seed=config.seed,
-        test_fraction=Fraction(
-            wanted=config.test_fraction,
-            found=divided.fraction,
-            standard_error=divided.expected_error(config.test_fraction),
-        ),
+        test_fraction=fraction,
         rows=rows,
         units=divided.units,
         boundary=divided.boundary,
@@ -116,10 +118,10 @@ def split(
         findings=tuple(findings),
     )
     documents.write(division, report)
-    _say(report, log)
-    refused = [finding.text for finding in findings if finding.level == "refused"]
-    if refused:
-        raise GateRefused(*refused)
+    _log(report, log)
+    reasons = [finding.text for finding in findings if finding.level == "refused"]
+    if reasons:
+        raise GateRefused(*reasons)
 
 
 def _divide(data: Path, schema: TableSchema, truth: Array, config: SplitConfig) -> Division:
@@ -142,7 +144,7 @@ def _divide(data: Path, schema: TableSchema, truth: Array, config: SplitConfig) 
 
 
 def _column(schema: TableSchema, config: SplitConfig) -> str:
-    """The column of the group or time: the declared one, else the only one of that role."""
+    """Return the column of the group or time: the declared one, else the only one of that role."""
     names = [column.name for column in schema.columns]
     if config.column is not None:
         if config.column not in names:
@@ -154,13 +156,13 @@ def _column(schema: TableSchema, config: SplitConfig) -> str:
         return config.column
     of_role = [column.name for column in schema.of_role("group" if config.by == "group" else "time")]
     if len(of_role) != 1:
-        found = f"{len(of_role)} columns have it: {', '.join(of_role)}" if of_role else "no column has it"
-        raise InputError(f"split.by: {config.by} wants split.column, or one column of role {config.by}; {found}")
+        count = f"{len(of_role)} columns have it: {', '.join(of_role)}" if of_role else "no column has it"
+        raise InputError(f"split.by: {config.by} needs split.column, or one column of role {config.by}; {count}")
     return of_role[0]
 
 
 def _row_columns(schema: TableSchema, config: SplitConfig) -> list[str]:
-    """What the hash of a row covers: its key, or all its features."""
+    """Return the columns of the hash of a row: its key, or all features."""
     names = [column.name for column in schema.columns]
     for name in config.key:
         if name not in names:
@@ -171,7 +173,7 @@ def _row_columns(schema: TableSchema, config: SplitConfig) -> list[str]:
     if missing:
         listed = ", ".join(f"{name!r} in {count:,} rows" for name, count in missing.items())
         raise InputError(
-            f"split.key: a key names every row, and it is missing: {listed}; leave split.key out to use the features"
+            f"split.key: a key identifies every row, and it is missing: {listed}; leave split.key out to use the features"
         )
     columns = list(config.key) or [column.name for column in schema.features()]
     if not columns:
@@ -182,7 +184,7 @@ def _row_columns(schema: TableSchema, config: SplitConfig) -> list[str]:
 
 
 def _check_parts(divided: Division, truth: Array, schema: TableSchema, config: SplitConfig) -> None:
-    """Both parts have rows and, for a classification, two classes or more."""
+    """Check that both parts have rows and, for a classification, two classes or more."""
     import numpy as np
 
     assert schema.target is not None
@@ -191,20 +193,20 @@ def _check_parts(divided: Division, truth: Array, schema: TableSchema, config: S
     for name, count, rows in (("test", tests, divided.in_test), ("training", total - tests, ~divided.in_test)):
         if not count:
             raise InputError(
-                f"the {name} part would be empty: {total:,} rows in {divided.units:,} that may be separated, "
-                f"test_fraction {config.test_fraction:g}; bring more rows, or change split.test_fraction or split.seed"
+                f"the {name} part would be empty: {total:,} rows in {divided.units:,} units, test_fraction "
+                f"{config.test_fraction:g}; use more rows, or change split.test_fraction or split.seed"
             )
         if schema.target.classes:
-            found = np.unique(truth[rows])
-            if len(found) < 2:
-                what = {
+            present = np.unique(truth[rows])
+            if len(present) < 2:
+                cure = {
                     "row": "change split.seed or write stratify: exact",
                     "group": "change split.seed",
                     "time": "split by row or group",
                 }
                 raise InputError(
-                    f"the {name} part would hold only class {schema.target.classes[found[0]]!r} ({count:,} rows), "
-                    f"and nothing can be learned or measured on one class; {what[config.by]}, or bring more rows"
+                    f"the {name} part would hold only class {schema.target.classes[present[0]]!r} ({count:,} rows), "
+                    f"and nothing can be learned or measured on one class; {cure[config.by]}, or use more rows"
                 )
 
 
@@ -231,10 +233,10 @@ def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, 
 def _balance(
     divided: Division, truth: Array, schema: TableSchema, config: SplitConfig
 ) -> tuple[list[Balance], list[str]]:
-    """The share of each class (or the mean of the target) in both parts, and what is unusual about it.
+    """Return the share of each class (or the mean of the target) in both parts, and notes on unusual ones.
 
-    A difference is reported and stops nothing: under a hash it is chance, which no one should be able to choose
-    away, and by time it is the world changing. The deviations in standard errors say which.
+    A difference is reported and stops nothing. Under a hash it is chance, which nobody should be able to select away; by time
+    it is a change of the world.
     """
     from steps.splitting.division import UNUSUAL, deviation
 
@@ -246,8 +248,8 @@ def _balance(
         else {"mean": truth}
     )
     balance, notes = [], []
-    for name, each in values.items():
-        train, test, errors = deviation(divided, each, config.test_fraction)
+    for name, indicator in values.items():
+        train, test, errors = deviation(divided, indicator, config.test_fraction)
         balance.append(Balance(name=name if classes else None, train=train, test=test, standard_errors=errors))
         what = (
             f"class {name!r}: {train:.2%} of the training and {test:.2%} of the test rows"
@@ -257,11 +259,11 @@ def _balance(
         if errors is not None and abs(errors) > UNUSUAL:
             notes.append(f"{what}, {abs(errors):.1f} standard errors apart; another split.seed divides differently")
         elif classes and not (train and test):
-            notes.append(f"{what}: it cannot be {'measured' if train else 'learned'}")
+            notes.append(f"{what}: the class cannot be {'measured' if train else 'learned'}")
     return balance, notes
 
 
-def _say(report: SplitReport, log: Journal) -> None:
+def _log(report: SplitReport, log: Journal) -> None:
     findings = report.findings
     for name, part in report.rows.items():
         log.metric(f"data/rows_{name}", part.rows)
@@ -271,7 +273,7 @@ def _say(report: SplitReport, log: Journal) -> None:
     duplicates = [finding.numbers["rows"] for finding in findings if finding.check == "duplicates"]
     log.metric("data/duplicates_across_parts", sum(duplicates))
     log.table("balance", [share.model_dump(by_alias=True) for share in report.balance])
-    log.table("leak checks", [{"check": each.check, "level": each.level, "text": each.text} for each in findings])
+    log.table("leak checks", [finding.model_dump(include={"check", "level", "text"}) for finding in findings])
     for note in report.notes:
         log.warning(note)
     for finding in findings:

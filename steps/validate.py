@@ -1,8 +1,8 @@
-"""validate: does the table keep the promises of the expectation suite?
+"""validate: the table is checked against the expectation suite.
 
-Great Expectations fails open: an unknown type in a suite is dropped, an empty suite succeeds, most expectations
-pass on zero rows or on a column without a value, and a missing column is an exception inside a result. Here each
-expectation is accounted for: it was evaluated, or it counts as a critical failure.
+Great Expectations fails open: it drops an unknown type from a suite, an empty suite succeeds, most expectations pass on zero
+rows or on a column without values, and a missing column is an exception inside a result. Here every expectation is evaluated,
+or counts as a critical failure.
 """
 
 from __future__ import annotations
@@ -23,16 +23,18 @@ ROW_COUNT = "expect_table_row_count_to_be_between"
 
 
 class Expectation(Config):
-    """One promise about the table, in the words of Great Expectations."""
+    """One expectation about the table, in the words of Great Expectations."""
 
-    type: str = Field(description="Name of the expectation: expect_column_values_to_not_be_null ...")
-    kwargs: dict[str, Any] = Field(default_factory=dict, description="Its arguments: column, min_value, mostly ...")
-    severity: Severity = Field(default="critical", description="Only a critical failure stops the run.")
-    notes: str | list[str] | None = Field(default=None, description="Why this is expected.")
+    type: str = Field(description="The name of the expectation: expect_column_values_to_not_be_null ...")
+    kwargs: dict[str, Any] = Field(default_factory=dict, description="The arguments: column, min_value, mostly ...")
+    severity: Severity = Field(
+        default="critical", description="The severity of a failure; only a critical one stops the run."
+    )
+    notes: str | list[str] | None = Field(default=None, description="The reason for the expectation.")
 
 
 class ValidateConfig(Config):
-    """What the table promises."""
+    """The expectations about the table."""
 
     suite: tuple[Expectation, ...] = Field(description="The expectations; an empty suite is refused.")
     show_values: bool = Field(
@@ -60,21 +62,22 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
         ),
         *config.suite,
     )
-    asked = [(each.type, each.kwargs) for each in suite]
-    check_suite(asked, schema)
+    requests = [(expectation.type, expectation.kwargs) for expectation in suite]
+    check_suite(requests, schema)
     results = [
-        _describe(each, found, config) for each, found in zip(suite, run_suite(table, asked, schema), strict=True)
+        _describe(expectation, finding, config)
+        for expectation, finding in zip(suite, run_suite(table, requests, schema), strict=True)
     ]
     documents.write(validation, _document(schema, results))
-    _say(log, schema, results)
+    _log(log, schema, results)
     refused = [_reason(result) for result in results if result.stops]
     if refused:
         raise GateRefused(*refused)
 
 
-def _describe(expectation: Expectation, found: Mapping[str, Any], config: ValidateConfig) -> ExpectationResult:
-    """One row of the results; values leave only when the problem file allows it."""
-    from steps.expectations.suite import wanted_in_words
+def _describe(expectation: Expectation, finding: Mapping[str, Any], config: ValidateConfig) -> ExpectationResult:
+    """Return one row of the results, with values of the table only if the problem file allows it."""
+    from steps.expectations.suite import expected_in_words
 
     return ExpectationResult(
         type=expectation.type,
@@ -82,13 +85,13 @@ def _describe(expectation: Expectation, found: Mapping[str, Any], config: Valida
         kwargs=expectation.kwargs,
         severity=expectation.severity,
         notes=expectation.notes,
-        evaluated=found["error"] is None,
-        success=found["success"],
-        wanted=wanted_in_words(expectation.type, expectation.kwargs),
-        observed=found["error"] or (found["observed_values"] if config.show_values else found["observed"]),
-        failing=found["failing"],
-        rows=found["rows"],
-        values=found["values"] if config.show_values else None,
+        evaluated=finding["error"] is None,
+        success=finding["success"],
+        wanted=expected_in_words(expectation.type, expectation.kwargs),
+        observed=finding["error"] or (finding["observed_values"] if config.show_values else finding["observed"]),
+        failing=finding["failing"],
+        rows=finding["rows"],
+        values=finding["values"] if config.show_values else None,
     )
 
 
@@ -111,7 +114,7 @@ def _document(schema: TableSchema, results: Sequence[ExpectationResult]) -> Vali
     )
 
 
-def _say(log: Journal, schema: TableSchema, results: Sequence[ExpectationResult]) -> None:
+def _log(log: Journal, schema: TableSchema, results: Sequence[ExpectationResult]) -> None:
     failed = [result for result in results if not result.success]
     log.metric("data/expectations", len(results))
     log.metric("data/expectations_failed", len(failed))
@@ -126,9 +129,9 @@ def _say(log: Journal, schema: TableSchema, results: Sequence[ExpectationResult]
 
 
 def _reason(result: ExpectationResult) -> str:
-    """One failed expectation as a sentence: where, wanted, observed, rows."""
+    """Return a failed expectation as a sentence."""
     where = f"column {result.column!r}" if result.column else "the table"
     listed = f"; rows {', '.join(map(str, result.rows))}" if result.rows else ""
     listed += " ..." if result.rows and result.failing > len(result.rows) else ""
-    verb = "observed" if result.evaluated else "could not be evaluated:"
-    return f"{where}: wanted {result.wanted}; {verb} {result.observed}{listed} [{result.type}]"
+    verb = "observed" if result.evaluated else "could not be evaluated"
+    return f"{where}: expected: {result.wanted}; {verb}: {result.observed}{listed} [{result.type}]"

@@ -59,7 +59,7 @@ _MISNAMED = (
 
 
 class DataConfig(IngestConfig):
-    """Where the data comes from and what its columns are."""
+    """The sources of the data and its columns."""
 
     sources: dict[str, Source] = Field(
         min_length=1,
@@ -85,7 +85,7 @@ class DataConfig(IngestConfig):
 
 
 class Problem(Config):
-    """A question, the data that may answer it, and what would count as an answer."""
+    """A question, the data that may answer it, and the success criteria."""
 
     name: str = Field(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
@@ -93,24 +93,28 @@ class Problem(Config):
     )
     question: str = Field(min_length=1, description="The question in words.")
     decision: str = Field(min_length=1, description="The decision that the answer serves.")
-    owner: str = Field(min_length=1, description="The role that answers for the decision.")
-    cost_of_error: str = Field(min_length=1, description="What being wrong costs, in each direction.")
+    owner: str = Field(min_length=1, description="The role that owns the decision.")
+    cost_of_error: str = Field(min_length=1, description="The cost of errors, in each direction.")
     task: str = Field(description="binary-classification, multiclass-classification or regression.")
-    target: str = Field(min_length=1, description="What is predicted: a column, or the name of what label.rule makes.")
-    success: tuple[Threshold, ...] = Field(description="What the model must reach on the sealed test set.")
+    target: str = Field(
+        min_length=1, description="The predicted column, or the name of the column that label.rule computes."
+    )
+    success: tuple[Threshold, ...] = Field(
+        description="The thresholds that the model must reach on the held-out test set."
+    )
     data: DataConfig
-    expectations: str = Field(description="Great Expectations suite (JSON), relative to this file.")
+    expectations: str = Field(description="The Great Expectations suite (JSON), relative to this file.")
     label: LabelConfig
     split: SplitConfig
     train: TrainConfig
     evaluate: EvaluateConfig
     register_as: RegisterConfig = Field(alias="register")
     tracking_uri: str | None = Field(
-        default=None, description="MLflow tracking server; the workspace's own sqlite when left out."
+        default=None, description="The MLflow tracking server; the workspace's own sqlite when left out."
     )
     sagemaker: SageMakerConfig = Field(
         default_factory=SageMakerConfig,
-        description="Machines, time and money on Amazon SageMaker; it changes no result and no key.",
+        description="Machines, time and money on Amazon SageMaker; changes neither results nor keys.",
     )
 
     @field_validator("task")

@@ -1,4 +1,4 @@
-"""Running a Great Expectations suite over a table and making sure that every expectation was really evaluated."""
+"""A Great Expectations suite over a table, with proof that every expectation was really evaluated."""
 
 from __future__ import annotations
 
@@ -9,34 +9,34 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
+import polars as pl
 
 from steps.errors import InputError, near
 from steps.tables.frames import pandas_frame
 from steps.tables.schema import ROW, Column, TableSchema
 
-if TYPE_CHECKING:
-    import pandas as pd
+Request = tuple[str, Mapping[str, Any]]
+"""An expectation to evaluate: its type and its arguments."""
 
-Asked = tuple[str, Mapping[str, Any]]
-"""An expectation as it is asked: its type and its arguments."""
-
-_OUR_BUSINESS = ("batch_id", "catch_exceptions", "meta", "result_format", "windows")
-"""Arguments that steer the evaluation itself: what is shown of it, whether an exception ends up in the result."""
+_EVALUATION = ("batch_id", "catch_exceptions", "meta", "result_format", "windows")
+"""Arguments that control the evaluation itself, such as whether an exception ends up in the result."""
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _INSTEAD = (
     "leave the rows out before, with a WHERE in data.query, or write the condition as data: "
     '{"type": "comparison", "column": {"name": "age"}, "operator": ">", "parameter": 18}'
 )
 
-SHOWN = 20
-"""How many failing rows are named."""
+LISTED = 20
+"""How many failing rows are listed."""
 HEAD = 50_000
-"""Where more rows than this fail, those that are named are looked for among so many first rows."""
+"""Where more rows than this fail, the listed ones are taken from this many first rows."""
 _NEEDS_ALL_ROWS = ("unique", "z_scores", "outliers")
 
 _WHOLE_TABLE = ("expect_table_column", "unexpected_rows", "expect_query")
-_TELLS_NO_VALUES = (
+_SHOWS_NO_VALUES = (
     "expect_table_column",
     "expect_column_values_to_be_of_type",
     "expect_column_values_to_be_in_type_list",
@@ -55,65 +55,65 @@ _REACH_OUTSIDE = (
 )
 
 
-def check_suite(suite: Sequence[Asked], schema: TableSchema) -> None:
-    """Whether every expectation exists, has arguments that it understands and names columns that the table has.
+def check_suite(suite: Sequence[Request], schema: TableSchema) -> None:
+    """Check that every expectation exists, has valid arguments and names columns of the table.
 
     Raises:
-        InputError: one line for each that does not, with what would have worked.
+        InputError: some do not; one line for each, with what would work.
     """
     with _quiet():
-        faults = [fault for position, asked in enumerate(suite) for fault in _faults(position, asked, schema)]
+        faults = [fault for position, request in enumerate(suite) for fault in _faults(position, request, schema)]
     if faults:
         raise InputError("\n".join(faults))
 
 
-def _faults(position: int, asked: Asked, schema: TableSchema) -> Iterator[str]:
+def _faults(position: int, request: Request, schema: TableSchema) -> Iterator[str]:
     from great_expectations.expectations.registry import list_registered_expectation_implementations
 
-    kind, kwargs = asked
-    here = f"expectation {position} ({kind})"
-    known = sorted(set(list_registered_expectation_implementations()) - set(_REACH_OUTSIDE))
-    if kind not in known:
+    kind, kwargs = request
+    where = f"expectation {position} ({kind})"
+    kinds = sorted(set(list_registered_expectation_implementations()) - set(_REACH_OUTSIDE))
+    if kind not in kinds:
         yield (
-            f"{here}: there is no such expectation{near(kind, known)}; Great Expectations has {len(known)}, "
-            f"such as {', '.join(known[:3])}"
+            f"{where}: no such expectation{near(kind, kinds)}; Great Expectations has {len(kinds)}, such as "
+            f"{', '.join(kinds[:3])}"
         )
         return
     columns = [column.name for column in schema.columns]
     if code := next(_code(kwargs), None):
-        yield f"{here}: {code}"
+        yield f"{where}: {code}"
         return
-    named = [] if kind == "expect_column_to_exist" else _named(kwargs)
-    for name in [*named, *_condition_columns(kwargs)]:
+    names = [] if kind == "expect_column_to_exist" else _columns(kwargs)
+    for name in [*names, *_condition_columns(kwargs)]:
         if name not in columns:
             yield (
-                f"{here}: the table has no column {name!r}{near(name, columns)}; its columns are: {', '.join(columns)}"
+                f"{where}: the table has no column {name!r}{near(name, columns)}; its columns are: {', '.join(columns)}"
             )
             return
     try:
-        _build(position, asked, {column.name: column for column in schema.columns})
+        _build(position, request, {column.name: column for column in schema.columns})
     except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
-        yield f"{here}: {_first_line(error)}"
+        yield f"{where}: {_first_line(error)}"
 
 
 def _code(kwargs: Mapping[str, Any]) -> Iterator[str]:
-    """Why arguments are refused: Great Expectations would evaluate them as code, or fetch what they point to.
+    """Yield the reasons why arguments are refused: Great Expectations would run them as code or fetch what they refer to.
 
-    A row condition that is text goes to ``DataFrame.query``, from where every module of Python can be reached. One that
-    is made of columns, operators and values is quoted on its way there, but for backticks, which end the quotes.
+    A row condition in text goes to ``DataFrame.query``, which can reach every module of Python. A condition made of columns,
+    operators and values is quoted on its way there, except for backticks, which end the quotes.
     """
     if kwargs.get("condition_parser") is not None:
-        yield f"condition_parser: a condition to parse could run any code; {_INSTEAD}"
+        yield f"condition_parser: a parsed condition could run any code; {_INSTEAD}"
     if isinstance(kwargs.get("row_condition"), str):
-        yield f"row_condition: text would be run as code; {_INSTEAD}"
+        yield f"row_condition: text would run as code; {_INSTEAD}"
     for part in _parts(kwargs.get("row_condition")):
         if isinstance(part, Mapping) and ("pass_through_filter" in part or part.get("type") == "pass_through"):
-            yield f"row_condition: text would be run as code; {_INSTEAD}"
+            yield f"row_condition: text would run as code; {_INSTEAD}"
         if isinstance(part, str) and ("`" in part or not part.isprintable()):
             yield f"row_condition: {part!r} holds a backtick or a control character; leave such rows out in data.query"
-    for name in _OUR_BUSINESS:
+    for name in _EVALUATION:
         if name in kwargs:
-            yield f"{name}: how the suite is evaluated is not for the suite to say; leave it out"
+            yield f"{name}: a suite does not configure its own evaluation; leave it out"
     for part in _parts(kwargs):
         for name, value in part.items() if isinstance(part, Mapping) else ():
             if str(name).startswith("$PARAMETER"):
@@ -123,21 +123,21 @@ def _code(kwargs: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _parts(value: Any) -> Iterator[Any]:
-    """A JSON value and everything in it, its keys too."""
+    """Yield a JSON value and everything in it, including keys."""
     yield value
     if isinstance(value, Mapping):
         yield from value
-        for each in value.values():
-            yield from _parts(each)
+        for item in value.values():
+            yield from _parts(item)
     elif isinstance(value, list | tuple):
-        for each in value:
-            yield from _parts(each)
+        for item in value:
+            yield from _parts(item)
 
 
 def _condition_columns(kwargs: Mapping[str, Any]) -> list[str]:
-    """The columns that a row condition speaks of."""
-    found = [part.get("column") for part in _parts(kwargs.get("row_condition")) if isinstance(part, Mapping)]
-    return [str(each.get("name")) for each in found if isinstance(each, Mapping)]
+    """Return the columns that a row condition names."""
+    columns = [part.get("column") for part in _parts(kwargs.get("row_condition")) if isinstance(part, Mapping)]
+    return [str(column.get("name")) for column in columns if isinstance(column, Mapping)]
 
 
 def _first_line(error: BaseException) -> str:
@@ -149,16 +149,16 @@ def _first_line(error: BaseException) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def _named(kwargs: Mapping[str, Any]) -> list[str]:
-    """The columns that an expectation speaks of."""
+def _columns(kwargs: Mapping[str, Any]) -> list[str]:
+    """Return the columns that an expectation names."""
     single = [kwargs[key] for key in ("column", "column_A", "column_B") if isinstance(kwargs.get(key), str)]
     return [*single, *(name for name in kwargs.get("column_list") or () if isinstance(name, str))]
 
 
-def _build(position: int, asked: Asked, types: Mapping[str, Column]) -> Any:
+def _build(position: int, request: Request, types: Mapping[str, Column]) -> Any:
     from great_expectations.expectations.registry import get_expectation_impl
 
-    kind, kwargs = asked
+    kind, kwargs = request
     column = types.get(str(kwargs.get("column")))
     converted = {
         key: _instant(value, column) if key in ("min_value", "max_value", "value_set") else value
@@ -168,46 +168,44 @@ def _build(position: int, asked: Asked, types: Mapping[str, Column]) -> Any:
 
 
 def _instant(value: Any, column: Column | None) -> Any:
-    """Dates arrive in JSON as text; compared with a date column they must be instants."""
+    """Return dates, which JSON holds as text, as instants for the comparison with a date column."""
     if column is None or column.type not in ("date", "datetime"):
         return value
     if isinstance(value, list):
-        return [_instant(each, column) for each in value]
+        return [_instant(item, column) for item in value]
     if not isinstance(value, str):
         return value
-    import pandas as pd
-
     try:
         instant = pd.Timestamp(value)
     except ValueError:
         raise InputError(
-            f"{value!r} is not a date, and column {column.name!r} holds {column.type}s; write it as 2013-01-31"
+            f"{value!r} is not a date, and column {column.name!r} holds {column.type}s; write dates as 2013-01-31"
         ) from None
     return instant.tz_localize(column.timezone) if column.timezone and instant.tzinfo is None else instant
 
 
-def run_suite(table: Path, suite: Sequence[Asked], schema: TableSchema) -> list[dict[str, Any]]:
-    """Evaluate a checked suite; one finding for each expectation, in the same order.
+def run_suite(table: Path, suite: Sequence[Request], schema: TableSchema) -> list[dict[str, Any]]:
+    """Evaluate a checked suite.
 
     Returns:
-        dictionaries with success, error (None when it was evaluated), observed (numbers and counts only),
-        observed_values, failing (rows), rows (their first numbers) and values (what they held).
+        for each expectation in order: success, error (None when it was evaluated), observed (numbers and counts only),
+        observed_values, failing (how many rows), rows (the first row numbers) and values (the values in them).
     """
     frame = _pandas(table, suite, schema)
     types = {column.name: column for column in schema.columns}
     with _quiet():
-        built = [_build(position, asked, types) for position, asked in enumerate(suite)]
-        found = _evaluate(frame, built, "BASIC")
-        _add_rows(frame, built, found)
-    return [_finding(asked, found.get(position), schema) for position, asked in enumerate(suite)]
+        built = [_build(position, request, types) for position, request in enumerate(suite)]
+        results = _evaluate(frame, built, "BASIC")
+        _add_rows(frame, built, results)
+    return [_finding(request, results.get(position), schema) for position, request in enumerate(suite)]
 
 
-def _add_rows(frame: pd.DataFrame, built: Sequence[Any], found: Mapping[int, Any]) -> None:
-    """Evaluate what failed once more, with the rows that fail: each costs ten microseconds, so they are not
-    asked for at first.
-    """
+def _add_rows(frame: pd.DataFrame, built: Sequence[Any], results: Mapping[int, Any]) -> None:
+    """Evaluate failed expectations once more, with the failing rows; each row costs ten microseconds, so not at first."""
     failed = {
-        p: result.result for p, result in found.items() if not result.success and result.result.get("unexpected_count")
+        p: result.result
+        for p, result in results.items()
+        if not result.success and result.result.get("unexpected_count")
     }
     for position, result in failed.items():
         many = result["unexpected_count"] > HEAD and not any(
@@ -216,11 +214,11 @@ def _add_rows(frame: pd.DataFrame, built: Sequence[Any], found: Mapping[int, Any
         part = _evaluate(frame.head(HEAD) if many else frame, [built[position]], "SUMMARY").get(position)
         if part is not None:
             rows = {key: part.result.get(key) for key in ("partial_unexpected_index_list", "partial_unexpected_list")}
-            found[position].result.update(rows)
+            results[position].result.update(rows)
 
 
 def _evaluate(frame: pd.DataFrame, expectations: Sequence[Any], result_format: str) -> dict[int, Any]:
-    """Great Expectations' results by position; one that it dropped has none."""
+    """Return the results of Great Expectations by position; expectations that it drops have none."""
     import great_expectations as gx
     from great_expectations.data_context.types.base import (
         DataContextConfig,
@@ -237,14 +235,16 @@ def _evaluate(frame: pd.DataFrame, expectations: Sequence[Any], result_format: s
     source = context.data_sources.add_pandas("table").add_dataframe_asset("table")
     batch = source.add_batch_definition_whole_dataframe("table").get_batch(batch_parameters={"dataframe": frame})
     suite = gx.ExpectationSuite(name="suite", expectations=list(expectations))
-    result = batch.validate(suite, result_format={"result_format": result_format, "partial_unexpected_count": SHOWN})
-    return {each.expectation_config.meta["position"]: each for each in result.results}
+    validation = batch.validate(
+        suite, result_format={"result_format": result_format, "partial_unexpected_count": LISTED}
+    )
+    return {result.expectation_config.meta["position"]: result for result in validation.results}
 
 
-def _finding(asked: Asked, result: Any, schema: TableSchema) -> dict[str, Any]:
-    kind, kwargs = asked
+def _finding(request: Request, result: Any, schema: TableSchema) -> dict[str, Any]:
+    kind, kwargs = request
     if result is None:
-        return _not_evaluated("Great Expectations dropped it without a word")
+        return _not_evaluated("Great Expectations dropped it silently")
     if error := _raised(result.exception_info or {}):
         return _not_evaluated(error)
     detail: Mapping[str, Any] = result.result
@@ -253,10 +253,10 @@ def _finding(asked: Asked, result: Any, schema: TableSchema) -> dict[str, Any]:
     elements, missing = detail.get("element_count"), detail.get("missing_count")
     if success and elements == 0 and schema.rows and kwargs.get("row_condition") is not None:
         success = False
-        observed = "nothing to check: no row meets the row_condition"
+        observed = "no row to check: none meets the row_condition"
     elif success and elements and missing == elements and not kind.startswith(_NEEDS_NO_VALUES):
         success = False
-        observed = f"nothing to check: all {elements:,} rows are missing"
+        observed = f"no value to check: all {elements:,} rows are missing"
     elif count is not None and "distinct_values" not in kind:
         checked = elements or schema.rows
         observed = f"{count:,} of {checked:,} rows fail ({_percent(count, checked)})" + (
@@ -266,8 +266,8 @@ def _finding(asked: Asked, result: Any, schema: TableSchema) -> dict[str, Any]:
         observed = f"{count:,} distinct value{'' if count == 1 else 's'} outside"
         count = 0
     elif kind == "expect_column_to_exist":
-        observed = "it is there" if success else "there is no such column"
-    elif kind.startswith(_TELLS_NO_VALUES):
+        observed = "the column exists" if success else "no such column"
+    elif kind.startswith(_SHOWS_NO_VALUES):
         observed = str(detail.get("observed_value"))
     else:
         observed = _plain(detail.get("observed_value"))
@@ -279,8 +279,8 @@ def _finding(asked: Asked, result: Any, schema: TableSchema) -> dict[str, Any]:
         "observed": observed,
         "observed_values": observed if count is not None else str(detail.get("observed_value")),
         "failing": int(count or 0),
-        "rows": rows[:SHOWN],
-        "values": [str(value) for value in detail.get("partial_unexpected_list") or ()][:SHOWN],
+        "rows": rows[:LISTED],
+        "values": [str(value) for value in detail.get("partial_unexpected_list") or ()][:LISTED],
     }
 
 
@@ -302,17 +302,19 @@ def _not_evaluated(why: str) -> dict[str, Any]:
 
 
 def _raised(information: Mapping[str, Any]) -> str | None:
-    """The exception inside a result, which comes in two shapes: flat, or one for each metric."""
-    nested = [each for each in information.values() if isinstance(each, Mapping)]
-    for each in (information, *nested):
-        if each.get("raised_exception"):
-            message = str(each.get("exception_message") or "").strip() or "it raised an exception"
-            return re.sub(r"'[^']*'|\"[^\"]*\"", "(not shown)", message.splitlines()[0])[:300]  # it may quote a value
+    """Return the exception inside a result, which has two shapes: flat, or one for each metric."""
+    nested = [entry for entry in information.values() if isinstance(entry, Mapping)]
+    for entry in (information, *nested):
+        if entry.get("raised_exception"):
+            message = str(entry.get("exception_message") or "").strip() or "it raised an exception"
+            return re.sub(r"'[^']*'|\"[^\"]*\"", "(not shown)", message.splitlines()[0])[
+                :300
+            ]  # the message may quote a value
     return None
 
 
 def _plain(value: Any) -> Any:
-    """What was observed, without values of rows: a number stays, text and lists become how many there are."""
+    """Return an observation without values of rows: a number stays, text and lists become their count."""
     if value is None or isinstance(value, bool | int):
         return value
     if hasattr(value, "isoformat"):
@@ -327,22 +329,18 @@ def _plain(value: Any) -> Any:
     )
 
 
-def _pandas(table: Path, suite: Sequence[Asked], schema: TableSchema) -> pd.DataFrame:
-    """The columns that the suite speaks of, indexed by row number; all of them where an expectation is about
-    the whole table.
-    """
-    import polars as pl
-
-    named = {name for _, kwargs in suite for name in _named(kwargs)}
+def _pandas(table: Path, suite: Sequence[Request], schema: TableSchema) -> pd.DataFrame:
+    """Return the columns that the suite names, indexed by row number; all columns if it is about the whole table."""
+    names = {name for _, kwargs in suite for name in _columns(kwargs)}
     whole = any(kind.startswith(_WHOLE_TABLE) or kwargs.get("row_condition") for kind, kwargs in suite)
-    columns = [column for column in schema.columns if whole or column.name in named]
+    columns = [column for column in schema.columns if whole or column.name in names]
     frame = pl.read_parquet(table / "data.parquet", columns=[ROW, *(column.name for column in columns)], glob=False)
     return pandas_frame(frame)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Great Expectations warns of its own imports and logs what is in the results anyway."""
+    """Silence Great Expectations, which warns about its own imports and logs what the results hold anyway."""
     logger = logging.getLogger("great_expectations")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -354,8 +352,14 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def wanted_in_words(kind: str, kwargs: Mapping[str, Any]) -> str:
-    """What an expectation asks for, as a person would say it."""
+def expected_in_words(kind: str, kwargs: Mapping[str, Any]) -> str:
+    """Return an expectation as a person would say it."""
+    mostly = kwargs.get("mostly")
+    share = 100.0 if mostly is None else 100 * float(mostly)
+    if kind == "expect_column_values_to_not_be_null":
+        return "no missing values" if share == 100 else f"at most {100 - share:g} % missing"
+    if kind == "expect_column_to_exist":
+        return "column must exist"
     words = kind.removeprefix("expect_").removeprefix("column_").replace("_", " ")
     low, high = kwargs.get("min_value"), kwargs.get("max_value")
     if low is not None or high is not None:
@@ -371,8 +375,7 @@ def wanted_in_words(kind: str, kwargs: Mapping[str, Any]) -> str:
         for key in ("value_set", "regex", "regex_list", "value", "type_", "type_list", "strftime_format")
         if kwargs.get(key) is not None
     )
-    mostly = kwargs.get("mostly")
-    return words + (f" in at least {100 * float(mostly):g} % of the rows" if mostly not in (None, 1, 1.0) else "")
+    return words if share == 100 else f"{words} in at least {share:g} % of the rows"
 
 
 def _short(value: Any) -> str:

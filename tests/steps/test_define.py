@@ -115,7 +115,7 @@ def test_thresholds_that_are_doubled_or_contradict_are_all_named(tmp_path):
         Threshold(metric="f1", at_least=0.5),
     )
     assert "two bounds for the same number" in reasons[0]
-    assert "there twice" in reasons[1]
+    assert "declared twice" in reasons[1]
 
 
 def test_a_value_and_an_interval_bound_may_be_asked_for_together(tmp_path):
@@ -126,7 +126,7 @@ def test_a_value_and_an_interval_bound_may_be_asked_for_together(tmp_path):
 def test_a_metric_of_another_task_is_the_users_error_and_the_choices_are_shown(tmp_path):
     with pytest.raises(
         InputError,
-        match=r"'rmse' is not a metric of binary-classification \(it is a metric of regression\); there are: roc_auc",
+        match=r"'rmse' is not a metric of binary-classification \(it is a metric of regression\); its metrics are: roc_auc",
     ):
         run(tmp_path, Threshold(metric="rmse", at_most=1))
     with pytest.raises(InputError, match="unknown task 'ranking'; known are: binary-classification"):

@@ -141,7 +141,7 @@ def test_a_regression_reports_how_the_means_differ(divided):
         ({"by": "group", "column": "c 0 'ü"}, {}, r"rows have no group \(rows "),
         ({"by": "time", "column": "y"}, {}, "holds text, which has no order"),
         ({"key": ["nope"]}, {}, "split.key: the table has no column 'nope'"),
-        ({"key": ["c 0 'ü"]}, {}, "a key names every row, and it is missing"),
+        ({"key": ["c 0 'ü"]}, {}, "a key identifies every row, and it is missing"),
         (
             {},
             {name: {"role": "ignore"} for name in FRAME.columns if name[0] != "_"},

@@ -8,7 +8,7 @@ import pytest
 from tables import metrics, read_json, run_stage, write_table
 
 from steps.errors import GateRefused, InputError
-from steps.expectations.suite import wanted_in_words
+from steps.expectations.suite import expected_in_words
 from steps.validate import Expectation, ValidateConfig, validate
 
 BETWEEN = "expect_column_values_to_be_between"
@@ -83,8 +83,8 @@ def test_met_expectations_of_every_column_type_pass(checked):
 def test_a_failure_names_column_wanted_observed_and_rows(checked):
     _, refusal, found = checked((BETWEEN, {"column": "whole", "min_value": 3}), (NOT_NULL, {"column": "whole"}))
     assert refusal.reasons == (
-        "column 'whole': wanted values 3 or more; observed 2 of 30 rows fail (6.7 %), 1 missing; rows 2, 3 [expect_column_values_to_be_between]",
-        "column 'whole': wanted values to not be null; observed 1 of 30 rows fail (3.3 %); rows 1 [expect_column_values_to_not_be_null]",
+        "column 'whole': expected: values 3 or more; observed: 2 of 30 rows fail (6.7 %), 1 missing; rows 2, 3 [expect_column_values_to_be_between]",
+        "column 'whole': expected: no missing values; observed: 1 of 30 rows fail (3.3 %); rows 1 [expect_column_values_to_not_be_null]",
     )
     assert found["data/expectations_failed_critical"] == 2
 
@@ -128,13 +128,13 @@ def test_a_table_without_rows_never_passes(checked):
 
 def test_a_column_without_a_value_is_not_a_pass(checked):
     _, refusal, _ = checked((BETWEEN, {"column": "empty", "min_value": 0}))
-    assert "nothing to check: all 30 rows are missing" in refusal.reasons[0]
+    assert "no value to check: all 30 rows are missing" in refusal.reasons[0]
 
 
 def test_what_could_not_be_evaluated_is_critical_whatever_its_severity(checked):
     results, refusal, _ = checked((BETWEEN, {"column": "text", "min_value": 3}, "info"))
     assert not results[1]["evaluated"]
-    assert "column 'text': wanted values 3 or more; could not be evaluated" in refusal.reasons[0]
+    assert "column 'text': expected: values 3 or more; could not be evaluated" in refusal.reasons[0]
 
 
 @pytest.mark.parametrize(
@@ -168,9 +168,9 @@ def test_a_suite_that_great_expectations_would_drop_is_refused(checked, kind, kw
     [
         (
             {"row_condition": "@pd.io.common.os.system('touch CANARY') == 0", "condition_parser": "pandas"},
-            "expectation 1 .*not_be_null.*condition_parser: a condition to parse could run any code.*WHERE in data.query",
+            "expectation 1 .*not_be_null.*condition_parser: a parsed condition could run any code.*WHERE in data.query",
         ),
-        ({"row_condition": "@pd.io.common.os.system('touch CANARY') == 0"}, "row_condition: text would be run as code"),
+        ({"row_condition": "@pd.io.common.os.system('touch CANARY') == 0"}, "row_condition: text would run as code"),
         ({"row_condition": 'col("whole") > 3'}, 'write the condition as data: {"type": "comparison"'),
         (
             {
@@ -179,7 +179,7 @@ def test_a_suite_that_great_expectations_would_drop_is_refused(checked, kind, kw
                     "pass_through_filter": "@pd.io.common.os.system('touch CANARY')",
                 }
             },
-            "row_condition: text would be run as code",
+            "row_condition: text would run as code",
         ),
         (
             {
@@ -188,7 +188,7 @@ def test_a_suite_that_great_expectations_would_drop_is_refused(checked, kind, kw
                     "conditions": [{"pass_through_filter": "@pd.io.common.os.system('touch CANARY') == 0"}] * 2,
                 }
             },
-            "row_condition: text would be run as code",
+            "row_condition: text would run as code",
         ),
         (
             {"row_condition": {"type": "nullity", "column": {"name": "a` or @pd or `b"}, "is_null": False}},
@@ -199,8 +199,8 @@ def test_a_suite_that_great_expectations_would_drop_is_refused(checked, kind, kw
             "no column 'wohle'; did you mean 'whole'",
         ),
         ({"mostly": {"$PARAMETER": "9^9^9"}}, r"\$PARAMETER: expressions are not evaluated; write the value itself"),
-        ({"result_format": "COMPLETE"}, "result_format: how the suite is evaluated is not for the suite to say"),
-        ({"catch_exceptions": False}, "catch_exceptions: how the suite"),
+        ({"result_format": "COMPLETE"}, "result_format: a suite does not configure its own evaluation"),
+        ({"catch_exceptions": False}, "catch_exceptions: a suite"),
     ],
 )
 def test_arguments_that_would_be_run_as_code_are_refused_and_not_run(checked, tmp_path, monkeypatch, kwargs, message):
@@ -231,7 +231,7 @@ def test_a_row_condition_that_is_data_chooses_the_rows(checked):
         frame=frame,
     )
     assert results[1]["observed"] == "1 of 2 rows fail (50.0 %)"
-    assert results[2]["observed"] == "nothing to check: no row meets the row_condition"
+    assert results[2]["observed"] == "no row to check: none meets the row_condition"
     assert not results[2]["success"]
 
 
@@ -242,7 +242,7 @@ def test_an_empty_suite_is_refused(checked):
 
 def test_a_missing_column_that_is_expected_to_exist_is_a_failure(checked):
     _, refusal, _ = checked(("expect_column_to_exist", {"column": "nope"}))
-    assert "column 'nope': wanted to exist; observed there is no such column" in refusal.reasons[0]
+    assert "column 'nope': expected: column must exist; observed: no such column" in refusal.reasons[0]
 
 
 def test_many_failing_rows_are_counted_and_the_first_are_named(checked):
@@ -282,8 +282,8 @@ def test_the_same_table_gives_the_same_bytes(checked, workspace):
         (BETWEEN, {"column": "a", "max_value": 1}, "values 1 or less"),
         ("expect_column_values_to_be_in_set", {"column": "a", "value_set": ["x", "y"]}, "values to be in set [x, y]"),
         ("expect_table_row_count_to_be_between", {"min_value": 1}, "table row count 1 or more"),
-        ("expect_column_to_exist", {"column": "a"}, "to exist"),
+        ("expect_column_to_exist", {"column": "a"}, "column must exist"),
     ],
 )
 def test_what_is_wanted_is_said_in_words(kind, kwargs, words):
-    assert wanted_in_words(kind, kwargs) == words
+    assert expected_in_words(kind, kwargs) == words
