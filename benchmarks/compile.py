@@ -98,10 +98,12 @@ def authored(place):
     verdict = PropertyFile(name="verdict", output_name="result", path="verdict.json")
     place_of = ProcessingS3Output(s3_uri=f"s3://{BUCKET}/result", local_path="/opt/ml/processing/output/result", s3_upload_mode="EndOfJob")  # fmt: skip
     assess = processing("assess", [ProcessingOutput(output_name="result", s3_output=place_of)], [train], [verdict])
-    said = {path: JsonGet(step_name="assess", property_file=verdict, json_path=path) for path in ("verdict", "reasons")}
-    rejected = FailStep(name="rejected", error_message=Join(on="", values=["rejected: ", said["reasons"]]))
+    values = {
+        path: JsonGet(step_name="assess", property_file=verdict, json_path=path) for path in ("verdict", "reasons")
+    }
+    rejected = FailStep(name="rejected", error_message=Join(on="", values=["rejected: ", values["reasons"]]))
     decide = ConditionStep(
-        name="verdict", depends_on=[assess], conditions=[ConditionEquals(left=said["verdict"], right="pass")],
+        name="verdict", depends_on=[assess], conditions=[ConditionEquals(left=values["verdict"], right="pass")],
         if_steps=[], else_steps=[rejected],
     )  # fmt: skip
     pipeline = Pipeline(
@@ -162,10 +164,10 @@ def uploaded(env):
 
 def warm(command, env=None):
     """What :func:`again` prints in a process of its own."""
-    done = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **(env or {})})
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
-    milliseconds, digests, compiles = done.stdout.split()[-3:]
+    process = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **(env or {})})
+    if process.returncode:
+        sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{process.stderr}")
+    milliseconds, digests, compiles = process.stdout.split()[-3:]
     return float(milliseconds), f"{compiles} compiles gave {digests} different definitions"
 
 
@@ -176,30 +178,30 @@ def main():
     parser.add_argument("--one", choices=["ours", "theirs"], help=argparse.SUPPRESS)
     parser.add_argument("--again", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--place", help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    if asked.one:
-        make = planned(asked.place) if asked.one == "ours" else lambda: authored(asked.place)
-        if asked.again:
-            again(make, asked.again)
+    options = parser.parse_args()
+    if options.one:
+        make = planned(options.place) if options.one == "ours" else lambda: authored(options.place)
+        if options.again:
+            again(make, options.again)
         else:
             make()
         return
     with tempfile.TemporaryDirectory() as place:
-        ours = [sys.executable, __file__, "--one", "ours", "--place", place]
-        if not asked.sdk_python:
-            cpu = in_turn(asked.runs, lambda: cpu_seconds(ours))[0]
-            milliseconds, digests = warm([*ours, "--again", "200"])
+        own = [sys.executable, __file__, "--one", "ours", "--place", place]
+        if not options.sdk_python:
+            cpu = in_turn(options.runs, lambda: cpu_seconds(own))[0]
+            milliseconds, digests = warm([*own, "--again", "200"])
             show("load, plan and compile (aim <= 0.6)", cpu)
             show("one more compile", [milliseconds], f"CPU ms; {digests}")
             print(
                 "not measured: the SageMaker SDK. It wants --sdk-python; see the top of this file for how to make one"
             )
             return
-        theirs = [asked.sdk_python, __file__, "--one", "theirs", "--place", place]
+        sdk = [options.sdk_python, __file__, "--one", "theirs", "--place", place]
         with storage() as env:
-            figures = in_turn(asked.runs, lambda: cpu_seconds(ours), lambda: cpu_seconds(theirs, env))
+            figures = in_turn(options.runs, lambda: cpu_seconds(own), lambda: cpu_seconds(sdk, env))
             before = uploaded(env)
-            more = warm([*ours, "--again", "200"]), warm([*theirs, "--again", "5"], env)
+            more = warm([*own, "--again", "200"]), warm([*sdk, "--again", "5"], env)
             uploads = (uploaded(env) - before) / 6
     for who, cpu, (milliseconds, digests) in zip(("ours (aim <= 0.6)", "the SDK"), figures, more, strict=True):
         show(f"{who}: whole process", cpu)

@@ -40,7 +40,7 @@ class Denied(InputError):
     """The credentials in use may not do it; or it does not exist, which S3 says only to those who may list."""
 
 
-class Gone(FourscoreError):
+class ResourceNotFound(FourscoreError):
     """AWS does not know it, or not any more."""
 
 
@@ -55,7 +55,7 @@ def translate_aws_errors(subject: str, service: str = "AWS", denied: str = _DENI
 
     Raises:
         InputError: a person can fix it: the extra, a name, credentials, rights, a quota.
-        Gone: it does not exist.
+        ResourceNotFound: it does not exist.
         FourscoreError: AWS or the network failed; the same again may work.
     """
     try:
@@ -103,7 +103,7 @@ def _of_response(sender: str, error: Any, denied: str) -> FourscoreError:
     if code in _HINTS:
         return InputError(f"{answer}; {_HINTS[code]}")
     if code == "ResourceNotFound":
-        return Gone(answer)
+        return ResourceNotFound(answer)
     if status == 403 or code in ("AccessDenied", "AccessDeniedException"):
         return Denied(f"{answer}; {denied}")
     return FourscoreError(answer)

@@ -15,6 +15,7 @@ from steps.errors import InputError
 
 if TYPE_CHECKING:
     from infra.runs.plan import Plan
+    from infra.sagemaker.backend import SageMakerBackend
     from infra.store.s3 import S3Store
     from pipelines.problem.definition import Problem
 
@@ -26,6 +27,12 @@ class Site:
     on: str
     stack: Stack
     store: S3Store
+
+    def backend(self) -> SageMakerBackend:
+        """Return the backend that follows what was started there."""
+        from infra.sagemaker.backend import SageMakerBackend
+
+        return SageMakerBackend(self.store, self.stack)
 
 
 def site(on: str, name: str, workspace: Path, tracking_uri: str | None = None) -> Site:
@@ -68,10 +75,8 @@ def site_of(workspace: Path, record: RunRecord) -> Site:
 
 def stop(workspace: Path, run: str) -> None:
     """Ask a run's execution to stop."""
-    from infra.sagemaker import backend
-
     record = records.load(workspace, run)
-    backend.stop(record, site_of(workspace, record).stack)
+    site_of(workspace, record).backend().stop(record)
 
 
 def estimate(plan: Plan, problem: Problem, there: Site) -> dict[str, Any]:

@@ -148,26 +148,24 @@ def attach(workspace: Path, run: str, reporter: Reporter, *, again: bool = False
     Raises:
         FourscoreError: whatever ended it; the record on disk says the same.
     """
-    from infra.sagemaker import backend
     from infra.tracking import follower
 
     record = records.load(workspace, run)
     there = site_of(workspace, record)
+    backend = there.backend()
     if again:
-        backend.check_retry(record, there.stack)
+        backend.check_retry(record)
     elif record.status in records.FINAL:
         return record
     uri = follower.place_of(workspace, record, there.stack.tracking_uri)
     _say_if_busy(workspace, run, "watched", reporter)
     with locked(records.lock_of(workspace, run)), _watched(workspace, record, uri, reporter, tracked=uri is not None):
         go_on = backend.retry if again else backend.attach
-        return go_on(record, there.store, there.stack, reporter)
+        return go_on(record, reporter)
 
 
 def look_again(workspace: Path) -> list[str]:
     """Bring the records of executions that nobody watches up to date; those that cannot be asked stay as they are."""
-    from infra.sagemaker import backend
-
     ended = []
     for record in list(records.every(workspace)):
         if record.status != "running" or record.execution is None:
@@ -177,7 +175,7 @@ def look_again(workspace: Path) -> list[str]:
             contextlib.suppress(FourscoreError),
         ):
             there = site_of(workspace, record) if mine else None
-            if there and backend.note_if_over(record, there.store, there.stack):
+            if there and there.backend().refresh(record):
                 _report(workspace, record, lambda *_: None)
                 ended.append(record.run)
     return ended

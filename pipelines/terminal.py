@@ -99,7 +99,7 @@ SMOKE = "  smoke run on a small sample: promises are shown, not judged, and no c
 
 def conclusion(document: dict[str, Any]) -> str:
     """Return the decision first, then what it rests on, where to look and what to do next."""
-    verdict = document["verdict"]
+    verdict = "interrupted" if document["status"] == "interrupted" else document["verdict"]
     title = click.style(plain(verdict.upper()), fg=VERDICT_COLOURS.get(verdict), bold=True)
     lines = [f"  {line}" for line in document["message"].splitlines()]
     lines += [SMOKE] if document["smoke"] else []
@@ -155,6 +155,9 @@ def _next(document: dict[str, Any]) -> str:
         return "run without --smoke"
     if document["verdict"] == "rejected":
         return "open the report for the promises and results"
+    if document["status"] == "interrupted":
+        command = f"'fourscore retry {document['run']}'" if document["execution"] else "the same command"
+        return f"{command} continues from the last published stage and checkpoint"
     fix = "fix what the message describes and"
     if document["execution"]:
         retry = f"'fourscore retry {document['run']}' to continue the same execution"

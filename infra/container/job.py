@@ -1,9 +1,9 @@
-"""One job of a pipeline inside its container: bring what is outside, execute the steps with the store, say how it went.
+"""One job of a pipeline inside its container: fetch its inputs, run its steps with the store, report how it ended.
 
-The same on SageMaker, in its emulation and in a test; all that it knows comes from SageMaker's files and three variables:
+The same on SageMaker, on the local cloud and in tests. Its input are SageMaker's files and three variables:
 
-FOURSCORE_BASE   where SageMaker's files lie (/opt/ml)        FOURSCORE_ROOT   s3://bucket/prefix/, the store's
-FOURSCORE_RUN    the run's name                               job.json         what to do (infra/sagemaker/jobs.py)
+FOURSCORE_BASE   the folder of SageMaker's files (/opt/ml)    FOURSCORE_ROOT   the store's root, s3://bucket/prefix/
+FOURSCORE_RUN    the run's name                               job.json         the description (infra/sagemaker/jobs.py)
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from steps.errors import FourscoreError, GateRefused, Interrupted
 from steps.journal import Event
 
 GRACE = 30
-"""Seconds after SIGTERM that a safe point is waited for; SageMaker kills after 120, the upload included."""
+"""Seconds after SIGTERM in which a step may reach a safe point; SageMaker kills after 120, the upload included."""
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job of that name; returns the exit code, the command line's own."""
+    """Run the job of that name and return the exit code, which means what the command line's does."""
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m infra.container prepare|train|assess\n")
         return 2
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
         return 0
     except FourscoreError as error:
         reason, code = str(error), error.exit_code
-    except Exception as error:  # noqa: BLE001  whatever it is, the person who follows must be told
+    except Exception as error:  # noqa: BLE001  whoever follows the run must hear the reason
         traceback.print_exc()
         reason = f"{type(error).__name__}: {error}; the job's log has the details"
     sys.stderr.write(f"error: {reason}\n")
@@ -69,8 +69,8 @@ def main(arguments: list[str]) -> int:
 
 def _run(container: Container, name: str) -> None:
     spec = container.spec(name)
-    run, root = _told("FOURSCORE_RUN"), _told("FOURSCORE_ROOT")
-    steps = tuple(_planned(each) for each in spec["steps"])
+    run, root = _variable("FOURSCORE_RUN"), _variable("FOURSCORE_ROOT")
+    steps = tuple(map(_planned, spec["steps"]))
     _check_container(steps)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
         store = S3Store(Path(place), root) if processes.leads(container) else _Silent(Path(place), root)
@@ -95,37 +95,36 @@ class _Silent(S3Store):
         return LocalStore.publish(self, directory, manifest)
 
 
-def _told(variable: str) -> str:
+def _variable(name: str) -> str:
     try:
-        return os.environ[variable]
+        return os.environ[name]
     except KeyError:
-        raise FourscoreError(f"the environment has no {variable}; the pipeline's definition sets it") from None
+        raise FourscoreError(f"the environment has no {name}; the pipeline's definition sets it") from None
 
 
-def _planned(each: Mapping[str, Any]) -> PlannedStep:
-    """A step as the plan has it."""
-    found = import_step(each["step"])
-    config = found.config_type.model_validate(each["config"])
-    return PlannedStep(found, config, each["key"], each["ingredients"], each["inputs"], cached=False, reason="")
+def _planned(step: Mapping[str, Any]) -> PlannedStep:
+    imported = import_step(step["step"])
+    config = imported.config_type.model_validate(step["config"])
+    return PlannedStep(imported, config, step["key"], step["ingredients"], step["inputs"], cached=False, reason="")
 
 
 def _check_container(steps: tuple[PlannedStep, ...]) -> None:
-    """A key says what made a result; in a container with other code or packages it would not.
+    """Check that the container has the code and packages that the keys were made of.
 
     Raises:
-        FourscoreError: this one has others.
+        FourscoreError: it has others.
     """
     other = sorted({line for planned in steps for line in differences(planned.ingredients)})
     if other:
-        shown = "; ".join(other[:5]) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
+        listed = "; ".join(other[:5]) + (f" and {len(other) - 5} more" if len(other) > 5 else "")
         raise FourscoreError(
-            f"the container is not what the plan was made for: {shown}. Make the image anew ('fourscore infra image'), or "
-            "plan where Python and packages are the image's"
+            f"the container is not what the plan was made for: {listed}. Build the image again ('fourscore infra image'), "
+            "or plan with the image's Python and packages"
         )
 
 
 def _lay_checkpoints(container: Container, store: S3Store, planned: PlannedStep) -> None:
-    """What a step keeps between attempts goes where SageMaker keeps files between attempts."""
+    """Link the step's scratch directories to the checkpoints, which SageMaker keeps between attempts."""
     if container.checkpoints is None:
         return
     for name in planned.step.scratch:
@@ -136,8 +135,8 @@ def _lay_checkpoints(container: Container, store: S3Store, planned: PlannedStep)
 
 
 def _record(run: str, spec: Mapping[str, Any]) -> RunRecord:
-    """All stages in their order; the job knows the keys of its own."""
-    keys = {each["step"].partition(":")[2]: each["key"] for each in spec["steps"]}
+    """Return a record of all stages in their order; the job knows the keys of its own."""
+    keys = {step["step"].partition(":")[2]: step["key"] for step in spec["steps"]}
     return RunRecord(
         run=run,
         problem_name=run,
@@ -154,9 +153,9 @@ def _record(run: str, spec: Mapping[str, Any]) -> RunRecord:
 
 @contextmanager
 def _tracked(workspace: Path, record: RunRecord, *, silent: bool) -> Iterator[None]:
-    """Where a tracking server and a run there are told, the job's stages are projected while they run.
+    """Project the job's stages to MLflow while they run, if its environment names a server and a run.
 
-    A server that cannot be reached from here changes nothing: whoever follows the run projects the same journals.
+    An unreachable server changes nothing: whoever follows the run projects the same journals.
     """
     uri, parent = (os.environ.get(name, "none") for name in ("FOURSCORE_TRACKING_URI", "FOURSCORE_MLFLOW_RUN"))
     if silent or "none" in (uri, parent):
@@ -189,30 +188,32 @@ def _execute(store: S3Store, plan: Plan, record: RunRecord, live: Live) -> None:
             raise
         except FourscoreError as error:
             raise _of_stage(record, error) from error
-    refused = [each for each in record.stages if each.status == "refused"]
+    refused = [stage for stage in record.stages if stage.status == "refused"]
     if refused:
         raise GateRefused(f"refused: {refused[0].name}: {record.message}")
 
 
 def _of_stage(record: RunRecord, error: FourscoreError) -> FourscoreError:
-    """The same error, naming the stage."""
-    failed = next((each.name for each in record.stages if each.status == "failed"), None)
+    """Return the same error with the name of the stage."""
+    failed = next((stage.name for stage in record.stages if stage.status == "failed"), None)
     return type(error)(f"stage {failed}: {error}") if failed else error
 
 
 @contextmanager
 def _stopping() -> Iterator[list[int]]:
-    """Filled when SIGTERM comes; whoever finds it so stops at a safe point, or is stopped when the grace is over."""
+    """Yield a list that is filled by SIGTERM: stop at a safe point then, or be interrupted after ``GRACE`` seconds."""
     signals: list[int] = []
 
-    def asked(number: int, _frame: FrameType | None) -> None:
+    def note(number: int, _frame: FrameType | None) -> None:
         signals.append(number)
         signal.alarm(GRACE)
 
-    def over(_number: int, _frame: FrameType | None) -> None:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = [(number, signal.signal(number, how)) for number, how in ((signal.SIGTERM, asked), (signal.SIGALRM, over))]
+    before = [
+        (number, signal.signal(number, how)) for number, how in ((signal.SIGTERM, note), (signal.SIGALRM, interrupt))
+    ]
     try:
         yield signals
     finally:
@@ -222,7 +223,7 @@ def _stopping() -> Iterator[list[int]]:
 
 
 def _deliver(container: Container, store: S3Store, plan: Plan, record: RunRecord) -> None:
-    """What SageMaker itself wants of the job: the verdict as a property file, the model as an artifact."""
+    """Leave what SageMaker itself reads: the verdict as a property file, the model as an artifact."""
     if container.result is not None:
         container.result.mkdir(parents=True, exist_ok=True)
         document = _verdict(store, plan, record)
@@ -234,7 +235,7 @@ def _deliver(container: Container, store: S3Store, plan: Plan, record: RunRecord
 
 
 def _verdict(store: S3Store, plan: Plan, record: RunRecord) -> dict[str, Any]:
-    """The verdict of the job's steps and of those that they read, which may have been cached."""
+    """Return the verdict of the job's steps and of those that they read, which may have been cached."""
     keys = dict.fromkeys(key for planned in plan.steps for key in (*planned.inputs.values(), planned.key))
     manifests = [manifest for key in keys if (manifest := store.find(key))]
     rejected = [manifest for manifest in manifests if manifest.verdict == "rejected"]

@@ -1,19 +1,21 @@
-"""The backend that runs a plan as a SageMaker Pipeline, on AWS or on what stands for it here, and follows it."""
+"""The backend that runs a plan as a SageMaker Pipeline, on AWS or on the local cloud, and follows it."""
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from infra.runs import records
 from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
 from infra.sagemaker import code, cost
-from infra.sagemaker.config import SageMakerConfig
-from infra.sagemaker.definition import Definition, compile_plan, package_groups, pipeline_name
-from infra.sagemaker.follow import Following, exit_code, stages_again
+from infra.sagemaker.config import SageMakerConfig, TrainJobConfig
+from infra.sagemaker.definition import Definition, all_steps, compile_plan, pipeline_name
+from infra.sagemaker.follow import Following, exit_code, reset_stages
 from infra.sagemaker.jobs import Decision, Job, decided, fuse
 from infra.sagemaker.limits import check_limits
 from infra.sagemaker.requests import fit, model_name, package_group, tags
@@ -21,16 +23,18 @@ from infra.sagemaker.service import ExecutionState, Service
 from infra.sagemaker.stack import Stack
 from infra.sagemaker.starting import Work, start
 from infra.sagemaker.upload import upload
+from infra.store.local import JOURNAL
 from steps.errors import FourscoreError, InputError, Interrupted
 
 if TYPE_CHECKING:
     from infra.store.s3 import S3Store
 
-POLL = 5.0
-"""Seconds between two looks at an execution on AWS."""
-POLL_HERE = 0.5
-"""... and on this machine."""
+POLL_AWS, POLL_LOCAL = 5.0, 0.5
+"""Seconds between two looks at an execution, on AWS and on this machine."""
+TITLE = 82
+"""Greatest number of characters of an execution's display name."""
 CAPACITY = ("CapacityError", "InsufficientInstanceCapacity", "no capacity")
+"""Words of a job's failure reason that start the next type of the fallback list."""
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,12 @@ class Compiled:
 
     jobs: tuple[Job, ...]
     definition: Definition | None
-    """None where there is nothing left to do."""
+    """None if nothing is left to do."""
     decision: Decision | None
 
 
 def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, store: S3Store) -> Compiled:
-    """Compile and check; nothing is sent.
+    """Compile and check a plan; nothing is sent.
 
     Raises:
         InputError: the run could cost more than its cap, or asks for something that SageMaker does not have.
@@ -52,123 +56,198 @@ def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, st
     check_limits(config, stack)
     decision = decided(plan, store.find)
     jobs = () if decision and decision.verdict == "refused" else fuse(plan)
-    if not jobs and not _registers(plan, decision):
+    passed = decision is not None and decision.verdict == "pass"
+    if not jobs and not (passed and plan.producer("registration") in plan.steps and not plan.smoke):
         return Compiled((), None, decision)
     worst = cost.worst_case(jobs, config, stack.region)
     return Compiled(jobs, compile_plan(plan, problem, config, stack, code.digest(), worst, decision), decision)
 
 
-def _registers(plan: Plan, decision: Decision | None) -> bool:
-    """Whether a plan whose stages are all cached still asks for a model package."""
-    passed = decision is not None and decision.verdict == "pass"
-    return passed and plan.producer("registration") in plan.steps and not plan.smoke
-
-
 class SageMakerBackend:
-    """Sends a plan, starts it, follows it; what is cached is not run, and where all is cached no job is started."""
+    """Runs plans as pipeline executions, which outlive this process.
+
+    Args:
+        config: machines, minutes and money of a problem; only :meth:`run` needs it.
+        mlflow_run: returns the MLflow run that a model package is linked with; called before the start.
+        sleep: waits between two looks at an execution.
+    """
 
     def __init__(
         self,
         store: S3Store,
         stack: Stack,
-        config: SageMakerConfig,
+        config: SageMakerConfig | None = None,
         *,
         mlflow_run: Callable[[], str | None] = lambda: None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.store, self.stack, self.config = store, stack, config
-        self.mlflow_run = mlflow_run
-        """Asked before the start: the MLflow run that the model package is linked with."""
+        self.store, self.stack, self.config = store, stack, config or SageMakerConfig()
+        self.mlflow_run, self.sleep = mlflow_run, sleep
+
+    @cached_property
+    def service(self) -> Service:
+        """Created on first use: a run that finds everything in the store imports no SDK."""
+        return Service(self.stack, sleep=self.sleep)
 
     def run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
+        """Send what is not cached, start it and follow it; if everything is cached, no job is started.
+
+        Raises:
+            Interrupted: Ctrl-C, which an execution that was started survives; or somebody stopped the execution.
+            InputError: the plan asks for what it may not have, or a job found its input wrong.
+            FourscoreError: AWS cannot be reached, or a job failed.
+        """
         try:
             return self._run(plan, record, reporter)
         except KeyboardInterrupt:
             if record.execution is None:
                 self._close(record, "interrupted", "interrupted before anything was started")
                 raise Interrupted(record.message) from None
-            raise Interrupted(detached(record)) from None
+            raise Interrupted(_detached(record)) from None
         except FourscoreError as error:
-            if record.status == "running" and record.execution:  # AWS was lost sight of, which stops nothing there
-                raise type(error)(f"{error}\n  {detached(record)}") from None
+            if record.status == "running" and record.execution:  # AWS cannot be reached, which stops nothing there
+                raise type(error)(f"{error}\n  {_detached(record)}") from None
             if record.status == "running":
                 self._close(record, "error", str(error))
             raise
 
+    def attach(self, record: RunRecord, reporter: Reporter) -> RunRecord:
+        """Follow the execution of a run to its end; a run that is over stays as it is.
+
+        Raises:
+            FourscoreError: as :meth:`run`.
+        """
+        if record.status in records.FINAL:
+            return record
+        try:
+            return _outcome(record, self._follow(record, reporter))
+        except KeyboardInterrupt:
+            raise Interrupted(_detached(record)) from None
+
+    def stop(self, record: RunRecord) -> None:
+        """Ask the execution to stop; running jobs get the time that they need to keep their checkpoint.
+
+        Raises:
+            InputError: it is over already.
+        """
+        state = self.service.execution(str(record.execution))
+        if state.over:
+            raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to stop")
+        self.service.stop(state.arn)
+
+    def check_retry(self, record: RunRecord) -> None:
+        """Check that there is something to retry.
+
+        Raises:
+            InputError: the execution is active, or it succeeded.
+        """
+        state = self.service.execution(str(record.execution))
+        if not state.over or state.status == "Succeeded":
+            raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
+
+    def retry(self, record: RunRecord, reporter: Reporter) -> RunRecord:
+        """Continue an execution that failed or was stopped from the steps that did not succeed, and follow it.
+
+        Raises:
+            FourscoreError: as :meth:`run`.
+        """
+        arn, before = str(record.execution), replace(record)
+        record.stages, record.status, record.finished, record.message = reset_stages(record), "running", None, ""
+        # Saved first: whatever happens now, an execution that is active can be stopped.
+        records.save(self.store.workspace, record)
+        try:
+            self.service.retry(arn, uuid.uuid4().hex)
+        except KeyboardInterrupt:
+            raise Interrupted(_detached(record)) from None
+        except FourscoreError:
+            if self.service.execution(arn).over:
+                records.save(self.store.workspace, before)
+            raise
+        return self.attach(record, reporter)
+
+    def refresh(self, record: RunRecord) -> bool:
+        """Bring the record of an execution that nobody follows to its end; return whether it has come to it."""
+        state = self.service.execution(str(record.execution))
+        if state.over:
+            following = Following(self.service, self.store, record, lambda *_: None)
+            following.note(state)
+            following.close(state)
+        return state.over
+
     def _run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
-        done = compiled(plan, record.problem_name, self.config, self.stack, self.store)
+        work = compiled(plan, record.problem_name, self.config, self.stack, self.store)
         self._note_cached(plan, record, reporter)
-        if done.definition is None or (not done.jobs and self._registered(plan, record)):
-            return self._conclude_cached(record, done.decision)
+        if work.definition is None or (not work.jobs and self._has_package(plan, record)):
+            return self._conclude_cached(record, work.decision)
         if self.stack.endpoint is None:
-            cost.require_prices(done.jobs, self.config, self.stack.region)
-        upload(self.store, plan, done.jobs, lambda n, of, what: _progress(reporter, n, of, what))
-        service = Service(self.stack)
-        instances = self.config.train.types if any(job.name == "train" for job in done.jobs) else ("",)
-        for instance in instances:
-            self._start(service, done, record, instance)
+            cost.require_prices(work.jobs, self.config, self.stack.region)
+        upload(self.store, plan, work.jobs, reporter)
+        training = any(isinstance(self.config.jobs[job.name], TrainJobConfig) for job in work.jobs)
+        types = self.config.train.types if training else ("",)
+        for instance in types:
+            self._start(work.definition, record, instance)
             reporter("", _note(f"execution {record.execution}"))
-            state = Following(service, self.store, record, reporter).until_over(self.poll)
-            if instance == instances[-1] or not _lacks_capacity(state):
+            state = self._follow(record, reporter)
+            if instance == types[-1] or not _lacks_capacity(state):
                 break
             reporter("", _note(f"there is no capacity for {instance}; trying the next type", "warning"))
-            record.stages, record.status, record.finished = stages_again(record), "running", None
+            record.stages, record.status, record.finished = reset_stages(record), "running", None
         return _outcome(record, state)
 
-    @property
-    def poll(self) -> float:
-        return POLL_HERE if self.stack.endpoint else POLL
+    def _follow(self, record: RunRecord, reporter: Reporter) -> ExecutionState:
+        poll = POLL_LOCAL if self.stack.endpoint else POLL_AWS
+        following = Following(self.service, self.store, record, reporter)
+        return following.until_over(lambda: self.sleep(poll))
 
     def _note_cached(self, plan: Plan, record: RunRecord, reporter: Reporter) -> None:
-        """Those before the first that runs: it may refuse, and then what stands behind it was not used."""
+        """Note the cached stages before the first that runs, since that one may refuse and end the run."""
         for planned in plan.steps:
             manifest = self.store.find(planned.key) if planned.cached else None
             if manifest is None:
                 break
             stage = record.stage(planned.step.name)
             stage.status, stage.seconds = "refused" if manifest.verdict == "refused" else "cached", 0.0
-            stage.journal = str((self.store.directory(planned.key) / "journal.jsonl").relative_to(self.store.workspace))
+            stage.journal = str((self.store.directory(planned.key) / JOURNAL).relative_to(self.store.workspace))
             reporter(stage.name, {"kind": "stage", "status": stage.status, "seconds": 0.0})
         records.save(self.store.workspace, record)
 
     def _conclude_cached(self, record: RunRecord, decision: Decision | None) -> RunRecord:
-        """Everything is known already: no job, no execution."""
         passed = decision is None or decision.verdict == "pass" or record.smoke
         if decision and not passed:
             record.message = "\n".join(decision.reasons)
         self._close(record, "pass" if passed else "rejected", record.message)
         return record
 
-    def _registered(self, plan: Plan, record: RunRecord) -> bool:
-        """Whether this very result has a model package already."""
+    def _has_package(self, plan: Plan, record: RunRecord) -> bool:
+        """Return whether this very result has a model package already, which the record then names."""
         planned = plan.producer("registration")
         if planned is None:
             return True
-        for package in Service(self.stack).packages(package_group(self.stack, model_name(planned))):
+        for package in self.service.packages(package_group(self.stack, model_name(planned))):
             if package.get("CustomerMetadataProperties", {}).get("evaluate_key") == planned.inputs["evaluation"]:
                 record.package = package["ModelPackageArn"]
                 return True
         return False
 
-    def _start(self, service: Service, compilation: Compiled, record: RunRecord, instance: str) -> None:
-        assert compilation.definition is not None
-
+    def _start(self, definition: Definition, record: RunRecord, instance: str) -> None:
         def note(arn: str) -> None:
             record.execution = arn
             records.save(self.store.workspace, record)
 
         work = Work(
             pipeline=pipeline_name(f"{self.stack.name}-{record.problem_name}"),
-            definition=compilation.definition,
+            definition=definition,
             instance=instance,
             role=self.stack.roles["pipeline"],
             tags=tags(record.problem_name, None, self.stack),
-            title=fit(record.run, 82),
+            title=fit(record.run, TITLE),
             run=record.run,
             mlflow_run=self.mlflow_run() or "none",
         )
-        for group in package_groups(compilation.definition["Steps"]):
-            service.create_group(group, work.tags)
-        start(service, work, note)
+        for step in all_steps(definition["Steps"]):
+            if step["Type"] == "RegisterModel":
+                self.service.create_group(step["Arguments"]["ModelPackageGroupName"], work.tags)
+        start(self.service, work, note)
 
     def _close(self, record: RunRecord, status: str, message: str) -> None:
         record.status, record.message, record.finished = status, message, records.now()
@@ -178,75 +257,16 @@ class SageMakerBackend:
         records.save(self.store.workspace, record)
 
 
-def attach(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
-    """Follow an execution that was started before; of one that is over already, what it came to."""
-    if record.status in records.FINAL:
-        return record
-    poll = POLL_HERE if stack.endpoint else POLL
-    try:
-        state = Following(Service(stack), store, record, reporter).until_over(poll)
-    except KeyboardInterrupt:
-        raise Interrupted(detached(record)) from None
-    return _outcome(record, state)
-
-
-def stop(record: RunRecord, stack: Stack) -> None:
-    """Ask the execution to stop; what is running gets the time that it needs to keep its checkpoint."""
-    service, arn = Service(stack), str(record.execution)
-    if (state := service.execution(arn)).over:
-        raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to stop")
-    service.stop(arn)
-
-
-def check_retry(record: RunRecord, stack: Stack) -> None:
-    """Whether there is anything to retry.
-
-    Raises:
-        InputError: the execution goes on, or succeeded, or there is none.
-    """
-    state = Service(stack).execution(str(record.execution))
-    if not state.over or state.status == "Succeeded":
-        raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
-
-
-def note_if_over(record: RunRecord, store: S3Store, stack: Stack) -> bool:
-    """Bring the record to its end if the execution has come to its own; returns whether it has."""
-    service = Service(stack)
-    state = service.execution(str(record.execution))
-    if state.over:
-        following = Following(service, store, record, lambda *_: None)
-        following.note(state)
-        following.close(state)
-    return state.over
-
-
-def retry(record: RunRecord, store: S3Store, stack: Stack, reporter: Reporter) -> RunRecord:
-    """Go on with an execution that failed or was stopped, from the steps that did not succeed."""
-    service, arn, before = Service(stack), str(record.execution), replace(record)
-    record.stages, record.status, record.finished, record.message = stages_again(record), "running", None, ""
-    # First: whatever happens now, an execution that goes on is one that can be stopped.
-    records.save(store.workspace, record)
-    try:
-        service.retry(arn, uuid.uuid4().hex)
-    except KeyboardInterrupt:
-        raise Interrupted(detached(record)) from None
-    except FourscoreError:
-        if service.execution(arn).over:
-            records.save(store.workspace, before)
-        raise
-    return attach(record, store, stack, reporter)
-
-
-def detached(record: RunRecord) -> str:
-    """What to say to someone who stops watching."""
+def _detached(record: RunRecord) -> str:
+    """Return what to tell somebody who stops watching."""
     return (
-        f"no longer watching; the execution goes on, and costs. 'fourscore attach {record.run}' watches again, "
+        f"no longer watching; the execution continues, and costs. 'fourscore attach {record.run}' watches it again, "
         f"'fourscore stop {record.run}' stops it"
     )
 
 
 def _outcome(record: RunRecord, state: ExecutionState) -> RunRecord:
-    """The record of a run whose gate said no, or which passed; anything else is an error.
+    """Return the record of a run that passed or was rejected.
 
     Raises:
         Interrupted: it was stopped.
@@ -261,14 +281,9 @@ def _outcome(record: RunRecord, state: ExecutionState) -> RunRecord:
 
 
 def _lacks_capacity(state: ExecutionState) -> bool:
-    return state.status == "Failed" and any(
-        word in step.failure for step in state.steps if step.name == "train" for word in CAPACITY
-    )
+    failures = [step.failure for step in state.steps if step.job and step.status == "Failed"]
+    return state.status == "Failed" and any(word in failure for failure in failures for word in CAPACITY)
 
 
-def _note(said: str, level: str = "info") -> dict[str, str]:
-    return {"kind": "note", "level": level, "text": said}
-
-
-def _progress(reporter: Reporter, done: int, total: int, what: str) -> None:
-    reporter("", {"kind": "progress", "done": done, "total": total, "what": what})
+def _note(text: str, level: str = "info") -> dict[str, str]:
+    return {"kind": "note", "level": level, "text": text}

@@ -1,4 +1,4 @@
-"""Our modules as files below code/<digest>/, which jobs have on their import path: an image changes with its packages only."""
+"""Our modules as files below ``code/<digest>/``, on the import path of jobs: an image changes with its packages only."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("infra", "steps", "model_code")
-"""What a job imports; the command line stays at home."""
+"""The packages that a job imports; the command line is not among them."""
 COMPLETE = "COMPLETE"
-"""Written last: without it, an upload was cut short."""
+"""The object that is written last: without it, an upload was cut short."""
 
 
 @cache
 def modules() -> Mapping[str, Path]:
-    """Name below ``code/<digest>/`` -> file, in order."""
-    found: dict[str, Path] = {}
+    """Return name below ``code/<digest>/`` -> file, in order."""
+    files: dict[str, Path] = {}
     for package in PACKAGES:
         spec = find_spec(package)
         assert spec is not None
@@ -25,13 +25,13 @@ def modules() -> Mapping[str, Path]:
         folder = Path(spec.origin).parent
         for path in sorted(folder.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."):
-                found[path.relative_to(folder.parent).as_posix()] = path
-    return found
+                files[path.relative_to(folder.parent).as_posix()] = path
+    return files
 
 
 @cache
 def digest() -> str:
-    """Of names and contents."""
+    """Return the digest of all names and contents."""
     total = hashlib.sha256()
     for name, path in modules().items():
         total.update(f"{name}\n{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())

@@ -1,4 +1,4 @@
-"""The problem file's section sagemaker: on which machines the jobs run, for how long and for how much money."""
+"""The section ``sagemaker`` of a problem file: machines, minutes and money of the jobs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOCAL_DISK = re.compile(r"ml\.(?:[cmr]\d[a-z]*d[a-z]*|g[4-9][a-z]*|p3dn|p[4-9][
 
 def _instance(value: str) -> str:
     if not re.match(_INSTANCE, value):
-        raise ValueError(f"{value!r} is no instance type of SageMaker; one is ml.m5.xlarge")
+        raise ValueError(f"{value!r} is not an instance type of SageMaker; an example is ml.m5.xlarge")
     return value
 
 
@@ -26,12 +26,12 @@ VpcId = Annotated[str, StringConstraints(pattern=r"^[-0-9a-zA-Z]{1,32}$")]
 
 
 def has_gpu(instance: str) -> bool:
-    """Whether the type has NVIDIA GPUs, so that the job takes the image that uses them."""
+    """Return whether the type has NVIDIA GPUs, and so needs the image for them."""
     return bool(_ACCELERATED.match(instance))
 
 
 def has_local_disk(instance: str) -> bool:
-    """Whether the type keeps data on its own disk: hardware encrypts that, and a key for it is refused.
+    """Return whether the type stores data on its own disk, which hardware encrypts: SageMaker then refuses a key.
 
     Source: CreateTrainingJob and CreateProcessingJob, VolumeKmsKeyId.
     """
@@ -53,12 +53,14 @@ class JobConfig(Config):
     @model_validator(mode="after")
     def _runs_our_image(self) -> JobConfig:
         if _UNSUPPORTED.match(self.instance):
-            raise ValueError(f"{self.instance} has neither CPU nor NVIDIA GPU for the work; such as ml.g5.xlarge has")
+            raise ValueError(
+                f"{self.instance} has accelerators that the image cannot use; take a type such as ml.m5.xlarge or ml.g5.xlarge"
+            )
         return self
 
 
 class TrainJobConfig(JobConfig):
-    """The machines of the training job."""
+    """The machines of a training job."""
 
     instance: Instance = Field(
         default="ml.m5.xlarge",
@@ -93,7 +95,7 @@ class TrainJobConfig(JobConfig):
         types = (self.instance, *self.fallback)
         if len(set(types)) < len(types):
             raise ValueError(f"a type is named twice in instance and fallback: {', '.join(types)}")
-        if len({has_gpu(each) for each in types}) > 1:
+        if len(set(map(has_gpu, types))) > 1:
             raise ValueError(f"{', '.join(types)}: some have a GPU and some have none; the image fits one kind only")
         return self
 
@@ -103,7 +105,7 @@ class TrainJobConfig(JobConfig):
 
 
 class SageMakerConfig(Config):
-    """Where and at which price the problem runs on Amazon SageMaker; nothing here changes a result."""
+    """Stack, machines, minutes and money of a problem on Amazon SageMaker; nothing here changes a result."""
 
     stack: str = Field(
         default="dev",
@@ -134,8 +136,8 @@ class SageMakerConfig(Config):
     @model_validator(mode="after")
     def _whole_network(self) -> SageMakerConfig:
         if bool(self.subnets) != bool(self.security_groups):
-            given, missing = ("subnets", "security_groups") if self.subnets else ("security_groups", "subnets")
-            raise ValueError(f"{given} without {missing}: a network wants both")
+            present, missing = ("subnets", "security_groups") if self.subnets else ("security_groups", "subnets")
+            raise ValueError(f"{present} without {missing}: a network needs both")
         return self
 
 
@@ -144,4 +146,4 @@ JOBS = tuple(
     for name, field in SageMakerConfig.model_fields.items()
     if isinstance(field.annotation, type) and issubclass(field.annotation, JobConfig)
 )
-"""The jobs that a run may consist of: those that have machines."""
+"""The names of the jobs that a run may consist of, in their order."""

@@ -1,12 +1,12 @@
-"""From a plan to a pipeline definition: a pure function whose text is the same, byte for byte, for the same plan.
+"""The compiler from a plan to a pipeline definition: a pure function, with the same bytes for the same plan.
 
 Version 2020-12-01 of the definition's JSON is SageMaker's stable public contract. Why it is as it is:
 
 - The condition ``affordable`` stands beside the jobs: nothing can depend on a condition, and a condition cannot be inside
   a branch of another, as ``verdict`` would be. Who starts an execution by hand beyond the money cap sees it fail before
   its second job; ``fourscore run`` refuses such a run before it is sent.
-- Spot is no parameter: MaxWaitTimeInSeconds is refused when spot is off and wanted when it is on, and a parameter cannot
-  take a field away. Compiling anew costs milliseconds.
+- Spot is not a parameter: MaxWaitTimeInSeconds is required with spot and refused without it, and a parameter cannot
+  remove a field. Compiling again costs milliseconds.
 - One host or several differ in TrainInstanceCount alone: the hosts are known inside the container only, so
   ``python -m infra.container train`` starts torchrun itself when it finds several hosts or GPUs.
 - Caching is ours, by keys, so steps carry no CacheConfig.
@@ -22,9 +22,9 @@ from itertools import pairwise
 from typing import Any
 
 from infra.runs.plan import Plan
-from infra.sagemaker.config import SageMakerConfig
-from infra.sagemaker.jobs import Decision, Job, fuse
-from infra.sagemaker.requests import CALLS, LONGEST, PROJECT, Site, fit, join, parameter
+from infra.sagemaker.config import SageMakerConfig, TrainJobConfig
+from infra.sagemaker.jobs import DECIDING, Decision, Job, fuse
+from infra.sagemaker.requests import CALLS, LONGEST, PROJECT, Requests, fit, join, parameter
 from infra.sagemaker.stack import Stack
 from steps.errors import FourscoreError
 
@@ -42,7 +42,7 @@ def compile_plan(
     worst_case: float,
     decision: Decision | None = None,
 ) -> Definition:
-    """The definition of what is left to do.
+    """Return the definition of what is left to do.
 
     Args:
         problem: the problem's name.
@@ -54,9 +54,9 @@ def compile_plan(
         InputError: config and plan, or config and stack, do not fit each other.
         FourscoreError: nothing is left to do.
     """
-    site = Site(problem, config, stack, code)
+    requests = Requests(problem, config, stack, code)
     jobs = () if decision and decision.verdict == "refused" else fuse(plan)
-    steps = [*(site.job(job) for job in jobs), *_ending(site, plan, jobs, decision)]
+    steps = [*(requests.job(job) for job in jobs), *_ending(requests, plan, jobs, decision)]
     if not steps:
         raise FourscoreError("everything is in the store already: there is nothing to compile")
     for before, step in pairwise(steps):
@@ -74,66 +74,61 @@ def compile_plan(
 
 
 def text(definition: Definition) -> str:
-    """What is sent, and what golden files hold."""
+    """Return the definition's JSON, as it is sent and as golden files hold it."""
     return json.dumps(definition, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def digest(definition: Definition) -> str:
+    """Return the digest of the definition's JSON."""
     return hashlib.sha256(text(definition).encode()).hexdigest()
 
 
 def pipeline_name(problem: str) -> str:
-    """Of a problem in a stack, as ``stack-problem``: two stacks of one account keep apart."""
+    """Return the name of the pipeline of a problem in a stack, which are given as ``stack-problem``."""
     return fit(f"{PROJECT}-{problem}", LONGEST)
 
 
-def step_names(steps: list[Definition]) -> Iterator[str]:
-    """The names of steps, those in branches too."""
+def all_steps(steps: list[Definition]) -> Iterator[Definition]:
+    """Yield every step, those in branches too."""
     for step in steps:
-        yield step["Name"]
+        yield step
         if step["Type"] == "Condition":
-            yield from step_names([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
-
-
-def package_groups(steps: list[Definition]) -> Iterator[str]:
-    """The model package groups that steps register models in, those in branches too."""
-    for step in steps:
-        if step["Type"] == "RegisterModel":
-            yield step["Arguments"]["ModelPackageGroupName"]
-        if step["Type"] == "Condition":
-            yield from package_groups([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
+            yield from all_steps([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
 
 
 def gets(value: Any) -> Iterator[str]:
-    """Everything that is referred to inside a part of a definition: ``Parameters.Run``, ``Steps.assess...``."""
+    """Yield every reference inside a part of a definition, such as ``Parameters.Run``."""
     if isinstance(value, dict):
         if isinstance(reference := value.get("Get"), str):
             yield reference
         value = list(value.values())
     if isinstance(value, list):
-        for each in value:
-            yield from gets(each)
+        for item in value:
+            yield from gets(item)
 
 
 def _parameters(config: SageMakerConfig, worst_case: float, used: set[str]) -> Iterator[Definition]:
-    """Those that the definition uses; Run has no default, since an execution without a run would have no place."""
+    """Yield the parameters that the definition uses; Run has no default, since results of an execution lie below it."""
     statuses = ["PendingManualApproval", "Approved", "Rejected"]
-    known: tuple[Definition, ...] = (
+    machines: list[Definition] = []
+    for job, machine in config.jobs.items():
+        name = f"{job.capitalize()}Instance"
+        machines.append({"Name": f"{name}Type", "Type": "String", "DefaultValue": machine.instance})
+        if isinstance(machine, TrainJobConfig):
+            machines.append({"Name": f"{name}Count", "Type": "Integer", "DefaultValue": machine.instances})
+    declared: tuple[Definition, ...] = (
         {"Name": "Run", "Type": "String"},
-        {"Name": "PrepareInstanceType", "Type": "String", "DefaultValue": config.prepare.instance},
-        {"Name": "TrainInstanceType", "Type": "String", "DefaultValue": config.train.instance},
-        {"Name": "TrainInstanceCount", "Type": "Integer", "DefaultValue": config.train.instances},
-        {"Name": "AssessInstanceType", "Type": "String", "DefaultValue": config.assess.instance},
+        *machines,
         {"Name": "MaxDollars", "Type": "Float", "DefaultValue": float(config.max_dollars)},
         {"Name": "WorstCaseDollars", "Type": "Float", "DefaultValue": float(worst_case)},
         {"Name": "ApprovalStatus", "Type": "String", "DefaultValue": statuses[0], "EnumValues": statuses},
         {"Name": "MlflowRunId", "Type": "String", "DefaultValue": "none"},
     )
-    return (each for each in known if f"Parameters.{each['Name']}" in used)
+    return (parameter for parameter in declared if f"Parameters.{parameter['Name']}" in used)
 
 
-def _ending(site: Site, plan: Plan, jobs: tuple[Job, ...], decision: Decision | None) -> Iterator[Definition]:
-    """What follows from the verdict: a model package, or the reasons; nothing where nothing is to be decided."""
+def _ending(requests: Requests, plan: Plan, jobs: tuple[Job, ...], decision: Decision | None) -> Iterator[Definition]:
+    """Yield what follows from the verdict: a model package or the reasons; nothing if there is nothing to decide."""
     if decision and decision.verdict == "refused":
         yield _fail("refused", _cut(f"refused: {decision.stage}: " + "\n".join(decision.reasons)))
         return
@@ -143,10 +138,10 @@ def _ending(site: Site, plan: Plan, jobs: tuple[Job, ...], decision: Decision | 
     package = {
         "Name": "register-model",
         "Type": "RegisterModel",
-        "Arguments": site.package(registering),
+        "Arguments": requests.package(registering),
         "RetryPolicies": [CALLS],
     }
-    if any(job.name == "assess" for job in jobs):
+    if any(job.name == DECIDING for job in jobs):
         passed = {"Type": "Equals", "LeftValue": _verdict("verdict"), "RightValue": "pass"}
         yield _condition("verdict", passed, [package], _fail("rejected", join("rejected: ", _verdict("reasons"))))
     elif decision is None:
@@ -174,7 +169,7 @@ def _fail(name: str, message: Any) -> Definition:
 
 
 def _verdict(path: str) -> Definition:
-    return {"Std:JsonGet": {"PropertyFile": {"Get": "Steps.assess.PropertyFiles.verdict"}, "Path": path}}
+    return {"Std:JsonGet": {"PropertyFile": {"Get": f"Steps.{DECIDING}.PropertyFiles.verdict"}, "Path": path}}
 
 
 def _cut(message: str) -> str:

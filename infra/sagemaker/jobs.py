@@ -1,7 +1,7 @@
-"""From planned steps to jobs: consecutive steps of the same job are fused, and each job gets a description of its own.
+"""Jobs of a plan: consecutive steps with the same job are fused, and each job has a description.
 
-A description (job.json, format 1) is canonical JSON that lies in S3 under its own digest. It says what the steps are and
-what they are made from, and nothing of who asked, when, or on which machine: equal work has equal descriptions.
+A description (job.json, format 1) is canonical JSON in S3 under its own digest. It has the steps and their ingredients,
+but not who started them, when, or on which machine: equal work has equal descriptions.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from infra.store.local import Manifest
 from steps.errors import FourscoreError
 
 DECIDING = JOBS[-1]
-"""The job that brings the verdict."""
+"""The job that gives the verdict."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Steps that run one after the other on one machine."""
+    """Steps that run one after another on one machine."""
 
     name: str
     steps: tuple[PlannedStep, ...]
@@ -34,26 +34,27 @@ class Job:
 
     @property
     def text(self) -> str:
-        """What job.json holds."""
+        """The content of job.json."""
         return json.dumps(self.spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     @property
     def digest(self) -> str:
+        """The digest of that content, which names its place in S3."""
         return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What executions in the store have decided already."""
+    """A decision that results in the store have made already."""
 
     verdict: Literal["pass", "rejected", "refused"]
     stage: str
-    """Which one decided it."""
+    """The stage that decided it."""
     reasons: tuple[str, ...] = ()
 
 
 def fuse(plan: Plan) -> tuple[Job, ...]:
-    """The jobs of the steps that are not cached, in order; a job without steps is not among them.
+    """Return the jobs of the steps that are not cached, in order, without those that have no step left.
 
     Raises:
         FourscoreError: a stage has no job, or the order of stages would need one job twice.
@@ -74,14 +75,14 @@ def _job_of(planned: PlannedStep) -> str:
 
 
 def _job(name: str, steps: tuple[PlannedStep, ...], plan: Plan) -> Job:
-    read = {artifact for planned in steps for artifact in planned.step.inputs}
+    inputs = {artifact for planned in steps for artifact in planned.step.inputs}
     sealed = {planned.inputs[SEALED] for planned in steps if SEALED in planned.inputs}
     spec = {
         "format": 1,
         "job": name,
         "steps": [_describe(planned) for planned in steps],
         "divided": {split: table for split, table in plan.divided.items() if split in sealed},
-        "sources": {name: describe(source) for name, source in plan.sources.items() if name in read},
+        "sources": {name: describe(source) for name, source in plan.sources.items() if name in inputs},
         "smoke": plan.smoke,
         "pipeline": plan.pipeline,
         "stages": [_stage(planned) for planned in plan.stages],
@@ -100,16 +101,16 @@ def _describe(planned: PlannedStep) -> dict[str, Any]:
 
 
 def _stage(planned: PlannedStep) -> dict[str, Any]:
-    """The stage as the job's own record and its tracking need it, whichever job it belongs to."""
+    """Return the stage as the job's own record and its tracking need it."""
     record = planned.record()
     return {name: getattr(record, name) for name in ("name", "layer", "job", "documents", "outputs")}
 
 
 def decided(plan: Plan, find: Callable[[str], Manifest | None]) -> Decision | None:
-    """What is known before anything runs: a gate that refused, or the verdict when the whole assessment is cached.
+    """Return the decision before anything runs: a gate that refused, or the verdict if the deciding job is cached.
 
     Args:
-        find: the store's, to be asked for cached executions only.
+        find: the store's; called for cached steps only.
     """
     verdict: Decision | None = None
     for planned in plan.steps:

@@ -30,13 +30,13 @@ def check_limits(config: SageMakerConfig, stack: Stack) -> None:
 def _instance_types(config: SageMakerConfig) -> Iterator[str]:
     for job, machine in config.jobs.items():
         training = isinstance(machine, TrainJobConfig)
-        known = instance_types()["TrainingInstanceType" if training else "ProcessingInstanceType"]
+        types_of_api = instance_types()["TrainingInstanceType" if training else "ProcessingInstanceType"]
         fields = {"instance": (machine.instance,), "fallback": machine.types[1:]}
         for field, types in fields.items():
             for instance in types:
-                if instance not in known:
+                if instance not in types_of_api:
                     kind = "training" if training else "processing"
-                    hint = near(instance, known) or "; if it is new, update boto3"
+                    hint = near(instance, types_of_api) or "; if it is new, update boto3"
                     yield f"sagemaker.{job}.{field}: {instance} is not an instance type for {kind} jobs{hint}"
 
 

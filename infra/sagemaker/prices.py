@@ -140,9 +140,9 @@ def refresh(region: str, path: Path = TABLE, url: str = OFFER) -> list[Price]:
         except InputError as error:
             raise InputError(f"AWS publishes no SageMaker prices of region {region!r} ({error})") from None
         rows = offered(_read(fetched, region), region)
-    others = [row for row in table.rows.values() if row.region != region]
+    rest = [row for row in table.rows.values() if row.region != region]
     try:
-        write_atomically(path, _text([*others, *rows], table))
+        write_atomically(path, _text([*rest, *rows], table))
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error}); give the path of your own table") from None
     load.cache_clear()

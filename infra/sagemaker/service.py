@@ -49,7 +49,7 @@ class ExecutionState:
         return self.status in ENDED
 
     def step(self, name: str) -> StepState | None:
-        return next((each for each in self.steps if each.name == name), None)
+        return next((step for step in self.steps if step.name == name), None)
 
 
 class Service:
@@ -129,7 +129,7 @@ class Service:
         """Return the execution and its steps, in the order in which they began.
 
         Raises:
-            Gone: there is no such execution.
+            ResourceNotFound: there is no such execution.
         """
         with translate_aws_errors(f"execution {arn}"):
             response = self.api.describe_pipeline_execution(PipelineExecutionArn=arn)
@@ -149,7 +149,7 @@ class Service:
         """Return the parameters that the execution was started with."""
         with translate_aws_errors(f"execution {arn}"):
             pages = self.api.get_paginator("list_pipeline_parameters_for_execution").paginate(PipelineExecutionArn=arn)
-            return {each["Name"]: each["Value"] for page in pages for each in page["PipelineParameters"]}
+            return {value["Name"]: value["Value"] for page in pages for value in page["PipelineParameters"]}
 
     def stop(self, arn: str) -> None:
         """Ask the execution to stop."""
@@ -185,6 +185,13 @@ class Service:
             if kind == "processing-job":
                 return str(self.api.describe_processing_job(ProcessingJobName=job).get("ExitMessage", ""))
         return ""
+
+    def interruptions(self, job_arn: str) -> int:
+        """Return how often spot capacity was taken away from a training job; 0 if it may not be described."""
+        with contextlib.suppress(Exception):  # an addition, as above
+            job = self.api.describe_training_job(TrainingJobName=_resource(job_arn)[1])
+            return [change["Status"] for change in job["SecondaryStatusTransitions"]].count("Interrupted")
+        return 0
 
     def log_tail(self, job_arn: str, lines: int = 20) -> list[str]:
         """Return the last lines of a job's newest log; none if it wrote none, or they may not be read."""

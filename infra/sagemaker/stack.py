@@ -1,4 +1,4 @@
-"""What 'fourscore infra up' made, as the compiler and the backend need it: one small JSON file in the workspace."""
+"""The description of a stack that ``fourscore infra up`` created: one small JSON file in the workspace."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from infra.sagemaker.config import JOBS
 from steps.errors import InputError
 
 ROLES = ("pipeline", *JOBS)
+"""The roles of a stack: the pipeline's own and one for each job."""
 
 
 @dataclass(frozen=True)
@@ -25,19 +26,19 @@ class Stack:
     account: str
     bucket: str
     prefix: str
-    """Below which everything lies in the bucket, without slashes at its ends; may be empty."""
+    """The prefix of everything in the bucket, without slashes at its ends; may be empty."""
     roles: dict[str, str]
-    """ARN of the pipeline's role and of each job's."""
+    """The ARN of each role, by the names of ``ROLES``."""
     images: dict[str, str]
-    """'cpu' and, where there is one, 'gpu': image URIs pinned by digest."""
+    """Image URIs pinned by digest: 'cpu', and 'gpu' if there is one."""
     package_group: str
-    """What the names of model package groups start with."""
+    """The beginning of the names of model package groups."""
     kms_key: str | None = None
-    """ARN of the key that data is encrypted with; None: the service's own."""
+    """The ARN of the key that encrypts data; None: the service's own."""
     tracking_uri: str | None = None
-    """MLflow as the jobs reach it."""
+    """The MLflow server that jobs track themselves on."""
     endpoint: str | None = None
-    """Where the API listens when it is not AWS's own."""
+    """The URL of the local cloud's API; None: AWS."""
 
     def client(self, service: str) -> Any:
         """Return a client of an AWS service in the stack's region, with the credentials of the environment.
@@ -56,16 +57,17 @@ class Stack:
 
     @property
     def root(self) -> str:
-        """``s3://BUCKET/PREFIX/``, which all keys are below."""
+        """The URI ``s3://BUCKET/PREFIX/`` that all objects are below."""
         return f"s3://{self.bucket}/{self.prefix}/" if self.prefix else f"s3://{self.bucket}/"
 
 
 def path_of(workspace: Path, name: str) -> Path:
+    """Return the path of the stack's file."""
     return workspace / "stacks" / f"{name}.json"
 
 
 def save(workspace: Path, stack: Stack) -> Path:
-    """Write the stack down for :func:`load`."""
+    """Write the stack's file, and return its path."""
     path = path_of(workspace, stack.name)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(stack))
@@ -73,31 +75,31 @@ def save(workspace: Path, stack: Stack) -> Path:
 
 
 def load(workspace: Path, name: str) -> Stack:
-    """The stack of that name.
+    """Return the stack of that name.
 
     Raises:
-        InputError: it was not made here, or its file is not one.
+        InputError: the workspace has no file of it, or not a valid one; or the stack has no image yet.
     """
     path = path_of(workspace, name)
-    again = f"'fourscore infra up --stack {name}' makes it"
+    remedy = f"'fourscore infra up --stack {name}' creates it"
     try:
         stack = _parse(json.loads(path.read_bytes()))
     except FileNotFoundError:
-        known = sorted(each.stem for each in path.parent.glob("*.json"))
-        there = f"; there is: {', '.join(known)}" if known else ""
-        raise InputError(f"no stack {name!r} in {path.parent}{there}; {again}") from None
+        names = sorted(other.stem for other in path.parent.glob("*.json"))
+        listed = f", which has {', '.join(names)}" if names else ""
+        raise InputError(f"no stack {name!r} in {path.parent}{listed}; {remedy}") from None
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f"stack file {path} cannot be read: {error}; {again} anew") from None
+        raise InputError(f"stack file {path} cannot be read: {error}; {remedy} again") from None
     if "cpu" not in stack.images:
         raise InputError(f"stack {name} has no image 'cpu' yet: 'fourscore infra image --stack {name}' builds one")
     return stack
 
 
 def _parse(values: dict[str, Any]) -> Stack:
-    known = {each.name for each in fields(Stack)}
-    stack = Stack(**{name: value for name, value in values.items() if name in known})
+    names = {field.name for field in fields(Stack)}
+    stack = Stack(**{name: value for name, value in values.items() if name in names})
     if wrong := [name for name, value in asdict(stack).items() if not _fits(name, value)]:
-        raise TypeError(f"{', '.join(wrong)} not as wanted")
+        raise TypeError(f"{', '.join(wrong)} of the wrong type")
     if missing := [role for role in ROLES if role not in stack.roles]:
         raise ValueError(f"no role for {', '.join(missing)}")
     if unpinned := [uri for uri in stack.images.values() if "@sha256:" not in uri]:
@@ -107,6 +109,6 @@ def _parse(values: dict[str, Any]) -> Stack:
 
 def _fits(name: str, value: Any) -> bool:
     if name in ("roles", "images"):
-        return isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+        return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
     optional = name in ("kms_key", "tracking_uri", "endpoint")
     return isinstance(value, str) or (optional and value is None)

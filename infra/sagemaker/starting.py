@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from infra.aws_errors import Gone
+from infra.aws_errors import ResourceNotFound
 from infra.sagemaker.definition import Definition, text
 from infra.sagemaker.service import Service
 from steps.errors import FourscoreError, InputError
@@ -70,7 +70,7 @@ def start(service: Service, work: Work, note: Callable[[str], None]) -> None:
             note(arn)
             return
         # Somebody updated the pipeline to other work between our update and our start, or the execution was deleted.
-        with contextlib.suppress(Gone):
+        with contextlib.suppress(ResourceNotFound):
             if not service.execution(arn).over:
                 service.stop(arn)
         failed = arn
@@ -100,5 +100,5 @@ def _does(service: Service, arn: str, work: Work) -> bool:
     """Return whether the execution exists and was started with this very definition."""
     try:
         return bool(json.loads(service.definition_of(arn)) == work.definition)
-    except Gone:
+    except ResourceNotFound:
         return False

@@ -184,7 +184,8 @@ def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json:
         else:
             _conclude(document)
         if failure is None and document["verdict"] != "pass":
-            click.get_current_context().exit(3 if document["verdict"] == "rejected" else 1)
+            interrupted = document["status"] == "interrupted"
+            click.get_current_context().exit(3 if document["verdict"] == "rejected" else 130 if interrupted else 1)
     if failure is not None:
         raise failure
 

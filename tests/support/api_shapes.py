@@ -8,7 +8,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from botocore.validate import ParamValidator
 
-from infra.sagemaker.definition import gets
+from infra.sagemaker.definition import all_steps, gets
 
 SHAPES = {
     "Processing": ("CreateProcessingJobRequest", {"ProcessingJobName": "set-by-the-pipeline"}),
@@ -21,14 +21,6 @@ SHAPES = {
 @cache
 def model():
     return ServiceModel(Loader().load_service_model("sagemaker", "service-2"), "sagemaker")
-
-
-def flat(steps):
-    """Every step, those in the branches of conditions too."""
-    for step in steps:
-        yield step
-        if step["Type"] == "Condition":
-            yield from flat([*step["Arguments"]["IfSteps"], *step["Arguments"]["ElseSteps"]])
 
 
 def value_of(value, parameters):
@@ -46,8 +38,10 @@ def value_of(value, parameters):
 
 def api_faults(definition):
     """Yield everything for which CreateProcessingJob, CreateTrainingJob or CreateModelPackage would refuse a step."""
-    parameters = {each["Name"]: each.get("DefaultValue", "flights-0123abcd") for each in definition["Parameters"]}
-    for step in flat(definition["Steps"]):
+    parameters = {
+        parameter["Name"]: parameter.get("DefaultValue", "flights-0123abcd") for parameter in definition["Parameters"]
+    }
+    for step in all_steps(definition["Steps"]):
         if step["Type"] in SHAPES:
             name, added = SHAPES[step["Type"]]
             request, shape = value_of(step["Arguments"], parameters) | added, model().shape_for(name)
@@ -97,8 +91,8 @@ def check_order(definition):
     Raises:
         AssertionError, graphlib.CycleError: the definition would be refused, or would never end.
     """
-    steps = {step["Name"]: step for step in flat(definition["Steps"])}
-    parameters = {each["Name"] for each in definition["Parameters"]}
+    steps = {step["Name"]: step for step in all_steps(definition["Steps"])}
+    parameters = {parameter["Name"] for parameter in definition["Parameters"]}
     before = {name: set(step.get("DependsOn", ())) for name, step in steps.items()}
     for name, step in steps.items():
         for condition in (step["Arguments"].get("IfSteps", []), step["Arguments"].get("ElseSteps", [])):

@@ -66,16 +66,16 @@ def make_plan(cached=(), until=None, smoke=False):
         inputs = {name: keys[name] for name in step.inputs if name not in TRAINING.sources}
         register = RegisterConfig(name="breast-cancer", problem_digest=digest("problem"), smoke=smoke)
         config = register if step.name == "register" else Setting()
-        made = {f"code steps.{step.name}": digest(f"steps.{step.name}")[:16], f"config {step.name}.seed": 0}
+        ingredients = {f"code steps.{step.name}": digest(f"steps.{step.name}")[:16], f"config {step.name}.seed": 0}
         key = digest(step.name)
-        planned.append(PlannedStep(step, config, key, made, inputs, step.name in cached, ""))
+        planned.append(PlannedStep(step, config, key, ingredients, inputs, step.name in cached, ""))
         keys |= dict.fromkeys(step.outputs, key)
-    asked = STAGES.index(until or STAGES[-1]) + 1
+    count = STAGES.index(until or STAGES[-1]) + 1
     file = ResolvedFile("cells.csv", Path("/somewhere/on/this/machine/cells.csv"), digest("cells"), 119_913)
     return Plan(
-        tuple(planned[:asked]),
+        tuple(planned[:count]),
         {"raw": RawFiles({"cells": (file,)}), "champion": ChampionModel(digest("champion"))},
-        tuple(planned[asked:]),
+        tuple(planned[count:]),
         divided(planned),
         pipeline=TRAINING.name,
         smoke=smoke,
@@ -112,9 +112,9 @@ def cases():
 
 def files():
     """Path below the golden folder -> what it holds."""
-    made = {f"{name}.json": text(definition) for name, (_, definition) in cases().items()}
+    definitions = {f"{name}.json": text(definition) for name, (_, definition) in cases().items()}
     specs = {job.name: {"digest": job.digest, "job.json": job.spec} for job in fuse(make_plan())}
-    return {**made, "jobs/all-stages.json": json.dumps(specs, indent=1) + "\n"}
+    return {**definitions, "jobs/all-stages.json": json.dumps(specs, indent=1) + "\n"}
 
 
 if __name__ == "__main__":

@@ -56,11 +56,11 @@ def reason(base):
 
 def contents(directory):
     """Every file but the journal, whose times differ, and the manifest without its times."""
-    found = {}
+    files = {}
     for path in sorted(directory.rglob("*")):
         name = path.relative_to(directory).as_posix()
         if path.is_file() and name not in ("journal.jsonl", "manifest.json") and not name.startswith("."):
-            found[name] = path.read_bytes()
+            files[name] = path.read_bytes()
     manifest = json.loads((directory / "manifest.json").read_text())
     declared = ("started", "finished", "seconds", "journal")
-    return found | {"manifest": {name: value for name, value in manifest.items() if name not in declared}}
+    return files | {"manifest": {name: value for name, value in manifest.items() if name not in declared}}

@@ -233,6 +233,7 @@ def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(there, pas
     there.inject("train")
     code, document, said = there.run(*settings, "--set", "sagemaker.train.spot=true")
     assert code == 0, said
+    assert "job train: AWS took the spot instance back" in said
     job = there.steps(document["run"])["train"]["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
     told = there.cloud.client("sagemaker").describe_training_job(TrainingJobName=job)
     assert "Interrupted" in [each["Status"] for each in told["SecondaryStatusTransitions"]]
@@ -297,6 +298,8 @@ def test_stop_and_retry(there, passed):
     assert there("stop", record.run)[0] == 0
     code, document, _ = there.end(process)
     assert (code, document["status"]) == (130, "interrupted")
+    code, document, _ = there("attach", record.run)
+    assert (code, document["status"]) == (130, "interrupted"), "watching what was stopped says the same"
     code, document, said = there("retry", record.run)
     assert (code, document["verdict"]) == (0, "pass"), said
 

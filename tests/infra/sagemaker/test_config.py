@@ -14,13 +14,16 @@ def test_it_needs_nothing():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("section", "message"),
     [
         ({"train": {"spot": True, "warm_minutes": 10}}, "spot and warm_minutes exclude each other"),
         ({"train": {"fallback": ["ml.m5.xlarge"]}}, "named twice"),
         ({"train": {"fallback": ["ml.g5.xlarge"]}}, "some have a GPU and some have none"),
-        ({"train": {"instance": "ml.trn1.2xlarge"}}, "neither CPU nor NVIDIA GPU"),
-        ({"train": {"instance": "m5.xlarge"}}, "'m5.xlarge' is no instance type of SageMaker; one is ml.m5.xlarge"),
+        ({"train": {"instance": "ml.trn1.2xlarge"}}, "accelerators that the image cannot use"),
+        (
+            {"train": {"instance": "m5.xlarge"}},
+            "'m5.xlarge' is not an instance type of SageMaker; an example is ml.m5.xlarge",
+        ),
         ({"train": {"instances": 0}}, "greater than or equal to 1"),
         ({"subnets": ["subnet-1"]}, "subnets without security_groups"),
         ({"security_groups": ["sg-1"]}, "security_groups without subnets"),
@@ -28,18 +31,18 @@ def test_it_needs_nothing():
         ({"prepare": {"spot": True}}, "Extra inputs"),
     ],
 )
-def test_what_does_not_go_together_is_refused(given, said):
-    with pytest.raises(ValidationError, match=said):
-        SageMakerConfig.model_validate(given)
+def test_what_does_not_go_together_is_refused(section, message):
+    with pytest.raises(ValidationError, match=message):
+        SageMakerConfig.model_validate(section)
 
 
-@pytest.mark.parametrize("instance", [each for each in TYPES if not each.startswith(("ml.trn", "ml.inf"))])
+@pytest.mark.parametrize("instance", [name for name in TYPES if not name.startswith(("ml.trn", "ml.inf"))])
 def test_every_type_that_can_run_the_image_may_be_named(instance):
     assert SageMakerConfig.model_validate({"train": {"instance": instance}}).train.types == (instance,)
 
 
 def test_kinds_of_machines_are_known_by_their_families():
-    families = {each.split(".")[1] for each in TYPES}
-    disks = {each for each in families if has_local_disk(f"ml.{each}.xlarge")}
+    families = {name.split(".")[1] for name in TYPES}
+    disks = {family for family in families if has_local_disk(f"ml.{family}.xlarge")}
     assert disks == {"g4dn", "g5", "g6", "g6e", "g7", "g7e", "p3dn", "p4d", "p4de", "p5", "p5e", "p5en", "p6-b200", "p6-b300", "p6e-gb200", "r5d"}  # fmt: skip
-    assert {each for each in families if has_gpu(f"ml.{each}.xlarge")} == disks - {"r5d"} | {"p2", "p3"}
+    assert {family for family in families if has_gpu(f"ml.{family}.xlarge")} == disks - {"r5d"} | {"p2", "p3"}

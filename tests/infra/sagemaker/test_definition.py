@@ -10,13 +10,13 @@ from graphlib import CycleError
 
 import compiled
 import pytest
-from api_shapes import api_faults, check_order, flat
+from api_shapes import api_faults, check_order
 from compiled import STAGES, make_definition, make_plan, make_stack
 from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.sagemaker.config import SageMakerConfig
-from infra.sagemaker.definition import compile_plan, digest, fit, gets, pipeline_name, text
+from infra.sagemaker.definition import all_steps, compile_plan, digest, fit, gets, pipeline_name, text
 from infra.sagemaker.jobs import Decision, decided, fuse
 from infra.sagemaker.limits import LONGEST
 from infra.sagemaker.requests import package_group
@@ -32,7 +32,7 @@ WHOLE = make_plan()
 
 
 def by_name(definition):
-    return {step["Name"]: step for step in flat(definition["Steps"])}
+    return {step["Name"]: step for step in all_steps(definition["Steps"])}
 
 
 def parameters(definition):
@@ -113,7 +113,7 @@ def test_whatever_is_cached_the_definition_is_whole(cached, until, smoke, config
     except FourscoreError:
         assert not waiting
         return
-    steps = list(flat(definition["Steps"]))
+    steps = list(all_steps(definition["Steps"]))
     assert max(Counter(step["Name"] for step in steps).values()) == 1
     jobs = {step["Name"]: step["Description"] for step in steps if step["Type"] in ("Processing", "Training")}
     assert jobs == {job.name: ", ".join(planned.step.name for planned in job.steps) for job in fuse(plan)}
@@ -289,7 +289,7 @@ def test_a_gpu_takes_the_image_for_it_or_says_that_there_is_none():
     assert train["AlgorithmSpecification"]["TrainingImage"] == make_stack().images["gpu"]
     bare = make_stack(images={"cpu": make_stack().images["cpu"]})
     with pytest.raises(
-        InputError, match=r"stack dev has no gpu image, which ml.g5.xlarge wants.*fourscore infra image"
+        InputError, match=r"stack dev has no gpu image, which ml.g5.xlarge needs.*fourscore infra image"
     ):
         make_definition(WHOLE, stack=bare, train={"instance": "ml.g5.xlarge"})
 
@@ -306,7 +306,7 @@ def test_a_job_that_would_stop_before_its_training_is_refused():
 
 
 def test_everything_that_takes_tags_has_them():
-    tagged = [step for step in flat(make_definition(WHOLE)["Steps"]) if step["Type"] in ("Processing", "Training")]
+    tagged = [step for step in all_steps(make_definition(WHOLE)["Steps"]) if step["Type"] in ("Processing", "Training")]
     assert len(tagged) == 3
     for step in tagged:
         assert [tag["Key"] for tag in step["Arguments"]["Tags"]] == [

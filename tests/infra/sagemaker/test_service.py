@@ -3,10 +3,9 @@
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from compiled import make_definition, make_plan, make_stack
+from compiled import make_stack
 
 from infra.sagemaker import service
-from infra.sagemaker.definition import package_groups
 from infra.sagemaker.service import Service
 
 
@@ -80,9 +79,8 @@ def test_a_group_that_does_not_exist_has_no_packages_and_a_pipeline_no_execution
     assert cloud.latest("nothing", "work") is None
 
 
-def test_the_group_of_a_definitions_model_is_created_once(api):
-    cloud, definition = Service(make_stack(), api), make_definition(make_plan())
-    (group,) = package_groups(definition["Steps"])
+def test_the_group_of_a_model_is_created_once(api):
+    cloud, group = Service(make_stack(), api), "fourscore-dev-flights"
     for _ in range(2):
         cloud.create_group(group, {"fourscore:stack": "dev"})
     names = [

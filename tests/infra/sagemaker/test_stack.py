@@ -1,4 +1,4 @@
-"""A stack is read as it was written, and one that is not there or broken is said to be."""
+"""A stack is read as it was written; a missing or broken one is named with what would create it."""
 
 import json
 
@@ -20,36 +20,36 @@ def test_the_root_ends_in_a_slash_with_and_without_a_prefix():
     assert make_stack(prefix="").root == "s3://fourscore-dev-123456789012/"
 
 
-def test_a_stack_that_is_not_there_is_said_how_to_make(workspace):
-    with pytest.raises(InputError, match=r"no stack 'dev' in .*'fourscore infra up --stack dev' makes it"):
+def test_a_missing_stack_is_answered_with_the_command_that_creates_it(workspace):
+    with pytest.raises(InputError, match=r"no stack 'dev' in .*'fourscore infra up --stack dev' creates it"):
         stack.load(workspace, "dev")
     stack.save(workspace, make_stack(name="test"))
-    with pytest.raises(InputError, match="there is: test"):
+    with pytest.raises(InputError, match="which has test"):
         stack.load(workspace, "dev")
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"roles": {"pipeline": "arn"}}, "no role for prepare, train, assess"),
         ({"images": {"cpu": "repository:latest"}}, "repository:latest is not pinned by a digest"),
         ({"images": {}}, "no image 'cpu'"),
-        ({"bucket": None}, "bucket not as wanted"),
-        ({"roles": ["arn"]}, "roles not as wanted"),
+        ({"bucket": None}, "bucket of the wrong type"),
+        ({"roles": ["arn"]}, "roles of the wrong type"),
     ],
 )
-def test_a_stack_that_lacks_something_is_refused_by_name(workspace, change, said):
+def test_a_stack_that_lacks_something_is_refused_by_name(workspace, change, message):
     path = stack.save(workspace, make_stack())
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         stack.load(workspace, "dev")
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"name": 1}', "\x00"])
-def test_a_file_that_is_no_stack_is_said_to_be_none(workspace, content):
+def test_a_file_that_is_not_a_stack_is_named(workspace, content):
     path = stack.save(workspace, make_stack())
     path.write_text(content)
-    with pytest.raises(InputError, match=r"dev.json cannot be read.*'fourscore infra up --stack dev' makes it anew"):
+    with pytest.raises(InputError, match=r"dev.json cannot be read.*'fourscore infra up --stack dev' creates it again"):
         stack.load(workspace, "dev")
 
 

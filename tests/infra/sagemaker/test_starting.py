@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from infra.aws_errors import Gone
+from infra.aws_errors import ResourceNotFound
 from infra.sagemaker.service import ExecutionState
 from infra.sagemaker.starting import Work, start
 from steps.errors import FourscoreError
@@ -44,7 +44,7 @@ class Pipelines:
 
     def execution(self, arn):
         if arn not in self.executions:
-            raise Gone(arn)
+            raise ResourceNotFound(arn)
         return ExecutionState(arn, self.executions[arn]["status"], "", ())
 
     def definition_of(self, arn):
