@@ -71,9 +71,7 @@ def plan_removal(account: Account, stack: str, *, delete_data: bool) -> Removal:
     """
     data, compute = names(stack)
     deployments = {name: change_sets.describe(account, name) for name in (compute, data)}
-    standing = {
-        name: deployment for name, deployment in deployments.items() if deployment and deployment.status not in ABSENT
-    }
+    standing = {name: found for name, found in deployments.items() if found and found.status not in ABSENT}
     if not standing:
         raise InputError(
             f"no stack {stack!r} in {account.region} of account {account.account}; check region and profile"

@@ -35,6 +35,7 @@ class Api:
         self.machine, self.directory = machine, machine.directory / "executions"
         self.executions = load_executions(self.directory)
         self.pipelines: dict[str, dict[str, Any]] = {}
+        self.groups: set[str] = set()
         self.running: dict[str, Running] = {}
         self.handlers = StepHandlers(machine, self._register)
         self.lock = threading.RLock()
@@ -52,6 +53,7 @@ class Api:
             "DescribePipelineDefinitionForExecution": self.describe_definition,
             "DescribeProcessingJob": partial(self.describe_job, "Processing"),
             "DescribeTrainingJob": partial(self.describe_job, "Training"),
+            "CreateModelPackageGroup": self.create_group,
             "ListModelPackages": self.list_packages,
             "DescribeModelPackage": self.describe_package,
             "DescribeLogStreams": self.describe_log_streams,
@@ -219,6 +221,13 @@ class Api:
             yield from list(execution.steps.values())
 
     # model packages
+
+    def create_group(self, request: Fields) -> Response:
+        name = request["ModelPackageGroupName"]
+        if name in self.groups or self._packages(name):
+            raise invalid(f"Model Package Group already exists: {name}")
+        self.groups.add(name)
+        return {"ModelPackageGroupArn": make_arn("model-package-group", name)}
 
     def _packages(self, group: str) -> list[dict[str, Any]]:
         """Return the model packages of a group, the oldest first."""

@@ -74,7 +74,9 @@ class Execution:
         for state in self.steps.values():
             if state.status in ACTIVE:
                 state.status, state.reason, state.ended = "Failed", reason, time.time()
-                state.record |= {name: "Failed" for name in state.record if name.endswith("JobStatus")}
+                state.record = {
+                    name: "Failed" if name.endswith("JobStatus") else state.record[name] for name in state.record
+                }
         if self.status not in ENDED:
             self.status, self.reason = "Failed", reason
 

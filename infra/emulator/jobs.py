@@ -67,16 +67,19 @@ class Job:
     step: str
     request: Mapping[str, Any]
     machine: Machine
-    save: Callable[[], None] = lambda: None
+    note: Callable[[dict[str, Any]], None]
+    """Hears every new state of the record."""
     stop: threading.Event = field(default_factory=threading.Event)
     record: dict[str, Any] = field(default_factory=dict)
+    """Replaced at every change rather than changed, since other threads read it."""
     containers: list[Container] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         now = time.time()
-        self.record |= {**self.request, f"{self.kind}JobName": self.name, f"{self.kind}JobArn": self.arn}
-        self.record |= {"CreationTime": now, "LastModifiedTime": now, f"{self.kind}JobStatus": "InProgress"}
-        self.record.pop("Tags", None)
+        request = {name: value for name, value in self.request.items() if name != "Tags"}
+        names = {f"{self.kind}JobName": self.name, f"{self.kind}JobArn": self.arn}
+        self.record = {**request, **names, f"{self.kind}JobStatus": "InProgress", "CreationTime": now}
+        self.update()
 
     @property
     def arn(self) -> str:
@@ -94,8 +97,8 @@ class Job:
         return ["algo-1"] if count == 1 else [f"127.0.0.{number}" for number in range(1, count + 1)]
 
     def update(self, **fields: Any) -> None:
-        self.record |= {**fields, "LastModifiedTime": time.time()}
-        self.save()
+        self.record = {**self.record, **fields, "LastModifiedTime": time.time()}
+        self.note(self.record)
 
     def abandon(self) -> None:
         """End the containers at once, because the local cloud ends."""

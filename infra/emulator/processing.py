@@ -14,11 +14,11 @@ MESSAGE = "/opt/ml/output/message"
 
 
 def run(job: Job) -> None:
-    """Run the job to its end; the record says how it ended."""
-    job.run(_run, _close)
+    """Run the job until it completes or is stopped.
 
-
-def _run(job: Job) -> None:
+    Raises:
+        JobFailed: it fails.
+    """
     request = job.request
     outputs = [output["S3Output"] for output in request.get("ProcessingOutputConfig", {}).get("Outputs", [])]
     for container, host in zip(job.make_containers(), job.hosts, strict=True):
@@ -40,9 +40,10 @@ def _run(job: Job) -> None:
     for output in outputs:
         job.upload(output["LocalPath"], output["S3Uri"])
     reason = {"FailureReason": f"MaxRuntimeExceeded: the job ran longer than {limit} s"} if cause == "limit" else {}
-    _close(job, "Completed" if cause == "exit" else "Stopped", reason)
+    close(job, "Completed" if cause == "exit" else "Stopped", reason)
 
 
-def _close(job: Job, status: str, fields: dict[str, Any]) -> None:
+def close(job: Job, status: str, fields: dict[str, Any]) -> None:
+    """Note how the job ended."""
     job.remove_containers()
     job.update(ProcessingJobStatus=status, ProcessingEndTime=time.time(), **fields)

@@ -22,7 +22,7 @@ RETRIED = {
     "SageMaker.RESOURCE_LIMIT": "ResourceLimitExceeded",
 }
 """Exception type of a retry policy -> how the failure reasons begin that it is for."""
-RUN_JOB: dict[str, Callable[[Job], None]] = {"Processing": processing.run, "Training": training.run}
+CONTRACTS = {"Processing": (processing.run, processing.close), "Training": (training.run, training.close)}
 
 
 class StepHandlers:
@@ -93,17 +93,21 @@ class StepHandlers:
             return
         tail = secrets.token_hex(5)  # tells two attempts apart; a name has 63 characters at most
         name = f"pipelines-{running.execution.id}-{step.name.replace('_', '-')[:25].strip('-')}-{tail}"
-        job = Job(step.type, name, step.name, request, self.machine, running.save)
+
+        def note(record: dict[str, Any]) -> None:
+            state.record = record
+            running.save()
+
         with running.lock:
             if running.stop.is_set():
                 raise StepStopped
-            running.jobs[step.name] = job
-            state.record, state.metadata = job.record, {f"{step.type}Job": {"Arn": job.arn}}
+            job = running.jobs[step.name] = Job(step.type, name, step.name, request, self.machine, note)
+            state.metadata = {f"{step.type}Job": {"Arn": job.arn}}
             running.save()
         if fault := take(self.machine.faults, step.name, interruption=False):
             job.update(**{f"{step.type}JobStatus": "Failed", "FailureReason": fault.reason})
         else:
-            RUN_JOB[step.type](job)
+            job.run(*CONTRACTS[step.type])
         if job.status == "Failed":
             raise StepFailed(f"ClientError: {job.record['FailureReason']}")
         if job.status == "Stopped":

@@ -22,11 +22,11 @@ STATUSES = {"exit": "Completed", "stop": "Stopped", "limit": "MaxRuntimeExceeded
 
 
 def run(job: Job) -> None:
-    """Run the job to its end; the record says how it ended."""
-    job.run(_run, _close)
+    """Run the job until it completes or is stopped.
 
-
-def _run(job: Job) -> None:
+    Raises:
+        JobFailed: it fails.
+    """
     stopping, checkpoints = job.request.get("StoppingCondition", {}), Checkpoints(job)
     patience = time.monotonic() + stopping.get("MaxWaitTimeInSeconds", float("inf"))
     cause = INTERRUPTED
@@ -43,7 +43,7 @@ def _run(job: Job) -> None:
         )
     uri = f"{output['S3OutputPath'].rstrip('/')}/{job.name}/output/model/"
     job.upload("/opt/ml/model", uri)
-    _close(job, STATUSES[cause], {"ModelArtifacts": {"S3ModelArtifacts": uri}})
+    close(job, STATUSES[cause], {"ModelArtifacts": {"S3ModelArtifacts": uri}})
 
 
 def _attempt(job: Job, checkpoints: Checkpoints, limit: float, patience: float) -> str:
@@ -64,7 +64,7 @@ def _attempt(job: Job, checkpoints: Checkpoints, limit: float, patience: float) 
         _enter(job, INTERRUPTED if cause == INTERRUPTED else "Stopping")
     job.end_containers(grace=cause != "exit")
     seconds = before + max(1, round(time.monotonic() - started))
-    job.record |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+    job.update(TrainingTimeInSeconds=seconds, BillableTimeInSeconds=seconds)
     checkpoints.save()
     if code:
         reason = f"AlgorithmError: {job.read_reason(FAILURE) or 'See job logs for more information'}"
@@ -108,16 +108,18 @@ def _interruption(job: Job, checkpoints: Checkpoints, started: float) -> Callabl
 def _enter(job: Job, secondary: str, status: str = "InProgress", **fields: Any) -> None:
     """Note that the job enters a secondary status."""
     now = time.time()
-    transitions = job.record.setdefault("SecondaryStatusTransitions", [])
-    if transitions:
-        transitions[-1].setdefault("EndTime", now)
-    transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": secondary})
+    earlier = [{"EndTime": now, **transition} for transition in job.record.get("SecondaryStatusTransitions", [])]
+    fields["SecondaryStatusTransitions"] = [
+        *earlier,
+        {"Status": secondary, "StartTime": now, "StatusMessage": secondary},
+    ]
     if secondary == "Training":
-        job.record.setdefault("TrainingStartTime", now)
+        fields["TrainingStartTime"] = job.record.get("TrainingStartTime", now)
     job.update(SecondaryStatus=secondary, TrainingJobStatus="Stopping" if secondary == "Stopping" else status, **fields)
 
 
-def _close(job: Job, secondary: str, fields: dict[str, Any]) -> None:
+def close(job: Job, secondary: str, fields: dict[str, Any]) -> None:
+    """Note how the job ended."""
     job.remove_containers()
     status = secondary if secondary in ("Completed", "Failed") else "Stopped"
     _enter(job, secondary, status, TrainingEndTime=time.time(), **fields)

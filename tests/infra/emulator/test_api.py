@@ -1,9 +1,21 @@
 """The API answers as SageMaker's does, and names what is wrong with a request."""
 
+import inspect
+import re
 import uuid
 
 import pytest
 from emulated import IMAGE, NUMBER, WORD, get, join, refused, step
+
+from infra.sagemaker import service
+
+
+def test_it_knows_every_operation_that_our_backend_uses(cloud):
+    source = inspect.getsource(service)
+    names = re.findall(r"(?:self\.api|logs)\.([a-z]+_[a-z_]+)\(|get_paginator\(\"(\w+)\"", source)
+    operations = {(call or paginator).title().replace("_", "") for call, paginator in names} - {"GetPaginator"}
+    assert len(operations) > 10
+    assert operations <= set(cloud[1].api.calls)
 
 
 def test_parameters_are_typed_and_defaults_stand_where_nothing_is_given(lab):
@@ -66,6 +78,8 @@ def registering(lab, group, **more):
 def test_a_model_is_registered_as_the_next_version_of_its_group(lab):
     sagemaker, group = lab.client("sagemaker"), f"g-{lab.pipeline}"
     assert sagemaker.list_model_packages(ModelPackageGroupName=group)["ModelPackageSummaryList"] == []
+    sagemaker.create_model_package_group(ModelPackageGroupName=group)
+    refused(lambda: sagemaker.create_model_package_group(ModelPackageGroupName=group), "already exists")
     status = {"Name": "Status", "Type": "String", "DefaultValue": "PendingManualApproval"}
     metadata = {"run": get("Parameters.Word")}
     register = registering(
