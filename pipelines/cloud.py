@@ -31,8 +31,9 @@ class Site:
     def backend(self) -> SageMakerBackend:
         """Return the backend that follows what was started there."""
         from infra.sagemaker.backend import SageMakerBackend
+        from infra.sagemaker.config import SageMakerConfig
 
-        return SageMakerBackend(self.store, self.stack)
+        return SageMakerBackend(self.store, self.stack, SageMakerConfig())
 
 
 def site(on: str, name: str, workspace: Path, tracking_uri: str | None = None) -> Site:
@@ -81,10 +82,6 @@ def stop(workspace: Path, run: str) -> None:
 
 def estimate(plan: Plan, problem: Problem, there: Site) -> dict[str, Any]:
     """The jobs of a plan, checked as if they were sent: what they hold, where they run, how long and for how much."""
-    from infra.sagemaker import cost
-    from infra.sagemaker.backend import compiled
+    from infra.sagemaker.backend import SageMakerBackend
 
-    config, store = problem.sagemaker, there.store
-    done = compiled(plan, problem.name, config, there.stack, store)
-    seconds = cost.history(store.workspace, problem.name, store.find, smoke=plan.smoke)
-    return cost.document(done.jobs, config, there.stack.region, seconds)
+    return SageMakerBackend(there.store, there.stack, problem.sagemaker).estimate(plan, problem.name)

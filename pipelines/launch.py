@@ -124,22 +124,22 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
         uri = prepared.tracking_uri if prepared.request.tracking else None
         watched = _watched(workspace, record, uri, reporter, tracked=prepared.request.tracking)
         with watched, _readings_exchanged(prepared, reporter):
-            return _backend(prepared, record).run(prepared.plan, record, reporter)
+            return _backend(prepared).run(prepared.plan, record, reporter)
 
 
-def _backend(prepared: Prepared, record: RunRecord) -> Backend:
+def _backend(prepared: Prepared) -> Backend:
     if prepared.site is None:
         return LocalBackend(prepared.store)
     from infra.sagemaker.backend import SageMakerBackend
 
     there, workspace = prepared.site, prepared.request.workspace
 
-    def mlflow_run() -> str | None:
+    def mlflow_run(run: str) -> str | None:
         from infra.tracking import follower
 
-        return follower.parent_of(workspace, record.run) if prepared.request.tracking else None
+        return follower.parent_of(workspace, run) if prepared.request.tracking else None
 
-    return SageMakerBackend(there.store, there.stack, prepared.loaded.problem.sagemaker, mlflow_run=mlflow_run)
+    return SageMakerBackend(there.store, there.stack, prepared.loaded.problem.sagemaker, mlflow_run)
 
 
 def attach(workspace: Path, run: str, reporter: Reporter, *, again: bool = False) -> RunRecord:
@@ -153,9 +153,7 @@ def attach(workspace: Path, run: str, reporter: Reporter, *, again: bool = False
     record = records.load(workspace, run)
     there = site_of(workspace, record)
     backend = there.backend()
-    if again:
-        backend.check_retry(record)
-    elif record.status in records.FINAL:
+    if record.status in records.FINAL and not again:
         return record
     uri = follower.place_of(workspace, record, there.stack.tracking_uri)
     _say_if_busy(workspace, run, "watched", reporter)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.runs import records
 from infra.runs.plan import Plan, Reporter
@@ -67,8 +67,8 @@ class SageMakerBackend:
     """Runs plans as pipeline executions, which outlive this process.
 
     Args:
-        config: machines, minutes and money of a problem; only :meth:`run` needs it.
-        mlflow_run: returns the MLflow run that a model package is linked with; called before the start.
+        config: machines, minutes and money of the problem.
+        mlflow_run: returns the MLflow run that a run's model package is linked with; called before the start.
         sleep: waits between two looks at an execution.
     """
 
@@ -76,18 +76,29 @@ class SageMakerBackend:
         self,
         store: S3Store,
         stack: Stack,
-        config: SageMakerConfig | None = None,
+        config: SageMakerConfig,
+        mlflow_run: Callable[[str], str | None] = lambda _: None,
         *,
-        mlflow_run: Callable[[], str | None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.store, self.stack, self.config = store, stack, config or SageMakerConfig()
+        self.store, self.stack, self.config = store, stack, config
         self.mlflow_run, self.sleep = mlflow_run, sleep
+        self.tracking_uri = stack.tracking_uri
 
     @cached_property
     def service(self) -> Service:
         """Created on first use: a run that finds everything in the store imports no SDK."""
         return Service(self.stack, sleep=self.sleep)
+
+    def estimate(self, plan: Plan, problem: str) -> dict[str, Any]:
+        """Return jobs, minutes and dollars of a plan, checked as if it were sent.
+
+        Raises:
+            InputError: the run could cost more than its cap, or asks for something that SageMaker does not have.
+        """
+        jobs = compiled(plan, problem, self.config, self.stack, self.store).jobs
+        seconds = cost.history(self.store.workspace, problem, self.store.find, smoke=plan.smoke)
+        return cost.document(jobs, self.config, self.stack.region, seconds)
 
     def run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
         """Send what is not cached, start it and follow it; if everything is cached, no job is started.
@@ -135,23 +146,17 @@ class SageMakerBackend:
             raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to stop")
         self.service.stop(state.arn)
 
-    def check_retry(self, record: RunRecord) -> None:
-        """Check that there is something to retry.
-
-        Raises:
-            InputError: the execution is active, or it succeeded.
-        """
-        state = self.service.execution(str(record.execution))
-        if not state.over or state.status == "Succeeded":
-            raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
-
     def retry(self, record: RunRecord, reporter: Reporter) -> RunRecord:
         """Continue an execution that failed or was stopped from the steps that did not succeed, and follow it.
 
         Raises:
+            InputError: it is active, or it succeeded.
             FourscoreError: as :meth:`run`.
         """
         arn, before = str(record.execution), replace(record)
+        state = self.service.execution(arn)
+        if not state.over or state.status == "Succeeded":
+            raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
         record.stages, record.status, record.finished, record.message = reset_stages(record), "running", None, ""
         # Saved first: whatever happens now, an execution that is active can be stopped.
         records.save(self.store.workspace, record)
@@ -242,7 +247,7 @@ class SageMakerBackend:
             tags=tags(record.problem_name, None, self.stack),
             title=fit(record.run, TITLE),
             run=record.run,
-            mlflow_run=self.mlflow_run() or "none",
+            mlflow_run=self.mlflow_run(record.run) or "none",
         )
         for step in all_steps(definition["Steps"]):
             if step["Type"] == "RegisterModel":
