@@ -1,6 +1,6 @@
 """The process that projects a run to MLflow while it goes on: ``python -m infra.track --follow RUN_FILE``."""
 
-from infra.store.local import store_of
+from infra.places import store_of
 from infra.tracking.follower import main
 
 if __name__ == "__main__":

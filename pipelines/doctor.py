@@ -12,7 +12,8 @@ from typing import Any
 from infra.runs import records
 from infra.runs.records import RunRecord
 from infra.store import ledger
-from infra.store.local import CorruptExecution, LocalStore
+from infra.store.local import LocalStore
+from infra.store.manifest import CorruptExecution
 from steps.errors import FourscoreError
 
 ENOUGH_SPACE = 1 << 30

@@ -8,17 +8,20 @@ import signal
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
-from infra.backends.local import LocalBackend, full_disk
+from infra import places
+from infra.backends.backend import Detached
+from infra.backends.local import full_disk
 from infra.files import locked
+from infra.places import Place
 from infra.runs import records
-from infra.runs.plan import Backend, Plan, Reporter
+from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
-from infra.store.local import CorruptExecution, LocalStore, open_store
-from pipelines.cloud import Site, site, site_of
+from infra.signals import raise_keyboard_interrupt
+from infra.store.manifest import CorruptExecution
+from infra.store.store import Store
 from pipelines.plan import make_plan
-from pipelines.problem.definition import Loaded, load
+from pipelines.problem.definition import Loaded, Problem, load
 from pipelines.training import TRAINING
 from steps.core import Pipeline
 from steps.errors import FourscoreError, InputError
@@ -55,15 +58,18 @@ class Prepared:
     loaded: Loaded
     plan: Plan
     run: str
-    store: LocalStore
-    site: Site | None = None
-    """Where it runs, if not in this process."""
+    place: Place
 
     @property
     def tracking_uri(self) -> str | None:
         """Where to project to, None for the workspace's own sqlite; asked only where tracking is on."""
-        stacks = self.site.stack.tracking_uri if self.site else None
-        return self.request.tracking_uri or self.loaded.problem.tracking_uri or stacks
+        detached = self.place.detached
+        asked_for = self.request.tracking_uri or self.loaded.problem.tracking_uri
+        return asked_for or (detached.tracking_uri if detached else None)
+
+    @property
+    def store(self) -> Store:
+        return self.place.store
 
 
 def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:
@@ -76,13 +82,11 @@ def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:
         raise InputError(f"--name {request.name}: wanted letters, digits, - and _, 80 at most, such as baseline-2")
     loaded = load(request.problem, request.settings, smoke=request.smoke)
     problem = loaded.problem
-    if request.on != "local" and request.store:
+    if request.on != places.LOCAL and request.store:
         raise InputError(
             f"--store {request.store}: on {request.on} results are in the stack's own bucket; leave it out"
         )
-    uri = request.tracking_uri or problem.tracking_uri
-    there = site(request.on, problem.sagemaker.stack, request.workspace, uri) if request.on != "local" else None
-    store = there.store if there else open_store(request.workspace, request.store)
+    place = _place(request, problem)
     document = problem.model_dump(mode="json")
     sources = {
         name: kind.find(document, request.problem.parent, request.workspace) for name, kind in pipeline.sources.items()
@@ -91,14 +95,33 @@ def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:
         pipeline,
         loaded.configs(pipeline),
         sources,
-        store,
+        place.store,
         request.workspace,
         problem.name,
         request.until,
         smoke=request.smoke,
     )
     last = plan.steps[-1].key
-    return Prepared(request, loaded, plan, request.name or f"{problem.name}-{last[:8]}", store, there)
+    return Prepared(request, loaded, plan, request.name or f"{problem.name}-{last[:8]}", place)
+
+
+def _place(request: Request, problem: Problem) -> Place:
+    if request.on == places.LOCAL:
+        return places.local(request.workspace, request.store)
+
+    def mlflow_run(run: str) -> str | None:
+        from infra.tracking import follower
+
+        return follower.parent_of(request.workspace, run) if request.tracking else None
+
+    return places.sagemaker(
+        request.on,
+        request.workspace,
+        problem.sagemaker.stack,
+        problem.sagemaker.model_dump(mode="json"),
+        tracking_uri=request.tracking_uri or problem.tracking_uri,
+        mlflow_run=mlflow_run,
+    )
 
 
 def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
@@ -124,22 +147,7 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
         uri = prepared.tracking_uri if prepared.request.tracking else None
         watched = _watched(workspace, record, uri, reporter, tracked=prepared.request.tracking)
         with watched, _readings_exchanged(prepared, reporter):
-            return _backend(prepared).run(prepared.plan, record, reporter)
-
-
-def _backend(prepared: Prepared) -> Backend:
-    if prepared.site is None:
-        return LocalBackend(prepared.store)
-    from infra.sagemaker.backend import SageMakerBackend
-
-    there, workspace = prepared.site, prepared.request.workspace
-
-    def mlflow_run(run: str) -> str | None:
-        from infra.tracking import follower
-
-        return follower.parent_of(workspace, run) if prepared.request.tracking else None
-
-    return SageMakerBackend(there.store, there.stack, prepared.loaded.problem.sagemaker, mlflow_run)
+            return prepared.place.backend.run(prepared.plan, record, reporter)
 
 
 def attach(workspace: Path, run: str, reporter: Reporter, *, again: bool = False) -> RunRecord:
@@ -151,15 +159,30 @@ def attach(workspace: Path, run: str, reporter: Reporter, *, again: bool = False
     from infra.tracking import follower
 
     record = records.load(workspace, run)
-    there = site_of(workspace, record)
-    backend = there.backend()
+    backend = _backend_of(workspace, record)
     if record.status in records.FINAL and not again:
         return record
-    uri = follower.place_of(workspace, record, there.stack.tracking_uri)
+    uri = follower.place_of(workspace, record, backend.tracking_uri)
     _say_if_busy(workspace, run, "watched", reporter)
     with locked(records.lock_of(workspace, run)), _watched(workspace, record, uri, reporter, tracked=uri is not None):
         go_on = backend.retry if again else backend.attach
         return go_on(record, reporter)
+
+
+def stop(workspace: Path, run: str) -> None:
+    """Ask a run's execution to stop.
+
+    Raises:
+        InputError: it runs in this process, or is over.
+    """
+    record = records.load(workspace, run)
+    _backend_of(workspace, record).stop(record)
+
+
+def _backend_of(workspace: Path, record: RunRecord) -> Detached:
+    backend = places.place_of(workspace, record).detached
+    assert backend is not None
+    return backend
 
 
 def look_again(workspace: Path) -> list[str]:
@@ -172,8 +195,7 @@ def look_again(workspace: Path) -> list[str]:
             locked(records.lock_of(workspace, record.run), blocking=False) as mine,
             contextlib.suppress(FourscoreError),
         ):
-            there = site_of(workspace, record) if mine else None
-            if there and there.backend().refresh(record):
+            if mine and _backend_of(workspace, record).refresh(record):
                 _report(workspace, record, lambda *_: None)
                 ended.append(record.run)
     return ended
@@ -191,7 +213,7 @@ def _watched(
     workspace: Path, record: RunRecord, uri: str | None, reporter: Reporter, *, tracked: bool
 ) -> Iterator[None]:
     """SIGTERM as Ctrl-C, tracking beside the run, and the report at its end, however it ends."""
-    with _terminated_as_interrupted(), _followed(workspace, record, uri, reporter, tracked=tracked):
+    with raise_keyboard_interrupt([signal.SIGTERM]), _followed(workspace, record, uri, reporter, tracked=tracked):
         try:
             yield
         finally:
@@ -218,7 +240,7 @@ def _detached(prepared: Prepared) -> RunRecord | None:
     keys = [planned.key for planned in prepared.plan.stages]
     if before is None or before.execution is None or [stage.key for stage in before.stages] != keys:
         return None
-    here = (prepared.request.on, prepared.site.stack.name if prepared.site else None)
+    here = (prepared.request.on, prepared.place.stack)
     if before.status == "running" and (before.on, before.stack) == here:
         return before
     if before.status == "running":
@@ -316,7 +338,7 @@ def _shared(prepared: Prepared, finished: RunRecord) -> RunRecord | None:
 
 
 def _record(prepared: Prepared) -> RunRecord:
-    request = prepared.request
+    request, detached = prepared.request, prepared.place.detached
     return RunRecord(
         run=prepared.run,
         problem_name=prepared.loaded.problem.name,
@@ -339,8 +361,8 @@ def _record(prepared: Prepared) -> RunRecord:
         store=prepared.store.uri,
         on=request.on,
         pipeline=prepared.plan.pipeline,
-        stack=prepared.site.stack.name if prepared.site else None,
-        tracked_by_jobs=bool(request.tracking and prepared.site and prepared.site.stack.tracking_uri),
+        stack=prepared.place.stack,
+        tracked_by_jobs=bool(request.tracking and detached and detached.tracking_uri),
     )
 
 
@@ -353,24 +375,6 @@ def message_of(workspace: Path, run: str, error: BaseException) -> str:
     if exists(workspace, run) and (record := records.load(workspace, run)).status == "error" and record.message:
         return record.message
     return full_disk(error, workspace) or f"{type(error).__name__}: {error}"
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does: nothing half-written, the run marked."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:  # not the main thread: whoever runs us there has their own handling
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from infra.runs.keys import Sources, ingredients, key_of
 from infra.runs.plan import Ingredients, Plan, PlannedStep
 from infra.sources.source import Source
 from infra.store.ledger import divided
-from infra.store.local import Store
+from infra.store.store import Store
 from steps.core import Config, Pipeline
 from steps.errors import InputError, near
 

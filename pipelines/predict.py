@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from infra.places import store_of
 from infra.runs import records
-from infra.store.local import store_of
 from steps.errors import InputError
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from infra.places import store_of
 from infra.runs import records
 from infra.sources import champion as champions
 from infra.sources.champion import Champion
-from infra.store.local import store_of
 from steps.errors import GateRefused, InputError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from infra.aws.account import Account
 from infra.aws_errors import translate_aws_errors
+from infra.places import open_store
 from infra.sagemaker.stack import Stack
-from infra.store.local import open_store
 from steps.errors import GateRefused, InputError
 
 

@@ -14,7 +14,8 @@ from infra.runs import records
 from infra.runs.plan import Plan, PlannedStep, Reporter
 from infra.runs.records import RunRecord, StageRecord
 from infra.store.ledger import note_reading
-from infra.store.local import JOURNAL, CorruptExecution, LocalStore, Manifest
+from infra.store.manifest import JOURNAL, CorruptExecution, Manifest
+from infra.store.store import Store
 from steps.core import execute
 from steps.errors import FourscoreError, GateRefused, Interrupted
 from steps.journal import Journal, read_events
@@ -23,7 +24,7 @@ from steps.journal import Journal, read_events
 class LocalBackend:
     """Runs a plan here. What is cached is not run; what fails or is stopped leaves nothing half-written."""
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
 
     def run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
@@ -44,7 +45,7 @@ class LocalBackend:
 class _Execution:
     """One run of one plan, while it goes on."""
 
-    def __init__(self, store: LocalStore, plan: Plan, record: RunRecord, reporter: Reporter) -> None:
+    def __init__(self, store: Store, plan: Plan, record: RunRecord, reporter: Reporter) -> None:
         self.store, self.plan, self.record, self.reporter = store, plan, record, reporter
         self.by_key = {planned.key: planned for planned in plan.steps}
 

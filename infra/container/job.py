@@ -30,7 +30,6 @@ from infra.runs.keys import differences
 from infra.runs.plan import Plan, PlannedStep
 from infra.runs.records import RunRecord, StageRecord
 from infra.sources.source import restore
-from infra.store.local import LocalStore, Manifest
 from infra.store.s3 import S3Store
 from steps.core import import_step
 from steps.errors import FourscoreError, GateRefused, Interrupted
@@ -73,7 +72,8 @@ def _run(container: Container, name: str) -> None:
     steps = tuple(map(_planned, spec["steps"]))
     _check_container(steps)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
-        store = S3Store(Path(place), root) if processes.leads(container) else _Silent(Path(place), root)
+        leads = processes.leads(container)
+        store = S3Store(Path(place), root, publishes=leads)
         sources = {
             name: restore(description, store, Path(place) / "sources" / name)
             for name, description in spec["sources"].items()
@@ -82,17 +82,9 @@ def _run(container: Container, name: str) -> None:
         for planned in steps:
             _lay_checkpoints(container, store, planned)
         record = _record(run, spec)
-        silent = isinstance(store, _Silent)
-        with _tracked(store.workspace, record, silent=silent), Live(store, record, silent=silent) as live:
+        with _tracked(store.workspace, record, silent=not leads), Live(store, record, silent=not leads) as live:
             _execute(store, plan, record, live)
         _deliver(container, store, plan, record)
-
-
-class _Silent(S3Store):
-    """The store of a process that trains with others: one of them publishes."""
-
-    def publish(self, directory: Path, manifest: Manifest) -> Manifest:
-        return LocalStore.publish(self, directory, manifest)
 
 
 def _variable(name: str) -> str:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from infra.sagemaker.stack import ROLES, Stack
-
-if TYPE_CHECKING:
-    from infra.store.s3 import S3Store
 
 NAME = "local"
 REGION, ACCOUNT = "us-east-1", "123456789012"
@@ -43,10 +40,3 @@ def local_stack(workspace: Path) -> LocalStack:
         endpoint="the local cloud",
         workspace=workspace,
     )
-
-
-def local_store(workspace: Path, root: str) -> S3Store:
-    """Return the store in the local cloud, which is started only when something is not in the workspace already."""
-    from infra.store.s3 import S3Store
-
-    return S3Store(workspace, root, client=lambda: local_stack(workspace).client("s3"))

@@ -1,12 +1,12 @@
-"""What a backend is given and the one method in which backends differ."""
+"""A plan: the steps of a pipeline with their keys, and what comes from outside."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
-from infra.runs.records import RunRecord, StageRecord
+from infra.runs.records import StageRecord
 from infra.sources.source import Source
 from steps.core import Config, Step
 from steps.journal import Event
@@ -71,10 +71,3 @@ class Plan:
 
 Reporter = Callable[[str, Event], None]
 """Hears (stage name, event) for everything that a stage says and for progress."""
-
-
-class Backend(Protocol):
-    """Where a plan runs."""
-
-    def run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
-        """Run what is not cached, keeping ``record`` true on disk at every change; returns the finished record."""

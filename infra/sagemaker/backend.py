@@ -23,7 +23,7 @@ from infra.sagemaker.service import ExecutionState, Service
 from infra.sagemaker.stack import Stack
 from infra.sagemaker.starting import Work, start
 from infra.sagemaker.upload import upload
-from infra.store.local import JOURNAL
+from infra.store.manifest import JOURNAL
 from steps.errors import FourscoreError, InputError, Interrupted
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from infra.sagemaker.config import JobConfig, SageMakerConfig, TrainJobConfig
 from infra.sagemaker.jobs import Job
 from infra.sagemaker.prices import Price, Prices
 from infra.sagemaker.requests import INTERNAL_RETRIES
-from infra.store.local import Manifest
+from infra.store.manifest import Manifest
 from steps.errors import InputError
 
 STARTUP_MINUTES = 3.0

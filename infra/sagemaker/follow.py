@@ -13,10 +13,10 @@ from infra.files import write_atomically
 from infra.runs import records
 from infra.runs.plan import Reporter
 from infra.runs.records import RunRecord, StageRecord
+from infra.runs.tail import Tail
 from infra.sagemaker.definition import all_steps
 from infra.sagemaker.service import ENDED, ExecutionState, Service, StepState
-from infra.store.local import JOURNAL, Manifest
-from infra.tracking.events import Tail
+from infra.store.manifest import JOURNAL, Manifest
 
 if TYPE_CHECKING:
     from infra.s3.objects import Listed

@@ -17,7 +17,7 @@ from infra.runs.plan import Plan, PlannedStep
 from infra.sagemaker.config import JOBS
 from infra.sources.source import describe
 from infra.store.ledger import SEALED
-from infra.store.local import Manifest
+from infra.store.manifest import Manifest
 from steps.errors import FourscoreError
 
 DECIDING = JOBS[-1]

@@ -22,26 +22,39 @@ from typing import Any
 from infra.files import locked, write_atomically
 from infra.s3.objects import Absent, Entry, Listed, Objects, Taken
 from infra.store.ledger import exchange
-from infra.store.local import JOURNAL, MANIFEST, CorruptExecution, LocalStore, Manifest, is_intact, manifest_of
+from infra.store.local import LocalStore
+from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, is_intact, manifest_of
 from steps.errors import FourscoreError
 
-PATIENCE = 120.0
-"""Seconds without a new file after which an upload without a manifest counts as abandoned."""
-PAUSE = 2.0
-"""Seconds between two looks at an upload that someone else is busy with."""
 
+class S3Store:
+    """A store below ``s3://bucket/prefix/``; scratch, locks and work in progress stay on this machine.
 
-class S3Store(LocalStore):
-    """A store below ``s3://bucket/prefix/``; scratch, locks and work in progress stay on this machine."""
+    Args:
+        publishes: whether publications reach S3; of several processes that train one model, only one publishes.
+        patience: seconds without a new file after which an upload without a manifest counts as abandoned.
+        pause: seconds between two looks at an upload that somebody else is busy with.
+    """
 
     def __init__(
-        self, workspace: Path, uri: str, *, kms_key: str | None = None, client: Callable[[], Any] | None = None
+        self,
+        workspace: Path,
+        uri: str,
+        *,
+        kms_key: str | None = None,
+        client: Callable[[], Any] | None = None,
+        publishes: bool = True,
+        patience: float = 120.0,
+        pause: float = 2.0,
     ) -> None:
-        super().__init__(workspace)
+        self.workspace, self.publishes, self.patience, self.pause = workspace, publishes, patience, pause
         self.objects = Objects(uri, kms_key, client)
         self.uri: str = self.objects.root
-        self.here = LocalStore(workspace)
-        """What was made on this machine."""
+        self.local = LocalStore(workspace)
+        """What was published on this machine, and its work in progress."""
+        self.lock, self.working = self.local.lock, self.local.working
+        self.scratch, self.sweep = self.local.scratch, self.local.sweep
+        self._verified: set[tuple[str, str]] = set()
         self.cache = workspace / "s3" / hashlib.sha256(self.uri.encode()).hexdigest()[:16]
         self._there: dict[str, Manifest] = {}
         """Of executions that are not here, the manifests as this process has read them from S3."""
@@ -49,14 +62,14 @@ class S3Store(LocalStore):
 
     def directory(self, key: str) -> Path:
         """Where manifest, journal and opened artifacts of an execution lie on this machine."""
-        return self.here.directory(key) if self._is_here(key) else self.cache / key
+        return self.local.directory(key) if self._is_here(key) else self.cache / key
 
     def _is_here(self, key: str) -> bool:
-        return (self.here.directory(key) / MANIFEST).is_file()
+        return (self.local.directory(key) / MANIFEST).is_file()
 
     def find(self, key: str) -> Manifest | None:
         """The execution of this machine, else the one on S3, which every process asks for anew."""
-        if manifest := self.here.find(key) or self._there.get(key):
+        if manifest := self.local.find(key) or self._there.get(key):
             return manifest
         try:
             manifest = self._ask(key)
@@ -80,7 +93,7 @@ class S3Store(LocalStore):
 
     def look(self, key: str) -> Manifest | None:
         """As :meth:`find`, changing nothing; what this workspace knows of S3 is believed, so a report needs no network."""
-        if manifest := self.here.look(key) or self._there.get(key):
+        if manifest := self.local.look(key) or self._there.get(key):
             return manifest
         path = self.cache / key / MANIFEST
         return manifest_of(path.read_bytes(), key, str(path)) if path.is_file() else self._ask(key)
@@ -104,9 +117,9 @@ class S3Store(LocalStore):
         manifest = self.find(key)
         if self._is_here(key):
             try:
-                return self.here.open(key, artifact)
+                return self.local.open(key, artifact)
             except CorruptExecution:  # what rotted here may be sound there
-                self.here.quarantine(key)
+                self.local.quarantine(key)
                 manifest = self.find(key)
                 if manifest is None:
                     raise
@@ -133,7 +146,7 @@ class S3Store(LocalStore):
     def file(self, key: str, name: str) -> Path:
         """One file, fetched without the rest of its artifact where the execution is not here."""
         if self._is_here(key):
-            return self.here.file(key, name)
+            return self.local.file(key, name)
         manifest = self.look(key)
         if manifest is None:
             raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
@@ -150,7 +163,7 @@ class S3Store(LocalStore):
 
     def verify(self, manifest: Manifest, prefix: str = "") -> None:
         if self._is_here(manifest.key):
-            self.here.verify(manifest, prefix)
+            self.local.verify(manifest, prefix)
             return
         for name in manifest.published:
             if name.startswith(prefix):
@@ -187,7 +200,8 @@ class S3Store(LocalStore):
 
     def publish(self, directory: Path, manifest: Manifest) -> Manifest:
         """Here first, so that no work is lost when S3 is away, and then there; see :meth:`push`."""
-        return self._share(self.here.publish(directory, manifest))
+        published = self.local.publish(directory, manifest)
+        return self._share(published) if self.publishes else published
 
     def push(self, key: str) -> Manifest:
         """Bring an execution that is only here to S3; returns the one that counts there.
@@ -195,11 +209,11 @@ class S3Store(LocalStore):
         Raises:
             CorruptExecution: there is none, or its files here are not what was published.
         """
-        mine = self.here.find(key)
+        mine = self.local.find(key)
         theirs = self._there.get(key) or self._ask(key)
         if mine is None or theirs is not None:
             return self._settle(mine, theirs, key)
-        self.here.verify(mine)
+        self.local.verify(mine)
         return self._share(mine)
 
     def _settle(self, mine: Manifest | None, theirs: Manifest | None, key: str) -> Manifest:
@@ -208,7 +222,7 @@ class S3Store(LocalStore):
             raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
         if mine is None or mine.is_like(theirs):
             return mine or theirs
-        self.here.quarantine(key)
+        self.local.quarantine(key)
         return self.find(key) or theirs
 
     def _share(self, mine: Manifest) -> Manifest:
@@ -227,16 +241,16 @@ class S3Store(LocalStore):
             try:
                 missing = set(mine.published) - set(there)
                 self._upload(mine, missing)
-                if missing and time.monotonic() - began > PATIENCE:
+                if missing and time.monotonic() - began > self.patience:
                     continue  # it took so long that another may have thought us dead and removed files: look again
                 self._commit(mine)
             except Taken:
-                time.sleep(PAUSE / 10)
+                time.sleep(self.pause / 10)
                 continue
             return mine
 
     def _upload(self, mine: Manifest, names: set[str]) -> None:
-        directory, place = self.here.directory(mine.key), f"store/{mine.key}/"
+        directory, place = self.local.directory(mine.key), f"store/{mine.key}/"
         for group in (
             names - {JOURNAL},
             names & {JOURNAL},
@@ -252,7 +266,7 @@ class S3Store(LocalStore):
         """
         name = f"store/{mine.key}/{MANIFEST}"
         try:
-            written = self.objects.put(name, (self.here.directory(mine.key) / MANIFEST).read_bytes())
+            written = self.objects.put(name, (self.local.directory(mine.key) / MANIFEST).read_bytes())
         except FourscoreError:
             if self.objects.get(name) is None:
                 raise
@@ -266,8 +280,8 @@ class S3Store(LocalStore):
 
     def _wait_for(self, there: Mapping[str, Listed], strange: Iterable[Listed]) -> None:
         """Files of an upload that has no manifest yet and came to other contents: it goes on, or it was abandoned."""
-        if min(each.age for each in there.values()) < PATIENCE:
-            time.sleep(PAUSE)
+        if min(each.age for each in there.values()) < self.patience:
+            time.sleep(self.pause)
             return
         for each in strange:
             self.objects.delete(each.name, each.tag)
@@ -279,7 +293,7 @@ class S3Store(LocalStore):
 
     def quarantine(self, key: str) -> None:
         """Take a broken execution out of sight, here and on S3."""
-        self.here.quarantine(key)
+        self.local.quarantine(key)
         shutil.rmtree(self.cache / key, ignore_errors=True)
         self._verified = {entry for entry in self._verified if entry[0] != key}
         self._put_aside(key)

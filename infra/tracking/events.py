@@ -7,7 +7,6 @@ import json
 import platform
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +14,6 @@ from steps.journal import Event
 
 LONGEST_NAME = 240
 """MLflow takes 250 characters, of letters, digits, and ``_-. :/``, that do not read as another path."""
-
-
-@dataclass
-class Tail:
-    """How far a journal was read; the journal may move to the store meanwhile, but its bytes stay the same."""
-
-    offset: int = 0
-    count: int = 0
-
-    def read(self, path: Path) -> list[Event]:
-        """Return the events of the complete lines since the last call; none while the file is being moved."""
-        try:
-            with path.open("rb") as file:
-                if file.seek(0, 2) < self.offset:
-                    self.offset = self.count = 0  # another journal; events that it repeats are recognised when written
-                file.seek(self.offset)
-                data = file.read()
-        except FileNotFoundError:
-            return []
-        complete = data[: data.rfind(b"\n") + 1]
-        events = [json.loads(line) for line in complete.splitlines()]
-        self.offset += len(complete)
-        self.count += len(events)
-        return events
 
 
 def allowed_name(name: str) -> str:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.runs import records
 from infra.runs.records import RunRecord
-from infra.store.local import CorruptExecution
+from infra.store.manifest import CorruptExecution
 from infra.tracking.mlflow_client import (
     ServerAway,
     connect,

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
-from infra.store.local import JOURNAL, CorruptExecution, LocalStore
-from infra.tracking.events import Tail, allowed_name, flat, key_of
+from infra.runs.tail import Tail
+from infra.store.manifest import JOURNAL, CorruptExecution
+from infra.store.store import Store
+from infra.tracking.events import allowed_name, flat, key_of
 from infra.tracking.mlflow_client import artifact_root
 from infra.tracking.mlflow_run import log_files, log_parameters, log_tags, milliseconds
 from infra.tracking.stage_run import PUBLISHED, MlflowStatus, StageRun
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-OpenStore = Callable[[Path, RunRecord], LocalStore]
+OpenStore = Callable[[Path, RunRecord], Store]
 """Opens the store that holds a run's results, given the workspace and the run's record."""
 
 PARENT_STATUS = {
@@ -50,7 +52,7 @@ class Trashed(FourscoreError):
 class Projection:
     """A run on its way to MLflow; remembers what this process has projected already."""
 
-    def __init__(self, client: MlflowClient, workspace: Path, uri: str, run: str, store: LocalStore) -> None:
+    def __init__(self, client: MlflowClient, workspace: Path, uri: str, run: str, store: Store) -> None:
         self.client, self.workspace, self.uri, self.run, self.store = client, workspace, uri, run, store
         self.experiment = ""
         self.parent = ""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.runs.records import RunRecord, now
-from infra.store.local import CorruptExecution
+from infra.store.manifest import CorruptExecution
 from steps import documents
 from steps.cards.document import Registration
 from steps.errors import InputError

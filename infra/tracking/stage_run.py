@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.runs.records import RunRecord, StageRecord
-from infra.tracking.events import Tail, allowed_name, last_values
+from infra.runs.tail import Tail
+from infra.tracking.events import allowed_name, last_values
 from infra.tracking.mlflow_run import (
     log_datasets,
     log_files,

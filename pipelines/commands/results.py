@@ -61,7 +61,7 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
         click.echo(f"run {record.run} was killed and is now marked as killed", err=True)
     synced: dict[str, str] = {}
     if sync:
-        from infra.store.local import store_of
+        from infra.places import store_of
         from infra.tracking import follower
         from pipelines.launch import look_again
 

@@ -124,7 +124,6 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
 @on_problem
 def plan(request: Request, as_json: bool) -> None:
     """Show for every stage whether it is cached or runs, and why."""
-    from pipelines.cloud import estimate
     from pipelines.launch import prepare
     from pipelines.terminal import table
 
@@ -133,14 +132,14 @@ def plan(request: Request, as_json: bool) -> None:
         {"name": step.step.name, "status": "cached" if step.cached else "runs", "reason": step.reason, "key": step.key}
         for step in prepared.plan.steps
     ]
-    site = prepared.site
-    cost = estimate(prepared.plan, prepared.loaded.problem, site) if site else {}
+    detached = prepared.place.detached
+    cost = detached.estimate(prepared.plan, prepared.loaded.problem.name) if detached else {}
     if as_json:
         print_json({"run": prepared.run, "problem": str(request.problem), "stages": stages, **cost})
         return
     click.echo(f"run {prepared.run}")
     click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
-    if site:
+    if detached:
         from infra.sagemaker.bill import bill
 
         click.echo(bill(cost))
@@ -234,7 +233,7 @@ def retry(run: str, workspace: Path, as_json: bool) -> None:
 @as_json
 def stop(run: str, workspace: Path, as_json: bool) -> None:
     """Stop a RUN on SageMaker; training keeps its checkpoint."""
-    from pipelines.cloud import stop as stop_run
+    from pipelines.launch import stop as stop_run
 
     stop_run(workspace, run)
     if as_json:

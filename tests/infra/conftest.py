@@ -6,7 +6,8 @@ import pytest
 import tracked
 
 from infra.runs import records
-from infra.store.local import LocalStore, Manifest
+from infra.store.local import LocalStore
+from infra.store.manifest import Manifest
 from steps.register import directory_digest
 
 

@@ -10,7 +10,8 @@ import sys
 import threading
 from pathlib import Path
 
-from infra.store.local import Manifest, open_store
+from infra.places import open_store
+from infra.store.manifest import Manifest
 
 KEY = "a" * 64
 

@@ -8,7 +8,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from infra.runs.records import RunRecord, StageRecord, save
-from infra.store.local import LocalStore, Manifest
+from infra.store.local import LocalStore
+from infra.store.manifest import Manifest
 from pipelines.pages.report import gather, render
 from pipelines.pages.report.gather import Facts, Stage
 from steps.cards.document import ProblemCard

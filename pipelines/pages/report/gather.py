@@ -15,9 +15,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from infra.places import store_of
 from infra.runs import records
 from infra.store.ledger import SEALED, divisions, readings
-from infra.store.local import JOURNAL, CorruptExecution, LocalStore, store_of
+from infra.store.manifest import JOURNAL, CorruptExecution
+from infra.store.store import Store
 from steps.cards.document import ProblemCard, Registration
 from steps.documents import Document, parse
 from steps.errors import FourscoreError
@@ -213,7 +215,7 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
     )
 
 
-def _stage(store: LocalStore, record: StageRecord, rotten: list[str]) -> Stage:
+def _stage(store: Store, record: StageRecord, rotten: list[str]) -> Stage:
     manifest: Mapping[str, Any] = {}
     if record.status in PUBLISHED:
         manifest = _manifest(store, record.key, rotten)
@@ -223,7 +225,7 @@ def _stage(store: LocalStore, record: StageRecord, rotten: list[str]) -> Stage:
     return Stage(record=record, manifest=manifest, events=events, directory=store.directory(record.key))
 
 
-def _manifest(store: LocalStore, key: str, rotten: list[str]) -> Mapping[str, Any]:
+def _manifest(store: Store, key: str, rotten: list[str]) -> Mapping[str, Any]:
     """Return the manifest of a published execution, empty where it is broken or gone."""
     try:
         manifest = store.look(key)
@@ -236,9 +238,7 @@ def _manifest(store: LocalStore, key: str, rotten: list[str]) -> Mapping[str, An
     return vars(manifest)
 
 
-def _journal(
-    store: LocalStore, key: str, manifest: Mapping[str, Any], rotten: list[str]
-) -> tuple[Mapping[str, Any], ...]:
+def _journal(store: Store, key: str, manifest: Mapping[str, Any], rotten: list[str]) -> tuple[Mapping[str, Any], ...]:
     """Return the events of a published journal; early manifests hold no digest of it, so that nothing is compared."""
     entry = manifest.get("journal")
     if entry and _bytes(store, key, JOURNAL, entry, rotten) is None:
@@ -253,7 +253,7 @@ def _events(path: Path) -> tuple[Mapping[str, Any], ...]:
         return ()
 
 
-def _document(store: LocalStore, kind: type[D], path: str, stage: Stage, rotten: list[str]) -> D | None:
+def _document(store: Store, kind: type[D], path: str, stage: Stage, rotten: list[str]) -> D | None:
     """Return a document that a stage published, as its manifest says; None where there is none, or another."""
     if (data := _published(store, path, stage, rotten)) is None:
         return None
@@ -264,12 +264,12 @@ def _document(store: LocalStore, kind: type[D], path: str, stage: Stage, rotten:
         return None
 
 
-def _published(store: LocalStore, path: str, stage: Stage, rotten: list[str]) -> bytes | None:
+def _published(store: Store, path: str, stage: Stage, rotten: list[str]) -> bytes | None:
     entry = stage.files.get(path)
     return _bytes(store, stage.manifest["key"], path, entry, rotten) if entry else None
 
 
-def _bytes(store: LocalStore, key: str, name: str, entry: Mapping[str, Any], rotten: list[str]) -> bytes | None:
+def _bytes(store: Store, key: str, name: str, entry: Mapping[str, Any], rotten: list[str]) -> bytes | None:
     """Return the content of a file, if it has the size and the digest of its entry."""
     try:
         path = store.file(key, name)
@@ -312,7 +312,7 @@ def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
     return None
 
 
-def _readings(store: LocalStore, split: str) -> Iterator[Mapping[str, Any]]:
+def _readings(store: Store, split: str) -> Iterator[Mapping[str, Any]]:
     """Yield every use of these test rows, also through other splits that held out the very same rows."""
     digest = _test_digest(store, split)
     for ledger in sorted((store.workspace / "seals").glob("*.jsonl")):
@@ -320,7 +320,7 @@ def _readings(store: LocalStore, split: str) -> Iterator[Mapping[str, Any]]:
             yield from readings(store.workspace, ledger.stem)
 
 
-def _test_digest(store: LocalStore, split: str) -> str | None:
+def _test_digest(store: Store, split: str) -> str | None:
     ignored: list[str] = []  # the run's own faults are listed already; of other runs only the same rows matter
     manifest = _manifest(store, split, ignored)
     path = f"{SEALED}/{TABLE}"

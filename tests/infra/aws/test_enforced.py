@@ -10,7 +10,7 @@ from moto.core import set_initial_no_auth_action_count
 from needs import ARTIFACTS, DIGEST, JOBS, READS, WRITES
 from templates import ACCOUNT, BUCKET, REGION, small
 
-from infra.store.local import Manifest
+from infra.store.manifest import Manifest
 from infra.store.s3 import S3Store
 from steps.errors import InputError
 

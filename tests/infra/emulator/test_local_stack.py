@@ -4,13 +4,14 @@ import os
 from dataclasses import replace
 
 from infra.emulator import local_cloud
-from infra.emulator.local_stack import BUCKET, local_stack, local_store
+from infra.emulator.local_stack import BUCKET, local_stack
+from infra.store.s3 import S3Store
 
 
 def test_the_local_cloud_is_started_when_the_first_client_is_needed(tmp_path):
     environment = dict(os.environ)
     stack = local_stack(tmp_path)
-    store = local_store(tmp_path, stack.root)
+    store = S3Store(tmp_path, stack.root, client=lambda: stack.client("s3"))
     assert local_cloud.running(tmp_path) is None
     try:
         assert store.find("0" * 64) is None

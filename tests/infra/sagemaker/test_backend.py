@@ -16,8 +16,9 @@ import tracked
 from infra.emulator import local_cloud
 from infra.emulator.fault_injection import Fault, inject
 from infra.emulator.jobs import Options
+from infra.places import store_of
 from infra.runs import records
-from infra.store.local import LocalStore, store_of
+from infra.store.local import LocalStore
 from pipelines.training import TRAINING
 
 ROOT = Path(__file__).parents[3]

@@ -17,7 +17,7 @@ from infra.sagemaker import bill, cost
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.jobs import fuse
 from infra.sagemaker.prices import Price, Prices
-from infra.store.local import Manifest
+from infra.store.manifest import Manifest
 from steps.errors import InputError
 
 ROOT = Path(__file__).parents[3]

@@ -20,7 +20,7 @@ from infra.sagemaker.definition import all_steps, compile_plan, digest, fit, get
 from infra.sagemaker.jobs import Decision, decided, fuse
 from infra.sagemaker.limits import LONGEST
 from infra.sagemaker.requests import package_group
-from infra.store.local import Manifest
+from infra.store.manifest import Manifest
 from pipelines.training import TRAINING
 from steps.errors import FourscoreError, InputError
 from steps.train import Budget, TrainConfig

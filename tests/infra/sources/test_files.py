@@ -169,7 +169,7 @@ def test_processes_share_the_memory_without_losing_entries(base, workspace):
         path.write_text(str(number))
         os.utime(path, (1_600_000_000, 1_600_000_000))
     program = (
-        "import sys; from pathlib import Path; from types import SimpleNamespace as S; from infra import sources\n"
+        "import sys; from pathlib import Path; from types import SimpleNamespace as S; from infra.sources import files as sources\n"
         "sources._RACY = 0\n"
         "sources.resolve({'s': S(path=sys.argv[3])}, Path(sys.argv[1]), Path(sys.argv[2]))"
     )

@@ -10,8 +10,9 @@ import published
 import pytest
 from published import KEY, publish
 
-from infra.store import s3
-from infra.store.local import CorruptExecution, LocalStore, Manifest, open_store
+from infra.store.local import LocalStore
+from infra.store.manifest import CorruptExecution, Manifest
+from infra.store.s3 import S3Store
 
 SCRIPT = Path(published.__file__)
 
@@ -50,7 +51,7 @@ class OnS3:
         return self.workspace / machine
 
     def store(self, machine="one", below=""):
-        return open_store(self.place(machine) / below, f"{self.root}{below}")
+        return S3Store(self.place(machine) / below, f"{self.root}{below}", patience=0, pause=0.1)
 
     def _key(self, name):
         return {"Bucket": "lake", "Key": f"{self.root.removeprefix('s3://lake/')}{name}"}
@@ -67,9 +68,7 @@ class OnS3:
 
 
 @pytest.fixture(params=[OnDisk, OnS3])
-def kept(request, workspace, monkeypatch):
-    monkeypatch.setattr(s3, "PATIENCE", 0)
-    monkeypatch.setattr(s3, "PAUSE", 0.1)
+def kept(request, workspace):
     root = request.getfixturevalue("root") if request.param is OnS3 else None
     return request.param(workspace, root)
 

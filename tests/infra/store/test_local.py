@@ -9,7 +9,8 @@ import time
 import pytest
 from published import KEY, publish
 
-from infra.store.local import CorruptExecution, LocalStore
+from infra.store.local import LocalStore
+from infra.store.manifest import CorruptExecution
 
 
 def test_looking_at_a_manifest_that_is_none_changes_nothing(workspace):

@@ -18,11 +18,12 @@ from toy import toy_plan, toy_record
 
 from infra import aws_errors
 from infra.backends.local import LocalBackend
+from infra.places import open_store
 from infra.s3 import objects
 from infra.s3.objects import Objects, parse_root
-from infra.store import s3
 from infra.store.ledger import divisions, readings
-from infra.store.local import CorruptExecution, LocalStore, Manifest, open_store
+from infra.store.local import LocalStore
+from infra.store.manifest import CorruptExecution, Manifest
 from infra.store.s3 import S3Store
 from steps.errors import FourscoreError, InputError
 
@@ -30,7 +31,7 @@ from steps.errors import FourscoreError, InputError
 @pytest.fixture
 def machine(workspace, root):
     """A store on S3 as each of several machines has it."""
-    return lambda name: S3Store(workspace / name, root)
+    return lambda name, **more: S3Store(workspace / name, root, **{"pause": 0.02, **more})
 
 
 @pytest.fixture
@@ -39,7 +40,6 @@ def soon(monkeypatch):
     monkeypatch.setattr(
         botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
     )
-    monkeypatch.setattr(s3, "PAUSE", 0.02)
 
 
 def text_in(store):
@@ -122,14 +122,15 @@ def test_readings_of_the_sealed_test_set_are_counted_wherever_they_were_made(wor
         assert divisions(workspace / name, split) == seen
 
 
-def test_an_input_that_rotted_on_s3_is_made_again(workspace, root, machine, monkeypatch):
+def test_an_input_that_rotted_on_s3_is_made_again(workspace, root, machine):
     plan = toy_plan(workspace / "one", {})
     LocalBackend(machine("one")).run(plan, toy_record(plan), lambda *_: None)
     key = plan.steps[0].key
     boto3.client("s3").put_object(**object_at(root, f"store/{key}/started/x.txt"), Body=b"rot")
     longer, heard = toy_plan(workspace / "two", {"double": {"times": 5}}), []
-    monkeypatch.setattr(s3, "PATIENCE", 0)
-    record = LocalBackend(machine("two")).run(longer, toy_record(longer), lambda _, event: heard.append(event))
+    record = LocalBackend(machine("two", patience=0)).run(
+        longer, toy_record(longer), lambda _, event: heard.append(event)
+    )
     assert {stage.name: stage.status for stage in record.stages} == {"start": "ran", "double": "ran", "judge": "ran"}
     (warning,) = [event["text"] for event in heard if event.get("level") == "warning"]
     assert f"{root}store/{key}/started/x.txt differs from its manifest (stage start)" in warning
@@ -249,7 +250,7 @@ def test_the_first_execution_counts_and_the_run_that_made_another_says_so(worksp
 
 
 def test_an_upload_that_was_abandoned_with_other_files_is_removed_and_one_that_goes_on_is_waited_for(
-    workspace, root, machine, soon, monkeypatch
+    root, machine, soon
 ):
     place, client = f"store/{KEY}/", boto3.client("s3")
     client.put_object(**object_at(root, f"{place}table/data.txt"), Body=b"of someone who died")
@@ -259,7 +260,7 @@ def test_an_upload_that_was_abandoned_with_other_files_is_removed_and_one_that_g
     waiting = threading.Thread(target=lambda: (publish(store), done.set()))
     waiting.start()
     assert not done.wait(0.5)
-    monkeypatch.setattr(s3, "PATIENCE", 0)
+    store.patience = 0
     assert done.wait(20)
     waiting.join()
     machine("two").verify(machine("two").find(KEY))
@@ -270,7 +271,7 @@ def test_an_upload_that_was_abandoned_with_other_files_is_removed_and_one_that_g
 
 def test_an_upload_that_took_long_looks_again_before_it_is_published(machine, root, soon, monkeypatch):
     """Someone may have thought us dead meanwhile, and removed our files to publish their own."""
-    store = machine("one")
+    store = machine("one", patience=0.05)
     upload = store._upload
 
     def slow(mine, names):
@@ -281,7 +282,6 @@ def test_an_upload_that_took_long_looks_again_before_it_is_published(machine, ro
         monkeypatch.setattr(store, "_upload", upload)
 
     monkeypatch.setattr(store, "_upload", slow)
-    monkeypatch.setattr(s3, "PATIENCE", 0.05)
     publish(store)
     machine("two").verify(machine("two").find(KEY))
 

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.tracking.events import Tail, allowed_name
+from infra.runs.tail import Tail
+from infra.tracking.events import allowed_name
 
 
 @given(st.text(min_size=1, max_size=300).filter(lambda text: "\n" not in text))

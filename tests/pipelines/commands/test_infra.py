@@ -11,7 +11,7 @@ from motoaws import aws, moto, protected
 from infra.aws import templates
 from infra.aws.account import Account
 from infra.sagemaker.stack import path_of
-from infra.store.local import Manifest
+from infra.store.manifest import Manifest
 from infra.store.s3 import S3Store
 from pipelines.__main__ import Commands
 from pipelines.commands.infra import infra

@@ -1,0 +1,50 @@
+"""What runs a plan: a backend of this process, or one whose runs outlive it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from infra.runs.plan import Plan, Reporter
+from infra.runs.records import RunRecord
+
+
+class Backend(Protocol):
+    """Runs plans."""
+
+    def run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
+        """Run what is not cached, keep ``record`` true on disk at every change, and return it when it is finished.
+
+        Raises:
+            FourscoreError: whatever stopped the run.
+        """
+
+
+@runtime_checkable
+class Detached(Backend, Protocol):
+    """Runs plans as executions that go on without this process."""
+
+    tracking_uri: str | None
+    """Where executions are tracked unless a problem or a person says otherwise."""
+
+    def estimate(self, plan: Plan, problem: str) -> dict[str, Any]:
+        """Return jobs, minutes and dollars of a plan, checked as if it were sent."""
+
+    def attach(self, record: RunRecord, reporter: Reporter) -> RunRecord:
+        """Follow the run's execution to its end; of one that is over, return how it ended."""
+
+    def stop(self, record: RunRecord) -> None:
+        """Ask the run's execution to stop.
+
+        Raises:
+            InputError: it is over already.
+        """
+
+    def retry(self, record: RunRecord, reporter: Reporter) -> RunRecord:
+        """Continue an execution that failed or was stopped from what did not succeed, and follow it.
+
+        Raises:
+            InputError: it is active, or it succeeded.
+        """
+
+    def refresh(self, record: RunRecord) -> bool:
+        """Bring the record of an execution that nobody follows to its end; return whether it is over."""

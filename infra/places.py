@@ -1,0 +1,122 @@
+"""Where runs run: local, sagemaker or sagemaker-local. The only module that chooses a place, opens stores, makes backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.backends.backend import Backend, Detached
+from infra.backends.local import LocalBackend
+from infra.runs.records import RunRecord
+from infra.store.local import LocalStore
+from infra.store.store import Store
+from steps.errors import InputError
+
+if TYPE_CHECKING:
+    from infra.sagemaker.stack import Stack
+
+LOCAL, SAGEMAKER, SAGEMAKER_LOCAL = PLACES = ("local", "sagemaker", "sagemaker-local")
+
+
+@dataclass(frozen=True)
+class Place:
+    """A store and the backend that fills it."""
+
+    on: str
+    store: Store
+    backend: Backend
+    stack: str | None = None
+    """Name of the stack that executions run in."""
+
+    @property
+    def detached(self) -> Detached | None:
+        """The backend, if its runs outlive this process."""
+        return self.backend if isinstance(self.backend, Detached) else None
+
+
+def local(workspace: Path, uri: str | None = None) -> Place:
+    """Return this process with the workspace's store, or with the store at ``s3://bucket/prefix/``."""
+    store = open_store(workspace, uri)
+    return Place(LOCAL, store, LocalBackend(store))
+
+
+def sagemaker(
+    on: str,
+    workspace: Path,
+    stack_name: str,
+    section: dict[str, Any] | None = None,
+    *,
+    tracking_uri: str | None = None,
+    mlflow_run: Callable[[str], str | None] = lambda _: None,
+) -> Place:
+    """Return a stack on AWS, or the one of the workspace's local cloud.
+
+    Args:
+        section: the problem's section ``sagemaker``.
+        tracking_uri: where the run is tracked, if not where the stack says; jobs track there if it is a server.
+        mlflow_run: run -> the MLflow run that its model package is linked with.
+
+    Raises:
+        InputError: there is no such stack, or the extra for AWS is missing.
+    """
+    from infra.sagemaker.backend import SageMakerBackend
+    from infra.sagemaker.config import SageMakerConfig
+    from infra.store.s3 import S3Store
+
+    stack = _local_stack(workspace) if on == SAGEMAKER_LOCAL else _stack(workspace, stack_name)
+    if tracking_uri:
+        reachable = tracking_uri.startswith(("http://", "https://", "arn:"))
+        stack = replace(stack, tracking_uri=tracking_uri if reachable else None)
+    store = S3Store(workspace, stack.root, kms_key=stack.kms_key, client=partial(stack.client, "s3"))
+    config = SageMakerConfig.model_validate(section or {})
+    return Place(on, store, SageMakerBackend(store, stack, config, mlflow_run=mlflow_run), stack.name)
+
+
+def place_of(workspace: Path, record: RunRecord) -> Place:
+    """Return where a run was started as an execution.
+
+    Raises:
+        InputError: it started none.
+    """
+    if record.execution is None:
+        raise InputError(
+            f"run {record.run} started no execution on SageMaker: it ran {record.on}, or found everything in the store"
+        )
+    return sagemaker(record.on, workspace, record.stack or "", record.problem.get("sagemaker"))
+
+
+def open_store(workspace: Path, uri: str | None = None) -> Store:
+    """Return the store in the workspace, or the one at ``s3://bucket/prefix/`` with the workspace as its cache.
+
+    Raises:
+        InputError: no store can be at the URI.
+    """
+    if uri is None:
+        return LocalStore(workspace)
+    from infra.store.s3 import S3Store
+
+    return S3Store(workspace, uri)
+
+
+def store_of(workspace: Path, record: RunRecord) -> Store:
+    """Return the store with a run's results; a local cloud starts only for what is not in the workspace."""
+    if record.on != SAGEMAKER_LOCAL or not record.store:
+        return open_store(workspace, record.store)
+    from infra.store.s3 import S3Store
+
+    return S3Store(workspace, record.store, client=partial(_local_stack(workspace).client, "s3"))
+
+
+def _stack(workspace: Path, name: str) -> Stack:
+    from infra.sagemaker import stack
+
+    return stack.load(workspace, name)
+
+
+def _local_stack(workspace: Path) -> Stack:
+    from infra.emulator.local_stack import local_stack
+
+    return local_stack(workspace)
