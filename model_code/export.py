@@ -95,12 +95,12 @@ def _make_canonical(path: Path) -> None:
     """Rewrite the archive with nothing in it that depends on when or where it was written."""
     with zipfile.ZipFile(path) as archive:
         members = [(m.filename, archive.read(m)) for m in archive.infolist()]
-    written = io.BytesIO()
-    with zipfile.ZipFile(written, "w", zipfile.ZIP_STORED) as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name, content in members:
             if not name.endswith(".data/serialization_id"):
                 archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
-    path.write_bytes(written.getvalue())
+    path.write_bytes(buffer.getvalue())
 
 
 def _check(model: nn.Module, path: Path, random_inputs: Callable[[int], tuple[Tensor, ...]]) -> None:

@@ -110,10 +110,10 @@ def of_candidates(candidates: Sequence[str]) -> str:
     Raises:
         ValueError: no family has one of them, or they are of different families.
     """
-    known = {architecture: family for family in FAMILIES for architecture in get(family).architectures}
-    if unknown := [name for name in candidates if name not in known]:
-        raise ValueError(f"unknown candidate {', '.join(map(repr, unknown))}; known are: {', '.join(known)}")
-    families = sorted({known[name] for name in candidates})
+    family_of = {architecture: family for family in FAMILIES for architecture in get(family).architectures}
+    if unknown := [name for name in candidates if name not in family_of]:
+        raise ValueError(f"unknown candidate {', '.join(map(repr, unknown))}; known are: {', '.join(family_of)}")
+    families = sorted({family_of[name] for name in candidates})
     if len(families) > 1:
         raise ValueError(f"candidates of different families ({', '.join(families)}): {', '.join(candidates)}")
     return families[0]

@@ -106,12 +106,12 @@ def average_precision(truth: Array, prediction: Array) -> Weighted:
 
     def evaluate(weights: Array) -> Any:
         positive = weights.take(positives, axis=-1)
-        found = _running_total(positive)
-        true = found.take(true_until, axis=-1)
+        running = _running_total(positive)
+        true = running.take(true_until, axis=-1)
         precision = _ratio(
             true, true + _running_total(weights.take(negatives, axis=-1)).take(false_until, axis=-1), otherwise=0.0
         )
-        return _ratio(_dot(positive, precision), found[..., -1])
+        return _ratio(_dot(positive, precision), running[..., -1])
 
     return evaluate
 
@@ -120,8 +120,8 @@ def log_loss(truth: Array, prediction: Array) -> Weighted:
     """Mean of -log of the probability given to the true class, kept a rounding error away from 0 and 1; at least 0."""
     dtype = prediction.dtype if np.issubdtype(prediction.dtype, np.floating) else np.dtype(np.float64)
     epsilon = np.finfo(dtype).eps
-    given = prediction[np.arange(len(truth)), truth] if len(truth) else np.zeros(0)
-    return _mean(-np.log(np.clip(given, epsilon, 1 - epsilon)))
+    probability = prediction[np.arange(len(truth)), truth] if len(truth) else np.zeros(0)
+    return _mean(-np.log(np.clip(probability, epsilon, 1 - epsilon)))
 
 
 def brier(truth: Array, prediction: Array) -> Weighted:

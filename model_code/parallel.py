@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Be one of the processes that torchrun started; where it started none, be alone."""
+    """Join the group of processes that torchrun started; without one, do nothing."""
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
@@ -41,7 +41,7 @@ def rank() -> int:
 
 
 def share(begin: int, end: int) -> tuple[int, int]:
-    """This process's part of the rows ``begin`` to ``end`` of a batch; with fewer rows than processes it may be empty."""
+    """Return this process's part of the rows ``begin`` to ``end`` of a batch; with few rows it may be empty."""
     rows = end - begin
     return begin + rows * rank() // size(), begin + rows * (rank() + 1) // size()
 
@@ -65,22 +65,22 @@ def sum_over(values: Tensor) -> None:
 
 
 def agreed(value: float, device: torch.device) -> float:
-    """What rank 0 has."""
+    """Return the value of rank 0."""
     if size() == 1:
         return value
-    told = torch.tensor([value], dtype=torch.float64, device=device)
-    dist.broadcast(told, 0)
-    return float(told)
+    message = torch.tensor([value], dtype=torch.float64, device=device)
+    dist.broadcast(message, 0)
+    return float(message)
 
 
 def agreed_bytes(content: bytes, device: torch.device) -> bytes:
-    """What rank 0 has; the others' content is not looked at."""
+    """Return the content of rank 0; that of the others is ignored."""
     if size() == 1:
         return content
     length = int(agreed(len(content), device))
-    told = torch.zeros(length, dtype=torch.uint8, device=device)
+    message = torch.zeros(length, dtype=torch.uint8, device=device)
     if rank() == 0 and length:
-        told.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
+        message.copy_(torch.frombuffer(bytearray(content), dtype=torch.uint8))
     if length:
-        dist.broadcast(told, 0)
-    return bytes(told.cpu().numpy().tobytes())
+        dist.broadcast(message, 0)
+    return bytes(message.cpu().numpy().tobytes())

@@ -26,9 +26,9 @@ from torch import Tensor, nn
 from model_code import parallel
 
 SEGMENT = 100
-"""Steps between two looks at the losses."""
+"""Steps between two checks of the losses."""
 OUT_OF_TIME = "time budget"
-"""What ``Fit.stopped`` says where time ran out."""
+"""The value of ``Fit.stopped`` when time ran out."""
 
 
 class Diverged(RuntimeError):
@@ -134,12 +134,12 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def order(seed: int, epoch: int, rows: int) -> Tensor:
-    """The order int64[rows] in which an epoch takes the rows: a pure function, so a resumed epoch is the same epoch."""
+    """Return the order int64[rows] of an epoch's rows: a pure function, so that a resumed epoch is the same epoch."""
     return torch.from_numpy(np.random.default_rng((seed, epoch)).permutation(rows))
 
 
 def rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The learning rate of a step: linear warm-up, then cosine to zero."""
+    """Return the learning rate of a step: linear warm-up, then cosine to zero."""
     warmup = max(int(recipe.warmup * steps), 1)
     if step < warmup:
         return recipe.learning_rate * (step + 1) / warmup

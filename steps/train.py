@@ -82,7 +82,7 @@ class TrainConfig(Config):
 
     @field_validator("candidates")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         families.of_candidates(value)
         if len(set(value)) < len(value):
             raise ValueError(f"a candidate is named twice: {', '.join(value)}")
@@ -274,7 +274,7 @@ def _write_record(
     train_set: Path,
     directory: Path,
 ) -> None:
-    """training.json: everything about the training but how long it took."""
+    """Write training.json: everything about the training but how long it took."""
     cut = [reason for candidate in candidates for reason in candidate.cut()]
     record = TrainingRecord(
         metric=context.metric.name,
@@ -297,7 +297,7 @@ def _write_record(
 
 
 def _describe(candidate: Candidate, final: Fitted | None) -> CandidateRecord:
-    """One candidate for the record; ``final`` is its fit on the whole training part, where it is the chosen one."""
+    """Return one candidate for the record; ``final`` is its fit on the whole training part if it is the chosen one."""
     if candidate.score is None:
         return CandidateRecord(name=candidate.name, status="skipped", reason=candidate.skipped)
     estimate = candidate.score.estimate()
@@ -343,9 +343,9 @@ def _log_results(
         journal.metric("model/train_loss", value, epoch)
     for epoch, value in enumerate(chosen.fits[0].fit.validation_loss, 1):
         journal.metric("model/validation_loss", value, epoch)
-    everything = [*chosen.fits, final]
-    samples = sum(fitted.rows * len(fitted.fit.train_loss) for fitted in everything)
-    seconds = sum(fitted.fit.seconds for fitted in everything)
+    fits = [*chosen.fits, final]
+    samples = sum(fitted.rows * len(fitted.fit.train_loss) for fitted in fits)
+    seconds = sum(fitted.fit.seconds for fitted in fits)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     if context.options.device.type == "cuda":
         memory = torch.cuda.max_memory_allocated() / 2**20

@@ -1,4 +1,4 @@
-"""From typed columns to the two tensors that every model takes; the one function that training and serving share.
+"""From typed columns to the two arrays that every tabular model takes; training and serving share this encoder.
 
 A model schema (``schema.json`` beside ``model.pt2``) lists the inputs. Numbers, booleans and instants go to ``numeric``
 (float64, missing is NaN), strings go to ``category`` as positions in the vocabulary of their column (int64, missing and
@@ -20,7 +20,7 @@ Schema = Mapping[str, Any]
 
 UNKNOWN = -1
 LARGEST_VOCABULARY = 5_000
-"""Rarer values than the most frequent ones up to here share the place of the unknown."""
+"""Values that are rarer than this many others are encoded as unknown."""
 
 _KINDS = {
     "integer": "numeric",
@@ -71,10 +71,10 @@ def _vocabulary(values: pl.Series) -> list[str]:
 
 
 def check_columns(frame: pl.DataFrame, schema: Schema) -> None:
-    """Whether ``frame`` has every input column with a fitting type; other columns are left alone.
+    """Check that ``frame`` has every input column with a fitting type; other columns are ignored.
 
     Raises:
-        ValueError: naming each column that is missing or of the wrong type, what was found and what is wanted.
+        ValueError: a column is missing or of the wrong type; the message names each and what it should be.
     """
     problems = []
     types = frame.schema
@@ -85,18 +85,18 @@ def check_columns(frame: pl.DataFrame, schema: Schema) -> None:
         elif not _fits(types[name], entry["kind"]):
             problems.append(f"column {name!r} holds {types[name]}; wanted {_EXPECTED[entry['kind']]} ({entry['type']})")
     if problems:
-        found = ", ".join(frame.columns[:20]) + (" ..." if len(frame.columns) > 20 else "")
-        raise ValueError("; ".join(problems) + f" (columns found: {found or 'none'})")
+        columns = ", ".join(frame.columns[:20]) + (" ..." if len(frame.columns) > 20 else "")
+        raise ValueError("; ".join(problems) + f" (columns found: {columns or 'none'})")
 
 
-def _fits(found: pl.DataType, kind: str) -> bool:
-    if found == pl.Null:
+def _fits(dtype: pl.DataType, kind: str) -> bool:
+    if dtype == pl.Null:
         return True
     if kind in {"numeric", "boolean"}:
-        return found.is_numeric() or found == pl.Boolean
+        return dtype.is_numeric() or dtype == pl.Boolean
     if kind == "datetime":
-        return found == pl.Date or isinstance(found, pl.Datetime)
-    return found.is_integer() or found == pl.Boolean or isinstance(found, pl.String | pl.Categorical | pl.Enum)
+        return dtype == pl.Date or isinstance(dtype, pl.Datetime)
+    return dtype.is_integer() or dtype == pl.Boolean or isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
 
 
 def encode(frame: pl.DataFrame, schema: Schema) -> tuple[Array, Array]:
@@ -133,10 +133,10 @@ def _instants(values: pl.Series, entry: Mapping[str, Any]) -> Array:
 
 def _positions(values: pl.Series, entry: Mapping[str, Any]) -> Array:
     vocabulary = pl.Series(entry["vocabulary"], dtype=pl.String)
-    found = values.cast(pl.String).replace_strict(
+    positions = values.cast(pl.String).replace_strict(
         vocabulary, pl.Series(range(len(vocabulary)), dtype=pl.Int64), default=UNKNOWN, return_dtype=pl.Int64
     )
-    return found.fill_null(UNKNOWN).to_numpy()
+    return positions.fill_null(UNKNOWN).to_numpy()
 
 
 _ENCODERS = {"numeric": _numbers, "boolean": _numbers, "datetime": _instants, "category": _positions}

@@ -132,5 +132,5 @@ def _renumber(node: Any, numbers: dict[int, int], files: dict[str, str]) -> None
 
 def _columns(numeric: Array, category: Array) -> Array:
     """Return one float64 matrix; an unknown category is missing."""
-    known = np.where(category < 0, np.nan, category)
-    return np.hstack([np.where(np.isfinite(numeric), numeric, np.nan), known])
+    codes = np.where(category < 0, np.nan, category)
+    return np.hstack([np.where(np.isfinite(numeric), numeric, np.nan), codes])

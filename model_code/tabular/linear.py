@@ -23,13 +23,12 @@ class LinearConfig:
     learning_rate: float = 0.02
     weight_decay: float = 1e-4
     batch_size: int = 256
-    """Large data takes larger batches, up to ``largest_batch``, and small data smaller ones, down to ``smallest_batch``,
-    so that its epochs have steps enough."""
+    """For medium data; large data takes batches up to ``largest_batch``, small data down to ``smallest_batch``."""
     smallest_batch: int = 8
     largest_batch: int = 4096
     steps: int = 2000
-    """About how many steps the whole training takes, within ``epochs``: each moves a weight by ``learning_rate`` at most,
-    so a tenth of them would end far from the weights that fit."""
+    """About how many steps the whole training takes, within ``epochs``. Each moves a weight by ``learning_rate`` at most,
+    so that far fewer would not reach the weights that fit."""
     epochs: tuple[int, int] = (8, 100)
     patience: int = 10
 

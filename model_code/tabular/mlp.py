@@ -166,5 +166,5 @@ class MlpNetwork(nn.Module):
         """Dropout with one mask for all members: drawing random numbers costs as much as a matrix product here."""
         if not self.training or self.dropout == 0:
             return x
-        kept = torch.empty_like(x[0]).bernoulli_(1 - self.dropout).div_(1 - self.dropout)
-        return x * kept
+        mask = torch.empty_like(x[0]).bernoulli_(1 - self.dropout).div_(1 - self.dropout)
+        return x * mask

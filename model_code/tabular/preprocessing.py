@@ -26,7 +26,7 @@ Array = np.ndarray[Any, Any]
 Scaling = Literal["quantile", "standard"]
 
 KNOTS = 256
-"""How many quantiles the quantile scaling keeps for each column."""
+"""The quantiles of each column that the quantile scaling keeps."""
 RARE = 3
 """A category with fewer training rows than this shares the slot of the unknown, which is how that slot gets trained."""
 _DAY = 86_400.0
@@ -36,7 +36,7 @@ _CALENDAR = (("hour", _DAY), ("weekday", 7 * _DAY), ("day of year", _YEAR * _DAY
 
 @dataclass(frozen=True)
 class Layout:
-    """What a network must know of preprocessed rows: how many continuous and plain values, slots of each category."""
+    """The shape of preprocessed rows: how many continuous and plain values, and the slots of each category."""
 
     continuous: int
     plain: int
@@ -46,7 +46,7 @@ class Layout:
 class Preprocessor(nn.Module):
     """Imputation and missing flags, scaling, calendar features, category slots.
 
-    Columns that say nothing on the training rows (constant or never present) are left out.
+    Columns that are constant or always missing on the training rows are left out.
     """
 
     continuous: Tensor
@@ -87,11 +87,11 @@ class Preprocessor(nn.Module):
             self._fit_standard(numeric, continuous)
         sizes = self._fit_slots(category, [len(_entry(schema, name)["vocabulary"]) for name in schema["category"]])
         plain = len(binary) + 2 * len(_CALENDAR) * self.instants.numel() + len(flagged)
-        self.nothing = not continuous and not plain  # one column of zeros then, so that no network is without inputs
-        self.layout = Layout(continuous=len(continuous), plain=plain + self.nothing, slots=sizes)
+        self.is_empty = not continuous and not plain  # one column of zeros then, so that no network is without inputs
+        self.layout = Layout(continuous=len(continuous), plain=plain + self.is_empty, slots=sizes)
 
     def _keep(self, name: str, values: Array) -> None:
-        """A buffer; an empty one is no part of the exported graph and would only be in its way."""
+        """Register a buffer, unless it is empty: the exported graph has no use for it."""
         tensor = torch.from_numpy(values)
         if tensor.numel():
             self.register_buffer(name, tensor)
@@ -108,7 +108,7 @@ class Preprocessor(nn.Module):
         self._keep(spread, np.array([max(np.nanstd(c), 1e-300) for c in part.T], dtype=np.float64))
 
     def _fit_standard(self, numeric: Array, columns: Sequence[int]) -> None:
-        """Mean 0 and spread 1; beyond the training range only as far as that range is wide, then flat."""
+        """Fit mean 0 and spread 1; values are clipped at one width of the training range beyond it."""
         self._scale("mean", "deviation", numeric, columns)
         part = np.where(np.isfinite(numeric), numeric, np.nan)[:, list(columns)]
         scaled = (part - self.mean.numpy()) / self.deviation.numpy()
@@ -118,14 +118,14 @@ class Preprocessor(nn.Module):
         self._keep("high", high + (high - low))
 
     def _fit_quantiles(self, numeric: Array, columns: Sequence[int]) -> None:
-        """Knots of the map from a column's values to normal scores; a value's score is that of its middle rank."""
+        """Fit the knots of the map from a column's values to normal scores; a value's score is that of its middle rank."""
         knots = np.full((len(columns), KNOTS), np.inf)
         scores = np.zeros((len(columns), KNOTS))
         for row, column in enumerate(columns):
-            found = np.sort(numeric[np.isfinite(numeric[:, column]), column])
-            unique = spread_values(found, KNOTS)
-            ranks = (np.searchsorted(found, unique, side="left") + np.searchsorted(found, unique, side="right")) / 2
-            score = math.sqrt(2) * torch.erfinv(torch.from_numpy(2 * ranks / len(found) - 1)).numpy()
+            ordered = np.sort(numeric[np.isfinite(numeric[:, column]), column])
+            unique = spread_values(ordered, KNOTS)
+            ranks = (np.searchsorted(ordered, unique, side="left") + np.searchsorted(ordered, unique, side="right")) / 2
+            score = math.sqrt(2) * torch.erfinv(torch.from_numpy(2 * ranks / len(ordered) - 1)).numpy()
             knots[row, : len(unique)] = unique
             scores[row, : len(unique)] = score
             scores[row, len(unique) :] = score[-1]
@@ -133,15 +133,15 @@ class Preprocessor(nn.Module):
         self._keep("scores", scores)
 
     def _fit_slots(self, category: Array, vocabularies: Sequence[int]) -> tuple[int, ...]:
-        """One flat table from (vocabulary position + 1) to slot, the columns one after another."""
+        """Fit one flat table from (vocabulary position + 1) to slot, the columns one after another."""
         tables, sizes, starts = [], [], []
         start = 0
         for column, size in enumerate(vocabularies):
             counts = np.bincount(category[:, column] + 1, minlength=size + 1)
-            kept = counts >= min(RARE, max(len(category) // 50, 1))
-            kept[0] = False
-            tables.append(np.where(kept, np.cumsum(kept), 0))
-            sizes.append(int(kept.sum()) + 1)
+            frequent = counts >= min(RARE, max(len(category) // 50, 1))
+            frequent[0] = False
+            tables.append(np.where(frequent, np.cumsum(frequent), 0))
+            sizes.append(int(frequent.sum()) + 1)
             starts.append(start)
             start += size + 1
         flat = np.concatenate(tables) if tables else np.zeros(1, dtype=np.int64)
@@ -151,9 +151,9 @@ class Preprocessor(nn.Module):
         return tuple(sizes)
 
     def forward(self, numeric: Tensor, category: Tensor) -> tuple[Tensor, Tensor]:
-        """From encoded rows to (values, slots)."""
+        """Return (values, slots) of encoded rows."""
         missing = torch.isnan(numeric)
-        parts = [torch.zeros_like(numeric[:, :1])] if self.nothing and numeric.shape[1] else []
+        parts = [torch.zeros_like(numeric[:, :1])] if self.is_empty and numeric.shape[1] else []
         if self.continuous.numel():
             parts.append(self._continuous(numeric, missing))
         if self.binary.numel():
@@ -170,8 +170,8 @@ class Preprocessor(nn.Module):
         if not self.layout.slots:
             return category
         # Beyond the vocabulary counts as unknown, so that a wrong index can not read another column's slots.
-        known = torch.where(category < self.slot_last, category, -1).clamp(min=-1) + 1
-        return self.slot_of[known + self.slot_start]
+        codes = torch.where(category < self.slot_last, category, -1).clamp(min=-1) + 1
+        return self.slot_of[codes + self.slot_start]
 
     def _continuous(self, numeric: Tensor, missing: Tensor) -> Tensor:
         part = numeric.index_select(1, self.continuous)
@@ -187,7 +187,7 @@ class Preprocessor(nn.Module):
         return torch.where(absent, 0.0, (y0 + (y1 - y0) * share).t())
 
     def _calendar(self, numeric: Tensor) -> Tensor:
-        """Hour, weekday and day of the year, each as a point on the circle."""
+        """Return hour, weekday and day of the year, each as a point on the circle."""
         instant = numeric.index_select(1, self.instants)
         absent = ~torch.isfinite(instant)  # an instant at infinity has no hour
         angles = [torch.remainder(instant, period) * (2 * math.pi / period) for _, period in _CALENDAR]
@@ -196,9 +196,9 @@ class Preprocessor(nn.Module):
 
 
 def spread_values(ordered: Array, count: int) -> Array:
-    """At most ``count`` distinct values, ascending, from sorted ones: half by rank, half by rank among the distinct.
+    """Return at most ``count`` distinct values of sorted ones: half by rank, half by rank among the distinct.
 
-    Ranks alone would leave a column that is mostly one value (zero, often) with next to nothing for all its others.
+    Ranks alone would leave a column that is mostly one value (often zero) with few knots for all its others.
     """
     distinct = np.unique(ordered)
     if len(distinct) <= count:
@@ -209,10 +209,10 @@ def spread_values(ordered: Array, count: int) -> Array:
 
 
 def bin_edges(values: Array, bins: int) -> Tensor:
-    """Edges float32[c, bins + 1 or fewer] for the piecewise-linear encoding; spare ones repeat the last."""
-    found = [spread_values(np.sort(column), bins + 1) for column in values.T]
-    edges = np.zeros((len(found), max((len(unique) for unique in found), default=1)), dtype=np.float32)
-    for row, unique in enumerate(found):
+    """Return edges float32[c, bins + 1 or fewer] for the piecewise-linear encoding; spare ones repeat the last."""
+    distinct = [spread_values(np.sort(column), bins + 1) for column in values.T]
+    edges = np.zeros((len(distinct), max((len(unique) for unique in distinct), default=1)), dtype=np.float32)
+    for row, unique in enumerate(distinct):
         edges[row, : len(unique)] = unique
         edges[row, len(unique) :] = unique[-1]
     return torch.from_numpy(edges)

@@ -85,7 +85,7 @@ _TASKS = (
         clear_win=lambda _: 0.05,
         shapes=("residuals",),
         metrics=_table(
-            Metric("r2", "R²", True, None, 1),
+            Metric("r2", "R\N{SUPERSCRIPT TWO}", True, None, 1),
             Metric("rmse", "RMSE", False, 0, None),
             Metric("mae", "mean absolute error", False, 0, None),
             Metric("mape", "mean absolute percentage error", False, 0, None),

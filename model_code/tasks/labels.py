@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import polars as pl
 
-SHOWN = 20
+LISTED = 20
 """How many classes a message names."""
 MOST = 1000
 """The largest number of classes."""
@@ -79,8 +79,8 @@ class ClassLabels:
         rows = dict(present.value_counts().iter_rows())
         counts = {name: rows[name] for name in ordered_classes(list(rows))}
         if not self.fewest <= distinct <= self.most:
-            wanted = f", and the task needs {self.most}" if self.fewest == self.most else ""
-            raise Unfit(f"has {distinct} classes ({_listed(counts)}){wanted}", f"use {self.other_task}")
+            requirement = f", and the task needs {self.most}" if self.fewest == self.most else ""
+            raise Unfit(f"has {distinct} classes ({_listed(counts)}){requirement}", f"use {self.other_task}")
         return counts
 
     def truth(self, values: pl.Series, classes: Sequence[str]) -> pl.Series:
@@ -182,5 +182,5 @@ def ordered_classes(names: Sequence[str]) -> list[str]:
 
 
 def _listed(counts: dict[str, int]) -> str:
-    listed = ", ".join(f"{name!r} {count:,}" for name, count in list(counts.items())[:SHOWN])
-    return listed + (" ..." if len(counts) > SHOWN else "")
+    listed = ", ".join(f"{name!r} {count:,}" for name, count in list(counts.items())[:LISTED])
+    return listed + (" ..." if len(counts) > LISTED else "")

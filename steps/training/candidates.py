@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
@@ -17,10 +17,8 @@ from model_code.training import OUT_OF_TIME, Options, Recipe
 from steps.evaluation.statistics import Resampling, Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
+from steps.splitting.folds import Fold
 from steps.training.selection import better_by, score, unmet
-
-if TYPE_CHECKING:
-    from steps.splitting.folds import Fold
 
 Array = np.ndarray[Any, Any]
 
@@ -186,5 +184,5 @@ def choose(context: TrainingContext, candidates: list[Candidate]) -> tuple[Candi
 
 def fit_whole(context: TrainingContext, candidate: Candidate) -> Fitted:
     """Fit the candidate on the whole training part, for as many epochs as were best on the folds."""
-    everything = np.arange(context.frame.height)
-    return context.fit(candidate, "whole training part", everything, None, stop_after=candidate.epochs())
+    all_rows = np.arange(context.frame.height)
+    return context.fit(candidate, "whole training part", all_rows, None, stop_after=candidate.epochs())

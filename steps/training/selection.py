@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import polars as pl
+
+from model_code.tasks import Metric, Task
 from steps.evaluation import slices, statistics
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Resampling, Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.evaluation.verdict import judge
 from steps.splitting import By
+from steps.splitting.rowhash import hash_frame
 from steps.tables.schema import LABEL_SOURCE, ROW
 
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
-
-    from model_code.tasks import Metric, Task
-
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 RESAMPLES = 400
-_NAMED = 5  # columns that make rows equal, in words
+_LISTED = 5  # columns that make rows equal, in words
 
 
 def resampling(
     frame: pl.DataFrame, by: By, column: str | None, seed: int, unit: Sequence[str] | None = None
 ) -> Resampling:
-    """How the validated rows are drawn anew: groups, blocks of time and equal rows as a whole, as none is independent.
+    """Return how to resample the validated rows: dependent rows (groups, blocks of time, equal rows) as a whole.
 
     Args:
         frame: the rows of all validation folds.
@@ -36,15 +35,13 @@ def resampling(
     """
     if by == "row":
         columns = [name for name in frame.columns if name not in (ROW, LABEL_SOURCE)] if unit is None else list(unit)
-        what = "values" if unit is None or len(columns) > _NAMED else ", ".join(columns)
-        from steps.splitting.rowhash import hash_frame
-
+        what = "values" if unit is None or len(columns) > _LISTED else ", ".join(columns)
         return statistics.by_unit(hash_frame(frame, columns), what, RESAMPLES, seed)
     draw = statistics.by_group if by == "group" else statistics.by_time
     return draw(frame[str(column)], RESAMPLES, seed)
 
 
-def score(metric: Metric, truth: Array, prediction: Array, drawn: Resampling, rows: Array | None = None) -> Sampled:
+def score(metric: Metric, truth: Array, prediction: Array, resamples: Resampling, rows: Array | None = None) -> Sampled:
     """Return the metric on the rows of all folds together; the same resamples for every candidate pair differences.
 
     Args:
@@ -52,7 +49,7 @@ def score(metric: Metric, truth: Array, prediction: Array, drawn: Resampling, ro
     """
     if rows is not None:
         truth, prediction = truth[rows], prediction[rows]
-    return statistics.bootstrap({metric.name: Measure(metric.bind(truth, prediction), rows)}, drawn)[metric.name]
+    return statistics.bootstrap({metric.name: Measure(metric.bind(truth, prediction), rows)}, resamples)[metric.name]
 
 
 def unmet(
@@ -61,7 +58,7 @@ def unmet(
     truth: Array,
     prediction: Array,
     frame: pl.DataFrame,
-    drawn: Resampling,
+    resamples: Resampling,
     reference: pl.DataFrame | None = None,
 ) -> list[str]:
     """Return the thresholds that predictions of validation rows do not meet, in words; empty when all are met.
@@ -76,7 +73,7 @@ def unmet(
         part = _slice(threshold, frame, frame if reference is None else reference)
         sampled = None
         if not isinstance(part, str):
-            sampled = score(task.metrics[threshold.metric], truth, prediction, drawn, part.rows if part else None)
+            sampled = score(task.metrics[threshold.metric], truth, prediction, resamples, part.rows if part else None)
         result = judge(threshold, sampled, part)
         if not result.met:
             reasons.append(f"{result.wanted}: not met on the validation folds, {result.reason}")
@@ -84,18 +81,16 @@ def unmet(
 
 
 def _slice(threshold: Threshold, frame: pl.DataFrame, reference: pl.DataFrame) -> Part | str | None:
-    """The rows that a threshold speaks of, read as the evaluation reads them, or why there are none; None: all."""
+    """Return the rows of a threshold's slice, as the evaluation reads it, or why there are none; None for all rows."""
     if threshold.slice is None:
         return None
-    asked = {column for column, _ in slices.readings(threshold.slice) if column in frame.columns}
-    known = {column: slices.parts(frame[column], reference[column]) for column in asked}
-    return slices.select(frame, known, threshold.slice, "validation")
+    columns = {column for column, _ in slices.readings(threshold.slice) if column in frame.columns}
+    parts = {column: slices.parts(frame[column], reference[column]) for column in columns}
+    return slices.select(frame, parts, threshold.slice, "validation")
 
 
 def better_by(metric: Metric, challenger: Sampled, holder: Sampled) -> tuple[float, float]:
-    """By how much the challenger is better, and the standard error of that difference (paired resamples)."""
-    import numpy as np
-
+    """Return by how much the challenger is better, and the standard error of that difference (paired resamples)."""
     sign = 1 if metric.higher_is_better else -1
     differences = sign * (challenger.samples - holder.samples)
     usable = differences[np.isfinite(differences)]

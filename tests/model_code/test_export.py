@@ -55,7 +55,7 @@ def built(architecture="mlp", task="binary-classification", columns=COLUMNS):
     return Model(preprocessor, network, head).eval(), schema
 
 
-def written(folder, **case):
+def write_model(folder, **case):
     folder.mkdir(exist_ok=True)
     model, schema = built(**case)
     export.export(model, folder, partial(TABULAR.random_inputs, schema))
@@ -65,43 +65,43 @@ def written(folder, **case):
 
 @pytest.mark.parametrize(("architecture", "task"), CASES)
 def test_served_answers_are_those_of_the_module_for_any_number_of_rows(tmp_path, architecture, task):
-    model, schema = written(tmp_path, architecture=architecture, task=task)
+    model, schema = write_model(tmp_path, architecture=architecture, task=task)
     predictor = serving.load(tmp_path)
     hard = FRAME.with_columns(
         size=pl.Series([None, float("inf"), -1e30] * 20), place=pl.Series(["new", None, "süd"] * 20)
     )
     for frame in (hard.head(0), hard.head(1), hard):
-        found = predictor.predict(frame)
+        prediction = predictor.predict(frame)
         with torch.no_grad():
-            wanted = model(*map(torch.from_numpy, TABULAR.encode(frame, schema))).numpy()
-        assert found.shape == wanted.shape
-        assert found.dtype == np.float64
-        assert np.allclose(found, wanted, atol=1e-6)
+            expected = model(*map(torch.from_numpy, TABULAR.encode(frame, schema))).numpy()
+        assert prediction.shape == expected.shape
+        assert prediction.dtype == np.float64
+        assert np.allclose(prediction, expected, atol=1e-6)
         if schema["classes"]:
-            assert np.allclose(found.sum(axis=1), 1)
+            assert np.allclose(prediction.sum(axis=1), 1)
 
 
 @pytest.mark.parametrize("columns", [COLUMNS[:1], COLUMNS[2:3]], ids=["numbers only", "categories only"])
 @pytest.mark.parametrize("architecture", TABULAR.architectures)
 def test_tables_of_one_kind_of_column_export_too(tmp_path, architecture, columns):
-    written(tmp_path, architecture=architecture, columns=columns)
+    write_model(tmp_path, architecture=architecture, columns=columns)
     assert serving.load(tmp_path).predict(FRAME.head(3)).shape == (3, 2)
 
 
 def test_the_same_model_gives_the_same_bytes_without_paths_or_pickles(tmp_path):
     for name in ("one", "two"):
-        written(tmp_path / name)
+        write_model(tmp_path / name)
     first, second = ((tmp_path / name / export.MODEL) for name in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
     assert export.pickles(first) == []
     with zipfile.ZipFile(first) as archive:
-        everything = b"".join(archive.read(member) for member in archive.infolist())
-    assert b"model_code/" not in everything
-    assert b".py" not in everything
+        content = b"".join(archive.read(member) for member in archive.infolist())
+    assert b"model_code/" not in content
+    assert b".py" not in content
 
 
 def test_an_archive_with_a_pickle_in_it_is_refused_before_anything_is_loaded(tmp_path):
-    written(tmp_path)
+    write_model(tmp_path)
     path = tmp_path / export.MODEL
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("model/data/sample_inputs/other.pt", b"\x80\x04\x95rest")
@@ -115,14 +115,14 @@ def test_an_archive_with_a_pickle_in_it_is_refused_before_anything_is_loaded(tmp
 def test_a_folder_that_is_no_model_says_what_is_missing(tmp_path):
     with pytest.raises(ValueError, match=r"no model\.pt2; a model directory has"):
         serving.load(tmp_path)
-    written(tmp_path)
+    write_model(tmp_path)
     (tmp_path / "schema.json").write_text('{"format": 9}')
     with pytest.raises(ValueError, match="format 9; this version reads format 1"):
         serving.load(tmp_path)
 
 
 def test_large_inputs_go_through_in_chunks_to_the_same_answers(tmp_path, monkeypatch):
-    written(tmp_path, task="regression")
+    write_model(tmp_path, task="regression")
     predictor = serving.load(tmp_path)
     whole = predictor.predict(FRAME)
     monkeypatch.setattr(serving, "CHUNK", 7)
@@ -130,7 +130,7 @@ def test_large_inputs_go_through_in_chunks_to_the_same_answers(tmp_path, monkeyp
 
 
 def test_answers_are_class_names_with_their_probabilities(tmp_path):
-    written(tmp_path, task="multiclass-classification")
+    write_model(tmp_path, task="multiclass-classification")
     answers = serving.load(tmp_path).answers(FRAME)
     assert answers.columns == ["prediction", "probability_a", "probability_b", "probability_c"]
     best = answers.select(pl.concat_list(pl.exclude("prediction")).list.arg_max()).to_series()

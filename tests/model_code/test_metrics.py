@@ -19,8 +19,8 @@ Array = np.ndarray[Any, Any]
 
 def _oracle(name: str, truth: Array, prediction: Array, weights: Array) -> float:
     """What scikit-learn says on the rows with weight; its answers for undefined cases are replaced by nan."""
-    kept = weights > 0
-    truth, prediction, weights = truth[kept], prediction[kept], weights[kept]
+    present = weights > 0
+    truth, prediction, weights = truth[present], prediction[present], weights[present]
     if not len(truth):
         return math.nan
     labels = prediction.argmax(axis=1) if prediction.ndim > 1 else None

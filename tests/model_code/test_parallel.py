@@ -35,9 +35,9 @@ os._exit(0)  # as infra.container.processes.leave: torch's threads may abort an 
 
 
 def train(folder, processes, rows):
-    here = Path(__file__).resolve().parent
+    tests = Path(__file__).resolve().parent
     script = folder / "script.py"
-    script.write_text(SCRIPT.format(root=str(here.parents[1]), here=str(here)))
+    script.write_text(SCRIPT.format(root=str(tests.parents[1]), here=str(tests)))
     launcher = (
         ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
     )
@@ -61,7 +61,7 @@ def test_two_processes_end_where_one_does(tmp_path, rows):
         torch.testing.assert_close(first[name], weights, rtol=1e-3, atol=1e-4)
     seconds = [(together / f"2-{rank}.txt").read_text().split() for rank in (0, 1)]
     assert seconds[0][0] == seconds[1][0], "time is what rank 0 measured, so both stop at once"
-    assert [there for _, there in seconds] == ["True", "False"], "one process writes checkpoints"
+    assert [exists for _, exists in seconds] == ["True", "False"], "one process writes checkpoints"
 
 
 def test_alone_everything_is_the_identity():

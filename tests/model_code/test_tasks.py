@@ -85,7 +85,7 @@ def test_nothing_outside_of_the_tasks_asks_which_task_it_is():
             if path.parent.name == "tasks":
                 continue
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                named = isinstance(node, ast.Constant) and node.value in tasks.names()
-                if named or (isinstance(node, ast.Attribute) and node.attr == "is_classification"):
+                is_name = isinstance(node, ast.Constant) and node.value in tasks.names()
+                if is_name or (isinstance(node, ast.Attribute) and node.attr == "is_classification"):
                     asking.append(f"{path.relative_to(ROOT)}:{node.lineno}")
     assert asking == []

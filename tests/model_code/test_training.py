@@ -66,31 +66,31 @@ def test_the_learning_rate_warms_up_and_falls_to_zero():
 
 
 def test_two_trainings_end_in_the_same_bits_and_the_loss_falls():
-    first, done = trained()
+    first, course = trained()
     second, _ = trained()
     assert same(first, second)
-    assert done.train_loss[-1] < done.train_loss[0]
+    assert course.train_loss[-1] < course.train_loss[0]
 
 
 def test_training_stops_when_validation_no_longer_improves_and_keeps_the_best_weights():
     recipe = Recipe(learning_rate=0.05, weight_decay=0.0, batch_size=8, epochs=200, patience=3)
-    network, done = trained(recipe, training=rows(24))
-    assert done.stopped == "validation loss no longer improves"
-    assert len(done.validation_loss) == done.epochs + recipe.patience
+    network, course = trained(recipe, training=rows(24))
+    assert course.stopped == "validation loss no longer improves"
+    assert len(course.validation_loss) == course.epochs + recipe.patience
     held_out = rows(100, 1)
     with torch.no_grad():
         loss = nn.functional.mse_loss(network.eval()(*held_out.inputs)[:, 0, 0], held_out.target)
-    assert float(loss) == pytest.approx(min(done.validation_loss))
+    assert float(loss) == pytest.approx(min(course.validation_loss))
 
 
 def test_without_validation_rows_it_runs_as_many_epochs_as_asked():
-    _, done = trained(validation=False, stop_after=2)
-    assert done.epochs == len(done.train_loss) == 2
+    _, course = trained(validation=False, stop_after=2)
+    assert course.epochs == len(course.train_loss) == 2
 
 
 def test_a_budget_of_no_time_still_finishes_one_epoch():
-    _, done = trained(seconds=0.0)
-    assert (done.epochs, done.stopped) == (1, "time budget")
+    _, course = trained(seconds=0.0)
+    assert (course.epochs, course.stopped) == (1, "time budget")
 
 
 def test_a_diverged_loss_says_where_and_what_to_try():
@@ -111,17 +111,17 @@ def test_rows_that_do_not_fit_on_the_device_are_streamed_to_the_same_result(monk
 
 
 def test_a_missing_device_is_named_with_those_that_are_there():
-    wanted = "mps" if not torch.backends.mps.is_available() else "cuda"
-    with pytest.raises(ValueError, match=f"'{wanted}' is not available here; available: .*cpu"):
-        choose_device(wanted)
+    missing = "mps" if not torch.backends.mps.is_available() else "cuda"
+    with pytest.raises(ValueError, match=f"'{missing}' is not available here; available: .*cpu"):
+        choose_device(missing)
 
 
 def test_a_finished_training_is_read_from_its_checkpoint(tmp_path):
-    first, done = trained(checkpoint=tmp_path / "latest.pt")
+    first, course = trained(checkpoint=tmp_path / "latest.pt")
     reports = []
     second, again = trained(checkpoint=tmp_path / "latest.pt", report=lambda *a: reports.append(a))
     assert same(first, second)
-    assert (again, reports) == (done, [])
+    assert (again, reports) == (course, [])
 
 
 def test_a_training_that_its_report_stops_goes_on_from_that_very_epoch(tmp_path):
@@ -166,8 +166,8 @@ print(done.train_loss, done.validation_loss, done.epochs)
 
 
 def run(folder, slow):
-    here = Path(__file__).resolve().parent
-    script = SCRIPT.format(root=str(here.parents[1]), here=str(here))
+    tests = Path(__file__).resolve().parent
+    script = SCRIPT.format(root=str(tests.parents[1]), here=str(tests))
     return subprocess.Popen([sys.executable, "-c", script, str(folder), str(slow)], stdout=subprocess.PIPE, text=True)
 
 
@@ -186,7 +186,7 @@ def test_killed_and_run_again_it_ends_bit_equal_to_an_uninterrupted_run(tmp_path
     assert not state["finished"]
     again = run(tmp_path, 0)
     printed = again.communicate(timeout=120)[0]
-    network, done = trained()
-    assert printed == f"{done.train_loss} {done.validation_loss} {done.epochs}\n"
-    found = torch.load(tmp_path / "final.pt", weights_only=True)
-    assert all(torch.equal(found[name], value) for name, value in network.state_dict().items())
+    network, course = trained()
+    assert printed == f"{course.train_loss} {course.validation_loss} {course.epochs}\n"
+    weights = torch.load(tmp_path / "final.pt", weights_only=True)
+    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())

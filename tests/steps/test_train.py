@@ -115,18 +115,18 @@ def test_each_task_ends_with_a_served_model_and_its_yardsticks_byte_for_byte_ali
     assert digests(first["model"], first["yardsticks"]) == digests(second["model"], second["yardsticks"])
     predictor = serving.load(first["model"])
     assert [entry["name"] for entry in predictor.schema["inputs"]] == ["x", "z 0", "place", "open", "day"]
-    found = predictor.predict(frame)
-    assert found.shape == ((240, len(CASES[task])) if CASES[task] else (240,))
+    prediction = predictor.predict(frame)
+    assert prediction.shape == ((240, len(CASES[task])) if CASES[task] else (240,))
     chosen = record(first)["chosen"]
     assert yardsticks.names(first["yardsticks"]) == (
         ("constant", "hgb") if chosen == "linear" else ("constant", "linear", "hgb")
     )
     for name in yardsticks.names(first["yardsticks"]):
-        assert yardsticks.predict(first["yardsticks"], name, frame).shape == found.shape
+        assert yardsticks.predict(first["yardsticks"], name, frame).shape == prediction.shape
 
 
 def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp_path):
-    done = run(
+    outputs = run(
         tmp_path / "run", stored(tmp_path / "train_set", table(), "regression"), "regression", candidates=["linear"]
     )
     events = list(read_events(tmp_path / "run" / "journal.jsonl"))
@@ -139,8 +139,13 @@ def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp
         "framework/train_seconds",
     }
     steps = [e["step"] for e in events if e.get("name") == "model/train_loss"]
-    assert steps == list(range(1, record(done)["final"]["epochs"] + 1))
-    assert "seconds" not in json.dumps(record(done))
+    assert steps == list(range(1, record(outputs)["final"]["epochs"] + 1))
+    assert "seconds" not in json.dumps(record(outputs))
+    notes = [e["text"] for e in events if e["kind"] == "note"]
+    assert [note.rpartition(" ")[0] for note in notes[:2]] == [
+        "linear: fold 1 of 2, R\N{SUPERSCRIPT TWO}",
+        "linear: fold 2 of 2, R\N{SUPERSCRIPT TWO}",
+    ]
 
 
 def test_killed_and_run_again_it_ends_with_the_same_model(tmp_path):
@@ -148,9 +153,9 @@ def test_killed_and_run_again_it_ends_with_the_same_model(tmp_path):
     train_set = stored(tmp_path / "train_set", table(4000), "regression")
     options = {"budget": {"epochs": 3}, "folds": 1}
     whole = run(tmp_path / "whole", train_set, "regression", **options)
-    here = Path(__file__).resolve()
+    script_path = Path(__file__).resolve()
     script = (
-        f"import sys; sys.path[:0] = [{str(here.parents[2])!r}, {str(here.parent)!r}]\n"
+        f"import sys; sys.path[:0] = [{str(script_path.parents[2])!r}, {str(script_path.parent)!r}]\n"
         "import test_train as t; from pathlib import Path\n"
         f"t.run(Path(sys.argv[1]), Path(sys.argv[2]), 'regression', **{options!r})"
     )
@@ -179,36 +184,36 @@ def test_hard_columns_do_no_harm(tmp_path):
         huge=pl.Series([float("inf"), -1e300] * 30),
     )
     frame = frame.select(pl.exclude("score"), "score")
-    done = run(tmp_path / "run", stored(tmp_path / "train_set", frame, "regression"), "regression")
-    assert np.isfinite(serving.load(done["model"]).predict(frame)).all()
+    outputs = run(tmp_path / "run", stored(tmp_path / "train_set", frame, "regression"), "regression")
+    assert np.isfinite(serving.load(outputs["model"]).predict(frame)).all()
 
 
 def test_a_table_whose_features_say_nothing_still_gives_a_model(tmp_path):
     frame = table(40).select(same=pl.lit(1), name=pl.int_range(40), score="score")
     train_set = stored(tmp_path / "train_set", frame, "regression", name="key")
-    done = run(tmp_path / "run", train_set, "regression", key=["name"])
-    found = serving.load(done["model"]).predict(frame)
-    assert np.ptp(found) == 0
-    assert record(done)["chosen"] == "linear"
+    outputs = run(tmp_path / "run", train_set, "regression", key=["name"])
+    prediction = serving.load(outputs["model"]).predict(frame)
+    assert np.ptp(prediction) == 0
+    assert record(outputs)["chosen"] == "linear"
 
 
 def test_a_class_that_is_missing_from_a_fold_or_from_all_rows_is_no_obstacle(tmp_path):
     frame = table(40).with_columns(score=pl.Series(["b"] + ["a"] * 20 + ["c"] * 19))
     train_set = stored(tmp_path / "train_set", frame, "multiclass-classification", ("a", "b", "c", "d"))
-    done = run(tmp_path / "run", train_set, "multiclass-classification")
-    assert serving.load(done["model"]).predict(frame).shape == (40, 4)
+    outputs = run(tmp_path / "run", train_set, "multiclass-classification")
+    assert serving.load(outputs["model"]).predict(frame).shape == (40, 4)
 
 
 def test_folds_by_time_with_one_class_late_choose_the_cheapest(tmp_path):
     frame = table(60).with_columns(score=pl.Series(["no", "yes"] * 15 + ["no"] * 30))
     train_set = stored(tmp_path / "train_set", frame, "binary-classification", ("no", "yes"))
-    done = run(tmp_path / "run", train_set, "binary-classification", by="time", column="day", folds=1)
-    assert record(done)["chosen"] == "linear"
+    outputs = run(tmp_path / "run", train_set, "binary-classification", by="time", column="day", folds=1)
+    assert record(outputs)["chosen"] == "linear"
 
 
 @pytest.mark.parametrize(("by", "column"), [("group", "team"), ("time", "day")])
 def test_folds_follow_the_split(tmp_path, by, column):
-    done = run(
+    outputs = run(
         tmp_path / "run",
         stored(tmp_path / "train_set", table(), "regression"),
         "regression",
@@ -216,17 +221,19 @@ def test_folds_follow_the_split(tmp_path, by, column):
         column=column,
         candidates=["linear"],
     )
-    assert record(done)["divided_by"] == by
-    assert record(done)["resampled"].endswith(column)
-    assert len(record(done)["folds"]) == 2
+    assert record(outputs)["divided_by"] == by
+    assert record(outputs)["resampled"].endswith(column)
+    assert len(record(outputs)["folds"]) == 2
 
 
 def folds_of(folder, train_set, monkeypatch, **config):
     """The pairs of positions that the step divides its rows into."""
-    seen = []
-    monkeypatch.setattr(splitting, "folds", lambda *given, **named: seen.append(folds(*given, **named)) or seen[-1])
+    calls = []
+    monkeypatch.setattr(
+        splitting, "folds", lambda *arguments, **keywords: calls.append(folds(*arguments, **keywords)) or calls[-1]
+    )
     run(folder, train_set, candidates=["linear"], **config)
-    return seen[0]
+    return calls[0]
 
 
 @pytest.mark.parametrize("task", ["binary-classification", "regression"])
@@ -271,39 +278,39 @@ def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
     assert "r2 >= 0.9999 (95 % bound): not met on the validation folds" in record(hard)["candidates"][0]["unmet"][0]
 
 
-@pytest.mark.parametrize(("limit", "wanted"), [(241, mlp.SMALL), (240, mlp.LARGE)])
-def test_folds_and_the_final_fit_have_one_config_that_the_record_tells(tmp_path, monkeypatch, limit, wanted):
+@pytest.mark.parametrize(("limit", "expected"), [(241, mlp.SMALL), (240, mlp.LARGE)])
+def test_folds_and_the_final_fit_have_one_config_that_the_record_tells(tmp_path, monkeypatch, limit, expected):
     """Each fold has fewer rows than the limit from which on another config is taken, the whole part has not."""
-    seen = []
+    calls = []
 
     def watched(network, rows, validation, objective, recipe, options):
-        seen.append((len(rows), network, recipe))
+        calls.append((len(rows), network, recipe))
         return fit(network, rows, validation, objective, recipe, options)
 
     fit = fitting.fit
     monkeypatch.setattr(mlp, "MANY_ROWS", limit)
     monkeypatch.setattr(fitting, "fit", watched)
     train_set = stored(tmp_path / "train_set", table(), "regression")
-    done = run(tmp_path / "run", train_set, "regression", candidates=["mlp"], budget={"epochs": 2})
-    assert [rows < 240 for rows, _, _ in seen] == [True, True, False]
-    for _, network, recipe in seen:
-        assert (network.members, network.head.shape[1]) == (wanted.members, wanted.hidden)
-        assert (recipe.batch_size, recipe.epochs) == (wanted.batch_size, 2)
-    (candidate,) = record(done)["candidates"]
+    outputs = run(tmp_path / "run", train_set, "regression", candidates=["mlp"], budget={"epochs": 2})
+    assert [rows < 240 for rows, _, _ in calls] == [True, True, False]
+    for _, network, recipe in calls:
+        assert (network.members, network.head.shape[1]) == (expected.members, expected.hidden)
+        assert (recipe.batch_size, recipe.epochs) == (expected.batch_size, 2)
+    (candidate,) = record(outputs)["candidates"]
     assert {name: candidate["config"][name] for name in ("members", "hidden", "batch_size")} == {
-        name: getattr(wanted, name) for name in ("members", "hidden", "batch_size")
+        name: getattr(expected, name) for name in ("members", "hidden", "batch_size")
     }
-    assert candidate["weights"] == sum(p.numel() for p in seen[-1][1].parameters())
+    assert candidate["weights"] == sum(p.numel() for p in calls[-1][1].parameters())
 
 
 def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression")
-    done = run(tmp_path / "run", train_set, "regression", budget={"minutes": 1e-9})
-    linear, mlp = record(done)["candidates"]
+    outputs = run(tmp_path / "run", train_set, "regression", budget={"minutes": 1e-9})
+    linear, mlp = record(outputs)["candidates"]
     assert (linear["status"], mlp["status"]) == ("chosen", "skipped")
     assert "does not fit in the budget" in mlp["reason"]
-    assert record(done)["budget_bound"]
-    assert record(done)["budget_cut"] == [
+    assert record(outputs)["budget_bound"]
+    assert record(outputs)["budget_cut"] == [
         "linear stopped after epoch 1 on fold 1 of 2",
         "linear stopped after epoch 1 on fold 2 of 2",
         "mlp was skipped",
@@ -312,17 +319,19 @@ def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(
 
 def test_a_budget_that_was_enough_left_no_trace_in_the_result(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression")
-    done, more = (run(tmp_path / str(n), train_set, "regression", budget={"minutes": n, "epochs": 4}) for n in (9, 99))
-    assert (record(done)["budget_bound"], record(done)["budget_cut"]) == (False, [])
-    assert digests(done["model"]) == digests(more["model"])
+    outputs, more = (
+        run(tmp_path / str(n), train_set, "regression", budget={"minutes": n, "epochs": 4}) for n in (9, 99)
+    )
+    assert (record(outputs)["budget_bound"], record(outputs)["budget_cut"]) == (False, [])
+    assert digests(outputs["model"]) == digests(more["model"])
 
 
 def test_left_to_itself_it_takes_the_first_that_is_good_enough(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression")
     plain = TrainConfig(task="regression").choose
-    done = run(tmp_path / "run", train_set, "regression", choose=plain, success=[{"metric": "rmse", "at_most": 100}])
-    assert record(done)["choose"] == "first"
-    assert [c["name"] for c in record(done)["candidates"]] == ["linear"]
+    outputs = run(tmp_path / "run", train_set, "regression", choose=plain, success=[{"metric": "rmse", "at_most": 100}])
+    assert record(outputs)["choose"] == "first"
+    assert [c["name"] for c in record(outputs)["candidates"]] == ["linear"]
 
 
 WRONG = {

@@ -106,14 +106,14 @@ def test_rows_that_belong_together_make_the_choice_less_sure():
     error = np.repeat(np.random.default_rng(1).normal(size=(2, 20)), 20, axis=1)
     frame = pl.DataFrame({"team": [f"t{i // 20}" for i in range(400)], "day": [i // 20 for i in range(400)]})
     frame = frame.with_columns(x=pl.Series(range(400)))
-    metric, found = TASK.metrics["rmse"], {}
+    metric, ratios = TASK.metrics["rmse"], {}
     for by, column in (("row", None), ("group", "team"), ("time", "day")):
-        drawn = resampling(frame, by, column, 0)
-        worse, better = (score(metric, TRUTH, TRUTH + each, drawn) for each in (error[0], error[1] * 0.9))
+        resamples = resampling(frame, by, column, 0)
+        worse, better = (score(metric, TRUTH, TRUTH + shift, resamples) for shift in (error[0], error[1] * 0.9))
         estimate = worse.estimate()
-        found[by] = (estimate.high - estimate.low, better_by(metric, better, worse)[1])
+        ratios[by] = (estimate.high - estimate.low, better_by(metric, better, worse)[1])
     for by in ("group", "time"):
-        assert all(clustered > 3 * alone for clustered, alone in zip(found[by], found["row"], strict=True))
+        assert all(clustered > 3 * alone for clustered, alone in zip(ratios[by], ratios["row"], strict=True))
 
 
 def test_equal_rows_are_drawn_together_and_rows_that_differ_one_by_one():
@@ -127,9 +127,9 @@ def test_equal_rows_are_drawn_together_and_rows_that_differ_one_by_one():
 
 
 def test_one_group_gives_no_interval_and_so_reaches_no_bound_and_beats_nobody():
-    drawn = resampling(pl.DataFrame({"team": ["a"] * 400}), "group", "team", 0)
+    resamples = resampling(pl.DataFrame({"team": ["a"] * 400}), "group", "team", 0)
     success = [Threshold(metric="rmse", at_most=100)]
-    assert "the value is 0.1" in unmet(success, TASK, TRUTH, CLOSE, pl.DataFrame({"a": range(400)}), drawn)[0]
+    assert "the value is 0.1" in unmet(success, TASK, TRUTH, CLOSE, pl.DataFrame({"a": range(400)}), resamples)[0]
     metric = TASK.metrics["rmse"]
-    gain, error = better_by(metric, score(metric, TRUTH, CLOSE, drawn), score(metric, TRUTH, FAR, drawn))
+    gain, error = better_by(metric, score(metric, TRUTH, CLOSE, resamples), score(metric, TRUTH, FAR, resamples))
     assert not gain > error
