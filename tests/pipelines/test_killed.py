@@ -74,9 +74,9 @@ def killed_in_the_middle(place, workspace, *arguments):
 
 def test_a_run_killed_in_the_middle_is_marked_when_another_starts_here_and_in_mlflow(place, workspace):
     run = killed_in_the_middle(place, workspace)
-    done = fourscore(*DIABETES, cwd=place)
-    assert done.returncode == 0, done.stderr
-    assert f"run {run} was killed and is now marked as killed" in done.stderr
+    result = fourscore(*DIABETES, cwd=place)
+    assert result.returncode == 0, result.stderr
+    assert f"run {run} was killed and is now marked as killed" in result.stderr
     assert records.load(workspace, run).status == "killed"
     until(lambda: read_state(workspace, run)["status"] == "complete")
     client = connect(workspace, default_uri(workspace))
@@ -85,8 +85,8 @@ def test_a_run_killed_in_the_middle_is_marked_when_another_starts_here_and_in_ml
 
 def test_a_run_killed_in_the_middle_is_marked_by_one_that_tracks_nothing_and_later_projected(place, workspace):
     run = killed_in_the_middle(place, workspace, "--no-tracking")
-    done = fourscore(*DIABETES, "--no-tracking", cwd=place)
-    assert f"run {run} was killed and is now marked as killed" in done.stderr
+    result = fourscore(*DIABETES, "--no-tracking", cwd=place)
+    assert f"run {run} was killed and is now marked as killed" in result.stderr
     assert records.load(workspace, run).status == "killed"
     assert not state_path(workspace, run).exists()
     synced = json.loads(fourscore("runs", "--sync", "--json", cwd=place).stdout)["sync"]
@@ -107,18 +107,18 @@ def test_a_run_that_finished_untracked_is_projected_when_it_is_asked_for_with_tr
     assert fourscore(*DIABETES, cwd=place).returncode == 0
     state = read_state(workspace, run)
     assert (state["status"], state["report"]) == ("complete", True)
-    written = state_path(workspace, run).stat().st_mtime_ns
+    modified = state_path(workspace, run).stat().st_mtime_ns
     third = fourscore(*DIABETES, cwd=place, python=("-X", "importtime"))
     assert third.returncode == 0
     assert not re.search(r"\|\s+(mlflow|torch|polars)$", third.stderr, re.MULTILINE)
-    assert state_path(workspace, run).stat().st_mtime_ns == written
+    assert state_path(workspace, run).stat().st_mtime_ns == modified
 
 
 def test_a_run_that_rotted_before_it_was_projected_says_so_when_it_is_asked_for_again(place, workspace):
     run = json.loads(fourscore(*DIABETES, "--no-tracking", cwd=place).stdout)["run"]
     (card,) = workspace.glob("store/*/card/card.md")
     card.write_text("# Another card\n")
-    done = fourscore(*DIABETES, cwd=place)
-    assert "card.md differs from its manifest" in done.stderr
-    assert "nothing was registered" in done.stderr
+    result = fourscore(*DIABETES, cwd=place)
+    assert "card.md differs from its manifest" in result.stderr
+    assert "nothing was registered" in result.stderr
     assert read_state(workspace, run)["status"] == "error"

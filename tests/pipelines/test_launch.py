@@ -22,10 +22,10 @@ def fourscore(*arguments, cwd):
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "message"),
     [("running", "goes on on sagemaker, stack dev, and costs: 'fourscore attach"), ("pass", "was made on sagemaker")],
 )
-def test_a_run_that_was_started_elsewhere_is_not_overwritten_by_one_here(tmp_path, status, said):
+def test_a_run_that_was_started_elsewhere_is_not_overwritten_by_one_here(tmp_path, status, message):
     defined = ("run", EXAMPLE, "--until", "define", "--no-tracking")
     assert fourscore(*defined, cwd=tmp_path).returncode == 0
     workspace = tmp_path / ".fourscore"
@@ -34,9 +34,9 @@ def test_a_run_that_was_started_elsewhere_is_not_overwritten_by_one_here(tmp_pat
     records.save(workspace, record)
     shutil.rmtree(workspace / "store")  # its results are in the stack's bucket
     before = records.path_of(workspace, record.run).read_bytes()
-    done = fourscore(*defined, cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
+    result = fourscore(*defined, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert message in result.stderr
     assert records.path_of(workspace, record.run).read_bytes() == before
 
 
@@ -46,8 +46,8 @@ def test_a_finished_run_whose_evaluation_rotted_is_put_right_when_it_is_asked_fo
     (rotten,) = (tmp_path / ".fourscore/store").glob("*/evaluation/evaluation.json")
     whole = rotten.read_bytes()
     rotten.write_bytes(whole.replace(b"0.9", b"0.8"))
-    done = fourscore(*smoke, cwd=tmp_path)
-    again = json.loads(done.stdout)
-    assert (done.returncode, again["metrics"]["model/roc_auc"]) == (0, first["metrics"]["model/roc_auc"])
+    result = fourscore(*smoke, cwd=tmp_path)
+    again = json.loads(result.stdout)
+    assert (result.returncode, again["metrics"]["model/roc_auc"]) == (0, first["metrics"]["model/roc_auc"])
     assert {stage["name"]: stage["status"] for stage in again["stages"]}["evaluate"] == "ran"
     assert rotten.read_bytes() == whole

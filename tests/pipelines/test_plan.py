@@ -40,12 +40,12 @@ def test_a_changed_source_file_moves_the_key(tmp_path, monkeypatch):
 
 
 @given(st.dictionaries(st.text(min_size=1), st.integers() | st.text(), min_size=1), st.data())
-def test_any_changed_ingredient_changes_the_key(made, data):
-    name = data.draw(st.sampled_from(sorted(made)))
-    other = {**made, name: f"{made[name]} and more"}
-    assert key_of("split", made) != key_of("split", other)
-    assert key_of("split", made) == key_of("split", dict(reversed(made.items())))
-    assert key_of("split", made) != key_of("train", made)
+def test_any_changed_ingredient_changes_the_key(contents, data):
+    name = data.draw(st.sampled_from(sorted(contents)))
+    other = {**contents, name: f"{contents[name]} and more"}
+    assert key_of("split", contents) != key_of("split", other)
+    assert key_of("split", contents) == key_of("split", dict(reversed(contents.items())))
+    assert key_of("split", contents) != key_of("train", contents)
 
 
 @given(
@@ -90,7 +90,7 @@ THRESHOLDS = [
 
 
 @pytest.mark.parametrize(
-    ("new", "said"),
+    ("new", "reason"),
     [
         ([{**THRESHOLDS[0], "at_least": 0.6}, THRESHOLDS[1]], "config define.success[0].at_least changed 0.55 -> 0.6"),
         ([THRESHOLDS[0]], 'config define.success[1] changed {"metric": "f1", "at_least": 0.3} -> (absent)'),
@@ -100,13 +100,13 @@ THRESHOLDS = [
         ),
     ],
 )
-def test_of_a_long_setting_the_plan_says_the_place_that_changed(new, said):
-    assert change("config define.success", THRESHOLDS, new, CHAIN) == said
+def test_of_a_long_setting_the_plan_says_the_place_that_changed(new, reason):
+    assert change("config define.success", THRESHOLDS, new, CHAIN) == reason
 
 
 def test_a_short_setting_is_shown_whole():
-    said = change("config train.candidates", ["linear", "mlp"], ["mlp"], CHAIN)
-    assert said == 'config train.candidates changed ["linear", "mlp"] -> ["mlp"]'
+    reason = change("config train.candidates", ["linear", "mlp"], ["mlp"], CHAIN)
+    assert reason == 'config train.candidates changed ["linear", "mlp"] -> ["mlp"]'
 
 
 def test_a_memory_of_digests_that_is_broken_is_not_believed(tmp_path):
@@ -118,11 +118,11 @@ def test_the_memory_notices_a_file_that_changed(tmp_path):
     sources = Sources(tmp_path / "m.json")
     sources.closure("steps.core")
     sources.save()
-    known = json.loads((tmp_path / "m.json").read_text())
-    path = next(name for name in known if name.endswith("core.py"))
-    known[path]["digest"], right = "wrong", known[path]["digest"]
-    known[path]["stamp"][0] += 1
-    (tmp_path / "m.json").write_text(json.dumps(known))
+    names = json.loads((tmp_path / "m.json").read_text())
+    path = next(name for name in names if name.endswith("core.py"))
+    names[path]["digest"], right = "wrong", names[path]["digest"]
+    names[path]["stamp"][0] += 1
+    (tmp_path / "m.json").write_text(json.dumps(names))
     assert Sources(tmp_path / "m.json").closure("steps.core")[0]["steps.core"] == right
 
 
@@ -133,6 +133,6 @@ def test_until_ends_the_plan_with_that_step(tmp_path):
 @pytest.mark.parametrize("config", [StartConfig(), DoubleConfig(), JudgeConfig()])
 def test_every_field_of_a_config_is_an_ingredient(tmp_path, config):
     step = next(step for step in CHAIN if step.config_type is type(config))
-    made = ingredients(step, config, {}, Sources(tmp_path / "m.json"))
+    contents = ingredients(step, config, {}, Sources(tmp_path / "m.json"))
     for field in type(config).model_fields:
-        assert f"config {step.name}.{field}" in made
+        assert f"config {step.name}.{field}" in contents

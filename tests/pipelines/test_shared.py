@@ -63,8 +63,8 @@ def test_its_report_there_has_what_the_report_here_has(fourscore, shared):
 
 
 def test_a_report_is_written_of_what_is_cached_when_s3_is_away(fourscore, shared):
-    done = fourscore("second", "show", "--json", store=None)
-    assert json.loads(done.stdout)["verdict"] == "pass"
+    result = fourscore("second", "show", "--json", store=None)
+    assert json.loads(result.stdout)["verdict"] == "pass"
 
 
 def test_the_model_that_the_other_machine_trained_answers_here(fourscore, shared):
@@ -73,58 +73,58 @@ def test_the_model_that_the_other_machine_trained_answers_here(fourscore, shared
     answers = []
     for machine in ("first", "second"):
         rows.write_csv(fourscore.folder / machine / "rows.csv")
-        done = fourscore(machine, "predict", run, "rows.csv", "answers.csv")
-        assert done.returncode == 0, done.stderr
+        result = fourscore(machine, "predict", run, "rows.csv", "answers.csv")
+        assert result.returncode == 0, result.stderr
         answers.append((fourscore.folder / machine / "answers.csv").read_bytes())
     assert answers[0] == answers[1]
 
 
 def _inputs(fourscore, shared):
     path = fourscore.folder / "first" / shared[0]["model"]["path"] / "schema.json"
-    return [each["name"] for each in json.loads(path.read_text())["inputs"]]
+    return [entry["name"] for entry in json.loads(path.read_text())["inputs"]]
 
 
 def test_tracking_there_has_the_run_too_and_it_can_be_promoted(fourscore, shared):
     run = shared[0]["run"]
-    done = fourscore("second", "promote", run, "--yes", "--json")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["run"] == run
+    result = fourscore("second", "promote", run, "--yes", "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["run"] == run
 
 
 def test_a_change_on_another_machine_runs_only_what_it_changes(fourscore, shared):
-    done = fourscore("third", "plan", "example/problem.yaml", "--set", "split.seed=3", "--json")
-    statuses = {stage["name"]: stage["status"] for stage in json.loads(done.stdout)["stages"]}
+    result = fourscore("third", "plan", "example/problem.yaml", "--set", "split.seed=3", "--json")
+    statuses = {stage["name"]: stage["status"] for stage in json.loads(result.stdout)["stages"]}
     assert list(statuses.values()) == ["cached"] * 4 + ["runs"] * 4
 
 
 def test_a_run_that_was_made_without_a_store_is_brought_there_when_it_is_asked_for_with_one(fourscore, shared):
     alone = fourscore("alone", "run", "example/problem.yaml", "--until", "split", "--no-tracking", "--json", store=None)
     other = f"{fourscore.root}/other/"
-    asked = ("run", "example/problem.yaml", "--until", "split", "--no-tracking", "--json")
-    again = fourscore("alone", *asked, "--store", other)
+    requests = ("run", "example/problem.yaml", "--until", "split", "--no-tracking", "--json")
+    again = fourscore("alone", *requests, "--store", other)
     assert json.loads(again.stdout)["stages"] == json.loads(alone.stdout)["stages"]
-    elsewhere = json.loads(fourscore("elsewhere", *asked, "--store", other).stdout)["stages"]
+    elsewhere = json.loads(fourscore("elsewhere", *requests, "--store", other).stdout)["stages"]
     assert [stage["status"] for stage in elsewhere] == ["cached"] * 5 + ["skipped"] * 3
 
 
 def test_the_doctor_says_whether_the_store_has_what_runs_left_there(fourscore, shared):
-    said = {each["check"]: each for each in json.loads(fourscore("second", "doctor", "--json").stdout)["checks"]}
-    assert said["store on S3"]["ok"]
-    assert "has all 8 executions" in said["store on S3"]["found"]
+    phrase = {entry["check"]: entry for entry in json.loads(fourscore("second", "doctor", "--json").stdout)["checks"]}
+    assert phrase["store on S3"]["ok"]
+    assert "has all 8 executions" in phrase["store on S3"]["found"]
 
 
 @pytest.mark.parametrize(
-    ("store", "code", "said"),
+    ("store", "code", "phrase"),
     [
         ("s3://Team/x", 2, "wanted s3://bucket/prefix/"),
         ("s3://no-such-bucket/x", 2, "NoSuchBucket"),
     ],
 )
-def test_a_store_that_cannot_be_is_said_in_one_line(fourscore, store, code, said):
-    done = fourscore("wrong", "plan", "example/problem.yaml", "--store", store)
-    assert done.returncode == code
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_store_that_cannot_be_is_said_in_one_line(fourscore, store, code, phrase):
+    result = fourscore("wrong", "plan", "example/problem.yaml", "--store", store)
+    assert result.returncode == code
+    assert phrase in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_without_a_store_on_s3_nothing_of_it_is_imported(fourscore, shared):
@@ -135,7 +135,7 @@ def test_without_a_store_on_s3_nothing_of_it_is_imported(fourscore, shared):
         "except SystemExit: print('boto3' in sys.modules)"
     )
     for store in ({"FOURSCORE_STORE": fourscore.root}, {}):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, "-c", code], cwd=fourscore.folder / "first", env=os.environ | store, capture_output=True, text=True, check=False,
         )  # fmt: skip
-        assert done.stdout.splitlines()[-1] == "False", done.stderr
+        assert result.stdout.splitlines()[-1] == "False", result.stderr

@@ -9,13 +9,13 @@ from pipelines import __main__ as command_line
 from pipelines.terminal import Progress, conclusion, lineage, plain
 
 NASTY = "a\x1b]0;PWNED\x07\x9b2J\u202eb"
-SHOWN = r"a\x1b]0;PWNED\x07\x9b2J\u202eb"
+HARMLESS = r"a\x1b]0;PWNED\x07\x9b2J\u202eb"
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
-        (NASTY, SHOWN),
+        (NASTY, HARMLESS),
         ("one\ntwo", "one\ntwo"),
         ("one\ttwo", "one two"),
         ("\x00\r\x7f\x80\x9f", r"\x00\x0d\x7f\x80\x9f"),
@@ -23,8 +23,8 @@ SHOWN = r"a\x1b]0;PWNED\x07\x9b2J\u202eb"
         ("für 日本 👩\u200d🔬\xa0", "für 日本 👩\u200d🔬\xa0"),
     ],
 )
-def test_a_terminal_is_told_no_more_than_letters_blanks_and_new_lines(text, shown):
-    assert plain(text) == shown
+def test_a_terminal_is_told_no_more_than_letters_blanks_and_new_lines(text, expected):
+    assert plain(text) == expected
 
 
 def finished():
@@ -50,10 +50,10 @@ def test_the_conclusion_and_lineage_of_a_run_show_what_its_data_says_and_keep_ou
         problem_path=NASTY, started="now", finished=None, on="local", store=None, execution=None,
         jobs={}, overrides={"label": NASTY}, versions={},
     )  # fmt: skip
-    said = conclusion(finished())
-    assert said.startswith(click.style("ERROR", fg="red", bold=True))
-    for text in (said.partition("\n")[2], lineage(record, finished())):
-        assert SHOWN in text
+    output = conclusion(finished())
+    assert output.startswith(click.style("ERROR", fg="red", bold=True))
+    for text in (output.partition("\n")[2], lineage(record, finished())):
+        assert HARMLESS in text
         assert plain(text) == text
 
 
@@ -62,9 +62,9 @@ def test_what_a_stage_says_while_it_runs_cannot_steer_the_terminal(level, capsys
     progress = Progress()
     progress("", {"kind": "note", "level": level, "text": NASTY})
     progress(NASTY, {"kind": "stage", "status": "failed", "seconds": 1.0})
-    said = capsys.readouterr().err
-    assert said.count(SHOWN) == 2
-    assert NASTY not in said
+    output = capsys.readouterr().err
+    assert output.count(HARMLESS) == 2
+    assert NASTY not in output
 
 
 def test_the_notes_of_a_stage_are_shown_while_it_runs(capsys):
@@ -76,4 +76,4 @@ def test_a_failure_is_shown_with_what_the_data_says_made_harmless(capsys):
     context = click.Context(command_line.main)
     with pytest.raises(click.exceptions.Exit):
         command_line._fail(context, f"column {NASTY}\nis the target", 2)
-    assert capsys.readouterr().err.endswith(f": column {SHOWN}\nis the target\n")
+    assert capsys.readouterr().err.endswith(f": column {HARMLESS}\nis the target\n")
