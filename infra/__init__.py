@@ -1,1 +1,1 @@
-"""Where the pipeline runs and where things are kept: backends, store, sources, tracking."""
+"""Where a pipeline runs and where its results are kept."""

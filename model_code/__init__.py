@@ -1,1 +1,1 @@
-"""The networks, the training loop, preprocessing and the exported model; imports nothing of the other layers."""
+"""Networks, the training loop, export and serving; imports none of the other layers."""

@@ -1,1 +1,1 @@
-"""What runs and in which order: the problem definition, the plan, the command line, the report."""
+"""What people use: the problem, the plan, the command line, the report."""

@@ -1,1 +1,1 @@
-"""The stages of the pipeline: one file, one function each, files in and files out."""
+"""The stages: one file and one function each, directories in and directories out."""

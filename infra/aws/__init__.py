@@ -1,1 +1,1 @@
-"""What a stack in AWS consists of: CloudFormation templates made by Python, roles generated from what jobs do, up and down."""
+"""The stack in AWS: templates, change sets, the image of the jobs, approvals."""

@@ -1,1 +1,1 @@
-"""Backends: what runs a plan."""
+"""Backends: what carries out a plan."""

@@ -1,1 +1,1 @@
-"""A job inside its container: the contract with SageMaker, the job itself, its processes, its live journal."""
+"""A job inside its container: SageMaker's contract, processes, live journals."""

@@ -1,1 +1,1 @@
-"""A local stand-in for SageMaker and S3 that runs our own compiled pipelines."""
+"""The local cloud: a test double of SageMaker and S3 for our own pipelines."""

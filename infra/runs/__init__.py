@@ -1,1 +1,1 @@
-"""Runs: the plan, the keys, the record of a run, the champion that runs are compared with."""
+"""Runs: the plan, the keys, the record."""

@@ -1,1 +1,1 @@
-"""The same plan on Amazon SageMaker: what is asked of it, how it is compiled, and how it is followed."""
+"""A plan on Amazon SageMaker: compiled, priced, started, followed."""

@@ -1,1 +1,1 @@
-"""Data from outside: files, packages, https and s3, resolved to content digests."""
+"""Sources, which come from outside of a pipeline: files, packages, https, S3, the champion."""

@@ -1,1 +1,1 @@
-"""The store: executions addressed by what made them, on disk and on S3."""
+"""The store: results by key, on disk and on S3."""

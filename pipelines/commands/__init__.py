@@ -1,1 +1,1 @@
-"""The commands, by what they are about. Each imports what it needs when it is called, so that ``--help`` answers at once."""
+"""The commands. Heavy imports happen inside of them, so that ``--help`` answers at once."""

@@ -1,1 +1,1 @@
-"""Pages for people."""
+"""Pages for people, as self-contained HTML."""

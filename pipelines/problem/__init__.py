@@ -1,1 +1,1 @@
-"""The problem definition: its types, its YAML with line numbers, its schema for editors."""
+"""The problem definition: types, YAML with line numbers, a schema for editors."""

@@ -1,1 +1,1 @@
-"""fourscore new: from a data file to a proposed problem."""
+"""``fourscore new``: from a data file to a proposed problem."""

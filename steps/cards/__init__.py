@@ -1,1 +1,1 @@
-"""What people read about a problem and a model, as Markdown."""
+"""The problem card and the model card, as Markdown."""

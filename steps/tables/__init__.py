@@ -1,1 +1,1 @@
-"""Tables: from files of any common kind to typed Parquet with a pinned digest, larger than memory."""
+"""Tables: from files of any common kind to typed Parquet, larger than memory."""

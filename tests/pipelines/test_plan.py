@@ -62,8 +62,8 @@ def test_flattening_settings_loses_nothing(value):
 
 
 def test_imports_inside_functions_and_modules_named_in_strings_count():
-    source = b'def f():\n    import torch\n    from steps.tables import schema\nTABLE = {"a": "model_code.tasks.binary:BinaryClassification"}\n"steps.nowhere"\n'
-    assert {"torch", "steps.tables.schema", "model_code.tasks.binary"} <= imports(source)
+    source = b'def f():\n    import torch\n    from steps.tables import schema\nTABLE = {"a": "model_code.tasks.heads:Binary"}\n"steps.nowhere"\n'
+    assert {"torch", "steps.tables.schema", "model_code.tasks.heads"} <= imports(source)
     assert "steps.nowhere" not in imports(source)
 
 

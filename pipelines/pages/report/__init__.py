@@ -1,4 +1,4 @@
-"""The report of a run: one HTML file for people, a projection of the files that the run left.
+"""The report of a run as one self-contained HTML file.
 
 gather.py    reads the run's files into Facts (light: no drawing, no templates)
 words.py     the sentences about a run: verdict, limits, what to do next (of an evaluation: steps/evaluation/sentences.py)
