@@ -187,6 +187,7 @@ def discard(account: Account, change_set: ChangeSet) -> None:
         client.delete_change_set(ChangeSetName=change_set.arn, StackName=change_set.stack)
         if status(account, change_set.stack) == REVIEWED:
             client.delete_stack(StackName=change_set.stack)
+            client.get_waiter("stack_delete_complete").wait(StackName=change_set.stack, WaiterConfig={"Delay": 2})
 
 
 def execute(account: Account, change_set: ChangeSet, report: Report) -> None:

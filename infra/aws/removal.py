@@ -57,7 +57,6 @@ def down(
     for name in removal.stacks:
         if name == data and removal.data:
             _delete_data(account, stack, removal.data, report)
-        if name == data:
             change_sets.protect(account, data, on=False)
         change_sets.delete(account, name, report)
     return removal, True
@@ -70,8 +69,8 @@ def plan_removal(account: Account, stack: str, *, delete_data: bool) -> Removal:
         InputError: there is no such stack, or only its data and that is to stay.
     """
     data, compute = names(stack)
-    deployments = {name: change_sets.describe(account, name) for name in (compute, data)}
-    standing = {name: found for name, found in deployments.items() if found and found.status not in ABSENT}
+    described = ((name, change_sets.describe(account, name)) for name in (compute, data))
+    standing = {name: current for name, current in described if current and current.status not in ABSENT}
     if not standing:
         raise InputError(
             f"no stack {stack!r} in {account.region} of account {account.account}; check region and profile"
@@ -83,20 +82,17 @@ def plan_removal(account: Account, stack: str, *, delete_data: bool) -> Removal:
     if not stacks:
         raise InputError(f"only the data of stack {stack!r} is left; --delete-data deletes that, too")
     role = standing[compute].outputs.get("RolePipeline") if compute in standing else None
+    busy = [name for name in standing if standing[name].status.endswith("_IN_PROGRESS")]
     return Removal(
         stacks,
-        (*resources, *(things if delete_data else ())),
-        () if delete_data else things,
-        (
-            *(f"stack {name} is {now.status}" for name, now in standing.items() if _busy(now.status)),
+        goes=(*resources, *(things if delete_data else ())),
+        stays=() if delete_data else things,
+        in_use=(
+            *(f"stack {name} is {standing[name].status}" for name in busy if standing[name].status != REVIEWED),
             *_users(account, stack, role),
         ),
-        outputs,
+        data=outputs,
     )
-
-
-def _busy(status: str) -> bool:
-    return status.endswith("_IN_PROGRESS") and status != REVIEWED
 
 
 def _resources(account: Account, stack: str) -> Iterator[str]:

@@ -51,7 +51,7 @@ def test_every_base_is_pinned_by_digest_or_is_a_stage_of_this_file():
 
 def test_jobs_run_as_root_since_sagemaker_mounts_their_folders_for_root():
     last = stage("jobs")
-    assert [rest for word, rest in last if word == "USER"] == ["root"]
+    assert [rest for word, rest in last if word == "USER"] == ["0"]
     after = last[[word for word, _ in last].index("USER") + 1 :]
     assert {word for word, _ in after} == {"HEALTHCHECK", "ENTRYPOINT"}, "nothing is done after it"
 
