@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "infra/docker"
-OURS = ("boto3",)  # of the extra [aws]: jobs keep their results in S3; the rest drives SageMaker from outside
+FROM_AWS = ("boto3",)  # of the extra [aws]: jobs keep their results in S3; the rest drives SageMaker from outside
 ONLY_IN_IMAGE = (
     "sagemaker-mlflow==0.5.0",  # reaches MLflow by ARN; it warns on every request to a plain server
     "setuptools==84.2.1",  # torch needs it, and pip freeze leaves it out
@@ -40,16 +40,16 @@ def pins() -> list[str]:
     """Return the pins of what jobs import, without torch, which has a build for CPUs and one for GPUs."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    aws = [requirement for requirement in extras["aws"] if normal(requirement) in OURS]
+    aws = [requirement for requirement in extras["aws"] if normal(requirement) in FROM_AWS]
     waiting = [normal(requirement) for requirement in (*project["dependencies"], *extras["excel"], *aws)]
-    needed: set[str] = set()
+    names: set[str] = set()
     while waiting:
         name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
+        if name not in names:
+            names.add(name)
             waiting += map(normal, filter(_applies, metadata.distribution(name).requires or ()))
     locked = lock()
-    return [locked[name] for name in sorted(needed & set(locked) - {"torch"})] + list(ONLY_IN_IMAGE)
+    return [locked[name] for name in sorted(names & set(locked) - {"torch"})] + list(ONLY_IN_IMAGE)
 
 
 def _applies(requirement: str) -> bool:

@@ -20,12 +20,12 @@ class Proposal:
     uri: str
     torch: str
     """The image's, maybe without its last number: "2.13"."""
-    wanted: str
+    installed: str
     """The torch that keys are made of here; a job in an image with another one refuses to run."""
 
     @property
     def fits(self) -> bool:
-        return f"{self.wanted}.".startswith(f"{self.torch}.")
+        return f"{self.installed}.".startswith(f"{self.torch}.")
 
 
 def propose(region: str, *, gpu: bool) -> Proposal:

@@ -161,8 +161,8 @@ def _provider(account: Account, stack: str, parameters: Mapping[str, str]) -> di
     if not parameters["Repository"] or parameters["OidcProvider"] == "existing":
         return {}
     compute = change_sets.describe(account, names(stack)[1])
-    ours = compute is not None and "GithubProviderArn" in compute.outputs
+    created = compute is not None and "GithubProviderArn" in compute.outputs
     with translate_aws_errors("identity providers"):
         providers = account.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
     exists = any(provider["Arn"].endswith("/token.actions.githubusercontent.com") for provider in providers)
-    return {"OidcProvider": "existing"} if exists and not ours else {}
+    return {"OidcProvider": "existing"} if exists and not created else {}

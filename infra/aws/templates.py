@@ -59,14 +59,14 @@ def parameters(options: Mapping[str, Any]) -> dict[str, str]:
     Raises:
         InputError: a value does not match what the template declares.
     """
-    everything = declared(DATA) | declared(COMPUTE)
+    both = declared(DATA) | declared(COMPUTE)
     values = {}
     for option, value in options.items():
         name = "".join(word.capitalize() for word in option.split("_"))
         values[name] = _text(value)
         if option == "prefix" and value:
             values[name] += "/"
-        if problem := _problem(everything[name], values[name]):
+        if problem := _problem(both[name], values[name]):
             raise InputError(f"--{option.replace('_', '-')} {value!r}: {problem}")
     return values
 

@@ -74,8 +74,8 @@ def up(
         _print_changes(proposed)
         return not dry_run and (yes or click.confirm("make these changes?", err=True))
 
-    given = {name: value for name, value in options.items() if value not in (None, ())}
-    outcome = stacks.up(signed_in, stack, given, confirm, _print_event)
+    values = {name: value for name, value in options.items() if value not in (None, ())}
+    outcome = stacks.up(signed_in, stack, values, confirm, _print_event)
     file = save(workspace, outcome.stack) if outcome.stack else None
     if as_json:
         changes = [
@@ -120,8 +120,8 @@ def _stop_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json:
     if deleted:
         local_cloud.delete(workspace)
     if as_json:
-        gone, kept = (data, []) if deleted else ([], data)
-        print_json({"stack": NAME, "executed": stopped or deleted, "gone": gone, "kept": kept})
+        goes, stays = (data, []) if deleted else ([], data)
+        print_json({"stack": NAME, "executed": stopped or deleted, "gone": goes, "kept": stays})
         return
     rest = "its data is deleted" if deleted else "its data stays, and --on sagemaker-local starts it again"
     click.echo(f"the local cloud of {workspace} {'has stopped' if stopped else 'is not running'}; {rest}", err=True)
@@ -239,13 +239,13 @@ def _propose(region: str, *, gpu: bool, as_json: bool) -> None:
     proposal = propose(region, gpu=gpu)
     if as_json:
         print_json({
-            "image": proposal.uri, "torch": proposal.torch, "wanted": proposal.wanted, "fits": proposal.fits,
+            "image": proposal.uri, "torch": proposal.torch, "wanted": proposal.installed, "fits": proposal.fits,
         })  # fmt: skip
         return
     click.echo(proposal.uri)
     if not proposal.fits:
         click.echo(
-            f"its torch is {proposal.torch}, the one here is {proposal.wanted} and part of every key: jobs would refuse to run "
+            f"its torch is {proposal.torch}, the one here is {proposal.installed} and part of every key: jobs would refuse to run "
             "in it; 'fourscore infra image' builds one that fits",
             err=True,
         )

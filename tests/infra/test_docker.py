@@ -42,9 +42,9 @@ def stage(name):
 
 def test_every_base_is_pinned_by_digest_or_is_a_stage_of_this_file():
     bases = [rest.split(" AS ") for word, rest in instructions() if word == "FROM"]
-    named = {name for _, name in bases} | {"scratch"}
+    stages = {name for _, name in bases} | {"scratch"}
     for base, _ in bases:
-        assert base in named or re.fullmatch(r"docker\.io/[\w/-]+:[\w.-]+@sha256:[0-9a-f]{64}", base), base
+        assert base in stages or re.fullmatch(r"docker\.io/[\w/-]+:[\w.-]+@sha256:[0-9a-f]{64}", base), base
         assert "latest" not in base
     assert sum("@sha256:" in base for base, _ in bases) == 2
 

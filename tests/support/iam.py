@@ -7,12 +7,12 @@ import re
 from functools import cache
 
 SINGLE = {
-    "StringEquals": lambda found, wanted: found == wanted,
-    "StringLike": lambda found, wanted: like(wanted, found),
-    "ArnEquals": lambda found, wanted: arn_like(wanted, found),
-    "ArnLike": lambda found, wanted: arn_like(wanted, found),
-    "Bool": lambda found, wanted: str(found).lower() == str(wanted).lower(),
-    "NumericLessThan": lambda found, wanted: float(found) < float(wanted),
+    "StringEquals": lambda actual, expected: actual == expected,
+    "StringLike": lambda actual, expected: like(expected, actual),
+    "ArnEquals": lambda actual, expected: arn_like(expected, actual),
+    "ArnLike": lambda actual, expected: arn_like(expected, actual),
+    "Bool": lambda actual, expected: str(actual).lower() == str(expected).lower(),
+    "NumericLessThan": lambda actual, expected: float(actual) < float(expected),
 }
 NEGATED = {"StringNotEquals": "StringEquals", "StringNotLike": "StringLike"}
 
@@ -24,44 +24,44 @@ def allowed(statements, action, resource, context=None, principal=None):
 def decide(statements, action, resource, context=None, principal=None):
     """allow | deny (explicitly) | nothing (which denies, too)."""
     context = {key.lower(): value for key, value in (context or {}).items()}
-    effects = [each["Effect"] for each in statements if _applies(each, action, resource, context, principal)]
+    effects = [item["Effect"] for item in statements if _applies(item, action, resource, context, principal)]
     return "deny" if "Deny" in effects else "allow" if "Allow" in effects else "nothing"
 
 
 def _applies(statement, action, resource, context, principal):
     assert set(statement) <= {"Sid", "Effect", "Action", "Resource", "Condition", "Principal"}, statement
     return (
-        any(like(each.lower(), action.lower()) for each in _list(statement["Action"]))
-        and ("Resource" not in statement or any(like(each, resource) for each in _list(statement["Resource"])))
+        any(like(item.lower(), action.lower()) for item in _list(statement["Action"]))
+        and ("Resource" not in statement or any(like(item, resource) for item in _list(statement["Resource"])))
         and ("Principal" not in statement or _is_principal(statement["Principal"], principal))
         and all(
-            _holds(operator, key.lower(), wanted, context)
+            _holds(operator, key.lower(), expected, context)
             for operator, keys in statement.get("Condition", {}).items()
-            for key, wanted in keys.items()
+            for key, expected in keys.items()
         )
     )
 
 
-def _is_principal(wanted, principal):
-    if wanted == "*":
+def _is_principal(expected, principal):
+    if expected == "*":
         return True
-    return any(kind == principal[0] and principal[1] in _list(names) for kind, names in wanted.items())
+    return any(kind == principal[0] and principal[1] in _list(names) for kind, names in expected.items())
 
 
-def _holds(operator, key, wanted, context):
+def _holds(operator, key, expected, context):
     quantifier, _, operator = operator.rpartition(":")
     optional = operator.endswith("IfExists")
     operator = operator.removesuffix("IfExists")
-    found = context.get(key)
+    actual = context.get(key)
     if operator == "Null":
-        return (found is None) == (str(wanted).lower() == "true")
+        return (actual is None) == (str(expected).lower() == "true")
     if operator in NEGATED:
-        return found is None or not _holds(NEGATED[operator], key, wanted, context)
-    if found is None:
+        return actual is None or not _holds(NEGATED[operator], key, expected, context)
+    if actual is None:
         return optional or quantifier == "ForAllValues"
     test = SINGLE[operator]
-    values = found if isinstance(found, list) else [found]
-    fits = [any(test(value, each) for each in _list(wanted)) for value in values]
+    values = actual if isinstance(actual, list) else [actual]
+    fits = [any(test(value, item) for item in _list(expected)) for value in values]
     return all(fits) if quantifier == "ForAllValues" else any(fits)
 
 
@@ -76,10 +76,10 @@ def like(pattern, text):
 
 @cache
 def _compiled(pattern):
-    return re.compile("".join({"*": ".*", "?": "."}.get(each, re.escape(each)) for each in pattern), re.DOTALL)
+    return re.compile("".join({"*": ".*", "?": "."}.get(item, re.escape(item)) for item in pattern), re.DOTALL)
 
 
 def arn_like(pattern, text):
     """Wildcards within each of the six parts of an ARN."""
-    wanted, found = pattern.split(":", 5), text.split(":", 5)
-    return len(wanted) == len(found) and all(like(*pair) for pair in zip(wanted, found, strict=True))
+    expected, actual = pattern.split(":", 5), text.split(":", 5)
+    return len(expected) == len(actual) and all(like(*pair) for pair in zip(expected, actual, strict=True))

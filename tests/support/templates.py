@@ -44,9 +44,9 @@ class Filled:
     def __init__(self, name, **values):
         self.template = templates.load(name)
         defaults = {key: str(entry.get("Default", "")) for key, entry in self.template["Parameters"].items()}
-        given = {key: value for key, value in values.items() if key in defaults}
+        assigned = {key: value for key, value in values.items() if key in defaults}
         pseudo = {"AccountId": ACCOUNT, "Region": REGION, "Partition": "aws", "URLSuffix": "amazonaws.com"}
-        self.values = {**defaults, **given, **{f"AWS::{key}": value for key, value in pseudo.items()}}
+        self.values = {**defaults, **assigned, **{f"AWS::{key}": value for key, value in pseudo.items()}}
         self.resources = {
             key: self.fill({part: value for part, value in resource.items() if part != "Condition"})
             for key, resource in self.template["Resources"].items()

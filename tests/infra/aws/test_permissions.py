@@ -15,7 +15,7 @@ CASES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sor
 CASES["encrypted-disks"] = make_definition(make_plan(), stack=make_stack(kms_key=KEY))
 ROLES = ("pipeline", *JOBS)
 TRACKING = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/fourscore-dev"
-EVERYTHING = {**SMALL, "Private": "true", "TrackingUri": TRACKING, "Repository": "acme/models", "Codebuild": "true"}
+OPTIONS = {**SMALL, "Private": "true", "TrackingUri": TRACKING, "Repository": "acme/models", "Codebuild": "true"}
 PEOPLE = {
     "look": "LookPolicy",
     "run": "RunPolicy",
@@ -26,13 +26,13 @@ PEOPLE = {
 
 
 def role_statements(**parameters):
-    template = Filled("compute", **EVERYTHING | parameters)
+    template = Filled("compute", **OPTIONS | parameters)
     return {role: template.statements(f"{role.title()}Role") for role in ROLES}
 
 
 DEV = Names(BUCKET, "fourscore/")
 DEV_ROLES = role_statements()
-DEV_PEOPLE = {name: Filled("compute", **EVERYTHING).statements(resource) for name, resource in PEOPLE.items()}
+DEV_PEOPLE = {name: Filled("compute", **OPTIONS).statements(resource) for name, resource in PEOPLE.items()}
 
 
 def calls_of(case):
@@ -81,7 +81,7 @@ def test_a_job_reads_and_writes_the_artifacts_of_its_steps_signatures(role):
     assert may == {"GetObject": READS[role], "PutObject": WRITES[role], "DeleteObject": WRITES[role]}
 
 
-def own(role):
+def requirements(role):
     """What of the grid below a role does need."""
     if role == "pipeline":
         return {("s3:GetObject", DEV.stored("model")), *(("iam:PassRole", DEV.role(job)) for job in JOBS)}
@@ -138,10 +138,10 @@ def pairs(service, actions, resources):
 def test_whatever_a_definition_does_not_need_is_denied(role):
     """More than 300 calls for each role, with the tags and statuses that would help if anything helped."""
     context = {"iam:PassedToService": "sagemaker.amazonaws.com", "cloudwatch:namespace": "Mine"}
-    needed = own(role)
-    refused = [pair for pair in grid() if pair not in needed]
+    required = requirements(role)
+    refused = [pair for pair in grid() if pair not in required]
     assert [pair for pair in refused if allowed(DEV_ROLES[role], *pair, context)] == []
-    assert [pair for pair in needed if not allowed(DEV_ROLES[role], *pair, context)] == []
+    assert [pair for pair in required if not allowed(DEV_ROLES[role], *pair, context)] == []
     assert len(refused) >= 300
 
 
@@ -229,7 +229,7 @@ def test_who_approves_cannot_say_that_the_package_is_of_another_run():
 def test_policies_fit_what_iam_accepts():
     """Inline policies of a role: 10,240 characters together; a managed policy: 6,144. Source: IAM quotas."""
     longest = {"Stack": "abcdefghijklmnopqrst", "Bucket": "b" * 63, "ImageRepository": "fourscore-abcdefghijklmnopqrst"}
-    template = Filled("compute", **EVERYTHING | longest)
+    template = Filled("compute", **OPTIONS | longest)
 
     def size(name):
         return len(json.dumps(template.statements(name), separators=(",", ":")))

@@ -19,11 +19,11 @@ def down(aws, name="dev"):
 
 
 def test_a_stack_goes_up_after_its_changes_were_shown(aws, client):
-    shown = []
-    outcome = stacks.up(aws, "dev", {}, lambda proposed: shown.extend(proposed) or True, silent)
-    assert [change_set.stack for change_set in shown] == BOTH
-    assert {change.action for change_set in shown for change in change_set.changes} == {"Add"}
-    names = {change.name for change_set in shown for change in change_set.changes}
+    proposals = []
+    outcome = stacks.up(aws, "dev", {}, lambda proposed: proposals.extend(proposed) or True, silent)
+    assert [change_set.stack for change_set in proposals] == BOTH
+    assert {change.action for change_set in proposals for change in change_set.changes} == {"Add"}
+    names = {change.name for change_set in proposals for change in change_set.changes}
     assert {"Bucket", "Key", "ImageRepository", "PipelineRole", "Budget", "ApprovalRule"} <= names
     assert outcome.executed
     assert statuses(client) == dict.fromkeys(BOTH, "CREATE_COMPLETE")

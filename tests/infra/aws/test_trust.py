@@ -38,13 +38,13 @@ def takes(statements, claims, principal=PROVIDER):
 
 
 def test_the_one_environment_of_the_one_repository_on_the_one_branch_takes_its_role_and_no_other():
-    taken = {
+    assumed = {
         (role, name)
         for role, statements in BY_NAME.items()
         for name in ("train", "deploy")
         if takes(statements, token(environment=name))
     }
-    assert taken == {("GithubTrainRole", "train"), ("GithubDeployRole", "deploy")}
+    assert assumed == {("GithubTrainRole", "train"), ("GithubDeployRole", "deploy")}
 
 
 STRANGERS = {
@@ -129,11 +129,11 @@ def test_sagemaker_takes_each_role_for_its_own_kind_of_resource_of_this_account(
         "TrainRole": "training-job/pipelines-abc-train-xyz",
         "AssessRole": "processing-job/pipelines-abc-assess-xyz",
     }
-    for (role, own), other in itertools.product(
+    for (role, kind), other in itertools.product(
         sources.items(), [*sources.values(), "notebook-instance/x", "endpoint/x"]
     ):
         context = {"aws:SourceAccount": ACCOUNT, "aws:SourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{other}"}
-        same_kind = other.split("/")[0] == own.split("/")[0]
+        same_kind = other.split("/")[0] == kind.split("/")[0]
         assert allowed(BY_NAME[role], "sts:AssumeRole", "*", context, sagemaker) == same_kind, (role, other)
         for stolen in (
             {"aws:SourceAccount": "210987654321"},

@@ -1,0 +1,73 @@
+"""Approvals are the registry's word; packages of other stacks are not asked for, and models come as they were published."""
+
+import pytest
+from compiled import make_stack
+from templates import ACCOUNT, BUCKET, REGION
+
+from infra.aws.approval import approved, fetch_model
+from infra.store.manifest import Manifest
+from infra.store.s3 import S3Store
+from steps.errors import GateRefused, InputError
+
+STACK = make_stack(bucket=BUCKET, prefix="fourscore")
+KEY = "ab" * 32
+PACKAGE = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/fourscore-dev-x/1"
+
+
+@pytest.fixture
+def package(aws):
+    """A model package of the stack that waits; its metadata, which moto forgets, is put back into the responses."""
+
+    def add_metadata(parsed, **_):
+        parsed["CustomerMetadataProperties"] = {"run": "r1", "problem": "x", "train_key": KEY}
+
+    sagemaker = aws.client("sagemaker")
+    sagemaker.meta.events.register("after-call.sagemaker.DescribeModelPackage", add_metadata)
+    sagemaker.create_model_package_group(ModelPackageGroupName="fourscore-dev-x")
+    specification = {"Containers": [{"Image": "i"}], "SupportedContentTypes": [], "SupportedResponseMIMETypes": []}
+    return sagemaker.create_model_package(
+        ModelPackageGroupName="fourscore-dev-x",
+        ModelApprovalStatus="PendingManualApproval",
+        InferenceSpecification=specification,
+    )["ModelPackageArn"]
+
+
+def test_a_package_that_waits_is_refused_and_an_approved_one_described(aws, package):
+    with pytest.raises(GateRefused, match=r"not approved \(PendingManualApproval\)"):
+        approved(aws, STACK, package)
+    aws.client("sagemaker").update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    document = approved(aws, STACK, package)
+    assert (document["status"], document["run"], document["train_key"]) == ("Approved", "r1", KEY)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        PACKAGE.replace(ACCOUNT, "210987654321"),
+        PACKAGE.replace("fourscore-dev-x", "fourscore-prod-x"),
+        PACKAGE.replace(REGION, "us-east-1"),
+        f"{PACKAGE}; rm -rf /",
+        "fourscore-dev-x/1",
+    ],
+)
+def test_a_package_of_another_stack_is_not_even_asked_for(aws, other):
+    with pytest.raises(InputError, match="is no model package of stack dev"):
+        approved(aws, STACK, other)
+
+
+def test_the_model_is_fetched_as_it_was_published_and_into_an_empty_directory_only(aws, client, tmp_path):
+    client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    results = tmp_path / "results"
+    (results / "model").mkdir(parents=True)
+    (results / "model/model.pt2").write_bytes(b"weights")
+    S3Store(tmp_path / "elsewhere", STACK.root).publish(results, Manifest(KEY, "train", {}))
+    document = {"package": PACKAGE, "train_key": KEY}
+    directory = fetch_model(STACK, document, tmp_path / "work", tmp_path / "model")
+    assert (directory / "model.pt2").read_bytes() == b"weights"
+    with pytest.raises(InputError, match="is not empty"):
+        fetch_model(STACK, document, tmp_path / "work", directory)
+
+
+def test_a_package_without_a_training_is_refused(tmp_path):
+    with pytest.raises(InputError, match="was not registered by Fourscore"):
+        fetch_model(STACK, {"package": PACKAGE, "train_key": ""}, tmp_path, tmp_path / "model")
