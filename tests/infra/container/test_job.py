@@ -27,14 +27,14 @@ def s3():
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    told = {
+    variables = {
         "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_DEFAULT_REGION": "us-east-1",
     }
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in told.items():
+        for name, value in variables.items():
             patch.setenv(name, value)
         import boto3
 
@@ -49,8 +49,8 @@ def planned(workspace, settings=None):
 
 
 @pytest.fixture
-def sent(s3, tmp_path, monkeypatch):
-    """``sent(settings)``: a plan, its jobs by name, and the store that they were sent to."""
+def send_jobs(s3, tmp_path, monkeypatch):
+    """``send_jobs(settings)``: a plan, its jobs by name, and the store that they were sent to."""
     root = f"s3://fourscore-tests/{tmp_path.name}/"
     monkeypatch.setenv("FOURSCORE_ROOT", root)
 
@@ -64,44 +64,46 @@ def sent(s3, tmp_path, monkeypatch):
     return send
 
 
-def test_three_jobs_make_byte_for_byte_what_a_laptop_makes(sent, tmp_path):
-    plan, jobs, store = sent()
+def test_three_jobs_make_byte_for_byte_what_a_laptop_makes(send_jobs, tmp_path):
+    plan, jobs, store = send_jobs()
     assert list(jobs) == ["prepare", "train", "assess"]
     for name, job in jobs.items():
         code, printed = containers.run(tmp_path / name, name, job.text)
         assert code == 0, printed
-    here = LocalStore(tmp_path / "alone")
-    stages = [StageRecord(each.step.name, each.key) for each in plan.steps]
+    alone = LocalStore(tmp_path / "alone")
+    stages = [StageRecord(planned_step.step.name, planned_step.key) for planned_step in plan.steps]
     record = RunRecord("alone", "x", "", {}, {}, smoke=False, status="running", started="", stages=stages)
-    LocalBackend(here).run(plan, record, lambda *_: None)
-    for each in plan.steps:
-        for artifact in each.step.outputs:
-            store.open(each.key, artifact)
-        assert containers.contents(store.directory(each.key)) == containers.contents(here.directory(each.key)), (
-            each.step.name
-        )
+    LocalBackend(alone).run(plan, record, lambda *_: None)
+    for planned_step in plan.steps:
+        for artifact in planned_step.step.outputs:
+            store.open(planned_step.key, artifact)
+        assert containers.contents(store.directory(planned_step.key)) == containers.contents(
+            alone.directory(planned_step.key)
+        ), planned_step.step.name
     verdict = json.loads((tmp_path / "assess/processing/output/result/verdict.json").read_text())
     assert verdict == {"verdict": "pass", "reasons": "", "run": "a-run"}
     model = tmp_path / "train/model"
     assert sorted(path.name for path in model.iterdir()) == ["model.pt2", "schema.json", "training.json"]
 
 
-def test_a_gate_that_says_no_ends_the_job_with_exit_code_3_and_its_reason(sent, tmp_path):
-    plan, jobs, store = sent()
+def test_a_gate_that_says_no_ends_the_job_with_exit_code_3_and_its_reason(send_jobs, tmp_path):
+    plan, jobs, store = send_jobs()
     suite = json.loads(jobs["prepare"].text)
-    validate = next(each for each in suite["steps"] if each["step"] == "steps.validate:validate")
+    validate = next(
+        planned_step for planned_step in suite["steps"] if planned_step["step"] == "steps.validate:validate"
+    )
     validate["config"]["suite"] = [
         {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 10_000}, "severity": "critical"}
     ]
     code, printed = containers.run(tmp_path / "prepare", "prepare", json.dumps(suite))
     assert code == 3, printed
     assert containers.reason(tmp_path / "prepare").startswith("refused: validate: ")
-    key = next(each.key for each in plan.steps if each.step.name == "validate")
+    key = next(planned_step.key for planned_step in plan.steps if planned_step.step.name == "validate")
     assert store.find(key).verdict == "refused"
 
 
-def test_a_container_with_other_packages_than_the_plan_runs_nothing(sent, tmp_path):
-    _, jobs, _ = sent()
+def test_a_container_with_other_packages_than_the_plan_runs_nothing(send_jobs, tmp_path):
+    _, jobs, _ = send_jobs()
     spec = json.loads(jobs["prepare"].text)
     spec["steps"][1]["ingredients"]["package polars"] = "0.1"
     code, _ = containers.run(tmp_path / "prepare", "prepare", json.dumps(spec))
@@ -118,12 +120,12 @@ def test_a_job_that_sagemaker_told_nothing_says_what_it_is_for(tmp_path):
     assert "Traceback" not in printed
 
 
-def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(sent, tmp_path):
+def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(send_jobs, tmp_path):
     """As a spot interruption: the process is asked to end, and the job begins again with its checkpoints."""
-    plan, jobs, store = sent({"train.candidates": "[mlp]"})
+    plan, jobs, store = send_jobs({"train.candidates": "[mlp]"})
     code, printed = containers.run(tmp_path / "prepare", "prepare", jobs["prepare"].text)
     assert code == 0, printed
-    key = next(each.key for each in plan.steps if each.step.name == "train")
+    key = next(planned_step.key for planned_step in plan.steps if planned_step.step.name == "train")
     base = tmp_path / "train"
     environment = containers.lay(base, "train", jobs["train"].text)
     process = containers.start(base, "train", environment)
@@ -139,13 +141,13 @@ def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(s
     again = containers.start(base, "train", environment)
     printed = again.communicate(timeout=200)[0]
     assert again.returncode == 0, printed
-    here = LocalStore(tmp_path / "alone")
-    stages = [StageRecord(each.step.name, each.key) for each in plan.steps]
+    alone = LocalStore(tmp_path / "alone")
+    stages = [StageRecord(planned_step.step.name, planned_step.key) for planned_step in plan.steps]
     record = RunRecord("alone", "x", "", {}, {}, smoke=False, status="running", started="", stages=stages)
-    LocalBackend(here).run(plan, record, lambda *_: None)
+    LocalBackend(alone).run(plan, record, lambda *_: None)
     for artifact in ("model", "yardsticks"):
         store.open(key, artifact)
-    assert containers.contents(store.directory(key)) == containers.contents(here.directory(key))
+    assert containers.contents(store.directory(key)) == containers.contents(alone.directory(key))
 
 
 def both_hosts(tmp_path, spec):
@@ -160,13 +162,13 @@ def both_hosts(tmp_path, spec):
 
 
 @pytest.mark.slow  # four trainings
-def test_two_hosts_train_one_model_and_one_of_them_publishes(sent, tmp_path):
-    plan, jobs, store = sent()
+def test_two_hosts_train_one_model_and_one_of_them_publishes(send_jobs, tmp_path):
+    plan, jobs, store = send_jobs()
     code, printed = containers.run(tmp_path / "prepare", "prepare", jobs["prepare"].text)
     assert code == 0, printed
     codes, printed = both_hosts(tmp_path, jobs["train"].text)
     assert codes == [0, 0], printed
-    key = next(each.key for each in plan.steps if each.step.name == "train")
+    key = next(planned_step.key for planned_step in plan.steps if planned_step.step.name == "train")
     assert store.find(key).verdict == "pass"
     assert (tmp_path / "127.0.0.1/model/model.pt2").is_file()
     assert not (tmp_path / "127.0.0.2/model").exists()

@@ -28,8 +28,8 @@ SECONDS = {"define": 1, "ingest": 20, "validate": 24, "label": 5, "split": 10, "
 
 
 def table(*rows, share=0.4):
-    made = [Price(REGION, instance, job, dollars, "2026-09-24", "a list") for instance, job, dollars in rows]
-    return Prices(made, share, "an assumption")
+    prices = [Price(REGION, instance, job, dollars, "2026-09-24", "a list") for instance, job, dollars in rows]
+    return Prices(prices, share, "an assumption")
 
 
 ONE_DOLLAR = table(*((f"ml.m5.{size}", job, dollars) for size, dollars in (("xlarge", 1.0), ("2xlarge", 2.0)) for job in ("training", "processing")))  # fmt: skip
@@ -40,41 +40,41 @@ def config(**train):
     return SageMakerConfig.model_validate({**changes, "train": train})
 
 
-def by_job(settings, seconds=SECONDS, jobs=JOBS, known=ONE_DOLLAR):
-    return {each.job: each for each in cost.estimate(jobs, settings, REGION, seconds, known)}
+def by_job(settings, seconds=SECONDS, jobs=JOBS, prices=ONE_DOLLAR):
+    return {item.job: item for item in cost.estimate(jobs, settings, REGION, seconds, prices)}
 
 
 def test_a_job_is_expected_to_take_what_its_stages_took_before_and_its_start():
-    found = by_job(config())
-    assert {name: each.minutes for name, each in found.items()} == {"prepare": 4, "train": 12, "assess": 5}
-    assert found["train"].expected == pytest.approx((1 + 9) / 60)  # of the start one minute is paid
+    costs = by_job(config())
+    assert {name: item.minutes for name, item in costs.items()} == {"prepare": 4, "train": 12, "assess": 5}
+    assert costs["train"].expected == pytest.approx((1 + 9) / 60)  # of the start one minute is paid
 
 
 def test_at_worst_a_job_takes_its_limit_twice_since_what_sagemaker_breaks_is_started_again():
-    found = by_job(config())
-    assert {name: each.machine.minutes for name, each in found.items()} == {"prepare": 60, "train": 120, "assess": 60}
-    assert found["train"].worst == pytest.approx(2 * (1 + 120) / 60)
+    costs = by_job(config())
+    assert {name: item.machine.minutes for name, item in costs.items()} == {"prepare": 60, "train": 120, "assess": 60}
+    assert costs["train"].worst == pytest.approx(2 * (1 + 120) / 60)
     total = cost.worst_case(JOBS, config(), REGION, ONE_DOLLAR)
-    assert total == pytest.approx(sum(each.worst for each in found.values()), abs=1e-4)
+    assert total == pytest.approx(sum(item.worst for item in costs.values()), abs=1e-4)
 
 
 def test_instances_and_minutes_kept_warm_are_paid_for():
-    found = by_job(config(instances=3, warm_minutes=30))["train"]
-    assert found.expected == pytest.approx(3 * (10 + 30) / 60)
-    assert found.worst == pytest.approx(3 * (2 * 121 + 30) / 60)
+    costs = by_job(config(instances=3, warm_minutes=30))["train"]
+    assert costs.expected == pytest.approx(3 * (10 + 30) / 60)
+    assert costs.worst == pytest.approx(3 * (2 * 121 + 30) / 60)
 
 
 def test_spot_is_expected_to_save_and_at_worst_saves_nothing():
-    found = by_job(config(spot=True))
-    assert found["train"].expected == pytest.approx(0.4 * 10 / 60)
-    assert found["train"].worst == by_job(config())["train"].worst
-    assert found["prepare"].expected == by_job(config())["prepare"].expected
+    costs = by_job(config(spot=True))
+    assert costs["train"].expected == pytest.approx(0.4 * 10 / 60)
+    assert costs["train"].worst == by_job(config())["train"].worst
+    assert costs["prepare"].expected == by_job(config())["prepare"].expected
 
 
 def test_at_worst_the_dearest_type_of_the_fallback_list_is_taken():
-    found = by_job(config(fallback=["ml.m5.2xlarge"]))["train"]
-    assert found.worst == pytest.approx(2 * 2 * 121 / 60)
-    assert found.expected == pytest.approx(10 / 60)
+    costs = by_job(config(fallback=["ml.m5.2xlarge"]))["train"]
+    assert costs.worst == pytest.approx(2 * 2 * 121 / 60)
+    assert costs.expected == pytest.approx(10 / 60)
 
 
 def test_only_what_is_left_to_do_costs():
@@ -84,23 +84,23 @@ def test_only_what_is_left_to_do_costs():
 
 
 def test_a_stage_that_never_ran_makes_minutes_unknown_and_the_limit_stays():
-    told = cost.document(JOBS, config(), REGION, {**SECONDS, "train": 1} | {"evaluate": 7}, ONE_DOLLAR)
-    assert told["minutes"]["expected"] is not None
+    document = cost.document(JOBS, config(), REGION, {**SECONDS, "train": 1} | {"evaluate": 7}, ONE_DOLLAR)
+    assert document["minutes"]["expected"] is not None
     unknown = cost.document(JOBS, config(), REGION, {name: 1 for name in SECONDS if name != "train"}, ONE_DOLLAR)
     assert unknown["minutes"] == {"expected": None, "limit": 240}
     assert unknown["dollars"]["expected"] is None
-    assert unknown["dollars"]["worst"] == told["dollars"]["worst"]
+    assert unknown["dollars"]["worst"] == document["dollars"]["worst"]
     assert unknown["jobs"][0]["dollars"]["expected"] is not None
 
 
 def test_a_price_that_is_not_known_makes_dollars_unknown_and_the_plan_still_works():
-    known = table(("ml.m5.xlarge", "processing", 1.0))
-    told = cost.document(JOBS, config(), REGION, SECONDS, known)
-    assert told["dollars"]["worst"] is None
-    assert told["jobs"][0]["dollars"]["worst"] is not None
-    assert told["prices"]["unknown"] == [known.unknown(REGION, "ml.m5.xlarge", "training")]
-    assert "the price of ml.m5.xlarge (training) in us-east-1 is unknown" in bill.bill(told)
-    assert cost.worst_case(JOBS, config(), REGION, known) == pytest.approx(2 * 2 * 61 / 60, abs=1e-4)
+    listed = table(("ml.m5.xlarge", "processing", 1.0))
+    document = cost.document(JOBS, config(), REGION, SECONDS, listed)
+    assert document["dollars"]["worst"] is None
+    assert document["jobs"][0]["dollars"]["worst"] is not None
+    assert document["prices"]["unknown"] == [listed.unknown(REGION, "ml.m5.xlarge", "training")]
+    assert "the price of ml.m5.xlarge (training) in us-east-1 is unknown" in bill.bill(document)
+    assert cost.worst_case(JOBS, config(), REGION, listed) == pytest.approx(2 * 2 * 61 / 60, abs=1e-4)
 
 
 def test_no_money_is_spent_where_the_cap_cannot_be_checked():
@@ -135,8 +135,8 @@ def test_a_run_that_could_cost_more_than_its_cap_is_refused_with_what_to_change(
 def test_what_is_expected_is_never_above_the_worst_case(seconds, instances, spot, minutes):
     """As long as no job was stopped by its limit before: 60 seconds a stage are within two minutes and more a job."""
     settings = SageMakerConfig.model_validate({"prepare": {"minutes": 5}, "assess": {"minutes": 2}, "train": {"instances": instances, "spot": spot, "minutes": minutes}})  # fmt: skip
-    for each in cost.estimate(JOBS, settings, REGION, seconds, ONE_DOLLAR):
-        assert 0 < each.expected <= each.worst
+    for item in cost.estimate(JOBS, settings, REGION, seconds, ONE_DOLLAR):
+        assert 0 < item.expected <= item.worst
 
 
 def test_history_is_of_the_newest_execution_of_each_stage_wherever_it_ran(workspace):
@@ -193,5 +193,5 @@ def test_the_default_problem_is_priced_in_the_regions_that_the_table_has():
 def test_reading_prices_imports_neither_an_sdk_nor_anything_heavy():
     code = "import sys, infra.sagemaker.cost, infra.sagemaker.bill as b; print([n for n in sys.argv[1:] if n in sys.modules])"  # fmt: skip
     heavy = ["boto3", "botocore", "sagemaker", "torch", "numpy", "pandas", "polars", "mlflow"]
-    done = subprocess.run([sys.executable, "-c", code, *heavy], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code, *heavy], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert process.stdout.strip() == "[]"

@@ -36,15 +36,15 @@ def by_name(definition):
 
 
 def parameters(definition):
-    return {each["Name"]: each for each in definition["Parameters"]}
+    return {item["Name"]: item for item in definition["Parameters"]}
 
 
 def strings(value):
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict | list):
-        for each in value.values() if isinstance(value, dict) else value:
-            yield from strings(each)
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from strings(item)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -62,16 +62,16 @@ def test_another_process_with_other_hashes_compiles_the_same_bytes():
     seeds = [
         {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": "tests/support", "PYTHONUTF8": "1"} for seed in ("1", "2")
     ]
-    said = [subprocess.run([sys.executable, "-c", code], cwd=compiled.ROOT, capture_output=True, check=True, env=env).stdout for env in seeds]  # fmt: skip
-    assert said[0].decode() == said[1].decode() == FILES["all-stages.json"]
+    outputs = [subprocess.run([sys.executable, "-c", code], cwd=compiled.ROOT, capture_output=True, check=True, env=env).stdout for env in seeds]  # fmt: skip
+    assert outputs[0].decode() == outputs[1].decode() == FILES["all-stages.json"]
 
 
 def test_compiling_imports_no_sdk_and_nothing_heavy():
     code = "import compiled, sys; compiled.cases(); print([name for name in sys.argv[1:] if name in sys.modules])"
     heavy = ["boto3", "botocore", "sagemaker", "moto", "mlflow", "torch", "numpy", "pandas", "polars"]
     env = {**os.environ, "PYTHONPATH": "tests/support"}
-    done = subprocess.run([sys.executable, "-c", code, *heavy], cwd=compiled.ROOT, capture_output=True, text=True, check=True, env=env)  # fmt: skip
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run([sys.executable, "-c", code, *heavy], cwd=compiled.ROOT, capture_output=True, text=True, check=True, env=env)  # fmt: skip
+    assert process.stdout.strip() == "[]"
 
 
 def test_changing_a_definition_changes_no_other():
@@ -118,11 +118,11 @@ def test_whatever_is_cached_the_definition_is_whole(cached, until, smoke, config
     jobs = {step["Name"]: step["Description"] for step in steps if step["Type"] in ("Processing", "Training")}
     assert jobs == {job.name: ", ".join(planned.step.name for planned in job.steps) for job in fuse(plan)}
     assert set(parameters(definition)) == {
-        each.split(".")[1] for each in gets(definition["Steps"]) if each.startswith("Parameters.")
+        item.split(".")[1] for item in gets(definition["Steps"]) if item.startswith("Parameters.")
     }
     check_order(definition)
     assert list(api_faults(definition)) == []
-    assert max(len(each) for step in steps for each in strings(step)) <= 256
+    assert max(len(item) for step in steps for item in strings(step)) <= 256
 
 
 vpc_ids = st.lists(st.from_regex(r"[-0-9a-zA-Z]{1,32}", fullmatch=True), min_size=1, max_size=5)
@@ -150,16 +150,20 @@ def test_whatever_a_problem_file_may_say_the_api_takes_it(problem, network, minu
 
 
 SEEDED = {
-    "a type that there is not": ("DefaultValue", "ml.p99.xlarge", lambda made: made["Parameters"][1]),
-    "a tag with a forbidden character": ("Value", "#", lambda made: named(made, "train")["Tags"][0]),
-    "an unknown member": ("Spot", True, lambda made: named(made, "train")),
-    "text for a number": ("VolumeSizeInGB", "30", lambda made: named(made, "train")["ResourceConfig"]),
-    "a value that is too long": ("FOURSCORE_BASE", "x" * 257, lambda made: named(made, "prepare")["Environment"]),
-    "eleven inputs": ("ProcessingInputs", [{"InputName": "a"}] * 11, lambda made: named(made, "prepare")),
+    "a type that there is not": ("DefaultValue", "ml.p99.xlarge", lambda result: result["Parameters"][1]),
+    "a tag with a forbidden character": ("Value", "#", lambda result: arguments_of(result, "train")["Tags"][0]),
+    "an unknown member": ("Spot", True, lambda result: arguments_of(result, "train")),
+    "text for a number": ("VolumeSizeInGB", "30", lambda result: arguments_of(result, "train")["ResourceConfig"]),
+    "a value that is too long": (
+        "FOURSCORE_BASE",
+        "x" * 257,
+        lambda result: arguments_of(result, "prepare")["Environment"],
+    ),
+    "eleven inputs": ("ProcessingInputs", [{"InputName": "a"}] * 11, lambda result: arguments_of(result, "prepare")),
 }
 
 
-def named(definition, name):
+def arguments_of(definition, name):
     return by_name(definition)[name]["Arguments"]
 
 
@@ -214,9 +218,9 @@ def test_a_cached_prefix_leaves_the_rest():
 
 
 def test_a_known_verdict_leaves_the_package_or_the_reasons():
-    everything = make_plan(STAGES)
-    assert list(by_name(make_definition(everything, Decision("pass", "register")))) == ["register-model"]
-    rejected = make_definition(everything, Decision("rejected", "register", ("roc_auc is too low",)))
+    cached_plan = make_plan(STAGES)
+    assert list(by_name(make_definition(cached_plan, Decision("pass", "register")))) == ["register-model"]
+    rejected = make_definition(cached_plan, Decision("rejected", "register", ("roc_auc is too low",)))
     assert by_name(rejected) == {"rejected": {"Name": "rejected", "Type": "Fail", "Arguments": {"ErrorMessage": "rejected: roc_auc is too low"}}}  # fmt: skip
     assert rejected["Parameters"] == []
 
@@ -296,7 +300,7 @@ def test_a_gpu_takes_the_image_for_it_or_says_that_there_is_none():
 
 def test_a_job_that_would_stop_before_its_training_is_refused():
     long = TrainConfig(task="binary-classification", budget=Budget(minutes=120))
-    steps = [replace(each, config=long) if each.step.name == "train" else each for each in WHOLE.steps]
+    steps = [replace(item, config=long) if item.step.name == "train" else item for item in WHOLE.steps]
     plan = replace(WHOLE, steps=tuple(steps))
     with pytest.raises(
         InputError, match=r"train.budget.minutes is 120, and sagemaker.train.minutes stops the job after 120"
@@ -316,11 +320,11 @@ def test_everything_that_takes_tags_has_them():
 
 @given(st.from_regex(r"^[a-z0-9][a-z0-9_-]{0,62}\Z"))
 def test_a_problem_of_any_name_has_a_pipeline_name_that_is_taken_and_its_own(name):
-    made = pipeline_name(name)
-    assert len(made) <= 256
-    assert "--" not in made or "--" in name
-    assert made == fit(made, 256)
-    assert pipeline_name(f"{name}_") != made
+    result = pipeline_name(name)
+    assert len(result) <= 256
+    assert "--" not in result or "--" in name
+    assert result == fit(result, 256)
+    assert pipeline_name(f"{name}_") != result
 
 
 def test_names_that_differ_in_what_is_not_allowed_stay_different():
@@ -330,11 +334,13 @@ def test_names_that_differ_in_what_is_not_allowed_stay_different():
     assert len(package_group(stack, "m" * 128)) == 63
 
 
-def test_a_job_says_neither_who_asked_nor_where_its_files_lay():
-    told = "".join(job.text for job in fuse(WHOLE))
-    assert "/somewhere" not in told
-    assert [job.spec["raw"] for job in fuse(WHOLE)] == [{"cells": [{"name": "cells.csv", "sha256": compiled.digest("cells"), "size": 119913}]}, {}, {}]  # fmt: skip
-    assert [job.spec["champion"] for job in fuse(WHOLE)] == [None, None, compiled.digest("champion")]
+def test_a_description_has_neither_who_started_it_nor_where_its_files_lay():
+    prepare, train, assess = fuse(WHOLE)
+    assert "/somewhere" not in "".join(job.text for job in (prepare, train, assess))
+    cells = {"name": "cells.csv", "sha256": compiled.digest("cells"), "size": 119913}
+    assert prepare.spec["sources"]["raw"]["files"] == {"cells": [cells]}
+    assert train.spec["sources"] == {}
+    assert assess.spec["sources"]["champion"]["key"] == compiled.digest("champion")
     assert [list(job.spec["divided"].values()) for job in fuse(WHOLE)] == [[], [], [compiled.digest("label")]]
 
 
@@ -351,10 +357,12 @@ def of(verdicts):
 
 
 def test_what_is_decided_already_is_read_from_the_store():
-    everything = make_plan(STAGES)
-    assert decided(everything, of({})) == Decision("pass", "register", ("because of register",))
-    assert decided(everything, of({"evaluate": "rejected", "register": "rejected"})).verdict == "rejected"
-    assert decided(everything, of({"validate": "refused"})) == Decision("refused", "validate", ("because of validate",))
+    cached_plan = make_plan(STAGES)
+    assert decided(cached_plan, of({})) == Decision("pass", "register", ("because of register",))
+    assert decided(cached_plan, of({"evaluate": "rejected", "register": "rejected"})).verdict == "rejected"
+    assert decided(cached_plan, of({"validate": "refused"})) == Decision(
+        "refused", "validate", ("because of validate",)
+    )
 
 
 def test_nothing_is_decided_before_the_whole_assessment_is_cached():

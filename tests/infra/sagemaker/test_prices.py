@@ -61,7 +61,7 @@ def serving(answers):
             self.end_headers()
             self.wfile.write(content or b"")
 
-        def log_message(self, *said):
+        def log_message(self, *message):
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -83,10 +83,10 @@ def table(tmp_path):
 
 
 def test_every_price_has_a_date_a_source_and_an_instance_that_there_is():
-    known = set().union(*instance_types().values())
+    types = set().union(*instance_types().values())
     assert TABLE.rows
     for row in TABLE.rows.values():
-        assert row.instance in known
+        assert row.instance in types
         assert re.fullmatch(r"[a-z]{2}-[a-z]+-\d", row.region)
         assert date(2023, 1, 1) < date.fromisoformat(row.date) <= datetime.now(UTC).date()
         assert len(row.source) > 20
@@ -109,7 +109,7 @@ def test_a_price_says_how_old_it_is():
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("regions", "message"),
     [
         (("us-east-1", "ml.m5.xlarg", "training"), "did you mean 'ml.m5.xlarge'"),
         (("us-east-1", "ml.g6.99xlarge", "training"), "ml.g6"),
@@ -119,12 +119,12 @@ def test_a_price_says_how_old_it_is():
         (("us-east-1", "", "training"), "known there"),
     ],
 )
-def test_a_price_that_is_not_known_is_not_guessed_and_what_is_near_is_named(asked, said):
-    assert TABLE.find(*asked) is None
+def test_a_price_that_is_not_known_is_not_guessed_and_what_is_near_is_named(regions, message):
+    assert TABLE.find(*regions) is None
     with pytest.raises(InputError, match="is unknown") as refused:
-        TABLE.price(*asked)
-    assert said in str(refused.value)
-    assert f"--refresh --region {asked[0]}" in str(refused.value)
+        TABLE.price(*regions)
+    assert message in str(refused.value)
+    assert f"--refresh --region {regions[0]}" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_a_file_that_is_no_table_is_refused_by_name(tmp_path, content):
 def test_refreshing_takes_the_hours_of_a_region_and_leaves_all_others(table):
     before = prices.load(table)
     with serving({"/eu-central-1/index.json": json.dumps(OFFER).encode()}) as url:
-        found = prices.refresh("eu-central-1", table, url)
-    assert [(row.instance, row.job, row.dollars, row.date) for row in found] == [
+        prices_of_region = prices.refresh("eu-central-1", table, url)
+    assert [(row.instance, row.job, row.dollars, row.date) for row in prices_of_region] == [
         ("ml.g5.xlarge", "training", 1.76, "2026-11-20"),
         ("ml.m5.xlarge", "processing", 0.276, "2026-11-20"),
         ("ml.m5.xlarge", "training", 0.276, "2026-11-20"),
@@ -175,7 +175,7 @@ def test_refreshing_replaces_what_a_region_had_and_twice_is_as_once(table):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (b"{", "is not JSON"),
         (b"[]", "does not have the documented format"),
@@ -188,9 +188,9 @@ def test_refreshing_replaces_what_a_region_had_and_twice_is_as_once(table):
         (json.dumps(offer(hour("B", "EUC1-Host:ml.m5.large", "0.1"))).encode(), "no prices of SageMaker training"),
     ],
 )
-def test_a_list_that_is_not_as_documented_leaves_the_table_as_it_was(table, content, said):
+def test_a_list_that_is_not_as_documented_leaves_the_table_as_it_was(table, content, message):
     before = table.read_bytes()
-    with serving({"/eu-central-1/index.json": content}) as url, pytest.raises(FourscoreError, match=said):
+    with serving({"/eu-central-1/index.json": content}) as url, pytest.raises(FourscoreError, match=message):
         prices.refresh("eu-central-1", table, url)
     assert table.read_bytes() == before
 

@@ -17,15 +17,15 @@ class Pipelines:
 
     def __init__(self):
         self.lock, self.definition, self.executions, self.tokens = threading.Lock(), "", {}, {}
-        self.numbers, self.losses, self.unlisted, self.others = itertools.count(1), [], False, []
+        self.numbers, self.losses, self.unlisted, self.updates = itertools.count(1), [], False, []
 
     def upsert(self, _name, definition, *_):
         self.definition = definition
 
     def start(self, _name, parameters, token, _title, work):
         with self.lock:
-            if self.others:  # somebody else's update comes between our update and our start
-                self.definition = self.others.pop()
+            if self.updates:  # somebody else's update comes between our update and our start
+                self.definition = self.updates.pop()
             if token not in self.tokens:
                 arn = f"execution-{next(self.numbers)}"
                 self.tokens[token] = (arn, parameters)
@@ -136,16 +136,16 @@ def test_a_start_that_died_unnoticed_is_not_repeated_by_the_next_command(pipelin
     assert started(pipelines) == "execution-1"
 
 
-def test_a_pipeline_that_another_plan_changed_in_between_is_started_again_and_theirs_is_stopped(pipelines):
-    theirs = json.dumps({"Parameters": [], "Steps": []})
-    pipelines.others = [theirs]
+def test_a_pipeline_that_another_plan_changed_in_between_is_started_again_and_foreign_is_stopped(pipelines):
+    foreign = json.dumps({"Parameters": [], "Steps": []})
+    pipelines.updates = [foreign]
     assert started(pipelines) == "execution-2"
     assert pipelines.executions["execution-1"]["status"] == "Stopped"
-    assert pipelines.executions["execution-2"]["definition"] != theirs
+    assert pipelines.executions["execution-2"]["definition"] != foreign
 
 
 def test_a_pipeline_that_is_changed_all_the_time_is_given_up(pipelines):
-    pipelines.others = ["{}"] * 9
+    pipelines.updates = ["{}"] * 9
     with pytest.raises(FourscoreError, match="changed by others again and again"):
         started(pipelines)
     assert {execution["status"] for execution in pipelines.executions.values()} == {"Stopped"}
