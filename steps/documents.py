@@ -87,12 +87,12 @@ def parse(kind: type[D], data: bytes, name: str) -> D:
     Raises:
         FourscoreError: as :func:`read`.
     """
-    known = kind.model_fields["format"].default
+    latest = kind.model_fields["format"].default
     try:
         content = json.loads(data)
-        version = content.get("format", known) if isinstance(content, dict) else known
-        if isinstance(version, int) and version > known:
-            raise FourscoreError(f"{name} has format {version}; this version of Fourscore reads formats up to {known}")
+        version = content.get("format", latest) if isinstance(content, dict) else latest
+        if isinstance(version, int) and version > latest:
+            raise FourscoreError(f"{name} has format {version}; this version of Fourscore reads formats up to {latest}")
         return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]

@@ -1,4 +1,4 @@
-"""evaluate: opens the sealed test set; metrics with intervals, slices, yardsticks, champion, thresholds, verdict."""
+"""evaluate: judge the model on the held-out test set: metrics, intervals, slices, rivals, thresholds, verdict."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from model_code import tasks
 from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import FourscoreError, InputError
-from steps.evaluation import answers, slices, statistics, verdict
-from steps.evaluation.answers import CHAMPION, MODEL
+from steps.evaluation import predictors, slices, statistics, verdict
 from steps.evaluation.document import Champion, Evaluation, EvaluationData, IntervalMethod
+from steps.evaluation.predictors import CHAMPION, MODEL
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Resampling
 from steps.evaluation.thresholds import Threshold
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class EvaluateConfig(Config):
-    """How the model is judged on the sealed test set."""
+    """How the model is judged on the held-out test set."""
 
     task: str = Field(description="The task; follows from the problem.")
     success: tuple[Threshold, ...] = Field(
@@ -42,7 +42,7 @@ class EvaluateConfig(Config):
         default=(), description="Columns whose values are judged one by one (numbers in quarters)."
     )
     resamples: int = Field(default=1000, ge=100, le=100_000, description="Bootstrap resamples behind every interval.")
-    seed: int = Field(default=0, ge=0, description="Of the resamples.")
+    seed: int = Field(default=0, ge=0, description="Seed of the resamples.")
     must_beat: tuple[str, ...] = Field(
         default=(),
         description="Yardsticks (constant, linear, hist_gradient_boosting) or champion that must be clearly worse.",
@@ -54,11 +54,11 @@ class EvaluateConfig(Config):
 
     @field_validator("must_beat")
     @classmethod
-    def _known(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in value if answers.published(name) not in answers.RIVALS]:
+    def _rivals(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [name for name in value if predictors.published(name) not in predictors.RIVALS]:
             raise ValueError(
                 f"the model cannot be compared with {', '.join(map(repr, unknown))}; there are: "
-                f"{', '.join(answers.RIVALS)}"
+                f"{', '.join(predictors.RIVALS)}"
             )
         return value
 
@@ -73,7 +73,7 @@ def evaluate(
     config: EvaluateConfig,
     log: Journal,
 ) -> None:
-    """Predict the sealed test rows once with the exported model and say how good it is and whether that is good enough.
+    """Predict the held-out test rows once with the exported model and judge whether it is good enough.
 
     A verdict of "rejected" does not stop the run: the model is registered as rejected.
     """
@@ -87,13 +87,13 @@ def evaluate(
     table = _read(test_set, schema, config)
     truth = _truth(task, table, schema, classes)
     log.dataset("test_set", digest=schema.digest, rows=schema.rows, columns=len(schema.columns), context="test")
-    predictions = {MODEL: answers.of_model(predictor, table, log), **answers.of_yardsticks(yardsticks, table)}
-    theirs, notes = answers.of_champion(
+    predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
+    of_champion, notes = predictors.of_champion(
         champion, table, predictor.schema, documents.read(TableSchema, train_set).digest
     )
-    if theirs is not None:
-        predictions[CHAMPION] = theirs
-    absent = {name: answers.absent(name, model, notes) for name in answers.RIVALS if name not in predictions}
+    if of_champion is not None:
+        predictions[CHAMPION] = of_champion
+    absent = {name: predictors.absent(name, model, notes) for name in predictors.RIVALS if name not in predictions}
     resampling = _resampling(config, schema, table, train_set, test_set, notes)
     document = Evaluation(
         task=task.name,
@@ -123,7 +123,7 @@ def _judge(
     resampling: Resampling,
     log: Journal,
 ) -> dict[str, Any]:
-    """Everything that rests on the resamples: metrics, slices, comparisons, thresholds, verdict."""
+    """Return everything that rests on the resamples: metrics, slices, comparisons, thresholds, verdict."""
     selected = {
         threshold.slice: slices.select(table, parts, threshold.slice) for threshold in config.success if threshold.slice
     }
@@ -131,7 +131,7 @@ def _judge(
     measured = [part for listed in parts.values() for part in listed]
     measured += [part for part in selected.values() if isinstance(part, Part)]
     measures = verdict.measures_of(task, truth, predictions, measured)
-    sampled = statistics.bootstrap(measures, resampling, lambda done, total: log.progress(done, total, "resamples"))
+    sampled = statistics.bootstrap(measures, resampling, lambda count, total: log.progress(count, total, "resamples"))
     metrics = {name: verdict.metrics_of(name, task, sampled) for name in predictions}
     comparisons = {name: verdict.compare(task, sampled, name) for name in predictions if name != MODEL}
     thresholds = []
@@ -154,12 +154,11 @@ def _judge(
 
 
 def _check_columns(config: EvaluateConfig, schema: TableSchema) -> None:
-    known = [column.name for column in schema.columns if column.name != ROW]
-    wanted = {"evaluate.slices": config.slices, "the split's column": (config.clusters,) if config.clusters else ()}
-    for place, names in wanted.items():
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise InputError(f"{place}: no column {', '.join(map(repr, unknown))}; there are: {', '.join(known)}")
+    columns = [column.name for column in schema.columns if column.name != ROW]
+    fields = {"evaluate.slices": config.slices, "the split's column": (config.clusters,) if config.clusters else ()}
+    for field, names in fields.items():
+        if unknown := [name for name in names if name not in columns]:
+            raise InputError(f"{field}: no column {', '.join(map(repr, unknown))}; there are: {', '.join(columns)}")
     if not schema.rows:
         raise FourscoreError(
             "the test set has no rows: nothing can be said about the model; make split.test_fraction larger"
@@ -167,21 +166,22 @@ def _check_columns(config: EvaluateConfig, schema: TableSchema) -> None:
 
 
 def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.DataFrame:
-    """The rows without free text, which no model takes, unless a slice or cluster is made of it."""
+    """Return the rows without free text, which no model takes, unless a slice or cluster is made of it."""
     import polars as pl
 
-    asked = {*config.slices, config.clusters, *_of_thresholds(config)}
-    wanted = {column.name: column.type != "text" or column.name in asked for column in schema.columns}
-    wanted[ROW] = True
-    if schema.target:
-        wanted[schema.target.name] = True
-    return pl.read_parquet(
-        directory / "data.parquet", columns=[name for name, kept in wanted.items() if kept], glob=False
-    )
+    always = [
+        ROW,
+        *config.slices,
+        *([config.clusters] if config.clusters else []),
+        *([schema.target.name] if schema.target else []),
+    ]
+    always += [name for name in _of_thresholds(config) if any(column.name == name for column in schema.columns)]
+    columns = dict.fromkeys([*always, *(column.name for column in schema.columns if column.type != "text")])
+    return pl.read_parquet(directory / "data.parquet", columns=list(columns), glob=False)
 
 
 def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequence[str]) -> Array:
-    """int64[n] class indices or float64[n] values."""
+    """Return int64[n] class indices or float64[n] values."""
     from model_code.tasks import labels
 
     assert schema.target is not None, "the label stage names the target"
@@ -189,23 +189,23 @@ def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequen
         raise FourscoreError(
             f"the model knows the classes {', '.join(classes)}, the test set has {', '.join(schema.target.classes)}"
         )
-    found = labels.get(task.name).truth(table[schema.target.name], classes)
-    if found.null_count():
-        raise FourscoreError(f"{found.null_count()} test rows have no usable value of target {schema.target.name!r}")
-    return found.to_numpy()
+    values = labels.get(task.name).truth(table[schema.target.name], classes)
+    if values.null_count():
+        raise FourscoreError(f"{values.null_count()} test rows have no usable value of target {schema.target.name!r}")
+    return values.to_numpy()
 
 
 def _of_thresholds(config: EvaluateConfig) -> list[str]:
-    """What may be columns in the slices of thresholds."""
-    return [column for each in config.success for column, _ in slices.readings(each.slice or "")]
+    """Return the names that may be columns in the slices of thresholds."""
+    return [column for threshold in config.success for column, _ in slices.readings(threshold.slice or "")]
 
 
 def _parts(config: EvaluateConfig, table: pl.DataFrame, train_set: Path) -> dict[str, list[Part]]:
-    """Of every column whose slices are shown, or of which a threshold speaks."""
+    """Return the parts of every column whose slices are shown or have a threshold."""
     import polars as pl
 
-    asked = [column for column in _of_thresholds(config) if column in table.columns]
-    columns = list(dict.fromkeys([*config.slices, *asked]))
+    promised = [column for column in _of_thresholds(config) if column in table.columns]
+    columns = list(dict.fromkeys([*config.slices, *promised]))
     reference = pl.read_parquet(train_set / "data.parquet", columns=columns, glob=False) if columns else pl.DataFrame()
     return {name: slices.parts(table[name], reference[name]) for name in columns}
 
@@ -213,7 +213,7 @@ def _parts(config: EvaluateConfig, table: pl.DataFrame, train_set: Path) -> dict
 def _resampling(
     config: EvaluateConfig, schema: TableSchema, table: pl.DataFrame, train_set: Path, test_set: Path, notes: list[str]
 ) -> Resampling:
-    """Rows that belong together are drawn together, so that the interval is not narrower than what is known."""
+    """Return how rows are resampled; those that belong together are drawn together, or intervals would be too narrow."""
     if config.clusters is None:
         resampling = _by_unit(config, schema, train_set, test_set)
     else:
@@ -227,30 +227,33 @@ def _resampling(
 
 
 def _by_unit(config: EvaluateConfig, schema: TableSchema, train_set: Path, test_set: Path) -> Resampling:
-    """By row, what the split kept together: rows with equal features, or with an equal key.
+    """Return a resampling of what a split by row kept together: rows with equal features, or with an equal key.
 
-    Which of them it was, the rows themselves say: a unit of the split has no row in the training part.
+    The rows show which of them it was: a unit of the split has no row in the training part.
     """
     import numpy as np
 
     from steps.splitting.rowhash import row_hashes
 
     keys = [column.name for column in schema.of_role("key")]
-    asked = [(name, [name]) for name in keys]
-    asked += [(", ".join(keys), keys), ("features", [column.name for column in schema.features()])]
+    units = [(name, [name]) for name in keys]
+    units += [(", ".join(keys), keys), ("features", [column.name for column in schema.features()])]
     coarsest = statistics.by_row(schema.rows, config.resamples, config.seed)
-    for what, columns in asked:
+    for what, columns in units:
         if not columns:
             continue
         hashes = row_hashes(test_set / "data.parquet", columns)
-        found = statistics.by_unit(hashes, what, config.resamples, config.seed)
-        if found.count < coarsest.count and not np.isin(hashes, row_hashes(train_set / "data.parquet", columns)).any():
-            coarsest = found
+        drawing = statistics.by_unit(hashes, what, config.resamples, config.seed)
+        if (
+            drawing.count < coarsest.count
+            and not np.isin(hashes, row_hashes(train_set / "data.parquet", columns)).any()
+        ):
+            coarsest = drawing
     return coarsest
 
 
 def _is_time(name: str, schema: TableSchema, table: pl.DataFrame, train_set: Path) -> bool:
-    """A time by its role or type, or because every test row comes after the training rows."""
+    """Return whether a column is a time: by role or type, or because every test row comes after the training rows."""
     import polars as pl
 
     column = next(column for column in schema.columns if column.name == name)
@@ -274,8 +277,8 @@ def _shapes(task: Task, truth: Array, prediction: Array) -> dict[str, Any]:
         "confusion": calibration.confusion,
         "residuals": calibration.residuals,
     }
-    shown = task.shapes if np.isfinite(prediction).all() else ()
-    return {name: functions[name](truth, prediction) for name in shown}
+    shapes = task.shapes if np.isfinite(prediction).all() else ()
+    return {name: functions[name](truth, prediction) for name in shapes}
 
 
 def _interval(resampling: Resampling) -> IntervalMethod:
@@ -290,26 +293,28 @@ def _interval(resampling: Resampling) -> IntervalMethod:
 
 
 def _data(train_set: Path, test: TableSchema) -> EvaluationData:
-    """Which rows the model saw and which judged it, by the digest of their content."""
+    """Return which rows the model was trained and judged on, by the digest of their content."""
     train = documents.read(TableSchema, train_set)
     return EvaluationData(
         train_rows=train.rows, train_digest=train.digest, test_rows=test.rows, test_digest=test.digest
     )
 
 
-def _prediction_table(table: pl.DataFrame, schema: TableSchema, classes: Sequence[str], answer: Array) -> pl.DataFrame:
+def _prediction_table(
+    table: pl.DataFrame, schema: TableSchema, classes: Sequence[str], prediction: Array
+) -> pl.DataFrame:
     import polars as pl
 
     assert schema.target is not None
     columns = {ROW: table[ROW], "truth": table[schema.target.name]}
     if not classes:
-        return pl.DataFrame({**columns, "prediction": answer})
-    named = pl.Series(classes).gather(answer.argmax(axis=1))
+        return pl.DataFrame({**columns, "prediction": prediction})
+    most_probable = pl.Series(classes).gather(prediction.argmax(axis=1))
     return pl.DataFrame(
         {
             **columns,
-            "prediction": named,
-            **{f"probability_{name}": answer[:, index] for index, name in enumerate(classes)},
+            "prediction": most_probable,
+            **{f"probability_{name}": prediction[:, index] for index, name in enumerate(classes)},
         }
     )
 
@@ -334,13 +339,15 @@ def _numbers(document: Evaluation) -> Iterator[tuple[str, float | None]]:
         yield f"{metric}_high", estimate.high
     for name, metrics in document.rivals().items():
         yield from ((f"{metric}.{name}", estimate.value) for metric, estimate in metrics.items())
-    taken: Counter[str] = Counter()
+    suffixes: Counter[str] = Counter()
     for column, parts in document.slices.items():
         for part in parts:
             suffix = slices.metric_suffix(column, part.value)
-            taken[suffix] += 1
+            suffixes[suffix] += 1
             if not part.small:
-                again = f" {taken[suffix]}" if taken[suffix] > 1 else ""  # values that differ in other letters only
+                again = (
+                    f" {suffixes[suffix]}" if suffixes[suffix] > 1 else ""
+                )  # values that differ in other letters only
                 yield f"{document.headline}.{suffix}{again}", part.metrics[document.headline].value
     yield "thresholds_met", sum(threshold.met for threshold in document.thresholds)
     yield "thresholds", len(document.thresholds)

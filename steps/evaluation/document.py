@@ -189,5 +189,5 @@ class Evaluation(Document):
 
     def higher_is_better(self, metric: str) -> bool:
         """Return the metric's direction; a metric that the task does not know counts as better when higher."""
-        known = tasks.get(self.task).metrics.get(metric) if self.task in tasks.names() else None
-        return known.higher_is_better if known else True
+        definition = tasks.get(self.task).metrics.get(metric) if self.task in tasks.names() else None
+        return definition.higher_is_better if definition else True

@@ -58,7 +58,7 @@ _IN_SENTENCES = {
     "constant": "a constant prediction",
 }
 _SMALL_TEST_SET = 1000
-_NAMED = 4  # segments in a sentence
+_LISTED = 4  # segments in a sentence
 
 
 def metric_name(metric: str | None) -> str:
@@ -106,9 +106,9 @@ def judged_on(threshold: ThresholdResult) -> str:
 def kept(evaluation: Evaluation) -> str:
     """Return how many promises the model kept, as the end of a sentence about it."""
     total = len(evaluation.thresholds)
-    missed = sum(not threshold.met for threshold in evaluation.thresholds)
-    if missed:
-        return "did not keep its promise" if total == 1 else f"did not keep {missed} of {count(total, 'promise')}"
+    broken = sum(not threshold.met for threshold in evaluation.thresholds)
+    if broken:
+        return "did not keep its promise" if total == 1 else f"did not keep {broken} of {count(total, 'promise')}"
     return {0: "had no promise to keep", 1: "kept its promise", 2: "kept both promises"}.get(
         total, f"kept all {count(total, 'promise')}"
     )
@@ -183,14 +183,14 @@ def limits(evaluation: Evaluation) -> Iterator[str]:
         if part.small
     ]
     if small:
-        named = listed(small[:_NAMED]) + (f" and {len(small) - _NAMED} more" if len(small) > _NAMED else "")
-        yield f"{count(len(small), 'segment has', 'segments have')} too few rows to judge: {named}."
+        segments_text = listed(small[:_LISTED]) + (f" and {len(small) - _LISTED} more" if len(small) > _LISTED else "")
+        yield f"{count(len(small), 'segment has', 'segments have')} too few rows to judge: {segments_text}."
     resampled = evaluation.interval.resampled
     if resampled.startswith("days of "):
         yield "Rows from the same day are not independent, so intervals resample whole days, not single rows."
     elif resampled != "rows":
-        drawn = isolate(resampled, 90)
-        yield f"Rows that belong together are not independent, so intervals resample whole {drawn}, not single rows."
+        units = isolate(resampled, 90)
+        yield f"Rows that belong together are not independent, so intervals resample whole {units}, not single rows."
     calibration = evaluation.calibration
     if calibration and calibration.is_off:
         error = number(100 * (calibration.expected_calibration_error or 0), 1)

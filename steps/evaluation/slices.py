@@ -48,12 +48,12 @@ def parts(values: pl.Series, reference: pl.Series) -> list[Part]:
     ordered = values.dtype.is_numeric() or values.dtype.is_temporal()
     if ordered and pl.concat([values, reference]).drop_nulls().n_unique() > MOST_VALUES:
         return _quarters(values, reference)
-    found = [Part(values.name, text, rows) for text, rows in _by_text(values).items()]
-    found.sort(key=lambda part: (-len(part.rows), part.value))
-    return _pool(found)
+    listed = [Part(values.name, text, rows) for text, rows in _by_text(values).items()]
+    listed.sort(key=lambda part: (-len(part.rows), part.value))
+    return _pool(listed)
 
 
-def select(table: pl.DataFrame, known: Mapping[str, Sequence[Part]], text: str, kind: str = "test") -> Part | str:
+def select(table: pl.DataFrame, by_column: Mapping[str, Sequence[Part]], text: str, kind: str = "test") -> Part | str:
     """The rows of the slice written ``column=value``, or in words why there are none.
 
     Args:
@@ -63,14 +63,14 @@ def select(table: pl.DataFrame, known: Mapping[str, Sequence[Part]], text: str, 
         if column not in table.columns:
             continue
         by_text = _by_text(table[column])
-        here = [part for part in known.get(column, ()) if part.value == value and not part.pooled]
-        if here:
-            return here[0]
+        matching = [part for part in by_column.get(column, ()) if part.value == value and not part.pooled]
+        if matching:
+            return matching[0]
         if value in by_text:
             return Part(column, value, by_text[value])
-        offered = [part.value for part in known.get(column, ()) if not part.pooled] or sorted(by_text)
-        shown = ", ".join(offered[:MOST_VALUES]) + (" ..." if len(offered) > MOST_VALUES else "")
-        return f"no {kind} row has {value!r} in column {column!r}; there are: {shown}"
+        offered = [part.value for part in by_column.get(column, ()) if not part.pooled] or sorted(by_text)
+        offered_text = ", ".join(offered[:MOST_VALUES]) + (" ..." if len(offered) > MOST_VALUES else "")
+        return f"no {kind} row has {value!r} in column {column!r}; there are: {offered_text}"
     return f"there is no column for slice {text!r} in the {kind} set"
 
 
@@ -103,12 +103,12 @@ def _by_text(values: pl.Series) -> dict[str, Array]:
 
 def _texts(values: Sequence[Any]) -> list[str]:
     """Values as people write them; numbers short where that keeps them apart."""
-    there = [value for value in values if value is not None]
-    texts = [_text(value) for value in there]
-    if len(set(texts)) < len(there):
-        texts = [str(value) for value in there]
-    missing, written = _unused(MISSING, texts), iter(texts)
-    return [missing if value is None else next(written) for value in values]
+    present = [value for value in values if value is not None]
+    texts = [_text(value) for value in present]
+    if len(set(texts)) < len(present):
+        texts = [str(value) for value in present]
+    missing, texts_left = _unused(MISSING, texts), iter(texts)
+    return [missing if value is None else next(texts_left) for value in values]
 
 
 def _unused(name: str, values: Collection[str]) -> str:
@@ -124,23 +124,23 @@ def _text(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _pool(found: list[Part]) -> list[Part]:
+def _pool(listed: list[Part]) -> list[Part]:
     import numpy as np
 
-    if len(found) <= MOST_VALUES:
-        return found
-    kept, rest = found[: MOST_VALUES - 1], found[MOST_VALUES - 1 :]
+    if len(listed) <= MOST_VALUES:
+        return listed
+    largest, rest = listed[: MOST_VALUES - 1], listed[MOST_VALUES - 1 :]
     rows = np.sort(np.concatenate([part.rows for part in rest]))
-    other = _unused(OTHER, {part.value for part in found})
-    return [*kept, Part(found[0].column, other, rows, pooled=True)]
+    other = _unused(OTHER, {part.value for part in listed})
+    return [*largest, Part(listed[0].column, other, rows, pooled=True)]
 
 
 def _quarters(values: pl.Series, reference: pl.Series) -> list[Part]:
     import numpy as np
 
-    known = reference.drop_nulls().sort() if reference.drop_nulls().len() else values.drop_nulls().sort()
-    edges = known.gather([len(known) * quarter // 4 for quarter in (1, 2, 3)]).unique().sort()
-    edges = edges.filter(edges < known.max())
+    ordered_values = reference.drop_nulls().sort() if reference.drop_nulls().len() else values.drop_nulls().sort()
+    edges = ordered_values.gather([len(ordered_values) * quarter // 4 for quarter in (1, 2, 3)]).unique().sort()
+    edges = edges.filter(edges < ordered_values.max())
     names = _texts(edges.to_list())
     labels = (
         [
@@ -155,7 +155,7 @@ def _quarters(values: pl.Series, reference: pl.Series) -> list[Part]:
     for edge in edges:
         quarter += (values > edge).fill_null(value=False).to_numpy()
     quarter[values.is_null().to_numpy()] = len(labels)
-    found = [
+    listed = [
         Part(values.name, label, np.flatnonzero(quarter == index)) for index, label in enumerate([*labels, MISSING])
     ]
-    return [part for part in found if len(part.rows)]
+    return [part for part in listed if len(part.rows)]

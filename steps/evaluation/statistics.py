@@ -63,11 +63,11 @@ class Resampling:
         random = np.random.default_rng(self.seed)
         size = max(1, _CHUNK // max(1, self.rows))
         for start in range(0, self.resamples, size):
-            made = np.empty((min(size, self.resamples - start), self.rows))
-            for row in made:
-                drawn = np.bincount(random.integers(0, self.count, self.count), minlength=self.count)
-                row[:] = drawn if self.clusters is None else drawn[self.clusters]
-            yield made
+            chunk = np.empty((min(size, self.resamples - start), self.rows))
+            for row in chunk:
+                draws = np.bincount(random.integers(0, self.count, self.count), minlength=self.count)
+                row[:] = draws if self.clusters is None else draws[self.clusters]
+            yield chunk
 
 
 def by_row(rows: int, resamples: int, seed: int) -> Resampling:
@@ -189,18 +189,18 @@ def bootstrap(
     samples = {key: np.full(resampling.resamples, np.nan) for key in measures}
     values = {key: _value(measure, resampling.rows) for key, measure in measures.items()}
     views = _views({key: measure for key, measure in measures.items() if math.isfinite(values[key])})
-    done = 0
+    offset = 0
     for weights in resampling.weights() if resampling.count > 1 else ():
         for rows, keys in views:
-            seen = weights if rows is None else weights.take(rows, axis=-1)
-            step = max(1, _CACHED // max(1, seen.shape[-1]))
-            for start in range(0, len(seen), step):
-                part = seen[start : start + step]
+            local = weights if rows is None else weights.take(rows, axis=-1)
+            step = max(1, _CACHED // max(1, local.shape[-1]))
+            for start in range(0, len(local), step):
+                part = local[start : start + step]
                 for key in keys:
-                    samples[key][done + start : done + start + len(part)] = measures[key].function(part)
-        done += len(weights)
+                    samples[key][offset + start : offset + start + len(part)] = measures[key].function(part)
+        offset += len(weights)
         if progress:
-            progress(done, resampling.resamples)
+            progress(offset, resampling.resamples)
     return {key: Sampled(values[key], samples[key]) for key in measures}
 
 

@@ -6,19 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from steps.evaluation import statistics
-from steps.evaluation.answers import MODEL, published
 from steps.evaluation.document import Comparison, Estimate, SliceResult, ThresholdResult
+from steps.evaluation.predictors import MODEL, published
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Sampled
 from steps.evaluation.thresholds import Threshold
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from model_code.tasks import Task
 
-Array = np.ndarray[Any, Any]
+    Array = np.ndarray[Any, Any]
+
 Key = tuple[str, str, str | None]
 """Who predicted, which metric, which slice (None: all rows)."""
 
@@ -58,8 +59,8 @@ def slice_of(part: Part, task: Task, sampled: Mapping[Key, Sampled]) -> SliceRes
 def compare(task: Task, sampled: Mapping[Key, Sampled], name: str) -> Comparison:
     """Return how much the model and another predictor differ in the headline metric, and which one is better."""
     metric = task.metrics[task.headline]
-    ours, other = sampled[key_of(metric.name, None)], sampled[key_of(metric.name, None, name)]
-    difference = statistics.compare(ours, other)
+    own, other = sampled[key_of(metric.name, None)], sampled[key_of(metric.name, None, name)]
+    difference = statistics.compare(own, other)
     better = "neither"
     if difference.low is not None and difference.high is not None and (difference.low > 0 or difference.high < 0):
         better = MODEL if (difference.low > 0) == metric.higher_is_better else name
@@ -78,30 +79,30 @@ def judge(threshold: Threshold, sampled: Sampled | None, part: Part | str | None
         sampled: the metric on the rows that the threshold is about; None where it was not measured.
         part: those rows, or in words why there are none; None: all rows.
     """
-    found = Estimate() if isinstance(part, str) or sampled is None else estimate(sampled, part)
-    end = found.low if threshold.at_least is not None else found.high
-    decisive = found.value if threshold.on == "value" else end
+    score = Estimate() if isinstance(part, str) or sampled is None else estimate(sampled, part)
+    end = score.low if threshold.at_least is not None else score.high
+    decisive = score.value if threshold.on == "value" else end
     met = decisive is not None and threshold.met(decisive)
     return ThresholdResult(
         **threshold.model_dump(),
-        **found.model_dump(),
+        **score.model_dump(),
         wanted=threshold.wanted,
         met=met,
-        reason=None if met else part if isinstance(part, str) else _shortfall(threshold, found, part),
+        reason=None if met else part if isinstance(part, str) else _shortfall(threshold, score, part),
     )
 
 
-def _shortfall(threshold: Threshold, found: Estimate, part: Part | None) -> str:
-    if found.value is None:
+def _shortfall(threshold: Threshold, score: Estimate, part: Part | None) -> str:
+    if score.value is None:
         causes = "one class only, a constant target, or predictions that are not numbers"
         return f"{threshold.metric} is not defined on these rows ({causes})"
-    value = f"the value is {found.value:.4g}"
+    value = f"the value is {score.value:.4g}"
     if threshold.on == "value":
         return value
-    if found.low is None or found.high is None:
+    if score.low is None or score.high is None:
         rows = f"{len(part.rows)} rows" if part else "these rows"
         return f"{value}, but {rows} are too few for an interval"
-    return f"{value} with a 95 % interval from {found.low:.4g} to {found.high:.4g}"
+    return f"{value} with a 95 % interval from {score.low:.4g} to {score.high:.4g}"
 
 
 def reasons_against(
@@ -116,6 +117,8 @@ def reasons_against(
     Args:
         absent: rival -> why it is not in ``comparisons``.
     """
+    import numpy as np
+
     reasons = [f"{threshold.wanted}: not met, {threshold.reason}" for threshold in thresholds if not threshold.met]
     if not thresholds:
         reasons.append("no threshold is defined, so there is nothing that the model could pass")

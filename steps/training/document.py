@@ -21,7 +21,7 @@ class CandidateRecord(Section):
     """One candidate and its cross-validated score in the headline metric."""
 
     name: str
-    status: Literal["chosen", "tried", "skipped"]
+    status: Literal["chosen", "tried", "skipped"] = "tried"
     reason: str | None = None
     """Why it was skipped."""
     config: dict[str, Any] | None = None

@@ -146,18 +146,18 @@ def run(directories, task="binary-classification", **fields):
 
 @pytest.mark.parametrize("task", TASKS)
 def test_every_task_is_judged_with_intervals_yardsticks_and_a_verdict(place, task):
-    found, events = run(place(task), task, slices=("region", "age"))
-    assert found["verdict"] == "pass"
-    assert found["reasons"] == []
-    for estimate in found["metrics"].values():
+    document, events = run(place(task), task, slices=("region", "age"))
+    assert document["verdict"] == "pass"
+    assert document["reasons"] == []
+    for estimate in document["metrics"].values():
         assert estimate["low"] <= estimate["value"] <= estimate["high"]
-    assert set(found["yardsticks"]) == {"constant"}
-    assert found["comparisons"]["constant"]["better"] == "model"
-    assert found["champion"] is None
-    assert (found["residuals"] is None) == (task != "regression")
-    assert (found["calibration"] is None) == (found["confusion"] is None) == (task == "regression")
+    assert set(document["yardsticks"]) == {"constant"}
+    assert document["comparisons"]["constant"]["better"] == "model"
+    assert document["champion"] is None
+    assert (document["residuals"] is None) == (task != "regression")
+    assert (document["calibration"] is None) == (document["confusion"] is None) == (task == "regression")
     metrics = {event["name"] for event in events if event["kind"] == "metric"}
-    headline = found["headline"]
+    headline = document["headline"]
     assert {
         f"model/{headline}",
         f"model/{headline}_low",
@@ -168,21 +168,21 @@ def test_every_task_is_judged_with_intervals_yardsticks_and_a_verdict(place, tas
     assert [event["verdict"] for event in events if event["kind"] == "verdict"] == ["pass"]
 
 
-def judged(found):
-    return {line["metric"] + (f" on {line['slice']}" if line["slice"] else ""): line for line in found["thresholds"]}
+def judged(document):
+    return {line["metric"] + (f" on {line['slice']}" if line["slice"] else ""): line for line in document["thresholds"]}
 
 
 def test_metrics_are_those_of_scikit_learn_on_what_is_in_the_predictions_file(place):
     from sklearn.metrics import log_loss, roc_auc_score
 
     directories = place()
-    found, _ = run(directories)
+    document, _ = run(directories)
     table = pl.read_parquet(directories["evaluation"] / "predictions.parquet", glob=False)
     assert table.columns == [ROW, "truth", "prediction", "probability_no", "probability_yes"]
     truth = (table["truth"] == "yes").to_numpy()
-    assert found["metrics"]["roc_auc"]["value"] == pytest.approx(roc_auc_score(truth, table["probability_yes"]))
-    assert found["metrics"]["log_loss"]["value"] == pytest.approx(log_loss(truth, table["probability_yes"]))
-    assert found["rows"] == table.height == 800
+    assert document["metrics"]["roc_auc"]["value"] == pytest.approx(roc_auc_score(truth, table["probability_yes"]))
+    assert document["metrics"]["log_loss"]["value"] == pytest.approx(log_loss(truth, table["probability_yes"]))
+    assert document["rows"] == table.height == 800
 
 
 def test_the_same_inputs_give_the_same_bytes_and_no_time_is_published(place):
@@ -195,13 +195,13 @@ def test_the_same_inputs_give_the_same_bytes_and_no_time_is_published(place):
 
 
 def test_a_missed_threshold_rejects_with_the_numbers_and_does_not_stop_the_run(place):
-    found, events = run(
+    document, events = run(
         place(), success=(Threshold(metric="roc_auc", at_least=0.99), Threshold(metric="log_loss", at_most=0.9))
     )
-    assert found["verdict"] == "rejected"
-    (reason,) = found["reasons"]
+    assert document["verdict"] == "rejected"
+    (reason,) = document["reasons"]
     assert reason.startswith("roc_auc >= 0.99 (95 % bound): not met, the value is 0.")
-    assert [line["met"] for line in found["thresholds"]] == [False, True]
+    assert [line["met"] for line in document["thresholds"]] == [False, True]
     assert {event["name"]: event["value"] for event in events if event["kind"] == "metric"}["model/thresholds_met"] == 1
     assert [event["verdict"] for event in events if event["kind"] == "verdict"] == ["rejected"]
 
@@ -210,27 +210,27 @@ def test_the_value_may_pass_where_the_interval_does_not(place):
     directories = place()
     value = run(directories)[0]["metrics"]["accuracy"]["value"]
     success = tuple(Threshold(metric="accuracy", at_least=value - 0.001, on=on) for on in ("value", "interval"))
-    found, _ = run(directories, success=success)
-    assert [line["met"] for line in found["thresholds"]] == [True, False]
+    document, _ = run(directories, success=success)
+    assert [line["met"] for line in document["thresholds"]] == [True, False]
 
 
 def test_no_threshold_is_no_pass(place):
-    found, _ = run(place(), success=())
-    assert found["verdict"] == "rejected"
-    assert "no threshold is defined" in found["reasons"][0]
+    document, _ = run(place(), success=())
+    assert document["verdict"] == "rejected"
+    assert "no threshold is defined" in document["reasons"][0]
 
 
 def test_slices_cover_every_row_and_a_small_one_has_no_interval(place):
-    found, events = run(place(), slices=("region", "age", "vip"))
-    for parts in found["slices"].values():
+    document, events = run(place(), slices=("region", "age", "vip"))
+    for parts in document["slices"].values():
         assert sum(part["rows"] for part in parts) == 800
-    region = {part["value"]: part for part in found["slices"]["region"]}
+    region = {part["value"]: part for part in document["slices"]["region"]}
     assert region["tiny"]["small"]
     assert region["tiny"]["metrics"]["accuracy"]["low"] is None
     assert region["tiny"]["metrics"]["accuracy"]["value"] is not None
     assert region["north"]["metrics"]["roc_auc"]["low"] is not None
-    assert [part["value"].split()[0] for part in found["slices"]["age"]][0::3] == ["up", "above"]
-    assert {part["value"] for part in found["slices"]["vip"]} == {"true", "false"}
+    assert [part["value"].split()[0] for part in document["slices"]["age"]][0::3] == ["up", "above"]
+    assert {part["value"] for part in document["slices"]["vip"]} == {"true", "false"}
     metrics = {event["name"] for event in events if event["kind"] == "metric"}
     assert {"model/roc_auc.region:north", "model/roc_auc.region:so_uth_1", "model/roc_auc.vip:true"} <= metrics
     assert "model/roc_auc.region:tiny" not in metrics
@@ -245,8 +245,8 @@ def test_thresholds_on_slices_are_decided_on_their_rows(place):
         Threshold(metric="accuracy", at_least=0.1, slice="planet=mars"),
         Threshold(metric="f1", at_least=0.1, slice="age=33", on="value"),
     )
-    found, _ = run(place(), success=success)
-    lines = judged(found)
+    document, _ = run(place(), success=success)
+    lines = judged(document)
     assert lines["accuracy on region=north"]["met"]
     assert lines["accuracy on region=so/uth=1"]["met"]
     assert lines["f1 on age=33"]["met"]
@@ -256,53 +256,53 @@ def test_thresholds_on_slices_are_decided_on_their_rows(place):
         in lines["accuracy on region=west"]["reason"]
     )
     assert "no column for slice 'planet=mars'" in lines["accuracy on planet=mars"]["reason"]
-    assert len(found["reasons"]) == 3
+    assert len(document["reasons"]) == 3
 
 
 def test_a_value_that_is_written_like_the_pool_is_judged_on_its_own_rows(place):
     names = [f"v{index % 30}" if index % 4 else "(other)" for index in range(800)]
     table = rows_of("binary-classification", 800, 2).with_columns(pl.Series("region", names))
     success = (Threshold(metric="accuracy", at_least=0.1, slice="region=(other)"),)
-    found, _ = run(place(table=table), slices=("region",), success=success)
-    parts = {part["value"]: part for part in found["slices"]["region"]}
+    document, _ = run(place(table=table), slices=("region",), success=success)
+    parts = {part["value"]: part for part in document["slices"]["region"]}
     assert sum(part["rows"] for part in parts.values()) == 800
     assert parts["(other)"]["rows"] == 200
-    assert parts["(other)"]["metrics"]["accuracy"]["value"] == found["thresholds"][0]["value"]
+    assert parts["(other)"]["metrics"]["accuracy"]["value"] == document["thresholds"][0]["value"]
     assert parts["(other)*"]["metrics"]["accuracy"] != parts["(other)"]["metrics"]["accuracy"]
 
 
 def test_a_quarter_of_a_number_can_be_asked_for_without_showing_the_others(place):
-    shown = run(place(), slices=("age",))[0]["slices"]["age"][0]
-    success = (Threshold(metric="accuracy", at_least=0.1, slice=f"age={shown['value']}"),)
-    found, _ = run(place(), success=success)
-    assert found["thresholds"][0]["value"] == shown["metrics"]["accuracy"]["value"]
-    assert found["slices"] == {}
+    visible = run(place(), slices=("age",))[0]["slices"]["age"][0]
+    success = (Threshold(metric="accuracy", at_least=0.1, slice=f"age={visible['value']}"),)
+    document, _ = run(place(), success=success)
+    assert document["thresholds"][0]["value"] == visible["metrics"]["accuracy"]["value"]
+    assert document["slices"] == {}
 
 
 def test_a_metric_that_is_undefined_is_not_met_and_says_why(place):
     table = rows_of("binary-classification", 200, 2).with_columns(goal=pl.lit("no"))
-    found, _ = run(place(table=table), success=(Threshold(metric="roc_auc", at_least=0.1, on="value"),))
-    assert found["verdict"] == "rejected"
-    assert "roc_auc is not defined on these rows" in found["reasons"][0]
-    assert found["metrics"]["roc_auc"] == {"value": None, "low": None, "high": None}
+    document, _ = run(place(table=table), success=(Threshold(metric="roc_auc", at_least=0.1, on="value"),))
+    assert document["verdict"] == "rejected"
+    assert "roc_auc is not defined on these rows" in document["reasons"][0]
+    assert document["metrics"]["roc_auc"] == {"value": None, "low": None, "high": None}
 
 
 def test_answers_that_are_not_numbers_reject_the_model(place, tmp_path):
     directories = place("regression")
     write_model(tmp_path / "broken", "regression", factor=float("inf"))
-    found, _ = run({**directories, "model": tmp_path / "broken"}, "regression")
-    assert found["verdict"] == "rejected"
-    assert "800 of 800 predictions for the test rows are not finite numbers" in found["reasons"]
-    assert found["residuals"] is None
+    document, _ = run({**directories, "model": tmp_path / "broken"}, "regression")
+    assert document["verdict"] == "rejected"
+    assert "800 of 800 predictions for the test rows are not finite numbers" in document["reasons"]
+    assert document["residuals"] is None
 
 
 def test_a_worse_champion_is_beaten_and_an_equal_one_is_a_tie(place, tmp_path):
     directories = place()
     write_model(directories["champion"], "binary-classification", factor=-1.0)
-    found, _ = run(directories, must_beat=("champion", "constant"))
-    assert found["comparisons"]["champion"]["better"] == "model"
-    assert found["champion"]["metrics"]["roc_auc"]["value"] < 0.5
-    assert found["verdict"] == "pass"
+    document, _ = run(directories, must_beat=("champion", "constant"))
+    assert document["comparisons"]["champion"]["better"] == "model"
+    assert document["champion"]["metrics"]["roc_auc"]["value"] < 0.5
+    assert document["verdict"] == "pass"
     equal = run({**directories, "champion": directories["model"]}, must_beat=("champion",))[0]
     assert equal["comparisons"]["champion"]["better"] == "neither"
     assert equal["comparisons"]["champion"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
@@ -312,9 +312,9 @@ def test_a_worse_champion_is_beaten_and_an_equal_one_is_a_tie(place, tmp_path):
 def test_a_better_champion_is_named(place, tmp_path):
     directories = place("regression")
     write_model(tmp_path / "poor", "regression", factor=0.2)
-    found, _ = run({**directories, "champion": directories["model"], "model": tmp_path / "poor"}, "regression")
-    assert found["comparisons"]["champion"]["better"] == "champion"
-    assert found["comparisons"]["champion"]["difference"]["high"] < 0
+    document, _ = run({**directories, "champion": directories["model"], "model": tmp_path / "poor"}, "regression")
+    assert document["comparisons"]["champion"]["better"] == "champion"
+    assert document["comparisons"]["champion"]["difference"]["high"] < 0
 
 
 @pytest.mark.parametrize(
@@ -331,34 +331,34 @@ def test_a_better_champion_is_named(place, tmp_path):
 def test_a_champion_that_cannot_be_compared_is_noted_and_nothing_breaks(place, change, words):
     directories = place()
     write_model(directories["champion"], "binary-classification", **change)
-    found, events = run(directories)
-    assert found["champion"] is None
-    assert "champion" not in found["comparisons"]
-    assert words in found["notes"][0]
+    document, events = run(directories)
+    assert document["champion"] is None
+    assert "champion" not in document["comparisons"]
+    assert words in document["notes"][0]
     assert [event["level"] for event in events if event["kind"] == "note"] == ["warning"]
 
 
 def test_a_champion_with_its_classes_in_another_order_is_compared_class_by_class(place):
     directories = place()
     write_model(directories["champion"], "binary-classification", factor=-1.0, classes=("yes", "no"))
-    found, _ = run(directories)
-    assert found["comparisons"]["champion"]["difference"]["value"] == 0
+    document, _ = run(directories)
+    assert document["comparisons"]["champion"]["difference"]["value"] == 0
 
 
 def test_a_champion_that_learned_from_other_rows_may_know_the_test_rows_and_that_is_said(place):
     directories = place()
     write_model(directories["champion"], "binary-classification", factor=-1.0)
-    training, mine = (
+    training, own = (
         directories["champion"] / "training.json",
         documents.read(TableSchema, directories["train_set"]).digest,
     )
     noted = {}
-    for digest in (mine, "of another division"):
+    for digest in (own, "of another division"):
         training.write_text(json.dumps({"train_digest": digest}))
-        found, _ = run(directories)
-        assert found["champion"]["metrics"]["roc_auc"]["value"] < 0.5
-        noted[digest] = found["notes"]
-    assert noted[mine] == []
+        document, _ = run(directories)
+        assert document["champion"]["metrics"]["roc_auc"]["value"] < 0.5
+        noted[digest] = document["notes"]
+    assert noted[own] == []
     assert "may have seen test rows" in noted["of another division"][0]
 
 
@@ -390,8 +390,8 @@ def test_a_rival_that_must_be_beaten_and_was_not_measured_is_a_true_reason(
 ):
     write_model(tmp_path / "mine", "binary-classification")
     (tmp_path / "mine/training.json").write_text(json.dumps({"chosen": chosen, "candidates": candidates}))
-    found, _ = run({**place(), "model": tmp_path / "mine"}, must_beat=(name,))
-    assert found["reasons"] == [f"must_beat {name}: {why}; it was compared with: constant"]
+    document, _ = run({**place(), "model": tmp_path / "mine"}, must_beat=(name,))
+    assert document["reasons"] == [f"must_beat {name}: {why}; it was compared with: constant"]
 
 
 def test_a_champion_that_must_be_beaten_and_cannot_be_compared_says_why(place):
@@ -410,10 +410,10 @@ def test_what_must_be_beaten_is_known_by_name():
 
 @pytest.mark.parametrize(("column", "resampled"), [("region", "groups of region"), ("day", "blocks of time by day")])
 def test_intervals_resample_what_the_split_kept_together(place, column, resampled):
-    found, _ = run(place(), clusters=column)
-    assert found["interval"]["resampled"] == resampled
-    assert found["interval"]["resamples"] == 200
-    assert ("intervals rest on only" in "".join(found["notes"])) == (found["interval"]["drawn"] < 30)
+    document, _ = run(place(), clusters=column)
+    assert document["interval"]["resampled"] == resampled
+    assert document["interval"]["resamples"] == 200
+    assert ("intervals rest on only" in "".join(document["notes"])) == (document["interval"]["drawn"] < 30)
 
 
 def six_times(directories, train_region, **columns):
@@ -430,8 +430,8 @@ UNITS = pl.Series("unit", np.arange(420) % 70)
 KEY = pl.format("u{}", UNITS)
 
 
-def width_of(found):
-    estimate = found["metrics"]["accuracy"]
+def width_of(document):
+    estimate = document["metrics"]["accuracy"]
     return estimate["high"] - estimate["low"]
 
 
@@ -473,21 +473,21 @@ def test_a_column_that_is_not_there_is_the_users_error_with_the_choices(place):
 
 
 def test_calibration_bins_hold_every_row_and_a_calibrated_model_is_close(place):
-    found, _ = run(place(rows=4000))
-    bins = found["calibration"]["bins"]
-    assert sum(each["rows"] for each in bins) == 4000
+    document, _ = run(place(rows=4000))
+    bins = document["calibration"]["bins"]
+    assert sum(entry["rows"] for entry in bins) == 4000
     assert len(bins) == 10
-    assert all(each["low"] <= each["mean_predicted"] <= each["high"] for each in bins)
-    assert found["calibration"]["expected_calibration_error"] < 0.03
-    assert np.sum(found["confusion"]) == 4000
-    assert (found["confusion"][0][0] + found["confusion"][1][1]) / 4000 == pytest.approx(
-        found["metrics"]["accuracy"]["value"]
+    assert all(entry["low"] <= entry["mean_predicted"] <= entry["high"] for entry in bins)
+    assert document["calibration"]["expected_calibration_error"] < 0.03
+    assert np.sum(document["confusion"]) == 4000
+    assert (document["confusion"][0][0] + document["confusion"][1][1]) / 4000 == pytest.approx(
+        document["metrics"]["accuracy"]["value"]
     )
 
 
 def test_residuals_are_counted_and_never_listed(place):
-    found, _ = run(place("regression"), "regression")
-    residuals = found["residuals"]
+    document, _ = run(place("regression"), "regression")
+    residuals = document["residuals"]
     assert sum(residuals["histogram"]["counts"]) == 800
     assert np.sum(residuals["predicted_vs_actual"]["counts"]) == 800
     assert len(residuals["histogram"]["edges"]) == len(residuals["histogram"]["counts"]) + 1

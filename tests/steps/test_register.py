@@ -112,10 +112,10 @@ def place(tmp_path):
             execute(
                 REGISTER, directories, RegisterConfig(name="late-flights", problem_digest="5ca1ab1e", smoke=smoke), log
             )
-        written = directories["registration"]
+        output = directories["registration"]
         return (
-            json.loads((written / "registration.json").read_text()),
-            (written / "model_card.md").read_text(),
+            json.loads((output / "registration.json").read_text()),
+            (output / "model_card.md").read_text(),
             list(read_events(journal)),
         )
 

@@ -220,8 +220,8 @@ def total_seconds(facts: Facts) -> tuple[str, str]:
 
 def notes(facts: Facts) -> list[tuple[str, str]]:
     """Return what the stages warned about, and all notes of stages that this page does not know: (stage, text)."""
-    known = list(facts.producers.values())
-    levels = {stage.record.name: ("warning",) if stage in known else ("warning", "info") for stage in facts.stages}
+    producers = list(facts.producers.values())
+    levels = {stage.record.name: ("warning",) if stage in producers else ("warning", "info") for stage in facts.stages}
     return [(s.record.name, text) for s in facts.stages for text in s.notes(*levels[s.record.name])[:20]]
 
 
@@ -301,8 +301,8 @@ def _details(candidate: CandidateRecord) -> str:
 
 def settings(training: TrainingRecord) -> Plain:
     """Return how the model was trained, without what the page shows elsewhere."""
-    shown = {"format", "chosen", "why", "metric", "candidates", "folds", "final"}
-    scalars, tables = plain(training.model_dump(exclude=shown))
+    hidden = {"format", "chosen", "why", "metric", "candidates", "folds", "final"}
+    scalars, tables = plain(training.model_dump(exclude=hidden))
     final = training.final
     if final:
         scalars.insert(0, ("final fit", f"{number(final.rows)} rows, {number(final.epochs)} epochs"))

@@ -158,18 +158,18 @@ def curves(title: str, series: Sequence[Series], x: str, y: str, mark: float | N
 
 def calibration(bins: Sequence[Bin]) -> Markup:
     """Draw predicted probability against observed share, one dot per bin, its area by the bin's rows."""
-    drawn = [part for part in bins if part.rows]
-    most = max((part.rows for part in drawn), default=1)
-    predicted, observed = [part.mean_predicted for part in drawn], [part.observed for part in drawn]
+    filled = [part for part in bins if part.rows]
+    most = max((part.rows for part in filled), default=1)
+    predicted, observed = [part.mean_predicted for part in filled], [part.observed for part in filled]
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
         axes.plot(predicted, observed, color=BLUE, linewidth=1, alpha=0.6)
-        axes.scatter(predicted, observed, s=[14 + 76 * part.rows / most for part in drawn], color=BLUE, zorder=3)
+        axes.scatter(predicted, observed, s=[14 + 76 * part.rows / most for part in filled], color=BLUE, zorder=3)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="predicted probability", ylabel="observed share")
 
     points = "; ".join(
-        f"predicted {part.mean_predicted:.2f}, observed {part.observed:.2f} in {part.rows} rows" for part in drawn
+        f"predicted {part.mean_predicted:.2f}, observed {part.observed:.2f} in {part.rows} rows" for part in filled
     )
     return figure("Calibration", f"Points on the dashed diagonal are perfectly calibrated. {points}.", draw)
 

@@ -80,8 +80,8 @@ def _is_of_the_end(facts: Facts) -> bool:
     """Return whether the report on disk was written after the run had ended."""
     if not facts.report_path.is_file() or not facts.record.finished:
         return False
-    written = datetime.fromtimestamp(facts.report_path.stat().st_mtime, UTC)
-    return written.isoformat(timespec="seconds") >= facts.record.finished
+    modified = datetime.fromtimestamp(facts.report_path.stat().st_mtime, UTC)
+    return modified.isoformat(timespec="seconds") >= facts.record.finished
 
 
 def render(facts: Facts) -> str:
@@ -214,10 +214,10 @@ def _plots(evaluation: Evaluation) -> Iterator[Figure]:
 def _calibration_caption(calibration: Calibration, classes: int) -> str:
     error = calibration.expected_calibration_error or 0.0
     chance = ", which may be due to chance" if error <= calibration.error_by_chance() else ""
-    whose = "" if classes == 2 else " Here: for the predicted class."
+    about = "" if classes == 2 else " Here: for the predicted class."
     return (
         "Points on the dashed line are perfectly calibrated; larger dots hold more rows. "
-        f"Mean error: {wording.number(100 * error, 1)} percentage points{chance}.{whose}"
+        f"Mean error: {wording.number(100 * error, 1)} percentage points{chance}.{about}"
     )
 
 

@@ -174,8 +174,8 @@ def row_split_lesson(facts: Facts) -> str:
     times = declared or [column.name for column in columns if column.type in ("date", "datetime")]
     if by != "row" or not times:
         return ""
-    named = listed([isolate(name) for name in times[:3]])
-    carried = f"the rows carry a time ({named})" if declared else f"if {named} says when a row arose"
+    columns_text = listed([isolate(name) for name in times[:3]])
+    carried = f"the rows carry a time ({columns_text})" if declared else f"if {columns_text} says when a row arose"
     return (
         f"A row split flatters: {carried}, test rows come from the same days as training rows, while a model in use "
         "only ever knows the past. Split `by: time` to see how it will really do."

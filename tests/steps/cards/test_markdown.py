@@ -6,7 +6,7 @@ from steps.cards.markdown import bullets, escape, table
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("roc_auc is 0.5", "roc_auc is 0.5"),
         ("0.81", "0.81"),
@@ -23,8 +23,8 @@ from steps.cards.markdown import bullets, escape, table
         ("", ""),
     ],
 )
-def test_what_markdown_or_html_would_act_on_is_escaped(text, wanted):
-    assert escape(text) == wanted
+def test_what_markdown_or_html_would_act_on_is_escaped(text, expected):
+    assert escape(text) == expected
 
 
 def test_a_very_long_text_is_cut():

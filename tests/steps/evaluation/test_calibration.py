@@ -20,18 +20,18 @@ def two(chance):
 @settings(max_examples=80, deadline=None)
 def test_bins_are_ordered_hold_every_row_and_keep_ties_together(rows):
     chance, happened = (np.array(column) for column in zip(*rows, strict=True))
-    found = reliability(happened.astype(np.int64), two(chance))
-    bins = found.bins
-    assert sum(each.rows for each in bins) == len(rows)
+    result = reliability(happened.astype(np.int64), two(chance))
+    bins = result.bins
+    assert sum(part.rows for part in bins) == len(rows)
     assert all(before.high < after.low for before, after in pairwise(bins))
-    error = sum(each.rows * abs(each.mean_predicted - each.observed) for each in bins) / len(rows)
-    assert found.expected_calibration_error == pytest.approx(error, abs=1e-9)
+    error = sum(part.rows * abs(part.mean_predicted - part.observed) for part in bins) / len(rows)
+    assert result.expected_calibration_error == pytest.approx(error, abs=1e-9)
 
 
 def test_a_model_that_is_always_sure_and_half_right_is_off_by_a_half():
-    found = reliability(np.array([1, 0] * 50), two(np.ones(100)))
-    assert found.expected_calibration_error == 0.5
-    assert found.bins == (Bin(low=1, high=1, mean_predicted=1, observed=0.5, rows=100),)
+    result = reliability(np.array([1, 0] * 50), two(np.ones(100)))
+    assert result.expected_calibration_error == 0.5
+    assert result.bins == (Bin(low=1, high=1, mean_predicted=1, observed=0.5, rows=100),)
 
 
 def test_of_many_classes_the_most_probable_one_is_judged():
@@ -52,15 +52,15 @@ def test_the_confusion_counts_truth_in_rows_and_answers_in_columns():
     ids=["constant", "large constant", "narrow", "one extreme", "one row"],
 )
 def test_residuals_of_any_shape_are_all_counted(truth):
-    found = residuals(truth, np.zeros_like(truth))
-    assert sum(found.histogram.counts) == len(truth)
-    assert np.sum(found.predicted_vs_actual.counts) == len(truth)
-    edges = found.histogram.edges
+    result = residuals(truth, np.zeros_like(truth))
+    assert sum(result.histogram.counts) == len(truth)
+    assert np.sum(result.predicted_vs_actual.counts) == len(truth)
+    edges = result.histogram.edges
     assert list(edges) == sorted(edges)
 
 
 def test_an_extreme_value_is_counted_at_the_edge_and_not_shown():
     truth = np.r_[np.random.default_rng(0).normal(size=999), 123456.0]
-    found = residuals(truth, np.zeros(1000))
-    assert "123456" not in str(found)
-    assert found.histogram.edges[-1] < 10
+    result = residuals(truth, np.zeros(1000))
+    assert "123456" not in str(result)
+    assert result.histogram.edges[-1] < 10

@@ -40,9 +40,9 @@ def bins(rows, mean_predicted, observed):
 
 
 def test_an_error_that_is_real_but_small_is_not_worth_a_word():
-    found = Calibration(bins=bins(100_000, 0.5, 0.53), expected_calibration_error=0.03)
-    assert found.error_by_chance() < 0.01
-    assert not found.is_off
+    calibrated = Calibration(bins=bins(100_000, 0.5, 0.53), expected_calibration_error=0.03)
+    assert calibrated.error_by_chance() < 0.01
+    assert not calibrated.is_off
 
 
 def test_the_error_by_chance_is_defined_without_bins_and_with_bins_that_cannot_vary():

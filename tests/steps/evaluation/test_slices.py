@@ -19,9 +19,9 @@ def cut(values, reference=None, name="c"):
 @given(st.lists(st.one_of(st.none(), st.text(max_size=2)), min_size=1, max_size=60))
 @settings(max_examples=60, deadline=None)
 def test_every_row_is_in_exactly_one_part_of_a_category(values):
-    found = cut(pl.Series(values, dtype=pl.String))
-    assert sorted(np.concatenate([part.rows for part in found])) == list(range(len(values)))
-    assert len({part.value for part in found}) == len(found)
+    listed = cut(pl.Series(values, dtype=pl.String))
+    assert sorted(np.concatenate([part.rows for part in listed])) == list(range(len(values)))
+    assert len({part.value for part in listed}) == len(listed)
 
 
 @given(
@@ -30,13 +30,13 @@ def test_every_row_is_in_exactly_one_part_of_a_category(values):
 )
 @settings(max_examples=60, deadline=None)
 def test_every_row_is_in_exactly_one_part_of_a_number(values, reference):
-    found = cut(pl.Series(values, dtype=pl.Float64), pl.Series(reference, dtype=pl.Float64))
-    assert sorted(np.concatenate([part.rows for part in found])) == list(range(len(values)))
+    listed = cut(pl.Series(values, dtype=pl.Float64), pl.Series(reference, dtype=pl.Float64))
+    assert sorted(np.concatenate([part.rows for part in listed])) == list(range(len(values)))
 
 
 def test_many_numbers_are_cut_at_the_quarters_of_the_training_rows():
-    found = cut([0, 26, 50, 51, 100, 1000, None], range(1, 101))
-    assert [(part.value, part.rows.tolist()) for part in found] == [
+    listed = cut([0, 26, 50, 51, 100, 1000, None], range(1, 101))
+    assert [(part.value, part.rows.tolist()) for part in listed] == [
         ("up to 26", [0, 1]),
         ("26 to 51", [2, 3]),
         ("above 76", [4, 5]),
@@ -62,11 +62,11 @@ def test_times_are_cut_into_quarters_too():
 
 def test_the_rarest_of_many_values_are_pooled():
     values = [f"v{index:02}" for index in range(30) for _ in range(31 - index)]
-    found = cut(values)
-    assert len(found) == 20
-    assert found[0].value == "v00"
-    assert found[-1].value == OTHER
-    assert len(found[-1].rows) == sum(31 - index for index in range(19, 30))
+    listed = cut(values)
+    assert len(listed) == 20
+    assert listed[0].value == "v00"
+    assert listed[-1].value == OTHER
+    assert len(listed[-1].rows) == sum(31 - index for index in range(19, 30))
 
 
 def test_one_slice_is_found_by_how_it_is_written():
@@ -83,27 +83,27 @@ def test_one_slice_is_found_by_how_it_is_written():
     ("texts", "missing"), [([MISSING, "b"], "(missing)*"), ([MISSING, "(missing)*"], "(missing)**")]
 )
 def test_a_value_that_is_written_like_a_missing_one_stays_apart_from_it(texts, missing):
-    found = cut([*texts, None, None, None])
-    assert {part.value: part.rows.tolist() for part in found} == {texts[0]: [0], texts[1]: [1], missing: [2, 3, 4]}
+    listed = cut([*texts, None, None, None])
+    assert {part.value: part.rows.tolist() for part in listed} == {texts[0]: [0], texts[1]: [1], missing: [2, 3, 4]}
     table = pl.DataFrame({"c": [*texts, None]})
     assert select(table, {}, f"c={MISSING}").rows.tolist() == [0]
-    assert select(table, {"c": found}, f"c={missing}").rows.tolist() == [2, 3, 4]
+    assert select(table, {"c": listed}, f"c={missing}").rows.tolist() == [2, 3, 4]
 
 
 @pytest.mark.parametrize("times", [1, 40])
 def test_a_value_that_is_written_like_the_pool_of_rare_ones_stays_apart_from_it(times):
     """Whether it is common, and has a part of its own, or rare, and is in the pool itself."""
     values = [f"v{index:02}" for index in range(30) for _ in range(2)] + [OTHER] * times
-    found, table = cut(values), pl.DataFrame({"c": values})
-    assert sorted(np.concatenate([part.rows for part in found])) == list(range(len(values)))
-    assert found[-1].value == "(other)*"
-    assert select(table, {"c": found}, f"c={OTHER}").rows.tolist() == list(range(60, 60 + times))
-    assert "no test row has '(other)*' in column 'c'; there are: " in select(table, {"c": found}, "c=(other)*")
+    listed, table = cut(values), pl.DataFrame({"c": values})
+    assert sorted(np.concatenate([part.rows for part in listed])) == list(range(len(values)))
+    assert listed[-1].value == "(other)*"
+    assert select(table, {"c": listed}, f"c={OTHER}").rows.tolist() == list(range(60, 60 + times))
+    assert "no test row has '(other)*' in column 'c'; there are: " in select(table, {"c": listed}, "c=(other)*")
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "wanted"),
+    ("column", "value", "expected"),
     [("region", "n", "region:n"), ("a/b", "<x>=é", "a_b:_x___"), ("c", "", "c:_"), ("c", "v" * 300, "c:" + "v" * 80)],
 )
-def test_metric_names_hold_only_what_trackers_accept(column, value, wanted):
-    assert metric_suffix(column, value) == wanted
+def test_metric_names_hold_only_what_trackers_accept(column, value, expected):
+    assert metric_suffix(column, value) == expected

@@ -94,22 +94,22 @@ def test_a_difference_is_taken_on_the_same_resamples():
     truth = random.normal(size=500)
     error = random.normal(size=500)
     both = {"a": Measure(metrics.mae(truth, truth + error)), "b": Measure(metrics.mae(truth, truth + 1.05 * error))}
-    found = bootstrap(both, by_row(500, 500, 0))
-    difference = compare(found["a"], found["b"])
+    result = bootstrap(both, by_row(500, 500, 0))
+    difference = compare(result["a"], result["b"])
     assert difference.high < 0
-    assert found["a"].estimate().high > found["b"].estimate().low
-    assert difference.value == pytest.approx(found["a"].value - found["b"].value)
-    assert compare(found["a"], found["a"]) == Estimate(value=0, low=0, high=0)
+    assert result["a"].estimate().high > result["b"].estimate().low
+    assert difference.value == pytest.approx(result["a"].value - result["b"].value)
+    assert compare(result["a"], result["a"]) == Estimate(value=0, low=0, high=0)
 
 
 def test_a_slice_is_the_same_resample_seen_through_fewer_rows():
     values = np.random.default_rng(0).normal(size=90) + 20
     rows = np.arange(0, 90, 3)
     resampling = by_row(90, 120, 3)
-    found = bootstrap({"slice": Measure(mean_of(values[rows]), rows)}, resampling)["slice"]
+    result = bootstrap({"slice": Measure(mean_of(values[rows]), rows)}, resampling)["slice"]
     weights = np.concatenate(list(resampling.weights()))[:, rows]
-    np.testing.assert_allclose(found.samples, weights @ values[rows] / weights.sum(axis=1))
-    assert found.value == pytest.approx(values[rows].mean())
+    np.testing.assert_allclose(result.samples, weights @ values[rows] / weights.sum(axis=1))
+    assert result.value == pytest.approx(values[rows].mean())
 
 
 def test_the_same_seed_gives_the_same_samples_whatever_the_chunk(monkeypatch):
@@ -130,11 +130,11 @@ def test_the_same_seed_gives_the_same_samples_whatever_the_chunk(monkeypatch):
 def test_a_group_is_drawn_whole_and_resamples_draw_as_many_groups_as_there_are(names):
     resampling = by_group(pl.Series("team", names, dtype=pl.String), 20, 1)
     for row in np.concatenate(list(resampling.weights())):
-        drawn = {
+        draws = {
             name: {weight for other, weight in zip(names, row, strict=True) if other == name} for name in set(names)
         }
-        assert all(len(weights) == 1 for weights in drawn.values())
-        assert sum(weights.pop() for weights in drawn.values()) == len(set(names)) == resampling.count
+        assert all(len(weights) == 1 for weights in draws.values())
+        assert sum(weights.pop() for weights in draws.values()) == len(set(names)) == resampling.count
 
 
 @given(st.lists(st.integers(0, 15), min_size=2, max_size=120))
@@ -160,9 +160,9 @@ def test_days_are_the_blocks_where_there_are_enough_and_not_too_many():
 
 def test_undefined_resamples_leave_no_interval():
     samples = np.concatenate([np.full(10, math.nan), np.ones(90)])
-    found = Sampled(1.0, samples).estimate()
-    assert found.value == 1
-    assert (found.low, found.high) == (None, None)
+    result = Sampled(1.0, samples).estimate()
+    assert result.value == 1
+    assert (result.low, result.high) == (None, None)
     assert Sampled(1.0, samples[8:]).estimate() == Estimate(value=1, low=1, high=1)
     assert Sampled(math.nan, np.ones(100)).estimate() == Estimate()
 
@@ -171,9 +171,9 @@ def test_with_one_thing_to_draw_there_is_no_interval():
     values = np.arange(1.0, 9.0)
     one_group = by_group(pl.Series("team", ["only"] * 8), 50, 0)
     for resampling, rows in ((one_group, 8), (by_row(1, 50, 0), 1)):
-        found = interval(Measure(mean_of(values[:rows])), resampling)
-        assert found.value == pytest.approx(values[:rows].mean())
-        assert found.low is None
+        result = interval(Measure(mean_of(values[:rows])), resampling)
+        assert result.value == pytest.approx(values[:rows].mean())
+        assert result.low is None
 
 
 def test_very_many_rows_are_resampled_fewer_times_but_never_too_few():
@@ -185,6 +185,8 @@ def test_very_many_rows_are_resampled_fewer_times_but_never_too_few():
 
 
 def test_progress_is_told_to_the_end():
-    heard = []
-    bootstrap({"it": Measure(mean_of(np.arange(1.0, 5.0)))}, Resampling(4, 120, 0), lambda *done: heard.append(done))
-    assert heard[-1] == (120, 120)
+    calls = []
+    bootstrap(
+        {"it": Measure(mean_of(np.arange(1.0, 5.0)))}, Resampling(4, 120, 0), lambda *progress: calls.append(progress)
+    )
+    assert calls[-1] == (120, 120)

@@ -8,7 +8,7 @@ from steps.evaluation.thresholds import Threshold
 
 
 @pytest.mark.parametrize(
-    ("bound", "said"),
+    ("bound", "text"),
     [
         (0.65, "0.65"),
         (1, "1"),
@@ -21,8 +21,8 @@ from steps.evaluation.thresholds import Threshold
         (1e-12, "1e-12"),
     ],
 )
-def test_a_bound_is_written_with_all_its_digits_and_no_more(bound, said):
-    assert Threshold(metric="rmse", at_most=bound).wanted == f"rmse <= {said} (95 % bound)"
+def test_a_bound_is_written_with_all_its_digits_and_no_more(bound, text):
+    assert Threshold(metric="rmse", at_most=bound).wanted == f"rmse <= {text} (95 % bound)"
     where = Threshold(metric="r2", at_least=bound, on="value", slice="a=b")
-    assert where.wanted == f"r2 >= {said} (value) on a=b"
-    assert float(said) == bound
+    assert where.wanted == f"r2 >= {text} (value) on a=b"
+    assert float(text) == bound
