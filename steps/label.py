@@ -1,4 +1,4 @@
-"""label: each row gets its label, from a column or by a declared rule, and says where it came from."""
+"""label: each row gets its label, from a column or by a declared rule, with its provenance."""
 
 from __future__ import annotations
 
@@ -22,31 +22,31 @@ if TYPE_CHECKING:
 
     from model_code.tasks import Task
 
-SHOWN = 20
-"""How many row numbers a message names."""
+LISTED = 20
+"""How many row numbers a message lists."""
 FEW = 5
-"""A class needs this many rows: fewer may end in one part only, and nothing can be said of it."""
+"""The rows that each class needs; fewer may all end in one part, and no metric on them means anything."""
 
 
 class LabelConfig(Config):
-    """What is predicted and how each row gets it."""
+    """The predicted column and how each row gets its label."""
 
-    target: str = Field(description="The column that is predicted, or the name of what the rule makes.")
+    target: str = Field(description="The predicted column, or the name of the column that the rule computes.")
     task: str = Field(description="binary-classification, multiclass-classification or regression.")
     rule: str | None = Field(
-        default=None, description="A SQL expression over the table's columns that makes the label: arr_delay >= 15."
+        default=None, description="A SQL expression over the table's columns that computes the label: arr_delay >= 15."
     )
     unlabeled: Literal["drop", "refuse"] = Field(
         default="refuse", description="Rows without a label: 'drop' leaves them out and reports it, 'refuse' stops."
     )
     positive: str | None = Field(
-        default=None, description="Of two classes the one that metrics speak of; guessed and reported when left out."
+        default=None, description="The positive one of two classes; guessed and reported when left out."
     )
     minimum_coverage: float = Field(
         default=0, ge=0, le=1, description="The run stops when a smaller share of the rows has a label."
     )
     classes: tuple[str, ...] | None = Field(
-        default=None, description="All classes, in the order of their indices; a label outside of them is an error."
+        default=None, description="All classes, in the order of their indices; any other label is an error."
     )
 
 
@@ -55,7 +55,7 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
 
     Raises:
         InputError: the target or the rule is wrong, or the labels do not fit the task.
-        GateRefused: rows are without a label where that is refused, or coverage is too low.
+        GateRefused: rows without a label are refused, or coverage is too low.
     """
     import polars as pl
 
@@ -66,47 +66,47 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
     values = _labels(raw, rows, config)
     report = LabelReport(target=config.target, task=config.task, **_coverage(values, rows, config), notes=notes)
     reasons = _refusals(report, config)
-    known = values.drop_nulls()
-    if known.is_empty():
+    present = values.drop_nulls()
+    if present.is_empty():
         raise InputError(f"target {config.target!r}: none of the {len(values):,} rows has a label")
-    _check_constant(known, config)
+    _check_constant(present, config)
     counts = _counts(values, raw, config)
-    classes, summary = _classes(task, counts, config) if counts else ((), _summary(known))
+    classes, summary = _classes(task, counts, config) if counts else ((), _summary(present))
     report = report.model_copy(update=summary)
     _publish(table, labeled, schema, values, classes, config)
     documents.write(labeled, report)
-    _say(report, log)
+    _log(report, log)
     if reasons:
         raise GateRefused(*reasons)
 
 
 def _raw_labels(path: Path, schema: TableSchema, config: LabelConfig) -> tuple[pl.Series, list[str]]:
-    """The target as it is in the table or as the rule makes it, for every row, and what is to be said of it."""
+    """Return the target of every row as the table holds it or the rule computes it, and notes about it."""
     import polars as pl
 
     from steps.labeling.rules import apply_rule
 
     names = [column.name for column in schema.columns]
     if config.target in (ROW, LABEL_SOURCE):
-        raise InputError(f"target {config.target!r} is a name that every table has already; give the label another one")
+        raise InputError(f"target {config.target!r} is a reserved column name; give the label another name")
     if config.rule is None:
         if config.target not in names:
             raise InputError(
                 f"target {config.target!r}: the table has no such column{near(config.target, names)}; "
-                f"its columns are: {', '.join(names)}. To make a label out of them, write label.rule"
+                f"its columns are: {', '.join(names)}. To compute a label from them, write label.rule"
             )
         return pl.scan_parquet(path, glob=False).select(config.target).collect()[config.target], []
     if config.target in names:
         raise InputError(
-            f"target {config.target!r} is a column already, and label.rule makes another of that name; "
-            f"give what the rule makes a name of its own, or leave label.rule out to predict the column"
+            f"target {config.target!r} is a column already, and label.rule computes another one; "
+            f"give the label another name, or leave label.rule out to predict the column"
         )
-    made, alone = apply_rule(path, config.rule, names)
-    return made, [] if alone else ["the rule looks at other rows (a window): new rows can change old labels"]
+    values, alone = apply_rule(path, config.rule, names)
+    return values, [] if alone else ["the rule looks at other rows (a window): new rows can change old labels"]
 
 
 def _labels(raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
-    """Each row's label, null where there is none."""
+    """Return the label of each row, null where there is none."""
     try:
         return labels.get(config.task).read(raw)
     except labels.Unfit as unfit:
@@ -118,7 +118,7 @@ def _labels(raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
 
 
 def _listed(rows: pl.Series) -> str:
-    return ", ".join(map(str, rows.head(SHOWN).to_list())) + (" ..." if len(rows) > SHOWN else "")
+    return ", ".join(map(str, rows.head(LISTED).to_list())) + (" ..." if len(rows) > LISTED else "")
 
 
 def _coverage(values: pl.Series, rows: pl.Series, config: LabelConfig) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _coverage(values: pl.Series, rows: pl.Series, config: LabelConfig) -> dict[s
         "rows_labeled": labeled,
         "rows_unlabeled": len(missing),
         "unlabeled": config.unlabeled,
-        "unlabeled_rows": missing.head(SHOWN).to_list(),
+        "unlabeled_rows": missing.head(LISTED).to_list(),
         "coverage": labeled / len(values) if len(values) else 0.0,
         "provenance": {_source(config): labeled},
     }
@@ -145,7 +145,7 @@ def _refusals(report: LabelReport, config: LabelConfig) -> list[str]:
     reasons = []
     missing, total = report.rows_unlabeled, report.rows
     if missing and config.unlabeled == "refuse":
-        rows = ", ".join(map(str, report.unlabeled_rows)) + (" ..." if missing > SHOWN else "")
+        rows = ", ".join(map(str, report.unlabeled_rows)) + (" ..." if missing > LISTED else "")
         reasons.append(
             f"{missing:,} of {total:,} rows have no label (rows {rows}); write label.unlabeled: drop to leave "
             f"them out, or label them"
@@ -153,22 +153,21 @@ def _refusals(report: LabelReport, config: LabelConfig) -> list[str]:
     if report.coverage < config.minimum_coverage:
         reasons.append(
             f"{report.coverage:.1%} of the rows have a label ({report.rows_labeled:,} of {total:,}); "
-            f"label.minimum_coverage wants {config.minimum_coverage:.1%}"
+            f"label.minimum_coverage is {config.minimum_coverage:.1%}"
         )
     return reasons
 
 
-def _check_constant(known: pl.Series, config: LabelConfig) -> None:
-    if known.n_unique() == 1:
+def _check_constant(present: pl.Series, config: LabelConfig) -> None:
+    if present.n_unique() == 1:
         raise InputError(
-            f"target {config.target!r} has the same value in all {len(known):,} labelled rows: there is nothing "
-            f"to learn; "
-            f"look at {'label.rule' if config.rule else 'the column, or choose another target'}"
+            f"target {config.target!r} has the same value in all {len(present):,} labelled rows, so there is nothing "
+            f"to learn; check {'label.rule' if config.rule else 'the column, or choose another target'}"
         )
 
 
 def _counts(values: pl.Series, raw: pl.Series, config: LabelConfig) -> dict[str, int]:
-    """The rows of each class, in the order of the classes' indices; empty where labels are numbers."""
+    """Return the rows of each class, in the order of the classes' indices; empty where labels are numbers."""
     try:
         counts = labels.get(config.task).count(values, raw)
     except labels.Unfit as unfit:
@@ -180,57 +179,59 @@ def _counts(values: pl.Series, raw: pl.Series, config: LabelConfig) -> dict[str,
 
 
 def _classes(task: Task, counts: dict[str, int], config: LabelConfig) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """The classes in the order of their indices, and what is reported of them."""
+    """Return the classes in the order of their indices, and their part of the report."""
     few = {name: count for name, count in counts.items() if count < FEW}
     if few:
         raise InputError(
             f"target {config.target!r}: too few rows of "
-            f"{', '.join(f'{name!r} ({count})' for name, count in list(few.items())[:SHOWN])}"
-            f"{f' and {len(few) - SHOWN} more' if len(few) > SHOWN else ''}; "
+            f"{', '.join(f'{name!r} ({count})' for name, count in list(few.items())[:LISTED])}"
+            f"{f' and {len(few) - LISTED} more' if len(few) > LISTED else ''}; "
             f"each class needs {FEW} or more: merge classes with label.rule, or leave the rows out with data.query"
         )
     positive = None
     if task.has_positive:
         name, how = choose_positive(counts, config.positive, in_order=config.classes is not None)
-        counts = {each: counts[each] for each in sorted(counts, key=lambda each: each == name)}
+        counts = {
+            other: counts[other] for other in sorted(counts, key=lambda other: other == name)
+        }  # the positive last
         positive = PositiveClass(name=name, how=how)
     total = sum(counts.values())
     balance = tuple(ClassShare(name=name, rows=count, share=count / total) for name, count in counts.items())
     return tuple(counts), {"classes": balance, "positive": positive}
 
 
-def _check_declared(found: dict[str, int], config: LabelConfig) -> None:
+def _check_declared(counts: dict[str, int], config: LabelConfig) -> None:
     assert config.classes is not None
-    extra = sorted(set(found) - set(config.classes))
-    absent = sorted(set(config.classes) - set(found))
+    extra = sorted(set(counts) - set(config.classes))
+    absent = sorted(set(config.classes) - set(counts))
     if extra or absent:
-        faults = [f"labels outside of them: {', '.join(map(repr, extra[:SHOWN]))}"] if extra else []
-        faults += [f"without a row: {', '.join(map(repr, absent[:SHOWN]))}"] if absent else []
+        faults = [f"other labels in the data: {', '.join(map(repr, extra[:LISTED]))}"] if extra else []
+        faults += [f"classes without rows: {', '.join(map(repr, absent[:LISTED]))}"] if absent else []
         raise InputError(f"label.classes lists {', '.join(map(repr, config.classes))}; {'; '.join(faults)}")
 
 
-def _summary(known: pl.Series) -> dict[str, Any]:
-    """What is reported of a number: moments and quantiles, no row's value."""
-    quantiles = {f"p{round(100 * q):02d}": known.quantile(q, "linear") for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
-    return {"summary": {"mean": known.mean(), "standard_deviation": known.std(), **quantiles}}
+def _summary(present: pl.Series) -> dict[str, Any]:
+    """Return the report of a numeric label: moments and quantiles, no value of a row."""
+    quantiles = {f"p{round(100 * q):02d}": present.quantile(q, "linear") for q in (0.05, 0.25, 0.5, 0.75, 0.95)}
+    return {"summary": {"mean": present.mean(), "standard_deviation": present.std(), **quantiles}}
 
 
 def _publish(
     table: Path, labeled: Path, schema: TableSchema, values: pl.Series, classes: tuple[str, ...], config: LabelConfig
 ) -> None:
-    """The labelled rows as a table, streamed; a column that is the target stays at its place."""
+    """Write the labelled rows as a table, streamed; a column that is the target stays in its place."""
     import polars as pl
 
     from steps.tables.digest import ROW_GROUP, table_digest, with_missing
 
-    made = unused("_label", {config.target, *(column.name for column in schema.columns)})
-    beside = pl.LazyFrame({made: values})
+    name = unused("_label", {config.target, *(column.name for column in schema.columns)})
+    beside = pl.LazyFrame({name: values})
     lazy = pl.concat([pl.scan_parquet(table / "data.parquet", glob=False), beside], how="horizontal")
-    lazy = lazy.filter(pl.col(made).is_not_null()).with_columns(
-        pl.col(made).alias(config.target), pl.lit(_source(config)).alias(LABEL_SOURCE)
+    lazy = lazy.filter(pl.col(name).is_not_null()).with_columns(
+        pl.col(name).alias(config.target), pl.lit(_source(config)).alias(LABEL_SOURCE)
     )
     data = labeled / "data.parquet"
-    lazy.drop(made).sink_parquet(data, maintain_order=True, row_group_size=ROW_GROUP)
+    lazy.drop(name).sink_parquet(data, maintain_order=True, row_group_size=ROW_GROUP)
     kind: Literal["category", "float"] = "category" if classes else "float"
     target = Column(name=config.target, type=kind)
     columns = tuple(target if column.name == config.target else column for column in schema.columns)
@@ -248,7 +249,7 @@ def _publish(
     )
 
 
-def _say(report: LabelReport, log: Journal) -> None:
+def _log(report: LabelReport, log: Journal) -> None:
     log.metric("data/label_coverage", report.coverage)
     log.metric("data/rows_labeled", report.rows_labeled)
     log.metric("data/rows_unlabeled", report.rows_unlabeled)

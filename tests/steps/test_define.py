@@ -36,10 +36,10 @@ def refused(directory, *success, **fields):
 
 
 def test_the_problem_is_frozen_with_its_thresholds(tmp_path):
-    asked = Threshold(metric="roc_auc", at_least=0.7, slice="origin=JFK")
-    card = run(tmp_path, asked)
+    thresholds = Threshold(metric="roc_auc", at_least=0.7, slice="origin=JFK")
+    card = run(tmp_path, thresholds)
     frozen = json.loads((card / "problem.json").read_text())
-    assert frozen["success"] == [asked.model_dump(mode="json")]
+    assert frozen["success"] == [thresholds.model_dump(mode="json")]
     assert frozen["owner"] == "Head of operations"
 
 
@@ -51,12 +51,12 @@ def test_the_card_shows_words_as_words(tmp_path):
 
 
 def test_the_same_problem_gives_the_same_bytes(tmp_path):
-    made = []
+    contents = []
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         card = run(tmp_path / name, Threshold(metric="f1", at_least=0.5))
-        made.append([path.read_bytes() for path in sorted(card.iterdir())])
-    assert made[0] == made[1]
+        contents.append([path.read_bytes() for path in sorted(card.iterdir())])
+    assert contents[0] == contents[1]
 
 
 def test_no_threshold_is_refused_and_the_card_is_there_to_read(tmp_path):
@@ -119,8 +119,10 @@ def test_thresholds_that_are_doubled_or_contradict_are_all_named(tmp_path):
 
 
 def test_a_value_and_an_interval_bound_may_be_asked_for_together(tmp_path):
-    asked = [Threshold(metric="roc_auc", at_least=bound, on=on) for bound, on in ((0.7, "interval"), (0.75, "value"))]
-    run(tmp_path, *asked, Threshold(metric="roc_auc", at_least=0.6, slice="origin=JFK"))
+    thresholds = [
+        Threshold(metric="roc_auc", at_least=bound, on=on) for bound, on in ((0.7, "interval"), (0.75, "value"))
+    ]
+    run(tmp_path, *thresholds, Threshold(metric="roc_auc", at_least=0.6, slice="origin=JFK"))
 
 
 def test_a_metric_of_another_task_is_the_users_error_and_the_choices_are_shown(tmp_path):

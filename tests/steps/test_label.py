@@ -21,7 +21,7 @@ BINARY, MULTICLASS, REGRESSION = "binary-classification", "multiclass-classifica
 
 
 @pytest.fixture
-def made(workspace):
+def labelled(workspace):
     """Label a frame; returns the labelled frame, its schema, labels.json and the metrics."""
     count = iter(range(100))
 
@@ -55,34 +55,34 @@ def test_a_label_stays_with_its_row_in_a_table_of_several_row_groups(tmp_path, r
     frame = pl.DataFrame({"_row": range(1, rows + 1), "a": [(row * 7919) % 1000 / 1000 for row in range(rows)]})
     frame.write_parquet(tmp_path / "data.parquet", row_group_size=1 << 17)
     for _ in range(5):
-        made, alone = apply_rule(tmp_path / "data.parquet", rule, ["a"])
-        assert made.str.to_lowercase().is_in(["late", "1"]).equals(frame["a"] >= 0.5)
+        values, alone = apply_rule(tmp_path / "data.parquet", rule, ["a"])
+        assert values.str.to_lowercase().is_in(["late", "1"]).equals(frame["a"] >= 0.5)
         assert alone
 
 
-def test_columns_and_targets_may_have_the_names_that_labels_travel_under(made):
-    data, *_ = made({"_label": range(20), "a": range(20), "y": [True, False] * 10})
+def test_columns_and_targets_may_have_the_names_that_labels_travel_under(labelled):
+    data, *_ = labelled({"_label": range(20), "a": range(20), "y": [True, False] * 10})
     assert data.columns == ["_row", "_label", "a", "y", LABEL_SOURCE]
-    data, *_ = made({"a": range(20)}, target="_label", rule="a > 9")
+    data, *_ = labelled({"a": range(20)}, target="_label", rule="a > 9")
     assert data["_label"].to_list() == ["false"] * 10 + ["true"] * 10
 
 
 @pytest.mark.parametrize("name", ["_row", LABEL_SOURCE])
-def test_a_target_may_not_have_a_name_that_every_table_has(made, name):
-    with pytest.raises(InputError, match=f"target '{name}' is a name that every table has already"):
-        made({"a": range(20)}, target=name, rule="a > 9")
+def test_a_target_may_not_have_a_name_that_every_table_has(labelled, name):
+    with pytest.raises(InputError, match=f"target '{name}' is a reserved column name"):
+        labelled({"a": range(20)}, target=name, rule="a > 9")
 
 
-def test_a_column_becomes_class_names_with_their_provenance(made):
-    data, schema, report, found = made({"a": range(20), "y": [True, False] * 10})
+def test_a_column_becomes_class_names_with_their_provenance(labelled):
+    data, schema, report, logged = labelled({"a": range(20), "y": [True, False] * 10})
     assert data.columns == ["_row", "a", "y", LABEL_SOURCE]
     assert data["y"].to_list() == ["true", "false"] * 10
     assert set(data[LABEL_SOURCE]) == {"column:y"}
     assert schema.target.classes == ("false", "true")
     assert [column.name for column in schema.features()] == ["a"]
     assert report["provenance"] == {"column:y": 20}
-    assert found["data/label_coverage"] == 1
-    assert found["data/class_share.true"] == 0.5
+    assert logged["data/label_coverage"] == 1
+    assert logged["data/class_share.true"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -98,33 +98,33 @@ def test_a_column_becomes_class_names_with_their_provenance(made):
         (["<b>", "ünï 'q'"], ("<b>", "ünï 'q'")),
     ],
 )
-def test_two_classes_are_ordered_with_the_positive_one_last(made, values, classes):
-    _, schema, report, _ = made({"a": range(20), "y": values * 10})
+def test_two_classes_are_ordered_with_the_positive_one_last(labelled, values, classes):
+    _, schema, report, _ = labelled({"a": range(20), "y": values * 10})
     assert schema.target.classes == classes
     assert report["positive"]["class"] == classes[-1]
 
 
-def test_the_rarer_class_is_positive_where_names_say_nothing(made):
-    _, schema, report, _ = made({"y": [">50K"] * 6 + ["<=50K"] * 14})
+def test_the_rarer_class_is_positive_where_names_say_nothing(labelled):
+    _, schema, report, _ = labelled({"y": [">50K"] * 6 + ["<=50K"] * 14})
     assert schema.target.classes == ("<=50K", ">50K")
     assert report["positive"]["how"] == "guessed: the rarer class"
 
 
-def test_a_declared_positive_class_wins_and_says_so(made):
-    _, schema, report, _ = made({"y": ["no", "yes"] * 10}, positive="no")
+def test_a_declared_positive_class_wins_and_says_so(labelled):
+    _, schema, report, _ = labelled({"y": ["no", "yes"] * 10}, positive="no")
     assert schema.target.classes == ("yes", "no")
     assert report["positive"] == {"class": "no", "how": "declared in label.positive"}
     with pytest.raises(InputError, match=r"'nope' is not a class.*'no'"):
-        made({"y": ["no", "yes"] * 10}, positive="nope")
+        labelled({"y": ["no", "yes"] * 10}, positive="nope")
 
 
-def test_many_classes_are_in_numeric_order_where_they_are_numbers(made):
-    assert made({"y": [10, 9, 100] * 6}, task=MULTICLASS)[1].target.classes == ("9", "10", "100")
-    assert made({"y": ["b", "a", "10"] * 6}, task=MULTICLASS)[1].target.classes == ("10", "a", "b")
+def test_many_classes_are_in_numeric_order_where_they_are_numbers(labelled):
+    assert labelled({"y": [10, 9, 100] * 6}, task=MULTICLASS)[1].target.classes == ("9", "10", "100")
+    assert labelled({"y": ["b", "a", "10"] * 6}, task=MULTICLASS)[1].target.classes == ("10", "a", "b")
 
 
-def test_a_rule_makes_the_label_and_its_columns_stay(made):
-    data, schema, report, _ = made(
+def test_a_rule_makes_the_label_and_its_columns_stay(labelled):
+    data, schema, report, _ = labelled(
         {"delay": [None, 14, 15, 99] * 5}, rule="delay >= 15", target="late", unlabeled="drop"
     )
     assert data["late"].to_list() == ["false", "true", "true"] * 5
@@ -146,8 +146,8 @@ def test_a_rule_makes_the_label_and_its_columns_stay(made):
         "a % 2",
     ],
 )
-def test_rules_speak_sql(made, rule):
-    assert len(made({"a": range(20)}, rule=rule)[1].target.classes) == 2
+def test_rules_speak_sql(labelled, rule):
+    assert len(labelled({"a": range(20)}, rule=rule)[1].target.classes) == 2
 
 
 @pytest.mark.parametrize(
@@ -162,38 +162,38 @@ def test_rules_speak_sql(made, rule):
         ("a > 'x'", "not a SQL expression"),
     ],
 )
-def test_a_wrong_rule_says_what_is_wrong_with_it(made, rule, message):
+def test_a_wrong_rule_says_what_is_wrong_with_it(labelled, rule, message):
     with pytest.raises(InputError, match=message):
-        made({"a": range(20)}, rule=rule)
+        labelled({"a": range(20)}, rule=rule)
 
 
-def test_a_rule_that_looks_at_other_rows_is_reported(made):
-    assert "looks at other rows" in made({"a": range(20)}, rule="a > avg(a) OVER ()")[2]["notes"][0]
-    assert made({"a": range(20)}, rule="a > 4")[2]["notes"] == []
+def test_a_rule_that_looks_at_other_rows_is_reported(labelled):
+    assert "looks at other rows" in labelled({"a": range(20)}, rule="a > avg(a) OVER ()")[2]["notes"][0]
+    assert labelled({"a": range(20)}, rule="a > 4")[2]["notes"] == []
 
 
-def test_a_rule_cannot_take_the_name_of_a_column(made):
+def test_a_rule_cannot_take_the_name_of_a_column(labelled):
     with pytest.raises(InputError, match="'y' is a column already"):
-        made({"y": range(20)}, rule="y > 3")
+        labelled({"y": range(20)}, rule="y > 3")
 
 
-def test_a_wrong_target_lists_columns_and_near_matches(made):
+def test_a_wrong_target_lists_columns_and_near_matches(labelled):
     with pytest.raises(InputError, match=r"no such column; did you mean 'Survived'.*columns are: Survived, age"):
-        made({"Survived": [0, 1], "age": [1, 2]}, target="survived")
+        labelled({"Survived": [0, 1], "age": [1, 2]}, target="survived")
 
 
-def test_unlabeled_rows_are_refused_unless_dropped_is_declared(made):
+def test_unlabeled_rows_are_refused_unless_dropped_is_declared(labelled):
     frame = {"y": ["a", "b", None, " "] * 5}
     with pytest.raises(GateRefused, match=r"10 of 20 rows have no label \(rows 3, 4, 7.*label.unlabeled: drop"):
-        made(frame)
-    data, _, report, found = made(frame, unlabeled="drop")
+        labelled(frame)
+    data, _, report, logged = labelled(frame, unlabeled="drop")
     assert data.height == 10
-    assert report["coverage"] == found["data/label_coverage"] == 0.5
+    assert report["coverage"] == logged["data/label_coverage"] == 0.5
 
 
 def test_a_gate_that_refuses_leaves_its_report(workspace):
     table = write_table(workspace / "table", pl.DataFrame({"y": ["a", "b", None] * 5}))
-    with pytest.raises(GateRefused, match=r"66.7% of the rows have a label.*wants 90.0%"):
+    with pytest.raises(GateRefused, match=r"66.7% of the rows have a label.*minimum_coverage is 90.0%"):
         run_stage(
             label,
             workspace / "out",
@@ -223,27 +223,27 @@ def test_a_gate_that_refuses_leaves_its_report(workspace):
         ([dt.date(2013, 1, 1 + i) for i in range(20)], REGRESSION, "holds dates"),
     ],
 )
-def test_labels_that_do_not_fit_the_task_are_refused(made, values, task, message):
+def test_labels_that_do_not_fit_the_task_are_refused(labelled, values, task, message):
     with pytest.raises(InputError, match=message):
-        made({"a": range(len(values)), "y": values}, task=task)
+        labelled({"a": range(len(values)), "y": values}, task=task)
 
 
-def test_declared_classes_must_be_the_ones_found(made):
+def test_declared_classes_must_be_the_ones_found(labelled):
     frame = {"y": ["low", "mid", "high"] * 6}
-    assert made(frame, task=MULTICLASS, classes=("low", "mid", "high"))[1].target.classes == ("low", "mid", "high")
-    with pytest.raises(InputError, match=r"labels outside of them: 'high'"):
-        made(frame, task=MULTICLASS, classes=("low", "mid"))
-    with pytest.raises(InputError, match="without a row: 'top'"):
-        made(frame, task=MULTICLASS, classes=("low", "mid", "high", "top"))
+    assert labelled(frame, task=MULTICLASS, classes=("low", "mid", "high"))[1].target.classes == ("low", "mid", "high")
+    with pytest.raises(InputError, match=r"other labels in the data: 'high'"):
+        labelled(frame, task=MULTICLASS, classes=("low", "mid"))
+    with pytest.raises(InputError, match="classes without rows: 'top'"):
+        labelled(frame, task=MULTICLASS, classes=("low", "mid", "high", "top"))
 
 
-def test_a_regression_target_becomes_a_number_and_nan_is_missing(made):
-    data, schema, report, found = made({"y": [1, 2, 3, 4] * 5}, task=REGRESSION)
+def test_a_regression_target_becomes_a_number_and_nan_is_missing(labelled):
+    data, schema, report, logged = labelled({"y": [1, 2, 3, 4] * 5}, task=REGRESSION)
     assert data["y"].dtype == pl.Float64
     assert schema.target.classes == ()
-    assert report["summary"]["mean"] == found["data/target_mean"] == 2.5
-    assert made({"y": ["1.5", " 2 ", "3"] * 5}, task=REGRESSION)[0]["y"].to_list()[:3] == [1.5, 2, 3]
-    assert made({"y": [1.0, 2.0, float("nan")] * 5}, task=REGRESSION, unlabeled="drop")[0].height == 10
+    assert report["summary"]["mean"] == logged["data/target_mean"] == 2.5
+    assert labelled({"y": ["1.5", " 2 ", "3"] * 5}, task=REGRESSION)[0]["y"].to_list()[:3] == [1.5, 2, 3]
+    assert labelled({"y": [1.0, 2.0, float("nan")] * 5}, task=REGRESSION, unlabeled="drop")[0].height == 10
 
 
 def test_the_same_table_gives_the_same_bytes(workspace):
@@ -257,10 +257,10 @@ def test_the_same_table_gives_the_same_bytes(workspace):
 @given(st.dictionaries(st.text(max_size=8), st.integers(1, 9), min_size=2, max_size=6))
 def test_metric_names_of_classes_are_valid_and_distinct(counts):
     """Property: whatever a class is called, its share has a metric name that trackers take, and no two classes share one."""
-    named = class_metrics(counts)
-    assert len(named) == len(counts)
-    assert sum(named.values()) == pytest.approx(1)
-    for name in named:
+    shares = class_metrics(counts)
+    assert len(shares) == len(counts)
+    assert sum(shares.values()) == pytest.approx(1)
+    for name in shares:
         check_metric_name(name)
         assert name.isascii()
 
@@ -275,9 +275,9 @@ def test_whole_floats_are_named_as_integers(values):
 
 def test_the_choice_of_the_positive_class_does_not_depend_on_the_order_of_rows():
     for names in (["yes", "no"], ["0", "1"], ["alive", "dead"], ["A", "B"]):
-        there = choose_positive({names[0]: 5, names[1]: 5}, None)
+        choice = choose_positive({names[0]: 5, names[1]: 5}, None)
         assert (
             choose_positive(dict.fromkeys(ordered_classes(names), 5), None)[0]
             == choose_positive(dict.fromkeys(ordered_classes(names[::-1]), 5), None)[0]
         )
-        assert there[0] in names
+        assert choice[0] in names

@@ -43,7 +43,7 @@ def divided(workspace):
         place = workspace / str(next(count))
         target = target or Target(name="y", task="binary-classification", classes=CLASSES)
         labeled = write_table(
-            place / "labeled", frame, target, **{name: each for name, each in columns.items() if name in frame.columns}
+            place / "labeled", frame, target, **{name: item for name, item in columns.items() if name in frame.columns}
         )
         out = run_stage(split, place, SplitConfig(**config), labeled=labeled)
         parts = [pl.read_parquet(out[name] / "data.parquet", glob=False) for name in ("train_set", "test_set")]
@@ -53,13 +53,13 @@ def divided(workspace):
 
 
 def test_the_parts_hold_every_row_once_in_order_with_schemas_of_their_own(divided, workspace):
-    train, test, report, found = divided()
+    train, test, report, logged = divided()
     assert sorted([*train["_row"], *test["_row"]]) == list(range(1, ROWS + 1))
     assert train["_row"].is_sorted()
     assert test["_row"].is_sorted()
     for name, part in (("train", train), ("test", test)):
         schema = documents.read(TableSchema, workspace / "0" / f"{name}_set")
-        assert schema.rows == part.height == report["rows"][name]["rows"] == found[f"data/rows_{name}"]
+        assert schema.rows == part.height == report["rows"][name]["rows"] == logged[f"data/rows_{name}"]
         assert schema.digest == report["rows"][name]["digest"]
         assert next(c.missing for c in schema.columns if c.name.startswith("c 0")) == part["c 0 'ü"].null_count()
     assert (
@@ -95,7 +95,7 @@ def test_a_seed_gives_another_division_and_a_larger_fraction_keeps_the_test_rows
 def test_a_key_decides_instead_of_the_features(divided):
     frame = FRAME.with_columns(id=pl.int_range(pl.len()))
     changed = frame.with_columns(pl.col("a") + 1)
-    ids = [set(divided(each, {**COLUMNS, "id": {"role": "key"}}, key=["id"])[1]["id"]) for each in (frame, changed)]
+    ids = [set(divided(item, {**COLUMNS, "id": {"role": "key"}}, key=["id"])[1]["id"]) for item in (frame, changed)]
     assert ids[0] == ids[1]
 
 
@@ -216,7 +216,7 @@ def test_the_column_of_a_time_is_not_used_by_row(divided):
     """So that ``--set split.by=row`` on a problem that is divided by time shows what that flatters."""
     report = divided(columns={**COLUMNS, "day": {"role": "ignore"}}, by="row", column="day")[2]
     assert report["column"] is None
-    assert [(each["check"], each["level"]) for each in report["findings"]][-1] == ("times", "warning")
+    assert [(item["check"], item["level"]) for item in report["findings"]][-1] == ("times", "warning")
 
 
 def test_a_refusal_leaves_both_parts_and_the_findings(workspace):
@@ -264,7 +264,7 @@ def test_equal_rows_never_straddle(tmp_path_factory, rows, fraction, seed, data)
         parts: dict[object, set[bool]] = {}
         for row, part in zip(rows, division.in_test.tolist(), strict=True):
             parts.setdefault(row, set()).add(part)
-        assert all(len(each) == 1 for each in parts.values())
+        assert all(len(item) == 1 for item in parts.values())
         assert division.units == len(parts)
 
 

@@ -54,7 +54,7 @@ def checked(workspace):
 
 
 def test_met_expectations_of_every_column_type_pass(checked):
-    results, refusal, found = checked(
+    results, refusal, logged = checked(
         (BETWEEN, {"column": "whole", "min_value": 1, "max_value": 29}),
         (BETWEEN, {"column": "day", "min_value": "2013-01-01", "max_value": "2014-01-01"}),
         (BETWEEN, {"column": "at", "min_value": "2013-01-01T00:00:00Z"}),
@@ -76,27 +76,27 @@ def test_met_expectations_of_every_column_type_pass(checked):
     )
     assert [result["type"] for result in results if not result["success"]] == []
     assert refusal is None
-    assert found["data/expectations"] == 16, "the row count is always expected"
-    assert found["data/expectations_failed"] == 0
+    assert logged["data/expectations"] == 16, "the row count is always expected"
+    assert logged["data/expectations_failed"] == 0
 
 
 def test_a_failure_names_column_wanted_observed_and_rows(checked):
-    _, refusal, found = checked((BETWEEN, {"column": "whole", "min_value": 3}), (NOT_NULL, {"column": "whole"}))
+    _, refusal, logged = checked((BETWEEN, {"column": "whole", "min_value": 3}), (NOT_NULL, {"column": "whole"}))
     assert refusal.reasons == (
         "column 'whole': expected: values 3 or more; observed: 2 of 30 rows fail (6.7 %), 1 missing; rows 2, 3 [expect_column_values_to_be_between]",
         "column 'whole': expected: no missing values; observed: 1 of 30 rows fail (3.3 %); rows 1 [expect_column_values_to_not_be_null]",
     )
-    assert found["data/expectations_failed_critical"] == 2
+    assert logged["data/expectations_failed_critical"] == 2
 
 
 def test_only_critical_failures_stop(checked):
     wrong = (BETWEEN, {"column": "whole", "min_value": 3})
-    _, refusal, found = checked((*wrong, "warning"), (*wrong, "info"))
+    _, refusal, logged = checked((*wrong, "warning"), (*wrong, "info"))
     assert refusal is None
     assert (
-        found["data/expectations_failed"],
-        found["data/expectations_failed_warning"],
-        found["data/expectations_failed_info"],
+        logged["data/expectations_failed"],
+        logged["data/expectations_failed_warning"],
+        logged["data/expectations_failed_info"],
     ) == (2, 1, 1)
 
 
@@ -222,12 +222,12 @@ def test_a_json_schema_that_points_elsewhere_is_refused_rather_than_fetched(chec
 
 def test_a_row_condition_that_is_data_chooses_the_rows(checked):
     over = {"type": "comparison", "column": {"name": "a 0 'ü%"}, "operator": ">", "parameter": 3}
-    named = {"type": "comparison", "column": {"name": "text"}, "operator": "==", "parameter": "x' or @pd.x or '"}
+    quoted = {"type": "comparison", "column": {"name": "text"}, "operator": "==", "parameter": "x' or @pd.x or '"}
     frame = pl.DataFrame({"text": ["x", "y", "y"], "a 0 'ü%": [None, 5, 9]})
-    asked = (BETWEEN, {"column": "a 0 'ü%", "max_value": 6})
+    between = (BETWEEN, {"column": "a 0 'ü%", "max_value": 6})
     results, _, _ = checked(
-        (BETWEEN, {**asked[1], "row_condition": over}),
-        (NOT_NULL, {"column": "text", "row_condition": named}),
+        (BETWEEN, {**between[1], "row_condition": over}),
+        (NOT_NULL, {"column": "text", "row_condition": quoted}),
         frame=frame,
     )
     assert results[1]["observed"] == "1 of 2 rows fail (50.0 %)"

@@ -70,7 +70,7 @@ def test_other_statements_are_refused(query, match):
 
 
 @pytest.mark.parametrize(
-    ("query", "refused"),
+    ("query", "start"),
     [
         ("-- SELECT\nDELETE FROM t", "--"),
         ("  /* SELECT */ ", "/*"),
@@ -86,8 +86,8 @@ def test_other_statements_are_refused(query, match):
         ("SELECT 'it FROM t", "'"),
     ],
 )
-def test_sql_in_which_another_reader_might_see_other_words_is_refused(query, refused):
-    with pytest.raises(InputError, match=f"data.query holds {re.escape(refused)}, and only plain SQL is run"):
+def test_sql_in_which_another_reader_might_see_other_words_is_refused(query, start):
+    with pytest.raises(InputError, match=f"data.query holds {re.escape(start)}, and only plain SQL is run"):
         check_query(query, "data.query")
 
 
