@@ -112,7 +112,7 @@ def _stores_on_s3(workspace: Path) -> Iterator[Finding]:
         store = S3Store(workspace, uri)
         keys = [stage.key for stage in record.stages if stage.status in ("ran", "cached", "refused")]
         try:
-            missing = [key[:12] for key in keys if not store.is_there(key)]
+            missing = [key[:12] for key in keys if not store.exists(key)]
         except FourscoreError as error:
             yield _finding("store on S3", ok=False, detail=str(error))
             continue

@@ -64,8 +64,8 @@ class Prepared:
     def tracking_uri(self) -> str | None:
         """Where to project to, None for the workspace's own sqlite; asked only where tracking is on."""
         detached = self.place.detached
-        asked_for = self.request.tracking_uri or self.loaded.problem.tracking_uri
-        return asked_for or (detached.tracking_uri if detached else None)
+        chosen = self.request.tracking_uri or self.loaded.problem.tracking_uri
+        return chosen or (detached.tracking_uri if detached else None)
 
     @property
     def store(self) -> Store:
@@ -192,19 +192,19 @@ def look_again(workspace: Path) -> list[str]:
         if record.status != "running" or record.execution is None:
             continue
         with (
-            locked(records.lock_of(workspace, record.run), blocking=False) as mine,
+            locked(records.lock_of(workspace, record.run), blocking=False) as is_free,
             contextlib.suppress(FourscoreError),
         ):
-            if mine and _backend_of(workspace, record).refresh(record):
+            if is_free and _backend_of(workspace, record).refresh(record):
                 _report(workspace, record, lambda *_: None)
                 ended.append(record.run)
     return ended
 
 
-def _say_if_busy(workspace: Path, run: str, done: str, reporter: Reporter) -> None:
-    with locked(records.lock_of(workspace, run), blocking=False) as mine:
-        if not mine:
-            text = f"run {run} is being {done} by another process; waiting for it"
+def _say_if_busy(workspace: Path, run: str, doing: str, reporter: Reporter) -> None:
+    with locked(records.lock_of(workspace, run), blocking=False) as is_free:
+        if not is_free:
+            text = f"run {run} is being {doing} by another process; waiting for it"
             reporter("", {"kind": "note", "level": "info", "text": text})
 
 
@@ -240,15 +240,15 @@ def _detached(prepared: Prepared) -> RunRecord | None:
     keys = [planned.key for planned in prepared.plan.stages]
     if before is None or before.execution is None or [stage.key for stage in before.stages] != keys:
         return None
-    here = (prepared.request.on, prepared.place.stack)
-    if before.status == "running" and (before.on, before.stack) == here:
+    location = (prepared.request.on, prepared.place.stack)
+    if before.status == "running" and (before.on, before.stack) == location:
         return before
     if before.status == "running":
         raise InputError(
             f"run {before.run} goes on on {before.on}, stack {before.stack}, and costs: 'fourscore attach {before.run}' "
             f"watches it, 'fourscore stop {before.run}' stops it; to run the same here, too, say --name"
         )
-    if before.status in ("pass", "rejected") and (before.on, before.stack) != here:
+    if before.status in ("pass", "rejected") and (before.on, before.stack) != location:
         raise InputError(
             f"run {before.run} was made on {before.on}, stack {before.stack}; 'fourscore show {before.run}' shows it. To "
             f"use its results say --on {before.on} again, to make it here, too, say --name"
@@ -277,8 +277,8 @@ def _project_what_is_missing(prepared: Prepared, finished: RunRecord, reporter: 
     workspace = prepared.request.workspace
     if not state.is_complete(workspace, finished, prepared.tracking_uri):
         follower.follow(workspace, finished.run, prepared.tracking_uri).finish()
-        if said := state.read_state(workspace, finished.run).get("message"):
-            reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {said}"})
+        if message := state.read_state(workspace, finished.run).get("message"):
+            reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {message}"})
 
 
 def _finished(prepared: Prepared) -> RunRecord | None:
@@ -289,7 +289,7 @@ def _finished(prepared: Prepared) -> RunRecord | None:
     keys = [planned.key for planned in prepared.plan.stages]
     same = [stage.key for stage in before.stages] == keys
     refused = any(stage.status == "refused" for stage in before.stages)
-    asked = refused or sum(stage.status != "skipped" for stage in before.stages) == len(prepared.plan.steps)
+    reaches_as_far = refused or sum(stage.status != "skipped" for stage in before.stages) == len(prepared.plan.steps)
     if not same and prepared.request.name:
         raise InputError(
             f"run {prepared.run!r} exists and was made from something else; choose another --name, or leave it out"
@@ -298,7 +298,7 @@ def _finished(prepared: Prepared) -> RunRecord | None:
     complete = before.status in ("pass", "rejected") and all(
         store.find(stage.key) for stage in before.stages if stage.status != "skipped"
     )
-    return _shared(prepared, before) if same and asked and complete and _whole(prepared, before) else None
+    return _shared(prepared, before) if same and reaches_as_far and complete and _whole(prepared, before) else None
 
 
 def _whole(prepared: Prepared, finished: RunRecord) -> bool:
@@ -326,8 +326,8 @@ def _shared(prepared: Prepared, finished: RunRecord) -> RunRecord | None:
         for stage in finished.stages:
             if (
                 stage.status != "skipped"
-                and (mine := store.find(stage.key))
-                and not store.push(stage.key).is_like(mine)
+                and (manifest := store.find(stage.key))
+                and not store.push(stage.key).is_like(manifest)
             ):
                 return None  # another execution is there and counts: the run is of that one
     except CorruptExecution:
@@ -393,8 +393,8 @@ def _followed(
     finally:
         with contextlib.suppress(KeyboardInterrupt):  # the run has come to its end, and to its outcome
             process.finish()
-        if said := state.read_state(workspace, record.run).get("message"):
-            reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {said}"})
+        if message := state.read_state(workspace, record.run).get("message"):
+            reporter("", {"kind": "note", "level": "warning", "text": f"tracking: {message}"})
 
 
 def _report(workspace: Path, record: RunRecord, reporter: Reporter) -> None:

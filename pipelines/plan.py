@@ -48,8 +48,8 @@ def make_plan(
                 keys[name] = outside[name].digest
         assert isinstance(configs[step.name], step.config_type)
         inputs = {name: keys[name] for name in step.inputs}
-        made = ingredients(step, configs[step.name], inputs, modules)
-        key = key_of(step.name, made)
+        current = ingredients(step, configs[step.name], inputs, modules)
+        key = key_of(step.name, current)
         cached = store.find(key) is not None
         internal = {name: value for name, value in inputs.items() if name not in pipeline.sources}
         planned.append(
@@ -57,19 +57,19 @@ def make_plan(
                 step,
                 configs[step.name],
                 key,
-                made,
+                current,
                 internal,
                 cached,
-                _reason(cached, made, previous.get(step.name), pipeline),
+                _reason(cached, current, previous.get(step.name), pipeline),
             )
         )
         keys |= dict.fromkeys(step.outputs, key)
     modules.save()
-    asked = next((index for index, each in enumerate(planned, 1) if each.step.name == until), len(planned))
+    count = len(names) if until is None else names.index(until) + 1
     return Plan(
-        steps=tuple(planned[:asked]),
+        steps=tuple(planned[:count]),
         sources=outside,
-        later=tuple(planned[asked:]),
+        later=tuple(planned[count:]),
         divided=divided(planned),
         pipeline=pipeline.name,
         smoke=smoke,
@@ -78,27 +78,27 @@ def make_plan(
 
 def _previous(workspace: Path, problem_name: str, store: Store) -> dict[str, Ingredients]:
     """What the newest execution of each step of this problem was made of."""
-    found: dict[str, Ingredients] = {}
+    newest: dict[str, Ingredients] = {}
     for record in records.every(workspace):
         if record.problem_name != problem_name:
             continue
         for stage in record.stages:
-            if stage.name not in found and (manifest := store.find(stage.key)):
-                found[stage.name] = manifest.ingredients
-        if len(found) == len(record.stages):
+            if stage.name not in newest and (manifest := store.find(stage.key)):
+                newest[stage.name] = manifest.ingredients
+        if len(newest) == len(record.stages):
             break
-    return found
+    return newest
 
 
-def _reason(cached: bool, made: Ingredients, before: Ingredients | None, pipeline: Pipeline) -> str:
+def _reason(cached: bool, current: Ingredients, before: Ingredients | None, pipeline: Pipeline) -> str:
     if cached:
         return "nothing that makes it has changed"
     if before is None:
         return "has not run here before"
     changes = [
-        change(name, before.get(name), made.get(name), pipeline)
-        for name in {**before, **made}
-        if before.get(name) != made.get(name)
+        change(name, before.get(name), current.get(name), pipeline)
+        for name in {**before, **current}
+        if before.get(name) != current.get(name)
     ]
     if not changes:
         return "its result is no longer in the store"

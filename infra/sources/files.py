@@ -59,15 +59,15 @@ class Memory:
 
     def __init__(self, workspace: Path) -> None:
         self.path = workspace / "memory" / "files.json"
-        self._known = self._read()
+        self._entries = self._read()
         self._new: dict[str, list[Any]] = {}
 
     def _read(self) -> dict[str, list[Any]]:
         try:
-            known = json.loads(self.path.read_bytes())
+            entries = json.loads(self.path.read_bytes())
         except (OSError, ValueError):
             return {}
-        return known if isinstance(known, dict) else {}
+        return entries if isinstance(entries, dict) else {}
 
     def resolved(self, path: Path) -> ResolvedFile:
         """The file with its digest, read only if it is new or changed.
@@ -94,14 +94,14 @@ class Memory:
 
     def _recall(self, key: str, stamp: tuple[int, ...]) -> str | None:
         """The digest, if the file is the same; an entry of fewer numbers is from before there were more, and unknown."""
-        entry = self._known.get(key)
-        known = isinstance(entry, list) and len(entry) == len(stamp) + 1 and (*entry[:2], *entry[3:]) == stamp
-        return str(entry[2]) if entry and known else None
+        entry = self._entries.get(key)
+        is_same = isinstance(entry, list) and len(entry) == len(stamp) + 1 and (*entry[:2], *entry[3:]) == stamp
+        return str(entry[2]) if entry and is_same else None
 
     def _remember(self, key: str, stat: os.stat_result, digest: str) -> None:
         if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RACY:
             size, mtime, *more = stamp_of(stat)
-            self._known[key] = self._new[key] = [size, mtime, digest, *more]
+            self._entries[key] = self._new[key] = [size, mtime, digest, *more]
 
     def save(self) -> None:
         """Write what is new, keeping what others wrote meanwhile."""
@@ -127,9 +127,9 @@ def resolve(sources: Mapping[str, HasPath], base: Path, workspace: Path) -> dict
         InputError: a file is not there, or a URI is wrong.
     """
     memory = Memory(workspace)
-    found = {name: tuple(_source(name, source, base, workspace, memory)) for name, source in sources.items()}
+    files = {name: tuple(_source(name, source, base, workspace, memory)) for name, source in sources.items()}
     memory.save()
-    return found
+    return files
 
 
 def _source(name: str, source: HasPath, base: Path, workspace: Path, memory: Memory) -> Iterable[ResolvedFile]:

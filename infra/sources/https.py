@@ -19,7 +19,7 @@ TIMEOUT = 30
 LARGEST = 64 << 30
 """Bytes; a server that goes on sending must not fill the disk."""
 _CHUNK = 1 << 20
-_HERE = ("localhost", "127.0.0.1", "::1")
+_LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -39,7 +39,7 @@ def check_scheme(url: str) -> None:
         InputError: the URL is plain http to elsewhere, or something else altogether.
     """
     parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _HERE):
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOCAL):
         raise InputError(f"{url}: wanted https://, which nobody can change on the way")
 
 
@@ -56,10 +56,10 @@ def fetch(url: str, directory: Path) -> Path:
     path = folder / "content" / (name if name not in ("", ".", "..") else "data")
     with locked(folder / "lock"):
         path.parent.mkdir(exist_ok=True)
-        known = _known(folder / "answer.json") if path.is_file() else {}
+        memory = _memory(folder / "answer.json") if path.is_file() else {}
         opener = urllib.request.build_opener(_SafeRedirects)
         try:
-            with opener.open(_request(url, known), timeout=TIMEOUT) as answer:
+            with opener.open(_request(url, memory), timeout=TIMEOUT) as answer:
                 size = _write(answer, path, url)
                 _keep(path, size, answer.headers, folder / "answer.json")
         except urllib.error.HTTPError as error:
@@ -68,25 +68,25 @@ def fetch(url: str, directory: Path) -> Path:
                 kind = InputError if error.code in (400, 401, 403, 404, 410) else FourscoreError
                 raise kind(f"{url}: the server answered {error.code} {error.reason}") from None
         except (OSError, HTTPException) as error:
-            copy = f"; an earlier copy is {path}, name that to use it" if known else ""
+            copy = f"; an earlier copy is {path}, name that to use it" if memory else ""
             raise FourscoreError(f"{url}: cannot be fetched: {getattr(error, 'reason', error)}{copy}") from None
     return path
 
 
-def _known(path: Path) -> dict[str, Any]:
+def _memory(path: Path) -> dict[str, Any]:
     try:
-        known: dict[str, Any] = json.loads(path.read_bytes())
+        memory: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
-    return known
+    return memory
 
 
-def _request(url: str, known: dict[str, Any]) -> urllib.request.Request:
+def _request(url: str, memory: dict[str, Any]) -> urllib.request.Request:
     headers = {"User-Agent": "fourscore", "Accept-Encoding": "identity"}
-    if known.get("etag"):
-        headers["If-None-Match"] = known["etag"]
-    if known.get("modified"):
-        headers["If-Modified-Since"] = known["modified"]
+    if memory.get("etag"):
+        headers["If-None-Match"] = memory["etag"]
+    if memory.get("modified"):
+        headers["If-Modified-Since"] = memory["modified"]
     return urllib.request.Request(url, headers=headers)  # noqa: S310 - check_scheme looked at it
 
 

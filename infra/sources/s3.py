@@ -27,17 +27,19 @@ def fetch_objects(uri: str, directory: Path) -> Sequence[Path]:
     client = s3_client.client(uri)
     with s3_client.translate_s3_errors(uri):
         keys = _matching(client, bucket, key, uri) if "*" in key else [key]
-        return [_object(client, bucket, each, version, directory) for each in keys]
+        return [_object(client, bucket, item, version, directory) for item in keys]
 
 
 def _matching(client: Any, bucket: str, pattern: str, uri: str) -> list[str]:
     prefix = pattern.partition("*")[0]
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-    seen = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
-    keys = sorted(key for key in seen if fnmatchcase(key, pattern) and not key.endswith("/"))
+    contents = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
+    keys = sorted(key for key in contents if fnmatchcase(key, pattern) and not key.endswith("/"))
     if not keys:
         some = (
-            f"; under {prefix!r} there are: {', '.join(seen[:5])}" if seen else f"; there is nothing under {prefix!r}"
+            f"; under {prefix!r} there are: {', '.join(contents[:5])}"
+            if contents
+            else f"; there is nothing under {prefix!r}"
         )
         raise InputError(f"{uri}: no object matches{some}")
     return keys
@@ -45,14 +47,14 @@ def _matching(client: Any, bucket: str, pattern: str, uri: str) -> list[str]:
 
 def _object(client: Any, bucket: str, key: str, version: str, directory: Path) -> Path:
     """One object, named by its version where the bucket keeps versions and else by its ETag."""
-    asked = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
-    head = client.head_object(**asked)
-    found = head.get("VersionId") or head["ETag"]
-    folder = directory / hashlib.sha256(f"{bucket}\n{key}\n{found}".encode()).hexdigest()[:16]
+    query = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
+    head = client.head_object(**query)
+    identity = head.get("VersionId") or head["ETag"]
+    folder = directory / hashlib.sha256(f"{bucket}\n{key}\n{identity}".encode()).hexdigest()[:16]
     path = folder / PurePosixPath(key).name
     with locked(folder / "lock"):
         if not path.is_file() or path.stat().st_size != head["ContentLength"]:
-            body = client.get_object(**asked, IfMatch=head["ETag"])["Body"]
+            body = client.get_object(**query, IfMatch=head["ETag"])["Body"]
             with arriving(path) as file:
                 for chunk in body.iter_chunks(1 << 20):
                     file.write(chunk)

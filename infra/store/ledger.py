@@ -29,7 +29,7 @@ SEALED = "test_set"
 
 def divided(steps: Iterable[PlannedStep]) -> dict[str, str]:
     """Of each split the key of the table that it divides."""
-    return {each.key: next(iter(each.inputs.values()), "") for each in steps if SEALED in each.step.outputs}
+    return {entry.key: next(iter(entry.inputs.values()), "") for entry in steps if SEALED in entry.step.outputs}
 
 
 def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str], run: str) -> None:
@@ -49,24 +49,24 @@ def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str
         append_lines(ledger, [json.dumps(line).encode()])
 
 
-def exchange(objects: Objects, workspace: Path, known: Path) -> None:
+def exchange(objects: Objects, workspace: Path, memory: Path) -> None:
     """Bring readings that were made elsewhere with the same store into the ledgers here, and those made here there.
 
     Args:
         known: remembers which objects were brought; they never change.
     """
-    seen: list[str] = json.loads(known.read_bytes()) if known.is_file() else []
-    there = [each.name for each in objects.list("seals/").values()]
-    for name in sorted(set(there) - set(seen)):
+    brought: list[str] = json.loads(memory.read_bytes()) if memory.is_file() else []
+    shared = [entry.name for entry in objects.list("seals/").values()]
+    for name in sorted(set(shared) - set(brought)):
         _merge(workspace / "seals" / f"{PurePosixPath(name).parent.name}.jsonl", objects.get(name) or b"")
-    sent = []
+    uploaded = []
     for name, line in to_send(workspace):
-        if name not in there:
+        if name not in shared:
             objects.put(name, line)
-            sent.append(name)
-    if sent or set(there) != set(seen):
-        known.parent.mkdir(parents=True, exist_ok=True)
-        write_json(known, sorted({*there, *sent}))
+            uploaded.append(name)
+    if uploaded or set(shared) != set(brought):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        write_json(memory, sorted({*shared, *uploaded}))
 
 
 def to_send(workspace: Path) -> Iterator[tuple[str, bytes]]:
@@ -77,20 +77,20 @@ def to_send(workspace: Path) -> Iterator[tuple[str, bytes]]:
                 yield f"seals/{ledger.stem}/{hashlib.sha256(line).hexdigest()[:32]}.jsonl", line + b"\n"
 
 
-def _merge(ledger: Path, told: bytes) -> None:
+def _merge(ledger: Path, content: bytes) -> None:
     """Add the lines that are not there yet."""
     with locked(ledger.with_suffix(".lock")):
-        here = set(ledger.read_bytes().splitlines()) if ledger.exists() else set()
-        append_lines(ledger, [line for line in told.splitlines() if line not in here and _read(line) is not None])
+        present = set(ledger.read_bytes().splitlines()) if ledger.exists() else set()
+        append_lines(ledger, [line for line in content.splitlines() if line not in present and _read(line) is not None])
 
 
 def _read(line: bytes) -> dict[str, Any] | None:
     """The reading that a line tells of; None where the line is no whole one."""
     try:
-        found = json.loads(line)
+        reading = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) else None
+    return reading if isinstance(reading, dict) else None
 
 
 def divisions(workspace: Path, split_key: str) -> int:
@@ -111,16 +111,16 @@ def readings(workspace: Path, split_key: str) -> list[dict[str, Any]]:
     """
     ledger = workspace / "seals" / f"{split_key}.jsonl"
     lines = ledger.read_bytes().splitlines() if ledger.exists() else []
-    found = [
+    rows = [
         reading if (reading := _read(line)) is not None else {"unreadable": f"{ledger}, line {number}"}
         for number, line in enumerate(lines, 1)
         if line.strip()
     ]
-    return sorted(found, key=lambda line: str(line.get("time", "")))
+    return sorted(rows, key=lambda line: str(line.get("time", "")))
 
 
 def unreadable(workspace: Path) -> list[str]:
     """Where the lines are that cannot be read."""
     ledgers = sorted((workspace / "seals").glob("*.jsonl"))
-    found = [line for ledger in ledgers for line in readings(workspace, ledger.stem)]
-    return [line["unreadable"] for line in found if "unreadable" in line]
+    rows = [line for ledger in ledgers for line in readings(workspace, ledger.stem)]
+    return [line["unreadable"] for line in rows if "unreadable" in line]

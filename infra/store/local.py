@@ -96,8 +96,8 @@ class LocalStore:
                 continue
             path = self.directory(manifest.key) / name
             if not is_intact(path, entry):
-                found = "is missing" if not path.is_file() else "differs from its manifest"
-                raise CorruptExecution(f"{path} {found} (stage {manifest.step}); it is not used")
+                fault = "is missing" if not path.is_file() else "differs from its manifest"
+                raise CorruptExecution(f"{path} {fault} (stage {manifest.step}); it is not used")
 
     def quarantine(self, key: str) -> None:
         """Take a broken execution out of sight, keeping it for whoever wants to know what happened."""

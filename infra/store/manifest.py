@@ -55,9 +55,9 @@ def manifest_of(data: bytes, key: str, where: str) -> Manifest:
     Raises:
         CorruptExecution: it is none, it is another execution's, or it names files outside its own directory.
     """
-    known = {each.name for each in fields(Manifest)}
+    field_names = {entry.name for entry in fields(Manifest)}
     try:
-        manifest = Manifest(**{name: value for name, value in json.loads(data).items() if name in known})
+        manifest = Manifest(**{name: value for name, value in json.loads(data).items() if name in field_names})
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptExecution(f"{where} is no manifest ({error})") from None
     if wrong := next(_wrong_fields(manifest), None):
@@ -72,17 +72,17 @@ def manifest_of(data: bytes, key: str, where: str) -> Manifest:
 
 def _wrong_fields(manifest: Manifest) -> Iterator[str]:
     """What is of another type than a manifest's fields are; nothing of it was checked when it was read."""
-    for wanted, names in (
+    for kind, names in (
         (str, ("key", "step", "verdict", "started", "finished")),
         (dict, ("ingredients", "files", "journal")),
         (list, ("reasons", "directories")),
         ((int, float), ("seconds",)),
     ):
         for name in names:
-            if not isinstance(value := getattr(manifest, name), wanted):
+            if not isinstance(value := getattr(manifest, name), kind):
                 yield f"its {name} is {value!r:.100}"
     for name in ("reasons", "directories"):
-        yield from (f"its {name} have {each!r:.100}" for each in getattr(manifest, name) if not isinstance(each, str))
+        yield from (f"its {name} have {item!r:.100}" for item in getattr(manifest, name) if not isinstance(item, str))
     for name, entry in manifest.published.items():
         if not _is_entry(entry):
             yield f'{name} is {entry!r:.100}; wanted {{"size": bytes, "sha256": hex}}'

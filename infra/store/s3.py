@@ -56,20 +56,20 @@ class S3Store:
         self.scratch, self.sweep = self.local.scratch, self.local.sweep
         self._verified: set[tuple[str, str]] = set()
         self.cache = workspace / "s3" / hashlib.sha256(self.uri.encode()).hexdigest()[:16]
-        self._there: dict[str, Manifest] = {}
+        self._shared: dict[str, Manifest] = {}
         """Of executions that are not here, the manifests as this process has read them from S3."""
-        self._read: dict[str, bytes] = {}
+        self._manifest_bytes: dict[str, bytes] = {}
 
     def directory(self, key: str) -> Path:
         """Where manifest, journal and opened artifacts of an execution lie on this machine."""
-        return self.local.directory(key) if self._is_here(key) else self.cache / key
+        return self.local.directory(key) if self._is_local(key) else self.cache / key
 
-    def _is_here(self, key: str) -> bool:
+    def _is_local(self, key: str) -> bool:
         return (self.local.directory(key) / MANIFEST).is_file()
 
     def find(self, key: str) -> Manifest | None:
         """The execution of this machine, else the one on S3, which every process asks for anew."""
-        if manifest := self.local.find(key) or self._there.get(key):
+        if manifest := self.local.find(key) or self._shared.get(key):
             return manifest
         try:
             manifest = self._ask(key)
@@ -83,7 +83,7 @@ class S3Store:
     def _keep(self, manifest: Manifest) -> None:
         """Manifest and journal of an execution that is not here, for reports and tracking; they are small."""
         place, name = self.cache / manifest.key, f"store/{manifest.key}/{JOURNAL}"
-        data = self._read[manifest.key]
+        data = self._manifest_bytes[manifest.key]
         if (place / MANIFEST).is_file() and (place / MANIFEST).read_bytes() == data:
             return
         with self._fetching(manifest.key):
@@ -93,29 +93,29 @@ class S3Store:
 
     def look(self, key: str) -> Manifest | None:
         """As :meth:`find`, changing nothing; what this workspace knows of S3 is believed, so a report needs no network."""
-        if manifest := self.local.look(key) or self._there.get(key):
+        if manifest := self.local.look(key) or self._shared.get(key):
             return manifest
         path = self.cache / key / MANIFEST
         return manifest_of(path.read_bytes(), key, str(path)) if path.is_file() else self._ask(key)
 
-    def is_there(self, key: str) -> bool:
+    def exists(self, key: str) -> bool:
         """Whether S3 has the execution now."""
         return self._ask(key) is not None
 
     def _ask(self, key: str) -> Manifest | None:
         name = f"store/{key}/{MANIFEST}"
-        self._there.pop(key, None)
+        self._shared.pop(key, None)
         data = self.objects.get(name)
         if data is not None:
-            self._read[key] = data
-            self._there[key] = manifest_of(data, key, self.objects.uri(name))
-        return self._there.get(key)
+            self._manifest_bytes[key] = data
+            self._shared[key] = manifest_of(data, key, self.objects.uri(name))
+        return self._shared.get(key)
 
     # Reading
 
     def open(self, key: str, artifact: str) -> Path:
         manifest = self.find(key)
-        if self._is_here(key):
+        if self._is_local(key):
             try:
                 return self.local.open(key, artifact)
             except CorruptExecution:  # what rotted here may be sound there
@@ -145,7 +145,7 @@ class S3Store:
 
     def file(self, key: str, name: str) -> Path:
         """One file, fetched without the rest of its artifact where the execution is not here."""
-        if self._is_here(key):
+        if self._is_local(key):
             return self.local.file(key, name)
         manifest = self.look(key)
         if manifest is None:
@@ -162,7 +162,7 @@ class S3Store:
         return target
 
     def verify(self, manifest: Manifest, prefix: str = "") -> None:
-        if self._is_here(manifest.key):
+        if self._is_local(manifest.key):
             self.local.verify(manifest, prefix)
             return
         for name in manifest.published:
@@ -209,82 +209,84 @@ class S3Store:
         Raises:
             CorruptExecution: there is none, or its files here are not what was published.
         """
-        mine = self.local.find(key)
-        theirs = self._there.get(key) or self._ask(key)
-        if mine is None or theirs is not None:
-            return self._settle(mine, theirs, key)
-        self.local.verify(mine)
-        return self._share(mine)
+        own = self.local.find(key)
+        shared = self._shared.get(key) or self._ask(key)
+        if own is None or shared is not None:
+            return self._settle(own, shared, key)
+        self.local.verify(own)
+        return self._share(own)
 
-    def _settle(self, mine: Manifest | None, theirs: Manifest | None, key: str) -> Manifest:
+    def _settle(self, own: Manifest | None, shared: Manifest | None, key: str) -> Manifest:
         """The one on S3 counts; another that was made here is put aside, so that all read the same files."""
-        if theirs is None:
+        if shared is None:
             raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
-        if mine is None or mine.is_like(theirs):
-            return mine or theirs
+        if own is None or own.is_like(shared):
+            return own or shared
         self.local.quarantine(key)
-        return self.find(key) or theirs
+        return self.find(key) or shared
 
-    def _share(self, mine: Manifest) -> Manifest:
+    def _share(self, own: Manifest) -> Manifest:
         """Files first, the journal then, the manifest last; whoever writes the manifest first is who published."""
         while True:
             began = time.monotonic()
-            there = self.objects.list(f"store/{mine.key}/")
-            if MANIFEST in there:
-                if self._is_broken(mine.key):
+            listed = self.objects.list(f"store/{own.key}/")
+            if MANIFEST in listed:
+                if self._is_broken(own.key):
                     continue
-                return self._settle(mine, self._there.get(mine.key), mine.key)
-            strange = [each for name, each in there.items() if not self._is_mine(name, each, mine)]
+                return self._settle(own, self._shared.get(own.key), own.key)
+            strange = [
+                listed_object for name, listed_object in listed.items() if not self._is_own(name, listed_object, own)
+            ]
             if strange:
-                self._wait_for(there, strange)
+                self._wait_for(listed, strange)
                 continue
             try:
-                missing = set(mine.published) - set(there)
-                self._upload(mine, missing)
+                missing = set(own.published) - set(listed)
+                self._upload(own, missing)
                 if missing and time.monotonic() - began > self.patience:
                     continue  # it took so long that another may have thought us dead and removed files: look again
-                self._commit(mine)
+                self._commit(own)
             except Taken:
                 time.sleep(self.pause / 10)
                 continue
-            return mine
+            return own
 
-    def _upload(self, mine: Manifest, names: set[str]) -> None:
-        directory, place = self.local.directory(mine.key), f"store/{mine.key}/"
+    def _upload(self, own: Manifest, names: set[str]) -> None:
+        directory, place = self.local.directory(own.key), f"store/{own.key}/"
         for group in (
             names - {JOURNAL},
             names & {JOURNAL},
         ):  # an equal execution has another journal: it is in the way last
             files = {f"{place}{name}": directory / name for name in sorted(group)}
-            self.objects.upload(files, {f"{place}{name}": mine.published[name] for name in group})
+            self.objects.upload(files, {f"{place}{name}": own.published[name] for name in group})
 
-    def _commit(self, mine: Manifest) -> None:
+    def _commit(self, own: Manifest) -> None:
         """Write the manifest; where no answer came, look whether it is there.
 
         Raises:
             Taken: it is there, maybe by this very request.
         """
-        name = f"store/{mine.key}/{MANIFEST}"
+        name = f"store/{own.key}/{MANIFEST}"
         try:
-            written = self.objects.put(name, (self.local.directory(mine.key) / MANIFEST).read_bytes())
+            is_written = self.objects.put(name, (self.local.directory(own.key) / MANIFEST).read_bytes())
         except FourscoreError:
             if self.objects.get(name) is None:
                 raise
-            written = False
-        if not written:
+            is_written = False
+        if not is_written:
             raise Taken(name)
 
-    def _is_mine(self, name: str, listed: Listed, mine: Manifest) -> bool:
-        entry = mine.published.get(name)
+    def _is_own(self, name: str, listed: Listed, own: Manifest) -> bool:
+        entry = own.published.get(name)
         return entry is not None and listed.size == entry["size"] and self.objects.holds(listed.name, entry)
 
-    def _wait_for(self, there: Mapping[str, Listed], strange: Iterable[Listed]) -> None:
+    def _wait_for(self, listed: Mapping[str, Listed], strange: Iterable[Listed]) -> None:
         """Files of an upload that has no manifest yet and came to other contents: it goes on, or it was abandoned."""
-        if min(each.age for each in there.values()) < self.patience:
+        if min(listed_object.age for listed_object in listed.values()) < self.patience:
             time.sleep(self.pause)
             return
-        for each in strange:
-            self.objects.delete(each.name, each.tag)
+        for listed_object in strange:
+            self.objects.delete(listed_object.name, listed_object.tag)
 
     def exchange_readings(self) -> None:
         exchange(self.objects, self.workspace, self.cache / "readings.json")
@@ -300,8 +302,8 @@ class S3Store:
 
     def _put_aside(self, key: str) -> None:
         """Only the manifest that this process has read: one that was published since is another execution."""
-        self._there.pop(key, None)
-        broken, name = self._read.pop(key, None), f"store/{key}/{MANIFEST}"
+        self._shared.pop(key, None)
+        broken, name = self._manifest_bytes.pop(key, None), f"store/{key}/{MANIFEST}"
         listed = self.objects.list(f"store/{key}/").get(MANIFEST) if broken is not None else None
         if listed is None or self.objects.get(name) != broken:
             return
