@@ -20,7 +20,7 @@ def digits(bound: float) -> str:
 
 
 class Threshold(Config):
-    """One promise that the model must keep on the sealed test set."""
+    """One promise that the model must keep on the held-out test set."""
 
     metric: str = Field(description="A metric of the task, by scikit-learn's name: roc_auc, f1_macro, rmse ...")
     at_least: float | None = Field(default=None, allow_inf_nan=False, description="The metric must be this or more.")
