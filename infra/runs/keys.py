@@ -88,8 +88,22 @@ def _origin(name: str) -> str | None:
     loaded = sys.modules.get(name)
     if loaded is not None:
         return getattr(loaded, "__file__", None)
+    if name.partition(".")[0] in OURS:
+        return _file(name)
     spec = find_spec(name)
     return spec.origin if spec else None
+
+
+def _file(name: str) -> str | None:
+    """Return the file of one of our modules, looked up by path: ``find_spec`` imports the parents, torch with them."""
+    package, *rest = name.split(".")
+    spec = find_spec(package)
+    for folder in spec.submodule_search_locations or () if spec else ():
+        place = Path(folder, *rest)
+        for path in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
+            if path.is_file():
+                return str(path)
+    return None
 
 
 def imports(source: bytes) -> set[str]:
@@ -108,12 +122,7 @@ def imports(source: bytes) -> set[str]:
 
 
 def _is_module(name: str) -> bool:
-    if name.partition(".")[0] not in OURS:
-        return True
-    try:
-        return find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+    return name.partition(".")[0] not in OURS or _file(name) is not None
 
 
 def flatten(value: Any, prefix: str) -> dict[str, Any]:

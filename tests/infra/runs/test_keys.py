@@ -1,5 +1,7 @@
 """What a key was made of can be compared with what is on another machine."""
 
+import subprocess
+import sys
 from importlib.metadata import version
 
 from toy import CHAIN, StartConfig
@@ -15,3 +17,12 @@ def test_a_machine_with_other_code_or_packages_is_known_by_its_ingredients(tmp_p
         f"package numpy is {version('numpy')}, the plan has 0.1",
     ]
     assert differences({"code steps.gone": "digest"}) == ["code steps.gone is not there, the plan has digest"]
+
+
+def test_reading_what_a_module_imports_does_not_import_it():
+    code = (
+        "import sys; from infra.runs.keys import Sources; digests, packages = Sources(None).closure('steps.train');"
+        "print('steps.training.candidates' in digests, 'torch' in packages, 'torch' in sys.modules)"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["True", "True", "False"]
