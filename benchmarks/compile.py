@@ -187,10 +187,10 @@ def main():
             make()
         return
     with tempfile.TemporaryDirectory() as place:
-        own = [sys.executable, __file__, "--one", "ours", "--place", place]
+        fourscore_command = [sys.executable, __file__, "--one", "ours", "--place", place]
         if not options.sdk_python:
-            cpu = in_turn(options.runs, lambda: cpu_seconds(own))[0]
-            milliseconds, digests = warm([*own, "--again", "200"])
+            cpu = in_turn(options.runs, lambda: cpu_seconds(fourscore_command))[0]
+            milliseconds, digests = warm([*fourscore_command, "--again", "200"])
             show("load, plan and compile (aim <= 0.6)", cpu)
             show("one more compile", [milliseconds], f"CPU ms; {digests}")
             print(
@@ -199,9 +199,9 @@ def main():
             return
         sdk = [options.sdk_python, __file__, "--one", "theirs", "--place", place]
         with storage() as env:
-            figures = in_turn(options.runs, lambda: cpu_seconds(own), lambda: cpu_seconds(sdk, env))
+            figures = in_turn(options.runs, lambda: cpu_seconds(fourscore_command), lambda: cpu_seconds(sdk, env))
             before = uploaded(env)
-            more = warm([*own, "--again", "200"]), warm([*sdk, "--again", "5"], env)
+            more = warm([*fourscore_command, "--again", "200"]), warm([*sdk, "--again", "5"], env)
             uploads = (uploaded(env) - before) / 6
     for who, cpu, (milliseconds, digests) in zip(("ours (aim <= 0.6)", "the SDK"), figures, more, strict=True):
         show(f"{who}: whole process", cpu)

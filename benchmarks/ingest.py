@@ -47,7 +47,7 @@ def raw(path: Path, directory: Path) -> None:
     pl.scan_csv(path).sink_parquet(directory / "data.parquet")
 
 
-def ours(path: Path, directory: Path) -> None:
+def run_ingest(path: Path, directory: Path) -> None:
     from steps.ingest import IngestConfig, ingest
     from steps.journal import Journal
 
@@ -63,7 +63,7 @@ def measure(name: str, path: Path, result: Path) -> None:
     """Run in a fresh process: what it took, imports included, and its peak memory."""
     with tempfile.TemporaryDirectory(dir=path.parent) as directory:
         wall, cpu = time.perf_counter(), time.process_time()
-        {"raw": raw, "ours": ours}[name](path, Path(directory))
+        {"raw": raw, "ours": run_ingest}[name](path, Path(directory))
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     result.write_text(json.dumps({"wall": wall, "cpu": cpu, "peak": peak}))
@@ -87,11 +87,11 @@ def main() -> None:
                 process.join()
                 if process.exitcode:
                     raise SystemExit(f"{name} failed")
-                taken = json.loads(result.read_text())
-                if name not in best or taken["cpu"] < best[name]["cpu"]:
-                    best[name] = taken
-    for name, taken in best.items():
-        print(f"{name:5} {taken['wall']:7.2f} s wall {taken['cpu']:7.2f} s CPU {taken['peak']:7.0f} MB peak")
+                seconds = json.loads(result.read_text())
+                if name not in best or seconds["cpu"] < best[name]["cpu"]:
+                    best[name] = seconds
+    for name, seconds in best.items():
+        print(f"{name:5} {seconds['wall']:7.2f} s wall {seconds['cpu']:7.2f} s CPU {seconds['peak']:7.0f} MB peak")
     wall, cpu = (best["ours"][unit] / best["raw"][unit] for unit in ("wall", "cpu"))
     print(f"peak memory {best['ours']['peak'] / 1024:.2f} GiB (aim < 1.5)")
     print(f"ratio {wall:.2f} wall, {cpu:.2f} CPU (aim <= 1.30)")

@@ -79,11 +79,11 @@ def _print_failure(ctx: click.Context, message: str, code: int) -> None:
     """With --json, print the failure as a document; that of ``run`` has all keys of a run's document, empty."""
     if "--json" not in sys.argv or ctx.meta.get("printed"):
         return
-    from pipelines.summary import nothing
+    from pipelines.summary import empty_summary
 
     document = {"verdict": "error", "message": message, "exit_code": code}
     if ctx.invoked_subcommand == "run":
-        document = nothing() | document
+        document = empty_summary() | document
     click.echo(json.dumps(document, ensure_ascii=False), file=ctx.meta.get("document"))
 
 

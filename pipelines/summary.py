@@ -46,7 +46,7 @@ def summary(facts: Facts) -> dict[str, Any]:
     }
 
 
-def nothing() -> dict[str, Any]:
+def empty_summary() -> dict[str, Any]:
     """Return the document of a run that did not begin: every key, no value."""
     return {
         "run": None,

@@ -126,9 +126,9 @@ class Pipeline:
         for step in steps:
             for artifact in step.inputs:
                 if artifact not in self.producer:
-                    known = ", ".join(self.producer)
+                    artifacts = ", ".join(self.producer)
                     raise TypeError(
-                        f"step {step.name} reads {artifact!r}, which nothing before it writes; known: {known}"
+                        f"step {step.name} reads {artifact!r}, which nothing before it writes; known: {artifacts}"
                     )
             for artifact in step.outputs:
                 if artifact in self.producer:

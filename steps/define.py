@@ -52,7 +52,7 @@ def define(card: Output, config: DefineConfig, log: Journal) -> None:
     log.metric("application/thresholds", len(config.success))
     log.table(
         "success",
-        [{"metric": t.metric, "wanted": t.wanted, "slice": t.slice, "on": t.on} for t in config.success],
+        [{"metric": t.metric, "wanted": t.requirement, "slice": t.slice, "on": t.on} for t in config.success],
     )
     if reasons:
         log.verdict("refused", reasons)
@@ -94,7 +94,7 @@ def _unmeasurable(success: Sequence[Threshold], task: Task) -> Iterator[str]:
     for threshold in success:
         problem = _problem(threshold, task.metrics[threshold.metric])
         if problem:
-            yield f"success: {threshold.wanted}: {problem}"
+            yield f"success: {threshold.requirement}: {problem}"
 
 
 def _problem(threshold: Threshold, metric: Metric) -> str | None:
@@ -128,9 +128,9 @@ def _contradictory(success: Sequence[Threshold]) -> Iterator[str]:
         if earlier is threshold:
             continue
         if earlier == threshold:
-            yield f"success: {threshold.wanted}: it is declared twice; remove one"
+            yield f"success: {threshold.requirement}: it is declared twice; remove one"
         else:
-            both = f"{earlier.wanted} and {threshold.wanted}"
+            both = f"{earlier.requirement} and {threshold.requirement}"
             yield f"success: {both}: two bounds for the same number; keep one of them"
 
 

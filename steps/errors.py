@@ -57,8 +57,8 @@ def install(extra: str) -> str:
     return f"install the extra {extra}, in the folder with Fourscore's pyproject.toml: pip install -e '.[{extra}]'"
 
 
-def near(name: str, known: Sequence[str]) -> str:
+def near(name: str, names: Sequence[str]) -> str:
     """A hint, ready to be put into a message, or nothing."""
-    lower = {each.lower(): each for each in known}
-    close = [lower[each] for each in get_close_matches(name.lower(), list(lower), n=3, cutoff=0.6)]
+    lower = {candidate.lower(): candidate for candidate in names}
+    close = [lower[candidate] for candidate in get_close_matches(name.lower(), list(lower), n=3, cutoff=0.6)]
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""

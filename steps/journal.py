@@ -86,10 +86,10 @@ class Journal:
     def verdict(self, verdict: Literal["pass", "refused", "rejected"], reasons: Sequence[str] = ()) -> None:
         self._write("verdict", verdict=verdict, reasons=list(reasons))
 
-    def progress(self, done: float, total: float, what: str) -> None:
+    def progress(self, count: float, total: float, what: str) -> None:
         """Tell the person who watches how far the work is; nothing is kept."""
         if self._listener:
-            self._listener({"kind": "progress", "done": done, "total": total, "what": what})
+            self._listener({"kind": "progress", "done": count, "total": total, "what": what})
 
 
 def read_events(path: Path) -> Iterator[Event]:

@@ -111,9 +111,9 @@ class _Execution:
         except CorruptExecution as rot:
             return self.again(planned, rot)
 
-    def settled(self, stage: str, made: Manifest, counts: Manifest) -> Manifest:
+    def settled(self, stage: str, own_manifest: Manifest, counts: Manifest) -> Manifest:
         """What counts of a result that someone else published too: the first one's, and it is said where they differ."""
-        if not counts.is_like(made):
+        if not counts.is_like(own_manifest):
             where = self.store.uri or "the store"
             text = f"{where} has another execution of this step, with other files; it counts, not the one made here"
             self.reporter(stage, {"kind": "note", "level": "warning", "text": text})
@@ -191,10 +191,10 @@ class _Execution:
 
     def keep_journal(self, directory: Path, stage: StageRecord) -> None:
         """What a failed attempt said is worth reading; it stays beside the run."""
-        kept = self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
+        journal = self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
         if (directory / JOURNAL).exists():
-            shutil.copyfile(directory / JOURNAL, kept)
-            stage.journal = str(kept.relative_to(self.store.workspace))
+            shutil.copyfile(directory / JOURNAL, journal)
+            stage.journal = str(journal.relative_to(self.store.workspace))
 
     def save(self) -> None:
         records.save(self.store.workspace, self.record)

@@ -21,8 +21,8 @@ from infra.files import write_json
 from infra.runs.plan import Ingredients
 from steps.core import Config, Step
 
-OURS = ("pipelines", "infra", "steps", "model_code")
-_NAMED = re.compile(r"(?:steps|model_code)(?:\.\w+)+(?=:|$)")
+PACKAGES = ("pipelines", "infra", "steps", "model_code")
+_MODULE_STRING = re.compile(r"(?:steps|model_code)(?:\.\w+)+(?=:|$)")
 _DISTRIBUTION = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
@@ -32,9 +32,9 @@ class Sources:
     def __init__(self, memory: Path | None) -> None:
         self.memory = memory
         try:
-            self.known: dict[str, Any] = json.loads(memory.read_bytes()) if memory else {}
+            self.memory_entries: dict[str, Any] = json.loads(memory.read_bytes()) if memory else {}
         except (OSError, ValueError):
-            self.known = {}
+            self.memory_entries = {}
         self.changed = False
 
     def module(self, name: str) -> tuple[str, list[str]] | None:
@@ -45,7 +45,7 @@ class Sources:
         path = Path(origin)
         stat = path.stat()
         stamp = [stat.st_size, stat.st_mtime_ns]
-        entry = self.known.get(str(path))
+        entry = self.memory_entries.get(str(path))
         if entry is None or entry["stamp"] != stamp:
             source = path.read_bytes()
             entry = {
@@ -53,7 +53,7 @@ class Sources:
                 "digest": hashlib.sha256(source).hexdigest()[:16],
                 "imports": sorted(imports(source)),
             }
-            self.known[str(path)] = entry
+            self.memory_entries[str(path)] = entry
             self.changed = True
         return entry["digest"], entry["imports"]
 
@@ -67,28 +67,28 @@ class Sources:
             if name in digests:
                 continue
             root = name.partition(".")[0]
-            if root not in OURS and name != module:
+            if root not in PACKAGES and name != module:
                 if root not in sys.stdlib_module_names:
                     packages.add(root)
                 continue
-            found = self.module(name)
-            if found is None:
+            located = self.module(name)
+            if located is None:
                 continue
-            digests[name] = found[0]
-            waiting.extend(found[1])
+            digests[name] = located[0]
+            waiting.extend(located[1])
         return digests, packages
 
     def save(self) -> None:
         if self.changed and self.memory:
             self.memory.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.memory, self.known)
+            write_json(self.memory, self.memory_entries)
 
 
 def _origin(name: str) -> str | None:
     loaded = sys.modules.get(name)
     if loaded is not None:
         return getattr(loaded, "__file__", None)
-    if name.partition(".")[0] in OURS:
+    if name.partition(".")[0] in PACKAGES:
         return _file(name)
     spec = find_spec(name)
     return spec.origin if spec else None
@@ -108,21 +108,25 @@ def _file(name: str) -> str | None:
 
 def imports(source: bytes) -> set[str]:
     """Every module that a source may import: import statements, and our modules named in strings (lazy tables)."""
-    found: set[str] = set()
+    located: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            located.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module)
-            if node.module.partition(".")[0] in OURS:
-                found.update(f"{node.module}.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and (match := _NAMED.match(node.value)):
-            found.add(match.group())
-    return {name for name in found if _is_module(name)}
+            located.add(node.module)
+            if node.module.partition(".")[0] in PACKAGES:
+                located.update(f"{node.module}.{alias.name}" for alias in node.names)
+        elif (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and (match := _MODULE_STRING.match(node.value))
+        ):
+            located.add(match.group())
+    return {name for name in located if _is_module(name)}
 
 
 def _is_module(name: str) -> bool:
-    return name.partition(".")[0] not in OURS or _file(name) is not None
+    return name.partition(".")[0] not in PACKAGES or _file(name) is not None
 
 
 def flatten(value: Any, prefix: str) -> dict[str, Any]:
@@ -135,13 +139,13 @@ def flatten(value: Any, prefix: str) -> dict[str, Any]:
 def ingredients(step: Step, config: Config, inputs: Mapping[str, str], sources: Sources) -> Ingredients:
     """Everything that decides the result of a step, flat, so that two can be compared line by line."""
     digests, packages = sources.closure(step.function.__module__)
-    made: Ingredients = {"python": _python()}
-    made |= {f"code {name}": digest for name, digest in sorted(digests.items())}
-    made |= {f"package {name}": _version(name) for name in sorted(packages)}
-    made |= {f"input {name}": key for name, key in sorted(inputs.items())}
+    contents: Ingredients = {"python": _python()}
+    contents |= {f"code {name}": digest for name, digest in sorted(digests.items())}
+    contents |= {f"package {name}": _version(name) for name in sorted(packages)}
+    contents |= {f"input {name}": key for name, key in sorted(inputs.items())}
     for field, value in config.model_dump(mode="json").items():
-        made |= {f"config {name}": leaf for name, leaf in flatten(value, f"{step.name}.{field}").items()}
-    return made
+        contents |= {f"config {name}": leaf for name, leaf in flatten(value, f"{step.name}.{field}").items()}
+    return contents
 
 
 def _python() -> str:
@@ -156,21 +160,25 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def key_of(step: str, made: Ingredients) -> str:
-    return hashlib.sha256(json.dumps({"step": step, "made of": made}, sort_keys=True).encode()).hexdigest()
+def key_of(step: str, contents: Ingredients) -> str:
+    return hashlib.sha256(json.dumps({"step": step, "made of": contents}, sort_keys=True).encode()).hexdigest()
 
 
-def differences(made: Ingredients) -> list[str]:
+def differences(contents: Ingredients) -> list[str]:
     """Which code and packages are others here than those a key was made of; running them would make the key a lie."""
-    here: Ingredients = {}
+    current: Ingredients = {}
     sources = Sources(None)
-    for name in made:
+    for name in contents:
         kind, _, what = name.partition(" ")
         if kind == "python":
-            here[name] = _python()
+            current[name] = _python()
         elif kind == "package":
-            here[name] = _version(what)
+            current[name] = _version(what)
         elif kind == "code":
-            found = sources.module(what) if _is_module(what) else None
-            here[name] = found[0] if found else "not there"
-    return [f"{name} is {value}, the plan has {made[name]}" for name, value in here.items() if made[name] != value]
+            located = sources.module(what) if _is_module(what) else None
+            current[name] = located[0] if located else "not there"
+    return [
+        f"{name} is {value}, the plan has {contents[name]}"
+        for name, value in current.items()
+        if contents[name] != value
+    ]

@@ -126,10 +126,10 @@ def load(workspace: Path, run: str) -> RunRecord:
     """
     path = path_of(workspace, run)
     if not NAME.fullmatch(run) or not path.is_file():
-        known = [record.run for record in every(workspace)][:5]
+        names = [record.run for record in every(workspace)][:5]
         hint = (
-            f"the newest are: {', '.join(known)}"
-            if known
+            f"the newest are: {', '.join(names)}"
+            if names
             else "there are no runs yet: start one with 'fourscore run PROBLEM'"
         )
         raise InputError(f"no run {run!r} in {workspace}; {hint}")
@@ -155,18 +155,18 @@ def _parse(path: Path) -> RunRecord:
         raise ValueError("its name is not one that a run has")
     values = json.loads(path.read_text(encoding="utf-8"))
     absent = {"problem_name": path.stem, "problem_path": "", "problem": {}, "overrides": {}, "smoke": False}
-    stages = [StageRecord(**_known(StageRecord, stage)) for stage in values.get("stages", [])]
-    return RunRecord(**{**absent, **_known(RunRecord, values), "run": path.stem, "stages": stages})
+    stages = [StageRecord(**_checked_fields(StageRecord, stage)) for stage in values.get("stages", [])]
+    return RunRecord(**{**absent, **_checked_fields(RunRecord, values), "run": path.stem, "stages": stages})
 
 
-def _known(kind: type[StageRecord | RunRecord], values: dict[str, Any]) -> dict[str, Any]:
+def _checked_fields(kind: type[StageRecord | RunRecord], values: dict[str, Any]) -> dict[str, Any]:
     """The values of the fields that there are, each of the type that all use of it relies on."""
-    known = {each.name: str(each.type).partition("[")[0] for each in fields(kind)}
-    kept = {name: value for name, value in values.items() if name in known}
-    for name, value in kept.items():
-        if not isinstance(value, TYPES[known[name]]) or (isinstance(value, bool) and known[name] != "bool"):
+    types = {field_.name: str(field_.type).partition("[")[0] for field_ in fields(kind)}
+    checked = {name: value for name, value in values.items() if name in types}
+    for name, value in checked.items():
+        if not isinstance(value, TYPES[types[name]]) or (isinstance(value, bool) and types[name] != "bool"):
             raise TypeError(f"{name} is {value!r:.40}")
-    return kept
+    return checked
 
 
 def every(workspace: Path) -> Iterator[RunRecord]:
@@ -204,13 +204,15 @@ def is_alive(workspace: Path, run: str) -> bool:
 def mark_killed(workspace: Path) -> list[RunRecord]:
     """Mark the runs that say they are running but whose process is gone (kill -9, power); returns those marked now."""
     marked = []
-    for seen in every(workspace):
-        if seen.status != "running" or seen.execution is not None:  # an execution goes on without a process here
+    for candidate in every(workspace):
+        if (
+            candidate.status != "running" or candidate.execution is not None
+        ):  # an execution goes on without a process here
             continue
-        with locked(lock_of(workspace, seen.run), blocking=False) as free:
+        with locked(lock_of(workspace, candidate.run), blocking=False) as free:
             if not free:
                 continue
-            record = load(workspace, seen.run)
+            record = load(workspace, candidate.run)
             if record.status != "running":
                 continue
             record.status, record.finished = "killed", now()

@@ -22,7 +22,7 @@ PART = 32 << 20
 WRITE_ONCE = "store/"
 """Below it no object is ever overwritten: every write says ``If-None-Match: *``."""
 _ROOT = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>(?:[^/]+/)*))?")
-_TAKEN = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload", "412", "409")
+_CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload", "412", "409")
 """Someone else wrote it: before, or just now; or this very request did, and the answer to it was lost."""
 _ABSENT = ("NoSuchKey", "404")
 
@@ -30,7 +30,7 @@ Entry = Mapping[str, Any]
 """What a manifest says of a file: its ``size`` and ``sha256``."""
 
 
-class Taken(FourscoreError):
+class NameTaken(FourscoreError):
     """An object that is written once is there already, or is being written."""
 
 
@@ -71,12 +71,12 @@ class Objects:
         self.bucket, self.prefix = parse_root(root)
         self.root = f"s3://{self.bucket}/{self.prefix}"
         self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
-        self._given = client
+        self._client = client
 
     @cached_property
     def client(self) -> Any:
         """Made when it is first needed: a run that finds everything here imports no boto3."""
-        client = self._given() if self._given else s3_client.client(self.root)
+        client = self._client() if self._client else s3_client.client(self.root)
         for operation in ("PutObject", "CompleteMultipartUpload"):
             client.meta.events.register(
                 f"before-parameter-build.s3.{operation}", self._once, unique_id=f"{self.root} {operation}"
@@ -89,7 +89,7 @@ class Objects:
 
     @contextmanager
     def _asking(self, name: str) -> Iterator[dict[str, str]]:
-        """What names an object in a request; errors become :class:`Absent`, :class:`Taken` or a plain message."""
+        """What names an object in a request; errors become :class:`Absent`, :class:`NameTaken` or a plain message."""
         assert self.client  # before botocore is needed: it says in plain words if that is missing
         from botocore.exceptions import ClientError
 
@@ -99,8 +99,8 @@ class Objects:
             except ClientError as error:
                 if code_of(error) in _ABSENT:
                     raise Absent(name) from None
-                if code_of(error) in _TAKEN:
-                    raise Taken(name) from None
+                if code_of(error) in _CONFLICTS:
+                    raise NameTaken(name) from None
                 raise
 
     def uri(self, name: str) -> str:
@@ -108,14 +108,14 @@ class Objects:
 
     def get(self, name: str) -> bytes | None:
         """The content; None where there is no such object."""
-        found = self.get_with_tag(name)
-        return found[0] if found else None
+        listing = self.get_with_tag(name)
+        return listing[0] if listing else None
 
     def get_with_tag(self, name: str) -> tuple[bytes, str] | None:
         """The content and the tag of this very version, for a write that must not go over another."""
         try:
-            with self._asking(name) as asked:
-                answer = self.client.get_object(**asked)
+            with self._asking(name) as request:
+                answer = self.client.get_object(**request)
                 return answer["Body"].read(), answer["ETag"]
         except Absent:
             return None
@@ -137,33 +137,35 @@ class Objects:
         """
         only = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"} if absent else {}
         try:
-            with self._asking(name) as asked:
-                self.client.put_object(**asked, **only, Body=data, ChecksumAlgorithm="SHA256", **self.encryption)
-        except (Absent, Taken):
+            with self._asking(name) as request:
+                self.client.put_object(**request, **only, Body=data, ChecksumAlgorithm="SHA256", **self.encryption)
+        except (Absent, NameTaken):
             return False
         return True
 
     def delete(self, name: str, tag: str) -> None:
         """Remove the version of this tag; another one is left alone."""
         try:
-            with self._asking(name) as asked:
-                self.client.delete_object(**asked, IfMatch=tag)
-        except (Absent, Taken):
+            with self._asking(name) as request:
+                self.client.delete_object(**request, IfMatch=tag)
+        except (Absent, NameTaken):
             return
 
     def list(self, prefix: str) -> dict[str, Listed]:
         """What is below a prefix, by its name from there on; what the console makes to show folders is left out."""
-        found: dict[str, Listed] = {}
-        with self._asking(prefix) as asked:
-            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=asked["Bucket"], Prefix=asked["Key"])
+        listing: dict[str, Listed] = {}
+        with self._asking(prefix) as request:
+            pages = self.client.get_paginator("list_objects_v2").paginate(
+                Bucket=request["Bucket"], Prefix=request["Key"]
+            )
             for page in pages:
                 now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
-                for each in page.get("Contents", ()):
-                    name = each["Key"].removeprefix(asked["Key"])
+                for listed in page.get("Contents", ()):
+                    name = listed["Key"].removeprefix(request["Key"])
                     if name and not name.endswith("/"):
-                        age = (now - each["LastModified"]).total_seconds()
-                        found[name] = Listed(self._name(each["Key"]), each["Size"], each["ETag"], age)
-        return found
+                        age = (now - listed["LastModified"]).total_seconds()
+                        listing[name] = Listed(self._name(listed["Key"]), listed["Size"], listed["ETag"], age)
+        return listing
 
     def _name(self, key: str) -> str:
         return key.removeprefix(self.prefix)
@@ -171,8 +173,8 @@ class Objects:
     def holds(self, name: str, entry: Entry) -> bool:
         """Whether the object has that content, by the checksum that S3 made of it when it was written."""
         try:
-            with self._asking(name) as asked:
-                head = self.client.head_object(**asked, ChecksumMode="ENABLED")
+            with self._asking(name) as request:
+                head = self.client.head_object(**request, ChecksumMode="ENABLED")
         except Absent:
             return False
         if head["ContentLength"] != entry["size"]:
@@ -186,7 +188,7 @@ class Objects:
         """Bring files to where the names say, several at once; S3 refuses one that is not what its entry says.
 
         Raises:
-            Taken: one is there already; others may have been brought.
+            NameTaken: one is there already; others may have been brought.
         """
         self._transfer(files, lambda manager, name, path: manager.upload(
             str(path), self.bucket, self.prefix + name, extra_args=self.encryption | _described(entries[name])
@@ -222,8 +224,8 @@ class Objects:
 
 def _described(entry: Entry) -> dict[str, Any]:
     """With the digest of a file in one part S3 itself compares what arrives; of parts it makes its own."""
-    given = {"ChecksumSHA256": _base64(entry)} if entry["size"] < PART else {}
-    return {"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": entry["sha256"]}, **given}
+    checksum = {"ChecksumSHA256": _base64(entry)} if entry["size"] < PART else {}
+    return {"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": entry["sha256"]}, **checksum}
 
 
 def _base64(entry: Entry) -> str:

@@ -55,16 +55,16 @@ def exchange(objects: Objects, workspace: Path, memory: Path) -> None:
     Args:
         known: remembers which objects were brought; they never change.
     """
-    brought: list[str] = json.loads(memory.read_bytes()) if memory.is_file() else []
+    imported: list[str] = json.loads(memory.read_bytes()) if memory.is_file() else []
     shared = [entry.name for entry in objects.list("seals/").values()]
-    for name in sorted(set(shared) - set(brought)):
+    for name in sorted(set(shared) - set(imported)):
         _merge(workspace / "seals" / f"{PurePosixPath(name).parent.name}.jsonl", objects.get(name) or b"")
     uploaded = []
     for name, line in to_send(workspace):
         if name not in shared:
             objects.put(name, line)
             uploaded.append(name)
-    if uploaded or set(shared) != set(brought):
+    if uploaded or set(shared) != set(imported):
         memory.parent.mkdir(parents=True, exist_ok=True)
         write_json(memory, sorted({*shared, *uploaded}))
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.files import locked, write_atomically
-from infra.s3.objects import Absent, Entry, Listed, Objects, Taken
+from infra.s3.objects import Absent, Entry, Listed, NameTaken, Objects
 from infra.store.ledger import exchange
 from infra.store.local import LocalStore
 from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, is_intact, manifest_of
@@ -187,7 +187,7 @@ class S3Store:
             self.objects.download({name: arriving / inside for name, inside in names.items()})
         except Absent as absent:
             raise self._corrupt(str(absent), "is missing", manifest) from None
-        except Taken as changed:
+        except NameTaken as changed:
             raise self._corrupt(str(changed), "was changed while it was read", manifest) from None
         for name, inside in names.items():
             if not is_intact(arriving / inside, entries[inside]):
@@ -246,7 +246,7 @@ class S3Store:
                 if missing and time.monotonic() - began > self.patience:
                     continue  # it took so long that another may have thought us dead and removed files: look again
                 self._commit(own)
-            except Taken:
+            except NameTaken:
                 time.sleep(self.pause / 10)
                 continue
             return own
@@ -264,7 +264,7 @@ class S3Store:
         """Write the manifest; where no answer came, look whether it is there.
 
         Raises:
-            Taken: it is there, maybe by this very request.
+            NameTaken: it is there, maybe by this very request.
         """
         name = f"store/{own.key}/{MANIFEST}"
         try:
@@ -274,7 +274,7 @@ class S3Store:
                 raise
             is_written = False
         if not is_written:
-            raise Taken(name)
+            raise NameTaken(name)
 
     def _is_own(self, name: str, listed: Listed, own: Manifest) -> bool:
         entry = own.published.get(name)

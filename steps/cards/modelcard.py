@@ -61,7 +61,7 @@ def _verdict(request: Registration, evaluation: Evaluation) -> str:
         return "**Smoke run on a small sample: these numbers cannot support a decision.**\n"
     if request.verdict == "pass":
         return (
-            f"**Pass: the model {sentences.kept(evaluation)} on the held-out test set.** It is a candidate; using it "
+            f"**Pass: the model {sentences.promise_kept(evaluation)} on the held-out test set.** It is a candidate; using it "
             "takes a person's approval.\n"
         )
     return "**Rejected: do not use it for the decision.**\n\n" + bullets(evaluation.reasons)

@@ -77,8 +77,8 @@ def of_champion(
     try:
         predictor = serving.load(directory)
         if _question(predictor.schema) != _question(schema):
-            other, own = _described(predictor.schema), _described(schema)
-            return None, [f"the champion was not compared: it answers {other}, this model {own}"]
+            other, expected = _described(predictor.schema), _described(schema)
+            return None, [f"the champion was not compared: it answers {other}, this model {expected}"]
         prediction = predictor.predict(table)
     except ValueError as error:
         return None, [f"the champion was not compared: it cannot answer these rows ({error})"]

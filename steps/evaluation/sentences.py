@@ -103,7 +103,7 @@ def judged_on(threshold: ThresholdResult) -> str:
     return f"judged on the {end} end of the 95 % interval"
 
 
-def kept(evaluation: Evaluation) -> str:
+def promise_kept(evaluation: Evaluation) -> str:
     """Return how many promises the model kept, as the end of a sentence about it."""
     total = len(evaluation.thresholds)
     broken = sum(not threshold.met for threshold in evaluation.thresholds)

@@ -40,7 +40,7 @@ class Threshold(Config):
         return self
 
     @property
-    def wanted(self) -> str:
+    def requirement(self) -> str:
         """The promise in words, as reports print it."""
         if self.at_least is not None:
             bound = f">= {digits(self.at_least)}"

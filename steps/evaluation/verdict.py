@@ -59,8 +59,8 @@ def slice_of(part: Part, task: Task, sampled: Mapping[Key, Sampled]) -> SliceRes
 def compare(task: Task, sampled: Mapping[Key, Sampled], name: str) -> Comparison:
     """Return how much the model and another predictor differ in the headline metric, and which one is better."""
     metric = task.metrics[task.headline]
-    own, other = sampled[key_of(metric.name, None)], sampled[key_of(metric.name, None, name)]
-    difference = statistics.compare(own, other)
+    model_values, other = sampled[key_of(metric.name, None)], sampled[key_of(metric.name, None, name)]
+    difference = statistics.compare(model_values, other)
     better = "neither"
     if difference.low is not None and difference.high is not None and (difference.low > 0 or difference.high < 0):
         better = MODEL if (difference.low > 0) == metric.higher_is_better else name
@@ -86,7 +86,7 @@ def judge(threshold: Threshold, sampled: Sampled | None, part: Part | str | None
     return ThresholdResult(
         **threshold.model_dump(),
         **score.model_dump(),
-        wanted=threshold.wanted,
+        wanted=threshold.requirement,
         met=met,
         reason=None if met else part if isinstance(part, str) else _shortfall(threshold, score, part),
     )

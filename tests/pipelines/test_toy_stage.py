@@ -60,7 +60,7 @@ def fourscore(tmp_path_factory):
     ))  # fmt: skip
 
     def call(*arguments):
-        done = subprocess.run(
+        result = subprocess.run(
             [sys.executable, *map(str, arguments)],
             cwd=place,
             env={**os.environ, "PYTHONPATH": str(place)},
@@ -68,8 +68,8 @@ def fourscore(tmp_path_factory):
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert result.returncode == 0, result.stderr
+        return result.stdout
 
     return call
 
@@ -78,12 +78,12 @@ PROBLEM = ROOT / "examples/breast-cancer/problem.yaml"
 
 
 def test_a_new_stage_plans_runs_and_appears_in_the_report(fourscore, tmp_path):
-    asked = [PROBLEM, "--smoke", "--until", "toy", "--workspace", tmp_path, "--json"]
-    planned = json.loads(fourscore("-m", "pipelines", "plan", *asked))
+    request = [PROBLEM, "--smoke", "--until", "toy", "--workspace", tmp_path, "--json"]
+    planned = json.loads(fourscore("-m", "pipelines", "plan", *request))
     assert planned["stages"][-1] | {"key": ""} == {
         "name": "toy", "status": "runs", "reason": "has not run here before", "key": ""
     }  # fmt: skip
-    summary = json.loads(fourscore("-m", "pipelines", "run", *asked, "--no-tracking"))
+    summary = json.loads(fourscore("-m", "pipelines", "run", *request, "--no-tracking"))
     assert summary["stages"][5]["name"] == "toy"
     assert summary["stages"][5]["status"] == "ran"
     record = json.loads((tmp_path / "runs" / f"{summary['run']}.json").read_bytes())
@@ -101,9 +101,9 @@ def test_a_new_stage_compiles_into_its_job(fourscore, tmp_path):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
 def test_a_new_stage_runs_as_a_job_and_is_tracked_in_its_layer(fourscore, tmp_path):
-    asked = [PROBLEM, "--smoke", "--until", "toy", "--workspace", tmp_path]
+    request = [PROBLEM, "--smoke", "--until", "toy", "--workspace", tmp_path]
     try:
-        run = json.loads(fourscore("-m", "pipelines", "run", *asked, "--on", "sagemaker-local", "--json"))["run"]
+        run = json.loads(fourscore("-m", "pipelines", "run", *request, "--on", "sagemaker-local", "--json"))["run"]
     finally:
         fourscore("-m", "pipelines", "infra", "down", "--stack", "local", "--workspace", tmp_path)
     client = connect(tmp_path, default_uri(tmp_path))

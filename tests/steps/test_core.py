@@ -7,34 +7,34 @@ from steps.define import define
 from steps.journal import Journal
 
 
-class Nothing(Config):
+class Empty(Config):
     """No settings."""
 
 
-def make(made: Output, config: Nothing, log: Journal) -> None:
-    (made / "a.txt").write_text("a")
+def make(result: Output, config: Empty, log: Journal) -> None:
+    (result / "a.txt").write_text("a")
 
 
-def copy(made: Input, copied: Output, notes: Scratch, config: Nothing, log: Journal) -> None:
-    (copied / "a.txt").write_text((made / "a.txt").read_text() * 2)
+def copy(result: Input, copied: Output, notes: Scratch, config: Empty, log: Journal) -> None:
+    (copied / "a.txt").write_text((result / "a.txt").read_text() * 2)
     log.metric("data/rows", 2)
 
 
 def test_a_signature_says_what_a_step_reads_and_writes():
     read = step(copy)
-    assert (read.name, read.inputs, read.outputs, read.scratch) == ("copy", ("made",), ("copied",), ("notes",))
-    assert read.config_type is Nothing
+    assert (read.name, read.inputs, read.outputs, read.scratch) == ("copy", ("result",), ("copied",), ("notes",))
+    assert read.config_type is Empty
 
 
 def test_a_step_with_a_parameter_that_says_nothing_is_refused():
-    def odd(made: Output, config: Nothing, log: Journal, depth: int) -> None: ...
+    def odd(result: Output, config: Empty, log: Journal, depth: int) -> None: ...
 
     with pytest.raises(TypeError, match="'depth' is neither"):
         step(odd)
 
 
 def test_a_step_without_a_config_is_refused():
-    def odd(made: Output, log: Journal) -> None: ...
+    def odd(result: Output, log: Journal) -> None: ...
 
     with pytest.raises(TypeError, match="wants a 'config'"):
         step(odd)
@@ -53,42 +53,42 @@ def test_a_step_is_imported_by_its_address():
 
 
 def test_a_pipeline_that_reads_what_nothing_wrote_is_refused_when_it_is_built():
-    with pytest.raises(TypeError, match="copy reads 'made', which nothing before it writes"):
+    with pytest.raises(TypeError, match="copy reads 'result', which nothing before it writes"):
         Pipeline("pair", step(copy), step(make))
 
 
 def test_a_pipeline_that_writes_an_artifact_twice_is_refused():
     with pytest.raises(TypeError, match="which outside writes already"):
-        Pipeline("pair", step(make), sources={"made": object})
+        Pipeline("pair", step(make), sources={"result": object})
 
 
 def test_execute_gives_each_parameter_its_directory(tmp_path):
-    for name in ("made", "copied", "notes"):
+    for name in ("result", "copied", "notes"):
         (tmp_path / name).mkdir()
-    directories = {name: tmp_path / name for name in ("made", "copied", "notes")}
+    directories = {name: tmp_path / name for name in ("result", "copied", "notes")}
     with Journal(tmp_path / "journal.jsonl") as log:
-        for each in Pipeline("pair", step(make), step(copy)):
-            execute(each, directories, Nothing(), log)
+        for entry in Pipeline("pair", step(make), step(copy)):
+            execute(entry, directories, Empty(), log)
     assert (tmp_path / "copied/a.txt").read_text() == "aa"
     assert '"data/rows"' in (tmp_path / "journal.jsonl").read_text()
 
 
 def test_a_config_refuses_a_misspelt_field_and_a_change():
     with pytest.raises(ValueError, match="colour"):
-        Nothing(colour="red")
+        Empty(colour="red")
 
 
-class Named(Config):
+class Labelled(Config):
     names: dict[str, dict[str, int]]
 
 
 def test_what_a_step_is_given_does_not_depend_on_an_order_that_its_key_does_not_see(tmp_path):
-    given = []
+    config_value = []
 
-    def look(made: Output, config: Named, log: Journal) -> None:
-        given.append(list(config.names["x"]))
+    def look(result: Output, config: Labelled, log: Journal) -> None:
+        config_value.append(list(config.names["x"]))
 
     for names in ({"a": 1, "b": 2}, {"b": 2, "a": 1}):
         with Journal(tmp_path / "journal.jsonl") as log:
-            execute(step(look), {"made": tmp_path}, Named(names={"x": names}), log)
-    assert given[0] == given[1]
+            execute(step(look), {"result": tmp_path}, Labelled(names={"x": names}), log)
+    assert config_value[0] == config_value[1]

@@ -106,10 +106,10 @@ def write_table(directory, table, task, roles=None):
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     """One good model per task, exported once."""
-    made = {task: tmp_path_factory.mktemp("models") / task for task in TASKS}
-    for task, directory in made.items():
+    directories = {task: tmp_path_factory.mktemp("models") / task for task in TASKS}
+    for task, directory in directories.items():
         write_model(directory, task)
-    return made
+    return directories
 
 
 @pytest.fixture

@@ -31,10 +31,10 @@ def test_a_line_that_a_killed_writer_left_unfinished_is_not_an_event(tmp_path):
 
 
 def test_progress_is_shown_and_not_kept(tmp_path):
-    shown = []
-    with Journal(tmp_path / "j.jsonl", shown.append) as log:
+    output = []
+    with Journal(tmp_path / "j.jsonl", output.append) as log:
         log.progress(1, 2, "rows")
-    assert [event["done"] for event in shown] == [1]
+    assert [event["done"] for event in output] == [1]
     assert (tmp_path / "j.jsonl").read_text() == ""
 
 

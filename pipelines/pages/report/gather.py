@@ -106,7 +106,7 @@ class Facts:
     """The schema of each table by the name of its artifact, in the order of the stages."""
     producers: Mapping[type[Document], Stage] = field(default_factory=dict)
     """Which stage published a document."""
-    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    other_documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """JSON documents of stages that this page has never seen, by path."""
     rotten: Sequence[str] = ()
     """What was changed after it was published, as sentences; none of it is among the documents and events."""
@@ -179,7 +179,7 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
     documents: dict[type[Document], Document] = {}
     producers: dict[type[Document], Stage] = {}
     tables: dict[str, TableSchema] = {}
-    others: dict[str, Mapping[str, Any]] = {}
+    other_documents: dict[str, Mapping[str, Any]] = {}
     for stage in stages:
         unknown: dict[str, Mapping[str, Any]] = {}
         for kind in TYPES:
@@ -193,7 +193,7 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
             elif name.endswith(".json") and "/" not in name:
                 unknown[path] = _object(_published(store, path, stage, rotten) or b"")
         if stage not in producers.values():
-            others |= unknown
+            other_documents |= unknown
     if rotten:  # said wherever the run's own message is
         record = replace(record, message="\n".join(filter(None, [*rotten, record.message])))
     previous = _previous(workspace, record) if history else None
@@ -205,7 +205,7 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         documents=documents,
         tables=tables,
         producers=producers,
-        others=others,
+        other_documents=other_documents,
         rotten=tuple(dict.fromkeys(rotten)),
         tracking=read_object(workspace / "runs" / f"{run}.tracking.json"),
         previous=previous,

@@ -138,7 +138,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "stages": evidence.stages(facts),
         "total_seconds": evidence.total_seconds(facts),
         "notes": evidence.notes(facts),
-        "others": [(path, evidence.plain(content)) for path, content in facts.others.items()],
+        "others": [(path, evidence.plain(content)) for path, content in facts.other_documents.items()],
         "lineage": list(evidence.lineage(facts)),
     }
     if facts.evaluation:

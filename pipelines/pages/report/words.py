@@ -98,10 +98,10 @@ def _judged(facts: Facts, evaluation: Evaluation) -> Verdict:
         title = "Smoke run on a small sample: every stage ran, but these numbers cannot support a decision."
         return Verdict("unfinished", ELLIPSIS, title, (), ("Run it without `--smoke` for a verdict.",))
     if facts.record.status == "pass" and evaluation.verdict == "pass":
-        title = f"Pass: the model {sentences.kept(evaluation)} on the held-out test set."
+        title = f"Pass: the model {sentences.promise_kept(evaluation)} on the held-out test set."
         return Verdict("pass", CHECK, title, (), _after_pass(facts))
     broken = any(not threshold.met for threshold in evaluation.thresholds)
-    title = f"the model {sentences.kept(evaluation)}" if broken else "the model must not be used"
+    title = f"the model {sentences.promise_kept(evaluation)}" if broken else "the model must not be used"
     steps = (
         "Do not use this model for the decision. It is recorded as rejected and cannot become the champion.",
         "Look at the weakest segments and the yardsticks: if gradient boosting does no better, the data may be the limit.",

@@ -20,14 +20,14 @@ from steps.errors import FourscoreError, InputError, Interrupted
 
 
 def run(workspace, settings=None, record=None):
-    heard = []
+    events = []
     store = LocalStore(workspace)
     plan = toy_plan(workspace, settings or {})
     record = record or toy_record(plan)
     try:
-        return LocalBackend(store).run(plan, record, lambda stage, event: heard.append((stage, event))), heard
+        return LocalBackend(store).run(plan, record, lambda stage, event: events.append((stage, event))), events
     finally:
-        (workspace / "heard.json").write_text(json.dumps(heard))
+        (workspace / "heard.json").write_text(json.dumps(events))
 
 
 def statuses(record):
@@ -106,10 +106,10 @@ def test_an_input_that_rotted_on_disk_is_made_again(workspace):
     first, _ = run(workspace)
     started = workspace / "store" / first.stage("start").key / "started/x.txt"
     started.write_text("rot")
-    record, heard = run(workspace, {"double": {"times": 5}})
+    record, events = run(workspace, {"double": {"times": 5}})
     assert statuses(record) == {"start": "ran", "double": "ran", "judge": "ran"}
     assert started.read_text() == "x"
-    assert any("differs from its manifest" in event.get("text", "") for _, event in heard)
+    assert any("differs from its manifest" in event.get("text", "") for _, event in events)
 
 
 def test_the_sealed_test_set_is_given_only_to_who_declares_it_and_every_reading_is_counted(workspace):

@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.s3 import objects
-from infra.s3.objects import Objects, Taken
+from infra.s3.objects import NameTaken, Objects
 
 BUCKET = "lake"
 
@@ -87,7 +87,7 @@ def test_files_travel_in_parts_and_are_compared_by_their_checksum(root, tmp_path
     assert all(root.holds(name, entry) for name, entry in entries.items())
     assert not root.holds("store/small", entries["store/small"] | {"sha256": "0" * 64})
     assert not root.holds("store/other", entries["store/small"])
-    with pytest.raises(Taken):
+    with pytest.raises(NameTaken):
         root.upload(files, entries)
     root.download({f"store/{name}": tmp_path / "back" / name for name in contents})
     assert {name: (tmp_path / "back" / name).read_bytes() for name in contents} == contents

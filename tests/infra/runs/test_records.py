@@ -66,11 +66,11 @@ def test_a_run_of_another_version_is_read_as_far_as_it_is_known(workspace, recor
     assert records.load(workspace, record.run) == record
     early = {"status": "pass", "started": record.started, "stages": [{"name": "start", "key": "a" * 64}]}
     records.path_of(workspace, "early").write_text(json.dumps(early))
-    found = records.load(workspace, "early")
-    assert (found.run, found.problem_name, found.problem, found.stages[0].status) == ("early", "early", {}, "pending")
+    names = records.load(workspace, "early")
+    assert (names.run, names.problem_name, names.problem, names.stages[0].status) == ("early", "early", {}, "pending")
     assert records.unreadable(workspace) == []
 
 
 def test_a_copied_run_file_is_the_run_that_it_is_named_after(workspace, record):
     records.path_of(workspace, "copy").write_bytes(records.path_of(workspace, record.run).read_bytes())
-    assert {found.run for found in records.every(workspace)} == {record.run, "copy"}
+    assert {names.run for names in records.every(workspace)} == {record.run, "copy"}

@@ -46,21 +46,21 @@ def exchange(path, text):
         os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
 
 
-def found(path, base, workspace):
+def resolve_one(path, base, workspace):
     return [file.name for file in resolve({"s": At(path)}, base, workspace)["s"]]
 
 
 def test_paths_are_relative_to_the_problem_file_and_may_be_absolute(base, workspace):
-    assert found("a.csv", base, workspace) == ["a.csv"]
-    assert found(str(base / "c d.csv"), Path("/"), workspace) == ["c d.csv"]
-    assert found(f"file://{base / 'a.csv'}", Path("/"), workspace) == ["a.csv"]
-    assert found(("b.csv", "a.csv"), base, workspace) == ["b.csv", "a.csv"]
+    assert resolve_one("a.csv", base, workspace) == ["a.csv"]
+    assert resolve_one(str(base / "c d.csv"), Path("/"), workspace) == ["c d.csv"]
+    assert resolve_one(f"file://{base / 'a.csv'}", Path("/"), workspace) == ["a.csv"]
+    assert resolve_one(("b.csv", "a.csv"), base, workspace) == ["b.csv", "a.csv"]
 
 
 def test_a_glob_gives_its_files_sorted(tmp_path, workspace):
     for name in ("part-2.csv", "part-1.csv", "other.txt"):
         (tmp_path / name).write_text(name)
-    assert found("part-*.csv", tmp_path, workspace) == ["part-1.csv", "part-2.csv"]
+    assert resolve_one("part-*.csv", tmp_path, workspace) == ["part-1.csv", "part-2.csv"]
 
 
 def test_a_file_of_an_installed_package_is_found_without_importing_it(tmp_path, workspace, monkeypatch):
@@ -69,9 +69,9 @@ def test_a_file_of_an_installed_package_is_found_without_importing_it(tmp_path, 
     (package / "__init__.py").write_text("raise RuntimeError('imported')")
     (package / "data/table.csv").write_text("x\n1\n")
     monkeypatch.syspath_prepend(tmp_path)
-    assert found("package://brittle/data/table.csv", tmp_path, workspace) == ["table.csv"]
+    assert resolve_one("package://brittle/data/table.csv", tmp_path, workspace) == ["table.csv"]
     with pytest.raises(InputError, match=r"no file data/tabel.csv in .*did you mean 'table.csv'"):
-        found("package://brittle/data/tabel.csv", tmp_path, workspace)
+        resolve_one("package://brittle/data/tabel.csv", tmp_path, workspace)
 
 
 @pytest.mark.parametrize(
@@ -230,8 +230,8 @@ def test_a_file_that_only_got_another_name_or_permission_is_unchanged(base, work
 def test_the_module_imports_nothing_heavy():
     program = "import sys, infra.sources.files; print(*sorted({'polars', 'numpy', 'boto3', 'urllib.request', 'pandas'} & set(sys.modules)))"
     root = Path(files.__file__).parents[2]
-    said = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == ""
+    output = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert output.stdout.strip() == ""
 
 
 # https
@@ -251,7 +251,7 @@ def server():
                 self.end_headers()
                 return
             status = 404 if body is None else 304 if etag and self.headers.get("If-None-Match") == etag else 200
-            self.server.asked.append((self.path, status))
+            self.server.requests.append((self.path, status))
             self.send_response(status)
             if etag:
                 self.send_header("ETag", etag)
@@ -264,7 +264,7 @@ def server():
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.content, httpd.asked = {}, []
+    httpd.content, httpd.requests = {}, []
     httpd.url = f"http://127.0.0.1:{httpd.server_port}"
     thread = threading.Thread(target=httpd.serve_forever)
     thread.start()
@@ -282,7 +282,7 @@ def test_what_is_fetched_is_fetched_again_only_if_it_changed(server, base, works
     assert resolve({"s": At(url)}, base, workspace)["s"][0] == first
     server.content["/data/a%20b.csv"] = b"x\n2\n", '"2"'
     assert resolve({"s": At(url)}, base, workspace)["s"][0].sha256 != first.sha256
-    assert [status for _, status in server.asked] == [200, 304, 200]
+    assert [status for _, status in server.requests] == [200, 304, 200]
 
 
 @pytest.mark.parametrize("name", ["answer.json", "lock", ".1.part", "content", "%2e%2e", "a%2Fb%00c.csv"])
@@ -293,7 +293,7 @@ def test_no_name_of_a_file_collides_with_what_is_kept_of_it(server, base, worksp
     assert first.path.read_bytes() == b'{"etag": "none of ours"}\n'
     assert first.path.is_relative_to(workspace)
     assert resolve({"s": At(url)}, base, workspace)["s"][0] == first
-    assert [status for _, status in server.asked] == [200, 304]
+    assert [status for _, status in server.requests] == [200, 304]
 
 
 def test_what_a_server_does_not_have_or_cuts_off_or_sends_elsewhere_is_told(server, base, workspace):

@@ -49,9 +49,9 @@ LOUD = Pipeline("loud", step(shout, job="prepare"), sources={"notes": Notes})
 
 
 def plan_of(workspace, text, sources=None):
-    found = {name: kind.find({"notes": text}, Path(), workspace) for name, kind in LOUD.sources.items()}
+    source = {name: kind.find({"notes": text}, Path(), workspace) for name, kind in LOUD.sources.items()}
     store = LocalStore(workspace)
-    return make_plan(LOUD, {"shout": NoSettings()}, sources or found, store, workspace, "loud")
+    return make_plan(LOUD, {"shout": NoSettings()}, sources or source, store, workspace, "loud")
 
 
 def loud(workspace, plan):

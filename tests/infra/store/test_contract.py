@@ -68,7 +68,7 @@ class OnS3:
 
 
 @pytest.fixture(params=[OnDisk, OnS3])
-def kept(request, workspace):
+def shelf(request, workspace):
     root = request.getfixturevalue("root") if request.param is OnS3 else None
     return request.param(workspace, root)
 
@@ -77,23 +77,23 @@ def text_in(store):
     return (store.open(KEY, "table") / "data.txt").read_text()
 
 
-def test_what_was_published_is_found_and_read_back(kept):
-    assert kept.store().find(KEY) is None
-    publish(kept.store())
-    manifest = kept.store("two").find(KEY)
+def test_what_was_published_is_found_and_read_back(shelf):
+    assert shelf.store().find(KEY) is None
+    publish(shelf.store())
+    manifest = shelf.store("two").find(KEY)
     assert manifest.files.keys() == {"table/data.txt"}
     assert manifest.ingredients == {"python": "3.11"}
-    assert text_in(kept.store("two")) == "content"
+    assert text_in(shelf.store("two")) == "content"
 
 
-def test_an_artifact_without_files_comes_back_as_an_empty_directory(kept):
-    publish(kept.store())
-    assert list(kept.store("two").open(KEY, "nothing").iterdir()) == []
+def test_an_artifact_without_files_comes_back_as_an_empty_directory(shelf):
+    publish(shelf.store())
+    assert list(shelf.store("two").open(KEY, "nothing").iterdir()) == []
 
 
-def test_directories_without_files_and_files_without_bytes_come_back_under_whatever_name(kept):
+def test_directories_without_files_and_files_without_bytes_come_back_under_whatever_name(shelf):
     names = ["a b/ü#%+&?=.txt", "'quoted\"/\\back", "~$!*(),;@", "a/deep/er/file"]
-    store = kept.store()
+    store = shelf.store()
     with store.working(KEY) as directory:
         for name in names:
             path = directory / "odd" / name
@@ -102,15 +102,15 @@ def test_directories_without_files_and_files_without_bytes_come_back_under_whate
         (directory / "odd/empty.csv").touch()
         (directory / "odd/a b/no files").mkdir()
         store.publish(directory, Manifest(key=KEY, step="ingest", ingredients={}))
-    opened = kept.store("two").open(KEY, "odd")
-    found = {path.relative_to(opened).as_posix(): path for path in opened.rglob("*") if not path.is_dir()}
-    assert {name: path.read_text() for name, path in found.items()} == {**{n: n for n in names}, "empty.csv": ""}
+    opened = shelf.store("two").open(KEY, "odd")
+    files = {path.relative_to(opened).as_posix(): path for path in opened.rglob("*") if not path.is_dir()}
+    assert {name: path.read_text() for name, path in files.items()} == {**{n: n for n in names}, "empty.csv": ""}
     assert (opened / "a b/no files").is_dir()
 
 
-def test_one_file_is_had_without_its_artifact(kept):
-    publish(kept.store())
-    store = kept.store("two")
+def test_one_file_is_had_without_its_artifact(shelf):
+    publish(shelf.store())
+    store = shelf.store("two")
     assert store.file(KEY, "table/data.txt").read_text() == "content"
     assert store.file(KEY, "journal.jsonl").read_text() == '{"kind":"note"}\n'
     assert not store.file(KEY, "table/other.txt").exists()
@@ -118,72 +118,72 @@ def test_one_file_is_had_without_its_artifact(kept):
     assert store.file(KEY, "table/data.txt") == store.open(KEY, "table") / "data.txt"
 
 
-def test_the_directory_of_an_execution_has_its_manifest_its_journal_and_what_was_opened(kept):
-    publish(kept.store())
-    store = kept.store("two")
+def test_the_directory_of_an_execution_has_its_manifest_its_journal_and_what_was_opened(shelf):
+    publish(shelf.store())
+    store = shelf.store("two")
     store.find(KEY)
     store.open(KEY, "table")
     assert {path.name for path in store.directory(KEY).iterdir()} >= {"manifest.json", "journal.jsonl", "table"}
     assert store.directory(KEY).is_relative_to(store.workspace)
 
 
-def test_a_second_publication_of_a_key_changes_nothing(kept):
-    first = publish(kept.store(), "first")
-    assert publish(kept.store(), "second").files == first.files
-    assert publish(kept.store("two"), "third").files == first.files
-    assert {text_in(kept.store(machine)) for machine in ("one", "two", "three")} == {"first"}
-    assert list(kept.store().workspace.glob("working/*")) == []
+def test_a_second_publication_of_a_key_changes_nothing(shelf):
+    first = publish(shelf.store(), "first")
+    assert publish(shelf.store(), "second").files == first.files
+    assert publish(shelf.store("two"), "third").files == first.files
+    assert {text_in(shelf.store(machine)) for machine in ("one", "two", "three")} == {"first"}
+    assert list(shelf.store().workspace.glob("working/*")) == []
 
 
-def test_pushing_what_is_shared_already_changes_nothing(kept):
-    made = publish(kept.store())
+def test_pushing_what_is_shared_already_changes_nothing(shelf):
+    manifest_ = publish(shelf.store())
     for machine in ("one", "two", "two"):
-        assert kept.store(machine).push(KEY) == made
+        assert shelf.store(machine).push(KEY) == manifest_
     with pytest.raises(CorruptExecution, match="bbbbbbbbbbbb is"):
-        kept.store().push("b" * 64)
+        shelf.store().push("b" * 64)
 
 
-def test_looking_changes_nothing(kept):
-    assert kept.store("two").look(KEY) is None
-    publish(kept.store())
-    before = sorted(kept.place("two").rglob("*"))
-    assert kept.store("two").look(KEY).files.keys() == {"table/data.txt"}
-    kept.write("manifest.json", b"{")
+def test_looking_changes_nothing(shelf):
+    assert shelf.store("two").look(KEY) is None
+    publish(shelf.store())
+    before = sorted(shelf.place("two").rglob("*"))
+    assert shelf.store("two").look(KEY).files.keys() == {"table/data.txt"}
+    shelf.write("manifest.json", b"{")
     with pytest.raises(CorruptExecution, match=r"manifest\.json is no manifest"):
-        kept.store("two").look(KEY)
-    assert sorted(kept.place("two").rglob("*")) == before
-    assert kept.put_aside() == 0
+        shelf.store("two").look(KEY)
+    assert sorted(shelf.place("two").rglob("*")) == before
+    assert shelf.put_aside() == 0
 
 
 @pytest.mark.parametrize("content", [b"cOntent", b"content and more", b""])
-def test_a_file_that_is_not_what_was_published_is_noticed_before_it_is_read(kept, content):
-    publish(kept.store())
-    kept.write("table/data.txt", content)
-    store = kept.store("two")
+def test_a_file_that_is_not_what_was_published_is_noticed_before_it_is_read(shelf, content):
+    publish(shelf.store())
+    shelf.write("table/data.txt", content)
+    store = shelf.store("two")
     with pytest.raises(CorruptExecution, match=r"data\.txt differs from its manifest \(stage ingest\)"):
         store.open(KEY, "table")
     with pytest.raises(CorruptExecution, match=r"data\.txt differs from its manifest"):
         store.verify(store.find(KEY))
 
 
-def test_a_missing_file_is_noticed(kept):
-    publish(kept.store())
-    kept.remove("table/data.txt")
+def test_a_missing_file_is_noticed(shelf):
+    publish(shelf.store())
+    shelf.remove("table/data.txt")
     with pytest.raises(CorruptExecution, match=r"data\.txt is missing"):
-        kept.store("two").open(KEY, "table")
+        shelf.store("two").open(KEY, "table")
 
 
-def test_what_is_broken_is_put_aside_and_published_again(kept):
-    publish(kept.store(), "first")
-    kept.write("table/data.txt", b"other")
-    store = kept.store("two")
+def test_what_is_broken_is_put_aside_and_published_again(shelf):
+    publish(shelf.store(), "first")
+    shelf.write("table/data.txt", b"other")
+    store = shelf.store("two")
     with pytest.raises(CorruptExecution):
         store.open(KEY, "table")
     store.quarantine(KEY)
-    assert kept.put_aside() == 1
+    assert shelf.put_aside() == 1
     assert store.find(KEY) is None
     publish(store, "second")
-    assert text_in(kept.store("three")) == "second"
+    assert text_in(shelf.store("three")) == "second"
 
 
 @pytest.mark.parametrize(
@@ -197,64 +197,64 @@ def test_what_is_broken_is_put_aside_and_published_again(kept):
         json.dumps({"key": KEY, "step": "ingest", "ingredients": {}, "files": {"../x": {"size": 1, "sha256": ""}}}),
     ],
 )
-def test_a_manifest_that_is_none_counts_as_not_published(kept, broken):
-    publish(kept.store())
-    kept.write("manifest.json", broken.encode())
-    store = kept.store("two")
+def test_a_manifest_that_is_none_counts_as_not_published(shelf, broken):
+    publish(shelf.store())
+    shelf.write("manifest.json", broken.encode())
+    store = shelf.store("two")
     assert store.find(KEY) is None
-    assert kept.put_aside() == 1
+    assert shelf.put_aside() == 1
     publish(store, "again")
-    assert text_in(kept.store("three")) == "again"
+    assert text_in(shelf.store("three")) == "again"
 
 
-def test_a_manifest_of_a_version_that_knows_more_is_a_manifest(kept):
-    publish(kept.store())
-    path = kept.store().directory(KEY) / "manifest.json"
-    kept.write("manifest.json", json.dumps({**json.loads(path.read_text()), "signed_by": "someone"}).encode())
-    kept.store("two").verify(kept.store("two").find(KEY))
+def test_a_manifest_of_a_version_that_knows_more_is_a_manifest(shelf):
+    publish(shelf.store())
+    path = shelf.store().directory(KEY) / "manifest.json"
+    shelf.write("manifest.json", json.dumps({**json.loads(path.read_text()), "signed_by": "someone"}).encode())
+    shelf.store("two").verify(shelf.store("two").find(KEY))
 
 
 @pytest.mark.parametrize("texts", [("one", "one"), ("one", "two")])
-def test_processes_that_race_publish_once(kept, texts):
+def test_processes_that_race_publish_once(shelf, texts):
     """Also where they come to other files, as trainings on different hardware may."""
     racers = [
-        subprocess.Popen([sys.executable, SCRIPT, "race", kept.place(f"m{number}"), kept.root, text])
+        subprocess.Popen([sys.executable, SCRIPT, "race", shelf.place(f"m{number}"), shelf.root, text])
         for number, text in enumerate(texts)
     ]
     assert [racer.wait() for racer in racers] == [0, 0]
-    check_that_all_read_the_same(kept, texts)
+    check_that_all_read_the_same(shelf, texts)
 
 
-def check_that_all_read_the_same(kept, texts):
+def check_that_all_read_the_same(shelf, texts):
     machines = [*(f"m{number}" for number in range(len(texts))), "another"]
     for machine in machines:
-        kept.store(machine).verify(kept.store(machine).find(KEY))
-    (read,) = {text_in(kept.store(machine)) for machine in machines}
+        shelf.store(machine).verify(shelf.store(machine).find(KEY))
+    (read,) = {text_in(shelf.store(machine)) for machine in machines}
     assert read in texts
 
 
-def test_killed_at_every_point_of_a_publication_it_is_there_whole_or_not_at_all(kept, workspace):
+def test_killed_at_every_point_of_a_publication_it_is_there_whole_or_not_at_all(shelf, workspace):
     """kill -9 before each system call and before and after each request; afterwards the same work can be done again."""
-    done = subprocess.run(
-        [sys.executable, SCRIPT, "killed", kept.place("one"), kept.root], capture_output=True, text=True, check=False
+    result = subprocess.run(
+        [sys.executable, SCRIPT, "killed", shelf.place("one"), shelf.root], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    points, seen = int(done.stdout), set()
+    assert result.returncode == 0, result.stderr
+    points, outcomes = int(result.stdout), set()
     for number in range(1, points + 1):
         below = f"{number}/"
-        manifest = kept.store("two", below).find(KEY)
-        seen.add(manifest is not None)
+        manifest = shelf.store("two", below).find(KEY)
+        outcomes.add(manifest is not None)
         if manifest:
-            kept.store("two", below).verify(manifest)
-        store = kept.store("one", below)
+            shelf.store("two", below).verify(manifest)
+        store = shelf.store("one", below)
         store.sweep()
         assert list(store.workspace.glob("working/*")) == []
         if number % 2:  # that machine goes on, or is gone for ever and another one does the work
             publish(store)
         else:
-            publish(kept.store("three", below), journal='{"kind":"note","later":true}\n')
-        other = kept.store("four", below)
+            publish(shelf.store("three", below), journal='{"kind":"note","later":true}\n')
+        other = shelf.store("four", below)
         other.verify(other.find(KEY))
         shutil.rmtree(other.workspace, ignore_errors=True)
-    assert points > (20 if kept.root != "-" else 8)
-    assert seen == {True, False}
+    assert points > (20 if shelf.root != "-" else 8)
+    assert outcomes == {True, False}

@@ -44,9 +44,9 @@ def test_a_reading_after_half_a_line_is_a_line_of_its_own(workspace):
 @pytest.mark.parametrize("torn", [TORN, b"5", b"null", b"\xff\x00", b"[" * 100_000], ids=lambda torn: repr(torn[:9]))
 def test_a_line_that_cannot_be_read_counts_as_a_reading_and_is_named(workspace, torn):
     ledger = write(workspace, whole("first") + torn + b"\n" + whole("second", "2026-01-03T00:00:00Z"))
-    found = seals.readings(workspace, SPLIT)
-    assert [line.get("run") for line in found] == [None, "first", "second"]
-    assert seals.unreadable(workspace) == [found[0]["unreadable"]] == [f"{ledger}, line 2"]
+    readings_list = seals.readings(workspace, SPLIT)
+    assert [line.get("run") for line in readings_list] == [None, "first", "second"]
+    assert seals.unreadable(workspace) == [readings_list[0]["unreadable"]] == [f"{ledger}, line 2"]
 
 
 def test_a_line_that_cannot_be_read_makes_no_two_tables_one(workspace):
@@ -59,14 +59,14 @@ def test_a_line_that_cannot_be_read_makes_no_two_tables_one(workspace):
 
 
 def test_half_a_line_is_not_sent_to_other_machines_and_whole_ones_still_are(workspace, root):
-    here, there = S3Store(workspace / "here", root), S3Store(workspace / "there", root)
-    ledger = write(here.workspace, whole("here") + TORN)
-    write(there.workspace, whole("there") + TORN)
-    for store in (here, there, here):
+    one, other = S3Store(workspace / "here", root), S3Store(workspace / "there", root)
+    ledger = write(one.workspace, whole("here") + TORN)
+    write(other.workspace, whole("there") + TORN)
+    for store in (one, other, one):
         store.exchange_readings()
-    assert len(there.objects.list("seals/")) == 2
+    assert len(other.objects.list("seals/")) == 2
     assert ledger.read_bytes() == whole("here") + TORN + b"\n" + whole("there")
-    assert sorted(line.get("run", "") for line in seals.readings(there.workspace, SPLIT)) == ["", "here", "there"]
+    assert sorted(line.get("run", "") for line in seals.readings(other.workspace, SPLIT)) == ["", "here", "there"]
 
 
 def test_half_a_line_that_an_older_version_sent_is_not_taken_over(workspace, root):

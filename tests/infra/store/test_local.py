@@ -57,8 +57,8 @@ def test_a_manifest_whose_field_is_of_another_type_is_none_and_the_field_is_name
     publish(store)
     path = workspace / "store" / KEY / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
-    named = "table/data.txt" if isinstance(value, dict) and field == "files" else field
-    with pytest.raises(CorruptExecution, match=rf"manifest\.json is no manifest \(.*{named}"):
+    path_name = "table/data.txt" if isinstance(value, dict) and field == "files" else field
+    with pytest.raises(CorruptExecution, match=rf"manifest\.json is no manifest \(.*{path_name}"):
         store.look(KEY)
     assert store.find(KEY) is None, "it is made again"
 
@@ -67,9 +67,9 @@ def test_a_manifest_of_a_later_version_is_read_without_the_fields_that_it_has_mo
     store = LocalStore(workspace)
     publish(store)
     path = workspace / "store" / KEY / "manifest.json"
-    found, content = store.look(KEY), json.loads(path.read_text())
+    manifest_before, content = store.look(KEY), json.loads(path.read_text())
     path.write_text(json.dumps({**content, "later": [1]}))
-    assert store.look(KEY) == found
+    assert store.look(KEY) == manifest_before
 
 
 def test_the_journal_is_verified_with_the_whole_execution_and_is_none_of_its_files(workspace):
@@ -92,8 +92,8 @@ def test_every_file_of_a_publication_is_flushed_to_the_disk_before_it_is_seen(wo
     monkeypatch.setattr(os, "fsync", lambda number: (flushed.add(os.fstat(number).st_ino), flush(number)))
     publish(LocalStore(workspace))
     directory = workspace / "store" / KEY
-    made = [workspace / "store", directory, *directory.rglob("*")]
-    assert {path.name for path in made if path.stat().st_ino not in flushed} == set()
+    paths = [workspace / "store", directory, *directory.rglob("*")]
+    assert {path.name for path in paths if path.stat().st_ino not in flushed} == set()
 
 
 def test_what_lost_its_manifest_is_put_aside_and_published_again(workspace):

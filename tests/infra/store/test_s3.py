@@ -48,8 +48,8 @@ def text_in(store):
 
 def names_at(root):
     prefix = root.removeprefix("s3://lake/")
-    found = boto3.client("s3").list_objects_v2(Bucket="lake", Prefix=prefix).get("Contents", [])
-    return sorted(each["Key"].removeprefix(prefix) for each in found)
+    entries = boto3.client("s3").list_objects_v2(Bucket="lake", Prefix=prefix).get("Contents", [])
+    return sorted(item["Key"].removeprefix(prefix) for item in entries)
 
 
 def object_at(root, name):
@@ -112,14 +112,14 @@ def test_readings_of_the_sealed_test_set_are_counted_wherever_they_were_made(wor
         ("two", "second", {"judge": {"reject": True}}),
         ("three", "third", {"double": {"times": 3}}),
     ):
-        made = toy_plan(workspace / name, settings)
-        LocalBackend(machine(name)).run(made, toy_record(made, run), lambda *_: None)
+        plan_ = toy_plan(workspace / name, settings)
+        LocalBackend(machine(name)).run(plan_, toy_record(plan_, run), lambda *_: None)
         machine(name).exchange_readings()
     for _ in range(2):
         machine("one").exchange_readings()
-    for name, seen in (("one", 2), ("two", 1), ("three", 2)):  # the third came after the second had looked
+    for name, count in (("one", 2), ("two", 1), ("three", 2)):  # the third came after the second had looked
         assert sorted(line["run"] for line in readings(workspace / name, split)) == ["first", "second"]
-        assert divisions(workspace / name, split) == seen
+        assert divisions(workspace / name, split) == count
 
 
 def test_an_input_that_rotted_on_s3_is_made_again(workspace, root, machine):
@@ -127,12 +127,12 @@ def test_an_input_that_rotted_on_s3_is_made_again(workspace, root, machine):
     LocalBackend(machine("one")).run(plan, toy_record(plan), lambda *_: None)
     key = plan.steps[0].key
     boto3.client("s3").put_object(**object_at(root, f"store/{key}/started/x.txt"), Body=b"rot")
-    longer, heard = toy_plan(workspace / "two", {"double": {"times": 5}}), []
+    longer, events = toy_plan(workspace / "two", {"double": {"times": 5}}), []
     record = LocalBackend(machine("two", patience=0)).run(
-        longer, toy_record(longer), lambda _, event: heard.append(event)
+        longer, toy_record(longer), lambda _, event: events.append(event)
     )
     assert {stage.name: stage.status for stage in record.stages} == {"start": "ran", "double": "ran", "judge": "ran"}
-    (warning,) = [event["text"] for event in heard if event.get("level") == "warning"]
+    (warning,) = [event["text"] for event in events if event.get("level") == "warning"]
     assert f"{root}store/{key}/started/x.txt differs from its manifest (stage start)" in warning
     machine("three").verify(machine("three").find(key))
 
@@ -208,25 +208,25 @@ def test_processes_that_want_the_same_artifact_fetch_it_once(workspace, machine,
 @pytest.mark.parametrize("texts", [("one", "one", "one"), ("one", "two", "three")])
 def test_threads_that_race_publish_once_and_all_are_told_what_counts(machine, soon, texts):
     stores = [machine(f"m{number}") for number in range(len(texts))]
-    barrier, told = threading.Barrier(len(texts)), []
+    barrier, results = threading.Barrier(len(texts)), []
 
     def race(store, text):
         barrier.wait()
-        told.append(publish(store, text).files)
+        results.append(publish(store, text).files)
 
     racers = [threading.Thread(target=race, args=pair) for pair in zip(stores, texts, strict=True)]
     for racer in racers:
         racer.start()
     for racer in racers:
         racer.join()
-    assert len(told) == len(texts)
-    assert all(files == told[0] for files in told)
+    assert len(results) == len(texts)
+    assert all(files == results[0] for files in results)
     assert {text_in(store) for store in stores} == {text_in(machine("another"))}
 
 
 def test_the_first_execution_counts_and_the_run_that_made_another_says_so(workspace, machine):
     """Both work, since S3 has no lock; one is published, and the other machine goes on with that one."""
-    plan, heard = toy_plan(workspace / "one", {}), []
+    plan, events = toy_plan(workspace / "one", {}), []
     key = plan.steps[0].key
 
     class Late(S3Store):
@@ -239,9 +239,9 @@ def test_the_first_execution_counts_and_the_run_that_made_another_says_so(worksp
             return super().publish(directory, manifest)
 
     record = LocalBackend(Late(workspace / "one", machine("one").uri)).run(
-        plan, toy_record(plan), lambda _, event: heard.append(event)
+        plan, toy_record(plan), lambda _, event: events.append(event)
     )
-    (text,) = [event["text"] for event in heard if event.get("level") == "warning"]
+    (text,) = [event["text"] for event in events if event.get("level") == "warning"]
     assert "has another execution of this step, with other files; it counts" in text
     assert record.status == "pass"
     doubled = machine("three").open(plan.steps[1].key, "doubled") / "x.txt"
@@ -256,12 +256,12 @@ def test_an_upload_that_was_abandoned_with_other_files_is_removed_and_one_that_g
     client.put_object(**object_at(root, f"{place}table/data.txt"), Body=b"of someone who died")
     client.put_object(**object_at(root, f"{place}table/more.txt"), Body=b"of someone who died")
     client.put_object(**object_at(root, f"{place}table/"), Body=b"")  # what the console makes to show a folder
-    store, done = machine("one"), threading.Event()
-    waiting = threading.Thread(target=lambda: (publish(store), done.set()))
+    store, finished = machine("one"), threading.Event()
+    waiting = threading.Thread(target=lambda: (publish(store), finished.set()))
     waiting.start()
-    assert not done.wait(0.5)
+    assert not finished.wait(0.5)
     store.patience = 0
-    assert done.wait(20)
+    assert finished.wait(20)
     waiting.join()
     machine("two").verify(machine("two").find(KEY))
     assert names_at(root) == [
@@ -274,8 +274,8 @@ def test_an_upload_that_took_long_looks_again_before_it_is_published(machine, ro
     store = machine("one", patience=0.05)
     upload = store._upload
 
-    def slow(mine, names):
-        upload(mine, names)
+    def slow(own_manifest, names):
+        upload(own_manifest, names)
         if names:
             boto3.client("s3").delete_object(**object_at(root, f"store/{KEY}/table/data.txt"))
             time.sleep(0.1)
@@ -310,7 +310,7 @@ def test_large_files_travel_in_parts(machine, root, monkeypatch, s3_server):
         (directory / "table/large.bin").write_bytes(content)
         (directory / "table/small.bin").write_bytes(content[:100])
         machine("one").publish(directory, Manifest(key=KEY, step="ingest", ingredients={}))
-    parts = [each for each in s3_server.requests if each[0] == "PUT" and each[1].endswith("large.bin")]
+    parts = [item for item in s3_server.requests if item[0] == "PUT" and item[1].endswith("large.bin")]
     assert len(parts) == 3, s3_server.requests
     opened = machine("two").open(KEY, "table")
     assert (opened / "large.bin").read_bytes() == content
@@ -360,7 +360,7 @@ def _of_manifests(method, path):
 def test_a_manifest_whose_answer_was_lost_is_found_to_be_there(machine, soon, s3_server):
     """The first time it is written and no answer comes; the next try is told that there is one; it is ours."""
     lost = []
-    with s3_server.disturbed(loses=lambda *asked: _of_manifests(*asked) and not lost and not lost.append(1)):
+    with s3_server.disturbed(loses=lambda *arguments: _of_manifests(*arguments) and not lost and not lost.append(1)):
         publish(machine("one"))
     assert lost
     assert text_in(machine("two")) == "content"
@@ -396,7 +396,7 @@ def test_a_file_that_rotted_here_is_not_brought_to_s3(workspace, machine, root):
 
 
 @pytest.mark.parametrize(
-    ("disturb", "error", "said"),
+    ("disturb", "error", "message"),
     [
         ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, FourscoreError, "S3 cannot be reached"),
         ({"AWS_PROFILE": "nobody"}, InputError, "nobody.*set AWS_PROFILE"),
@@ -404,25 +404,25 @@ def test_a_file_that_rotted_here_is_not_brought_to_s3(workspace, machine, root):
         ({"AWS_SECRET_ACCESS_KEY": None}, InputError, "credentials.*aws configure"),
     ],
 )
-def test_what_is_wrong_here_is_said_in_one_message(workspace, root, soon, monkeypatch, disturb, error, said):
+def test_what_is_wrong_here_is_said_in_one_message(workspace, root, soon, monkeypatch, disturb, error, message):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name, value in disturb.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
-    with pytest.raises(error, match=f"^s3://lake/.*{said}") as caught:
+    with pytest.raises(error, match=f"^s3://lake/.*{message}") as caught:
         S3Store(workspace, root).find(KEY)
     assert type(caught.value) is error
 
 
 @pytest.mark.parametrize(
-    ("code", "status", "said"),
+    ("code", "status", "message"),
     [
         ("AccessDenied", 403, "s3:ListBucket on the bucket, s3:GetObject"),
         ("ExpiredToken", 400, "have expired; sign in: run 'aws configure'"),
         ("KMS.DisabledException", 400, "enable the key"),
     ],
 )
-def test_what_s3_refuses_is_said_with_what_would_work(workspace, root, code, status, said):
+def test_what_s3_refuses_is_said_with_what_would_work(workspace, root, code, status, message):
     client = boto3.client("s3")
 
     def answer(request, **_):
@@ -438,7 +438,7 @@ def test_what_s3_refuses_is_said_with_what_would_work(workspace, root, code, sta
         return AWSResponse(request.url, status, {}, Raw())
 
     client.meta.events.register("before-send.s3", answer)
-    with pytest.raises(InputError, match=f"^s3://lake/.*{said}"):
+    with pytest.raises(InputError, match=f"^s3://lake/.*{message}"):
         S3Store(workspace, root, client=lambda: client).find(KEY)
 
 

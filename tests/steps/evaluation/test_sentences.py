@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from steps.evaluation.document import Comparison, Estimate, Evaluation, SliceResult, ThresholdResult
-from steps.evaluation.sentences import comparison_sentence, description, judged_on, kept, requirement, weakest
+from steps.evaluation.sentences import comparison_sentence, description, judged_on, promise_kept, requirement, weakest
 
 
 def threshold(**changes):
@@ -57,7 +57,7 @@ def test_a_comparison_says_no_more_than_its_interval_shows(better, difference, s
     ],
 )
 def test_promises_are_counted_in_words(met, sentence):
-    assert kept(evaluation(thresholds=[threshold(met=one) for one in met])) == sentence
+    assert promise_kept(evaluation(thresholds=[threshold(met=one) for one in met])) == sentence
 
 
 def test_a_promise_says_which_number_has_to_meet_it():

@@ -22,7 +22,7 @@ from steps.evaluation.thresholds import Threshold
     ],
 )
 def test_a_bound_is_written_with_all_its_digits_and_no_more(bound, text):
-    assert Threshold(metric="rmse", at_most=bound).wanted == f"rmse <= {text} (95 % bound)"
+    assert Threshold(metric="rmse", at_most=bound).requirement == f"rmse <= {text} (95 % bound)"
     where = Threshold(metric="r2", at_least=bound, on="value", slice="a=b")
-    assert where.wanted == f"r2 >= {text} (value) on a=b"
+    assert where.requirement == f"r2 >= {text} (value) on a=b"
     assert float(text) == bound

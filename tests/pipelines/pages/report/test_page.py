@@ -59,7 +59,7 @@ def test_a_promise_and_its_result_keep_their_digits_whatever_their_size(
     workspace, bound, value, half, required, result
 ):
     threshold = Threshold(metric="r2", at_least=bound)
-    line = {**threshold.model_dump(), "wanted": threshold.wanted, "met": True, **estimate(value, half)}
+    line = {**threshold.model_dump(), "wanted": threshold.requirement, "met": True, **estimate(value, half)}
     files = documents(**{"evaluate/evaluation/evaluation.json": evaluation(thresholds=[line])})
     text = text_of(render(gather(workspace, make_run(workspace, files=files))))
     assert f"{required}judged on the lower end of the 95 % interval {result} \N{CHECK MARK} kept" in text
