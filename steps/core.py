@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
+from steps.documents import Document
 from steps.journal import LAYERS, Journal
 
 Input = Annotated[Path, "input"]
@@ -55,14 +56,18 @@ class Step:
 
 
 def step(
-    function: Callable[..., None], *, layer: str = "application", job: str = "", documents: Iterable[str] = ()
+    function: Callable[..., None],
+    *,
+    layer: str = "application",
+    job: str = "",
+    documents: Iterable[type[Document] | str] = (),
 ) -> Step:
     """Read a function's signature: ``Input``, ``Output``, ``Scratch``, ``config: Config`` and ``log: Journal`` parameters.
 
     Args:
         layer: the layer of MLflow that the step belongs to.
         job: the job into which the step is fused.
-        documents: files that the step publishes and a person looks for, as ``artifact/file``.
+        documents: what the step publishes and a person looks for: types of documents, other files as ``artifact/file``.
 
     Raises:
         TypeError: a parameter is something else, or ``config`` or ``log`` is missing.
@@ -84,7 +89,8 @@ def step(
         raise TypeError(f"step {function.__name__}: wants a 'config' (a Config) and a 'log' (a Journal)")
     if layer not in LAYERS:
         raise TypeError(f"step {function.__name__}: layer {layer!r} is not one of {', '.join(LAYERS)}")
-    if strange := [path for path in documents if path.partition("/")[0] not in names["output"]]:
+    paths = tuple(entry if isinstance(entry, str) else entry.path() for entry in documents)
+    if strange := [path for path in paths if path.partition("/")[0] not in names["output"]]:
         raise TypeError(f"step {function.__name__}: document {strange[0]!r} is not in one of its outputs")
     return Step(
         name=function.__name__,
@@ -95,7 +101,7 @@ def step(
         config_type=config_type,
         layer=layer,
         job=job,
-        documents=tuple(documents),
+        documents=paths,
     )
 
 

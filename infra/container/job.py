@@ -29,6 +29,7 @@ from infra.runs import records
 from infra.runs.keys import differences
 from infra.runs.plan import Plan, PlannedStep
 from infra.runs.records import RunRecord, StageRecord
+from infra.signals import handle, interrupt
 from infra.sources.source import restore
 from infra.store.s3 import S3Store
 from steps.core import import_step
@@ -194,24 +195,17 @@ def _of_stage(record: RunRecord, error: FourscoreError) -> FourscoreError:
 @contextmanager
 def _stopping() -> Iterator[list[int]]:
     """Yield a list that is filled by SIGTERM: stop at a safe point then, or be interrupted after ``GRACE`` seconds."""
-    signals: list[int] = []
+    received: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
-        signals.append(number)
+        received.append(number)
         signal.alarm(GRACE)
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = [
-        (number, signal.signal(number, how)) for number, how in ((signal.SIGTERM, note), (signal.SIGALRM, interrupt))
-    ]
-    try:
-        yield signals
-    finally:
-        signal.alarm(0)
-        for number, how in before:
-            signal.signal(number, how)
+    with handle({signal.SIGTERM: note, signal.SIGALRM: interrupt}):
+        try:
+            yield received
+        finally:
+            signal.alarm(0)
 
 
 def _deliver(container: Container, store: S3Store, plan: Plan, record: RunRecord) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import FrameType
 
 from infra.container.contract import Container
+from infra.signals import pass_on
 
 PORT = 29500
 """The port on the leading host where the processes meet."""
@@ -82,13 +81,6 @@ def leave(code: int) -> None:
 
 def _launch(command: list[str], environment: dict[str, str]) -> int:
     process = subprocess.Popen(command, env=environment)
-
-    def pass_on(number: int, _frame: FrameType | None) -> None:
-        process.send_signal(number)
-
-    before = signal.signal(signal.SIGTERM, pass_on)
-    try:
+    with pass_on(process):
         code = process.wait()
-    finally:
-        signal.signal(signal.SIGTERM, before)
     return code if code >= 0 else 1

@@ -12,8 +12,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import asdict
@@ -22,6 +20,7 @@ from pathlib import Path
 from infra.emulator.jobs import Options
 from infra.emulator.server import Address, Server
 from infra.files import locked
+from infra.processes import spawn_module
 from steps.errors import FourscoreError, InputError
 
 START_SECONDS = 60.0
@@ -63,19 +62,9 @@ def start(workspace: Path, *, idle_minutes: float = IDLE_MINUTES, options: Optio
             return address
         (place / "server.json").unlink(missing_ok=True)  # of a process that was killed
         log = place / "server.log"
-        command = [sys.executable, "-m", "infra.emulator.local_cloud", "--workspace", str(workspace.absolute())]
-        command += ["--idle-minutes", str(idle_minutes), "--options", json.dumps(asdict(options or Options()))]
-        path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                cwd="/",
-                env=os.environ | {"PYTHONPATH": path},
-            )
+        arguments = ["--workspace", str(workspace.absolute()), "--idle-minutes", str(idle_minutes)]
+        arguments += ["--options", json.dumps(asdict(options or Options()))]
+        process = spawn_module("infra.emulator.local_cloud", *arguments, directory=Path("/"), log=log)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and process.poll() is None:
             if address := running(workspace):

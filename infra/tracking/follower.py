@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.processes import spawn_module
 from infra.runs import records
 from infra.runs.records import RunRecord
 from infra.store.manifest import CorruptExecution
@@ -104,20 +105,10 @@ def place_of(workspace: Path, record: RunRecord, *alternatives: str | None) -> s
 
 
 def _start(workspace: Path, run: str, uri: str, *, piped: bool) -> subprocess.Popen[bytes]:
-    argv = [sys.executable, "-P", "-m", "infra.track"]
-    argv += ["--follow", str(records.path_of(workspace, run).absolute()), *(["--piped"] if piped else [])]
-    # The other process finds our packages where this one did, whatever folder it starts in.
-    import_path = [str(Path(__file__).absolute().parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
-    with (workspace / "runs" / f"{run}.tracking.log").open("wb") as log:
-        return subprocess.Popen(
-            argv,
-            env=os.environ | {URI: uri, "PYTHONPATH": os.pathsep.join(import_path)},
-            cwd=workspace,
-            stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,  # Ctrl-C stops the run, not the projection of how it ended
-        )
+    log = workspace / "runs" / f"{run}.tracking.log"
+    log.unlink(missing_ok=True)
+    arguments = ["--follow", str(records.path_of(workspace, run).absolute()), *(["--piped"] if piped else [])]
+    return spawn_module("infra.track", *arguments, directory=workspace, log=log, environment={URI: uri}, piped=piped)
 
 
 def project(run_file: Path, tracking_uri: str, open_store: OpenStore, *, live: bool = False) -> TrackingState:

@@ -4,6 +4,7 @@ import pytest
 
 from steps.core import Config, Input, Output, Pipeline, Scratch, execute, import_step, step
 from steps.define import define
+from steps.documents import Document
 from steps.journal import Journal
 
 
@@ -31,6 +32,13 @@ def test_a_step_with_a_parameter_that_says_nothing_is_refused():
 
     with pytest.raises(TypeError, match="'depth' is neither"):
         step(odd)
+
+
+def test_documents_of_a_step_are_types_or_paths():
+    class Summary(Document):
+        artifact, file = "result", "summary.json"
+
+    assert step(make, documents=[Summary, "result/a.txt"]).documents == ("result/summary.json", "result/a.txt")
 
 
 def test_a_step_without_a_config_is_refused():
