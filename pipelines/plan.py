@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.runs import records
-from infra.runs.keys import Sources, ingredients, key_of
+from infra.runs.keys import ModuleDigests, ingredients, key_of
 from infra.runs.plan import Ingredients, Plan, PlannedStep
 from infra.sources.source import Source
 from infra.store.ledger import divided
@@ -37,7 +37,7 @@ def make_plan(
     names = [step.name for step in pipeline]
     if until is not None and until not in names:
         raise InputError(f"--until {until}: no such stage; the stages are {', '.join(names)}{near(until, names)}")
-    modules, outside = Sources(workspace / "memory" / "modules.json"), dict(sources)
+    modules, outside = ModuleDigests(workspace / "memory" / "modules.json"), dict(sources)
     previous = _previous(workspace, problem_name, store)
     keys: dict[str, str] = {}
     planned: list[PlannedStep] = []
@@ -102,9 +102,9 @@ def _reason(cached: bool, current: Ingredients, before: Ingredients | None, pipe
     ]
     if not changes:
         return "its result is no longer in the store"
-    own = sorted(changes, key=lambda change: change.startswith("reads"))
-    more = f" (and {len(own) - 3} more)" if len(own) > 3 else ""
-    return "; ".join(own[:3]) + more
+    ordered = sorted(changes, key=lambda change: change.startswith("reads"))
+    more = f" (and {len(ordered) - 3} more)" if len(ordered) > 3 else ""
+    return "; ".join(ordered[:3]) + more
 
 
 def change(name: str, old: Any, new: Any, pipeline: Pipeline) -> str:

@@ -165,6 +165,7 @@ def _model_directory(model: str, workspace: Path, tracking_uri: str | None) -> P
         return Path(model)
     if records.NAME.fullmatch(model) and records.path_of(workspace, model).is_file():
         record = records.load(workspace, model)
+        record.check_outputs()
         train = record.producer("model")
         store = store_of(workspace, record)
         if train is None or store.find(train.key) is None:

@@ -25,6 +25,7 @@ def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, An
         raise InputError(f"run {run} is a smoke run on a sample; only a whole run has a candidate")
     if record.status == "rejected":
         raise GateRefused(f"run {run} was rejected and cannot be promoted:\n{record.message}")
+    record.check_outputs()
     registering, training = record.producer("registration"), record.producer("model")
     if record.status != "pass" or not registering or not training or registering.status == "skipped":
         raise InputError(

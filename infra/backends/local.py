@@ -22,7 +22,7 @@ from steps.journal import Journal, read_events
 
 
 class LocalBackend:
-    """Runs a plan here. What is cached is not run; what fails or is stopped leaves nothing half-written."""
+    """Runs a plan in this process; skips what is cached, and leaves nothing half-written when a step fails or is stopped."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -66,7 +66,7 @@ class _Execution:
         self.save()
 
     def ensure(self, planned: PlannedStep) -> Manifest:
-        """The execution of one step: found, or made now while everyone else who wants it waits."""
+        """Return the execution of a step, from the store or made now under the lock of its key."""
         stage = self.record.stage(planned.step.name)
         manifest = self.store.find(planned.key)
         if manifest is None:
@@ -74,7 +74,7 @@ class _Execution:
                 manifest = self.store.find(planned.key) or self.make(planned, stage)
         if stage.status == "pending":
             manifest = self.shared(planned, manifest)
-        if stage.status == "pending":  # still: what rotted is made again
+        if stage.status == "pending":  # still, as a corrupt execution was not made again
             stage.status, stage.seconds = "cached", 0.0
         stage.journal = str(self.store.file(planned.key, JOURNAL).relative_to(self.store.workspace))
         if manifest.verdict == "refused":
@@ -103,7 +103,7 @@ class _Execution:
         return self.settled(stage.name, manifest, counts)
 
     def shared(self, planned: PlannedStep, manifest: Manifest) -> Manifest:
-        """A cached result: one that is only here is brought to where others find it, the journal of one elsewhere here."""
+        """Push a cached result to the store's other users, fetch its journal, and make it again if it is corrupt."""
         try:
             counts = self.settled(planned.step.name, manifest, self.store.push(planned.key))
             self.store.file(planned.key, JOURNAL)
@@ -111,9 +111,9 @@ class _Execution:
         except CorruptExecution as rot:
             return self.again(planned, rot)
 
-    def settled(self, stage: str, own_manifest: Manifest, counts: Manifest) -> Manifest:
-        """What counts of a result that someone else published too: the first one's, and it is said where they differ."""
-        if not counts.is_like(own_manifest):
+    def settled(self, stage: str, manifest: Manifest, counts: Manifest) -> Manifest:
+        """Return the execution that counts, the first one published; warn if this machine's differs."""
+        if not counts.is_like(manifest):
             where = self.store.uri or "the store"
             text = f"{where} has another execution of this step, with other files; it counts, not the one made here"
             self.reporter(stage, {"kind": "note", "level": "warning", "text": text})
@@ -153,7 +153,7 @@ class _Execution:
         )
 
     def outside(self, planned: PlannedStep) -> list[str]:
-        """Names of the artifacts from outside that the step reads."""
+        """Return the artifacts from outside that the step reads."""
         return [name for name in planned.step.inputs if name in self.plan.sources]
 
     def sources(self, planned: PlannedStep, directory: Path) -> dict[str, Path]:
@@ -173,7 +173,7 @@ class _Execution:
         return directories
 
     def open(self, key: str, artifact: str) -> Path:
-        """An input, verified; one that rotted is put aside and made again, if making it is part of the plan."""
+        """Return the directory of an input, verified; make a corrupt one again if the plan has its step."""
         try:
             return self.store.open(key, artifact)
         except CorruptExecution as rot:
@@ -183,25 +183,25 @@ class _Execution:
             return self.store.open(key, artifact)
 
     def again(self, planned: PlannedStep, rot: CorruptExecution) -> Manifest:
-        """Put aside what rotted, and make it again."""
+        """Put a corrupt execution aside, and make it again."""
         self.reporter(planned.step.name, {"kind": "note", "level": "warning", "text": str(rot)})
         self.store.quarantine(planned.key)
         self.record.stage(planned.step.name).status = "pending"
         return self.ensure(planned)
 
     def keep_journal(self, directory: Path, stage: StageRecord) -> None:
-        """What a failed attempt said is worth reading; it stays beside the run."""
-        journal = self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
+        """Keep the journal of a failed attempt beside the run record."""
+        path = self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
         if (directory / JOURNAL).exists():
-            shutil.copyfile(directory / JOURNAL, journal)
-            stage.journal = str(journal.relative_to(self.store.workspace))
+            shutil.copyfile(directory / JOURNAL, path)
+            stage.journal = str(path.relative_to(self.store.workspace))
 
     def save(self) -> None:
         records.save(self.store.workspace, self.record)
 
 
 def _close(workspace: Path, record: RunRecord, stop: BaseException) -> None:
-    """Write down how a run ended that did not end well."""
+    """Record how a run ended that did not end well."""
     running = next((stage for stage in record.stages if stage.status == "running"), None)
     if isinstance(stop, GateRefused):
         record.status, record.message = "rejected", "\n".join(stop.reasons)
@@ -222,7 +222,7 @@ def _close(workspace: Path, record: RunRecord, stop: BaseException) -> None:
 
 
 def full_disk(stop: BaseException, workspace: Path) -> str | None:
-    """What to say of an error that a full disk made; None for any other."""
+    """Return the message for an error that a full disk caused; None for any other."""
     if not (isinstance(stop, OSError) and stop.errno in (errno.ENOSPC, errno.EDQUOT)):
         return None
     advice = "free some space and run the same command again"

@@ -1,4 +1,4 @@
-"""A plan: the steps of a pipeline with their keys, and what comes from outside."""
+"""Plans: the steps of a pipeline with their keys, and the sources from outside."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from steps.core import Config, Step
 from steps.journal import Event
 
 Ingredients = dict[str, Any]
-"""What made a key, flat: 'code steps.split', 'config split.by', 'input labeled', 'package polars' -> value."""
+"""The ingredients of a key, flat: 'code steps.split', 'config split.by', 'input labeled', 'package polars' -> value."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class PlannedStep:
     key: str
     ingredients: Ingredients
     inputs: Mapping[str, str]
-    """Artifact -> key of the execution that makes it; those from outside are in ``Plan.sources``."""
+    """Artifact -> key of the execution that makes it; ``Plan.sources`` has those from outside."""
     cached: bool
     reason: str
 
@@ -49,11 +49,11 @@ class Plan:
 
     steps: tuple[PlannedStep, ...]
     sources: Mapping[str, Source]
-    """Artifact -> what comes from outside under this name."""
+    """Artifact -> its source."""
     later: tuple[PlannedStep, ...] = ()
-    """Steps that were not asked for now."""
+    """Steps after the last one requested."""
     divided: Mapping[str, str] = field(default_factory=dict)
-    """Of each split the key of the table that it divides (infra.store.ledger)."""
+    """Key of each split -> key of the table that it divides (infra.store.ledger)."""
     pipeline: str = ""
     """Name of the pipeline that was planned."""
     smoke: bool = False
@@ -61,13 +61,13 @@ class Plan:
 
     @property
     def stages(self) -> tuple[PlannedStep, ...]:
-        """Every step of the pipeline in its order, asked for now or not."""
+        """Every step of the pipeline in its order, requested or not."""
         return (*self.steps, *self.later)
 
     def producer(self, artifact: str) -> PlannedStep | None:
-        """Return the step that writes the artifact, asked for now or not; None if the pipeline has no such artifact."""
+        """Return the step that writes the artifact, requested or not; None if the pipeline has no such artifact."""
         return next((planned for planned in self.stages if artifact in planned.step.outputs), None)
 
 
 Reporter = Callable[[str, Event], None]
-"""Hears (stage name, event) for everything that a stage says and for progress."""
+"""Receives (stage name, event) for every event and for progress."""

@@ -1,4 +1,4 @@
-"""A run is a small JSON file that names the keys of its stages; the lock beside it tells whether its process lives.
+"""Run records: small JSON files that name the keys of a run's stages; a lock beside each shows whether its process lives.
 
 <workspace>/runs/<run>.json            RunRecord, replaced atomically at every change
 <workspace>/runs/<run>.lock            held for as long as the process of the run lives
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,7 +39,7 @@ def now() -> str:
 
 @dataclass
 class StageRecord:
-    """What became of one stage in one run."""
+    """One stage of one run."""
 
     name: str
     key: str
@@ -63,15 +63,15 @@ class StageRecord:
 class RunRecord:
     """One run of one problem."""
 
-    run: str
-    problem_name: str
-    problem_path: str
-    problem: dict[str, Any]
-    overrides: dict[str, str]
-    smoke: bool
-    status: str
+    run: str = ""
+    problem_name: str = ""
+    problem_path: str = ""
+    problem: dict[str, Any] = field(default_factory=dict)
+    overrides: dict[str, str] = field(default_factory=dict)
+    smoke: bool = False
+    status: str = field(kw_only=True)
     """running | pass | rejected | error | interrupted | killed"""
-    started: str
+    started: str = field(kw_only=True)
     finished: str | None = None
     stages: list[StageRecord] = field(default_factory=list)
     message: str = ""
@@ -82,20 +82,19 @@ class RunRecord:
     on: str = "local"
     """local | sagemaker | sagemaker-local"""
     stack: str | None = None
-    """Of a run on SageMaker: the stack that it runs in,"""
+    """The stack of a run on SageMaker."""
     execution: str | None = None
-    """the ARN of its pipeline execution,"""
+    """ARN of the pipeline execution on SageMaker."""
     package: str | None = None
-    """that of the model package which waits for approval,"""
+    """ARN of the model package that waits for approval."""
     mlflow_run: str | None = None
-    """Of a job that tracks its own stages while it runs: the parent, which another process made and keeps;"""
+    """Parent run in MLflow of a job that tracks its own stages; another process made it and ends it."""
     tracked_by_jobs: bool = False
-    """of the run, that its jobs do so;"""
+    """True if the jobs of the run track their own stages."""
     jobs: dict[str, str] = field(default_factory=dict)
-    """and step -> status, with NotExecuted for those that the execution did not come to."""
-
+    """Job -> status; NotExecuted for jobs that the execution did not reach."""
     pipeline: str = "training"
-    """Name of the pipeline that the run is of."""
+    """Name of the pipeline."""
 
     def stage(self, name: str) -> StageRecord:
         return next(stage for stage in self.stages if stage.name == name)
@@ -103,6 +102,18 @@ class RunRecord:
     def producer(self, artifact: str) -> StageRecord | None:
         """Return the stage that writes the artifact; None if no stage of the pipeline does."""
         return next((stage for stage in self.stages if artifact in stage.outputs), None)
+
+    def check_outputs(self) -> None:
+        """Check that the record names the outputs of its stages.
+
+        Raises:
+            InputError: a version of Fourscore recorded it that did not write them yet.
+        """
+        if self.stages and not any(stage.outputs for stage in self.stages):
+            raise InputError(
+                f"run {self.run} was recorded by an earlier version of Fourscore; "
+                f"run the problem again with 'fourscore run {self.problem_path}'"
+            )
 
 
 def path_of(workspace: Path, run: str) -> Path:
@@ -119,58 +130,58 @@ def save(workspace: Path, record: RunRecord) -> None:
 
 
 def load(workspace: Path, run: str) -> RunRecord:
-    """The record of a run.
+    """Return the record of a run.
 
     Raises:
         InputError: there is no such run, and the message lists the newest ones; or its file cannot be read.
     """
     path = path_of(workspace, run)
-    if not NAME.fullmatch(run) or not path.is_file():
-        names = [record.run for record in every(workspace)][:5]
-        hint = (
-            f"the newest are: {', '.join(names)}"
-            if names
-            else "there are no runs yet: start one with 'fourscore run PROBLEM'"
-        )
-        raise InputError(f"no run {run!r} in {workspace}; {hint}")
-    return _read(path)
+    if NAME.fullmatch(run) and path.is_file():
+        return _read(path)
+    newest = ", ".join([record.run for record in every(workspace)][:5])
+    hint = f"the newest are: {newest}" if newest else "there are no runs yet: start one with 'fourscore run PROBLEM'"
+    raise InputError(f"no run {run!r} in {workspace}; {hint}")
 
 
 def _read(path: Path) -> RunRecord:
-    """The record in a file, which another version may have written: unknown fields are left out, missing ones filled.
+    """Return the record in a file; fields of another version are left out or get their defaults.
 
     Raises:
-        InputError: it is no record; the message names the file.
+        InputError: it is not a record; the message names the file.
     """
     try:
         return _parse(path)
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(
-            f"run file {path} cannot be read ({error}); move it away or restore it: other runs do without it"
-        ) from None
+        advice = "move it away or restore it: other runs do without it"
+        raise InputError(f"run file {path} cannot be read ({error}); {advice}") from None
 
 
 def _parse(path: Path) -> RunRecord:
     if not NAME.fullmatch(path.stem):
         raise ValueError("its name is not one that a run has")
-    values = json.loads(path.read_text(encoding="utf-8"))
-    absent = {"problem_name": path.stem, "problem_path": "", "problem": {}, "overrides": {}, "smoke": False}
-    stages = [StageRecord(**_checked_fields(StageRecord, stage)) for stage in values.get("stages", [])]
-    return RunRecord(**{**absent, **_checked_fields(RunRecord, values), "run": path.stem, "stages": stages})
+    values = json.loads(path.read_bytes())
+    stages = [StageRecord(**checked_fields(StageRecord, stage)) for stage in values.get("stages", [])]
+    return RunRecord(
+        **{"problem_name": path.stem, **checked_fields(RunRecord, values), "run": path.stem, "stages": stages}
+    )
 
 
-def _checked_fields(kind: type[StageRecord | RunRecord], values: dict[str, Any]) -> dict[str, Any]:
-    """The values of the fields that there are, each of the type that all use of it relies on."""
-    types = {field_.name: str(field_.type).partition("[")[0] for field_ in fields(kind)}
-    checked = {name: value for name, value in values.items() if name in types}
-    for name, value in checked.items():
-        if not isinstance(value, TYPES[types[name]]) or (isinstance(value, bool) and types[name] != "bool"):
+def checked_fields(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a dataclass's own fields; those that a later version added are left out.
+
+    Raises:
+        TypeError: one has the wrong type.
+    """
+    types = {entry.name: str(entry.type).partition("[")[0] for entry in fields(kind)}
+    for name, value in values.items():
+        expected = types.get(name)
+        if expected and (not isinstance(value, TYPES[expected]) or (isinstance(value, bool) and expected != "bool")):
             raise TypeError(f"{name} is {value!r:.40}")
-    return checked
+    return {name: value for name, value in values.items() if name in types}
 
 
 def every(workspace: Path) -> Iterator[RunRecord]:
-    """All runs, the newest first; a file that cannot be read is left out, :func:`unreadable` names it."""
+    """Yield all runs, the newest first, without those that :func:`unreadable` names."""
     records = []
     for path in _files(workspace):
         with contextlib.suppress(InputError):
@@ -179,14 +190,14 @@ def every(workspace: Path) -> Iterator[RunRecord]:
 
 
 def unreadable(workspace: Path) -> list[str]:
-    """What is wrong with each run file that cannot be read."""
-    wrong = []
+    """Return an error message for each run file that cannot be read."""
+    errors = []
     for path in _files(workspace):
         try:
             _read(path)
         except InputError as error:
-            wrong.append(str(error))
-    return wrong
+            errors.append(str(error))
+    return errors
 
 
 def _files(workspace: Path) -> list[Path]:
@@ -194,7 +205,7 @@ def _files(workspace: Path) -> list[Path]:
 
 
 def is_alive(workspace: Path, run: str) -> bool:
-    """Whether a process holds the run's lock."""
+    """Return whether a process holds the run's lock."""
     if not lock_of(workspace, run).exists():
         return False
     with locked(lock_of(workspace, run), blocking=False) as free:
@@ -202,18 +213,16 @@ def is_alive(workspace: Path, run: str) -> bool:
 
 
 def mark_killed(workspace: Path) -> list[RunRecord]:
-    """Mark the runs that say they are running but whose process is gone (kill -9, power); returns those marked now."""
+    """Mark the running runs whose process is gone (kill -9, power), and return those marked now."""
     marked = []
-    for candidate in every(workspace):
+    for running in every(workspace):
         if (
-            candidate.status != "running" or candidate.execution is not None
-        ):  # an execution goes on without a process here
+            running.status != "running" or running.execution is not None
+        ):  # an execution needs no process on this machine
             continue
-        with locked(lock_of(workspace, candidate.run), blocking=False) as free:
-            if not free:
-                continue
-            record = load(workspace, candidate.run)
-            if record.status != "running":
+        with locked(lock_of(workspace, running.run), blocking=False) as free:
+            record = load(workspace, running.run) if free else running
+            if not free or record.status != "running":
                 continue
             record.status, record.finished = "killed", now()
             record.message = (

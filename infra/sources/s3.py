@@ -14,7 +14,7 @@ from steps.errors import InputError
 
 
 def fetch_objects(uri: str, directory: Path) -> Sequence[Path]:
-    """The objects that ``s3://bucket/key`` stands for, with ``*`` in the key or ``?versionId=...`` behind it, as files.
+    """Return the objects of ``s3://bucket/key``, with ``*`` in the key or ``?versionId=...`` after it, as files.
 
     Raises:
         InputError: boto3 is missing, there is no such object, or it may not be read.
@@ -36,17 +36,12 @@ def _matching(client: Any, bucket: str, pattern: str, uri: str) -> list[str]:
     contents = [entry["Key"] for page in pages for entry in page.get("Contents", ())]
     keys = sorted(key for key in contents if fnmatchcase(key, pattern) and not key.endswith("/"))
     if not keys:
-        some = (
-            f"; under {prefix!r} there are: {', '.join(contents[:5])}"
-            if contents
-            else f"; there is nothing under {prefix!r}"
-        )
-        raise InputError(f"{uri}: no object matches{some}")
+        raise InputError(f"{uri}: no object matches; under {prefix!r}: {', '.join(contents[:5]) or 'no objects'}")
     return keys
 
 
 def _object(client: Any, bucket: str, key: str, version: str, directory: Path) -> Path:
-    """One object, named by its version where the bucket keeps versions and else by its ETag."""
+    """Return the file of an object; its folder is a digest of the version, or of the ETag if the bucket keeps no versions."""
     query = {"Bucket": bucket, "Key": key, **({"VersionId": version} if version else {})}
     head = client.head_object(**query)
     identity = head.get("VersionId") or head["ETag"]

@@ -1,4 +1,4 @@
-"""What comes from outside of a pipeline: one class for each kind, which says its digest and lays it out as a directory."""
+"""The interface of a source, which comes from outside of a pipeline: its digest, and its directory for steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Executions(Protocol):
         """Return a local directory with the artifact, verified against its manifest."""
 
     def push(self, key: str) -> object:
-        """Bring an execution to where the store's other users find it."""
+        """Share an execution with the store's other users."""
 
 
 class SharedExecutions(Executions, Protocol):
@@ -32,12 +32,12 @@ class SharedExecutions(Executions, Protocol):
 
 
 class Source:
-    """An artifact that no step writes. A subclass has at least ``find``, ``digest`` and ``lay_out``."""
+    """An artifact that no step writes; a subclass has at least ``find``, ``digest`` and ``lay_out``."""
 
     places: ClassVar[tuple[str, ...]] = ()
-    """Patterns below the store's root that a job reads for it, besides artifacts of steps."""
+    """Patterns below the store's root that jobs read for the source, besides artifacts of steps."""
     remedy: ClassVar[str] = "run again from where it is"
-    """What a person can do when it is lost."""
+    """Advice to a person when the source is lost."""
 
     @classmethod
     def find(cls, problem: Document, folder: Path, workspace: Path) -> Self:
@@ -48,40 +48,36 @@ class Source:
             folder: the folder that relative paths start from.
 
         Raises:
-            InputError: it is not there, or not readable.
+            InputError: it does not exist, or cannot be read.
         """
         raise NotImplementedError
 
     @property
     def digest(self) -> str:
-        """The part that it has in the key of every step that reads it."""
+        """An ingredient of the key of every step that reads the source."""
         raise NotImplementedError
 
     def lay_out(self, directory: Path, store: Executions) -> Path:
-        """Return the directory that steps read; ``directory`` is empty and may be filled and returned."""
+        """Return a directory for steps to read: ``directory``, which is empty and may be filled, or another."""
         raise NotImplementedError
 
     def beside(self, keys: Mapping[str, str]) -> Self:
-        """Return the source as a step sees it, given artifact -> key of what is planned before it."""
+        """Return the source as a step reads it; ``keys`` has artifact -> key of the steps planned before."""
         return self
 
     def check(self) -> None:
-        """Compare with what was found, after a step has read it.
-
-        Raises:
-            FourscoreError: it changed meanwhile, so the step's result is of neither content.
-        """
+        """Raise FourscoreError if the source changed since it was resolved; called after a step has read it."""
 
     def describe(self) -> dict[str, Any]:
-        """Return what a job needs to restore it, as JSON that says nothing of this machine."""
+        """Return as JSON what a job needs to restore the source, without paths of this machine."""
         return {}
 
     def send(self, store: SharedExecutions) -> None:
-        """Bring it to where jobs find it, unless it is there."""
+        """Upload the source for jobs, unless the store has it."""
 
     @classmethod
     def restore(cls, description: Document, store: SharedExecutions, directory: Path) -> Self:  # noqa: ARG003  for subclasses
-        """Return what :meth:`describe` described; what has to be fetched goes to ``directory``."""
+        """Return the source of a description; files to fetch go to ``directory``."""
         return cls(**description)
 
 
@@ -92,10 +88,10 @@ def describe(source: Source) -> dict[str, Any]:
 
 
 def restore(description: Document, store: SharedExecutions, directory: Path) -> Source:
-    """Return the source that :func:`describe` described.
+    """Return the source of a description by :func:`describe`.
 
     Raises:
-        TypeError: its class is no source.
+        TypeError: the class is not a source.
     """
     module, _, name = description["type"].partition(":")
     kind = getattr(import_module(module), name)

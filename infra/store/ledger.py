@@ -1,10 +1,10 @@
-"""The test set is sealed: each time a step is given it, a line is added to a ledger that no run rewrites.
+"""The ledger of the sealed test set: each reading of it by a step is a line that no run rewrites.
 
 <workspace>/seals/<key of the split>.jsonl     {"time", "run", "step", "key", "divided"} per reading
-<root>/seals/<key of the split>/<id>.jsonl     the same on S3, where a store is shared: readings made anywhere
+<root>/seals/<key of the split>/<id>.jsonl     the same on S3 where a store is shared: readings of all machines
 
-``divided`` is the key of the table that the split divided: dividing it again with another seed until the answer pleases
-would give every division an innocent ledger of its own, so divisions of one table are counted together.
+``divided`` is the key of the table that the split divided. Divisions of one table are counted together, so that nobody
+divides it with seed after seed until the result pleases.
 
 A line that cannot be read (a full disk leaves half of one) still counts as a reading; it is not sent to other machines.
 """
@@ -28,64 +28,58 @@ SEALED = "test_set"
 
 
 def divided(steps: Iterable[PlannedStep]) -> dict[str, str]:
-    """Of each split the key of the table that it divides."""
+    """Return for each split the key of the table that it divides."""
     return {entry.key: next(iter(entry.inputs.values()), "") for entry in steps if SEALED in entry.step.outputs}
 
 
 def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str], run: str) -> None:
-    """Count the reading, before it happens, if the step reads the sealed artifact; ``tables`` as :func:`divided` has it."""
+    """Count a reading before it happens, if the step reads the test set; ``tables`` is what :func:`divided` returns."""
     if SEALED not in planned.inputs:
         return
     split = planned.inputs[SEALED]
+    line = {"time": now(), "run": run, "step": planned.step.name, "key": planned.key, "divided": tables.get(split, "")}
     ledger = workspace / "seals" / f"{split}.jsonl"
-    line = {
-        "time": now(),
-        "run": run,
-        "step": planned.step.name,
-        "key": planned.key,
-        "divided": tables.get(split, ""),
-    }
     with locked(ledger.with_suffix(".lock")):
         append_lines(ledger, [json.dumps(line).encode()])
 
 
 def exchange(objects: Objects, workspace: Path, memory: Path) -> None:
-    """Bring readings that were made elsewhere with the same store into the ledgers here, and those made here there.
+    """Merge the readings of the store's other users into the ledgers of this workspace, and share its own.
 
     Args:
-        known: remembers which objects were brought; they never change.
+        memory: file with the names of the objects that were merged; they never change.
     """
-    imported: list[str] = json.loads(memory.read_bytes()) if memory.is_file() else []
-    shared = [entry.name for entry in objects.list("seals/").values()]
-    for name in sorted(set(shared) - set(imported)):
-        _merge(workspace / "seals" / f"{PurePosixPath(name).parent.name}.jsonl", objects.get(name) or b"")
-    uploaded = []
-    for name, line in to_send(workspace):
-        if name not in shared:
-            objects.put(name, line)
-            uploaded.append(name)
-    if uploaded or set(shared) != set(imported):
+    merged: list[str] = json.loads(memory.read_bytes()) if memory.is_file() else []
+    shared = {entry.name for entry in objects.list("seals/").values()}
+    for name in sorted(shared - set(merged)):
+        _merge(
+            workspace / "seals" / f"{PurePosixPath(name).parent.name}.jsonl", (objects.get(name) or b"").splitlines()
+        )
+    unsent = {name: line for name, line in to_send(workspace) if name not in shared}
+    for name, line in unsent.items():
+        objects.put(name, line)
+    if shared | set(unsent) != set(merged):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        write_json(memory, sorted({*shared, *uploaded}))
+        write_json(memory, sorted(shared | set(unsent)))
 
 
 def to_send(workspace: Path) -> Iterator[tuple[str, bytes]]:
-    """Of each reading that was counted here the object that tells of it, whose name says its content, so that it is one."""
+    """Yield name and content of the object for each reading; the name is a digest, so that a reading is sent once."""
     for ledger in sorted((workspace / "seals").glob("*.jsonl")):
         for line in ledger.read_bytes().splitlines():
             if _read(line) is not None:
                 yield f"seals/{ledger.stem}/{hashlib.sha256(line).hexdigest()[:32]}.jsonl", line + b"\n"
 
 
-def _merge(ledger: Path, content: bytes) -> None:
-    """Add the lines that are not there yet."""
+def _merge(ledger: Path, lines: Iterable[bytes]) -> None:
+    """Add the readable lines that the ledger does not have yet."""
     with locked(ledger.with_suffix(".lock")):
         present = set(ledger.read_bytes().splitlines()) if ledger.exists() else set()
-        append_lines(ledger, [line for line in content.splitlines() if line not in present and _read(line) is not None])
+        append_lines(ledger, [line for line in lines if line not in present and _read(line) is not None])
 
 
 def _read(line: bytes) -> dict[str, Any] | None:
-    """The reading that a line tells of; None where the line is no whole one."""
+    """Return the reading in a line; None if the line is not whole."""
     try:
         reading = json.loads(line)
     except (ValueError, RecursionError):
@@ -94,20 +88,22 @@ def _read(line: bytes) -> dict[str, Any] | None:
 
 
 def divisions(workspace: Path, split_key: str) -> int:
-    """How many different test sets of the table that this split divided have been opened, this one included."""
-    tables = {line.get("divided") for line in readings(workspace, split_key) if "unreadable" not in line}
+    """Return how many different test sets of the table that this split divided have been opened, this one included."""
+    ledgers = {path.stem: readings(workspace, path.stem) for path in (workspace / "seals").glob("*.jsonl")}
+    rows = ledgers.get(split_key, [])
+    tables = {row.get("divided") for row in rows if "unreadable" not in row}
     opened = {
-        path.stem
-        for path in (workspace / "seals").glob("*.jsonl")
-        if any("unreadable" not in line and line.get("divided") in tables for line in readings(workspace, path.stem))
+        split
+        for split, lines in ledgers.items()
+        if any("unreadable" not in row and row.get("divided") in tables for row in lines)
     }
-    return len(opened | {split_key} if readings(workspace, split_key) else opened)
+    return len(opened | {split_key} if rows else opened)
 
 
 def readings(workspace: Path, split_key: str) -> list[dict[str, Any]]:
-    """Every reading of the test set that this split sealed, the first one first.
+    """Return every reading of the test set of a split, the oldest first.
 
-    Of a line that cannot be read all that is known is ``{"unreadable": "<ledger>, line <number>"}``.
+    A line that cannot be read is ``{"unreadable": "<ledger>, line <number>"}``.
     """
     ledger = workspace / "seals" / f"{split_key}.jsonl"
     lines = ledger.read_bytes().splitlines() if ledger.exists() else []
@@ -120,7 +116,7 @@ def readings(workspace: Path, split_key: str) -> list[dict[str, Any]]:
 
 
 def unreadable(workspace: Path) -> list[str]:
-    """Where the lines are that cannot be read."""
+    """Return ledger and number of every line that cannot be read."""
     ledgers = sorted((workspace / "seals").glob("*.jsonl"))
     rows = [line for ledger in ledgers for line in readings(workspace, ledger.stem)]
     return [line["unreadable"] for line in rows if "unreadable" in line]

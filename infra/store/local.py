@@ -1,7 +1,7 @@
-"""Every execution of a step, addressed by what made it; published whole or not at all; verified before it is read.
+"""The store on disk: executions by key, published whole or not at all, verified before they are read.
 
 <workspace>/store/<key>/manifest.json    written last: every file with size and sha256, ingredients, verdict, times
-                       /journal.jsonl    what the step said
+                       /journal.jsonl    events of the step
                        /<artifact>/...   one directory per output
 <workspace>/working/<key>.<pid>/         an execution in progress; invisible, swept when its process is gone
 <workspace>/scratch/<key>/<name>/        checkpoints; survive a killed attempt, removed when the step is published,
@@ -25,7 +25,7 @@ from infra.files import fsync_directory, locked, sha256_of, write_json
 from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, is_intact, manifest_of
 
 ABANDONED = 14 * 24 * 3600.0
-"""Seconds after which the checkpoints of an attempt that nobody went on with are removed."""
+"""Seconds after which the checkpoints of an abandoned attempt are removed."""
 
 
 class LocalStore:
@@ -42,7 +42,6 @@ class LocalStore:
         return self.root / key
 
     def find(self, key: str) -> Manifest | None:
-        """The manifest; one that is none is put into quarantine and counts as not published."""
         try:
             return self.look(key)
         except CorruptExecution:
@@ -50,11 +49,6 @@ class LocalStore:
             return None
 
     def look(self, key: str) -> Manifest | None:
-        """What :meth:`find` finds, changing nothing.
-
-        Raises:
-            CorruptExecution: the manifest is broken, or another execution's.
-        """
         path = self.directory(key) / MANIFEST
         try:
             return manifest_of(path.read_bytes(), key, str(path))
@@ -65,9 +59,7 @@ class LocalStore:
         return locked(self.workspace / "locks" / key)
 
     def open(self, key: str, artifact: str) -> Path:
-        manifest = self.find(key)
-        if manifest is None:
-            raise CorruptExecution(f"execution {key[:12]} is not in the store")
+        manifest = self.push(key)
         if (key, artifact) not in self._verified:
             self.verify(manifest, f"{artifact}/")
             self._verified.add((key, artifact))
@@ -83,24 +75,16 @@ class LocalStore:
         return manifest
 
     def exchange_readings(self) -> None:
-        """Count what others of the store read of its sealed test sets, and let them count what was read here."""
+        """Do nothing: the ledger of the workspace has all readings."""
 
     def verify(self, manifest: Manifest, prefix: str = "") -> None:
-        """Compare the files under ``prefix`` with the manifest; without one, everything, the journal too.
-
-        Raises:
-            CorruptExecution: one is missing, or has another size or digest.
-        """
         for name, entry in manifest.published.items():
-            if not name.startswith(prefix):
-                continue
             path = self.directory(manifest.key) / name
-            if not is_intact(path, entry):
+            if name.startswith(prefix) and not is_intact(path, entry):
                 fault = "is missing" if not path.is_file() else "differs from its manifest"
                 raise CorruptExecution(f"{path} {fault} (stage {manifest.step}); it is not used")
 
     def quarantine(self, key: str) -> None:
-        """Take a broken execution out of sight, keeping it for whoever wants to know what happened."""
         target = self.workspace / "quarantine" / f"{key}.{os.getpid()}"
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(target, ignore_errors=True)
@@ -110,7 +94,6 @@ class LocalStore:
 
     @contextlib.contextmanager
     def working(self, key: str) -> Iterator[Path]:
-        """A directory to execute in; removed afterwards unless it was published."""
         directory = self.workspace / "working" / f"{key}.{os.getpid()}"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
@@ -147,14 +130,14 @@ class LocalStore:
         except OSError:
             if (first := self.find(manifest.key)) is not None:
                 return first
-            self.quarantine(manifest.key)  # what is there lost its manifest, by a hand or a disk: it is no execution
+            self.quarantine(manifest.key)  # the directory lost its manifest, so it is not an execution
             directory.rename(target)
         fsync_directory(self.root)
         shutil.rmtree(self.workspace / "scratch" / manifest.key, ignore_errors=True)
         return manifest
 
     def sweep(self) -> None:
-        """Remove working directories whose process is gone, and checkpoints that nobody came back for."""
+        """Remove working directories whose process is gone, and abandoned checkpoints."""
         for directory in self.workspace.glob("working/*"):
             self._remove_if_free(directory, directory.name.partition(".")[0])
         for directory in self.workspace.glob("scratch/*"):
@@ -168,7 +151,7 @@ class LocalStore:
 
 
 def _touched(directory: Path) -> float:
-    """When anything in it was last written; now, where it is just being removed."""
+    """Return when anything in it was last written; now if it is just being removed."""
     try:
         return max(path.lstat().st_mtime for path in (directory, *directory.rglob("*")))
     except FileNotFoundError:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from infra.files import sha256_of
+from infra.runs.records import checked_fields
 from steps.errors import FourscoreError
 
 MANIFEST = "manifest.json"
@@ -21,7 +22,7 @@ class CorruptExecution(FourscoreError):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a published execution is. All but the journal and the three times is the same wherever and whenever it ran."""
+    """A published execution. Only the journal and the three times depend on where and when it ran."""
 
     key: str
     step: str
@@ -37,7 +38,7 @@ class Manifest:
     finished: str = ""
     seconds: float = 0.0
     directories: list[str] = field(default_factory=list)
-    """Those without files, which a place that knows files only (S3) would lose."""
+    """Directories without files, which S3 would lose."""
 
     @property
     def published(self) -> dict[str, dict[str, Any]]:
@@ -45,57 +46,38 @@ class Manifest:
         return self.files | ({JOURNAL: self.journal} if self.journal else {})
 
     def is_like(self, other: Manifest) -> bool:
-        """Whether the two executions came to the same: times and journals aside."""
+        """Return whether both executions have the same result; times and journals do not count."""
         return (self.files, self.directories, self.verdict) == (other.files, other.directories, other.verdict)
 
 
 def manifest_of(data: bytes, key: str, where: str) -> Manifest:
-    """The manifest that was read from a file; fields of a later version are left out.
+    """Return the manifest in the content of a file; fields that a later version added are left out.
 
     Raises:
-        CorruptExecution: it is none, it is another execution's, or it names files outside its own directory.
+        CorruptExecution: it is not a manifest, is another execution's, or names files outside its own directory.
     """
-    field_names = {entry.name for entry in fields(Manifest)}
     try:
-        manifest = Manifest(**{name: value for name, value in json.loads(data).items() if name in field_names})
+        manifest = Manifest(**checked_fields(Manifest, json.loads(data)))
+        _check_contents(manifest)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise CorruptExecution(f"{where} is no manifest ({error})") from None
-    if wrong := next(_wrong_fields(manifest), None):
-        raise CorruptExecution(f"{where} is no manifest ({wrong})")
-    outside = [name for name in [*manifest.files, *manifest.directories] if not _is_inside(name)]
+        raise CorruptExecution(f"{where} is not a manifest ({error})") from None
     if manifest.key != key:
         raise CorruptExecution(f"{where} is the manifest of another execution ({manifest.key[:12]})")
-    if outside:
-        raise CorruptExecution(f"{where} is no manifest (it names {outside[0]!r:.100}, which is outside)")
     return manifest
 
 
-def _wrong_fields(manifest: Manifest) -> Iterator[str]:
-    """What is of another type than a manifest's fields are; nothing of it was checked when it was read."""
-    for kind, names in (
-        (str, ("key", "step", "verdict", "started", "finished")),
-        (dict, ("ingredients", "files", "journal")),
-        (list, ("reasons", "directories")),
-        ((int, float), ("seconds",)),
-    ):
-        for name in names:
-            if not isinstance(value := getattr(manifest, name), kind):
-                yield f"its {name} is {value!r:.100}"
+def _check_contents(manifest: Manifest) -> None:
     for name in ("reasons", "directories"):
-        yield from (f"its {name} have {item!r:.100}" for item in getattr(manifest, name) if not isinstance(item, str))
+        if wrong := [item for item in getattr(manifest, name) if not isinstance(item, str)]:
+            raise TypeError(f"{name} has {wrong[0]!r:.100}")
     for name, entry in manifest.published.items():
-        if not _is_entry(entry):
-            yield f'{name} is {entry!r:.100}; wanted {{"size": bytes, "sha256": hex}}'
-
-
-def _is_entry(entry: object) -> bool:
-    return isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)
+        if not (isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)):
+            raise TypeError(f'{name} is {entry!r:.100}; wanted {{"size": bytes, "sha256": hex}}')
+    for name in (*manifest.files, *manifest.directories):
+        if name.startswith("/") or ".." in name.split("/"):
+            raise ValueError(f"it names {name!r:.100}, which is outside")
 
 
 def is_intact(path: Path, entry: Mapping[str, Any]) -> bool:
-    """Whether the file has the size and the digest that a manifest's entry says."""
+    """Return whether the file has the size and the digest of a manifest's entry."""
     return path.is_file() and path.stat().st_size == entry["size"] and sha256_of(path) == entry["sha256"]
-
-
-def _is_inside(name: str) -> bool:
-    return not name.startswith("/") and ".." not in name.split("/")

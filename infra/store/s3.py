@@ -1,12 +1,12 @@
-"""The same store on S3, with the workspace as its cache: what is published here is published there, manifest last.
+"""The store on S3, with the workspace as its cache: each publication goes to the disk and to S3, the manifest last.
 
-s3://bucket/prefix/store/<key>/...           as in a workspace (infra/store/local.py); the manifest is written last
-                  /quarantine/<key>.<time>/  manifests of executions that turned out to be broken
-<workspace>/s3/<digest of the root>/<key>/   what was fetched: manifest.json, journal.jsonl, whole artifacts, and in
-                                             .files/ single files; compared with the manifest before it is read
+s3://bucket/prefix/store/<key>/...           as in a workspace (infra/store/local.py)
+                  /quarantine/<key>.<time>/  manifests of broken executions
+<workspace>/s3/<digest of the root>/<key>/   cache: manifest.json, journal.jsonl, whole artifacts and, in .files/, single
+                                             files; compared with the manifest before they are read
 
-No object of an execution is ever overwritten, so of two that race the first one counts, whole. S3 has no lock: where two
-machines make the same result at once, both work, one is published, and the other machine takes what was published.
+No object of an execution is ever overwritten, so the first of two racing publications counts, whole. S3 has no lock: if
+two machines make the same result at once, both work, one publishes, and the other takes the published result.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.files import locked, write_atomically
-from infra.s3.objects import Absent, Entry, Listed, NameTaken, Objects
+from infra.s3.objects import Absent, Conflict, Entry, Listed, Objects
 from infra.store.ledger import exchange
 from infra.store.local import LocalStore
 from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, is_intact, manifest_of
@@ -51,58 +51,56 @@ class S3Store:
         self.objects = Objects(uri, kms_key, client)
         self.uri: str = self.objects.root
         self.local = LocalStore(workspace)
-        """What was published on this machine, and its work in progress."""
+        """Publications of this machine, and its work in progress."""
         self.lock, self.working = self.local.lock, self.local.working
         self.scratch, self.sweep = self.local.scratch, self.local.sweep
         self._verified: set[tuple[str, str]] = set()
         self.cache = workspace / "s3" / hashlib.sha256(self.uri.encode()).hexdigest()[:16]
         self._shared: dict[str, Manifest] = {}
-        """Of executions that are not here, the manifests as this process has read them from S3."""
+        """Manifests that this process has read from S3."""
         self._manifest_bytes: dict[str, bytes] = {}
 
     def directory(self, key: str) -> Path:
-        """Where manifest, journal and opened artifacts of an execution lie on this machine."""
         return self.local.directory(key) if self._is_local(key) else self.cache / key
 
     def _is_local(self, key: str) -> bool:
         return (self.local.directory(key) / MANIFEST).is_file()
 
     def find(self, key: str) -> Manifest | None:
-        """The execution of this machine, else the one on S3, which every process asks for anew."""
+        """Return the execution of this machine or the one on S3, which every process requests anew."""
         if manifest := self.local.find(key) or self._shared.get(key):
             return manifest
         try:
-            manifest = self._ask(key)
+            manifest = self._request(key)
         except CorruptExecution:
             self._put_aside(key)
             return None
         if manifest is not None:
-            self._keep(manifest)
+            self._cache_manifest(manifest)
         return manifest
 
-    def _keep(self, manifest: Manifest) -> None:
-        """Manifest and journal of an execution that is not here, for reports and tracking; they are small."""
-        place, name = self.cache / manifest.key, f"store/{manifest.key}/{JOURNAL}"
-        data = self._manifest_bytes[manifest.key]
+    def _cache_manifest(self, manifest: Manifest) -> None:
+        """Cache manifest and journal, which are small, for reports and tracking."""
+        place, data = self.cache / manifest.key, self._manifest_bytes[manifest.key]
         if (place / MANIFEST).is_file() and (place / MANIFEST).read_bytes() == data:
             return
         with self._fetching(manifest.key):
             write_atomically(place / MANIFEST, data)
             if manifest.journal and not is_intact(place / JOURNAL, manifest.journal):
-                write_atomically(place / JOURNAL, self.objects.get(name) or b"")
+                write_atomically(place / JOURNAL, self.objects.get(f"store/{manifest.key}/{JOURNAL}") or b"")
 
     def look(self, key: str) -> Manifest | None:
-        """As :meth:`find`, changing nothing; what this workspace knows of S3 is believed, so a report needs no network."""
+        """Return the manifest, preferably a cached one, so that a report needs no network."""
         if manifest := self.local.look(key) or self._shared.get(key):
             return manifest
         path = self.cache / key / MANIFEST
-        return manifest_of(path.read_bytes(), key, str(path)) if path.is_file() else self._ask(key)
+        return manifest_of(path.read_bytes(), key, str(path)) if path.is_file() else self._request(key)
 
     def exists(self, key: str) -> bool:
-        """Whether S3 has the execution now."""
-        return self._ask(key) is not None
+        """Return whether S3 has the execution now."""
+        return self._request(key) is not None
 
-    def _ask(self, key: str) -> Manifest | None:
+    def _request(self, key: str) -> Manifest | None:
         name = f"store/{key}/{MANIFEST}"
         self._shared.pop(key, None)
         data = self.objects.get(name)
@@ -111,6 +109,9 @@ class S3Store:
             self._shared[key] = manifest_of(data, key, self.objects.uri(name))
         return self._shared.get(key)
 
+    def _lost(self, key: str) -> CorruptExecution:
+        return CorruptExecution(f"execution {key[:12]} is neither on this machine nor in {self.uri}")
+
     # Reading
 
     def open(self, key: str, artifact: str) -> Path:
@@ -118,38 +119,38 @@ class S3Store:
         if self._is_local(key):
             try:
                 return self.local.open(key, artifact)
-            except CorruptExecution:  # what rotted here may be sound there
+            except CorruptExecution:  # the copy on S3 may be intact
                 self.local.quarantine(key)
                 manifest = self.find(key)
                 if manifest is None:
                     raise
         if manifest is None:
-            raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
+            raise self._lost(key)
         target = self.cache / key / artifact
         if (key, artifact) not in self._verified:
-            self._bring_artifact(manifest, artifact, target)
+            self._fetch_artifact(manifest, artifact, target)
             self._verified.add((key, artifact))
         return target
 
-    def _bring_artifact(self, manifest: Manifest, artifact: str, target: Path) -> None:
+    def _fetch_artifact(self, manifest: Manifest, artifact: str, target: Path) -> None:
         entries = {name: entry for name, entry in manifest.files.items() if name.startswith(f"{artifact}/")}
-        empty = [name for name in manifest.directories if name.startswith(f"{artifact}/")]
         with self._fetching(manifest.key) as arriving:
             if target.is_dir() and all(is_intact(target.parent / name, entry) for name, entry in entries.items()):
                 return
             self._fetch(manifest, entries, arriving)
-            for directory in (artifact, *empty):
-                (arriving / directory).mkdir(parents=True, exist_ok=True)
+            for directory in (artifact, *manifest.directories):
+                if directory == artifact or directory.startswith(f"{artifact}/"):
+                    (arriving / directory).mkdir(parents=True, exist_ok=True)
             shutil.rmtree(target, ignore_errors=True)
             (arriving / artifact).rename(target)
 
     def file(self, key: str, name: str) -> Path:
-        """One file, fetched without the rest of its artifact where the execution is not here."""
+        """Return one file, fetched without the rest of its artifact."""
         if self._is_local(key):
             return self.local.file(key, name)
         manifest = self.look(key)
         if manifest is None:
-            raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
+            raise self._lost(key)
         entry, place = manifest.published.get(name), self.cache / key
         if entry is None or is_intact(place / name, entry):
             return place / name
@@ -171,7 +172,7 @@ class S3Store:
 
     @contextmanager
     def _fetching(self, key: str) -> Iterator[Path]:
-        """A directory beside the cached execution for what arrives; one process at a time, others find what it brought."""
+        """Yield a directory for downloads beside the cached execution; one process at a time, so that each file comes once."""
         arriving = self.cache / key / ".arriving"
         with locked(self.workspace / "locks" / f"{self.cache.name}-{key}"):
             shutil.rmtree(arriving, ignore_errors=True)  # of a process that was killed
@@ -187,121 +188,107 @@ class S3Store:
             self.objects.download({name: arriving / inside for name, inside in names.items()})
         except Absent as absent:
             raise self._corrupt(str(absent), "is missing", manifest) from None
-        except NameTaken as changed:
-            raise self._corrupt(str(changed), "was changed while it was read", manifest) from None
+        except Conflict as changed:
+            raise self._corrupt(str(changed), "changed while it was read", manifest) from None
         for name, inside in names.items():
             if not is_intact(arriving / inside, entries[inside]):
                 raise self._corrupt(name, "differs from its manifest", manifest)
 
-    def _corrupt(self, name: str, what: str, manifest: Manifest) -> CorruptExecution:
-        return CorruptExecution(f"{self.objects.uri(name)} {what} (stage {manifest.step}); it is not used")
+    def _corrupt(self, name: str, fault: str, manifest: Manifest) -> CorruptExecution:
+        return CorruptExecution(f"{self.objects.uri(name)} {fault} (stage {manifest.step}); it is not used")
 
     # Publishing
 
     def publish(self, directory: Path, manifest: Manifest) -> Manifest:
-        """Here first, so that no work is lost when S3 is away, and then there; see :meth:`push`."""
+        """Publish on this machine first, so that no work is lost if S3 is away, then on S3."""
         published = self.local.publish(directory, manifest)
-        return self._share(published) if self.publishes else published
+        return self._upload(published) if self.publishes else published
 
     def push(self, key: str) -> Manifest:
-        """Bring an execution that is only here to S3; returns the one that counts there.
+        local = self.local.find(key)
+        shared = self._shared.get(key) or self._request(key)
+        if local is None or shared is not None:
+            return self._settle(local, shared, key)
+        self.local.verify(local)
+        return self._upload(local)
 
-        Raises:
-            CorruptExecution: there is none, or its files here are not what was published.
-        """
-        own = self.local.find(key)
-        shared = self._shared.get(key) or self._ask(key)
-        if own is None or shared is not None:
-            return self._settle(own, shared, key)
-        self.local.verify(own)
-        return self._share(own)
-
-    def _settle(self, own: Manifest | None, shared: Manifest | None, key: str) -> Manifest:
-        """The one on S3 counts; another that was made here is put aside, so that all read the same files."""
+    def _settle(self, local: Manifest | None, shared: Manifest | None, key: str) -> Manifest:
+        """Return the execution on S3, which counts; put aside a different one of this machine: all read the same files."""
         if shared is None:
-            raise CorruptExecution(f"execution {key[:12]} is neither here nor in {self.uri}")
-        if own is None or own.is_like(shared):
-            return own or shared
+            raise self._lost(key)
+        if local is None or local.is_like(shared):
+            return local or shared
         self.local.quarantine(key)
         return self.find(key) or shared
 
-    def _share(self, own: Manifest) -> Manifest:
-        """Files first, the journal then, the manifest last; whoever writes the manifest first is who published."""
+    def _upload(self, local: Manifest) -> Manifest:
+        """Upload the files, then the journal, then the manifest; whoever writes the manifest first has published."""
         while True:
             began = time.monotonic()
-            listed = self.objects.list(f"store/{own.key}/")
+            listed = self.objects.list(f"store/{local.key}/")
             if MANIFEST in listed:
-                if self._is_broken(own.key):
+                if self._is_broken(local.key):
                     continue
-                return self._settle(own, self._shared.get(own.key), own.key)
-            strange = [
-                listed_object for name, listed_object in listed.items() if not self._is_own(name, listed_object, own)
-            ]
-            if strange:
-                self._wait_for(listed, strange)
+                return self._settle(local, self._shared.get(local.key), local.key)
+            foreign = [item for name, item in listed.items() if not self._is_same(item, local.published.get(name))]
+            if foreign:
+                self._wait_for(listed, foreign)
                 continue
             try:
-                missing = set(own.published) - set(listed)
-                self._upload(own, missing)
+                missing = set(local.published) - set(listed)
+                self._upload_files(local, missing)
                 if missing and time.monotonic() - began > self.patience:
-                    continue  # it took so long that another may have thought us dead and removed files: look again
-                self._commit(own)
-            except NameTaken:
+                    continue  # so slow that another machine may have removed the files as abandoned: look again
+                self._commit(local)
+            except Conflict:
                 time.sleep(self.pause / 10)
                 continue
-            return own
+            return local
 
-    def _upload(self, own: Manifest, names: set[str]) -> None:
-        directory, place = self.local.directory(own.key), f"store/{own.key}/"
-        for group in (
-            names - {JOURNAL},
-            names & {JOURNAL},
-        ):  # an equal execution has another journal: it is in the way last
+    def _upload_files(self, local: Manifest, names: set[str]) -> None:
+        directory, place = self.local.directory(local.key), f"store/{local.key}/"
+        for group in (names - {JOURNAL}, names & {JOURNAL}):  # last the journal, which differs between equal executions
             files = {f"{place}{name}": directory / name for name in sorted(group)}
-            self.objects.upload(files, {f"{place}{name}": own.published[name] for name in group})
+            self.objects.upload(files, {f"{place}{name}": local.published[name] for name in group})
 
-    def _commit(self, own: Manifest) -> None:
-        """Write the manifest; where no answer came, look whether it is there.
+    def _commit(self, local: Manifest) -> None:
+        """Write the manifest; if no response came, check whether it was written.
 
         Raises:
-            NameTaken: it is there, maybe by this very request.
+            Conflict: it exists, perhaps by this very request.
         """
-        name = f"store/{own.key}/{MANIFEST}"
+        name = f"store/{local.key}/{MANIFEST}"
         try:
-            is_written = self.objects.put(name, (self.local.directory(own.key) / MANIFEST).read_bytes())
+            is_written = self.objects.put(name, (self.local.directory(local.key) / MANIFEST).read_bytes())
         except FourscoreError:
             if self.objects.get(name) is None:
                 raise
             is_written = False
         if not is_written:
-            raise NameTaken(name)
+            raise Conflict(name)
 
-    def _is_own(self, name: str, listed: Listed, own: Manifest) -> bool:
-        entry = own.published.get(name)
-        return entry is not None and listed.size == entry["size"] and self.objects.holds(listed.name, entry)
+    def _is_same(self, item: Listed, entry: Entry | None) -> bool:
+        return entry is not None and item.size == entry["size"] and self.objects.holds(item.name, entry)
 
-    def _wait_for(self, listed: Mapping[str, Listed], strange: Iterable[Listed]) -> None:
-        """Files of an upload that has no manifest yet and came to other contents: it goes on, or it was abandoned."""
-        if min(listed_object.age for listed_object in listed.values()) < self.patience:
+    def _wait_for(self, listed: Mapping[str, Listed], foreign: Iterable[Listed]) -> None:
+        """Wait for another machine's upload, which has other files and no manifest yet; remove it if it was abandoned."""
+        if min(item.age for item in listed.values()) < self.patience:
             time.sleep(self.pause)
             return
-        for listed_object in strange:
-            self.objects.delete(listed_object.name, listed_object.tag)
+        for item in foreign:
+            self.objects.delete(item.name, item.tag)
 
     def exchange_readings(self) -> None:
         exchange(self.objects, self.workspace, self.cache / "readings.json")
 
-    # What is broken
-
     def quarantine(self, key: str) -> None:
-        """Take a broken execution out of sight, here and on S3."""
         self.local.quarantine(key)
         shutil.rmtree(self.cache / key, ignore_errors=True)
         self._verified = {entry for entry in self._verified if entry[0] != key}
         self._put_aside(key)
 
     def _put_aside(self, key: str) -> None:
-        """Only the manifest that this process has read: one that was published since is another execution."""
+        """Move the manifest that this process has read; one that was published since is another execution."""
         self._shared.pop(key, None)
         broken, name = self._manifest_bytes.pop(key, None), f"store/{key}/{MANIFEST}"
         listed = self.objects.list(f"store/{key}/").get(MANIFEST) if broken is not None else None
@@ -313,7 +300,7 @@ class S3Store:
 
     def _is_broken(self, key: str) -> bool:
         try:
-            return self._ask(key) is None
+            return self._request(key) is None
         except CorruptExecution:
             self._put_aside(key)
             return True

@@ -1,4 +1,4 @@
-"""What every store of executions can do, on a disk or on S3."""
+"""The interface of a store of executions, on a disk or on S3."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Store(Protocol):
         """
 
     def directory(self, key: str) -> Path:
-        """Where manifest, journal and opened artifacts of an execution lie on this machine."""
+        """Return where manifest, journal and opened artifacts of an execution are on this machine."""
 
     def open(self, key: str, artifact: str) -> Path:
         """Return a local directory with the artifact, verified against the manifest.

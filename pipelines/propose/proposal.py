@@ -147,7 +147,7 @@ def _relative(path: Path, directory: Path) -> str:
 def _ingest(paths: dict[str, str], directory: Path, target: str, scratch: Path) -> tuple[IngestConfig, Path, list[str]]:
     """Run the ingest stage, with a query that joins several sources on the columns that they share."""
     sources = {name: Source(path=path) for name, path in paths.items()}
-    resolved = resolve(sources, directory, scratch / "workspace")
+    resolved = resolve(paths, directory, scratch / "workspace")
     raw = scratch / "raw"
     raw.mkdir()
     materialise(resolved, raw)

@@ -49,7 +49,7 @@ def test_a_workspace_that_is_not_there_is_healthy_and_is_not_made(tmp_path):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("manifest.json", "manifest.json is no manifest"),
+        ("manifest.json", "manifest.json is not a manifest"),
         ("journal.jsonl", "journal.jsonl differs from its manifest"),
         ("doubled/x.txt", "x.txt differs from its manifest"),
     ],

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from toy import CHAIN, DoubleConfig, JudgeConfig, StartConfig, toy_plan, toy_record
 
 from infra.backends.local import LocalBackend
-from infra.runs.keys import Sources, flatten, imports, ingredients, key_of
+from infra.runs.keys import ModuleDigests, flatten, imports, ingredients, key_of
 from infra.store.local import LocalStore
 from pipelines.plan import change
 
@@ -29,7 +29,7 @@ def test_a_setting_moves_the_keys_of_its_step_and_of_those_that_read_from_it_onl
 
 
 def test_a_changed_source_file_moves_the_key(tmp_path, monkeypatch):
-    sources = Sources(tmp_path / "memory.json")
+    sources = ModuleDigests(tmp_path / "memory.json")
     step = next(iter(CHAIN))
     before = ingredients(step, StartConfig(), {}, sources)
     assert "code toy" in before
@@ -68,7 +68,7 @@ def test_imports_inside_functions_and_modules_named_in_strings_count():
 
 
 def test_what_an_imported_module_imports_counts_too(tmp_path):
-    digests, packages = Sources(tmp_path / "m.json").closure("steps.define")
+    digests, packages = ModuleDigests(tmp_path / "m.json").closure("steps.define")
     assert {"steps.define", "steps.core", "steps.journal", "steps.evaluation.thresholds"} <= set(digests)
     assert "pydantic" in packages
 
@@ -111,11 +111,11 @@ def test_a_short_setting_is_shown_whole():
 
 def test_a_memory_of_digests_that_is_broken_is_not_believed(tmp_path):
     (tmp_path / "m.json").write_text("[")
-    assert Sources(tmp_path / "m.json").closure("steps.core")[0]["steps.core"]
+    assert ModuleDigests(tmp_path / "m.json").closure("steps.core")[0]["steps.core"]
 
 
 def test_the_memory_notices_a_file_that_changed(tmp_path):
-    sources = Sources(tmp_path / "m.json")
+    sources = ModuleDigests(tmp_path / "m.json")
     sources.closure("steps.core")
     sources.save()
     names = json.loads((tmp_path / "m.json").read_text())
@@ -123,7 +123,7 @@ def test_the_memory_notices_a_file_that_changed(tmp_path):
     names[path]["digest"], right = "wrong", names[path]["digest"]
     names[path]["stamp"][0] += 1
     (tmp_path / "m.json").write_text(json.dumps(names))
-    assert Sources(tmp_path / "m.json").closure("steps.core")[0]["steps.core"] == right
+    assert ModuleDigests(tmp_path / "m.json").closure("steps.core")[0]["steps.core"] == right
 
 
 def test_until_ends_the_plan_with_that_step(tmp_path):
@@ -133,6 +133,6 @@ def test_until_ends_the_plan_with_that_step(tmp_path):
 @pytest.mark.parametrize("config", [StartConfig(), DoubleConfig(), JudgeConfig()])
 def test_every_field_of_a_config_is_an_ingredient(tmp_path, config):
     step = next(step for step in CHAIN if step.config_type is type(config))
-    contents = ingredients(step, config, {}, Sources(tmp_path / "m.json"))
+    contents = ingredients(step, config, {}, ModuleDigests(tmp_path / "m.json"))
     for field in type(config).model_fields:
         assert f"config {step.name}.{field}" in contents

@@ -348,17 +348,17 @@ def test_a_champion_with_its_classes_in_another_order_is_compared_class_by_class
 def test_a_champion_that_learned_from_other_rows_may_know_the_test_rows_and_that_is_said(place):
     directories = place()
     write_model(directories["champion"], "binary-classification", factor=-1.0)
-    training, own = (
+    training, train_digest = (
         directories["champion"] / "training.json",
         documents.read(TableSchema, directories["train_set"]).digest,
     )
     noted = {}
-    for digest in (own, "of another division"):
+    for digest in (train_digest, "of another division"):
         training.write_text(json.dumps({"train_digest": digest}))
         document, _ = run(directories)
         assert document["champion"]["metrics"]["roc_auc"]["value"] < 0.5
         noted[digest] = document["notes"]
-    assert noted[own] == []
+    assert noted[train_digest] == []
     assert "may have seen test rows" in noted["of another division"][0]
 
 

@@ -6,11 +6,11 @@ from importlib.metadata import version
 
 from toy import CHAIN, StartConfig
 
-from infra.runs.keys import Sources, differences, ingredients
+from infra.runs.keys import ModuleDigests, differences, ingredients
 
 
 def test_a_machine_with_other_code_or_packages_is_known_by_its_ingredients(tmp_path):
-    contents = ingredients(next(iter(CHAIN)), StartConfig(), {}, Sources(tmp_path / "memory.json"))
+    contents = ingredients(next(iter(CHAIN)), StartConfig(), {}, ModuleDigests(tmp_path / "memory.json"))
     assert differences(contents) == []
     assert differences({**contents, "code toy": "older", "package numpy": "0.1"}) == [
         f"code toy is {contents['code toy']}, the plan has older",
@@ -21,7 +21,7 @@ def test_a_machine_with_other_code_or_packages_is_known_by_its_ingredients(tmp_p
 
 def test_reading_what_a_module_imports_does_not_import_it():
     code = (
-        "import sys; from infra.runs.keys import Sources; digests, packages = Sources(None).closure('steps.train');"
+        "import sys; from infra.runs.keys import ModuleDigests; digests, packages = ModuleDigests(None).closure('steps.train');"
         "print('steps.training.candidates' in digests, 'torch' in packages, 'torch' in sys.modules)"
     )
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

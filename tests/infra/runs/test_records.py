@@ -74,3 +74,11 @@ def test_a_run_of_another_version_is_read_as_far_as_it_is_known(workspace, recor
 def test_a_copied_run_file_is_the_run_that_it_is_named_after(workspace, record):
     records.path_of(workspace, "copy").write_bytes(records.path_of(workspace, record.run).read_bytes())
     assert {names.run for names in records.every(workspace)} == {record.run, "copy"}
+
+
+def test_a_run_that_an_earlier_version_recorded_without_outputs_is_to_be_run_again(record):
+    record.check_outputs()
+    for stage in record.stages:
+        stage.outputs = []
+    with pytest.raises(InputError, match=r"earlier version of Fourscore; run the problem again with 'fourscore run "):
+        record.check_outputs()

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,11 +13,6 @@ import pytest
 from infra.sources import files
 from infra.sources.files import check_unchanged, digest, materialise, resolve
 from steps.errors import FourscoreError, InputError
-
-
-@dataclass(frozen=True)
-class At:
-    path: str | tuple[str, ...]
 
 
 @pytest.fixture
@@ -47,7 +41,7 @@ def exchange(path, text):
 
 
 def resolve_one(path, base, workspace):
-    return [file.name for file in resolve({"s": At(path)}, base, workspace)["s"]]
+    return [file.name for file in resolve({"s": path}, base, workspace)["s"]]
 
 
 def test_paths_are_relative_to_the_problem_file_and_may_be_absolute(base, workspace):
@@ -70,7 +64,7 @@ def test_a_file_of_an_installed_package_is_found_without_importing_it(tmp_path, 
     (package / "data/table.csv").write_text("x\n1\n")
     monkeypatch.syspath_prepend(tmp_path)
     assert resolve_one("package://brittle/data/table.csv", tmp_path, workspace) == ["table.csv"]
-    with pytest.raises(InputError, match=r"no file data/tabel.csv in .*did you mean 'table.csv'"):
+    with pytest.raises(InputError, match=r"no file .*brittle/data/tabel.csv; did you mean 'table.csv'"):
         resolve_one("package://brittle/data/tabel.csv", tmp_path, workspace)
 
 
@@ -85,82 +79,82 @@ def test_a_file_of_an_installed_package_is_found_without_importing_it(tmp_path, 
         ("package://no_such_package/x.csv", r"no package 'no_such_package' is installed here; install it"),
         ("package://numpy/../secret", "wanted package://NAME/path/inside"),
         ("package://numpy", "wanted package://NAME/path/inside"),
-        ("ftp://host/a.csv", r"ftp:// is not known; wanted a path"),
+        ("ftp://host/a.csv", r"ftp:// is not supported; use a path"),
         ("http://example.org/a.csv", "wanted https://"),
         ("s3://bucket", "wanted s3://bucket/key"),
     ],
 )
 def test_what_is_not_there_is_named_with_what_would_work(base, workspace, path, match):
     with pytest.raises(InputError, match=match):
-        resolve({"s": At(path)}, base, workspace)
+        resolve({"s": path}, base, workspace)
 
 
 def test_the_digest_knows_content_not_names(base, workspace):
-    before = digest(resolve({"s": At("a.csv")}, base, workspace))
+    before = digest(resolve({"s": "a.csv"}, base, workspace))
     (base / "a.csv").rename(base / "renamed.csv")
-    assert digest(resolve({"s": At("renamed.csv")}, base, workspace)) == before
-    assert digest(resolve({"t": At("renamed.csv")}, base, workspace)) != before
-    assert digest(resolve({"s": At("b.csv")}, base, workspace)) != before
+    assert digest(resolve({"s": "renamed.csv"}, base, workspace)) == before
+    assert digest(resolve({"t": "renamed.csv"}, base, workspace)) != before
+    assert digest(resolve({"s": "b.csv"}, base, workspace)) != before
     (base / "renamed.csv").rename(base / "a.tsv")
-    assert digest(resolve({"s": At("a.tsv")}, base, workspace)) != before
+    assert digest(resolve({"s": "a.tsv"}, base, workspace)) != before
 
 
 @pytest.mark.usefixtures("settled")
 def test_an_unchanged_file_is_not_read_again_and_a_changed_one_is(base, workspace, monkeypatch):
-    first = resolve({"s": At("a.csv")}, base, workspace)
+    first = resolve({"s": "a.csv"}, base, workspace)
     read = []
     original = files.sha256_of
     monkeypatch.setattr(files, "sha256_of", lambda path: read.append(path) or original(path))
-    assert resolve({"s": At("a.csv")}, base, workspace) == first
+    assert resolve({"s": "a.csv"}, base, workspace) == first
     assert read == []
     (base / "a.csv").write_text("x\n9\n")
     os.utime(base / "a.csv", (1_600_000_001, 1_600_000_001))
-    assert resolve({"s": At("a.csv")}, base, workspace)["s"][0].sha256 != first["s"][0].sha256
+    assert resolve({"s": "a.csv"}, base, workspace)["s"][0].sha256 != first["s"][0].sha256
     assert len(read) == 1
 
 
 def test_a_file_changed_this_moment_is_not_remembered(base, workspace):
     """Within one tick of the clock it could change again and look the same."""
     (base / "a.csv").write_text("x\n9\n")
-    resolve({"s": At("a.csv")}, base, workspace)
+    resolve({"s": "a.csv"}, base, workspace)
     assert not (workspace / "memory/files.json").exists()
 
 
 def test_a_file_that_came_this_moment_with_an_old_time_is_not_remembered(base, workspace):
-    resolve({"s": At("a.csv")}, base, workspace)
+    resolve({"s": "a.csv"}, base, workspace)
     assert not (workspace / "memory/files.json").exists()
 
 
 @pytest.mark.usefixtures("settled")
 def test_other_content_of_the_same_size_and_time_is_read(base, workspace):
-    first = resolve({"s": At("a.csv")}, base, workspace)["s"][0]
+    first = resolve({"s": "a.csv"}, base, workspace)["s"][0]
     exchange(base / "a.csv", "x\n9\n")
-    second = resolve({"s": At("a.csv")}, base, workspace)["s"][0]
+    second = resolve({"s": "a.csv"}, base, workspace)["s"][0]
     assert second.sha256 != first.sha256
     other = base / "other.csv"
     other.write_text("x\n8\n")
     os.utime(other, ns=(0, (base / "a.csv").stat().st_mtime_ns))
     other.replace(base / "a.csv")
-    assert resolve({"s": At("a.csv")}, base, workspace)["s"][0].sha256 not in (first.sha256, second.sha256)
+    assert resolve({"s": "a.csv"}, base, workspace)["s"][0].sha256 not in (first.sha256, second.sha256)
 
 
 @pytest.mark.usefixtures("settled")
 def test_what_was_remembered_by_size_and_time_alone_is_unknown(base, workspace):
     path = base / "a.csv"
-    first = resolve({"s": At("a.csv")}, base, workspace)
+    first = resolve({"s": "a.csv"}, base, workspace)
     memory = workspace / "memory/files.json"
     for entry in ([path.stat().st_size, path.stat().st_mtime_ns, "0" * 64], [], [1], {"a": 1}, "text", 5, None):
         memory.write_text(json.dumps({str(path.resolve()): entry}))
-        assert resolve({"s": At("a.csv")}, base, workspace) == first
+        assert resolve({"s": "a.csv"}, base, workspace) == first
     assert first["s"][0].sha256 in memory.read_text()
 
 
 @pytest.mark.usefixtures("settled")
 def test_a_broken_memory_is_made_anew(base, workspace):
-    first = resolve({"s": At("a.csv")}, base, workspace)
+    first = resolve({"s": "a.csv"}, base, workspace)
     for rubbish in ("", "{", "[]", "\0"):
         (workspace / "memory/files.json").write_text(rubbish)
-        assert resolve({"s": At("a.csv")}, base, workspace) == first
+        assert resolve({"s": "a.csv"}, base, workspace) == first
 
 
 def test_processes_share_the_memory_without_losing_entries(base, workspace):
@@ -169,9 +163,9 @@ def test_processes_share_the_memory_without_losing_entries(base, workspace):
         path.write_text(str(number))
         os.utime(path, (1_600_000_000, 1_600_000_000))
     program = (
-        "import sys; from pathlib import Path; from types import SimpleNamespace as S; from infra.sources import files as sources\n"
+        "import sys; from pathlib import Path; from infra.sources import files as sources\n"
         "sources._RACY = 0\n"
-        "sources.resolve({'s': S(path=sys.argv[3])}, Path(sys.argv[1]), Path(sys.argv[2]))"
+        "sources.resolve({'s': sys.argv[3]}, Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     root = Path(files.__file__).parents[2]
     running = [
@@ -184,14 +178,14 @@ def test_processes_share_the_memory_without_losing_entries(base, workspace):
 
 
 def test_links_are_made_in_order_and_point_to_the_files(base, workspace, tmp_path):
-    resolved = resolve({"s": At(("b.csv", "c d.csv"))}, base, workspace)
+    resolved = resolve({"s": ("b.csv", "c d.csv")}, base, workspace)
     materialise(resolved, tmp_path / "raw")
     assert [path.name for path in sorted((tmp_path / "raw/s").iterdir())] == ["01-b.csv", "02-c d.csv"]
     assert (tmp_path / "raw/s/02-c d.csv").read_text() == "x\n3\n"
 
 
 def test_a_source_that_changes_during_the_run_is_noticed(base, workspace):
-    resolved = resolve({"s": At("a.csv")}, base, workspace)
+    resolved = resolve({"s": "a.csv"}, base, workspace)
     check_unchanged(resolved)
     (base / "a.csv").write_text("x\n1\n2\n")
     with pytest.raises(FourscoreError, match=r"a.csv changed while the run read it"):
@@ -202,7 +196,7 @@ def test_a_source_that_changes_during_the_run_is_noticed(base, workspace):
 
 
 def test_other_content_of_the_same_size_and_time_is_noticed_after_the_run(base, workspace):
-    resolved = resolve({"s": At("a.csv")}, base, workspace)
+    resolved = resolve({"s": "a.csv"}, base, workspace)
     exchange(base / "a.csv", "x\n9\n")
     with pytest.raises(FourscoreError, match=r"a.csv changed while the run read it"):
         check_unchanged(resolved)
@@ -211,7 +205,7 @@ def test_other_content_of_the_same_size_and_time_is_noticed_after_the_run(base, 
 def test_a_link_that_points_elsewhere_after_the_run_is_noticed(base, workspace):
     link = base / "link.csv"
     link.symlink_to("a.csv")
-    resolved = resolve({"s": At("link.csv")}, base, workspace)
+    resolved = resolve({"s": "link.csv"}, base, workspace)
     check_unchanged(resolved)
     link.unlink()
     link.symlink_to("b.csv")
@@ -221,7 +215,7 @@ def test_a_link_that_points_elsewhere_after_the_run_is_noticed(base, workspace):
 
 
 def test_a_file_that_only_got_another_name_or_permission_is_unchanged(base, workspace):
-    resolved = resolve({"s": At("a.csv")}, base, workspace)
+    resolved = resolve({"s": "a.csv"}, base, workspace)
     (base / "a.csv").chmod(0o600)
     (base / "another name.csv").hardlink_to(base / "a.csv")
     check_unchanged(resolved)
@@ -277,11 +271,11 @@ def server():
 def test_what_is_fetched_is_fetched_again_only_if_it_changed(server, base, workspace):
     server.content["/data/a%20b.csv"] = b"x\n1\n", '"1"'
     url = f"{server.url}/data/a%20b.csv"
-    first = resolve({"s": At(url)}, base, workspace)["s"][0]
+    first = resolve({"s": url}, base, workspace)["s"][0]
     assert (first.name, first.path.read_bytes()) == ("a b.csv", b"x\n1\n")
-    assert resolve({"s": At(url)}, base, workspace)["s"][0] == first
+    assert resolve({"s": url}, base, workspace)["s"][0] == first
     server.content["/data/a%20b.csv"] = b"x\n2\n", '"2"'
-    assert resolve({"s": At(url)}, base, workspace)["s"][0].sha256 != first.sha256
+    assert resolve({"s": url}, base, workspace)["s"][0].sha256 != first.sha256
     assert [status for _, status in server.requests] == [200, 304, 200]
 
 
@@ -289,31 +283,31 @@ def test_what_is_fetched_is_fetched_again_only_if_it_changed(server, base, works
 def test_no_name_of_a_file_collides_with_what_is_kept_of_it(server, base, workspace, name):
     server.content[f"/{name}"] = b'{"etag": "none of ours"}\n', '"1"'
     url = f"{server.url}/{name}"
-    first = resolve({"s": At(url)}, base, workspace)["s"][0]
+    first = resolve({"s": url}, base, workspace)["s"][0]
     assert first.path.read_bytes() == b'{"etag": "none of ours"}\n'
     assert first.path.is_relative_to(workspace)
-    assert resolve({"s": At(url)}, base, workspace)["s"][0] == first
+    assert resolve({"s": url}, base, workspace)["s"][0] == first
     assert [status for _, status in server.requests] == [200, 304]
 
 
 def test_what_a_server_does_not_have_or_cuts_off_or_sends_elsewhere_is_told(server, base, workspace):
     server.content["/cut.csv"] = b"x\n1\n", None
     with pytest.raises(InputError, match="answered 404"):
-        resolve({"s": At(f"{server.url}/none.csv")}, base, workspace)
+        resolve({"s": f"{server.url}/none.csv"}, base, workspace)
     with pytest.raises(FourscoreError, match=r"cut.csv|cannot be fetched"):
-        resolve({"s": At(f"{server.url}/cut.csv")}, base, workspace)
+        resolve({"s": f"{server.url}/cut.csv"}, base, workspace)
     with pytest.raises(InputError, match="wanted https://"):
-        resolve({"s": At(f"{server.url}/moved.csv")}, base, workspace)
+        resolve({"s": f"{server.url}/moved.csv"}, base, workspace)
 
 
 def test_a_server_that_is_away_is_told_with_the_earlier_copy(server, base, workspace):
     server.content["/a.csv"] = b"x\n1\n", '"1"'
     url = f"{server.url}/a.csv"
-    path = resolve({"s": At(url)}, base, workspace)["s"][0].path
+    path = resolve({"s": url}, base, workspace)["s"][0].path
     server.shutdown()
     server.server_close()
     with pytest.raises(FourscoreError, match="cannot be fetched") as caught:
-        resolve({"s": At(url)}, base, workspace)
+        resolve({"s": url}, base, workspace)
     assert str(path) in str(caught.value)
 
 
@@ -345,13 +339,13 @@ def bucket(monkeypatch):
 def test_objects_of_s3_are_fetched_by_version(bucket, base, workspace):
     old = bucket.put_object(Bucket="lake", Key="in/a 1.csv", Body=b"x\n1\n")["VersionId"]
     bucket.put_object(Bucket="lake", Key="in/b.csv", Body=b"x\n2\n")
-    first = resolve({"s": At("s3://lake/in/*.csv")}, base, workspace)["s"]
+    first = resolve({"s": "s3://lake/in/*.csv"}, base, workspace)["s"]
     assert [file.name for file in first] == ["a 1.csv", "b.csv"]
     bucket.put_object(Bucket="lake", Key="in/a 1.csv", Body=b"x\n9\n")
-    second = resolve({"s": At("s3://lake/in/*.csv")}, base, workspace)["s"]
+    second = resolve({"s": "s3://lake/in/*.csv"}, base, workspace)["s"]
     assert [file.path.read_bytes() for file in second] == [b"x\n9\n", b"x\n2\n"]
     assert second[1] == first[1]
-    pinned = resolve({"s": At(f"s3://lake/in/a 1.csv?versionId={old}")}, base, workspace)["s"]
+    pinned = resolve({"s": f"s3://lake/in/a 1.csv?versionId={old}"}, base, workspace)["s"]
     assert pinned[0].sha256 == first[0].sha256
     for uri, match in (
         ("s3://lake/in/none.csv", "404|no such object"),
@@ -359,10 +353,10 @@ def test_objects_of_s3_are_fetched_by_version(bucket, base, workspace):
         ("s3://pond/a.csv", "404|NoSuchBucket"),
     ):
         with pytest.raises(InputError, match=match):
-            resolve({"s": At(uri)}, base, workspace)
+            resolve({"s": uri}, base, workspace)
 
 
 def test_s3_without_boto3_says_what_to_install(base, workspace, monkeypatch):
     monkeypatch.setitem(sys.modules, "botocore.session", None)
     with pytest.raises(InputError, match=r"needs boto3; install the extra aws, .*: pip install -e '\.\[aws\]'"):
-        resolve({"s": At("s3://lake/a.csv")}, base, workspace)
+        resolve({"s": "s3://lake/a.csv"}, base, workspace)

@@ -149,7 +149,7 @@ def test_looking_changes_nothing(shelf):
     before = sorted(shelf.place("two").rglob("*"))
     assert shelf.store("two").look(KEY).files.keys() == {"table/data.txt"}
     shelf.write("manifest.json", b"{")
-    with pytest.raises(CorruptExecution, match=r"manifest\.json is no manifest"):
+    with pytest.raises(CorruptExecution, match=r"manifest\.json is not a manifest"):
         shelf.store("two").look(KEY)
     assert sorted(shelf.place("two").rglob("*")) == before
     assert shelf.put_aside() == 0

@@ -58,7 +58,7 @@ def test_a_manifest_whose_field_is_of_another_type_is_none_and_the_field_is_name
     path = workspace / "store" / KEY / "manifest.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
     path_name = "table/data.txt" if isinstance(value, dict) and field == "files" else field
-    with pytest.raises(CorruptExecution, match=rf"manifest\.json is no manifest \(.*{path_name}"):
+    with pytest.raises(CorruptExecution, match=rf"manifest\.json is not a manifest \(.*{path_name}"):
         store.look(KEY)
     assert store.find(KEY) is None, "it is made again"
 

@@ -101,7 +101,8 @@ def run_to_validate(directory, place):
     configs = loaded.configs(TRAINING)
     for name in ("raw", "table", "validation"):
         (place / name).mkdir(parents=True)
-    materialise(resolve(loaded.problem.data.sources, directory, place / "workspace"), place / "raw")
+    paths = {name: source.path for name, source in loaded.problem.data.sources.items()}
+    materialise(resolve(paths, directory, place / "workspace"), place / "raw")
     with Journal(place / "journal.jsonl") as log:
         ingest(place / "raw", place / "table", configs["ingest"], log)
         validate(place / "table", place / "validation", configs["validate"], log)

@@ -41,7 +41,7 @@ def test_changes_name_fields_once_and_thresholds_by_what_they_ask():
         ("evaluate", "evaluation/evaluation.json", "evaluation.json was changed after it was published"),
         ("validate", "validation/results.json", "results.json was changed after it was published"),
         ("train", "journal.jsonl", "journal.jsonl was changed after it was published"),
-        ("split", "manifest.json", "manifest.json is no manifest"),
+        ("split", "manifest.json", "manifest.json is not a manifest"),
     ],
 )
 def test_a_report_of_files_that_were_changed_says_so_and_gives_no_verdict(workspace, name, file, sentence):
