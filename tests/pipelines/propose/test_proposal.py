@@ -189,7 +189,7 @@ def test_several_sources_are_joined_on_what_they_share(tmp_path):
         ({"target": "churn", "split": "time:when"}, "--split when: the data has no such column"),
         ({"target": "churn", "task": "ranking"}, "--task ranking: use one of"),
         ({"target": "churn", "task": "regression"}, "a regression predicts a number"),
-        ({"target": "age", "task": "binary-classification"}, "60 classes .*wants two"),
+        ({"target": "age", "task": "binary-classification"}, "60 classes .*needs 2"),
         ({"target": "country"}, "one value only; there is nothing to learn"),
         ({"target": "joined"}, "holds dates"),
         ({"target": "CHURN"}, "did you mean 'churn'"),
