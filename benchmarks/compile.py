@@ -157,13 +157,13 @@ def storage():
 
 
 def uploaded(env):
-    """How many objects the bucket holds."""
+    """Return the number of objects in the bucket."""
     with urllib.request.urlopen(f"{env['AWS_ENDPOINT_URL']}/{BUCKET}?list-type=2") as answer:
         return answer.read().count(b"<Key>")
 
 
 def warm(command, env=None):
-    """What :func:`again` prints in a process of its own."""
+    """Return the output of :func:`again` in a process of its own."""
     process = subprocess.run(command, check=False, capture_output=True, text=True, env={**os.environ, **(env or {})})
     if process.returncode:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{process.stderr}")

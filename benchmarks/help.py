@@ -1,4 +1,4 @@
-"""How long ``fourscore --help`` takes, beside a bare interpreter. Aim: at most 0.1 CPU s."""
+"""The time of ``fourscore --help``, beside a bare interpreter. Aim: at most 0.1 CPU s."""
 
 import shutil
 import sys

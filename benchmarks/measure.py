@@ -1,4 +1,4 @@
-"""What the benchmarks share: processes run in turn, CPU seconds from the operating system, medians and a ratio."""
+"""Shared by the benchmarks: processes run in turn, CPU seconds from the operating system, medians and a ratio."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What fourscore plan --on sagemaker takes, its S3 answered by the local cloud, beside plan --on local; aim: at most 0.6 CPU s."""
+"""The time of fourscore plan --on sagemaker, its S3 answered by the local cloud, beside plan --on local; aim: at most 0.6 CPU s."""
 
 import os
 import sys

@@ -77,7 +77,7 @@ def make_plan(
 
 
 def _previous(workspace: Path, problem_name: str, store: Store) -> dict[str, Ingredients]:
-    """What the newest execution of each step of this problem was made of."""
+    """Return the ingredients of the newest execution of each step of this problem."""
     newest: dict[str, Ingredients] = {}
     for record in records.every(workspace):
         if record.problem_name != problem_name:
@@ -121,7 +121,7 @@ def change(name: str, old: Any, new: Any, pipeline: Pipeline) -> str:
 
 
 def _innermost(old: Any, new: Any) -> tuple[str, Any, Any]:
-    """Of lists and mappings that are long the first place in which they differ, as ``[0].at_least``, and what is there."""
+    """Return the first place where two long lists or mappings differ, such as ``[0].at_least``, and both values there."""
     if not any(_short(value).endswith("...") for value in (old, new)):
         return "", old, new
     if isinstance(old, list) and isinstance(new, list):

@@ -1,4 +1,4 @@
-"""What runs a plan: a backend of this process, or one whose runs outlive it."""
+"""The interface of a backend, which runs a plan in this process or in one that outlives it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Detached(Backend, Protocol):
     """Runs plans as executions that go on without this process."""
 
     tracking_uri: str | None
-    """Where executions are tracked unless a problem or a person says otherwise."""
+    """Default tracking URI of runs, unless a problem or a person names another."""
 
     def estimate(self, plan: Plan, problem: str) -> dict[str, Any]:
         """Return jobs, minutes and dollars of a plan, checked as if it were sent."""

@@ -57,7 +57,7 @@ class Plan:
     pipeline: str = ""
     """Name of the pipeline that was planned."""
     smoke: bool = False
-    """Whether the plan is a rehearsal on a sample, which decides nothing."""
+    """True for a rehearsal on a sample, which decides nothing."""
 
     @property
     def stages(self) -> tuple[PlannedStep, ...]:

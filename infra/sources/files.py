@@ -40,7 +40,7 @@ class ResolvedFile:
     sha256: str
     size: int
     stamp: tuple[int, ...] = ()
-    """What :func:`stamp_of` returned when the content was read."""
+    """The result of :func:`stamp_of` when the content was read."""
 
 
 Resolved = Mapping[str, tuple[ResolvedFile, ...]]
@@ -185,7 +185,7 @@ def _in_package(text: str, rest: str) -> Path:
         spec = None
     paths = [Path(folder, inside) for folder in (spec and spec.submodule_search_locations) or ()]
     if not paths:
-        raise InputError(f"{text}: no package {package!r} is installed here; install it: pip install {package}")
+        raise InputError(f"{text}: no package {package!r} is installed here; install it (NAME is its import name)")
     for path in paths:
         if path.is_file():
             return path

@@ -1,4 +1,4 @@
-"""What a key was made of can be compared with what is on another machine."""
+"""The ingredients of a key can be compared with the code and packages of another machine."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""What every store promises, the same on a disk and on S3; on S3 each name is a machine of its own, with its own workspace."""
+"""The contract of every store, on a disk and on S3, where each name is a machine with its own workspace."""
 
 import json
 import shutil

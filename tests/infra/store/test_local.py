@@ -1,4 +1,4 @@
-"""What is particular to the store on a disk; what every store promises is in test_store_contract.py."""
+"""Behaviour of the store on a disk beyond the contract in test_contract.py."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What is particular to the store on S3: other machines, answers that are lost, a service that is busy, plain messages."""
+"""Behaviour of the store on S3 beyond the contract: other machines, lost responses, a busy service, plain messages."""
 
 import base64
 import hashlib
@@ -36,7 +36,7 @@ def machine(workspace, root):
 
 @pytest.fixture
 def soon(monkeypatch):
-    """Whoever waits, waits a moment only."""
+    """Shorten every wait to a moment."""
     monkeypatch.setattr(
         botocore.endpoint, "time", SimpleNamespace(sleep=lambda seconds: time.sleep(min(seconds, 0.01)))
     )
