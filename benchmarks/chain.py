@@ -87,7 +87,7 @@ def run_pipeline(place: Path, rows: int, *, tracked: bool) -> None:
 
     pipeline = Pipeline("chain", *map(step, (one, two, three, four, five, six, seven)))
     store = LocalStore(place)
-    plan = make_plan(pipeline, {step.name: Size(rows=rows) for step in pipeline}, {}, store, place, "chain")
+    plan = make_plan(pipeline, {step.name: Size(rows=rows) for step in pipeline}, {}, store, "chain")
     stages = [planned.record() for planned in plan.steps]
     record = RunRecord(
         "chain-1", "chain", "chain.yaml", {}, {}, smoke=False, status="running", started=records.now(), stages=stages

@@ -38,7 +38,7 @@ def planned(place):
     from infra.sagemaker.config import SageMakerConfig
     from infra.sagemaker.definition import compile_plan, text
     from infra.sagemaker.stack import Stack
-    from pipelines.launch import Request, prepare
+    from pipelines.request import Request, prepare
 
     prepared = prepare(Request(PROBLEM, Path(place), {}))
     roles = dict.fromkeys(("pipeline", "prepare", "train", "assess"), ROLE)

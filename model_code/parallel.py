@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 
@@ -30,6 +31,21 @@ def joined() -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def limit_threads(count: int = 1) -> Iterator[None]:
+    """Let torch use this many CPU threads, and the linear algebra of numpy one.
+
+    Pools of threads that spin while others work make a busy machine many times slower.
+    """
+    before = torch.get_num_threads()
+    with threadpool_limits(1):
+        torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def size() -> int:

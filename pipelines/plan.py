@@ -1,11 +1,10 @@
-"""The plan: every key before anything runs, so that it can say of each step whether it runs, and why."""
+"""The plan of a pipeline: the key of every step before anything runs, and whether and why each one runs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 from infra.runs import records
@@ -23,13 +22,17 @@ def make_plan(
     configs: Mapping[str, Config],
     sources: Mapping[str, Source],
     store: Store,
-    workspace: Path,
-    problem_name: str,
+    problem: str,
     until: str | None = None,
     *,
     smoke: bool = False,
 ) -> Plan:
-    """Derive every key and say for each step whether it is cached and, if not, which ingredient changed.
+    """Return every step with its key, whether it is cached and, if not, which ingredient changed.
+
+    Args:
+        configs: the config of each step, by the step's name.
+        problem: the name of the problem; its newest runs say what changed.
+        until: the last step to run; None runs all.
 
     Raises:
         InputError: ``until`` is not a stage of the pipeline.
@@ -37,50 +40,39 @@ def make_plan(
     names = [step.name for step in pipeline]
     if until is not None and until not in names:
         raise InputError(f"--until {until}: no such stage; the stages are {', '.join(names)}{near(until, names)}")
-    modules, outside = ModuleDigests(workspace / "memory" / "modules.json"), dict(sources)
-    previous = _previous(workspace, problem_name, store)
-    keys: dict[str, str] = {}
-    planned: list[PlannedStep] = []
+    modules, previous = ModuleDigests(store.workspace / "memory" / "modules.json"), _previous(store, problem)
+    external, keys, steps = dict(sources), dict[str, str](), list[PlannedStep]()
     for step in pipeline:
         for name in step.inputs:
-            if name in outside and name not in keys:
-                outside[name] = outside[name].beside(keys)
-                keys[name] = outside[name].digest
-        assert isinstance(configs[step.name], step.config_type)
-        inputs = {name: keys[name] for name in step.inputs}
-        current = ingredients(step, configs[step.name], inputs, modules)
+            if name in external and name not in keys:
+                external[name] = external[name].beside(keys)
+                keys[name] = external[name].digest
+        config, inputs = configs[step.name], {name: keys[name] for name in step.inputs}
+        assert isinstance(config, step.config_type)
+        current = ingredients(step, config, inputs, modules)
         key = key_of(step.name, current)
         cached = store.find(key) is not None
+        reason = _reason(cached, current, previous.get(step.name), pipeline)
         internal = {name: value for name, value in inputs.items() if name not in pipeline.sources}
-        planned.append(
-            PlannedStep(
-                step,
-                configs[step.name],
-                key,
-                current,
-                internal,
-                cached,
-                _reason(cached, current, previous.get(step.name), pipeline),
-            )
-        )
+        steps.append(PlannedStep(step, config, key, current, internal, cached, reason))
         keys |= dict.fromkeys(step.outputs, key)
     modules.save()
     count = len(names) if until is None else names.index(until) + 1
     return Plan(
-        steps=tuple(planned[:count]),
-        sources=outside,
-        later=tuple(planned[count:]),
-        divided=divided(planned),
+        steps=tuple(steps[:count]),
+        sources=external,
+        later=tuple(steps[count:]),
+        divided=divided(steps),
         pipeline=pipeline.name,
         smoke=smoke,
     )
 
 
-def _previous(workspace: Path, problem_name: str, store: Store) -> dict[str, Ingredients]:
+def _previous(store: Store, problem: str) -> dict[str, Ingredients]:
     """Return the ingredients of the newest execution of each step of this problem."""
     newest: dict[str, Ingredients] = {}
-    for record in records.every(workspace):
-        if record.problem_name != problem_name:
+    for record in records.every(store.workspace):
+        if record.problem_name != problem:
             continue
         for stage in record.stages:
             if stage.name not in newest and (manifest := store.find(stage.key)):
@@ -108,7 +100,7 @@ def _reason(cached: bool, current: Ingredients, before: Ingredients | None, pipe
 
 
 def change(name: str, old: Any, new: Any, pipeline: Pipeline) -> str:
-    """One ingredient that differs, old -> new, as a person reads it."""
+    """Describe an ingredient that differs, old -> new."""
     kind, _, what = name.partition(" ")
     if kind == "code":
         return f"code of {what} changed"

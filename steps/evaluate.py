@@ -77,35 +77,38 @@ def evaluate(
 
     A verdict of "rejected" does not stop the run: the model is registered as rejected.
     """
-    from model_code import serving
+    from model_code import parallel, serving
 
     task = tasks.get(config.task)
     schema = documents.read(TableSchema, test_set)
     _check_columns(config, schema)
-    predictor = serving.load(model)
-    classes = tuple(predictor.schema["classes"])
-    table = _read(test_set, schema, config)
-    truth = _truth(task, table, schema, classes)
-    log.dataset("test_set", digest=schema.digest, rows=schema.rows, columns=len(schema.columns), context="test")
-    predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
-    of_champion, notes = predictors.of_champion(
-        champion, table, predictor.schema, documents.read(TableSchema, train_set).digest
-    )
-    if of_champion is not None:
-        predictions[CHAMPION] = of_champion
-    absent = {name: predictors.absent(name, model, notes) for name in predictors.RIVALS if name not in predictions}
-    resampling = _resampling(config, schema, table, train_set, test_set, notes)
-    document = Evaluation(
-        task=task.name,
-        target=predictor.schema["target"],
-        classes=classes,
-        rows=table.height,
-        **_judge(config, task, truth, predictions, absent, _parts(config, table, train_set), table, resampling, log),
-        **_shapes(task, truth, predictions[MODEL]),
-        interval=_interval(resampling),
-        data=_data(train_set, schema),
-        notes=tuple(notes),
-    )
+    with parallel.limit_threads():
+        predictor = serving.load(model)
+        classes = tuple(predictor.schema["classes"])
+        table = _read(test_set, schema, config)
+        truth = _truth(task, table, schema, classes)
+        log.dataset("test_set", digest=schema.digest, rows=schema.rows, columns=len(schema.columns), context="test")
+        predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
+        of_champion, notes = predictors.of_champion(
+            champion, table, predictor.schema, documents.read(TableSchema, train_set).digest
+        )
+        if of_champion is not None:
+            predictions[CHAMPION] = of_champion
+        absent = {name: predictors.absent(name, model, notes) for name in predictors.RIVALS if name not in predictions}
+        resampling = _resampling(config, schema, table, train_set, test_set, notes)
+        document = Evaluation(
+            task=task.name,
+            target=predictor.schema["target"],
+            classes=classes,
+            rows=table.height,
+            **_judge(
+                config, task, truth, predictions, absent, _parts(config, table, train_set), table, resampling, log
+            ),
+            **_shapes(task, truth, predictions[MODEL]),
+            interval=_interval(resampling),
+            data=_data(train_set, schema),
+            notes=tuple(notes),
+        )
     documents.write(evaluation, document)
     _prediction_table(table, schema, classes, predictions[MODEL]).write_parquet(evaluation / "predictions.parquet")
     log.metric("application/model_mb", (model / "model.pt2").stat().st_size / 1e6)

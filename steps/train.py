@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,10 +103,11 @@ def train(
         InputError: no feature columns, too few rows, one class only, a target that is constant or infinite.
         FourscoreError: the loss diverged.
     """
+    from model_code.parallel import limit_threads
     from model_code.training import Diverged
     from steps.training.candidates import choose, fit_candidates, fit_whole
 
-    with _threads(config.threads):
+    with limit_threads(config.threads):
         context = _prepare(train_set, checkpoints, config, log)
         _fit_yardsticks(context, yardsticks)
         try:
@@ -123,18 +123,6 @@ def train(
             raise FourscoreError(f"training stopped: {error}") from error
     _write_record(context, config, candidates, chosen, why, final, train_set, model)
     _log_results(context, candidates, chosen, why, final)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journal) -> TrainingContext:

@@ -143,6 +143,15 @@ def load(workspace: Path, run: str) -> RunRecord:
     raise InputError(f"no run {run!r} in {workspace}; {hint}")
 
 
+def find(workspace: Path, run: str) -> RunRecord | None:
+    """Return the record of a run, or None if there is no such run.
+
+    Raises:
+        InputError: its file cannot be read.
+    """
+    return load(workspace, run) if path_of(workspace, run).exists() else None
+
+
 def _read(path: Path) -> RunRecord:
     """Return the record in a file; fields of another version are left out or get their defaults.
 

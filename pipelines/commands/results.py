@@ -63,9 +63,9 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
     if sync:
         from infra.places import store_of
         from infra.tracking import follower
-        from pipelines.launch import look_again
+        from pipelines.detached import refresh
 
-        for run in look_again(workspace):
+        for run in refresh(workspace):
             click.echo(f"run {run} ended on SageMaker while nobody watched it", err=True)
         synced = follower.sync(workspace, tracking_uri, store_of)
     listed = [

@@ -14,7 +14,7 @@ import click
 from pipelines.commands.options import as_json, print_json, tracking_uri, workspace_of_runs
 
 if TYPE_CHECKING:
-    from pipelines.launch import Request
+    from pipelines.request import Request
 
 PLACES = ("local", "sagemaker", "sagemaker-local")
 
@@ -113,7 +113,7 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_request(as_json: bool, no_tracking: bool, **options: Any) -> None:
-        from pipelines.launch import Request
+        from pipelines.request import Request
 
         command(Request(**options, tracking=not no_tracking), as_json)
 
@@ -124,7 +124,7 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
 @on_problem
 def plan(request: Request, as_json: bool) -> None:
     """Show for every stage whether it is cached or runs, and why."""
-    from pipelines.launch import prepare
+    from pipelines.request import prepare
     from pipelines.terminal import table
 
     prepared = prepare(request)
@@ -150,9 +150,10 @@ def plan(request: Request, as_json: bool) -> None:
 def run(request: Request, as_json: bool) -> None:
     """Run the plan; a run that was stopped is resumed."""
     from pipelines import launch
+    from pipelines.request import prepare
     from pipelines.terminal import Progress
 
-    prepared = launch.prepare(request)
+    prepared = prepare(request)
     progress = Progress()
     cached = sum(step.cached for step in prepared.plan.steps)
     click.echo(f"run {prepared.run}: {len(prepared.plan.steps)} stages, {cached} cached", err=True)
@@ -161,6 +162,7 @@ def run(request: Request, as_json: bool) -> None:
 
 def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json: bool) -> None:
     """Perform the action on a run, print the run's outcome, and exit with the code of its verdict."""
+    from infra.runs import records
     from pipelines import launch
     from steps.errors import FourscoreError
 
@@ -171,7 +173,7 @@ def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json:
         failure = error
     except Exception as error:  # noqa: BLE001  unforeseen: the record names the file with the details
         failure = FourscoreError(launch.message_of(workspace, run, error))
-    if launch.exists(workspace, run):
+    if records.path_of(workspace, run).exists():
         document = _summarize(workspace, run, failure)
         if failure is not None and document["status"] in ("pass", "rejected"):
             raise failure  # the failure concerns the request, not the finished run
@@ -209,10 +211,10 @@ def _summarize(workspace: Path, run: str, failure: Exception | None) -> dict[str
 @as_json
 def attach(run: str, workspace: Path, as_json: bool) -> None:
     """Watch a RUN on SageMaker again."""
-    from pipelines import launch
+    from pipelines import detached
     from pipelines.terminal import Progress
 
-    _finish(workspace, run, lambda: launch.attach(workspace, run, Progress()), as_json=as_json)
+    _finish(workspace, run, lambda: detached.attach(workspace, run, Progress()), as_json=as_json)
 
 
 @click.command()
@@ -221,10 +223,10 @@ def attach(run: str, workspace: Path, as_json: bool) -> None:
 @as_json
 def retry(run: str, workspace: Path, as_json: bool) -> None:
     """Continue a RUN on SageMaker that failed or was stopped, from the first job that did not succeed."""
-    from pipelines import launch
+    from pipelines import detached
     from pipelines.terminal import Progress
 
-    _finish(workspace, run, lambda: launch.attach(workspace, run, Progress(), again=True), as_json=as_json)
+    _finish(workspace, run, lambda: detached.retry(workspace, run, Progress()), as_json=as_json)
 
 
 @click.command()
@@ -233,9 +235,9 @@ def retry(run: str, workspace: Path, as_json: bool) -> None:
 @as_json
 def stop(run: str, workspace: Path, as_json: bool) -> None:
     """Stop a RUN on SageMaker; training keeps its checkpoint."""
-    from pipelines.launch import stop as stop_run
+    from pipelines import detached
 
-    stop_run(workspace, run)
+    detached.stop(workspace, run)
     if as_json:
         print_json({"run": run, "stopping": True})
     else:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from threadpoolctl import threadpool_limits
 
 from steps.tables.schema import Column
 from steps.tables.truth import Array, number_array
@@ -210,8 +211,9 @@ def _fit(matrix: Array, outputs: Array) -> tuple[float, Array]:
     Returns:
         the lowest R2 of the outputs, and the weights [columns, outputs].
     """
-    weights, *_ = np.linalg.lstsq(_with_one(matrix[::2]), outputs[::2], rcond=None)
-    predicted = _with_one(matrix[1::2]) @ weights
+    with threadpool_limits(1):  # many threads on a busy machine are far slower
+        weights, *_ = np.linalg.lstsq(_with_one(matrix[::2]), outputs[::2], rcond=None)
+        predicted = _with_one(matrix[1::2]) @ weights
     return min(_r2(outputs[1::2, i], predicted[:, i]) for i in range(outputs.shape[1])), weights[:-1]
 
 

@@ -37,7 +37,7 @@ COMPILE = """
 import sys
 from pathlib import Path
 from infra.sagemaker.jobs import fuse
-from pipelines.launch import Request, prepare
+from pipelines.request import Request, prepare
 prepared = prepare(Request(Path(sys.argv[1]), Path(sys.argv[2]), {}, smoke=True))
 for job in fuse(prepared.plan):
     print(job.name, *(step["step"] for step in job.spec["steps"]))

@@ -65,7 +65,7 @@ TOY = {"start": StartConfig, "double": DoubleConfig, "judge": JudgeConfig}
 
 def toy_plan(workspace, settings, until=None):
     configs = {name: config(**settings.get(name, {})) for name, config in TOY.items()}
-    return make_plan(CHAIN, configs, {}, LocalStore(workspace), workspace, "toy", until)
+    return make_plan(CHAIN, configs, {}, LocalStore(workspace), "toy", until)
 
 
 def toy_record(plan, run="toy-1"):

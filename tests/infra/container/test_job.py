@@ -16,7 +16,7 @@ from infra.sagemaker.jobs import fuse
 from infra.sagemaker.upload import upload
 from infra.store.local import LocalStore
 from infra.store.s3 import S3Store
-from pipelines import launch
+from pipelines.request import Request, prepare
 
 EXAMPLE = Path(__file__).parents[3] / "examples/breast-cancer/problem.yaml"
 
@@ -44,8 +44,8 @@ def s3():
 
 
 def planned(workspace, settings=None):
-    request = launch.Request(problem=EXAMPLE, workspace=workspace, settings=settings or {}, tracking=False)
-    return launch.prepare(request).plan
+    request = Request(problem=EXAMPLE, workspace=workspace, settings=settings or {}, tracking=False)
+    return prepare(request).plan
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ LOUD = Pipeline("loud", step(shout, job="prepare"), sources={"notes": Notes})
 def plan_of(workspace, text, sources=None):
     source = {name: kind.find({"notes": text}, Path(), workspace) for name, kind in LOUD.sources.items()}
     store = LocalStore(workspace)
-    return make_plan(LOUD, {"shout": NoSettings()}, sources or source, store, workspace, "loud")
+    return make_plan(LOUD, {"shout": NoSettings()}, sources or source, store, "loud")
 
 
 def loud(workspace, plan):

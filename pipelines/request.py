@@ -1,0 +1,119 @@
+"""A request to run a problem, and the problem that it names, loaded and planned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra import places
+from infra.places import Place
+from infra.runs import records
+from infra.runs.plan import Plan
+from infra.store.store import Store
+from pipelines.plan import make_plan
+from pipelines.problem.definition import Loaded, Problem, load
+from pipelines.training import TRAINING
+from steps.core import Pipeline
+from steps.errors import InputError
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    problem: Path
+    workspace: Path
+    settings: Mapping[str, str]
+    smoke: bool = False
+    until: str | None = None
+    name: str | None = None
+    tracking_uri: str | None = None
+    """None: the problem's own, or sqlite in the workspace."""
+    tracking: bool = True
+    """Whether to track now; a run that is not tracked now can be tracked later."""
+    store: str | None = None
+    """Root of a store on S3; None: the workspace alone."""
+    on: str = "local"
+    """local | sagemaker | sagemaker-local"""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A problem that was loaded and planned; nothing has run yet."""
+
+    request: Request
+    loaded: Loaded
+    plan: Plan
+    run: str
+    place: Place
+
+    @property
+    def workspace(self) -> Path:
+        return self.request.workspace
+
+    @property
+    def store(self) -> Store:
+        return self.place.store
+
+    @property
+    def tracking_uri(self) -> str | None:
+        """Where the run is tracked; None if tracking is off."""
+        if not self.request.tracking:
+            return None
+        from infra.tracking.mlflow_client import default_uri
+
+        detached = self.place.detached
+        chosen = self.request.tracking_uri or self.loaded.problem.tracking_uri
+        return chosen or (detached.tracking_uri if detached else None) or default_uri(self.workspace)
+
+
+def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:
+    """Load the problem and plan the pipeline; run nothing and write nothing but remembered digests.
+
+    Raises:
+        InputError: something in the problem, its data or the request is wrong.
+    """
+    if request.name is not None and not records.NAME.fullmatch(request.name):
+        raise InputError(f"--name {request.name}: wanted letters, digits, - and _, 80 at most, such as baseline-2")
+    loaded = load(request.problem, request.settings, smoke=request.smoke)
+    problem = loaded.problem
+    if request.on != places.LOCAL and request.store:
+        raise InputError(
+            f"--store {request.store}: on {request.on} results are in the stack's own bucket; leave it out"
+        )
+    place = _place(request, problem)
+    document = problem.model_dump(mode="json")
+    sources = {
+        name: kind.find(document, request.problem.parent, request.workspace) for name, kind in pipeline.sources.items()
+    }
+    plan = make_plan(
+        pipeline,
+        loaded.configs(pipeline),
+        sources,
+        place.store,
+        problem.name,
+        request.until,
+        smoke=request.smoke,
+    )
+    last = plan.steps[-1].key
+    return Prepared(request, loaded, plan, request.name or f"{problem.name}-{last[:8]}", place)
+
+
+def _place(request: Request, problem: Problem) -> Place:
+    if request.on == places.LOCAL:
+        return places.local(request.workspace, request.store)
+
+    def mlflow_run(run: str) -> str | None:
+        from infra.tracking import follower
+
+        return follower.parent_of(request.workspace, run) if request.tracking else None
+
+    return places.sagemaker(
+        request.on,
+        request.workspace,
+        problem.sagemaker.stack,
+        problem.sagemaker.model_dump(mode="json"),
+        tracking_uri=request.tracking_uri or problem.tracking_uri,
+        mlflow_run=mlflow_run,
+    )
