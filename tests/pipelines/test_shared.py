@@ -57,7 +57,7 @@ def test_its_report_there_has_what_the_report_here_has(fourscore, shared):
     for machine in ("first", "second"):
         path = fourscore(machine, "report").stdout.strip()
         texts.append((fourscore.folder / machine / path).read_text(encoding="utf-8"))
-    assert "the promise is kept" in texts[1]
+    assert "the model kept" in texts[1]
     assert "no longer in the store" not in texts[1]
     assert abs(len(texts[0]) - len(texts[1])) < 0.1 * len(texts[0])
 
