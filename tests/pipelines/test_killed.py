@@ -114,11 +114,17 @@ def test_a_run_that_finished_untracked_is_projected_when_it_is_asked_for_with_tr
     assert state_path(workspace, run).stat().st_mtime_ns == modified
 
 
-def test_a_run_that_rotted_before_it_was_projected_says_so_when_it_is_asked_for_again(place, workspace):
+def test_a_run_that_rotted_before_it_was_projected_says_so_and_is_put_right_when_it_is_asked_for_again(
+    place, workspace
+):
     run = json.loads(fourscore(*DIABETES, "--no-tracking", cwd=place).stdout)["run"]
     (card,) = workspace.glob("store/*/card/card.md")
+    whole = card.read_bytes()
     card.write_text("# Another card\n")
-    result = fourscore(*DIABETES, cwd=place)
-    assert "card.md differs from its manifest" in result.stderr
-    assert "nothing was registered" in result.stderr
-    assert read_state(workspace, run)["status"] == "error"
+    fourscore("runs", "--sync", cwd=place)
+    state = read_state(workspace, run)
+    assert state["status"] == "error"
+    assert "card.md differs from its manifest" in state["message"]
+    assert "nothing was registered" in state["message"]
+    assert fourscore(*DIABETES, cwd=place).returncode == 0
+    assert (card.read_bytes(), read_state(workspace, run)["status"]) == (whole, "complete")
