@@ -11,8 +11,8 @@ export OMP_NUM_THREADS ?= 1
 
 setup: $(STAMP)
 
-# pip brings torch, since uv alone takes the CUDA build: where pip finds a CPU build (from an index such as
-# https://download.pytorch.org/whl/cpu in PIP_EXTRA_INDEX_URL), that one. uv brings the rest, or pip where there is no uv.
+# pip installs torch first, since uv alone takes the CUDA build, which is twice as large; an index of CPU builds can be
+# named in PIP_EXTRA_INDEX_URL. uv installs the rest, or pip where there is no uv.
 $(STAMP): requirements.lock pyproject.toml
 	@echo "1/3 environment: $(VENV)"
 	@command -v $(PYTHON) >/dev/null && $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
