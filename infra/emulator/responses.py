@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from infra.emulator.local_stack import ACCOUNT, REGION
+REGION, ACCOUNT = "us-east-1", "123456789012"
+"""An account that belongs to nobody."""
+BUCKET = "fourscore-local"
 
 Response = dict[str, Any]
 

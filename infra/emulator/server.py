@@ -23,8 +23,7 @@ from infra.emulator import s3
 from infra.emulator.api import Api
 from infra.emulator.container import kill_leftovers
 from infra.emulator.jobs import Machine, Options
-from infra.emulator.local_stack import BUCKET, REGION
-from infra.emulator.responses import ApiError
+from infra.emulator.responses import BUCKET, REGION, ApiError
 from steps.errors import InputError, install
 
 ATTEMPTS = 3

@@ -4,7 +4,8 @@ import os
 from dataclasses import replace
 
 from infra.emulator import local_cloud
-from infra.emulator.local_stack import BUCKET, local_stack
+from infra.emulator.local_stack import local_stack
+from infra.emulator.responses import BUCKET
 from infra.store.s3 import S3Store
 
 
