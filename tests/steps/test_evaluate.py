@@ -354,7 +354,7 @@ def test_a_champion_that_learned_from_other_rows_may_know_the_test_rows_and_that
     )
     noted = {}
     for digest in (train_digest, "of another division"):
-        training.write_text(json.dumps({"train_digest": digest}))
+        training.write_text(json.dumps({"chosen": "linear", "train_digest": digest}))
         document, _ = run(directories)
         assert document["champion"]["metrics"]["roc_auc"]["value"] < 0.5
         noted[digest] = document["notes"]

@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tracked import NAMES, content_of, open_local_store, project, rows_of, sync
 
 from infra.runs import records
-from infra.runs.records import RunRecord, StageRecord
+from infra.runs.records import RunRecord
 from infra.tracking import follower
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.state import read_state
@@ -102,7 +103,7 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
     projector = follower.Projector(place, "flights-1", default_uri(place), open_local_store)
     live = RunRecord(**{**record.__dict__, "status": "running", "finished": None})
     for number, stage in enumerate(record.stages):
-        live.stages = [*record.stages[:number], StageRecord(stage.name, stage.key, "running", journal=stage.journal)]
+        live.stages = [*record.stages[:number], replace(stage, status="running")]
         for part in (len(journals[stage.name]) // 2, len(journals[stage.name])):
             (place / stage.journal).write_bytes(journals[stage.name][:part])
             records.save(place, live)

@@ -109,8 +109,8 @@ def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model
     """The logged model is there and pending, as a projector killed between the two leaves it."""
     run_file = write_run(place, model=model)
     record = records.load(place, "flights-1")
-    projector = follower._Projector(place, "flights-1", default_uri(place))
-    assert projector.once(final=False)["parent"]
+    projector = follower.Projector(place, "flights-1", default_uri(place), tracked.open_local_store)
+    assert projector.advance(final=False)["parent"]
     projection = projector.projection
     projection.client.create_logged_model(
         projection.experiment, NAME, projection.parent, {"model_digest": directory_digest(model)}
