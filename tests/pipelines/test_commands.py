@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import socket
@@ -339,7 +338,8 @@ def test_a_usage_error_too_is_one_document_where_one_was_asked_for(place, argume
     assert result.returncode == 2
     document = json.loads(result.stdout)
     assert document["exit_code"] == 2
-    assert document["message"].split() == re.split("[Ee]rror: ", result.stderr, maxsplit=1)[1].split()
+    prefix = "error: " if "lunch" in arguments else "Error: "  # the plan knows the stages, the parser does not
+    assert document["message"].split() == result.stderr.partition(prefix)[2].split()
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/escaped", "a/b", "", ".hidden", "x.tracking", "n" * 300, "a\nb"])

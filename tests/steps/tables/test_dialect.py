@@ -13,16 +13,6 @@ from steps.tables.dialect import Overrides, detect, encoding_of
 CELL = st.text(st.sampled_from('ab1 ,;"\né|'), max_size=6)
 
 
-@pytest.fixture
-def file(tmp_path):
-    def write(content):
-        path = tmp_path / "d.csv"
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize(
     ("text", "delimiter"),
     [("a,b\n1,x\n2,y\n", ","), ("a;b\n1;x\n2;y\n", ";"), ("a\tb\n1\tx\n2\ty\n", "\t"), ("a|b\n1|x\n2|y\n", "|")],

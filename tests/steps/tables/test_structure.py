@@ -16,16 +16,6 @@ CELL = st.text(st.sampled_from('ab1 ,;"\né|'), max_size=6)
 DIALECT = Dialect(",", '"', ".", None, 2, 0)
 
 
-@pytest.fixture
-def file(tmp_path):
-    def write(content):
-        path = tmp_path / "d.csv"
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write
-
-
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.lists(CELL, min_size=1, max_size=4), min_size=1, max_size=12),
