@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -36,7 +37,9 @@ def propose(region: str, *, gpu: bool) -> Proposal:
     """
     os.environ.setdefault("AWS_DEFAULT_REGION", region)
     try:
-        from sagemaker.core import image_uris
+        with warnings.catch_warnings():  # compiled for the first time, the SDK warns of escapes in its docstrings
+            warnings.simplefilter("ignore")
+            from sagemaker.core import image_uris
     except ImportError:
         raise InputError("AWS's images are listed by the SDK; install the extra: pip install -e '.[aws]'") from None
     installed = metadata.version("torch").partition("+")[0]
