@@ -74,14 +74,14 @@ def account(region: str | None) -> Account:
 
 
 @contextlib.contextmanager
-def ignore_missing(*codes: str) -> Iterator[None]:
-    """Suppress these errors of AWS, and that something does not exist."""
+def ignore_errors(*words: str) -> Iterator[None]:
+    """Suppress errors of AWS whose code or message has any of these words."""
     from botocore.exceptions import ClientError
 
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] not in codes and "does not exist" not in str(error):
+        if not any(text in str(error) for text in words):
             raise
 
 

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from infra.aws import templates
-from infra.aws.account import Account, StackFailed, ignore_missing
+from infra.aws.account import Account, StackFailed, ignore_errors
 from infra.aws_errors import translate_aws_errors
 from steps.errors import FourscoreError
 
-PATIENCE = 3600.0
-"""Seconds after which a change is no longer followed."""
 UNCHANGED = ("didn't contain changes", "No updates are to be performed")
-ABSENT = ("DELETE_COMPLETE", None)
-REVIEWED = "REVIEW_IN_PROGRESS"
-"""Of a stack that has a change set and nothing else."""
+COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE", "DELETE_COMPLETE")
 
 Report = Callable[[str, str, str, str], None]
 """Is called with resource, type, status and reason of every event."""
@@ -55,35 +52,13 @@ class ChangeSet:
 
 
 def describe(account: Account, stack: str) -> Deployment | None:
-    """Return the stack of that name or ARN, None if there is none."""
-    with translate_aws_errors(f"stack {stack}"), ignore_missing("ValidationError"):
+    """Return the stack; None if there is none, or only a change set that was never executed."""
+    with translate_aws_errors(f"stack {stack}"), ignore_errors("does not exist"):
         (answer,) = account.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-        parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in answer.get("Parameters", ())}
-        outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in answer.get("Outputs", ())}
-        return Deployment(str(answer["StackStatus"]), parameters, outputs)
-    return None
-
-
-def status(account: Account, stack: str) -> str | None:
-    """Return the stack's status, None if there is no stack."""
-    deployment = describe(account, stack)
-    return deployment.status if deployment else None
-
-
-def last_deleted(account: Account, stack: str) -> Deployment | None:
-    """Return the stack of that name that was deleted last; CloudFormation remembers it for 90 days."""
-    with translate_aws_errors(f"stack {stack}"):
-        pages = account.client("cloudformation").get_paginator("list_stacks")
-        summaries = [
-            summary
-            for page in pages.paginate(StackStatusFilter=["DELETE_COMPLETE"])
-            for summary in page["StackSummaries"]
-            if summary["StackName"] == stack
-        ]
-    for summary in sorted(summaries, key=lambda summary: summary["CreationTime"], reverse=True):
-        deployment = describe(account, summary["StackId"])
-        if deployment and deployment.outputs:  # others had a change set that nobody executed
-            return deployment
+        if answer["StackStatus"] != "REVIEW_IN_PROGRESS":
+            parameters = {entry["ParameterKey"]: entry["ParameterValue"] for entry in answer.get("Parameters", ())}
+            outputs = {entry["OutputKey"]: entry["OutputValue"] for entry in answer.get("Outputs", ())}
+            return Deployment(answer["StackStatus"], parameters, outputs)
     return None
 
 
@@ -94,51 +69,41 @@ def propose(account: Account, stack: str, template: str, parameters: Mapping[str
         parameters: those that the template does not declare are left out.
 
     Raises:
-        FourscoreError: the stack is busy, or in a state that cannot be changed.
+        FourscoreError: the stack is in a state that cannot be changed.
         StackFailed: CloudFormation refuses the change.
     """
-    current = status(account, stack)
-    _check_status(stack, current)
-    client = account.client("cloudformation")
+    current = describe(account, stack)
+    if current:
+        _check_status(stack, current.status, parameters["Stack"])
     values = {name: parameters[name] for name in templates.declared(template) if name in parameters}
-    with translate_aws_errors(f"stack {stack}"):
-        try:
-            answer = client.create_change_set(
-                StackName=stack,
-                ChangeSetName=f"fourscore-{uuid.uuid4().hex}",
-                ChangeSetType="CREATE" if current in (*ABSENT, REVIEWED) else "UPDATE",
-                Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
-                Capabilities=["CAPABILITY_NAMED_IAM"],
-                Tags=[
-                    {"Key": "fourscore:project", "Value": "fourscore"},
-                    {"Key": "fourscore:stack", "Value": parameters["Stack"]},
-                ],
-                TemplateBody=templates.text(template),
-            )
-        except client.exceptions.ClientError as error:
-            if any(words in str(error) for words in UNCHANGED):
-                return None
-            raise
+    tags = {"fourscore:project": "fourscore", "fourscore:stack": parameters["Stack"]}
+    with translate_aws_errors(f"stack {stack}"), ignore_errors(*UNCHANGED):
+        answer = account.client("cloudformation").create_change_set(
+            StackName=stack,
+            ChangeSetName=f"fourscore-{uuid.uuid4().hex}",
+            ChangeSetType="UPDATE" if current else "CREATE",
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
+            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            TemplateBody=templates.text(template),
+        )
         return wait_for_changes(account, stack, answer["Id"])
+    return None
 
 
-def _check_status(stack: str, current: str | None) -> None:
-    if current in (*ABSENT, REVIEWED):
+def _check_status(stack: str, status: str, name: str) -> None:
+    if status.endswith("_IN_PROGRESS"):
+        way_out = "wait until that is over and run again"
+    elif status == "UPDATE_ROLLBACK_FAILED":
+        way_out = (
+            "its events in the CloudFormation console give the reason; "
+            "fix that, choose 'Continue update rollback' there, and run again"
+        )
+    elif status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
+        way_out = f"delete it with  fourscore infra down --stack {name}  and run again"
+    else:
         return
-    assert current
-    if current.endswith("_IN_PROGRESS"):
-        raise FourscoreError(f"stack {stack} is busy ({current}); wait until that is over and run again")
-    if current in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"):
-        name = stack.removeprefix("fourscore-").removesuffix("-data")
-        raise FourscoreError(
-            f"stack {stack} was never completed ({current}) and cannot be changed; "
-            f"delete it with  fourscore infra down --stack {name}  and run again"
-        )
-    if current == "UPDATE_ROLLBACK_FAILED":
-        raise FourscoreError(
-            f"stack {stack} could not be rolled back ({current}); its events in the CloudFormation console give the reason; "
-            "fix that, choose 'Continue update rollback' in the console, and run again"
-        )
+    raise FourscoreError(f"stack {stack} is {status} and cannot be changed; {way_out}")
 
 
 def wait_for_changes(account: Account, stack: str, arn: str) -> ChangeSet | None:
@@ -147,45 +112,37 @@ def wait_for_changes(account: Account, stack: str, arn: str) -> ChangeSet | None
     Raises:
         StackFailed: CloudFormation refuses the change.
     """
+    from botocore.exceptions import WaiterError
+
     client = account.client("cloudformation")
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        answer = client.describe_change_set(ChangeSetName=arn, StackName=stack)
-        if answer["Status"] == "CREATE_COMPLETE":
-            return ChangeSet(stack, tuple(_changes(client, answer, stack, arn)), arn)
-        if answer["Status"] == "FAILED":
-            reason = answer.get("StatusReason", "")
-            client.delete_change_set(ChangeSetName=arn, StackName=stack)
-            if any(words in reason for words in UNCHANGED):
-                return None
-            raise StackFailed(f"stack {stack}: CloudFormation refuses the change: {reason}{_advice(reason)}")
-        time.sleep(account.pause)
-    raise FourscoreError(f"stack {stack}: CloudFormation computed no change set in {PATIENCE:.0f} s; run again")
+    waiter, pace = client.get_waiter("change_set_create_complete"), {"Delay": account.pause, "MaxAttempts": 200}
+    try:
+        waiter.wait(ChangeSetName=arn, WaiterConfig=pace)
+    except WaiterError as error:
+        reason = error.last_response.get("StatusReason", str(error))
+        discard(account, ChangeSet(stack, (), arn))
+        if any(words in reason for words in UNCHANGED):
+            return None
+        raise StackFailed(f"stack {stack}: CloudFormation refuses the change: {reason}{_advice(reason)}") from None
+    pages = client.get_paginator("describe_change_set").paginate(ChangeSetName=arn)
+    changes = (_change(entry["ResourceChange"]) for page in pages for entry in page.get("Changes", ()))
+    return ChangeSet(stack, tuple(changes), arn)
 
 
-def _changes(client: Any, answer: dict[str, Any], stack: str, arn: str) -> Iterator[Change]:
-    while True:
-        for entry in answer.get("Changes", ()):
-            change = entry["ResourceChange"]
-            replaced = change["Action"] == "Modify" and change.get("Replacement") == "True"
-            targets = [detail.get("Target", {}) for detail in change.get("Details", ())]
-            yield Change(
-                "Replace" if replaced else change["Action"],
-                change["LogicalResourceId"],
-                change.get("ResourceType", ""),
-                tuple(dict.fromkeys(target.get("Name") or target.get("Attribute", "") for target in targets)),
-            )
-        if not answer.get("NextToken"):
-            return
-        answer = client.describe_change_set(ChangeSetName=arn, StackName=stack, NextToken=answer["NextToken"])
+def _change(change: Mapping[str, Any]) -> Change:
+    replaced = change["Action"] == "Modify" and change.get("Replacement") == "True"
+    targets = [detail.get("Target", {}) for detail in change.get("Details", ())]
+    properties = dict.fromkeys(target.get("Name") or target.get("Attribute", "") for target in targets)
+    action = "Replace" if replaced else change["Action"]
+    return Change(action, change["LogicalResourceId"], change.get("ResourceType", ""), tuple(properties))
 
 
 def discard(account: Account, change_set: ChangeSet) -> None:
     """Delete a change set, and its stack if that has nothing else."""
     client = account.client("cloudformation")
     with translate_aws_errors(f"stack {change_set.stack}"):
-        client.delete_change_set(ChangeSetName=change_set.arn, StackName=change_set.stack)
-        if status(account, change_set.stack) == REVIEWED:
+        client.delete_change_set(ChangeSetName=change_set.arn)
+        if describe(account, change_set.stack) is None:
             client.delete_stack(StackName=change_set.stack)
             client.get_waiter("stack_delete_complete").wait(StackName=change_set.stack, WaiterConfig={"Delay": 2})
 
@@ -198,8 +155,8 @@ def execute(account: Account, change_set: ChangeSet, report: Report) -> None:
     """
     client = account.client("cloudformation")
     with translate_aws_errors(f"stack {change_set.stack}"):
-        before = {event["EventId"] for event in _events(client, change_set.stack)}
-        client.execute_change_set(ChangeSetName=change_set.arn, StackName=change_set.stack)
+        before = _events(client, change_set.stack, None)
+        client.execute_change_set(ChangeSetName=change_set.arn)
         _follow(account, change_set.stack, before, report)
 
 
@@ -218,56 +175,53 @@ def delete(account: Account, stack: str, report: Report) -> None:
     """
     client = account.client("cloudformation")
     with translate_aws_errors(f"stack {stack}"):
-        arn = client.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]
-        before = {event["EventId"] for event in _events(client, arn)}
-        client.delete_stack(StackName=stack)
+        arn = client.describe_stacks(StackName=stack)["Stacks"][0]["StackId"]  # a deleted stack has no name any more
+        before = _events(client, arn, None)
+        client.delete_stack(StackName=arn)
         _follow(account, arn, before, report)
 
 
-def _follow(account: Account, stack: str, reported: set[str], report: Report) -> None:
+def _events(client: Any, stack: str, after: str | None) -> list[dict[str, Any]]:
+    """Return the stack's events after that one, the oldest first; CloudFormation lists the newest first."""
+    pages = client.get_paginator("describe_stack_events").paginate(StackName=stack)
+    events = (event for page in pages for event in page["StackEvents"])
+    return list(itertools.takewhile(lambda event: event["EventId"] != after, events))[::-1]
+
+
+def _follow(account: Account, stack: str, before: list[dict[str, Any]], report: Report) -> None:
     client = account.client("cloudformation")
-    failure: dict[str, Any] | None = None
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        current = status(account, stack)
-        for event in reversed([event for event in _events(client, stack) if event["EventId"] not in reported]):
-            reported.add(event["EventId"])
-            reason = event.get("ResourceStatusReason", "")
+    last = before[-1]["EventId"] if before else None
+    failure = None
+    while True:
+        status = client.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"]
+        for event in _events(client, stack, last):
+            last, reason = event["EventId"], event.get("ResourceStatusReason", "")
             report(event["LogicalResourceId"], event.get("ResourceType", ""), event["ResourceStatus"], reason)
             if failure is None and event["ResourceStatus"].endswith("_FAILED") and "cancelled" not in reason:
                 failure = event
-        if current in (*ABSENT, "CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"):
+        if status in COMPLETE:
             return
-        assert current
-        if not current.endswith("_IN_PROGRESS"):
-            raise StackFailed(_explain(stack, current, failure))
+        if not status.endswith("_IN_PROGRESS"):
+            raise StackFailed(_explain(stack, status, failure))
         time.sleep(account.pause)
-    raise FourscoreError(f"stack {stack} is not ready after {PATIENCE:.0f} s; follow it in the CloudFormation console")
 
 
-def _events(client: Any, stack: str) -> Iterator[dict[str, Any]]:
-    """Yield events, the newest first; five pages hold all of one change."""
-    with ignore_missing("ValidationError"):
-        pages = client.get_paginator("describe_stack_events").paginate(StackName=stack)
-        for _, page in zip(range(5), pages, strict=False):
-            yield from page["StackEvents"]
-
-
-def _explain(stack: str, current: str, failure: dict[str, Any] | None) -> str:
+def _explain(stack: str, status: str, failure: dict[str, Any] | None) -> str:
     if failure is None:
-        return f"stack {stack} ended as {current}; its events in the CloudFormation console give the reason"
+        return f"stack {stack} ended as {status}; its events in the CloudFormation console give the reason"
     reason = failure.get("ResourceStatusReason", "no reason given")
     resource = f"{failure['LogicalResourceId']} ({failure.get('ResourceType', '')})"
-    return f"stack {stack}: {resource} failed: {reason}; the change was undone ({current}){_advice(reason)}"
+    undone = "" if status == "DELETE_FAILED" else "; the change was undone"
+    return f"stack {stack}: {resource} failed: {reason}{undone} ({status}){_advice(reason)}"
 
 
+_DENIED = "these credentials do not have that right; sign in as somebody who has it"
 _ADVICE = {
-    "is not authorized": "these credentials do not have that right; sign in as somebody who has it",
-    "AccessDenied": "these credentials do not have that right; sign in as somebody who has it",
+    "is not authorized": _DENIED,
+    "AccessDenied": _DENIED,
     "oidc-provider": "the account has GitHub's identity provider already: pass --oidc-provider existing",
     "already exists": "it was kept when an earlier stack was deleted; docs/aws-infrastructure.md, 'Bringing kept data back'",
     "LimitExceeded": "ask for a higher quota in the AWS console (Service Quotas)",
-    "DELETE_FAILED": "delete or empty that resource by hand and run again",
 }
 
 

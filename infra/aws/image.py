@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from infra.aws.account import Account, ignore_missing
+from infra.aws.account import Account, ignore_errors
 from infra.aws.change_sets import Deployment
 from infra.aws_errors import translate_aws_errors
 from steps.errors import FourscoreError, InputError
@@ -81,7 +81,7 @@ def tag_of(kind: Kind, folder: Path = FOLDER) -> str:
 
 
 def _digest(account: Account, repository: str, tag: str) -> str | None:
-    missing = ignore_missing("ImageNotFoundException", "RepositoryNotFoundException")
+    missing = ignore_errors("ImageNotFoundException", "RepositoryNotFoundException")
     with translate_aws_errors(f"repository {repository}"), missing:
         answer = account.client("ecr").describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
         return str(answer["imageDetails"][0]["imageDigest"])

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from infra.aws import change_sets
-from infra.aws.account import Account, ignore_missing
-from infra.aws.change_sets import ABSENT, REVIEWED, Report
+from infra.aws.account import Account, ignore_errors
+from infra.aws.change_sets import Report
 from infra.aws.stacks import names
 from infra.aws_errors import translate_aws_errors
 from steps.errors import FourscoreError, InputError
@@ -16,8 +15,6 @@ from steps.errors import FourscoreError, InputError
 KEY_DAYS = 30
 """Days in which the deletion of the key can be cancelled."""
 RUNNING = ("Executing", "Stopping")
-EMPTY = ("ROLLBACK_COMPLETE", REVIEWED)
-"""Statuses of a stack whose creation failed or never began; it holds nothing."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,10 @@ def down(
         )
     if not confirm(removal):
         return removal, False
-    data, _ = names(stack)
     for name in removal.stacks:
-        if name == data and removal.data:
+        if name == names(stack)[0] and removal.data:
             _delete_data(account, stack, removal.data, report)
-            change_sets.protect(account, data, on=False)
+            change_sets.protect(account, name, on=False)
         change_sets.delete(account, name, report)
     return removal, True
 
@@ -69,63 +65,49 @@ def plan_removal(account: Account, stack: str, *, delete_data: bool) -> Removal:
         InputError: there is no such stack, or only its data and that is to stay.
     """
     data, compute = names(stack)
-    described = ((name, change_sets.describe(account, name)) for name in (compute, data))
-    standing = {name: current for name, current in described if current and current.status not in ABSENT}
-    if not standing:
+    described = {name: change_sets.describe(account, name) for name in (compute, data)}
+    current = {name: deployment for name, deployment in described.items() if deployment}
+    if not current:
         raise InputError(
             f"no stack {stack!r} in {account.region} of account {account.account}; check region and profile"
         )
-    outputs = standing[data].outputs if data in standing else {}
-    things = tuple(_data(account, stack, outputs)) if outputs else ()
-    resources = tuple(_resources(account, compute)) if compute in standing else ()
-    stacks = tuple(name for name in standing if name == compute or delete_data or standing[name].status in EMPTY)
+    outputs = current[data].outputs if data in current else {}  # none of a stack whose creation failed
+    stacks = tuple(name for name in current if name == compute or delete_data or not outputs)
     if not stacks:
         raise InputError(f"only the data of stack {stack!r} is left; --delete-data deletes that, too")
-    role = standing[compute].outputs.get("RolePipeline") if compute in standing else None
-    busy = [name for name in standing if standing[name].status.endswith("_IN_PROGRESS")]
+    things = (
+        *(f"{kind} {outputs[name]}" for name, kind in _KINDS.items() if name in outputs),
+        *(f"model package group {group}" for group in _groups(account, stack)),
+    )
+    resources = _resources(account, compute) if compute in current else ()
+    busy = [f"stack {name} is {one.status}" for name, one in current.items() if one.status.endswith("_IN_PROGRESS")]
+    role = current[compute].outputs.get("RolePipeline") if compute in current else None
     return Removal(
         stacks,
         goes=(*resources, *(things if delete_data else ())),
         stays=() if delete_data else things,
-        in_use=(
-            *(f"stack {name} is {standing[name].status}" for name in busy if standing[name].status != REVIEWED),
-            *_users(account, stack, role),
-        ),
+        in_use=(*busy, *_users(account, stack, role)),
         data=outputs,
     )
 
 
+_KINDS = {"Bucket": "bucket", "ImageRepository": "image repository", "KeyArn": "key"}
+
+
 def _resources(account: Account, stack: str) -> Iterator[str]:
     with translate_aws_errors(f"stack {stack}"):
-        pages = account.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
-        for page in pages:
+        for page in account.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack):
             for entry in page["StackResourceSummaries"]:
-                if entry.get("LogicalResourceId"):
+                if "LogicalResourceId" in entry:
                     yield f"{entry['ResourceType']} {entry.get('PhysicalResourceId') or entry['LogicalResourceId']}"
 
 
-def _data(account: Account, stack: str, outputs: dict[str, str]) -> Iterator[str]:
-    bucket, repository = outputs["Bucket"], outputs["ImageRepository"]
-    with translate_aws_errors(f"data of {stack}"):
-        with ignore_missing("NoSuchBucket", "404"):
-            page = account.client("s3").list_objects_v2(Bucket=bucket, MaxKeys=1000)
-            more = " and more" if page["IsTruncated"] else ""
-            yield f"bucket {bucket} ({page['KeyCount']} objects{more})"
-        with ignore_missing("RepositoryNotFoundException"):
-            count = len(account.client("ecr").list_images(repositoryName=repository)["imageIds"])
-            yield f"image repository {repository} ({count} images)"
-        for group in _groups(account, stack):
-            yield f"model package group {group}"
-        yield f"key {outputs['KeyArn']}"
-
-
-def _groups(account: Account, stack: str) -> Iterator[str]:
+def _groups(account: Account, stack: str) -> list[str]:
     prefix = f"{names(stack)[1]}-"
-    pages = account.client("sagemaker").get_paginator("list_model_package_groups").paginate(NameContains=prefix)
-    for page in pages:
-        for group in page["ModelPackageGroupSummaryList"]:
-            if group["ModelPackageGroupName"].startswith(prefix):
-                yield group["ModelPackageGroupName"]
+    with translate_aws_errors(f"model package groups {prefix}*"):
+        pages = account.client("sagemaker").get_paginator("list_model_package_groups").paginate(NameContains=prefix)
+        groups = [group["ModelPackageGroupName"] for page in pages for group in page["ModelPackageGroupSummaryList"]]
+    return [group for group in groups if group.startswith(prefix)]
 
 
 def _users(account: Account, stack: str, role: str | None) -> Iterator[str]:
@@ -135,22 +117,22 @@ def _users(account: Account, stack: str, role: str | None) -> Iterator[str]:
         for page in sagemaker.get_paginator("list_pipelines").paginate(PipelineNamePrefix="fourscore-"):
             for pipeline in page["PipelineSummaries"]:
                 if role and pipeline.get("RoleArn") == role:
-                    yield from _executions(sagemaker, pipeline["PipelineName"])
+                    yield from _executions(account, pipeline["PipelineName"])
         for page in sagemaker.get_paginator("list_endpoints").paginate():
             for endpoint in page["Endpoints"]:
                 tags = sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"]
                 if {"Key": "fourscore:stack", "Value": stack} in tags:
                     yield f"endpoint {endpoint['EndpointName']} is {endpoint['EndpointStatus']}"
-        ids: list[str] = []
-        with ignore_missing("ResourceNotFoundException"):
+        with ignore_errors("ResourceNotFoundException"):  # a stack without --codebuild
             ids = codebuild.list_builds_for_project(projectName=names(stack)[1])["ids"][:100]
-        for build in codebuild.batch_get_builds(ids=ids)["builds"] if ids else ():
-            if build["buildStatus"] == "IN_PROGRESS":
-                yield f"build {build['id']} is running"
+            for build in codebuild.batch_get_builds(ids=ids)["builds"] if ids else ():
+                if build["buildStatus"] == "IN_PROGRESS":
+                    yield f"build {build['id']} is running"
 
 
-def _executions(client: Any, pipeline: str) -> Iterator[str]:
-    for page in client.get_paginator("list_pipeline_executions").paginate(PipelineName=pipeline):
+def _executions(account: Account, pipeline: str) -> Iterator[str]:
+    pages = account.client("sagemaker").get_paginator("list_pipeline_executions").paginate(PipelineName=pipeline)
+    for page in pages:
         for execution in page["PipelineExecutionSummaries"]:
             if execution["PipelineExecutionStatus"] in RUNNING:
                 yield f"execution {execution['PipelineExecutionArn']} is {execution['PipelineExecutionStatus']}"
@@ -159,38 +141,22 @@ def _executions(client: Any, pipeline: str) -> Iterator[str]:
 def _delete_data(account: Account, stack: str, outputs: dict[str, str], report: Report) -> None:
     """Delete what the data stack keeps; after an interruption, what is left of it."""
     bucket, repository, key = outputs["Bucket"], outputs["ImageRepository"], outputs["KeyArn"]
+    sagemaker = account.client("sagemaker")
     with translate_aws_errors(f"data of {stack}"):
-        _delete_packages(account, stack, report)
-        with ignore_missing("RepositoryNotFoundException"):
+        for group in _groups(account, stack):
+            pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
+            for package in [package for page in pages for package in page["ModelPackageSummaryList"]]:
+                sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
+            sagemaker.delete_model_package_group(ModelPackageGroupName=group)
+            report(group, "AWS::SageMaker::ModelPackageGroup", "DELETE_COMPLETE", "")
+        with ignore_errors("RepositoryNotFoundException"):
             account.client("ecr").delete_repository(repositoryName=repository, force=True)
             report(repository, "AWS::ECR::Repository", "DELETE_COMPLETE", "")
-        with ignore_missing("NoSuchBucket", "404"):
-            _empty(account.client("s3"), bucket)
-            account.client("s3").delete_bucket(Bucket=bucket)
+        with ignore_errors("NoSuchBucket"):
+            objects = account.session.resource("s3").Bucket(bucket)
+            objects.object_versions.delete()
+            objects.delete()
             report(bucket, "AWS::S3::Bucket", "DELETE_COMPLETE", "")
-        with ignore_missing("KMSInvalidStateException", "NotFoundException"):
+        with ignore_errors("KMSInvalidStateException", "NotFoundException"):
             account.client("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2], PendingWindowInDays=KEY_DAYS)
             report(key, "AWS::KMS::Key", "DELETE_SCHEDULED", f"in {KEY_DAYS} days; can be cancelled until then")
-
-
-def _delete_packages(account: Account, stack: str, report: Report) -> None:
-    client = account.client("sagemaker")
-    for group in list(_groups(account, stack)):
-        for page in client.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group):
-            for package in page["ModelPackageSummaryList"]:
-                client.delete_model_package(ModelPackageName=package["ModelPackageArn"])
-        client.delete_model_package_group(ModelPackageGroupName=group)
-        report(group, "AWS::SageMaker::ModelPackageGroup", "DELETE_COMPLETE", "")
-
-
-def _empty(client: Any, bucket: str) -> None:
-    """Delete all versions of all objects, a thousand at a time."""
-    for page in client.get_paginator("list_object_versions").paginate(Bucket=bucket):
-        entries = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
-        objects = [{"Key": entry["Key"], "VersionId": entry["VersionId"]} for entry in entries]
-        if objects:
-            answer = client.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
-            if errors := answer.get("Errors"):
-                raise FourscoreError(
-                    f"bucket {bucket}: {errors[0]['Key']} could not be deleted: {errors[0].get('Message')}"
-                )

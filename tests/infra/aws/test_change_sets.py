@@ -42,8 +42,8 @@ def stack(status):
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("UPDATE_IN_PROGRESS", "is busy"),
-        ("ROLLBACK_COMPLETE", "was never completed .*fourscore infra down --stack dev"),
+        ("UPDATE_IN_PROGRESS", "wait until that is over"),
+        ("ROLLBACK_COMPLETE", "fourscore infra down --stack dev"),
         ("UPDATE_ROLLBACK_FAILED", "Continue update rollback"),
     ],
 )
@@ -79,6 +79,7 @@ def test_a_change_that_cloudformation_refuses_says_why(answers):
         ("describe_change_set", {"Status": "CREATE_IN_PROGRESS"}),
         ("describe_change_set", {"Status": "FAILED", "StatusReason": reason}),
         ("delete_change_set", {}),
+        stack("UPDATE_COMPLETE"),
     )
     words = "not authorized to perform iam:CreateRole\n  these credentials do not have that right"
     with pytest.raises(StackFailed, match=words):
@@ -93,6 +94,7 @@ def test_changes_of_many_pages_are_all_shown_and_replacements_named(answers):
     details = [{"Target": {"Attribute": "Properties", "Name": "RoleName"}}]
     second = [change("Modify", "B", Replacement="True", Details=details), change("Modify", "C", Replacement="False")]
     account = answers(
+        ("describe_change_set", {"Status": "CREATE_COMPLETE"}),
         ("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": [change("Add", "A")], "NextToken": "t"}),
         ("describe_change_set", {"Status": "CREATE_COMPLETE", "Changes": second}),
     )
@@ -106,5 +108,9 @@ def test_changes_of_many_pages_are_all_shown_and_replacements_named(answers):
 
 def test_a_change_set_without_changes_is_none(answers):
     reason = "The submitted information didn't contain changes."
-    account = answers(("describe_change_set", {"Status": "FAILED", "StatusReason": reason}), ("delete_change_set", {}))
+    account = answers(
+        ("describe_change_set", {"Status": "FAILED", "StatusReason": reason}),
+        ("delete_change_set", {}),
+        stack("UPDATE_COMPLETE"),
+    )
     assert change_sets.wait_for_changes(account, STACK, "arn:c") is None

@@ -89,7 +89,7 @@ def test_down_says_what_goes_and_what_stays(cloud):
     result = run("down", "--yes")
     assert result.exit_code == 0, result.output
     assert "goes" in result.stderr
-    assert "stays bucket fourscore-dev-123456789012-eu-central-1 (0 objects)" in " ".join(result.stderr.split())
+    assert "stays bucket fourscore-dev-123456789012-eu-central-1" in " ".join(result.stderr.split())
     assert "its data stays" in result.stderr
     assert not path_of(cloud, "dev").exists()
 
