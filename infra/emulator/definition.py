@@ -1,33 +1,23 @@
-"""The reader of pipeline definitions: the steps, what each step waits for, and everything that is wrong.
+"""The reader of pipeline definitions: steps with what they wait for, parameters, values and conditions.
 
-Source: Amazon SageMaker Developer Guide, "Pipeline steps"; the SageMaker Pipeline Definition JSON Schema, version
-2020-12-01. The reader knows what infra/sagemaker/definition.py compiles to. It refuses other step types and fields by
-name, so that nothing of a definition is passed over in silence.
+It knows what infra/sagemaker/definition.py compiles to, and refuses other steps, fields and functions by name.
 """
 
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from infra.emulator.values import SAMPLES, Scope, Unresolvable, holds, resolve
-from steps.errors import InputError, near
+from infra.sagemaker.definition import gets
+from steps.errors import InputError
 
-VERSION = "2020-12-01"
-TOP_FIELDS = {"Version", "Metadata", "Parameters", "PipelineExperimentConfig", "Steps"}
-STEP_FIELDS = {"Name", "Type", "Arguments", "DependsOn", "DisplayName", "Description"}
-TYPES: dict[str, set[str]] = {
-    "Processing": {"RetryPolicies", "PropertyFiles"},
-    "Training": {"RetryPolicies"},
-    "RegisterModel": {"RetryPolicies"},
-    "Condition": set(),
-    "Fail": set(),
-}
-"""Type of a step -> the fields that only such a step has."""
+FIELDS = {"Name", "Type", "Arguments", "DependsOn", "Description", "RetryPolicies", "PropertyFiles"}
+TYPES = ("Processing", "Training", "RegisterModel", "Condition", "Fail")
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"Equals": operator.eq, "LessThanOrEqualTo": operator.le}
+CONVERSIONS: dict[str, Callable[[str], Any]] = {"String": str, "Integer": int, "Float": float}
 
 
 @dataclass(frozen=True)
@@ -37,127 +27,97 @@ class Step:
     name: str
     type: str
     arguments: Mapping[str, Any]
+    """Without the steps of branches."""
     waits_for: frozenset[str]
-    files: frozenset[tuple[str, str]]
-    """The property files that its values read: (step, name)."""
-    raw: Mapping[str, Any]
-    """The step as it is written."""
-    branch: tuple[str, bool] | None = None
+    retry_policies: Sequence[Mapping[str, Any]]
+    property_files: Mapping[str, Mapping[str, str]]
+    """Name of a property file -> its entry."""
+    branch: tuple[str, bool] | None
     """The condition step in whose branch this step stands, and the outcome that takes the branch."""
 
 
-@dataclass(frozen=True)
-class Definition:
-    """A definition without faults."""
-
-    parameters: tuple[Mapping[str, Any], ...]
-    steps: Mapping[str, Step]
-    """In the order in which they are written; the steps of a branch follow their condition."""
-
-    def ready(self, statuses: Mapping[str, str]) -> list[Step]:
-        """Return the steps that have no status yet and wait for nothing, steps of type Fail first."""
-        ready = [
-            step
-            for name, step in self.steps.items()
-            if name not in statuses and all(statuses.get(other) == "Succeeded" for other in step.waits_for)
-        ]
-        return sorted(ready, key=lambda step: step.type != "Fail")
-
-
-def read(text: str) -> Definition:
-    """Read a definition.
+def read_steps(text: str) -> dict[str, Step]:
+    """Return the steps of a definition by their names, those of branches too.
 
     Raises:
-        InputError: everything that is wrong with it, one fault a line.
+        InputError: it has a step that the local cloud does not know.
     """
+    return {step.name: step for raw in json.loads(text)["Steps"] for step in _read_step(raw, None)}
+
+
+def _read_step(raw: Mapping[str, Any], branch: tuple[str, bool] | None) -> Iterator[Step]:
+    name, kind, arguments = raw["Name"], raw["Type"], dict(raw["Arguments"])
+    if kind not in TYPES or raw.keys() - FIELDS:
+        unknown = kind if kind not in TYPES else ", ".join(raw.keys() - FIELDS)
+        raise InputError(f"step {name}: the local cloud does not know {unknown}")
+    branches = [(outcome, arguments.pop(key, [])) for key, outcome in (("IfSteps", True), ("ElseSteps", False))]
+    waits_for = {reference.split(".")[1] for reference in gets(arguments) if reference.startswith("Steps.")}
+    waits_for |= {*raw.get("DependsOn", []), *([branch[0]] if branch else [])}
+    files = {file["PropertyFileName"]: file for file in raw.get("PropertyFiles", [])}
+    yield Step(name, kind, arguments, frozenset(waits_for), raw.get("RetryPolicies", []), files, branch)
+    for outcome, steps in branches:
+        for step in steps:
+            yield from _read_step(step, (name, outcome))
+
+
+def parameter_values(text: str, arguments: Mapping[str, str]) -> dict[str, Any]:
+    """Return the value of each parameter of a definition: its argument, or else its default.
+
+    Raises:
+        InputError: an argument is wrong or missing.
+    """
+    declared = {parameter["Name"]: parameter for parameter in json.loads(text).get("Parameters", [])}
+    required = {name for name, parameter in declared.items() if "DefaultValue" not in parameter}
+    for wrong, problem in ((arguments.keys() - declared, "not declared"), (required - arguments.keys(), "missing")):
+        if wrong:
+            raise InputError(f"pipeline parameters: {', '.join(sorted(wrong))}: {problem}")
+    values = {name: parameter.get("DefaultValue") for name, parameter in declared.items()}
     try:
-        document = json.loads(text)
+        return values | {name: CONVERSIONS[declared[name]["Type"]](value) for name, value in arguments.items()}
     except ValueError as error:
-        raise InputError(f"the pipeline definition is not JSON: {error}") from None
-    faults = list(_faults_of_document(document))
-    steps: dict[str, Step] = {}
-    if not faults:
-        declared = document.get("Parameters", [])
-        samples = {item["Name"]: item.get("DefaultValue", SAMPLES[item["Type"]]) for item in declared}
-        faults = [fault for raw in document["Steps"] for fault in _add(raw, None, steps, samples)]
-        faults += _faults_of_order(steps)
-    if faults:
-        raise InputError("the pipeline definition is not valid:\n" + "\n".join(f"  {fault}" for fault in faults))
-    return Definition(tuple(document.get("Parameters", [])), steps)
+        raise InputError(f"pipeline parameters: {error}") from None
 
 
-def _faults_of_document(document: Any) -> Iterator[str]:
-    if not isinstance(document, dict):
-        yield "it is not a JSON object"
-        return
-    if document.get("Version") != VERSION:
-        yield f"Version: {document.get('Version')!r} is not {VERSION!r}"
-    for name in document.keys() - TOP_FIELDS:
-        yield f"{name}: the local cloud has no such field{near(name, sorted(TOP_FIELDS))}"
-    if not isinstance(document.get("Steps"), list) or not document["Steps"]:
-        yield "Steps: not a list of steps"
-    for parameter in document.get("Parameters", []):
-        if parameter.get("Type") not in SAMPLES or not isinstance(parameter.get("Name"), str):
-            yield f"Parameters: {parameter!r:.80} has no Name, or no Type of {', '.join(SAMPLES)}"
+@dataclass(frozen=True)
+class Scope:
+    """Where the values of one execution are looked up."""
+
+    parameters: Mapping[str, Any]
+    property_file: Callable[[str, str], Any]
+    """Takes a step and the name of one of its property files; returns the JSON in that file."""
 
 
-def _add(
-    raw: Any, branch: tuple[str, bool] | None, steps: dict[str, Step], samples: Mapping[str, Any]
-) -> Iterator[str]:
-    """Add a step and then the steps of its branches; yield what is wrong with them.
+def resolve(value: Any, scope: Scope) -> Any:
+    """Return the value with every function in it replaced by its result.
 
-    The values of a step are resolved once with sample parameters and sample files: what cannot be resolved is a fault,
-    and the files that are asked for say which steps this one waits for.
+    Raises:
+        InputError: the local cloud does not know a function.
+        KeyError: a parameter, or a value in a property file, does not exist.
     """
-    if not isinstance(raw, dict) or not isinstance(name := raw.get("Name"), str):
-        yield f"a step has no Name: {raw!r:.80}"
-        return
-    kind, arguments, depends = raw.get("Type"), raw.get("Arguments", {}), raw.get("DependsOn", [])
-    if kind not in TYPES:
-        yield f"{name}: Type is {kind!r}; the local cloud knows {', '.join(TYPES)}"
-        return
-    if name in steps:
-        yield f"{name}: two steps have this name"
-    for field in raw.keys() - STEP_FIELDS - TYPES[kind]:
-        yield f"{name}: {field}: the local cloud knows no such field of a {kind} step"
-    if not isinstance(arguments, dict) or not all(isinstance(other, str) for other in depends):
-        yield f"{name}: Arguments is an object and DependsOn a list of names"
-        return
-    branches = {key: arguments.get(key, []) for key in ("IfSteps", "ElseSteps")} if kind == "Condition" else {}
-    plain = {key: value for key, value in arguments.items() if key not in branches}
-    files: set[tuple[str, str]] = set()
-
-    def sample_file(step: str, file: str) -> Any:
-        files.add((step, file))
-        return defaultdict(str)
-
-    scope = Scope(samples, sample_file)
-    try:
-        resolve({key: value for key, value in plain.items() if key != "Conditions"}, scope)
-        if kind == "Condition":
-            all(holds(condition, scope) is not None for condition in plain["Conditions"])
-    except Unresolvable as error:
-        yield f"{name}: {error}"
-    except KeyError:
-        yield f"{name}: Arguments has no Conditions"
-    if branch and branches:
-        yield f"{name}: the local cloud knows no condition inside a branch of another"
-    waits_for = {*depends, *(step for step, _ in files), *([branch[0]] if branch else [])}
-    steps[name] = Step(name, str(kind), plain, frozenset(waits_for), frozenset(files), raw, branch)
-    for key, inner in branches.items():
-        for step in inner:
-            yield from _add(step, (name, key == "IfSteps"), steps, samples)
+    match value:
+        case list():
+            return [resolve(item, scope) for item in value]
+        case {"Get": str(reference)} if reference.startswith("Parameters."):
+            return scope.parameters[reference.removeprefix("Parameters.")]
+        case {"Std:Join": {"On": separator, "Values": values}}:
+            return separator.join(str(resolve(item, scope)) for item in values)
+        case {"Std:JsonGet": {"PropertyFile": {"Get": str(reference)}, "Path": path}}:
+            _, step, _, name = reference.split(".")
+            return scope.property_file(step, name)[path]
+        case dict():
+            if unknown := [name for name in value if name == "Get" or name.startswith("Std:")]:
+                raise InputError(f"the local cloud does not know {unknown[0]}: {value[unknown[0]]!r:.120}")
+            return {name: resolve(item, scope) for name, item in value.items()}
+    return value
 
 
-def _faults_of_order(steps: Mapping[str, Step]) -> Iterator[str]:
-    for name, step in steps.items():
-        for other in sorted(step.waits_for - steps.keys()):
-            yield f"{name}: there is no step {other!r} to wait for{near(other, list(steps))}"
-        for other, file in sorted(step.files):
-            declared = steps[other].raw.get("PropertyFiles", []) if other in steps else []
-            if other in steps and file not in [item.get("PropertyFileName") for item in declared]:
-                yield f"{name}: step {other} declares no property file {file!r}"
-    try:
-        TopologicalSorter({name: step.waits_for for name, step in steps.items()}).prepare()
-    except CycleError as error:
-        yield f"steps wait for each other in a circle: {' <- '.join(error.args[1])}"
+def holds(condition: Mapping[str, Any], scope: Scope) -> bool:
+    """Return whether a condition is true.
+
+    Raises:
+        InputError: the local cloud does not know its type.
+    """
+    if condition["Type"] not in COMPARISONS:
+        raise InputError(f"the local cloud does not know the condition {condition['Type']}")
+    compare = COMPARISONS[condition["Type"]]
+    return compare(resolve(condition["LeftValue"], scope), resolve(condition["RightValue"], scope))

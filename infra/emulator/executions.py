@@ -1,221 +1,169 @@
-"""One execution of a pipeline: the state of each step, and the loop that runs the steps until the execution ends.
+"""One execution of a pipeline: its steps one after another, in a thread of its own.
 
-The record of an execution is JSON and is written at every change, so a local cloud that is killed leaves a true one.
+Definitions of infra/sagemaker/definition.py put their jobs in a row, so nothing is lost by running one step at a time.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
+import secrets
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from infra.emulator.definition import Step, read
-from infra.files import write_json
-
-if TYPE_CHECKING:
-    from infra.emulator.jobs import Job
+from infra.emulator.definition import Scope, Step, holds, parameter_values, read_steps, resolve
+from infra.emulator.jobs import Job, JobFailed, Machine
+from steps.errors import FourscoreError
 
 STEP_FAILURE = "Step failure: One or multiple steps failed."
 """What DescribePipelineExecution says of an execution with a failed step; the list of steps says why."""
-CLOUD_ENDED = "The local cloud ended while the execution ran; run the same command again, or retry"
-ENDED = ("Succeeded", "Failed", "Stopped")
-ACTIVE = ("Starting", "Executing", "Stopping")
-NOT_EXECUTED = "NotExecuted"
-PARALLEL = 4
+RETRIED = {
+    "Step.SERVICE_FAULT": "ServiceFault",
+    "Step.THROTTLING": "ThrottlingException",
+    "SageMaker.JOB_INTERNAL_ERROR": "InternalServerError",
+    "SageMaker.CAPACITY_ERROR": "CapacityError",
+    "SageMaker.RESOURCE_LIMIT": "ResourceLimitExceeded",
+}
+"""Exception type of a retry policy -> how the failure reasons begin that it is for."""
 
 
-@dataclass
-class StepState:
-    """The state of one step."""
-
-    status: str = "Starting"
-    started: float | None = None
-    ended: float | None = None
-    reason: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
-    attempts: int = 1
-    record: dict[str, Any] = field(default_factory=dict)
-    """What Describe answers of the step's job or model package."""
-
-
-@dataclass
 class Execution:
-    """The state of one execution."""
-
-    arn: str
-    pipeline: str
-    definition: str
-    parameters: list[dict[str, str]]
-    created: float
-    token: str | None = None
-    display_name: str | None = None
-    description: str | None = None
-    status: str = "Executing"
-    reason: str | None = None
-    modified: float = 0.0
-    steps: dict[str, StepState] = field(default_factory=dict)
-
-    @property
-    def id(self) -> str:
-        return self.arn.rpartition("/")[2]
-
-    def save(self, directory: Path) -> None:
-        write_json(directory / f"{self.id}.json", asdict(self))
-
-    def end_failed(self, reason: str) -> None:
-        """End the execution and whatever runs in it as failed."""
-        for state in self.steps.values():
-            if state.status in ACTIVE:
-                state.status, state.reason, state.ended = "Failed", reason, time.time()
-                state.record = {
-                    name: "Failed" if name.endswith("JobStatus") else state.record[name] for name in state.record
-                }
-        if self.status not in ENDED:
-            self.status, self.reason = "Failed", reason
-
-    def prepare_retry(self) -> None:
-        """Forget the steps that did not succeed, so that they run again."""
-        succeeded = {name for name, state in self.steps.items() if state.status == "Succeeded"}
-        steps = read(self.definition).steps
-        skipped = {name for name, state in self.steps.items() if state.status == NOT_EXECUTED}
-        skipped = {name for name in skipped if (branch := steps[name].branch) and branch[0] in succeeded}
-        self.steps = {name: state for name, state in self.steps.items() if name in succeeded | skipped}
-        self.status, self.reason = "Executing", None
-
-
-def load_executions(directory: Path) -> dict[str, Execution]:
-    """Return the executions of earlier processes by their ARN; what ran when its process ended has failed."""
-    directory.mkdir(parents=True, exist_ok=True)
-    executions = {}
-    for path in sorted(directory.glob("*.json"), key=lambda path: path.stat().st_mtime):
-        try:
-            raw = json.loads(path.read_bytes())
-            steps = {name: StepState(**state) for name, state in raw["steps"].items()}
-            execution = Execution(**{**raw, "steps": steps})
-        except (ValueError, TypeError, KeyError):
-            continue  # a file of another version
-        execution.end_failed(CLOUD_ENDED)
-        executions[execution.arn] = execution
-    return executions
-
-
-class StepFailed(Exception):
-    """A step ends as Failed with this reason."""
-
-
-class StepStopped(Exception):
-    """A step was stopped."""
-
-
-class Running:
-    """An execution while it runs, in a thread of its own.
+    """One execution; :meth:`start` runs it.
 
     Args:
-        run_step: runs a step to its end and fills its state; raises StepFailed or StepStopped.
-        save: writes the execution down.
+        definition: the pipeline's definition.
+        request: of StartPipelineExecution.
+        register: adds a model package and returns its ARN.
+
+    Raises:
+        InputError: the request's parameters are not those of the definition.
     """
 
     def __init__(
-        self, execution: Execution, run_step: Callable[[Running, Step], None], save: Callable[[Execution], None]
+        self,
+        arn: str,
+        definition: str,
+        request: Mapping[str, Any],
+        machine: Machine,
+        register: Callable[[Mapping[str, Any]], str],
     ) -> None:
-        self.execution, self.run_step, self._save = execution, run_step, save
-        self.definition = read(execution.definition)
-        self.lock = threading.RLock()
-        self.stop = threading.Event()
-        self.abandoned = False
-        """The local cloud ends: what becomes of the jobs now is not recorded."""
+        self.arn, self.definition, self.request = arn, definition, request
+        self.machine, self.register, self.created = machine, register, time.time()
+        arguments = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
+        self.scope = Scope(parameter_values(definition, arguments), self._property_file)
+        self.steps = read_steps(definition)
+        self.states: Mapping[str, Mapping[str, Any]] = {}
+        """The steps that were started as ListPipelineExecutionSteps has them; replaced at every change."""
         self.jobs: dict[str, Job] = {}
-        self.thread = threading.Thread(target=self._run, name=execution.id, daemon=True)
+        """Step -> its last job."""
+        self.stopping = threading.Event()
+        self.outcome = ""
+        """Succeeded | Failed | Stopped; empty while it runs."""
 
-    def save(self) -> None:
-        with self.lock:
-            if not self.abandoned:
-                self.execution.modified = time.time()
-                self._save(self.execution)
+    @property
+    def status(self) -> str:
+        return self.outcome or ("Stopping" if self.stopping.is_set() else "Executing")
 
-    def ask_to_stop(self) -> None:
-        """StopPipelineExecution: stop the running jobs, start nothing new."""
-        with self.lock:
-            if self.execution.status == "Executing":
-                self.execution.status = "Stopping"
-                for state in self.execution.steps.values():
-                    if state.status in ACTIVE:
-                        state.status = "Stopping"
-                self.save()
-                self._stop_jobs()
+    def start(self) -> None:
+        """Run the steps that have not succeeded yet."""
+        self.states = {name: state for name, state in self.states.items() if state["StepStatus"] == "Succeeded"}
+        self.stopping, self.outcome = threading.Event(), ""
+        threading.Thread(target=self._run, daemon=True).start()
 
-    def _stop_jobs(self) -> None:
-        self.stop.set()
+    def kill(self) -> None:
+        """End the execution and the processes of its jobs at once."""
+        self.stopping.set()
         for job in self.jobs.values():
-            job.stop.set()
-
-    def abandon(self) -> None:
-        """Kill the jobs because the local cloud ends."""
-        with self.lock:
-            self.abandoned = True
-            self.stop.set()
-            for job in self.jobs.values():
-                job.abandon()
+            job.kill()
 
     def _run(self) -> None:
-        try:
-            with ThreadPoolExecutor(PARALLEL, thread_name_prefix=self.execution.id) as pool:
-                running: set[Future[None]] = set()
-                while (steps := self._start_ready()) or running:
-                    running |= {pool.submit(self._run_step, step) for step in steps}
-                    ended, running = wait_for(running, return_when=FIRST_COMPLETED)
-                    for future in ended:
-                        future.result()
-            self._end()
-        except Exception as error:  # noqa: BLE001 -- such as a full disk; nothing else would end the execution
-            with self.lock, contextlib.suppress(Exception):
-                self.execution.end_failed(f"InternalServerError: {type(error).__name__}: {error}"[:1024])
-                self.save()
+        while not self.stopping.is_set() and (step := self._next_step()):
+            self._note(step, StepName=step.name, StepStatus="Executing", StartTime=time.time(), Metadata={})
+            try:
+                ending = {"StepStatus": self._run_step(step)}
+            except Exception as error:  # noqa: BLE001 -- whatever broke is the reason that a follower reads
+                reason = str(error) if isinstance(error, FourscoreError) else f"{type(error).__name__}: {error}"
+                reason = f"ClientError: {reason}" if isinstance(error, JobFailed) else reason
+                ending = {"StepStatus": "Failed", "FailureReason": reason}
+            self._note(step, EndTime=time.time(), **ending)
+        failed = any(state["StepStatus"] == "Failed" for state in self.states.values())
+        self.outcome = "Failed" if failed else "Stopped" if self.stopping.is_set() else "Succeeded"
 
-    def _start_ready(self) -> list[Step]:
-        """Mark the steps that start now; none after a failure or a stop, and nothing beside a Fail step."""
-        with self.lock:
-            states = self.execution.steps
-            if self.stop.is_set() or any(state.status == "Failed" for state in states.values()):
-                return []
-            ready = self.definition.ready({name: state.status for name, state in states.items()})
-            if ready and ready[0].type == "Fail":
-                ready = ready[:1]
-            for step in ready:
-                states[step.name] = StepState("Executing", started=time.time())
-            self.save()
-            return ready
+    def _next_step(self) -> Step | None:
+        """Return the next step that waits for nothing, steps of type Fail first; None after a failure."""
+        if any(state["StepStatus"] == "Failed" for state in self.states.values()):
+            return None
+        waiting = [step for step in self.steps.values() if step.name not in self.states and self._is_ready(step)]
+        return min(waiting, key=lambda step: step.type != "Fail", default=None)
 
-    def _run_step(self, step: Step) -> None:
-        state = self.execution.steps[step.name]
-        try:
-            self.run_step(self, step)
-            state.status = "Succeeded"
-        except StepFailed as error:
-            state.status, state.reason = "Failed", str(error)[:1024]
-        except StepStopped:
-            state.status = "Stopped"
-        except Exception as error:  # noqa: BLE001 -- seen from outside, whatever broke in here is a fault of the service
-            state.status, state.reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"[:1024]
-        finally:
-            with self.lock:
-                state.ended = time.time()
-                self.jobs.pop(step.name, None)
-                if step.type == "Fail":
-                    self._stop_jobs()
-                self.save()
+    def _is_ready(self, step: Step) -> bool:
+        if step.waits_for - self.states.keys():
+            return False
+        if step.branch is None:
+            return True
+        condition, outcome = step.branch
+        return bool(self.states[condition]["Metadata"]["Condition"]["Outcome"] == str(outcome))
 
-    def _end(self) -> None:
-        with self.lock:
-            if any(state.status == "Failed" for state in self.execution.steps.values()):
-                self.execution.status, self.execution.reason = "Failed", STEP_FAILURE
-            else:
-                self.execution.status = "Stopped" if self.stop.is_set() else "Succeeded"
-            self.save()
+    def _run_step(self, step: Step) -> str:
+        """Run a step to its end and return its status.
+
+        Raises:
+            Exception: it failed.
+        """
+        if step.type in ("Processing", "Training"):
+            return self._run_job(step)
+        if step.type == "Condition":
+            outcome = all(holds(condition, self.scope) for condition in step.arguments["Conditions"])
+            self._note(step, Metadata={"Condition": {"Outcome": str(outcome)}})
+            return "Succeeded"
+        request = resolve(step.arguments, self.scope)
+        if step.type == "Fail":
+            raise FourscoreError(request["ErrorMessage"])
+        self._note(step, Metadata={"RegisterModel": {"Arn": self.register(request)}})
+        return "Succeeded"
+
+    def _run_job(self, step: Step) -> str:
+        """Run the job of a step, and again while one of the step's retry policies is for what went wrong."""
+        request, began, retries = resolve(step.arguments, self.scope), time.monotonic(), Counter[str]()
+        while True:
+            name = f"pipelines-{self.arn[-12:]}-{step.name}-{secrets.token_hex(5)}"
+            fault = self.machine.take_fault(step.name)
+            job = self.jobs[step.name] = Job(step.type, name, request, self.machine, self.stopping, fault)
+            arn = {f"{step.type}Job": {"Arn": job.arn}}
+            self._note(step, Metadata=arn, AttemptCount=retries.total() + 1)
+            try:
+                return "Stopped" if job.run() == "stop" else "Succeeded"
+            except JobFailed as error:
+                pause = self._pause(step, str(error), retries, time.monotonic() - began)
+                if pause is None:
+                    raise
+            if self.stopping.wait(pause):
+                return "Stopped"
+
+    def _pause(self, step: Step, reason: str, retries: Counter[str], seconds: float) -> float | None:
+        """Return the seconds until the next attempt, counting it; None if no retry policy allows one."""
+        haste = self.machine.options.haste
+        for policy in step.retry_policies:
+            types = policy["ExceptionType"]
+            if not reason.startswith(tuple(RETRIED[name] for name in types)):
+                continue
+            before = retries[types[0]]
+            late = seconds * haste > 60 * policy.get("ExpireAfterMin", float("inf"))
+            if late or before >= policy.get("MaxAttempts", float("inf")):
+                return None
+            retries[types[0]] += 1
+            return float(policy["IntervalSeconds"] * policy["BackoffRate"] ** before / haste)
+        return None
+
+    def _property_file(self, step: str, name: str) -> Any:
+        """Return the JSON of a property file that a step's job wrote to one of its outputs."""
+        file = self.steps[step].property_files[name]
+        outputs = self.jobs[step].request["ProcessingOutputConfig"]["Outputs"]
+        uri = next(output["S3Output"]["S3Uri"] for output in outputs if output["OutputName"] == file["OutputName"])
+        bucket, _, key = f"{uri.rstrip('/')}/{file['FilePath']}".removeprefix("s3://").partition("/")
+        return json.loads(self.machine.buckets.path(bucket, key).read_bytes())
+
+    def _note(self, step: Step, **fields: Any) -> None:
+        self.states = {**self.states, step.name: {**self.states.get(step.name, {}), **fields}}

@@ -1,27 +1,40 @@
-"""A job from its request to its end: what processing and training jobs have in common.
+"""A processing or training job: the files that its containers find, their processes, and what becomes of their files.
 
-The record of a job is what DescribeProcessingJob or DescribeTrainingJob answers; times are seconds since 1970, as in the
-JSON of the API.
+A container is a process with a folder for its ``/opt/ml``, which our jobs find as FOURSCORE_BASE. Source: Amazon SageMaker
+Developer Guide, "How Amazon SageMaker Provides Training Information", "Build Your Own Processing Container", "Use
+Checkpoints", "Managed Spot Training Lifecycle".
 """
 
 from __future__ import annotations
 
-import logging
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.emulator.container import Container
-from infra.emulator.responses import ApiError, make_arn
-from infra.emulator.s3 import Buckets
+from infra.emulator.local_stack import ACCOUNT, REGION
+from infra.emulator.s3 import Buckets, S3Error
 from steps.errors import FourscoreError
 
+BASE = "/opt/ml"
 LONGEST_REASON = 1024
 """Characters that SageMaker keeps of a failure reason or an exit message."""
-DAY = 86400
+INTERRUPTION = "interruption"
+"""The fault that takes a spot instance away as soon as a checkpoint was uploaded."""
+INHERITED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables of this machine that a job gets too: they say how many others share the processors."""
+DIE_WITH_PARENT = "import ctypes, os, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+"""Becomes the command that follows, after it has asked the kernel for SIGKILL when the local cloud ends."""
 
 
 @dataclass(frozen=True)
@@ -38,234 +51,249 @@ class Options:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a job runs with."""
+    """What jobs run with."""
 
     directory: Path
-    """Has containers/, logs/ and executions/."""
+    """Has s3/, logs/, containers/, and faults/ if a test injects any."""
     buckets: Buckets
     environment: Mapping[str, str]
     """Variables that make an AWS SDK in a job talk to this cloud."""
     options: Options
 
-    @property
-    def faults(self) -> Path:
-        """The file of the faults that tests inject."""
-        return self.directory / "faults.json"
+    def take_fault(self, step: str) -> str:
+        """Return what happens to the next job of a step, and forget it: a failure's reason, an interruption, or ''.
+
+        Tests write it into ``faults/STEP``, a fault a line: what AWS does at times of its own choosing.
+        """
+        path = self.directory / "faults" / step
+        if not path.exists():
+            return ""
+        fault, _, rest = path.read_text(encoding="utf-8").partition("\n")
+        path.write_text(rest, encoding="utf-8")
+        return fault
 
 
 class JobFailed(FourscoreError):
     """The job ends as Failed with this reason."""
 
 
-@dataclass
 class Job:
-    """One job, the place of its files, and the means to stop it."""
+    """One job from its request to its end.
 
-    kind: str
-    """Processing | Training"""
-    name: str
-    step: str
-    request: Mapping[str, Any]
-    machine: Machine
-    note: Callable[[dict[str, Any]], None]
-    """Hears every new state of the record."""
-    stop: threading.Event = field(default_factory=threading.Event)
-    record: dict[str, Any] = field(default_factory=dict)
-    """Replaced at every change rather than changed, since other threads read it."""
-    containers: list[Container] = field(default_factory=list)
+    Args:
+        kind: Processing | Training.
+        stop: is set when the job has to stop.
+        fault: what :meth:`Machine.take_fault` returned.
+    """
 
-    def __post_init__(self) -> None:
-        now = time.time()
-        request = {name: value for name, value in self.request.items() if name != "Tags"}
-        names = {f"{self.kind}JobName": self.name, f"{self.kind}JobArn": self.arn}
-        self.record = {**request, **names, f"{self.kind}JobStatus": "InProgress", "CreationTime": now}
-        self.update()
+    def __init__(
+        self, kind: str, name: str, request: Mapping[str, Any], machine: Machine, stop: threading.Event, fault: str
+    ) -> None:
+        self.kind, self.name, self.request = kind, name, request
+        self.machine, self.stop, self.fault = machine, stop, fault
+        self.arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind.lower()}-job/{name}"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.folders: list[Path] = []
+        """The ``/opt/ml`` of each container."""
+        self.versions: dict[Path, tuple[int, int]] = {}
+        """File -> time and size of the version that S3 has."""
+        self.record: Mapping[str, Any] = {**request, f"{kind}JobName": name, f"{kind}JobArn": self.arn}
+        """What DescribeProcessingJob or DescribeTrainingJob answers; replaced at every change, since others read it."""
+        self._note("InProgress", CreationTime=time.time(), SecondaryStatusTransitions=[])
+        if kind == "Training":
+            self.specification, cluster = request["AlgorithmSpecification"], request["ResourceConfig"]
+            self.config, self.reason_file = "input/config", "output/failure"
+            self.inputs = {
+                f"input/data/{channel['ChannelName']}": channel["DataSource"]["S3DataSource"]["S3Uri"]
+                for channel in request["InputDataConfig"]
+            }
+            self.outputs = {"model": f"{request['OutputDataConfig']['S3OutputPath']}{name}/output/model/"}
+        else:
+            self.specification = request["AppSpecification"]
+            self.config, self.reason_file = "config", "output/message"
+            cluster = request["ProcessingResources"]["ClusterConfig"]
+            outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
+            self.inputs = _places(item["S3Input"] for item in request["ProcessingInputs"])
+            self.outputs = _places(item["S3Output"] for item in outputs)
+        self.hosts = ["algo-1"]
+        if (count := cluster["InstanceCount"]) > 1:  # addresses of loopback, so that they reach each other
+            self.hosts = [f"127.0.0.{number}" for number in range(1, count + 1)]
 
-    @property
-    def arn(self) -> str:
-        return make_arn(f"{self.kind.lower()}-job", self.name)
+    def run(self) -> str:
+        """Run the job to its end; return why it ended: "exit" or "stop".
 
-    @property
-    def status(self) -> str:
-        return str(self.record[f"{self.kind}JobStatus"])
-
-    @property
-    def hosts(self) -> list[str]:
-        """The names of the job's hosts; several have addresses of loopback, so that they reach each other."""
-        cluster = self.request.get("ResourceConfig") or self.request["ProcessingResources"]["ClusterConfig"]
-        count = cluster.get("InstanceCount", 1)
-        return ["algo-1"] if count == 1 else [f"127.0.0.{number}" for number in range(1, count + 1)]
-
-    def update(self, **fields: Any) -> None:
-        self.record = {**self.record, **fields, "LastModifiedTime": time.time()}
-        self.note(self.record)
-
-    def abandon(self) -> None:
-        """End the containers at once, because the local cloud ends."""
-        self.machine = replace(self.machine, options=replace(self.machine.options, grace=0.0))
-        self.stop.set()
-        for container in self.containers:
-            container.kill()
-
-    def run(self, contract: Callable[[Job], None], close: Callable[[Job, str, dict[str, Any]], None]) -> None:
-        """Run the job to its end; what goes wrong is in the record.
-
-        Args:
-            contract: what a job of this kind does; raises JobFailed.
-            close: called with "Failed" and a reason where it goes wrong.
+        Raises:
+            JobFailed: it failed, or took longer than it may.
         """
         try:
-            contract(self)
-        except JobFailed as error:
-            close(self, "Failed", {"FailureReason": str(error)[:LONGEST_REASON]})
+            return self._run()
         except Exception as error:
-            logging.getLogger(__name__).exception("%s job %s", self.kind, self.name)
-            reason = f"InternalServerError: {type(error).__name__}: {error}"[:LONGEST_REASON]
-            close(self, "Failed", {"FailureReason": reason})
+            self._note("Failed", FailureReason=str(error))
+            raise
+        finally:
+            self.kill()
 
-    # containers
-
-    def make_containers(self) -> list[Container]:
-        """Replace the containers of an earlier attempt by new ones."""
-        self.remove_containers()
-        now = int(time.time() * 1000)
-        self.containers = [
-            Container(
-                self.machine.directory / "containers" / f"{self.name}-{host}-{now}",
-                self.machine.directory / "logs" / self.name / f"{host}-{now}.log",
+    def _run(self) -> str:
+        if self.fault not in ("", INTERRUPTION):
+            raise JobFailed(self.fault)
+        while (cause := self._attempt()) == INTERRUPTION:
+            transition = {"Status": "Interrupted", "StartTime": time.time()}
+            self._note(
+                "InProgress", SecondaryStatusTransitions=[*self.record["SecondaryStatusTransitions"], transition]
             )
-            for host in self.hosts
-        ]
-        return self.containers
+        if cause == "limit":
+            raise JobFailed("MaxRuntimeExceeded: the job ran longer than its StoppingCondition allows")
+        self._note("Stopped" if cause == "stop" else "Completed")
+        return cause
 
-    def remove_containers(self) -> None:
-        for container in self.containers:
-            container.remove()
+    def kill(self) -> None:
+        """Kill every process of the job."""
+        for process in self.processes:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
-    def run_containers(
-        self,
-        specification: Mapping[str, Any],
-        environment: Mapping[str, str],
-        limit: float,
-        tick: Callable[[], str | None] = lambda: None,
-    ) -> tuple[str, int]:
-        """Run the entrypoint in every container until all have ended; :meth:`end_containers` comes next.
+    def _attempt(self) -> str:
+        """Run the containers once; return why they ended: "exit", "stop", "limit" or an interruption."""
+        folder = self.machine.directory / "containers"
+        with tempfile.TemporaryDirectory(prefix=self.name, dir=folder, ignore_cleanup_errors=True) as place:
+            self.folders = [Path(place) / host / "ml" for host in self.hosts]
+            for host, base in zip(self.hosts, self.folders, strict=True):
+                self._lay_down(host, base)
+            self._note("InProgress", **{f"{self.kind}StartTime": time.time()})
+            self.processes = [self._start(host, base) for host, base in zip(self.hosts, self.folders, strict=True)]
+            cause, code = self._wait()
+            if cause != "exit":
+                self._terminate()
+            self.kill()
+            self._save_checkpoints()
+            reason_text = "".join(map(_text, (base / self.reason_file for base in self.folders)))[:LONGEST_REASON]
+            if self.kind == "Processing":  # its FailureReason does not have what the container wrote
+                self.record = {**self.record, "ExitMessage": reason_text}
+                reason_text = ""
+            if code:
+                ending = f", exit code: {code}"
+                reason = f"AlgorithmError: {reason_text or 'See job logs for more information'}"
+                raise JobFailed(reason[: LONGEST_REASON - len(ending)] + ending)
+            for inside, uri in self.outputs.items() if cause != INTERRUPTION else ():
+                self._upload(inside, uri)
+            return cause
 
-        Args:
-            specification: holds ContainerEntrypoint and ContainerArguments.
-            limit: seconds that they may take.
-            tick: called every ``sync`` seconds; what it returns, if anything, ends the containers.
+    def _lay_down(self, host: str, base: Path) -> None:
+        """Make the files that the container finds."""
+        for inside in (self.config, "output", "model", "checkpoints", *self.outputs):
+            (base / inside).mkdir(parents=True, exist_ok=True)
+        resources = {"current_host": host, "hosts": self.hosts}
+        (base / self.config / "resourceconfig.json").write_text(json.dumps(resources), encoding="utf-8")
+        for inside, uri in self.inputs.items():
+            if not self._download(uri, base / inside):
+                raise JobFailed(f"ClientError: Failed to download data: no objects under {uri}")
+        if config := self.request.get("CheckpointConfig"):
+            self._download(config["S3Uri"], base / "checkpoints")
+            self.versions |= {path: _version(path) for path in _files(base / "checkpoints")}
 
-        Returns:
-            ("exit", exit code), or ("stop" | "limit" | what tick returned, 0) while containers still run.
-        """
-        if not specification.get("ContainerEntrypoint"):
-            raise JobFailed("ClientError: the local cloud runs no images: ContainerEntrypoint is missing")
-        command = [*specification["ContainerEntrypoint"], *specification.get("ContainerArguments", [])]
-        for container in self.containers:
-            container.start(command, {**self.machine.environment, **environment})
-        ends, synced = time.monotonic() + limit, time.monotonic()
+    def _start(self, host: str, base: Path) -> subprocess.Popen[bytes]:
+        """Start the entrypoint; ``python`` in it is the Python that runs Fourscore."""
+        words = [*self.specification["ContainerEntrypoint"], *self.specification.get("ContainerArguments", [])]
+        program = sys.executable if words[0] == "python" else shutil.which(words[0]) or words[0]
+        temporary = base.parent / "tmp"
+        temporary.mkdir()
+        environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        environment |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]), "LANG": "C.UTF-8"}
+        environment |= {"HOME": str(temporary), "TMPDIR": str(temporary), **self.machine.environment}
+        for name, value in self.request.get("Environment", {}).items():
+            environment[name] = str(base) + value.removeprefix(BASE) if value.startswith(BASE) else value
+        log = self.machine.directory / "logs" / self.name / f"{host}-{time.time_ns() // 1_000_000}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", DIE_WITH_PARENT, program, *words[1:]],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+            )
+
+    def _wait(self) -> tuple[str, int]:
+        """Wait until all containers have ended or have to end; return why, and an exit code as a container has it."""
+        began = synced = time.monotonic()
+        limit = self.request["StoppingCondition"]["MaxRuntimeInSeconds"]
         while True:
-            codes = [container.poll() for container in self.containers]
-            if broken := next((code for code in codes if code), None):
-                return "exit", broken
-            if all(code == 0 for code in codes):
+            codes = [process.poll() for process in self.processes]
+            if any(codes):
+                code = next(code for code in codes if code)
+                return "exit", code if code > 0 else 128 - code
+            if None not in codes:
                 return "exit", 0
-            if self.stop.is_set():
+            if self.stop.wait(0.05):
                 return "stop", 0
-            if time.monotonic() > ends:
+            if time.monotonic() - began > limit:
                 return "limit", 0
             if time.monotonic() - synced > self.machine.options.sync:
                 synced = time.monotonic()
-                if cause := tick():
-                    return cause, 0
+                if self._save_checkpoints() and self.fault and self.request.get("EnableManagedSpotTraining"):
+                    self.fault = ""
+                    return INTERRUPTION, 0
+
+    def _terminate(self) -> None:
+        """Send SIGTERM to every container, and wait for as long as SageMaker does."""
+        for process in self.processes:
+            process.terminate()
+        until = time.monotonic() + self.machine.options.grace
+        while time.monotonic() < until and any(process.poll() is None for process in self.processes):
             time.sleep(0.05)
 
-    def end_containers(self, *, grace: bool) -> None:
-        """End what still runs: with grace SIGTERM and a while of patience, then SIGKILL."""
-        for container in self.containers if grace else ():
-            container.terminate()
-        until = time.monotonic() + (self.machine.options.grace if grace else 0)
-        while time.monotonic() < until and any(container.poll() is None for container in self.containers):
-            time.sleep(0.05)
-        for container in self.containers:
-            container.kill()
+    def _note(self, status: str, **fields: Any) -> None:
+        self.record = {**self.record, f"{self.kind}JobStatus": status, **fields}
 
-    def read_reason(self, inside: str) -> str:
-        """Return what the containers wrote to the file in which a job says why it failed."""
-        return "".join(container.text(inside) for container in self.containers)[:LONGEST_REASON]
-
-    # data
-
-    def download(self, source: Mapping[str, Any], inside: str, container: Container) -> None:
-        """Lay down the objects whose keys begin with the URI of an S3 data source, as File mode does.
-
-        Raises:
-            JobFailed: there are none, or the source is of a kind that the local cloud does not know.
-        """
-        uri = source["S3Uri"]
-        odd = [source[name] for name, usual in USUAL.items() if source.get(name, usual) != usual]
-        if odd:
-            raise JobFailed(f"ClientError: {uri}: the local cloud knows {', '.join(USUAL.values())}, not {odd[0]}")
-        if not self.copy_objects(uri, container.path(inside)):
-            raise JobFailed(f"ClientError: Failed to download data: no objects under {uri}")
-
-    def copy_objects(self, uri: str, directory: Path) -> int:
-        """Copy the objects below a URI into a directory; return how many there are."""
-        bucket, prefix = split_uri(uri)
-        directory.mkdir(parents=True, exist_ok=True)
+    def _download(self, uri: str, directory: Path) -> int:
+        """Copy the objects whose keys begin with a URI, as File mode does; return how many there are."""
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         try:
             keys = self.machine.buckets.keys(bucket, prefix)
-            for key in keys:
-                path = directory / key[prefix.rfind("/") + 1 :]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(self.machine.buckets.path(bucket, key).read_bytes())
-        except ApiError as error:
-            raise JobFailed(f"ClientError: {uri}: {error}") from None
+        except S3Error as error:
+            raise JobFailed(f"ClientError: {uri}: {error.message}") from None
+        for key in keys:
+            path = directory / key[prefix.rfind("/") + 1 :]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self.machine.buckets.path(bucket, key), path)
         return len(keys)
 
-    def upload(self, inside: str, uri: str, versions: dict[Path, tuple[int, int]] | None = None) -> None:
-        """Upload the files of every container below a directory; symbolic links are left out, as SageMaker does.
+    def _upload(self, inside: str, uri: str) -> bool:
+        """Upload the files of every container below a directory that S3 does not have; return whether there were any."""
+        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+        before = dict(self.versions)
+        for base in self.folders:
+            for path in _files(base / inside):
+                with contextlib.suppress(FileNotFoundError):  # a checkpoint that the job has just replaced
+                    if self.versions.get(path) != (version := _version(path)):
+                        copy = self.machine.buckets.new_file()
+                        shutil.copyfile(path, copy)
+                        key = f"{prefix.rstrip('/')}/{path.relative_to(base / inside).as_posix()}"
+                        self.machine.buckets.put(copy, bucket, key)
+                        self.versions[path] = version
+        return self.versions != before
 
-        Args:
-            versions: of files that were uploaded before; only changed files are uploaded, and it is brought up to date.
-        """
-        bucket, prefix = split_uri(uri.rstrip("/") + "/")
-        for container in self.containers:
-            for path in files_below(container.path(inside)):
-                try:
-                    status = path.stat()
-                    version = (status.st_mtime_ns, status.st_size)
-                    if versions is not None and versions.get(path) == version:
-                        continue
-                    key = prefix + path.relative_to(container.path(inside)).as_posix()
-                    self.machine.buckets.copy(path, bucket, key)
-                except FileNotFoundError:  # a checkpoint that the job has just replaced
-                    continue
-                if versions is not None:
-                    versions[path] = version
-
-
-USUAL = {
-    "S3DataType": "S3Prefix",
-    "S3InputMode": "File",
-    "S3DataDistributionType": "FullyReplicated",
-    "S3CompressionType": "None",
-}
-"""What our definitions say of a data source."""
+    def _save_checkpoints(self) -> bool:
+        """Upload the checkpoints that changed; return whether any did."""
+        config = self.request.get("CheckpointConfig")
+        return self._upload("checkpoints", config["S3Uri"]) if config else False
 
 
-def files_below(directory: Path) -> Sequence[Path]:
-    return sorted(path for path in directory.rglob("*") if path.is_file() and not path.is_symlink())
+def _places(sources: Any) -> dict[str, str]:
+    """Return path below ``/opt/ml`` -> URI of the inputs or outputs of a processing job."""
+    return {source["LocalPath"].removeprefix(f"{BASE}/"): source["S3Uri"] for source in sources}
 
 
-def split_uri(uri: str) -> tuple[str, str]:
-    """Return bucket and key of ``s3://bucket/key``.
+def _files(directory: Path) -> list[Path]:
+    return sorted(path for path in directory.rglob("*") if path.is_file())
 
-    Raises:
-        JobFailed: it is not such a URI.
-    """
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not uri.startswith("s3://") or not bucket:
-        raise JobFailed(f"ClientError: {uri!r} is not s3://bucket/key")
-    return bucket, key
+
+def _version(path: Path) -> tuple[int, int]:
+    return path.stat().st_mtime_ns, path.stat().st_size
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

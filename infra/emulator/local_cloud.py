@@ -1,7 +1,7 @@
 """The local cloud of a workspace: a background process that runs our compiled pipelines on this machine.
 
-``<workspace>/cloud/`` holds what it keeps: ``s3/`` (the objects), ``executions/`` (as JSON), ``logs/`` (of the jobs),
-``server.json`` (where it listens, and its key), ``server.log``. Jobs end with the process.
+``<workspace>/cloud/`` holds what outlives it: ``s3/`` (the objects), ``logs/`` (of the jobs), ``server.json`` (where it
+listens, and its key), ``server.log``. Jobs end with the process, and their executions are forgotten.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from pathlib import Path
 
 from infra.emulator.jobs import Options
 from infra.emulator.server import Address, Server
-from infra.files import locked
+from infra.files import locked, write_json
 from infra.processes import spawn_module
 from steps.errors import FourscoreError, InputError
 
 START_SECONDS = 60.0
 """How long the process may take until it listens; it takes a fraction of a second."""
-IDLE_MINUTES = 5.0
-"""The process ends when for so long there was no request and no job. It starts again in a fraction of a second."""
+IDLE_MINUTES = 30.0
+"""The process ends when for so long there was no request and no job; until then an execution that failed can be retried."""
 
 
 def home(workspace: Path) -> Path:
@@ -110,10 +110,12 @@ def serve(workspace: Path, idle_minutes: float, options: Options) -> None:
 
 
 def _serve(place: Path, idle_minutes: float, options: Options) -> None:
+    os.umask(0o077)  # whoever reads the key may start jobs
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     server = Server(place, options)
+    write_json(place / "server.json", asdict(server.address))
     _log(f"listens on {server.address.endpoint}")
     while not ended.wait(min(1.0, idle_minutes * 6)):
         if _address(place) != server.address:

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.emulator.responses import ACCOUNT, BUCKET, REGION
 from infra.sagemaker.stack import ROLES, Stack
 
 NAME = "local"
+REGION, ACCOUNT = "us-east-1", "123456789012"
+"""An account that belongs to nobody."""
+BUCKET = "fourscore-local"
 
 
 @dataclass(frozen=True)

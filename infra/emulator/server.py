@@ -10,25 +10,24 @@ import json
 import logging
 import os
 import secrets
+import shutil
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from infra.emulator import s3
-from infra.emulator.api import Api
-from infra.emulator.container import kill_leftovers
+from infra.emulator.api import Api, ApiError
 from infra.emulator.jobs import Machine, Options
-from infra.emulator.responses import BUCKET, REGION, ApiError
+from infra.emulator.local_stack import BUCKET, REGION
 from steps.errors import InputError, install
 
 ATTEMPTS = 3
 """How often a client sends a request: a local cloud that does not answer has ended."""
-CHUNK = 1 << 20
+_JSON = "application/x-amz-json-1.1"
 
 
 @dataclass(frozen=True)
@@ -80,27 +79,26 @@ class Server:
     """Listens from the moment it is made until :meth:`close`."""
 
     def __init__(self, directory: Path, options: Options | None = None) -> None:
-        kill_leftovers(directory / "containers")
         self.http = _Http(("127.0.0.1", 0), _Handler)
         endpoint = f"http://127.0.0.1:{self.http.server_port}"
         self.address = Address(endpoint, "AKIA" + secrets.token_hex(8).upper(), secrets.token_hex(20), os.getpid())
+        shutil.rmtree(directory / "containers", ignore_errors=True)  # of a local cloud that was killed
+        (directory / "containers").mkdir()
         buckets = s3.Buckets(directory / "s3")
         (buckets.directory / BUCKET).mkdir(exist_ok=True)
-        machine = Machine(directory, buckets, self.address.environment, options or Options())
-        self.http.api = self.api = Api(machine)
         self.http.access_key = self.address.access_key
+        self.http.api = self.api = Api(Machine(directory, buckets, self.address.environment, options or Options()))
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        _write_private(directory / "server.json", json.dumps(asdict(self.address), indent=1) + "\n")
 
     @property
     def idle_seconds(self) -> float:
-        """Seconds since the last request; none while a job runs."""
+        """Seconds since the last request; none while an execution runs."""
         if self.api.busy():
             self.http.last_request = time.monotonic()
         return time.monotonic() - self.http.last_request
 
     def close(self) -> None:
-        self.api.shut_down()
+        self.api.kill_jobs()
         self.http.shutdown()
         self.http.server_close()
 
@@ -120,72 +118,40 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_request(self) -> None:
         self.server.last_request = time.monotonic()
-        self.remaining = int(self.headers.get("Content-Length") or 0)
-        expected = f"Credential={self.server.access_key}/"
-        if self.headers.get("Host") != f"127.0.0.1:{self.server.server_port}":
-            reply = _error(ApiError("AccessDenied", "this host name is not that of the local cloud", 403))
-        elif expected not in self.headers.get("Authorization", ""):
-            reply = _error(ApiError("InvalidClientTokenId", "the local cloud takes its own access key only", 403))
-        else:
-            reply = self._answer()
-        for _ in self._body():  # what nobody read would be taken for the next request
-            pass
-        self._send(reply)
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        reply = self._answer(body)
+        self.send_response(reply.status)
+        for name, value in reply.headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815 -- the names that http.server calls
 
-    def _answer(self) -> s3.Reply:
-        target = self.headers.get("X-Amz-Target")
+    def _answer(self, body: bytes) -> s3.Reply:
+        if self.headers.get("Host") != f"127.0.0.1:{self.server.server_port}":
+            return _error(ApiError("AccessDenied", "this host name is not that of the local cloud", 403))
+        if f"Credential={self.server.access_key}/" not in self.headers.get("Authorization", ""):
+            return _error(ApiError("InvalidClientTokenId", "the local cloud takes its own access key only", 403))
         try:
-            return self._call(target.rpartition(".")[2]) if target else self._answer_s3()
-        except ConnectionError:
-            raise
-        except Exception as error:  # such as a full disk
-            logging.getLogger(__name__).exception("%s %s %s", self.command, self.path, target)
-            return _error(ApiError("InternalFailure", f"{type(error).__name__}: {error}", 500))
-
-    def _call(self, operation: str) -> s3.Reply:
-        """Answer an operation of SageMaker's or CloudWatch Logs' API."""
-        body = b"".join(self._body())
-        if operation not in self.server.api.calls:
-            return _error(ApiError("UnknownOperationException", f"the local cloud does not know {operation}"))
-        try:
-            content = self.server.api.calls[operation](json.loads(body or b"{}"))
+            if target := self.headers.get("X-Amz-Target"):
+                content = self.server.api.call(target.rpartition(".")[2], json.loads(body))
+                return s3.Reply(200, {"Content-Type": _JSON}, json.dumps(content).encode())
+            return self._answer_s3(body)
         except ApiError as error:
             return _error(error)
-        return s3.Reply(200, {"Content-Type": "application/x-amz-json-1.1"}, json.dumps(content).encode())
+        except Exception as error:  # such as a full disk
+            logging.getLogger(__name__).exception("%s %s", self.command, self.path)
+            return _error(ApiError("InternalFailure", f"{type(error).__name__}: {error}", 500))
 
-    def _answer_s3(self) -> s3.Reply:
+    def _answer_s3(self, body: bytes) -> s3.Reply:
         parts = urlsplit(self.path)
         bucket, _, key = unquote(parts.path).removeprefix("/").partition("/")
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        return s3.answer(self.server.api.machine.buckets, s3.Request(self.command, bucket, key, query, headers, self._body()))  # fmt: skip
-
-    def _body(self) -> Iterator[bytes]:
-        while self.remaining > 0:
-            chunk = self.rfile.read(min(CHUNK, self.remaining))
-            if not chunk:
-                raise ConnectionResetError
-            self.remaining -= len(chunk)
-            yield chunk
-
-    def _send(self, reply: s3.Reply) -> None:
-        self.send_response(reply.status)
-        for name, value in reply.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(reply.length if reply.file else len(reply.body)))
-        self.end_headers()
-        if self.command == "HEAD":
-            pass
-        elif reply.file:
-            while reply.length > 0 and (chunk := reply.file.read(min(CHUNK, reply.length))):
-                self.wfile.write(chunk)
-                reply.length -= len(chunk)
-        else:
-            self.wfile.write(reply.body)
-        if reply.file:
-            reply.file.close()
+        return s3.answer(self.server.api.machine.buckets, s3.Request(self.command, bucket, key, query, headers, body))
 
     def log_message(self, *_: Any) -> None:
         """Say nothing of single requests."""
@@ -193,13 +159,4 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _error(error: ApiError) -> s3.Reply:
     body = json.dumps({"__type": error.code, "message": error.message}).encode()
-    return s3.Reply(error.status, {"Content-Type": "application/x-amz-json-1.1", "x-amzn-errortype": error.code}, body)
-
-
-def _write_private(path: Path, content: str) -> None:
-    """Write the file whole or not at all, readable by its owner only: whoever has the key may start jobs."""
-    temporary = path.with_suffix(".part")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(content)
-    temporary.replace(path)
+    return s3.Reply(error.status, {"Content-Type": _JSON, "x-amzn-errortype": error.code}, body)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from infra.aws_errors import ResourceNotFound
 from infra.runs import records
 from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
@@ -131,6 +132,7 @@ class SageMakerBackend:
         if record.status in records.FINAL:
             return record
         try:
+            self._state(record)
             return _outcome(record, self._follow(record, reporter))
         except KeyboardInterrupt:
             raise Interrupted(_detached(record)) from None
@@ -141,7 +143,7 @@ class SageMakerBackend:
         Raises:
             InputError: it is over already.
         """
-        state = self.service.execution(str(record.execution))
+        state = self._state(record)
         if state.over:
             raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to stop")
         self.service.stop(state.arn)
@@ -154,7 +156,7 @@ class SageMakerBackend:
             FourscoreError: as :meth:`run`.
         """
         arn, before = str(record.execution), replace(record)
-        state = self.service.execution(arn)
+        state = self._state(record)
         if not state.over or state.status == "Succeeded":
             raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
         record.stages, record.status, record.finished, record.message = reset_stages(record), "running", None, ""
@@ -172,12 +174,32 @@ class SageMakerBackend:
 
     def refresh(self, record: RunRecord) -> bool:
         """Bring the record of an execution that nobody follows to its end; return whether it has come to it."""
-        state = self.service.execution(str(record.execution))
+        try:
+            state = self._state(record)
+        except ResourceNotFound:
+            return record.status in records.FINAL
         if state.over:
             following = Following(self.service, self.store, record, lambda *_: None)
             following.note(state)
             following.close(state)
         return state.over
+
+    def _state(self, record: RunRecord) -> ExecutionState:
+        """Return the state of a run's execution.
+
+        Raises:
+            ResourceNotFound: it was deleted, or the local cloud that had it has ended, which closes an active record.
+        """
+        try:
+            return self.service.execution(str(record.execution))
+        except ResourceNotFound:
+            message = (
+                f"run {record.run}: its execution does not exist any more; run the same command again, which continues "
+                "from the last published stage and checkpoint"
+            )
+            if self.stack.endpoint and record.status not in records.FINAL:
+                self._close(record, "error", message)
+            raise ResourceNotFound(message) from None
 
     def _run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
         work = compiled(plan, record.problem_name, self.config, self.stack, self.store)
@@ -257,8 +279,7 @@ class SageMakerBackend:
     def _close(self, record: RunRecord, status: str, message: str) -> None:
         record.status, record.message, record.finished = status, message, records.now()
         for stage in record.stages:
-            if stage.status == "pending":
-                stage.status = "skipped"
+            stage.status = {"pending": "skipped", "running": "failed"}.get(stage.status, stage.status)
         records.save(self.store.workspace, record)
 
 

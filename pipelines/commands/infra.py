@@ -112,9 +112,7 @@ def _stop_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json:
     deleted = delete_data and bool(data)
     if deleted:
         _require_answer(yes, as_json, f"fourscore infra down --stack {NAME} --delete-data --yes")
-        click.echo(
-            f"  {click.style('goes', fg='red')}  {data[0]}: results, executions and models of its runs", err=True
-        )
+        click.echo(f"  {click.style('goes', fg='red')}  {data[0]}: results and models of its runs", err=True)
         deleted = yes or click.prompt(f"data cannot be restored; type {NAME} to delete it", err=True) == NAME
     stopped = local_cloud.stop(workspace)
     if deleted:

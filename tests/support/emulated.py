@@ -3,29 +3,32 @@
 import json
 import time
 import uuid
-from dataclasses import dataclass, field
 
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.emulator.fault_injection import Fault, inject
 from infra.emulator.jobs import Options
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/fourscore:1"
-QUICK = Options(grace=2.0, sync=0.1)
-WORD = {"Name": "Word", "Type": "String", "DefaultValue": "hello"}
-NUMBER = {"Name": "Number", "Type": "Integer", "DefaultValue": 3}
+QUICK = Options(grace=1.0, sync=0.05)
 VERDICT = [{"PropertyFileName": "verdict", "OutputName": "result", "FilePath": "verdict.json"}]
 
 
-@dataclass
+def inject(cloud, step, fault, times=1):
+    """Let a fault happen to the next jobs of a step: a failure's reason, or ``INTERRUPTION``."""
+    (cloud / "faults").mkdir(exist_ok=True)
+    (cloud / "faults" / step).write_text(f"{fault}\n" * times)
+
+
 class Ran:
     """An execution as the API shows it."""
 
-    arn: str
-    described: dict
-    steps: dict = field(default_factory=dict)
+    def __init__(self, sagemaker, arn):
+        self.arn, self.sagemaker = arn, sagemaker
+        self.described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+        listed = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")
+        self.steps = {item["StepName"]: item for item in listed["PipelineExecutionSteps"]}
 
     @property
     def status(self):
@@ -37,6 +40,12 @@ class Ran:
     def statuses(self):
         return {name: step["StepStatus"] for name, step in self.steps.items()}
 
+    def job(self, step):
+        """What Describe says of a step's job."""
+        ((kind, metadata),) = self.steps[step]["Metadata"].items()
+        describe = getattr(self.sagemaker, f"describe_{kind.removesuffix('Job').lower()}_job")
+        return describe(**{f"{kind}Name": metadata["Arn"].rpartition("/")[2]})
+
 
 class Lab:
     """A bucket and a pipeline of a test's own in a local cloud.
@@ -47,130 +56,105 @@ class Lab:
     """
 
     def __init__(self, place, address):
-        self.place, self.address, self.clients = place, address, {}
-        self.bucket = f"lake-{uuid.uuid4().hex[:12]}"
-        self.pipeline = f"p-{uuid.uuid4().hex[:12]}"
+        self.place, self.address = place, address
+        self.bucket, self.pipeline = f"lake-{uuid.uuid4().hex[:12]}", f"p-{uuid.uuid4().hex[:12]}"
         (place / "s3" / self.bucket).mkdir()
+        self.s3, self.sagemaker, self.logs = (address.client(service) for service in ("s3", "sagemaker", "logs"))
 
-    def client(self, service):
-        if service not in self.clients:
-            self.clients[service] = self.address.client(service)
-        return self.clients[service]
-
-    def inject(self, step, **fault):
-        inject(self.place / "faults.json", Fault(step, **fault))
+    def inject(self, step, fault, times=1):
+        inject(self.place, step, fault, times)
 
     def put(self, key, text):
-        self.client("s3").put_object(Bucket=self.bucket, Key=key, Body=text.encode() if isinstance(text, str) else text)
+        self.s3.put_object(Bucket=self.bucket, Key=key, Body=text.encode())
 
     def read(self, key):
-        return self.client("s3").get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
+        return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
 
     def keys(self, prefix=""):
-        listing = self.client("s3").list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        listing = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
         return [entry["Key"] for entry in listing.get("Contents", ())]
 
     def uri(self, key=""):
         return f"s3://{self.bucket}/{key}"
 
-    # requests
-
-    def processing(self, command, *, inputs=None, outputs=None, environment=None, **more):
+    def processing(self, command, inputs=None, output=None, **more):
         """The request of a processing job; ``command`` is a shell script or an entrypoint."""
         entrypoint = ["sh", "-c", command] if isinstance(command, str) else command
+        result = {
+            "S3Uri": self.uri(output),
+            "LocalPath": "/opt/ml/processing/output/result",
+            "S3UploadMode": "EndOfJob",
+        }
         return {
             "RoleArn": ROLE,
             "AppSpecification": {"ImageUri": IMAGE, "ContainerEntrypoint": entrypoint},
-            "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}},
+            "ProcessingResources": {"ClusterConfig": {"InstanceCount": 1, "InstanceType": "ml.m5.large"}},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
             "ProcessingInputs": [
-                {"InputName": name, "S3Input": {"S3Uri": self.uri(key), "LocalPath": f"/opt/ml/processing/input/{name}", "S3DataType": "S3Prefix", "S3InputMode": "File"}}
+                {
+                    "InputName": name,
+                    "S3Input": {"S3Uri": self.uri(key), "LocalPath": f"/opt/ml/processing/input/{name}"},
+                }
                 for name, key in (inputs or {}).items()
             ],
-            "ProcessingOutputConfig": {"Outputs": [
-                {"OutputName": name, "S3Output": {"S3Uri": self.uri(key), "LocalPath": f"/opt/ml/processing/output/{name}", "S3UploadMode": "EndOfJob"}}
-                for name, key in (outputs or {}).items()
-            ]},
-            "Environment": {"BASE": "/opt/ml"} | (environment or {}),
-            **more,
-        }  # fmt: skip
-
-    def training(self, command, *, channels=None, spot=False, minutes=1, **more):
-        """The request of a training job."""
-        entrypoint = ["sh", "-c", command] if isinstance(command, str) else command
-        waiting = {"MaxWaitTimeInSeconds": 120 * minutes} if spot else {}
-        return {
-            "RoleArn": ROLE,
-            "AlgorithmSpecification": {"TrainingImage": IMAGE, "TrainingInputMode": "File", "ContainerEntrypoint": entrypoint},
-            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 1},
-            "StoppingCondition": {"MaxRuntimeInSeconds": 60 * minutes, **waiting},
-            "OutputDataConfig": {"S3OutputPath": self.uri("models/"), "CompressionType": "NONE"},
-            "InputDataConfig": [
-                {"ChannelName": name, "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": self.uri(key)}}}
-                for name, key in (channels or {}).items()
-            ],
-            **({"EnableManagedSpotTraining": True} if spot else {}),
+            "ProcessingOutputConfig": {"Outputs": [{"OutputName": "result", "S3Output": result}] if output else []},
             "Environment": {"BASE": "/opt/ml"},
             **more,
-        }  # fmt: skip
+        }
 
-    # pipelines
+    def training(self, command, channels=None, hosts=1, **more):
+        """The request of a training job."""
+        entrypoint = ["sh", "-c", command] if isinstance(command, str) else command
+        return {
+            "RoleArn": ROLE,
+            "AlgorithmSpecification": {"TrainingImage": IMAGE, "ContainerEntrypoint": entrypoint},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": hosts},
+            "StoppingCondition": {"MaxRuntimeInSeconds": 60},
+            "OutputDataConfig": {"S3OutputPath": self.uri("models/"), "CompressionType": "NONE"},
+            "InputDataConfig": [
+                {"ChannelName": name, "DataSource": {"S3DataSource": {"S3Uri": self.uri(key)}}}
+                for name, key in (channels or {}).items()
+            ],
+            "Environment": {"BASE": "/opt/ml"},
+            **more,
+        }
 
     def define(self, *steps, parameters=()):
         """Make or change this test's pipeline."""
         definition = json.dumps({"Version": "2020-12-01", "Parameters": list(parameters), "Steps": list(steps)})
-        sagemaker = self.client("sagemaker")
-        try:
-            sagemaker.describe_pipeline(PipelineName=self.pipeline)
-        except ClientError:
-            return sagemaker.create_pipeline(PipelineName=self.pipeline, PipelineDefinition=definition, RoleArn=ROLE)
-        return sagemaker.update_pipeline(PipelineName=self.pipeline, PipelineDefinition=definition, RoleArn=ROLE)
+        return self.sagemaker.create_pipeline(
+            PipelineName=self.pipeline, PipelineDefinition=definition, RoleArn=ROLE, ClientRequestToken="x" * 32
+        )
 
     def start(self, *steps, parameters=(), arguments=None, **more):
         if steps:
             self.define(*steps, parameters=parameters)
         values = [{"Name": name, "Value": value} for name, value in (arguments or {}).items()]
-        answer = self.client("sagemaker").start_pipeline_execution(
-            PipelineName=self.pipeline, PipelineParameters=values, **more
-        )
-        return answer["PipelineExecutionArn"]
+        texts = {"PipelineExecutionDisplayName": "a-run", "PipelineExecutionDescription": "work"}
+        return self.sagemaker.start_pipeline_execution(
+            PipelineName=self.pipeline, PipelineParameters=values, **texts, **more
+        )["PipelineExecutionArn"]
 
     def run(self, *steps, **more):
         return self.ended(self.start(*steps, **more))
 
     def look(self, arn):
-        sagemaker = self.client("sagemaker")
-        described = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
-        listing = sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn, SortOrder="Ascending")
-        return Ran(arn, described, {item["StepName"]: item for item in listing["PipelineExecutionSteps"]})
+        return Ran(self.sagemaker, arn)
 
-    def ended(self, arn, patience=60):
-        return self.until(
-            lambda: (ran := self.look(arn)).status in ("Succeeded", "Failed", "Stopped") and ran, patience
-        )
-
-    def until(self, condition, patience=60):
-        return wait_until(condition, patience)
+    def ended(self, arn):
+        return wait_until(lambda: (ran := self.look(arn)).status in ("Succeeded", "Failed", "Stopped") and ran)
 
     def under_way(self, arn, step):
-        """Wait until the container of a step's job runs."""
+        """Wait until the container of a step's job writes to its log."""
+        wait_until(lambda: step in (ran := self.look(arn)).steps and self.log(ran, step))
 
-        def started():
-            ran = self.look(arn)
-            return (
-                ran.steps.get(step, {}).get("Metadata")
-                and {"ProcessingStartTime", "TrainingStartTime"} & self.job(ran, step).keys()
-            )
-
-        self.until(started)
-        time.sleep(0.2)
-
-    def job(self, ran, step):
-        """What Describe says of a step's job."""
-        metadata = ran.steps[step]["Metadata"]
-        kind = "training" if "TrainingJob" in metadata else "processing"
-        arn = metadata["TrainingJob" if kind == "training" else "ProcessingJob"]["Arn"]
-        describe = getattr(self.client("sagemaker"), f"describe_{kind}_job")
-        return describe(**{f"{kind.title()}JobName": arn.rpartition("/")[2]})
+    def log(self, ran, step):
+        """What a step's job printed, a line an item."""
+        job = next(iter(ran.steps[step]["Metadata"].values()))["Arn"].rpartition("/")[2]
+        streams = self.logs.describe_log_streams(logGroupName="g", logStreamNamePrefix=f"{job}/")["logStreams"]
+        names = [stream["logStreamName"] for stream in streams]
+        events = [self.logs.get_log_events(logGroupName="g", logStreamName=name, limit=100)["events"] for name in names]
+        return [event["message"] for listed in events for event in listed]
 
 
 def wait_until(condition, patience=60):
@@ -178,7 +162,7 @@ def wait_until(condition, patience=60):
     ends = time.monotonic() + patience
     while not (value := condition()):
         assert time.monotonic() < ends, "it did not happen"
-        time.sleep(0.05)
+        time.sleep(0.02)
     return value
 
 
@@ -186,8 +170,8 @@ def step(name, kind, arguments, **more):
     return {"Name": name, "Type": kind, "Arguments": arguments, **more}
 
 
-def join(*values, on=""):
-    return {"Std:Join": {"On": on, "Values": list(values)}}
+def join(*values):
+    return {"Std:Join": {"On": "", "Values": list(values)}}
 
 
 def get(reference):
@@ -197,7 +181,7 @@ def get(reference):
 def saying(lab, name, text, **more):
     """A processing step that writes a text to its output ``result``, at ``<name>/verdict.json``."""
     script = f"printf '%s' '{text}' > $BASE/processing/output/result/verdict.json"
-    return step(name, "Processing", lab.processing(script, outputs={"result": name}), **more)
+    return step(name, "Processing", lab.processing(script, output=name), PropertyFiles=VERDICT, **more)
 
 
 def condition(name, *conditions, yes=(), no=(), **more):
@@ -219,6 +203,7 @@ def fail(name, message):
 
 
 def refused(call, *words):
+    """Return the code of the error that the call ends with, whose message has the words."""
     with pytest.raises(ClientError) as caught:
         call()
     for word in words:

@@ -1,94 +1,98 @@
-"""A definition is read whole, and everything that is wrong with it is reported at once."""
+"""A definition is read as it was compiled; what our compiler does not write is refused by its name."""
 
 import json
 from pathlib import Path
 
 import pytest
+from emulated import condition, equals, get, join, step, verdict_of
 
-from infra.emulator.definition import read
+from infra.emulator.definition import Scope, holds, parameter_values, read_steps, resolve
+from infra.sagemaker.definition import all_steps
 from steps.errors import InputError
 
 GOLDEN = sorted((Path(__file__).parents[2] / "golden/sagemaker").glob("*.json"))
-EQUAL = {"Type": "Equals", "LeftValue": 1, "RightValue": 1}
+SCOPE = Scope({"Word": "w", "Number": 3, "Share": 0.25}, lambda step, file: {"verdict": f"{step} {file}", "score": 0.5})
 
 
-def job(name, arguments=None, **more):
-    return {"Name": name, "Type": "Processing", "Arguments": arguments or {}, **more}
-
-
-def condition(name, conditions=(EQUAL,), yes=(), no=(), **more):
-    arguments = {"Conditions": list(conditions), "IfSteps": list(yes), "ElseSteps": list(no)}
-    return {"Name": name, "Type": "Condition", "Arguments": arguments, **more}
-
-
-def reads(step, file="f"):
-    return {"Std:JsonGet": {"PropertyFile": {"Get": f"Steps.{step}.PropertyFiles.{file}"}, "Path": "x"}}
-
-
-def text(*steps, **top):
-    return json.dumps({"Version": "2020-12-01", "Steps": list(steps), **top})
+def text(*steps, parameters=()):
+    return json.dumps({"Version": "2020-12-01", "Steps": list(steps), "Parameters": parameters})
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_every_definition_that_we_compile_is_read(path):
-    definition = read(path.read_text(encoding="utf-8"))
-    assert len(definition.parameters) == len(json.loads(path.read_text(encoding="utf-8"))["Parameters"])
+    definition = path.read_text(encoding="utf-8")
+    assert list(read_steps(definition)) == [step["Name"] for step in all_steps(json.loads(definition)["Steps"])]
+    values = parameter_values(definition, {"Run": "a-run"} if '"Parameters.Run"' in definition else {})
+    scope = Scope(values, lambda *_: {"verdict": "pass", "reasons": ""})
+    for read in read_steps(definition).values():
+        assert '"Get"' not in json.dumps(resolve({**read.arguments, "Conditions": []}, scope))
+        assert all(holds(item, scope) in (True, False) for item in read.arguments.get("Conditions", []))
 
 
 def test_a_step_waits_for_what_it_depends_on_reads_from_and_stands_behind():
-    writes = job("b", DependsOn=["a"], PropertyFiles=[{"PropertyFileName": "f"}])
-    check = condition("c", [{**EQUAL, "LeftValue": reads("b"), "RightValue": "1"}], yes=[job("d")])
-    definition = read(text(job("a"), writes, check))
-    assert {name: set(step.waits_for) for name, step in definition.steps.items()} == {
-        "a": set(),
-        "b": {"a"},
-        "c": {"b"},
-        "d": {"c"},
-    }
-    assert definition.steps["d"].branch == ("c", True)
-
-
-def test_a_step_is_ready_when_everything_that_it_waits_for_has_succeeded():
-    definition = read(text(job("a"), job("b", DependsOn=["a"]), job("c")))
-    assert [step.name for step in definition.ready({})] == ["a", "c"]
-    assert [step.name for step in definition.ready({"a": "Failed", "c": "Succeeded"})] == []
-    assert [step.name for step in definition.ready({"a": "Succeeded", "c": "Executing"})] == ["b"]
+    check = condition("c", equals(verdict_of("b"), "1"), yes=[step("d", "Processing", {})])
+    steps = read_steps(text(step("a", "Processing", {}), step("b", "Processing", {}, DependsOn=["a"]), check))
+    waits = {name: set(read.waits_for) for name, read in steps.items()}
+    assert waits == {"a": set(), "b": {"a"}, "c": {"b"}, "d": {"c"}}
+    assert steps["d"].branch == ("c", True)
 
 
 @pytest.mark.parametrize(
-    ("definition", "words"),
+    ("raw", "words"),
     [
-        ("{", "is not JSON"),
-        ("[]", "not a JSON object"),
-        (text(), "Steps: not a list of steps"),
-        (text(job("a"), Version="2019-01-01"), "Version: '2019-01-01' is not '2020-12-01'"),
-        (text(job("a"), Paramters=[]), "did you mean 'Parameters'"),
-        (text({"Type": "Processing"}), "a step has no Name"),
-        (text(job("a"), job("a")), "a: two steps have this name"),
-        (text({**job("a"), "Type": "Lambda"}), "a: Type is 'Lambda'; the local cloud knows Processing, Training"),
-        (text(job("a", CacheConfig={})), "a: CacheConfig: the local cloud knows no such field of a Processing step"),
-        (text(job("a", DependsOn=["b"])), "a: there is no step 'b' to wait for"),
-        (text(job("a", DependsOn=[{"Step": "b"}])), "DependsOn a list of names"),
-        (text(job("a", {"X": {"Get": "Steps.b.Y"}})), "a: Get: 'Steps.b.Y': the local cloud knows"),
-        (text(job("a", {"X": {"Get": "Parameters.P"}})), "a: Parameters.P: the parameter is not declared"),
-        (text(job("a", DependsOn=["b"]), job("b", DependsOn=["a"])), "in a circle: a <- b <- a"),
-        (text({"Name": "c", "Type": "Condition", "Arguments": {}}), "c: Arguments has no Conditions"),
-        (text(condition("c", [{**EQUAL, "Type": "Not"}])), "c: condition {'Type': 'Not'"),
-        (
-            text(condition("c", yes=[condition("d")])),
-            "d: the local cloud knows no condition inside a branch of another",
-        ),
-        (text(job("a"), job("b", {"X": reads("a")})), "b: step a declares no property file 'f'"),
-        (text(job("a"), Parameters=[{"Name": "P", "Type": "Text"}]), "no Type of String, Integer, Float"),
+        (step("a", "Lambda", {}), "step a: the local cloud does not know Lambda"),
+        (step("a", "Processing", {}, CacheConfig={}), "step a: the local cloud does not know CacheConfig"),
+        (condition("c", no=[step("d", "Lambda", {})]), "step d: the local cloud does not know Lambda"),
     ],
 )
-def test_a_definition_with_a_fault_is_refused(definition, words):
-    with pytest.raises(InputError) as caught:
-        read(definition)
-    assert words in str(caught.value)
+def test_a_step_that_we_never_compile_is_refused(raw, words):
+    with pytest.raises(InputError, match=words):
+        read_steps(text(raw))
 
 
-def test_all_faults_are_reported_at_once():
-    with pytest.raises(InputError) as caught:
-        read(text(job("a", DependsOn=["x"]), job("b", {"Y": {"Get": "Parameters.P"}}, Typo=1)))
-    assert len(str(caught.value).splitlines()) == 4
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("plain", "plain"),
+        ({"a": [get("Parameters.Word"), {"b": get("Parameters.Number")}]}, {"a": ["w", {"b": 3}]}),
+        (join("s3://", get("Parameters.Word"), "/", get("Parameters.Share")), "s3://w/0.25"),
+        (join(join("a", "b"), verdict_of("assess")), "abassess verdict"),
+        (verdict_of("assess", "score"), 0.5),
+    ],
+)
+def test_a_value_is_resolved_however_deep_its_functions_stand(value, expected):
+    assert resolve(value, SCOPE) == expected
+
+
+@pytest.mark.parametrize(
+    "value", [get("Steps.train.Status"), {"Std:Split": {}}, {"Std:JsonGet": {"S3Uri": "s3://b/x"}}]
+)
+def test_a_function_that_we_never_compile_is_refused(value):
+    with pytest.raises(InputError, match="the local cloud does not know"):
+        resolve([value], SCOPE)
+
+
+def test_a_condition_holds_or_not():
+    assert holds(equals(get("Parameters.Word"), "w"), SCOPE)
+    assert not holds(equals(verdict_of("assess"), "rejected"), SCOPE)
+    assert holds({"Type": "LessThanOrEqualTo", "LeftValue": get("Parameters.Number"), "RightValue": 3.0}, SCOPE)
+    with pytest.raises(InputError, match="the condition In"):
+        holds({"Type": "In"}, SCOPE)
+
+
+def test_a_parameter_has_its_default_or_the_argument_in_its_type():
+    declared = [
+        {"Name": "Run", "Type": "String"},
+        {"Name": "Count", "Type": "Integer", "DefaultValue": 1},
+        {"Name": "Dollars", "Type": "Float", "DefaultValue": 2.5},
+    ]
+    definition = text(parameters=declared)
+    assert parameter_values(definition, {"Run": "3"}) == {"Run": "3", "Count": 1, "Dollars": 2.5}
+    assert parameter_values(definition, {"Run": "r", "Count": "2", "Dollars": "3"})["Count"] == 2
+    for arguments, words in (
+        ({}, "Run: missing"),
+        ({"Run": "r", "Rnu": "r"}, "Rnu: not declared"),
+        ({"Run": "r", "Count": "x"}, "'x'"),
+    ):
+        with pytest.raises(InputError, match=words):
+            parameter_values(definition, arguments)

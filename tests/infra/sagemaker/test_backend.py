@@ -12,14 +12,17 @@ from pathlib import Path
 import containers
 import pytest
 import tracked
+from emulated import inject
 
 from infra.emulator import local_cloud
-from infra.emulator.fault_injection import Fault, inject
-from infra.emulator.jobs import Options
+from infra.emulator.jobs import INTERRUPTION, Options
 from infra.places import store_of
 from infra.runs import records
+from infra.runs.records import RunRecord, StageRecord
 from infra.store.local import LocalStore
+from pipelines import detached
 from pipelines.training import TRAINING
+from steps.errors import FourscoreError
 
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples/breast-cancer/problem.yaml"
@@ -66,8 +69,8 @@ class Workspace:
     def cloud(self):
         return local_cloud.running(self.path)
 
-    def inject(self, step, **fault):
-        inject(self.path / "cloud/faults.json", Fault(step, **fault))
+    def inject(self, step, fault):
+        inject(self.path / "cloud", step, fault)
 
     def executions(self):
         answer = self.cloud.client("sagemaker").list_pipeline_executions(PipelineName="fourscore-local-breast-cancer")
@@ -219,7 +222,7 @@ def test_wrong_input_that_a_job_finds_ends_with_exit_code_2(workspace, passed):
 
 @pytest.mark.slow  # a run that tries twice
 def test_where_there_is_no_capacity_the_next_type_is_tried(workspace, passed):
-    workspace.inject("train", reason="CapacityError: Unable to provision requested ML compute capacity.")
+    workspace.inject("train", "CapacityError: Unable to provision requested ML compute capacity.")
     code, document, printed = workspace.run(
         "--set", "train.seed=12", "--set", "sagemaker.train.fallback=[ml.m5.2xlarge]"
     )
@@ -233,7 +236,7 @@ def test_where_there_is_no_capacity_the_next_type_is_tried(workspace, passed):
 @pytest.mark.slow  # a training that is interrupted; tests/infra/container/test_job.py has the job alone
 def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(workspace, passed, tmp_path):
     settings = ("--set", "train.candidates=[mlp]", "--set", "train.seed=5")
-    workspace.inject("train")
+    workspace.inject("train", INTERRUPTION)
     code, document, printed = workspace.run(*settings, "--set", "sagemaker.train.spot=true")
     assert code == 0, printed
     assert "job train: AWS took the spot instance back" in printed
@@ -327,6 +330,23 @@ def test_the_local_cloud_killed_in_the_middle_of_train_is_survived_by_the_same_c
         assert "prepare" not in workspace.steps(document["run"])
     finally:
         local_cloud.stop(workspace.path)
+
+
+def test_a_run_whose_execution_is_forgotten_is_closed_and_says_how_it_goes_on(workspace):
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:pipeline/p/execution/aaaaaaaaaaaa"
+    place = {"on": "sagemaker-local", "store": "s3://fourscore-local/", "execution": arn}
+    stages = [StageRecord("split", "a", status="ran"), StageRecord("train", "b", status="running")]
+    for run in ("attached", "synced"):
+        record = RunRecord(run=run, status="running", started=records.now(), stages=stages, **place)
+        records.save(workspace.path, record)
+    with pytest.raises(
+        FourscoreError, match="run the same command again, which continues from the last published stage"
+    ):
+        detached.attach(workspace.path, "attached", lambda *_: None)
+    detached.refresh(workspace.path)
+    for run in ("attached", "synced"):
+        record = records.load(workspace.path, run)
+        assert (record.status, [stage.status for stage in record.stages]) == ("error", ["ran", "failed"])
 
 
 def test_two_who_start_the_same_plan_at_once_get_one_execution(workspace, passed, tmp_path):
