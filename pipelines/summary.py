@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from steps.cards.document import Registration
 from steps.evaluation.document import Estimate, ThresholdResult
-from steps.training.document import ModelSchema
 
 if TYPE_CHECKING:
     from pipelines.pages.report.gather import Facts, Stage
@@ -36,7 +34,7 @@ def summary(facts: Facts) -> dict[str, Any]:
         "metrics": facts.metrics,
         "thresholds": [_threshold(threshold) for threshold in evaluation.thresholds] if evaluation else [],
         "yardsticks": {name: _values(metrics) for name, metrics in evaluation.yardsticks.items()} if evaluation else {},
-        "model": model(facts),
+        "model": facts.model,
         "on": facts.record.on,
         "store": facts.record.store,
         "execution": facts.record.execution,
@@ -88,22 +86,3 @@ def _threshold(threshold: ThresholdResult) -> dict[str, Any]:
 
 def _values(metrics: Mapping[str, Estimate]) -> dict[str, float | None]:
     return {name: estimate.value for name, estimate in metrics.items()}
-
-
-def model(facts: Facts) -> dict[str, Any]:
-    """Return where the run's model is, its registered name and version (None: not registered), and its rank.
-
-    The place is a directory, or a URI while the model was not fetched from the store.
-    """
-    train, registration = facts.producers.get(ModelSchema), facts.get(Registration)
-    path: object = train.directory / "model" if train else None
-    if train and facts.record.store and not (train.directory / "model").is_dir():
-        path = f"{facts.record.store}store/{train.record.key}/model/"
-    registered = facts.tracking.get("model")
-    registered = registered if isinstance(registered, Mapping) else {}
-    return {
-        "path": str(path) if path else None,
-        "name": registered.get("name") or (registration.name if registration else None),
-        "version": registered.get("version"),
-        "champion": facts.is_champion,
-    }

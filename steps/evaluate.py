@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,20 +14,19 @@ from model_code import tasks
 from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import FourscoreError, InputError
-from steps.evaluation import predictors, slices, statistics, verdict
-from steps.evaluation.document import Champion, Evaluation, EvaluationData, IntervalMethod
-from steps.evaluation.predictors import CHAMPION, MODEL
-from steps.evaluation.slices import Part
-from steps.evaluation.statistics import Resampling
+from steps.evaluation.document import CHAMPION, MODEL, RIVALS, Champion, Evaluation, EvaluationData, published
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
 from steps.tables.schema import ROW, TableSchema
+from steps.training.document import TrainingRecord
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
     from model_code.tasks import Task
+    from steps.evaluation.slices import Part
+    from steps.evaluation.statistics import Resampling
 
     Array = np.ndarray[Any, Any]
 
@@ -55,10 +55,9 @@ class EvaluateConfig(Config):
     @field_validator("must_beat")
     @classmethod
     def _rivals(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if unknown := [name for name in value if predictors.published(name) not in predictors.RIVALS]:
+        if unknown := [name for name in value if published(name) not in RIVALS]:
             raise ValueError(
-                f"the model cannot be compared with {', '.join(map(repr, unknown))}; there are: "
-                f"{', '.join(predictors.RIVALS)}"
+                f"the model cannot be compared with {', '.join(map(repr, unknown))}; there are: {', '.join(RIVALS)}"
             )
         return value
 
@@ -78,41 +77,72 @@ def evaluate(
     A verdict of "rejected" does not stop the run: the model is registered as rejected.
     """
     from model_code import parallel, serving
+    from steps.evaluation import calibration, predictors, resampling, statistics
 
     task = tasks.get(config.task)
-    schema = documents.read(TableSchema, test_set)
-    _check_columns(config, schema)
+    train, test = documents.read(TableSchema, train_set), documents.read(TableSchema, test_set)
+    _check_columns(config, test)
     with parallel.limit_threads():
         predictor = serving.load(model)
         classes = tuple(predictor.schema["classes"])
-        table = _read(test_set, schema, config)
-        truth = _truth(task, table, schema, classes)
-        log.dataset("test_set", digest=schema.digest, rows=schema.rows, columns=len(schema.columns), context="test")
+        table = _read(test_set, test, config)
+        truth = _truth(task, table, test, classes)
+        log.dataset("test_set", digest=test.digest, rows=test.rows, columns=len(test.columns), context="test")
         predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
-        of_champion, notes = predictors.of_champion(
-            champion, table, predictor.schema, documents.read(TableSchema, train_set).digest
-        )
+        of_champion, notes = predictors.of_champion(champion, table, predictor.schema)
         if of_champion is not None:
             predictions[CHAMPION] = of_champion
-        absent = {name: predictors.absent(name, model, notes) for name in predictors.RIVALS if name not in predictions}
-        resampling = _resampling(config, schema, table, train_set, test_set, notes)
+            notes += _flattered(champion, train.digest)
+        absent = {name: _absent(name, model, notes) for name in RIVALS if name not in predictions}
+        drawing = resampling.of_test_rows(
+            config.clusters, test, train_set, test_set, resamples=config.resamples, seed=config.seed
+        )
+        if drawing.clusters is not None and drawing.count < statistics.FEW_CLUSTERS:
+            few = f"intervals rest on only {drawing.count} {drawing.resampled}"
+            notes.append(f"{few}: they are rough and probably too narrow")
         document = Evaluation(
             task=task.name,
             target=predictor.schema["target"],
             classes=classes,
             rows=table.height,
-            **_judge(
-                config, task, truth, predictions, absent, _parts(config, table, train_set), table, resampling, log
+            **_judge(config, task, truth, predictions, absent, table, train_set, drawing, log),
+            **calibration.shapes(task, truth, predictions[MODEL]),
+            interval=drawing.method(),
+            data=EvaluationData(
+                train_rows=train.rows, train_digest=train.digest, test_rows=test.rows, test_digest=test.digest
             ),
-            **_shapes(task, truth, predictions[MODEL]),
-            interval=_interval(resampling),
-            data=_data(train_set, schema),
             notes=tuple(notes),
         )
     documents.write(evaluation, document)
-    _prediction_table(table, schema, classes, predictions[MODEL]).write_parquet(evaluation / "predictions.parquet")
+    _prediction_table(table, test, classes, predictions[MODEL]).write_parquet(evaluation / "predictions.parquet")
     log.metric("application/model_mb", (model / "model.pt2").stat().st_size / 1e6)
     _say(log, document)
+
+
+def _absent(name: str, model: Path, notes: Sequence[str]) -> str:
+    """Return why the model was not compared with a rival, in words.
+
+    Args:
+        notes: about the champion, where there is one.
+    """
+    if name == CHAMPION:
+        return "; ".join(notes) or "there is no champion but, at most, this very model"
+    record = _record(model)
+    return record.why_absent(name) if record else "it was not fitted"
+
+
+def _flattered(champion: Path, train_digest: str) -> list[str]:
+    """Return a note if the champion may know the test rows; it does not if it was trained on the same training part."""
+    record = _record(champion)
+    if record is None or record.train_digest in (None, train_digest):
+        return []
+    note = "the champion was trained on another division of the data and may have seen test rows"
+    return [f"{note}, which would flatter its score"]
+
+
+def _record(model: Path) -> TrainingRecord | None:
+    """Return the record of a model's training, None where there is none."""
+    return documents.read(TrainingRecord, model) if (model / TrainingRecord.file).is_file() else None
 
 
 def _judge(
@@ -121,12 +151,16 @@ def _judge(
     truth: Array,
     predictions: Mapping[str, Array],
     absent: Mapping[str, str],
-    parts: Mapping[str, Sequence[Part]],
     table: pl.DataFrame,
+    train_set: Path,
     resampling: Resampling,
     log: Journal,
 ) -> dict[str, Any]:
     """Return everything that rests on the resamples: metrics, slices, comparisons, thresholds, verdict."""
+    from steps.evaluation import slices, statistics, verdict
+    from steps.evaluation.slices import Part
+
+    parts = _parts(config, table, train_set)
     selected = {
         threshold.slice: slices.select(table, parts, threshold.slice) for threshold in config.success if threshold.slice
     }
@@ -200,6 +234,8 @@ def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequen
 
 def _of_thresholds(config: EvaluateConfig) -> list[str]:
     """Return the names that may be columns in the slices of thresholds."""
+    from steps.evaluation import slices
+
     return [column for threshold in config.success for column, _ in slices.readings(threshold.slice or "")]
 
 
@@ -207,100 +243,12 @@ def _parts(config: EvaluateConfig, table: pl.DataFrame, train_set: Path) -> dict
     """Return the parts of every column whose slices are shown or have a threshold."""
     import polars as pl
 
+    from steps.evaluation import slices
+
     promised = [column for column in _of_thresholds(config) if column in table.columns]
     columns = list(dict.fromkeys([*config.slices, *promised]))
     reference = pl.read_parquet(train_set / "data.parquet", columns=columns, glob=False) if columns else pl.DataFrame()
     return {name: slices.parts(table[name], reference[name]) for name in columns}
-
-
-def _resampling(
-    config: EvaluateConfig, schema: TableSchema, table: pl.DataFrame, train_set: Path, test_set: Path, notes: list[str]
-) -> Resampling:
-    """Return how rows are resampled; those that belong together are drawn together, or intervals would be too narrow."""
-    if config.clusters is None:
-        resampling = _by_unit(config, schema, train_set, test_set)
-    else:
-        draw = statistics.by_time if _is_time(config.clusters, schema, table, train_set) else statistics.by_group
-        resampling = draw(table[config.clusters], config.resamples, config.seed)
-    if resampling.clusters is not None and resampling.count < statistics.FEW_CLUSTERS:
-        notes.append(
-            f"intervals rest on only {resampling.count} {resampling.resampled}: they are rough and probably too narrow"
-        )
-    return resampling
-
-
-def _by_unit(config: EvaluateConfig, schema: TableSchema, train_set: Path, test_set: Path) -> Resampling:
-    """Return a resampling of what a split by row kept together: rows with equal features, or with an equal key.
-
-    The rows show which of them it was: a unit of the split has no row in the training part.
-    """
-    import numpy as np
-
-    from steps.splitting.rowhash import row_hashes
-
-    keys = [column.name for column in schema.of_role("key")]
-    units = [(name, [name]) for name in keys]
-    units += [(", ".join(keys), keys), ("features", [column.name for column in schema.features()])]
-    coarsest = statistics.by_row(schema.rows, config.resamples, config.seed)
-    for what, columns in units:
-        if not columns:
-            continue
-        hashes = row_hashes(test_set / "data.parquet", columns)
-        drawing = statistics.by_unit(hashes, what, config.resamples, config.seed)
-        if (
-            drawing.count < coarsest.count
-            and not np.isin(hashes, row_hashes(train_set / "data.parquet", columns)).any()
-        ):
-            coarsest = drawing
-    return coarsest
-
-
-def _is_time(name: str, schema: TableSchema, table: pl.DataFrame, train_set: Path) -> bool:
-    """Return whether a column is a time: by role or type, or because every test row comes after the training rows."""
-    import polars as pl
-
-    column = next(column for column in schema.columns if column.name == name)
-    if column.role == "time" or column.type in ("date", "datetime"):
-        return True
-    last, first = (
-        pl.scan_parquet(train_set / "data.parquet", glob=False).select(pl.col(name).max()).collect().item(),
-        table[name].min(),
-    )
-    return column.role != "group" and last is not None and first is not None and bool(last <= first)
-
-
-def _shapes(task: Task, truth: Array, prediction: Array) -> dict[str, Any]:
-    """Return how probabilities or residuals are distributed; nothing where a prediction is not a number."""
-    import numpy as np
-
-    from steps.evaluation import calibration
-
-    functions = {
-        "calibration": calibration.reliability,
-        "confusion": calibration.confusion,
-        "residuals": calibration.residuals,
-    }
-    shapes = task.shapes if np.isfinite(prediction).all() else ()
-    return {name: functions[name](truth, prediction) for name in shapes}
-
-
-def _interval(resampling: Resampling) -> IntervalMethod:
-    return IntervalMethod(
-        method=statistics.METHOD,
-        level=statistics.LEVEL,
-        resamples=resampling.resamples,
-        seed=resampling.seed,
-        resampled=resampling.resampled,
-        drawn=resampling.count,
-    )
-
-
-def _data(train_set: Path, test: TableSchema) -> EvaluationData:
-    """Return which rows the model was trained and judged on, by the digest of their content."""
-    train = documents.read(TableSchema, train_set)
-    return EvaluationData(
-        train_rows=train.rows, train_digest=train.digest, test_rows=test.rows, test_digest=test.digest
-    )
 
 
 def _prediction_table(
@@ -345,13 +293,16 @@ def _numbers(document: Evaluation) -> Iterator[tuple[str, float | None]]:
     suffixes: Counter[str] = Counter()
     for column, parts in document.slices.items():
         for part in parts:
-            suffix = slices.metric_suffix(column, part.value)
+            suffix = metric_suffix(column, part.value)
             suffixes[suffix] += 1
-            if not part.small:
-                again = (
-                    f" {suffixes[suffix]}" if suffixes[suffix] > 1 else ""
-                )  # values that differ in other letters only
+            if not part.small:  # values that differ in other letters only are numbered
+                again = f" {suffixes[suffix]}" if suffixes[suffix] > 1 else ""
                 yield f"{document.headline}.{suffix}{again}", part.metrics[document.headline].value
     yield "thresholds_met", sum(threshold.met for threshold in document.thresholds)
     yield "thresholds", len(document.thresholds)
     yield "test_rows", document.rows
+
+
+def metric_suffix(column: str, value: str) -> str:
+    """Return ``column:value`` in letters that trackers accept in a metric's name (MLflow: letters, digits, _ - . space :)."""
+    return ":".join(re.sub(r"[^A-Za-z0-9_\-. ]", "_", text)[:80].strip() or "_" for text in (column, value))

@@ -7,14 +7,14 @@ models", 2015 (bins of equal mass).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from model_code.tasks import Task
 from steps.evaluation.document import Bin, Calibration, Histogram, Plane, Residuals, rounded
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 _BINS = 10
 _MOST_CLASSES = 30
@@ -24,13 +24,18 @@ _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TAIL = 0.005  # of the rows on either side; they are counted in the outermost bins
 
 
+def shapes(task: Task, truth: Array, prediction: Array) -> dict[str, Any]:
+    """Return how probabilities or residuals are distributed; nothing where a prediction is not a number."""
+    functions = {"calibration": reliability, "confusion": confusion, "residuals": residuals}
+    names = task.shapes if np.isfinite(prediction).all() else ()
+    return {name: functions[name](truth, prediction) for name in names}
+
+
 def reliability(truth: Array, prediction: Array) -> Calibration:
     """Bins of equal mass: mean predicted probability beside the observed share, and their mean absolute distance.
 
     Of class 1 where there are two classes; of the most probable class (how often it is right) where there are more.
     """
-    import numpy as np
-
     if prediction.shape[1] == 2:
         chance, happened = prediction[:, 1], truth == 1
     else:
@@ -55,8 +60,6 @@ def reliability(truth: Array, prediction: Array) -> Calibration:
 
 def confusion(truth: Array, prediction: Array) -> list[list[int]] | None:
     """Counts [true class][predicted class]; None where there are too many classes to look at."""
-    import numpy as np
-
     classes = prediction.shape[1]
     if classes > _MOST_CLASSES:
         return None
@@ -67,8 +70,6 @@ def confusion(truth: Array, prediction: Array) -> list[list[int]] | None:
 
 def residuals(truth: Array, prediction: Array) -> Residuals:
     """Quantiles and histogram of truth - prediction, counts of the plane (prediction, truth); in the target's unit."""
-    import numpy as np
-
     residual = truth - prediction
     edges = _edges(residual, _HISTOGRAM_BINS)
     across, up = _edges(prediction, _GRID), _edges(truth, _GRID)
@@ -85,8 +86,6 @@ def residuals(truth: Array, prediction: Array) -> Residuals:
 
 def _edges(values: Array, bins: int) -> Array:
     """[bins + 1] equal steps over all but the tails."""
-    import numpy as np
-
     low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
     if not high > low or (high - low) / bins < np.spacing(max(abs(low), abs(high))) * 4:
         width = max(0.5, abs(low) * 1e-6)

@@ -10,8 +10,16 @@ from pydantic import Field, field_validator
 from model_code import tasks
 from steps.documents import Document, Section
 
+MODEL, CHAMPION = "model", "champion"
+RIVALS = ("constant", "linear", "hist_gradient_boosting", CHAMPION)
+"""What the model can be compared with, as results show it."""
 _POOR_CALIBRATION = 0.05
 _ONE_SIDED = 1.645  # standard deviations above the mean: the upper 95 % quantile of a normal distribution
+
+
+def published(name: str) -> str:
+    """Return a yardstick's name as results show it."""
+    return {"hgb": "hist_gradient_boosting"}.get(name, name)
 
 
 class Estimate(Section):
@@ -185,7 +193,7 @@ class Evaluation(Document):
 
     def rivals(self) -> dict[str, dict[str, Estimate]]:
         """Return the metrics of everything that the model is compared with: yardsticks, then the champion."""
-        return {**self.yardsticks, **({"champion": self.champion.metrics} if self.champion else {})}
+        return {**self.yardsticks, **({CHAMPION: self.champion.metrics} if self.champion else {})}
 
     def higher_is_better(self, metric: str) -> bool:
         """Return the metric's direction; a metric that the task does not know counts as better when higher."""

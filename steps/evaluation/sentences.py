@@ -5,9 +5,10 @@ Names and values from data are marked (``steps.evaluation.wording.isolate``); wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from steps.evaluation.document import Comparison, Estimate, Evaluation, SliceResult, ThresholdResult
+from model_code import tasks
+from steps.evaluation.document import CHAMPION, MODEL, Comparison, Estimate, Evaluation, SliceResult, ThresholdResult
 from steps.evaluation.wording import (
     count,
     cut,
@@ -21,65 +22,60 @@ from steps.evaluation.wording import (
     with_interval,
 )
 
-METRICS = {
-    "roc_auc": (
-        "ROC AUC",
-        "how often a row of the positive class is ranked above one of the other class; 0.5 is guessing, 1 is perfect",
-    ),
-    "average_precision": (
-        "Average precision",
-        "how clean the top of the ranking is; guessing scores the share of the positive class, 1 is perfect",
-    ),
-    "accuracy": ("Accuracy", "the share of rows that are predicted correctly"),
-    "balanced_accuracy": ("Balanced accuracy", "the share predicted correctly, each class counting the same"),
-    "f1": ("F1", "the balance of finding the positive class and being right about it; 1 is perfect"),
-    "f1_macro": (
-        "F1, mean over classes",
-        "the balance of finding a class and being right about it, each class counting the same",
-    ),
-    "log_loss": ("Log loss", "how heavily confident wrong probabilities are penalised; lower is better"),
-    "brier": ("Brier score", "the mean squared error of the probabilities; lower is better"),
-    "r2": ("R\N{SUPERSCRIPT TWO}", "the share of the variation that is explained; 0 is the mean, 1 is perfect"),
-    "rmse": ("RMSE", "the typical error, large ones weighing more, in units of the target; lower is better"),
-    "mae": ("Mean absolute error", "the average error in units of the target; lower is better"),
-    "mape": ("Mean absolute percentage error", "the average error as a share of the actual value; lower is better"),
+_MEANINGS = {
+    "roc_auc": "how often a row of the positive class is ranked above one of the other class; 0.5 is guessing, 1 is perfect",
+    "average_precision": "how clean the top of the ranking is; guessing scores the share of the positive class, 1 is perfect",
+    "accuracy": "the share of rows that are predicted correctly",
+    "balanced_accuracy": "the share predicted correctly, each class counting the same",
+    "f1": "the balance of finding the positive class and being right about it; 1 is perfect",
+    "f1_macro": "the balance of finding a class and being right about it, each class counting the same",
+    "log_loss": "how heavily confident wrong probabilities are penalised; lower is better",
+    "brier": "the mean squared error of the probabilities; lower is better",
+    "r2": "the share of the variation that is explained; 0 is the mean, 1 is perfect",
+    "rmse": "the typical error, large ones weighing more, in units of the target; lower is better",
+    "mae": "the average error in units of the target; lower is better",
+    "mape": "the average error as a share of the actual value; lower is better",
 }
-PREDICTORS = {
-    "model": "This model",
-    "champion": "Current champion",
-    "hist_gradient_boosting": "Gradient boosting",
-    "linear": "Linear model",
-    "constant": "Constant prediction",
+_PREDICTORS = {
+    MODEL: ("This model", "this model"),
+    CHAMPION: ("Current champion", "the current champion"),
+    "hist_gradient_boosting": ("Gradient boosting", "gradient boosting"),
+    "linear": ("Linear model", "the linear model"),
+    "constant": ("Constant prediction", "a constant prediction"),
 }
-_IN_SENTENCES = {
-    "champion": "the current champion",
-    "hist_gradient_boosting": "gradient boosting",
-    "linear": "the linear model",
-    "constant": "a constant prediction",
-}
+"""Title and name within a sentence, in the order in which people compare them."""
 _SMALL_TEST_SET = 1000
 _LISTED = 4  # segments in a sentence
 
 
 def metric_name(metric: str | None) -> str:
-    """Return a metric's name as people write it."""
-    return METRICS.get(str(metric), (cut(metric, 40), ""))[0]
+    """Return a metric's name as people write it, as the beginning of a sentence."""
+    for task in map(tasks.get, tasks.names()):
+        if definition := task.metrics.get(metric or ""):
+            label = definition.label
+            return f"{label[:1].upper()}{label[1:]}"
+    return cut(metric, 40)
 
 
 def metric_meaning(metric: str) -> str:
     """Return what a metric measures; empty for one that is not known."""
-    return METRICS.get(metric, ("", ""))[1]
+    return _MEANINGS.get(metric, "")
 
 
 def predictor_name(name: str) -> str:
     """Return the title of whoever predicted: the model, the champion or a yardstick."""
-    return PREDICTORS.get(name, cut(name, 40))
+    return _PREDICTORS[name][0] if name in _PREDICTORS else cut(name, 40)
 
 
-def in_order(names: Iterator[str] | dict[str, Estimate]) -> list[str]:
+def predictor_in_sentence(name: str) -> str:
+    """Return whoever predicted, as a part of a sentence."""
+    return _PREDICTORS[name][1] if name in _PREDICTORS else isolate(name)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
     """Return predictors as people compare them: the model, the champion, then yardsticks from the best to the simplest."""
-    present = list(names)
-    return [name for name in PREDICTORS if name in present] + [name for name in present if name not in PREDICTORS]
+    order = list(_PREDICTORS)
+    return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 
 def bound(threshold: ThresholdResult) -> float | None:
@@ -134,7 +130,7 @@ def outcome(comparison: Comparison) -> str:
 def comparison_sentence(name: str, comparison: Comparison) -> str:
     """Return how the model compares with another predictor on the same test rows."""
     difference, better = comparison.difference, outcome(comparison)
-    other, metric = _IN_SENTENCES.get(name, isolate(name)), metric_name(comparison.metric)
+    other, metric = predictor_in_sentence(name), metric_name(comparison.metric)
     if better == "undefined":
         return f"Cannot be compared with {other}: the difference in {metric} is not defined on these rows."
     places = decimals_for(difference)
@@ -156,7 +152,7 @@ def comparison_sentence(name: str, comparison: Comparison) -> str:
 def comparisons(evaluation: Evaluation) -> dict[str, str]:
     """Return one honest sentence for each predictor that the model was compared with; the champion first."""
     compared = evaluation.comparisons
-    return {name: comparison_sentence(name, compared[name]) for name in in_order(iter(compared))}
+    return {name: comparison_sentence(name, compared[name]) for name in in_order(compared)}
 
 
 def weakest(evaluation: Evaluation) -> list[tuple[str, SliceResult, Estimate]]:

@@ -6,13 +6,12 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
+import numpy as np
+import polars as pl
 
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 MOST_VALUES = 20
 """Of one column; the rarest values beyond are pooled."""
@@ -43,8 +42,6 @@ def parts(values: pl.Series, reference: pl.Series) -> list[Part]:
     Args:
         reference: the same column of the training rows: where numbers are cut does not depend on the sealed rows.
     """
-    import polars as pl
-
     ordered = values.dtype.is_numeric() or values.dtype.is_temporal()
     if ordered and pl.concat([values, reference]).drop_nulls().n_unique() > MOST_VALUES:
         return _quarters(values, reference)
@@ -74,15 +71,6 @@ def select(table: pl.DataFrame, by_column: Mapping[str, Sequence[Part]], text: s
     return f"there is no column for slice {text!r} in the {kind} set"
 
 
-def metric_suffix(column: str, value: str) -> str:
-    """``column:value`` in letters that trackers accept in a metric's name (MLflow: letters, digits, _ - . space :)."""
-    return f"{_plain(column)}:{_plain(value)}"
-
-
-def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_\-. ]", "_", text)[:80].strip() or "_"
-
-
 def readings(text: str) -> Iterator[tuple[str, str]]:
     """Every way to read ``column=value``; either side may hold a = of its own."""
     for match in re.finditer("=", text):
@@ -91,8 +79,6 @@ def readings(text: str) -> Iterator[tuple[str, str]]:
 
 def _by_text(values: pl.Series) -> dict[str, Array]:
     """The positions of each distinct value, by the value as people write it."""
-    import numpy as np
-
     numbers = values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
     distinct, first, inverse = np.unique(numbers, return_index=True, return_inverse=True)
     texts = _texts([values[int(position)] for position in first])
@@ -125,8 +111,6 @@ def _text(value: Any) -> str:
 
 
 def _pool(listed: list[Part]) -> list[Part]:
-    import numpy as np
-
     if len(listed) <= MOST_VALUES:
         return listed
     largest, rest = listed[: MOST_VALUES - 1], listed[MOST_VALUES - 1 :]
@@ -136,8 +120,6 @@ def _pool(listed: list[Part]) -> list[Part]:
 
 
 def _quarters(values: pl.Series, reference: pl.Series) -> list[Part]:
-    import numpy as np
-
     ordered_values = reference.drop_nulls().sort() if reference.drop_nulls().len() else values.drop_nulls().sort()
     edges = ordered_values.gather([len(ordered_values) * quarter // 4 for quarter in (1, 2, 3)]).unique().sort()
     edges = edges.filter(edges < ordered_values.max())

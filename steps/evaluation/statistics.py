@@ -15,15 +15,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
-from steps.evaluation.document import Estimate
+import numpy as np
+import polars as pl
 
-if TYPE_CHECKING:
-    import numpy as np
-    import polars as pl
+from steps.evaluation.document import Estimate, IntervalMethod
 
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -56,10 +55,19 @@ class Resampling:
         """How many things are drawn in each resample."""
         return self.rows if self.clusters is None else int(self.clusters.max(initial=-1)) + 1
 
+    def method(self) -> IntervalMethod:
+        """Return how intervals are computed, for the document."""
+        return IntervalMethod(
+            method=METHOD,
+            level=LEVEL,
+            resamples=self.resamples,
+            seed=self.seed,
+            resampled=self.resampled,
+            drawn=self.count,
+        )
+
     def weights(self) -> Iterator[Array]:
         """Chunks float64[b, rows] of the resamples' weights; the same for the same seed, whatever the chunk."""
-        import numpy as np
-
         random = np.random.default_rng(self.seed)
         size = max(1, _CHUNK // max(1, self.rows))
         for start in range(0, self.resamples, size):
@@ -81,8 +89,6 @@ def by_unit(hashes: Array, what: str, resamples: int, seed: int) -> Resampling:
         hashes: of what makes rows one unit, uint64[n].
         what: that the rows of a unit have equal, in words.
     """
-    import numpy as np
-
     rows, units = len(hashes), np.unique(hashes, return_inverse=True)[1]
     if units.max(initial=-1) + 1 == rows:
         return by_row(rows, resamples, seed)
@@ -100,8 +106,6 @@ def by_time(values: pl.Series, resamples: int, seed: int) -> Resampling:
 
     A block of sqrt(n) rows is longer than the n^(1/3) that suits the variance best; it errs to wide intervals.
     """
-    import polars as pl
-
     rows, name = len(values), values.name
     if values.dtype in (pl.Date, pl.Datetime):
         days = values.dt.date()
@@ -118,8 +122,6 @@ def affordable(rows: int, resamples: int) -> int:
 
 def _numbered(values: pl.Series) -> Array:
     """int64[n]: equal values get equal numbers, from 0, in the order of the values."""
-    import numpy as np
-
     ranks = values.rank("dense").fill_null(0).to_numpy().astype(np.int64)
     numbers: Array = np.unique(ranks, return_inverse=True)[1]
     return numbers
@@ -127,8 +129,6 @@ def _numbered(values: pl.Series) -> Array:
 
 def _blocks(values: pl.Series, count: int) -> Array:
     """int64[n]: contiguous blocks of about equal size in the order of the values; equal values stay together."""
-    import numpy as np
-
     moments = _numbered(values)
     first_position = np.concatenate([[0], np.cumsum(np.bincount(moments))[:-1]])
     size = max(1, math.ceil(len(values) / max(1, count)))
@@ -155,8 +155,6 @@ class Sampled:
 
     def estimate(self) -> Estimate:
         """The value, 2.5 % and 97.5 % quantiles of the resamples; no interval where too many of them are undefined."""
-        import numpy as np
-
         defined = self.samples[np.isfinite(self.samples)]
         if not math.isfinite(self.value) or len(defined) < max(2, (1 - _UNDEFINED_SHARE) * len(self.samples)):
             return Estimate(value=self.value)
@@ -166,8 +164,6 @@ class Sampled:
 
 def compare(a: Sampled, b: Sampled) -> Estimate:
     """The difference a - b with its interval, on the same resamples."""
-    import numpy as np
-
     with np.errstate(invalid="ignore"):
         return Sampled(a.value - b.value, a.samples - b.samples).estimate()
 
@@ -184,8 +180,6 @@ def bootstrap(
     Args:
         progress: told how many resamples of how many are done.
     """
-    import numpy as np
-
     samples = {key: np.full(resampling.resamples, np.nan) for key in measures}
     values = {key: _value(measure, resampling.rows) for key, measure in measures.items()}
     views = _views({key: measure for key, measure in measures.items() if math.isfinite(values[key])})
@@ -205,8 +199,6 @@ def bootstrap(
 
 
 def _value(measure: Measure, rows: int) -> float:
-    import numpy as np
-
     return float(measure.function(np.ones(rows if measure.rows is None else len(measure.rows))))
 
 

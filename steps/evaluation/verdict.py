@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from model_code.tasks import Task
 from steps.evaluation import statistics
-from steps.evaluation.document import Comparison, Estimate, SliceResult, ThresholdResult
-from steps.evaluation.predictors import MODEL, published
+from steps.evaluation.document import MODEL, Comparison, Estimate, SliceResult, ThresholdResult, published
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Sampled
 from steps.evaluation.thresholds import Threshold
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from model_code.tasks import Task
-
-    Array = np.ndarray[Any, Any]
+Array = np.ndarray[Any, Any]
 
 Key = tuple[str, str, str | None]
 """Who predicted, which metric, which slice (None: all rows)."""
@@ -117,8 +114,6 @@ def reasons_against(
     Args:
         absent: rival -> why it is not in ``comparisons``.
     """
-    import numpy as np
-
     reasons = [f"{threshold.wanted}: not met, {threshold.reason}" for threshold in thresholds if not threshold.met]
     if not thresholds:
         reasons.append("no threshold is defined, so there is nothing that the model could pass")

@@ -72,6 +72,18 @@ class TrainingRecord(Document):
     device: str | None = None
     threads: int | None = None
 
+    def why_absent(self, name: str) -> str:
+        """Return why a yardstick of this name was not fitted beside the chosen model."""
+        candidates = {candidate.name: candidate for candidate in self.candidates}
+        if name != "linear" or not (candidates or self.chosen == name):
+            return "it was not fitted"
+        if self.chosen == name:
+            return "the chosen model is the linear one, which it cannot beat"
+        if name not in candidates:
+            tried = ", ".join(candidates)
+            return f"it was not fitted, since {self.chosen} was chosen and no other than {tried} was tried"
+        return f"it was not fitted, since as a candidate it {candidates[name].reason or 'was given up'}"
+
 
 class ModelColumn(Section):
     """A column that the model takes or returns."""

@@ -11,7 +11,7 @@ from model_code import export, yardsticks
 from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
-from steps.evaluate import EvaluateConfig, evaluate
+from steps.evaluate import EvaluateConfig, evaluate, metric_suffix
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal, read_events
 from steps.tables.schema import ROW, Column, TableSchema, Target
@@ -503,3 +503,11 @@ def test_a_model_of_other_classes_than_the_test_rows_is_refused_in_words(place, 
 def test_an_empty_test_set_is_said_in_words(place):
     with pytest.raises(FourscoreError, match="the test set has no rows"):
         run(place(table=rows_of("binary-classification", 1, 2).clear()))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "expected"),
+    [("region", "n", "region:n"), ("a/b", "<x>=é", "a_b:_x___"), ("c", "", "c:_"), ("c", "v" * 300, "c:" + "v" * 80)],
+)
+def test_metric_names_hold_only_what_trackers_accept(column, value, expected):
+    assert metric_suffix(column, value) == expected

@@ -78,7 +78,7 @@ def estimate_row(name: str, estimate: Estimate, scale: Scale, places: int, mark:
 def predictors(evaluation: Evaluation) -> dict[str, dict[str, Estimate]]:
     """Return the metrics of everyone who predicted the test rows; the model first, then champion and yardsticks."""
     metrics = {"model": evaluation.metrics, **evaluation.rivals()}
-    return {name: metrics[name] for name in sentences.in_order(iter(metrics))}
+    return {name: metrics[name] for name in sentences.in_order(metrics)}
 
 
 @dataclass(frozen=True)

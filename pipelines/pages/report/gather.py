@@ -153,6 +153,25 @@ class Facts:
         return any(read_object(path).get("run") == self.run for path in (self.workspace / "champions").glob("*.json"))
 
     @property
+    def model(self) -> dict[str, Any]:
+        """Return where the run's model is, its registered name and version (None: not registered), and its rank.
+
+        The place is a directory, or a URI while the model was not fetched from the store.
+        """
+        train, registration = self.producers.get(ModelSchema), self.get(Registration)
+        path: object = train.directory / "model" if train else None
+        if train and self.record.store and not (train.directory / "model").is_dir():
+            path = f"{self.record.store}store/{train.record.key}/model/"
+        registered = self.tracking.get("model")
+        registered = registered if isinstance(registered, Mapping) else {}
+        return {
+            "path": str(path) if path else None,
+            "name": registered.get("name") or (registration.name if registration else None),
+            "version": registered.get("version"),
+            "champion": self.is_champion,
+        }
+
+    @property
     def is_incomplete(self) -> bool:
         """Whether an execution of the run is no longer in the store."""
         return any(stage.record.status in PUBLISHED and not stage.manifest for stage in self.stages)

@@ -111,9 +111,7 @@ def _judged(facts: Facts, evaluation: Evaluation) -> Verdict:
 
 
 def _after_pass(facts: Facts) -> tuple[str, ...]:
-    from pipelines.summary import model
-
-    registered = model(facts)
+    registered = facts.model
     if not registered["name"]:
         return ("It is not a candidate yet: run it without `--until`.",)
     if registered["champion"]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from steps.evaluation.slices import MISSING, OTHER, metric_suffix, parts, select
+from steps.evaluation.slices import MISSING, OTHER, parts, select
 
 
 def cut(values, reference=None, name="c"):
@@ -99,11 +99,3 @@ def test_a_value_that_is_written_like_the_pool_of_rare_ones_stays_apart_from_it(
     assert listed[-1].value == "(other)*"
     assert select(table, {"c": listed}, f"c={OTHER}").rows.tolist() == list(range(60, 60 + times))
     assert "no test row has '(other)*' in column 'c'; there are: " in select(table, {"c": listed}, "c=(other)*")
-
-
-@pytest.mark.parametrize(
-    ("column", "value", "expected"),
-    [("region", "n", "region:n"), ("a/b", "<x>=é", "a_b:_x___"), ("c", "", "c:_"), ("c", "v" * 300, "c:" + "v" * 80)],
-)
-def test_metric_names_hold_only_what_trackers_accept(column, value, expected):
-    assert metric_suffix(column, value) == expected
