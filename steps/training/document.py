@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar, Literal
 
 from steps.documents import Document, Section
+from steps.evaluation.document import Estimate
 
 
 class FoldFit(Section):
@@ -32,6 +33,11 @@ class CandidateRecord(Section):
     unmet: tuple[str, ...] = ()
     """The thresholds that it does not meet on the validation folds."""
     folds: tuple[FoldFit, ...] = ()
+
+    @property
+    def estimate(self) -> Estimate:
+        """Return the score with its interval."""
+        return Estimate(value=self.score, low=self.low, high=self.high)
 
 
 class FinalFit(Section):

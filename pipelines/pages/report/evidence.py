@@ -1,47 +1,23 @@
-"""The second half of the report as plain rows: columns, expectations, leak checks, training, lineage, time."""
+"""The second half of the report: labels, division, columns, training, lineage and time in words."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, get_args
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from infra.runs.records import RunRecord
-from pipelines.pages.report.decision import EstimateRow, estimate_row
-from pipelines.pages.report.gather import Facts, Stage
-from pipelines.pages.report.markup import Scale, seconds, share, show
+from pipelines.pages.report.gather import Facts
+from pipelines.pages.report.markup import seconds, show
 from steps.cards.document import Registration
-from steps.evaluation.document import Estimate
-from steps.evaluation.sentences import metric_name
-from steps.evaluation.wording import cut, decimals_for, number, percent
-from steps.expectations.document import ExpectationResult, Severity, ValidationResults
+from steps.evaluation.wording import cut, number, percent
 from steps.labeling.document import LabelReport
 from steps.splitting.document import SplitReport
-from steps.tables.document import IngestReport, SourceReport
+from steps.tables.document import SourceReport
 from steps.tables.schema import Column
 from steps.training.document import CandidateRecord, TrainingRecord
 
-SHOWN_COLUMNS = 120
 SHOWN_FILES = 5
-SHOWN_CLASSES = 40
 _SCALARS = str | int | float | bool
-
-
-@dataclass(frozen=True)
-class Share:
-    """A part of a whole in words and as the width of a bar."""
-
-    name: str
-    count: str
-    share: str
-    width: str
-
-
-def class_balance(report: LabelReport | None) -> list[Share]:
-    """Return the classes with their rows, in the order of their indices; empty for a regression."""
-    classes = report.classes if report else ()
-    most = max((entry.rows for entry in classes), default=0)
-    return [Share(c.name, number(c.rows), percent(c.share), share(c.rows, most)) for c in classes]
 
 
 def labels(report: LabelReport) -> Iterator[tuple[str, str]]:
@@ -71,82 +47,29 @@ def division(report: SplitReport) -> Iterator[tuple[str, str]]:
         yield "The test part begins at", report.boundary
 
 
-def balance(report: SplitReport) -> list[tuple[str, str, str]]:
-    """Return each class with its share of the training part and of the test part."""
-    write = percent if any(entry.name for entry in report.balance) else number
-    return [(entry.name or "mean", write(entry.train), write(entry.test)) for entry in report.balance][:SHOWN_CLASSES]
-
-
-@dataclass(frozen=True)
-class ColumnRow:
-    """One column of the table."""
-
-    name: str
-    type: str
-    role: str
-    missing: str
-    width: str
-
-
-def columns(facts: Facts) -> tuple[list[ColumnRow], int]:
-    """Return the table's columns, the row number left out, and how many more there are."""
-    if not (table := facts.table):
-        return [], 0
-    target = table.target.name if table.target else None
-    rows = [
-        ColumnRow(
-            name=column.name,
-            type=f"{column.type} in {column.timezone}" if column.timezone else column.type,
-            role="target" if column.name == target else _role(column),
-            missing=percent(column.missing, table.rows) if column.missing else "",
-            width=share(column.missing, table.rows),
-        )
-        for column in table.columns
-        if not column.name.startswith("_")
-    ]
-    return rows[:SHOWN_COLUMNS], max(0, len(rows) - SHOWN_COLUMNS)
-
-
-def _role(column: Column) -> str:
+def role(column: Column, target: str | None) -> str:
+    """Return what a column is for."""
+    if column.name == target:
+        return "target"
     if column.available == "later":
         return "known only later"
     return "not used (text)" if column.role == "feature" and column.type == "text" else column.role
 
 
-@dataclass(frozen=True)
-class SourceRow:
-    """One source with its files and how they were read."""
-
-    name: str
-    rows: str
-    files: str
-    reading: str
+def files(source: SourceReport) -> str:
+    """Return a source's files with their sizes."""
+    listed = [f"{cut(file.file)} ({number(file.bytes / 1e6)} MB)" for file in source.files]
+    more = f" and {number(len(listed) - SHOWN_FILES)} more" if len(listed) > SHOWN_FILES else ""
+    return ", ".join(listed[:SHOWN_FILES]) + more
 
 
-def sources(report: IngestReport | None) -> list[SourceRow]:
-    """Return each source with its files and how they were read."""
-    return [_source(name, source) for name, source in report.sources.items()] if report else []
-
-
-def _source(name: str, source: SourceReport) -> SourceRow:
-    files = [f"{cut(file.file)} ({number(file.bytes / 1e6)} MB)" for file in source.files]
-    more = f" and {number(len(files) - SHOWN_FILES)} more" if len(files) > SHOWN_FILES else ""
-    first = source.files[0].model_dump(exclude={"file", "bytes"}, exclude_none=True) if source.files else {}
-    return SourceRow(name, number(source.rows), ", ".join(files[:SHOWN_FILES]) + more, _reading(first))
-
-
-def _reading(properties: Mapping[str, Any]) -> str:
+def reading(source: SourceReport) -> str:
     """Return ``format csv, delimiter ",", header yes``: signs are quoted, since commas and blanks are easily missed."""
+    properties = source.files[0].model_dump(exclude={"file", "bytes"}, exclude_none=True) if source.files else {}
     return ", ".join(
         f"{name.replace('_', ' ')} {repr(value) if isinstance(value, str) and len(value) <= 2 else show(value)}"
         for name, value in properties.items()
     )
-
-
-def expectations(results: ValidationResults | None) -> list[ExpectationResult]:
-    """Return the suite's results, failures first, the gravest at the top."""
-    order = get_args(Severity)
-    return sorted(results.results if results else (), key=lambda r: (r.success, order.index(r.severity)))
 
 
 Plain = tuple[list[tuple[str, str]], list[tuple[str, list[str], list[list[str]]]]]
@@ -158,57 +81,21 @@ def plain(document: Mapping[str, Any]) -> Plain:
     scalars: list[tuple[str, str]] = []
     tables: list[tuple[str, list[str], list[list[str]]]] = []
     for name, value in document.items():
+        words = name.replace("_", " ")
         if value is None or value in ({}, [], ()):
             continue
-        words = name.replace("_", " ")
         if isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value):
             headings = list(dict.fromkeys(key for item in value for key in item))
             tables.append((words, headings, [[show(item.get(key)) for key in headings] for item in value[:50]]))
-        elif isinstance(value, Mapping) and not all(
-            isinstance(item, _SCALARS) or item is None for item in value.values()
-        ):
-            tables.append(
-                (words, ["name", "value"], [[str(key), show(item, 300)] for key, item in list(value.items())[:50]])
-            )
-        elif isinstance(value, Mapping):
-            scalars += [
-                (f"{words}: {str(key).replace('_', ' ')}", show(item))
-                for key, item in list(value.items())[:30]
-                if item is not None
-            ]
-        else:
+        elif not isinstance(value, Mapping):
             scalars.append((words, show(value, 300)))
+        elif all(isinstance(item, _SCALARS) or item is None for item in value.values()):
+            present = [(str(key).replace("_", " "), item) for key, item in value.items()][:30]
+            scalars += [(f"{words}: {key}", show(item)) for key, item in present if item is not None]
+        else:
+            rows = [[str(key), show(item, 300)] for key, item in value.items()]
+            tables.append((words, ["name", "value"], rows[:50]))
     return scalars, tables
-
-
-@dataclass(frozen=True)
-class StageRow:
-    """One stage on the clock."""
-
-    name: str
-    status: str
-    seconds: str
-    width: str
-    reason: str
-    key: str
-
-
-def stages(facts: Facts) -> list[StageRow]:
-    """Return every stage of the run with its status and time."""
-    longest = max((stage.seconds for stage in facts.stages), default=0.0)
-    return [_stage_row(stage, longest) for stage in facts.stages]
-
-
-def _stage_row(stage: Stage, longest: float) -> StageRow:
-    record = stage.record
-    return StageRow(
-        name=record.name,
-        status=record.status,
-        seconds=seconds(stage.seconds) if stage.seconds else "",
-        width=share(stage.seconds, longest),
-        reason=record.reason if record.status != "skipped" else "",
-        key=record.key if record.status != "skipped" else "",
-    )
 
 
 def total_seconds(facts: Facts) -> tuple[str, str]:
@@ -266,34 +153,10 @@ def _where(record: RunRecord) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-@dataclass(frozen=True)
-class CandidateRow:
-    """One candidate model on the validation folds."""
-
-    name: str
-    status: str
-    result: EstimateRow | None
-    details: str
-    unmet: Sequence[str]
-
-
-def candidates(training: TrainingRecord) -> list[CandidateRow]:
-    """Return every candidate with its cross-validated score."""
-    estimates = [Estimate(value=c.score, low=c.low, high=c.high) for c in training.candidates]
-    scale, places = Scale(estimates), decimals_for(*estimates)
-    return [
-        CandidateRow(
-            name=candidate.name,
-            status=candidate.status,
-            result=None if estimate.value is None else estimate_row("", estimate, scale, places),
-            details=candidate.reason or _details(candidate),
-            unmet=candidate.unmet,
-        )
-        for candidate, estimate in zip(training.candidates, estimates, strict=True)
-    ]
-
-
-def _details(candidate: CandidateRecord) -> str:
+def details(candidate: CandidateRecord) -> str:
+    """Return why a candidate was skipped, or its size and its best epochs."""
+    if candidate.reason:
+        return candidate.reason
     epochs = ", ".join(number(fold.epochs) for fold in candidate.folds)
     weights = f"{number(candidate.weights)} weights" if candidate.weights else ""
     return "; ".join(part for part in (weights, f"best epoch per fold: {epochs}" if epochs else "") if part)
@@ -321,8 +184,3 @@ def use(facts: Facts) -> Iterator[tuple[str, str]]:
     ):
         if name in facts.metrics:
             yield label, f"{number(facts.metrics[name])} {unit}"
-
-
-def chosen(training: TrainingRecord) -> str:
-    """Return the metric that chose the candidate, as a heading of its column."""
-    return f"{metric_name(training.metric)}, cross-validated"

@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from infra.places import store_of
 from infra.runs import records
+from infra.runs.records import RunRecord, StageRecord
 from infra.store.ledger import SEALED, divisions, readings
-from infra.store.manifest import JOURNAL, CorruptExecution
+from infra.store.manifest import JOURNAL, CorruptExecution, Manifest
 from infra.store.store import Store
 from steps.cards.document import ProblemCard, Registration
 from steps.documents import Document, parse
@@ -32,10 +33,8 @@ from steps.tables.document import IngestReport
 from steps.tables.schema import TableSchema
 from steps.training.document import ModelSchema, TrainingRecord
 
-if TYPE_CHECKING:
-    from infra.runs.records import RunRecord, StageRecord
-
 D = TypeVar("D", bound=Document)
+Event = Mapping[str, Any]
 PUBLISHED = ("ran", "cached", "refused")
 """Statuses of stages whose execution is in the store and belongs to the run."""
 TYPES: tuple[type[Document], ...] = (
@@ -57,14 +56,14 @@ class Stage:
     """One stage of the run with what its execution left in the store (or what a failed attempt said)."""
 
     record: StageRecord
-    manifest: Mapping[str, Any]
-    events: Sequence[Mapping[str, Any]]
+    manifest: Manifest | None
+    events: Sequence[Event]
     directory: Path
 
     @property
     def seconds(self) -> float:
         """Return how long the work took when it ran; the record of a cached stage says 0."""
-        return float(self.record.seconds or self.manifest.get("seconds") or 0.0)
+        return float(self.record.seconds or (self.manifest.seconds if self.manifest else 0.0))
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -72,13 +71,9 @@ class Stage:
         return {event["name"]: event["value"] for event in self.events if event.get("kind") == "metric"}
 
     @property
-    def parameters(self) -> dict[str, str]:
-        return {event["name"]: event["value"] for event in self.events if event.get("kind") == "parameter"}
-
-    @property
     def files(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the published files by path, with size and digest."""
-        return self.manifest.get("files") or {}
+        return self.manifest.files if self.manifest else {}
 
     def notes(self, *levels: str) -> list[str]:
         """Return what the stage noted in its journal at these levels."""
@@ -148,11 +143,6 @@ class Facts:
         return self.workspace / "reports" / f"{self.run}.html"
 
     @property
-    def is_champion(self) -> bool:
-        """Whether this is the run that later ones are compared with."""
-        return any(read_object(path).get("run") == self.run for path in (self.workspace / "champions").glob("*.json"))
-
-    @property
     def model(self) -> dict[str, Any]:
         """Return where the run's model is, its registered name and version (None: not registered), and its rank.
 
@@ -164,11 +154,12 @@ class Facts:
             path = f"{self.record.store}store/{train.record.key}/model/"
         registered = self.tracking.get("model")
         registered = registered if isinstance(registered, Mapping) else {}
+        champions = (self.workspace / "champions").glob("*.json")
         return {
             "path": str(path) if path else None,
             "name": registered.get("name") or (registration.name if registration else None),
             "version": registered.get("version"),
-            "champion": self.is_champion,
+            "champion": any(read_object(path).get("run") == self.run for path in champions),
         }
 
     @property
@@ -192,9 +183,8 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         InputError: there is no such run.
     """
     record = records.load(workspace, run)
-    store = store_of(workspace, record)
-    rotten: list[str] = []
-    stages = tuple(_stage(store, stage, rotten) for stage in record.stages)
+    published = _Published(store_of(workspace, record))
+    stages = tuple(published.stage(stage) for stage in record.stages)
     documents: dict[type[Document], Document] = {}
     producers: dict[type[Document], Stage] = {}
     tables: dict[str, TableSchema] = {}
@@ -202,19 +192,19 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
     for stage in stages:
         unknown: dict[str, Mapping[str, Any]] = {}
         for kind in TYPES:
-            if document := _document(store, kind, kind.path(), stage, rotten):
+            if document := published.document(kind, kind.path(), stage):
                 documents[kind], producers[kind] = document, stage
         for path in stage.files:
             artifact, _, name = path.partition("/")
             if name == TABLE and f"{artifact}/{DATA}" in stage.files:
-                if schema := _document(store, TableSchema, path, stage, rotten):
+                if schema := published.document(TableSchema, path, stage):
                     tables[artifact] = schema
             elif name.endswith(".json") and "/" not in name:
-                unknown[path] = _object(_published(store, path, stage, rotten) or b"")
+                unknown[path] = _object(published.content(stage.manifest, path) or b"")
         if stage not in producers.values():
             other_documents |= unknown
-    if rotten:  # said wherever the run's own message is
-        record = replace(record, message="\n".join(filter(None, [*rotten, record.message])))
+    if published.rotten:  # said wherever the run's own message is
+        record = replace(record, message="\n".join(filter(None, [*published.rotten, record.message])))
     previous = _previous(workspace, record) if history else None
     split = next((stage for stage in stages if f"{SEALED}/{TABLE}" in stage.files), None)
     return Facts(
@@ -225,85 +215,79 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         tables=tables,
         producers=producers,
         other_documents=other_documents,
-        rotten=tuple(dict.fromkeys(rotten)),
+        rotten=tuple(dict.fromkeys(published.rotten)),
         tracking=read_object(workspace / "runs" / f"{run}.tracking.json"),
         previous=previous,
         changes=tuple(changes(previous.problem, record.problem)) if previous else (),
-        readings=tuple(_readings(store, split.record.key)) if history and split else (),
+        readings=tuple(_readings(published.store, split.record.key)) if history and split else (),
         divisions=divisions(workspace, split.record.key) if history and split else 0,
     )
 
 
-def _stage(store: Store, record: StageRecord, rotten: list[str]) -> Stage:
-    manifest: Mapping[str, Any] = {}
-    if record.status in PUBLISHED:
-        manifest = _manifest(store, record.key, rotten)
-        events = _journal(store, record.key, manifest, rotten)
-    else:
-        events = _events(store.workspace / record.journal) if record.journal and record.status != "skipped" else ()
-    return Stage(record=record, manifest=manifest, events=events, directory=store.directory(record.key))
+@dataclass(frozen=True)
+class _Published:
+    """The published files of a store as far as they are what their manifests say, and what is not."""
+
+    store: Store
+    rotten: list[str] = field(default_factory=list)
+
+    def stage(self, record: StageRecord) -> Stage:
+        """Return a stage with its manifest and journal; early manifests hold no digest of the journal."""
+        manifest = self.manifest(record.key) if record.status in PUBLISHED else None
+        path = None
+        if record.status in PUBLISHED:
+            intact = not (manifest and manifest.journal) or self.content(manifest, JOURNAL) is not None
+            path = self.store.directory(record.key) / JOURNAL if intact else None
+        elif record.journal and record.status != "skipped":
+            path = self.store.workspace / record.journal
+        return Stage(record, manifest, _events(path) if path else (), self.store.directory(record.key))
+
+    def manifest(self, key: str) -> Manifest | None:
+        """Return the manifest of a published execution, None where it is broken or gone."""
+        try:
+            manifest = self.store.look(key)
+        except CorruptExecution as rot:
+            self.rotten.append(str(rot))
+            return None
+        if manifest is None:
+            self.rotten.append(f"{self.store.directory(key)} is no longer in the store")
+        return manifest
+
+    def document(self, kind: type[D], path: str, stage: Stage) -> D | None:
+        """Return a document that a stage published, as its manifest says; None where there is none, or another."""
+        if (data := self.content(stage.manifest, path)) is None:
+            return None
+        try:
+            return parse(kind, data, str(stage.directory / path))
+        except FourscoreError as error:
+            self.rotten.append(str(error))
+            return None
+
+    def content(self, manifest: Manifest | None, name: str) -> bytes | None:
+        """Return the content of a file, if it has the size and the digest that the manifest says."""
+        if manifest is None or (entry := manifest.published.get(name)) is None:
+            return None
+        try:
+            path = self.store.file(manifest.key, name)
+        except CorruptExecution as rot:
+            self.rotten.append(str(rot))
+            return None
+        try:
+            data = path.read_bytes()
+        except OSError:
+            self.rotten.append(f"{path} is missing")
+            return None
+        if len(data) != entry["size"] or hashlib.sha256(data).hexdigest() != entry["sha256"]:
+            self.rotten.append(f"{path} was changed after it was published")
+            return None
+        return data
 
 
-def _manifest(store: Store, key: str, rotten: list[str]) -> Mapping[str, Any]:
-    """Return the manifest of a published execution, empty where it is broken or gone."""
-    try:
-        manifest = store.look(key)
-    except CorruptExecution as rot:
-        rotten.append(str(rot))
-        return {}
-    if manifest is None:
-        rotten.append(f"{store.directory(key)} is no longer in the store")
-        return {}
-    return vars(manifest)
-
-
-def _journal(store: Store, key: str, manifest: Mapping[str, Any], rotten: list[str]) -> tuple[Mapping[str, Any], ...]:
-    """Return the events of a published journal; early manifests hold no digest of it, so that nothing is compared."""
-    entry = manifest.get("journal")
-    if entry and _bytes(store, key, JOURNAL, entry, rotten) is None:
-        return ()
-    return _events(store.directory(key) / JOURNAL)
-
-
-def _events(path: Path) -> tuple[Mapping[str, Any], ...]:
+def _events(path: Path) -> tuple[Event, ...]:
     try:
         return tuple(read_events(path))
     except (OSError, ValueError):
         return ()
-
-
-def _document(store: Store, kind: type[D], path: str, stage: Stage, rotten: list[str]) -> D | None:
-    """Return a document that a stage published, as its manifest says; None where there is none, or another."""
-    if (data := _published(store, path, stage, rotten)) is None:
-        return None
-    try:
-        return parse(kind, data, str(stage.directory / path))
-    except FourscoreError as error:
-        rotten.append(str(error))
-        return None
-
-
-def _published(store: Store, path: str, stage: Stage, rotten: list[str]) -> bytes | None:
-    entry = stage.files.get(path)
-    return _bytes(store, stage.manifest["key"], path, entry, rotten) if entry else None
-
-
-def _bytes(store: Store, key: str, name: str, entry: Mapping[str, Any], rotten: list[str]) -> bytes | None:
-    """Return the content of a file, if it has the size and the digest of its entry."""
-    try:
-        path = store.file(key, name)
-    except CorruptExecution as rot:
-        rotten.append(str(rot))
-        return None
-    try:
-        data = path.read_bytes()
-    except OSError:
-        rotten.append(f"{path} is missing")
-        return None
-    if len(data) != entry.get("size") or hashlib.sha256(data).hexdigest() != entry.get("sha256"):
-        rotten.append(f"{path} was changed after it was published")
-        return None
-    return data
 
 
 def read_object(path: Path) -> Mapping[str, Any]:
@@ -340,12 +324,8 @@ def _readings(store: Store, split: str) -> Iterator[Mapping[str, Any]]:
 
 
 def _test_digest(store: Store, split: str) -> str | None:
-    ignored: list[str] = []  # the run's own faults are listed already; of other runs only the same rows matter
-    manifest = _manifest(store, split, ignored)
-    path = f"{SEALED}/{TABLE}"
-    entry = (manifest.get("files") or {}).get(path)
-    data = _bytes(store, split, path, entry, ignored) if entry else None
-    digest = _object(data or b"").get("digest")
+    published = _Published(store)  # the run's own faults are listed already; of other runs only the same rows matter
+    digest = _object(published.content(published.manifest(split), f"{SEALED}/{TABLE}") or b"").get("digest")
     return digest if isinstance(digest, str) else None
 
 
@@ -356,20 +336,11 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     """
     from pipelines.problem.definition import SHARED
 
-    repeated = {(section, name) for section, names in SHARED.items() for name in names}
-    before, after = (dict(_flat(_without(problem, repeated))) for problem in (old, new))
-    for path in [*after, *(path for path in before if path not in after)]:
-        if before.get(path) != after.get(path):
+    repeated = {f"{section}.{name}" for section, names in SHARED.items() for name in names}
+    before, after = dict(_flat(old)), dict(_flat(new))
+    for path in dict.fromkeys([*after, *before]):
+        if before.get(path) != after.get(path) and path not in repeated:
             yield Change(path, before.get(path), after.get(path))
-
-
-def _without(problem: Mapping[str, Any], repeated: set[tuple[str, str]]) -> Mapping[str, Any]:
-    return {
-        section: {name: field for name, field in content.items() if (section, name) not in repeated}
-        if isinstance(content, Mapping)
-        else content
-        for section, content in problem.items()
-    }
 
 
 def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -390,5 +361,6 @@ def _flat_threshold(threshold: Any) -> Iterator[tuple[str, Any]]:
     where = f" on {threshold['slice']}" if threshold.get("slice") else ""
     for bound in ("at_least", "at_most"):
         if threshold.get(bound) is not None:
-            yield f"success: {threshold.get('metric')} {bound}{where}", threshold[bound]
-            yield f"success: {threshold.get('metric')} {bound}{where} judged on", threshold.get("on", "interval")
+            path = f"success: {threshold.get('metric')} {bound}{where}"
+            yield path, threshold[bound]
+            yield f"{path} judged on", threshold.get("on", "interval")

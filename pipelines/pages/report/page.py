@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
 from markupsafe import Markup
@@ -17,12 +16,47 @@ from pipelines.pages.report.gather import Facts, gather
 from steps.documents import Document
 from steps.evaluation import sentences, wording
 from steps.evaluation.document import Calibration, Evaluation, Residuals
-from steps.expectations.document import ValidationResults
+from steps.expectations.document import Severity, ValidationResults
 from steps.labeling.document import LabelReport
 from steps.splitting.document import SplitReport
 from steps.tables.document import IngestReport
 from steps.training.document import TrainingRecord
 
+_FILTERS = (
+    markup.data,
+    markup.prose,
+    markup.show,
+    markup.exact,
+    markup.text,
+    markup.seconds,
+    markup.share,
+    wording.cut,
+    wording.number,
+    wording.interval,
+    wording.percent,
+    sentences.metric_name,
+    sentences.metric_meaning,
+    sentences.predictor_name,
+    sentences.bound,
+    sentences.requirement,
+    sentences.judged_on,
+    evidence.role,
+    evidence.files,
+    evidence.reading,
+    evidence.details,
+)
+_FUNCTIONS = (
+    markup.Scale,
+    wording.decimals_for,
+    decision.glance,
+    decision.scores,
+    decision.best,
+    sentences.comparisons,
+    sentences.outcome,
+    evidence.labels,
+    evidence.division,
+    evidence.settings,
+)
 CONFUSION_CLASSES = 30
 CURVE_POINTS = 200
 MISTAKES = 6
@@ -99,8 +133,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for function in (markup.data, markup.prose, markup.show, markup.exact, markup.text, wording.cut):
-        environment.filters[function.__name__] = function
+    environment.filters |= {function.__name__: function for function in _FILTERS}
+    environment.globals |= {function.__name__: function for function in _FUNCTIONS}
     return environment
 
 
@@ -110,101 +144,72 @@ def _visible(value: object) -> object:
 
 
 def _context(facts: Facts) -> dict[str, Any]:
-    columns, more_columns = evidence.columns(facts)
-    ingest, label_report, split = facts.get(IngestReport), facts.get(LabelReport), facts.get(SplitReport)
+    evaluation, training, labels = facts.evaluation, facts.get(TrainingRecord), facts.get(LabelReport)
+    validation, split, table = facts.get(ValidationResults), facts.get(SplitReport), facts.table
+    confusion = evaluation.confusion if evaluation and len(evaluation.classes) <= CONFUSION_CLASSES else None
+    gravity = get_args(Severity)
     context: dict[str, Any] = {
         "facts": facts,
         "problem": facts.problem,
-        "table": facts.table,
         "verdict": words.verdict(facts),
         "loosened": [change for change in facts.changes if words.is_loosened(change)],
+        "evaluation": evaluation,
+        "segments": decision.segments(evaluation) if evaluation else None,
         "limits": list(words.limits(facts)),
-        "lesson": words.row_split_lesson(facts),
-        "columns": columns,
-        "more_columns": more_columns,
-        "used": sum(column.role == "feature" for column in columns),
-        "sources": evidence.sources(ingest),
-        "query": ingest.query if ingest else None,
-        "validation": facts.get(ValidationResults),
-        "expectations": evidence.expectations(facts.get(ValidationResults)),
-        "class_shares": evidence.class_balance(label_report),
-        "label_report": label_report,
-        "labels": list(evidence.labels(label_report)) if label_report else [],
+        "ingest": facts.get(IngestReport),
+        "table": table,
+        "columns": [column for column in table.columns if not column.name.startswith("_")] if table else [],
+        "used": sum(column in table.features() for column in table.columns) if table else 0,
+        "validation": validation,
+        "expectations": sorted(
+            validation.results if validation else (), key=lambda r: (r.success, gravity.index(r.severity))
+        ),
+        "label_report": labels,
+        "classes": labels.classes if labels else (),
         "split": split,
-        "division": list(evidence.division(split)) if split else [],
-        "balance": evidence.balance(split) if split else [],
+        "lesson": words.row_split_lesson(facts),
         "findings": sorted(split.findings, key=lambda finding: finding.level != "refused") if split else [],
+        "training": training,
+        "curves": list(_curves(training)) if training else [],
         "use": list(evidence.use(facts)),
-        "stages": evidence.stages(facts),
+        "plots": list(_plots(evaluation)) if evaluation else [],
+        "confusion": confusion,
+        "mistakes": _mistakes(evaluation) if evaluation else [],
         "total_seconds": evidence.total_seconds(facts),
         "notes": evidence.notes(facts),
         "others": [(path, evidence.plain(content)) for path, content in facts.other_documents.items()],
         "lineage": list(evidence.lineage(facts)),
     }
-    if facts.evaluation:
-        context |= _of_evaluation(facts.evaluation)
-    if training := facts.get(TrainingRecord):
-        context |= {
-            "training": training,
-            "metric_heading": evidence.chosen(training),
-            "candidates": evidence.candidates(training),
-            "curves": list(_curves(training)),
-            "settings": evidence.settings(training),
-        }
-    unreached = [name for name, kind in DOCUMENTS.items() if not facts.get(kind)]
-    optional = {
-        "promises": "promises",
-        "numbers": "headline",
-        "segments": "segments",
-        "limits": "limits",
-        "others": "others",
+    sections = {
+        "promises": evaluation and evaluation.thresholds,
+        "numbers": evaluation,
+        "segments": context["segments"],
+        "limits": context["limits"],
+        **{name: facts.get(kind) for name, kind in DOCUMENTS.items()},
+        "errors": context["plots"] or confusion,
+        "others": context["others"],
     }
-    absent = {name for name, content in optional.items() if not context.get(content)} | set(unreached)
-    if not (context.get("plots") or context.get("confusion")):
-        absent.add("errors")
-    context["unreached"] = [SECTIONS[name] for name in unreached]
-    context["absent"] = absent
-    context["contents"] = [(name, title) for name, title in SECTIONS.items() if name not in absent]
+    context["unreached"] = [SECTIONS[name] for name in DOCUMENTS if not sections[name]]
+    context["contents"] = [(name, title) for name, title in SECTIONS.items() if sections.get(name, True)]
     return context
 
 
-def _of_evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    compared = sentences.comparisons(evaluation)
-    return {
-        "evaluation": evaluation,
-        "glance": decision.glance(evaluation),
-        "promises": decision.promises(evaluation),
-        "headline": decision.headline(evaluation),
-        "comparisons": [(sentences.outcome(evaluation.comparisons[name]), text) for name, text in compared.items()],
-        "metric_table": decision.metric_table(evaluation),
-        "segments": decision.segments(evaluation),
-        "confusion": _confusion(evaluation),
-        "mistakes": _mistakes(evaluation),
-        "plots": list(_plots(evaluation)),
-    }
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A plot with what is said under it."""
-
-    title: str
-    caption: str
-    svg: Markup
+Figure = tuple[str, str, Markup]
+"""Title, what is said under it, the plot."""
 
 
 def _plots(evaluation: Evaluation) -> Iterator[Figure]:
     if evaluation.calibration and evaluation.calibration.bins:
         caption = _calibration_caption(evaluation.calibration, classes=len(evaluation.classes))
-        yield Figure("Can its probabilities be trusted?", caption, figures.calibration(evaluation.calibration.bins))
+        yield "Can its probabilities be trusted?", caption, figures.calibration(evaluation.calibration.bins)
     if residuals := evaluation.residuals:
         histogram, plane = residuals.histogram, residuals.predicted_vs_actual
-        yield Figure(
+        yield (
             "How large are its errors?",
             f"How far predictions are from actual values; a good model is narrow and centred on zero.{_spread(residuals)}",
             figures.histogram("Errors", histogram.edges, histogram.counts, "actual minus predicted"),
         )
-        yield Figure(
+        yield (
             "Predicted against actual",
             "Darker cells hold more rows; a perfect model has them all on the dashed line.",
             figures.density("Predicted and actual", plane.edges_predicted, plane.edges_actual, plane.counts),
@@ -242,35 +247,13 @@ def _curves(training: TrainingRecord) -> Iterator[Figure]:
             f"Loss on the first validation fold; weights of epoch {fold.epochs} kept (dotted line). "
             f"Stopped: {fold.stopped}."
         )
-        yield Figure(candidate.name, caption, figures.curves("Training curves", series, "epoch", "loss", fold.epochs))
+        yield candidate.name, caption, figures.curves("Training curves", series, "epoch", "loss", fold.epochs)
 
 
 def _thin(values: Sequence[float]) -> tuple[list[int], list[float]]:
     """Return epochs from 1 and values, not more than a figure can show."""
     every = -(-len(values) // CURVE_POINTS)
     return list(range(1, len(values) + 1))[::every], list(values)[::every]
-
-
-@dataclass(frozen=True)
-class ConfusionRow:
-    """What the model predicted where the class was ``name``: (count, shade 0..1, whether white ink is needed)."""
-
-    name: str
-    cells: list[tuple[str, str, bool]]
-
-
-def _confusion(evaluation: Evaluation) -> list[ConfusionRow]:
-    matrix, classes = evaluation.confusion, evaluation.classes
-    if not matrix or len(classes) > CONFUSION_CLASSES:
-        return []
-    return [ConfusionRow(name, _shaded(row)) for name, row in zip(classes, matrix, strict=False)]
-
-
-def _shaded(row: Sequence[int]) -> list[tuple[str, str, bool]]:
-    total = sum(row) or 1
-    return [
-        (wording.number(value) if value else "", f"{0.85 * value / total:.2f}", value / total > 0.7) for value in row
-    ]
 
 
 def _mistakes(evaluation: Evaluation) -> list[tuple[int, str, str]]:
