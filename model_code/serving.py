@@ -40,7 +40,10 @@ class Predictor:
         with torch.inference_mode():
             for start in range(0, max(frame.height, 1), CHUNK):
                 part = (torch.from_numpy(array[start : start + CHUNK]) for array in inputs)
-                parts.append(self._graph(*part).numpy())
+                try:
+                    parts.append(self._graph(*part).numpy())
+                except RuntimeError as error:  # a graph that is not of its schema
+                    raise ValueError(f"{export.MODEL} does not run on these inputs: {error}") from error
         return np.concatenate(parts)
 
     def answers(self, frame: pl.DataFrame) -> pl.DataFrame:

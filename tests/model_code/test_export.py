@@ -88,28 +88,15 @@ def test_tables_of_one_kind_of_column_export_too(tmp_path, architecture, columns
     assert serving.load(tmp_path).predict(FRAME.head(3)).shape == (3, 2)
 
 
-def test_the_same_model_gives_the_same_bytes_without_paths_or_pickles(tmp_path):
+def test_the_same_model_gives_the_same_bytes_without_paths(tmp_path):
     for name in ("one", "two"):
         write_model(tmp_path / name)
     first, second = ((tmp_path / name / export.MODEL) for name in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
-    assert export.pickles(first) == []
     with zipfile.ZipFile(first) as archive:
         content = b"".join(archive.read(member) for member in archive.infolist())
     assert b"model_code/" not in content
     assert b".py" not in content
-
-
-def test_an_archive_with_a_pickle_in_it_is_refused_before_anything_is_loaded(tmp_path):
-    write_model(tmp_path)
-    path = tmp_path / export.MODEL
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr("model/data/sample_inputs/other.pt", b"\x80\x04\x95rest")
-    with pytest.raises(ValueError, match="refused, since it holds pickles"):
-        serving.load(tmp_path)
-    path.write_bytes(b"not a zip")
-    with pytest.raises(ValueError, match="not a model archive"):
-        serving.load(tmp_path)
 
 
 def test_a_folder_that_is_no_model_says_what_is_missing(tmp_path):
