@@ -147,9 +147,14 @@ def _paths(text: str, base: Path, workspace: Path) -> Sequence[Path]:
     raise InputError(f"{text}: {scheme}:// is not supported; use a path, a glob, package://, https:// or s3://")
 
 
+def expand_home(text: str) -> Path:
+    """Return a path with ``~/`` as the home directory; ``~name.csv`` is a file, not the home of a user."""
+    return Path(text).expanduser() if text == "~" or text.startswith("~/") else Path(text)
+
+
 def _local(text: str, base: Path) -> Sequence[Path]:
     # normpath: a path may go up from a folder that does not exist yet
-    path = Path(os.path.normpath(base.resolve() / Path(text).expanduser()))
+    path = Path(os.path.normpath(base.resolve() / expand_home(text)))
     if path.is_file():
         return [path]
     if path.is_dir():

@@ -16,6 +16,7 @@ from steps.errors import InputError, near
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Location = tuple[str | int, ...]
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_TEXT = "tag:yaml.org,2002:str"
 DEEPEST = 50
 """The deepest nesting of brackets or indentation; a problem has six levels."""
 
@@ -150,6 +151,7 @@ def _number(source: Path | str, node: Any, location: Location, lines: dict[Locat
     lines.setdefault(location, node.start_mark.line + 1)
     if isinstance(node, yaml.MappingNode):
         for key, value in node.value:
+            key.tag = _TEXT  # a key is a name, though YAML 1.1 takes on, yes and no for true and false
             child = (*location, key.value)
             line = key.start_mark.line + 1
             if child in lines:
@@ -206,11 +208,22 @@ def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Ma
     message = fault["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
     message = message.replace("Input should be", "should be")
     value = repr(fault["input"])
-    if fault["type"] == "string_type" and place.startswith("--set ") and not isinstance(fault["input"], dict | list):
-        key, _, text = place.removeprefix("--set ").partition("=")
-        value += f"""; as text it is --set {key}='"{text}"'"""
+    if fault["type"] == "string_type" and not isinstance(fault["input"], dict | list):
+        value += _as_text(place, fault["input"])
     instead = "" if fault["type"] == "value_error" else f", not {value if len(value) < 80 else value[:77] + '...'}"
     return f"{place}: {dotted + ': ' if dotted else ''}{message}{instead}"
+
+
+def _as_text(place: str, value: Any) -> str:
+    """Return how to write a value as text, for a message about a value that YAML took for something else."""
+    if place.startswith("--set "):
+        key, _, text = place.removeprefix("--set ").partition("=")
+        return f"""; as text it is --set {key}='"{text}"'"""
+    if isinstance(value, bool):
+        return (
+            f"; YAML takes {'yes and on' if value else 'no and off'} for {value}; quote the word if it is meant as text"
+        )
+    return "" if value is None else f"; quote it if text is meant: '{value}'"
 
 
 def _fields(model: type[BaseModel], location: Location) -> list[str]:

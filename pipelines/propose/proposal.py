@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from infra.sources.files import materialise, resolve
+from infra.sources.files import expand_home, materialise, resolve
 from model_code import tasks
 from pipelines.propose.problem_text import SUITE, Proposal, problem_text
 from pipelines.propose.profile import Request, profile_table
@@ -137,7 +137,7 @@ def _sources(data: Sequence[str], directory: Path) -> dict[str, str]:
 
 def _relative(path: Path, directory: Path) -> str:
     """Return a path relative to the problem's folder; absolute if they have only the root in common."""
-    path, base = path.expanduser().absolute(), directory.resolve()
+    path, base = expand_home(str(path)).absolute(), directory.resolve()
     absolute = path.parent.resolve() / path.name
     if os.path.commonpath([absolute, base]) == absolute.anchor:
         return absolute.as_posix()

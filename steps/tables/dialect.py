@@ -1,4 +1,4 @@
-"""The dialect of a delimited text file: encoding, delimiter, quotes, header and decimal mark, detected from its bytes.
+"""The dialect of a delimited text file: delimiter, quotes, header and decimal mark, detected from its start.
 
 Whatever is detected is reported, and the problem file can override it.
 """
@@ -17,15 +17,15 @@ from pathlib import Path
 from steps.errors import InputError
 
 DELIMITERS = ",;\t|"
-ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "latin-1", "cp1252")
 _SAMPLE = 1 << 20
 """Bytes from which a dialect is detected."""
 _RECORDS = 500
-_CHUNK = 1 << 20
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LONE_RETURN = re.compile(r"\r(?!\n)")
 _RETURN = "\ufdd0"
 """Stands for a carriage return within a cell: the csv module takes one for a line end, polars does not."""
+_SPACED_QUOTE = re.compile(rf'[{re.escape(DELIMITERS)}][ ]+"')
+_COMMENTS = ("#", "//", "%")
+_MOST_TITLES = 20
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?")
 _COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 _POINT_DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
@@ -46,6 +46,14 @@ class Dialect:
     """The number of columns."""
     skipped: int
     """The number of physical lines before the first record."""
+    titles: tuple[str, ...] = ()
+    """The lines above the table that were taken for comments or titles."""
+    trailing: bool = False
+    """True if every line ends with a delimiter; the cell behind it is no column, though it counts in ``width``."""
+    spaced: bool = False
+    """True if blanks stand before quotes."""
+    lone_returns: bool = False
+    """True if some lines end with a carriage return alone."""
 
 
 @dataclass(frozen=True)
@@ -57,102 +65,9 @@ class Overrides:
     decimal: str | None = None
     header: bool | None = None
     missing: Sequence[str] = ()
-    skip: int = 0
-
-
-def encoding_of(path: Path, name: str, *, whole: bool = True) -> str:
-    """Detect the encoding of a file.
-
-    A byte order mark tells it; otherwise text that decodes as UTF-8 is UTF-8, since other text hardly ever does; of the
-    8-bit encodings cp1252 is taken unless a byte is undefined in it.
-
-    Args:
-        whole: look at all of the file, not only at its start.
-
-    Raises:
-        InputError: the file is UTF-8 with damaged lines.
-    """
-    with path.open("rb") as file:
-        start = file.read(_SAMPLE)
-        for mark, encoding in _MARKS:
-            if start.startswith(mark):
-                return encoding
-        if (wide := _without_mark(start)) is not None:
-            return wide
-    if _is_utf8(path, whole=whole):
-        return "utf-8"
-    return _eight_bit(path, name)
-
-
-def _is_utf8(path: Path, *, whole: bool) -> bool:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with path.open("rb") as file:
-        try:
-            while chunk := file.read(_CHUNK):
-                if not chunk.isascii() or decoder.getstate()[0]:
-                    decoder.decode(chunk)
-                if not whole:
-                    return True
-            decoder.decode(b"", final=True)
-        except UnicodeDecodeError:
-            return False
-    return True
-
-
-def _without_mark(start: bytes) -> str | None:
-    """Return UTF-16 without a byte order mark, in which every other byte of western text is zero; None for other text."""
-    if b"\0" not in start:
-        return None
-    even, odd = start[0::2].count(0), start[1::2].count(0)
-    if max(even, odd) < 0.3 * len(start) / 2 or min(even, odd) > 0.05 * max(even, odd):
-        return None
-    return "utf-16-le" if odd > even else "utf-16-be"
-
-
-def _eight_bit(path: Path, name: str) -> str:
-    """Return an 8-bit encoding, unless most lines with special characters are UTF-8: then the file is damaged UTF-8."""
-    well_formed, wrong, first_line, undefined = 0, 0, 0, False
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            if line.isascii():
-                continue
-            try:
-                line.decode("utf-8")
-                well_formed += 1
-            except UnicodeDecodeError:
-                wrong += 1
-                first_line = first_line or number
-                undefined = undefined or any(byte in line for byte in b"\x81\x8d\x8f\x90\x9d")
-    if well_formed > wrong:
-        raise InputError(
-            f"{name}, line {first_line}: not readable as UTF-8, while {well_formed:,} other lines are; {wrong:,} "
-            "lines are damaged. Fix the file, or give its encoding, such as encoding: cp1252 (or latin-1)"
-        )
-    return "latin-1" if undefined else "cp1252"
-
-
-def transcode(path: Path, encoding: str, target: Path, name: str) -> None:
-    """Write the file as UTF-8 with line feeds as line ends.
-
-    Raises:
-        InputError: the file is not in that encoding, or no such encoding exists.
-    """
-    choices = f"use one of {', '.join(ENCODINGS)}"
-    with path.open("rb") as file, target.open("w", encoding="utf-8", newline="") as out:
-        try:
-            reader = io.TextIOWrapper(file, codecs.lookup(encoding).name, newline="")
-        except (LookupError, ValueError):  # ValueError also for codecs from bytes to bytes, such as hex
-            raise InputError(f"{name}: {encoding!r} is not an encoding of text; {choices}") from None
-        try:
-            pending = ""
-            while text := reader.read(_CHUNK):
-                text = pending + text
-                pending = "\r" if text.endswith("\r") else ""
-                text = text[: len(text) - len(pending)]
-                out.write(text.replace("\r\n", "\n").replace("\r", "\n"))
-            out.write(pending.replace("\r", "\n"))
-        except UnicodeError as error:
-            raise InputError(f"{name}: cannot be read as {encoding}: {error}; {choices}") from None
+    skip: int | None = None
+    names: int | None = None
+    """The number of names that the source gives."""
 
 
 def uses_carriage_returns(path: Path) -> bool:
@@ -176,22 +91,107 @@ def detect(path: Path, name: str, overrides: Overrides) -> Dialect:
         raise InputError(f"{name}: the file is empty; it needs a header and rows")
     if not complete:
         text = text[: text.rfind("\n") + 1] or text
-    _, *rest = text.split("\n", overrides.skip) if overrides.skip else ("", text)
+    skip = _comment_lines(text) if overrides.skip is None else overrides.skip
+    if overrides.skip is None and not text.split("\n", skip)[-1].strip():
+        skip = 0  # each line begins like a comment, so none is one
+    _, *rest = text.split("\n", skip) if skip else ("", text)
     if not rest or not rest[-1].strip():
-        raise InputError(f"{name}: nothing is left below the {overrides.skip} skipped lines")
-    delimiter, quote, records = _layout(_LONE_RETURN.sub(_RETURN, rest[-1]), overrides, complete=complete)
-    first_line, first = records[0][0] + overrides.skip, records[0][1]
+        raise InputError(f"{name}: nothing is left below the {skip} skipped lines")
+    layout = _layout_of(rest[-1], overrides, complete=complete)
+    if (
+        overrides.skip is None
+        and skip
+        and (from_comment := _with_header_comment(text, skip, layout, overrides)) is not None
+    ):
+        skip, layout = skip - 1, from_comment
+    records = layout.records
     rows = [[cell.strip() for cell in row] for _, row in records]
+    titles = titles_above(rows, set(overrides.missing)) if overrides.skip is None else 0
+    records, rows = records[titles:], rows[titles:]
+    first_line, first = records[0][0] + skip, records[0][1]
     header = _has_header(rows, set(overrides.missing)) if overrides.header is None else overrides.header
-    body = rows[1:] if header else rows
+    skipped = first_line if header else first_line - _lines_of(first)
+    above = first_line - _lines_of(first) if overrides.skip is None else 0
+    width, names = (len(first), rows[0]) if not header else _columns(rows)
+    trailing = overrides.names != width and _ends_empty(rows, width, header=header)
     return Dialect(
-        delimiter=delimiter,
-        quote=quote,
-        decimal=overrides.decimal or _decimal(body, delimiter),
-        header=tuple(rows[0]) if header else None,
-        width=len(first),
-        skipped=first_line if header else first_line - _lines_of(first),
+        delimiter=layout.delimiter,
+        quote=layout.quote,
+        decimal=overrides.decimal or _decimal(rows[1:] if header else rows, layout.delimiter),
+        header=tuple(names[: width - trailing]) if header else None,
+        width=width,
+        skipped=skipped,
+        titles=tuple(line.strip() for line in text.split("\n", above)[:above] if line.strip(f" \r{DELIMITERS}")),
+        trailing=trailing,
+        spaced=layout.spaced,
+        lone_returns=layout.lone_returns,
     )
+
+
+def _comment_lines(text: str) -> int:
+    """Return the number of lines at the start that begin like comments, and of blank ones between them."""
+    count = 0
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.lstrip().startswith(_COMMENTS):
+            count = number
+        elif line.strip():
+            break
+    return count
+
+
+def _with_header_comment(text: str, skip: int, below: _Layout, overrides: Overrides) -> _Layout | None:
+    """Return the layout that begins with the last comment line if that line is the header, as in ``#id,name``."""
+    layout = _layout_of(text.split("\n", skip - 1)[-1], overrides, complete=True)
+    rows = [[cell.strip() for cell in row] for _, row in layout.records]
+    missing = set(overrides.missing)
+    as_wide = len(rows) > 1 and len(rows[0]) == len(rows[1]) == len(below.records[0][1]) > 1
+    return (
+        layout
+        if as_wide and _has_header(rows, missing) and not _words_above_numbers(rows[1], rows[2:], missing)
+        else None
+    )
+
+
+def titles_above(rows: Sequence[Sequence[str]], missing: set[str]) -> int:
+    """Return the number of records above the header, which fill fewer cells than it does."""
+    width = Counter(map(len, rows)).most_common(1)[0][0]
+    filled = [_filled(row) for row in rows]
+    fuller = [
+        index
+        for index in range(1, min(len(rows) - 1, _MOST_TITLES))
+        if len(rows[index]) == width and filled[index] > max(filled[:index])
+    ]
+    above_numbers = (index for index in fuller if _words_above_numbers(rows[index], rows[index + 1 :], missing))
+    if (index := next(above_numbers, None)) is not None:
+        return index
+    alone = fuller and max(filled[: fuller[0]]) <= 1 and len(rows[0]) != width - 1
+    return fuller[0] if alone and _has_header(rows[fuller[0] :], missing) else 0
+
+
+def _filled(row: Sequence[str]) -> int:
+    return sum(map(bool, row))
+
+
+def _columns(rows: Sequence[Sequence[str]]) -> tuple[int, list[str]]:
+    """Return the number of columns and their names.
+
+    A header may have one name less than all records have cells: behind the last one there is a delimiter in each record, or
+    the first cell holds the names of the rows.
+    """
+    header, rest = list(rows[0]), rows[1:]
+    if rest and all(len(row) == len(header) + 1 for row in rest):
+        if not any(row[-1] for row in rest):
+            return len(header) + 1, [*header, ""]
+        if len({row[0] for row in rest}) == len(rest):
+            return len(header) + 1, ["", *header]
+    return len(header), header
+
+
+def _ends_empty(rows: Sequence[Sequence[str]], width: int, *, header: bool) -> bool:
+    """Return whether the last cell of each record is empty and has no name."""
+    body = rows[1:] if header else rows
+    unnamed = not header or len(rows[0]) < width or not rows[0][-1]
+    return bool(unnamed and width > 2 - header and body and not any(row[width - 1 :] != [""] for row in body))
 
 
 Records = list[tuple[int, list[str]]]
@@ -202,11 +202,47 @@ def _lines_of(row: Sequence[str]) -> int:
     return 1 + sum(cell.count("\n") for cell in row)
 
 
-def _layout(text: str, overrides: Overrides, *, complete: bool) -> tuple[str, str | None, Records]:
+@dataclass(frozen=True)
+class _Layout:
+    delimiter: str
+    quote: str | None
+    records: Records
+    spaced: bool = False
+    lone_returns: bool = False
+
+    @property
+    def even(self) -> bool:
+        """True if all records have the same number of cells, more than one."""
+        widths = {len(row) for _, row in self.records}
+        return len(widths) == 1 and widths != {1}
+
+
+def _layout_of(text: str, overrides: Overrides, *, complete: bool) -> _Layout:
+    """Choose how text is divided into cells; what is less usual is tried where the usual leaves records uneven."""
+    layout = _Layout(*_layout(_LONE_RETURN.sub(_RETURN, text), overrides, complete=complete))
+    if layout.even:
+        return layout
+    returns = bool(_LONE_RETURN.search(text))
+    spaced = overrides.quote != "" and _SPACED_QUOTE.search(text) is not None
+    for lone, blanks in ((True, False), (False, True), (True, True)):
+        if lone <= returns and blanks <= spaced:
+            other = _LONE_RETURN.sub("\n" if lone else _RETURN, text)
+            parts = _layout(other, overrides, complete=complete, spaced=blanks)
+            candidate = _Layout(*parts, spaced=blanks, lone_returns=lone)
+            if candidate.even:
+                return candidate
+    return layout
+
+
+def _layout(
+    text: str, overrides: Overrides, *, complete: bool, spaced: bool = False
+) -> tuple[str, str | None, Records]:
     """Choose the delimiter and quote with which the records are most alike, then widest; earlier candidates win ties."""
     delimiters = [overrides.delimiter] if overrides.delimiter else list(DELIMITERS)
     if overrides.quote is not None:
-        return _best(text, delimiters, [overrides.quote or None], complete=complete, strict=False)
+        return _best(text, delimiters, [overrides.quote or None], complete=complete, strict=False, spaced=spaced)
+    if spaced:
+        return _best(text, delimiters, ['"'], complete=complete, strict=True, spaced=True)
     single = "'" if '"' not in text and _encloses(text, "'") else None
     quotes = [single, '"', None] if single else ['"', None]
     delimiter, quote, records = _best(text, delimiters, quotes, complete=complete, strict=True)
@@ -217,12 +253,18 @@ def _layout(text: str, overrides: Overrides, *, complete: bool) -> tuple[str, st
 
 
 def _best(
-    text: str, delimiters: Sequence[str], quotes: Sequence[str | None], *, complete: bool, strict: bool
+    text: str,
+    delimiters: Sequence[str],
+    quotes: Sequence[str | None],
+    *,
+    complete: bool,
+    strict: bool,
+    spaced: bool = False,
 ) -> tuple[str, str | None, Records]:
     best: tuple[float, str, str | None, Records] | None = None
     for quote in quotes:
         for delimiter in delimiters:
-            records = _records(text, delimiter, quote, complete=complete, strict=strict)
+            records = _records(text, delimiter, quote, complete=complete, strict=strict, spaced=spaced)
             if not records:
                 continue
             width, count = Counter(len(row) for _, row in records).most_common(1)[0]
@@ -240,7 +282,9 @@ def _encloses(text: str, quote: str) -> bool:
     return bool(re.search(rf"(?:^|{edge}){quote}[^{quote}\n]*{quote}(?:$|\r|{edge})", text, re.MULTILINE))
 
 
-def _records(text: str, delimiter: str, quote: str | None, *, complete: bool, strict: bool) -> Records:
+def _records(
+    text: str, delimiter: str, quote: str | None, *, complete: bool, strict: bool, spaced: bool = False
+) -> Records:
     """Return the first records; none when the quotes do not fit."""
     if delimiter == quote:
         return []  # the csv module of Python 3.13 raises for equal marks
@@ -250,6 +294,7 @@ def _records(text: str, delimiter: str, quote: str | None, *, complete: bool, st
         quotechar=quote,
         quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
         strict=strict and quote is not None,
+        skipinitialspace=spaced,
     )
     records: Records = []
     csv.field_size_limit(_SAMPLE)

@@ -24,6 +24,16 @@ class FileReport(Section):
     header: bool | None = None
     renamed: tuple[str, ...] | None = None
     """New names of columns that had none."""
+    titles: tuple[str, ...] | None = None
+    """Lines above the table that were taken for comments or titles."""
+    trailing_delimiter: bool | None = None
+    """Whether every line ends with a delimiter, behind which there is no column."""
+    lone_returns: bool | None = None
+    """Whether some lines end with a carriage return alone."""
+    foreign: bool | None = None
+    """Whether the text is hardly western European, though it was read as such."""
+    suffixed: tuple[str, ...] | None = None
+    """New names of columns whose names the header repeats."""
 
 
 class ColumnType(Section):

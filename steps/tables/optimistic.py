@@ -87,11 +87,15 @@ def _attempt(source: SourceFrame, assumptions: _Assumptions, target: Path) -> Ex
         return None  # the sample had no value in this column, so its type is not known
     # Polars fills a short record with missing values, and sees no cell behind a delimiter that ends the file.
     short = bool(contents[source.columns[-1]].missing)
-    if any(part.fault() for part in source.parts if short or _ends_open(part)):
+    if any(part.fault() for part in source.parts if short or _ends_open(part) or _trails(part)):
         return None
     if all(content.missing for content in contents.values()):
         return _without_blank_records(target, examination)
     return examination
+
+
+def _trails(part: Part) -> bool:
+    return part.dialect is not None and part.dialect.trailing
 
 
 def _ends_open(part: Part) -> bool:

@@ -16,7 +16,9 @@ from typing import Any
 import polars as pl
 
 from steps.errors import InputError, install, refuse_full_disk
-from steps.tables.dialect import Dialect, Overrides, detect, encoding_of, transcode, uses_carriage_returns
+from steps.tables.dialect import Dialect, Overrides, detect, titles_above, uses_carriage_returns
+from steps.tables.encodings import encoding_of, looks_foreign, transcode
+from steps.tables.mending import without_blanks_before_quotes, without_footer
 from steps.tables.schema import LABEL_SOURCE, ROW
 from steps.tables.source import Source
 from steps.tables.structure import faults
@@ -39,6 +41,10 @@ _FORMATS = {
     ".xlsb": "excel",
     ".ods": "excel",
 }
+_UNNAMED = "__UNNAMED__"
+"""What the reader of workbooks calls columns without a name."""
+_FIRST_ROWS = 50
+_TRAILING = ROW  # no column has that name
 _START = 1 << 20
 """Bytes from which the layout of a JSON file is seen."""
 
@@ -62,7 +68,12 @@ class Part:
 
     def typed(self, dtypes: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
         """Return delimited text, its columns parsed by polars as ``dtypes``, or strings where there is none."""
+        return self._scan(dtypes, missing).select(self.columns)
+
+    def _scan(self, dtypes: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
+        """Return the columns, and behind them the empty cells at the ends of the lines where there are any."""
         assert self.dialect is not None
+        names = [*self.columns, *([_TRAILING] if self.dialect.trailing else [])]
         return pl.scan_csv(
             self.path,
             glob=False,
@@ -70,7 +81,7 @@ class Part:
             skip_lines=self.dialect.skipped,
             separator=self.dialect.delimiter,
             quote_char=self.dialect.quote,
-            schema={name: dtypes.get(name, pl.String) for name in self.columns},
+            schema={name: dtypes.get(name, pl.String) for name in names},
             null_values=list(missing) or None,
             missing_columns="insert",  # polars takes a blank first line for a record with one column
         )
@@ -78,7 +89,19 @@ class Part:
     def fault(self) -> str | None:
         """Return what is wrong with the shape of delimited text, in words; reads the whole file."""
         assert self.dialect is not None
-        return faults(self.path, self.dialect).describe(len(self.columns))
+        if fault := faults(self.path, self.dialect).describe(self.dialect.width):
+            return fault
+        if not self.dialect.trailing:
+            return None
+        cells = self._scan({}, ()).select(pl.col(_TRAILING).str.strip_chars()).with_row_index("row", 1)
+        filled = cells.filter(pl.col(_TRAILING) != "").head(1).collect(engine="streaming")
+        if filled.is_empty():
+            return None
+        row, value = filled.row(0)
+        return (
+            f"row {row}: the last cell holds {value!r}, while the lines above end with an empty cell that has no name; "
+            f"give names: [...] for all {self.dialect.width} columns of the source"
+        )
 
 
 def read_parts(directory: Path, source_name: str, source: Source, scratch: Path, *, whole: bool = True) -> list[Part]:
@@ -135,7 +158,7 @@ def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
     if kind in ("csv", "tsv"):
         return _delimited(readable, name, source, kind, scratch, report, whole=whole)
     try:
-        frame = _scan(readable, name, source, kind)
+        frame = _scan(readable, name, source, kind, report)
         columns = frame.collect_schema().names()
     except InputError:
         raise
@@ -162,15 +185,30 @@ def _format(name: str, source: Source) -> str:
 def _delimited(
     path: Path, name: str, source: Source, kind: str, scratch: Path, report: dict[str, Any], *, whole: bool
 ) -> Part:
+    raw = path
     encoding = source.encoding or encoding_of(path, name, whole=whole)
     if encoding.lower().replace("_", "-") not in ("utf-8", "utf-8-sig", "utf8", "ascii") or uses_carriage_returns(path):
         decoded = scratch / "decoded"
         transcode(path, encoding, decoded, name)
         path = decoded
-    delimiter = source.delimiter or ("\t" if kind == "tsv" else None)
-    dialect = detect(
-        path, name, Overrides(delimiter, source.quote, source.decimal, source.header, source.missing, source.skip)
+    if source.skip_footer:
+        path = without_footer(path, source.skip_footer, scratch / "footless", name)
+    overrides = Overrides(
+        delimiter=source.delimiter or ("\t" if kind == "tsv" else None),
+        quote=source.quote,
+        decimal=source.decimal,
+        header=source.header,
+        missing=source.missing,
+        skip=source.skip,
+        names=len(source.names) if source.names is not None else None,
     )
+    dialect = detect(path, name, overrides)
+    if dialect.lone_returns:
+        transcode(path, "utf-8", scratch / "line-feeds", name)
+        path = scratch / "line-feeds"
+    if dialect.spaced:
+        without_blanks_before_quotes(path, dialect, scratch / "close")
+        path = scratch / "close"
     header = dialect.header
     report |= {
         "encoding": encoding,
@@ -178,31 +216,36 @@ def _delimited(
         "quote": dialect.quote or "",
         "decimal": dialect.decimal,
         "header": header is not None,
+        "titles": dialect.titles or None,
+        "trailing_delimiter": dialect.trailing or None,
+        "lone_returns": dialect.lone_returns or None,
+        "foreign": (encoding in ("cp1252", "latin-1") and source.encoding is None and looks_foreign(raw)) or None,
     }
-    columns = header or tuple(f"column_{number}" for number in range(1, dialect.width + 1))
+    columns = header or tuple(f"column_{number}" for number in range(1, dialect.width - dialect.trailing + 1))
     return Part(name, path, kind, _column_names(columns, name, source, report), dialect, report)
 
 
 def _column_names(columns: Sequence[str], name: str, source: Source, report: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names that the source gives, or the header's with blank ones numbered.
+    """Return the names that the source gives, or the header's with blank ones numbered and repeated ones suffixed.
 
     Raises:
-        InputError: two names are equal, or one is reserved or would be a pattern of names to polars.
+        InputError: two given names are equal, or one is reserved or would be a pattern of names to polars.
     """
     if source.names is not None and len(source.names) != len(columns):
         raise InputError(f"{name}: the source gives {len(source.names)} names and the file has {len(columns)} columns")
-    header = source.names or columns
+    header = source.names or ["" if column.startswith(_UNNAMED) else column for column in columns]
     renamed = {number: f"column_{number}" for number, column in enumerate(header, 1) if not column.strip()}
     if renamed:
         report["renamed"] = list(renamed.values())
     names = tuple(renamed.get(number, column) for number, column in enumerate(header, 1))
     where, cure = f"{name}, line 1: the column name", "give names: [...] for all columns of the source"
-    for column, count in Counter(names).items():
-        if count > 1:
-            places = ", ".join(str(number) for number, other in enumerate(names, 1) if other == column)
-            raise InputError(
-                f"{where} {column!r} is used {count} times (columns {places}); rename the columns, or {cure}"
-            )
+    if source.names is not None:
+        for column, count in Counter(names).items():
+            if count > 1:
+                raise InputError(f"{name}: the source's names hold {column!r} {count} times; each column needs its own")
+    names, suffixed = _distinct(names)
+    if suffixed:
+        report["suffixed"] = suffixed
     for column in names:
         if column in RESERVED:
             raise InputError(f"{where} {column!r} is reserved; {cure}")
@@ -211,11 +254,26 @@ def _column_names(columns: Sequence[str], name: str, source: Source, report: dic
     return names
 
 
-def _scan(path: Path, name: str, source: Source, kind: str) -> pl.LazyFrame:
+def _distinct(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
+    """Return names in which repeated ones have a number, as in ``price_2``, and the new ones among them."""
+    distinct: list[str] = []
+    suffixed = []
+    for name in names:
+        unique, number = name, 1
+        while unique in distinct or (number > 1 and unique in names):
+            number += 1
+            unique = f"{name}_{number}"
+        if number > 1:
+            suffixed.append(unique)
+        distinct.append(unique)
+    return tuple(distinct), suffixed
+
+
+def _scan(path: Path, name: str, source: Source, kind: str, report: dict[str, Any]) -> pl.LazyFrame:
     if kind == "parquet":
         return pl.scan_parquet(path, glob=False)
     if kind == "excel":
-        return _workbook(path, name, source)
+        return _workbook(path, name, source, report)
     with path.open("rb") as file:
         start = file.read(_START).removeprefix(b"\xef\xbb\xbf").lstrip()
     if start.startswith(b"["):
@@ -227,12 +285,33 @@ def _scan(path: Path, name: str, source: Source, kind: str) -> pl.LazyFrame:
     return pl.scan_ndjson(escape(str(path)), infer_schema_length=None)
 
 
-def _workbook(path: Path, name: str, source: Source) -> pl.LazyFrame:
+def _workbook(path: Path, name: str, source: Source, report: dict[str, Any]) -> pl.LazyFrame:
     try:
         import fastexcel  # noqa: F401 - an extra; polars' own message does not say how to install it
     except ImportError:
         raise InputError(f"{name}: reading workbooks needs fastexcel; {install('excel')}") from None
-    options: dict[str, Any] = {"sheet_name": source.sheet} if source.sheet else {"sheet_id": 1}
-    frame = pl.read_excel(path, has_header=source.header is not False, infer_schema_length=None, **options)
-    assert isinstance(frame, pl.DataFrame)
+    frame = _sheet(path, source, source.skip or 0)
+    if source.skip is None and any(column.startswith(_UNNAMED) for column in frame.columns):
+        options: dict[str, Any] = {"n_rows": _FIRST_ROWS, "dtypes": "string"}
+        start = _read_sheet(path, source, options, has_header=False, drop_empty_rows=False, drop_empty_cols=False)
+        rows = [[(cell or "").strip() for cell in row] for row in start.rows()]
+        if skip := titles_above(rows, set(source.missing)):
+            frame = _sheet(path, source, skip)
+            report["titles"] = [" ".join(filter(None, row)) for row in rows[:skip] if any(row)]
+    if source.skip_footer:
+        frame = frame.head(-source.skip_footer)
     return frame.lazy()
+
+
+def _sheet(path: Path, source: Source, skip: int) -> pl.DataFrame:
+    """Return a sheet without its first rows; columns without a name have none."""
+    has_header = source.header is not False
+    options = ({"header_row": skip} if has_header else {"skip_rows": skip}) if skip else {}
+    return _read_sheet(path, source, options, has_header=has_header, infer_schema_length=None)
+
+
+def _read_sheet(path: Path, source: Source, read_options: dict[str, Any], **options: Any) -> pl.DataFrame:
+    sheet: dict[str, Any] = {"sheet_name": source.sheet} if source.sheet else {"sheet_id": 1}
+    frame = pl.read_excel(path, read_options=read_options, **sheet, **options)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

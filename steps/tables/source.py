@@ -41,7 +41,16 @@ class Source(Config):
     names: tuple[str, ...] | None = Field(
         default=None, description="Names of the columns in order, instead of the header's or of column_1, column_2 ..."
     )
-    skip: int = Field(default=0, ge=0, description="Lines of a text file above its header or first record.")
+    skip: int | None = Field(
+        default=None,
+        ge=0,
+        description="Lines of a text file, or rows of a workbook, above the header or first record; detected when left out.",
+    )
+    skip_footer: int = Field(
+        default=0,
+        ge=0,
+        description="Lines at the end of a text file, or rows of a workbook, that hold totals or remarks.",
+    )
     member: str | None = Field(default=None, description="The file of a zip archive that is read.")
     sheet: str | None = Field(
         default=None, description="The sheet of a workbook that is read; the first when left out."

@@ -7,7 +7,7 @@ row what does not parse. Both give the same table. One strict parser alone would
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,10 +15,11 @@ from typing import Literal
 from steps.errors import InputError
 from steps.journal import Journal
 from steps.tables.document import ColumnType, FileReport, SourceReport
+from steps.tables.encodings import EAST_ASIAN
 from steps.tables.examine import Examination
 from steps.tables.optimistic import parse_optimistic
 from steps.tables.parsing import Parse
-from steps.tables.readers import read_parts
+from steps.tables.readers import Part, read_parts
 from steps.tables.schema import Reading
 from steps.tables.source import Source
 from steps.tables.source_frame import SourceFrame
@@ -91,7 +92,8 @@ def _note(frame: SourceFrame, report: SourceReport, log: Journal) -> None:
     """Note in the journal what was detected and a person may want to override."""
     if report.blank_records:
         log.note(f"source {frame.name!r}: {report.blank_records:,} records without any value were left out")
-    for part in frame.parts:
+    for part, file in zip(frame.parts, report.files, strict=True):
+        _note_layout(part, file, frame.name, log)
         if part.dialect and part.dialect.header is None and frame.source.header is None:
             log.note(
                 f"{part.name}: has no header, so its columns are named {part.columns[0]} to {part.columns[-1]} "
@@ -99,8 +101,37 @@ def _note(frame: SourceFrame, report: SourceReport, log: Journal) -> None:
             )
         if part.report.get("renamed"):
             log.note(f"{part.name}: columns without a name are called {', '.join(part.report['renamed'])}")
-        if part.report.get("encoding", "utf-8") not in ("utf-8", "utf-8-sig") and frame.source.encoding is None:
-            log.note(f"{part.name}: read as {part.report['encoding']}")
+        if file.suffixed:
+            log.note(f"{part.name}: the header repeats names; the later columns are called {', '.join(file.suffixed)}")
+        if (file.encoding or "utf-8") not in ("utf-8", "utf-8-sig") and frame.source.encoding is None:
+            log.note(f"{part.name}: read as {file.encoding}{_doubt(file, frame.name)}")
+
+
+def _shortened(lines: Sequence[str]) -> str:
+    return "; ".join(f"{line[:60]!r}" for line in lines[:2]) + (" ..." if len(lines) > 2 else "")
+
+
+def _note_layout(part: Part, file: FileReport, source: str, log: Journal) -> None:
+    if file.titles:
+        count = f"{len(file.titles):,} lines" if len(file.titles) > 1 else "a line"
+        log.note(
+            f"{part.name}: {count} above the table {'were' if len(file.titles) > 1 else 'was'} left out: "
+            f"{_shortened(file.titles)} (set data.sources.{source}.skip if that is wrong)"
+        )
+    if file.trailing_delimiter:
+        log.note(f"{part.name}: every line ends with a delimiter; the empty cells behind it are no column")
+    if file.lone_returns:
+        log.note(f"{part.name}: some lines end with a carriage return alone, which is taken for a line end")
+
+
+def _doubt(file: FileReport, source: str) -> str:
+    """Return what a person can do where the encoding is a guess that may be wrong."""
+    setting = f"data.sources.{source}.encoding"
+    if file.foreign:
+        return f", which gives words of accented letters only; if they are wrong, set {setting}: cp1251, cp1253, gbk, shift_jis ..."
+    if file.encoding in EAST_ASIAN:
+        return f", by its frequent characters; if they are wrong, set {setting}"
+    return ""
 
 
 def _readings(frame: SourceFrame, parses: Mapping[str, Parse]) -> dict[str, Reading]:

@@ -1,15 +1,16 @@
-"""Files out of gzip and zip archives, refused where they would fill the disk."""
+"""Files out of gzip, bzip2, xz, zstandard and zip archives, refused where they would fill the disk."""
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import lzma
 import shutil
 import zipfile
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from steps.errors import InputError, refuse_full_disk
 
@@ -25,6 +26,21 @@ _DAMAGES = (
     UnicodeError,
 )
 """The exceptions of the unpacking libraries; UnicodeError is about the names of members."""
+
+
+def _open_zstandard(path: Path, _mode: str) -> Any:
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.OSFile(str(path)), "zstd")
+
+
+_OPENERS: dict[str, Callable[[Path, str], Any]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
+    ".zst": _open_zstandard,
+}
+"""How the files of packers that pack one file are opened, by suffix."""
 LARGEST_RATIO = 200
 """The largest ratio of unpacked to packed size: tables pack 5 to 50 times, files made to fill a disk far more."""
 SMALL = 64 << 20
@@ -32,7 +48,7 @@ SMALL = 64 << 20
 
 
 def unpack(path: Path, name: str, member: str | None, suffixes: Collection[str], scratch: Path) -> tuple[Path, str]:
-    """Return the readable file and its name: the file itself, or what a gzip or zip archive holds.
+    """Return the readable file and its name: the file itself, or what an archive holds.
 
     Args:
         member: the file of a zip archive that is meant; None where the archive holds one table.
@@ -43,10 +59,10 @@ def unpack(path: Path, name: str, member: str | None, suffixes: Collection[str],
     """
     target = scratch / "unpacked"
     try:
-        if name.lower().endswith(".gz"):
-            with gzip.open(path, "rb") as packed:
+        if (opener := _OPENERS.get(PurePosixPath(name).suffix.lower())) is not None:
+            with opener(path, "rb") as packed:
                 _write(packed, path.stat().st_size, target, name)
-            return target, name[:-3]
+            return target, name.rpartition(".")[0]
         if name.lower().endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
                 chosen = _member(archive, name, member, suffixes)
@@ -61,7 +77,7 @@ def unpack(path: Path, name: str, member: str | None, suffixes: Collection[str],
     return path, name
 
 
-def _write(packed: gzip.GzipFile | IO[bytes], packed_size: int, target: Path, name: str) -> None:
+def _write(packed: IO[bytes], packed_size: int, target: Path, name: str) -> None:
     """Unpack to ``target``, and stop where it would take more than half of the free disk or be a zip bomb.
 
     The other half of the disk is for the table that the file becomes.

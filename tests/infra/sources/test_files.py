@@ -44,6 +44,13 @@ def resolve_one(path, base, workspace):
     return [file.name for file in resolve({"s": path}, base, workspace)["s"]]
 
 
+def test_a_tilde_in_front_of_a_name_is_part_of_it(base, workspace, monkeypatch):
+    (base / "~list.csv").write_text("x\n1\n")
+    assert resolve_one("~list.csv", base, workspace) == ["~list.csv"]
+    monkeypatch.setenv("HOME", str(base))
+    assert resolve_one("~/a.csv", base, workspace) == ["a.csv"]
+
+
 def test_paths_are_relative_to_the_problem_file_and_may_be_absolute(base, workspace):
     assert resolve_one("a.csv", base, workspace) == ["a.csv"]
     assert resolve_one(str(base / "c d.csv"), Path("/"), workspace) == ["c d.csv"]

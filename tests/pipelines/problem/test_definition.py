@@ -52,6 +52,20 @@ def test_an_override_can_name_an_element_of_a_list(problem):
         load(problem, {"success.3.at_least": "0.6"})
 
 
+def test_words_that_yaml_takes_for_true_and_false_are_keys_and_named_as_values(problem):
+    text = problem.read_text()
+    problem.write_text(text + "\nsagemaker: {train: {spot: yes}}\n")
+    content = load(problem, {"success.0": "{metric: roc_auc, at_least: 0.6, on: value}"}).problem
+    assert content.success[0].on == "value"
+    assert content.sagemaker.train.spot
+    problem.write_text(text.replace("owner: ", "owner: yes # "))
+    with pytest.raises(InputError, match=r"yes and on for True; quote the word"):
+        load(problem)
+    problem.write_text(text)
+    with pytest.raises(InputError, match=r"--set label.positive='\"yes\"'"):
+        load(problem, {"label.positive": "yes"})
+
+
 def test_smoke_is_the_same_problem_on_a_small_sample(problem):
     loaded, whole = load(problem, smoke=True), load(problem)
     smoke = loaded.problem

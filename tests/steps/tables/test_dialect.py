@@ -1,4 +1,4 @@
-"""Encoding, delimiter, quotes, header and decimal mark are detected from a file's bytes."""
+"""Delimiter, quotes, header, decimal mark and what stands around a table are detected from a file's start."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ingested import csv_file, refused
 
-from steps.tables.dialect import Overrides, detect, encoding_of
+from steps.tables.dialect import Overrides, detect
 
 CELL = st.text(st.sampled_from('ab1 ,;"\né|'), max_size=6)
 
@@ -27,24 +27,6 @@ def test_decimal_commas_are_detected(read):
     table = read(csv_file("a;b\n1,5;x\n-2,25;y\n"))
     assert table["a"] == [1.5, -2.25]
     assert table.report["sources"]["data"]["decimal"] == ","
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
-def test_the_encoding_is_detected(read, encoding):
-    table = read(csv_file("näme,wert\nGrün,1\nÄpfel €,2\n".encode(encoding)))
-    assert table["näme"] == ["Grün", "Äpfel €"]
-
-
-def test_an_encoding_beyond_the_sample_is_found_in_the_end(read):
-    body = b"".join(b"%d,abcdefghijklmnopqrst\n" % number for number in range(60_000))
-    table = read(csv_file(b"n,t\n" + body + b"60000,caf\xe9\n"))
-    assert table["t"][-1] == "café"
-    assert "cp1252" in table.notes
-
-
-def test_latin_1_is_taken_where_cp1252_has_no_character(read):
-    assert read(csv_file(b"a,b\n\x81x,1\ny,2\n"), encoding="latin-1")["a"][0] == "\x81x"
-    assert read(csv_file(b"a,b\n\x81x,1\ny,2\n")).report["sources"]["data"]["files"][0]["encoding"] == "latin-1"
 
 
 @pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
@@ -93,26 +75,6 @@ def test_header_and_names_can_be_given(read):
     assert table.schema.rows == 2
 
 
-def test_an_unknown_encoding_and_a_wrong_one_are_refused(read):
-    refused(read, csv_file("a,b\n1,2\n"), match="encoding", encoding="klingon")
-    refused(read, csv_file(b"a,b\n\xff\xfe\xff,2\n"), match="cannot be read as ascii|UTF-8|utf", encoding="utf-8")
-
-
-@pytest.mark.parametrize("name", ["hex", "rot13", "zlib", "undefined", "a\0b", "locale"])
-def test_what_is_no_encoding_of_text_is_refused_with_some_that_are(read, name):
-    refused(read, csv_file("a,b\n1,2\n"), match="encoding.*; use one of utf-8, ", encoding=name)
-
-
-@pytest.mark.parametrize("encoding", ["shift_jis", "euc_jp", "iso2022_jp", "cp037", "utf-16", "utf-32"])
-def test_every_encoding_of_text_can_be_named(read, encoding):
-    table = read(
-        csv_file("number,a\n1,カタ\n2,x\n".replace("カタ", "é" if encoding == "cp037" else "カタ").encode(encoding)),
-        encoding=encoding,
-    )
-    assert table["a"][0] in ("カタ", "é")
-    assert table["number"] == [1, 2]
-
-
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(
@@ -130,24 +92,86 @@ def test_the_dialect_of_what_the_csv_module_writes_is_found(file, rows, delimite
     assert (dialect.delimiter, dialect.quote, dialect.header, dialect.width) == (delimiter, '"', ("number", "text"), 2)
 
 
+ROWS = "age,income,city\n26,51572.99,Lyon\n46,42924.28,Graz\n68,19527.97,Graz\n"
+
+
 @pytest.mark.parametrize(
-    ("content", "encoding"),
+    ("above", "delimiter"),
     [
-        (b"plain", "utf-8"),
-        ("grün".encode(), "utf-8"),
-        ("grün".encode("cp1252"), "cp1252"),
-        (b"\x81\xff", "latin-1"),
-        ("a,b\n1,2\n".encode("utf-16"), "utf-16"),
-        ("a,b\n1,2\n".encode("utf-16-le"), "utf-16-le"),
-        ("a,b\n1,2\n".encode("utf-8-sig"), "utf-8-sig"),
-        (b"", "utf-8"),
+        ("# export of 2024-03-01\n# unit: EUR, per month\n", ","),
+        ("# one, two, three\n", ","),
+        ("// exported by hand\n\n", ";"),
+        ("Customer report 2023\n\n", ","),
+        ("Customer report 2023,,\n,,\n", ","),
+        ("Report, March 2024\n", ","),
+        ("Report\tMarch\nprinted on Monday\n", "\t"),
+        ("\n\n%comment\n", "|"),
     ],
 )
-def test_encodings_are_told_apart(file, content, encoding):
-    assert encoding_of(file(content), "d.csv") == encoding
+def test_comments_and_titles_above_a_table_are_left_out_with_a_note(read, above, delimiter):
+    table = read(csv_file(above + ROWS.replace(",", delimiter)))
+    assert table.types == {"age": "integer", "income": "float", "city": "category"}
+    assert "above the table" in table.notes
+    assert "data.sources.data.skip" in table.notes
+    assert table["age"] == [26, 46, 68]
 
 
-def test_a_character_cut_by_a_chunk_is_no_damage(file, monkeypatch):
-    monkeypatch.setattr("steps.tables.dialect._CHUNK", 3)
-    assert encoding_of(file("aaü€𝄞" * 5), "d.csv") == "utf-8"
-    assert encoding_of(file("aaü".encode() + b"\xc3"), "d.csv") != "utf-8"
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("#id,name\n1,x\n2,y\n", ["#id", "name"]),
+        ("#hashtag,count\n#a,1\n#b,2\n#a,3\n", ["#hashtag", "count"]),
+        (",a\n0,1\n1,2\n", ["column_1", "a"]),
+        ("id,,\n1,2,3\n4,5,6\n", ["id", "column_2", "column_3"]),
+        ("one\n1\n2\n", ["one"]),
+    ],
+)
+def test_a_header_is_not_taken_for_a_title(read, text, columns):
+    table = read(csv_file(text))
+    assert list(table.types) == columns
+    assert "above the table" not in table.notes
+
+
+def test_skip_is_believed_where_it_is_given(read):
+    table = read(csv_file("# a,b\n1,2\n3,4\n"), skip=0, header=True)
+    assert list(table.types) == ["# a", "b"]
+    assert list(read(csv_file("x\n# a,b\n1,2\n"), skip=1, header=True).types) == ["# a", "b"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("header", ["age,income,city\n", "age,income,city,\n"])
+def test_a_delimiter_at_the_end_of_every_line_makes_no_column(read, delimiter, header):
+    rows = "".join(f"{line},\n" for line in ROWS.splitlines()[1:])
+    table = read(csv_file((header + rows).replace(",", delimiter)))
+    assert list(table.types) == ["age", "income", "city"]
+    assert table["city"] == ["Lyon", "Graz", "Graz"]
+    assert "ends with a delimiter" in table.notes
+
+
+def test_a_value_behind_the_last_delimiter_is_not_lost(read):
+    rows = "".join(f"{number},x,\n" for number in range(600)) + "600,x,here\n"
+    refused(read, csv_file(f"a,b\n{rows}"), match=r"row 601: the last cell holds 'here'.*give names: \[...\] for all 3")
+    assert read(csv_file(f"a,b,c\n{rows}"))["c"][-1] == "here"
+    assert read(csv_file(f"a,b,c\n{rows}"), names=["a", "b", "d"])["d"][-1] == "here"
+
+
+def test_the_names_of_rows_need_no_name(read):
+    table = read(csv_file("age,city\n1,26,Lyon\n2,46,Graz\n3,68,Graz\n"))
+    assert table.types == {"column_1": "integer", "age": "integer", "city": "category"}
+
+
+@pytest.mark.parametrize("blanks", [" ", "  "])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_blanks_before_quotes_are_skipped(read, delimiter, blanks):
+    text = 'age,income,"city"\n26,1.5,"Lyon, EU; x"\n46,2.5,"a ""b"""\n'
+    spaced = text.replace(',"', f'{delimiter}{blanks}"').replace("6,", f"6{delimiter}").replace("e,", f"e{delimiter}")
+    table = read(csv_file(spaced))
+    assert table["city"] == ["Lyon, EU; x", 'a "b"']
+    assert table["age"] == [26, 46]
+
+
+def test_a_lone_carriage_return_ends_a_line_where_the_lines_are_even_then(read):
+    table = read(csv_file("a,b\r\n1,x\n2,y\r3,z\r\n4,w\n"))
+    assert table["a"] == [1, 2, 3, 4]
+    assert "carriage return alone" in table.notes
+    assert read(csv_file('a,b\n1,"x\ry"\n2,z\n'))["b"] == ["x\ry", "z"]

@@ -20,6 +20,17 @@ def test_blank_column_names_are_numbered_and_reported(read):
     assert "column_2" in table.notes
 
 
+@pytest.mark.parametrize(
+    ("header", "names"),
+    [("a,b,a", ["a", "b", "a_2"]), ("a,a,a", ["a", "a_2", "a_3"]), ("a,a_2,a", ["a", "a_2", "a_3"])],
+)
+def test_repeated_names_get_a_number_and_are_reported(read, header, names):
+    table = read(csv_file(f"{header}\n1,2,3\n"))
+    assert list(table.types) == names
+    assert names[-1] in table.notes
+    refused(read, csv_file(f"{header}\n1,2,3\n"), match="names hold 'x' 2 times", names=["x", "y", "x"])
+
+
 def test_ndjson_json_and_parquet_are_read_with_their_types(read, tmp_path):
     rows = [
         {"a": 1, "b": "x", "when": "2020-01-01", "ok": True},
@@ -45,6 +56,21 @@ def test_workbooks_are_read_formulas_by_their_value(read):
     table = read({"book.xlsx": workbook([["a", "b"], [1, "x"], [2.5, "y"], [("=A2*4", 4), "z"]])})
     assert table["a"] == [1, 2.5, 4]
     assert table["b"] == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("titles", [[["Customer report 2023"]], [["Customer report 2023"], ["May", "June"], []]])
+def test_titles_above_the_table_of_a_workbook_are_left_out(read, titles):
+    rows = [["age", "city", "ok"], [26, "Lyon", "yes"], [46, "Graz", "no"], [68, "Graz", "yes"]]
+    table = read({"book.xlsx": workbook([*titles, *rows])})
+    assert table["age"] == [26, 46, 68]
+    assert "'Customer report 2023'" in table.notes
+    with_totals = workbook([*titles, *rows, ["Total", "", 3]])
+    assert read({"book.xlsx": with_totals}, skip=len(titles), skip_footer=1)["age"] == [26, 46, 68]
+
+
+def test_a_column_of_a_workbook_may_have_no_name(read):
+    table = read({"book.xlsx": workbook([["age", "", "ok"], [26, "Lyon", "yes"], [46, "Graz", "no"]])})
+    assert list(table.types) == ["age", "column_2", "ok"]
 
 
 def workbook(rows):

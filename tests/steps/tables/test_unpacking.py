@@ -1,9 +1,12 @@
 """Files in archives are read, and archives that would fill the disk are refused."""
 
+import bz2
 import gzip
+import lzma
 import shutil
 import zipfile
 
+import pyarrow as pa
 import pytest
 from ingested import refused
 
@@ -20,6 +23,14 @@ def test_gzip_and_zip_members_are_read(read, tmp_path):
         archive.writestr("folder/metadata.json", "{}")
         archive.writestr("folder/d.csv", "a,b\n1,x\n2,y\n")
     assert read({"d.zip": path.read_bytes()})["a"] == [1, 2]
+
+
+def test_files_of_other_packers_are_read_and_damaged_ones_refused(read):
+    content = b"a,b\n" + b"".join(b"%d,x\n" % number for number in range(500))
+    packed = {".bz2": bz2.compress(content), ".xz": lzma.compress(content), ".zst": pa.Codec("zstd").compress(content)}
+    for suffix, data in packed.items():
+        assert read({f"d.csv{suffix}": bytes(data)}).schema.rows == 500
+        refused(read, {f"d.csv{suffix}": bytes(data)[:40]}, match=f"d.csv{suffix}: cannot be unpacked")
 
 
 def test_an_ambiguous_archive_asks_which_member(read, tmp_path):

@@ -1,0 +1,16 @@
+"""Footers are left out of the copies that are read."""
+
+import pytest
+from ingested import csv_file, refused
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n  \n"])
+def test_the_last_lines_can_be_left_out(read, end):
+    text = f"a,b\n1,x\n2,y\n\nTotal: 3\nPage 1 of 1{end}"
+    assert read(csv_file(text), skip_footer=2)["a"] == [1, 2]
+    refused(read, csv_file(text), match="skip_footer: 9, and the file has fewer lines", skip_footer=9)
+
+
+def test_every_file_of_a_source_may_end_with_totals(read):
+    table = read({"1.csv": "a,b\n1,x\nsum,1\n", "2.csv": "a,b\n2,y\nsum,2"}, skip_footer=1)
+    assert table["a"] == [1, 2]
