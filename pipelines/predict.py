@@ -82,7 +82,7 @@ def _read(source: Path, inputs: Sequence[dict[str, Any]]) -> pl.DataFrame:
 
 def _styles(inputs: Sequence[dict[str, Any]]) -> dict[Style, list[str]]:
     """Return the input names by style; inputs that were never text join a style with the usual markers of missing values."""
-    from steps.tables.source import MISSING
+    from model_code.tabular import MISSING
 
     usual: Style = (tuple(sorted(set(MISSING))), None)
     styles: dict[Style, list[str]] = {}

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>")
+"""Cells that mean 'no value' where nobody says otherwise."""
+
 
 class Tabular:
     """See ``model_code.families.Family``; imports are inside, since a plan asks for the architectures' names only."""

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from model_code.tabular.values import canonical_text, converted, zoned
 from steps.errors import InputError
-from steps.tables.parsing import Parse, converted, natural_type, zoned
-
-_EXACT = 1 << 53
-"""Below it, float64 holds every whole number exactly."""
+from steps.tables.parsing import Parse, natural_type
 
 
 def canonical(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
@@ -42,15 +40,6 @@ def as_type(column: pl.Expr, dtype: pl.DataType, parse: Parse) -> pl.Expr:
     if dtype.is_float() and parse.type == "float":
         return column.cast(pl.Float64).fill_nan(None)
     return converted(canonical_text(column, dtype), parse)
-
-
-def canonical_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Return typed values as the text of a CSV file: whole numbers without a decimal point."""
-    if not dtype.is_float():
-        return column.cast(pl.String)
-    value = column.fill_nan(None)
-    whole = (value == value.round()) & (value.abs() < _EXACT)
-    return pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))
 
 
 def refuse_unfit(frame: pl.LazyFrame, parses: Mapping[str, Parse], where: str) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import polars as pl
 
+from model_code.tabular.values import LARGEST
 from steps.tables.digest import BATCH, ContentDigest
-from steps.tables.parsing import LARGEST, natural_type
+from steps.tables.parsing import natural_type
 from steps.tables.schema import ROW, Type
 
 MANY = 10_000

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
+from model_code.tabular.values import CLOCKS, DATES, four_digit_year, with_point
 from steps.errors import InputError
-from steps.tables.parsing import Parse, four_digit_year, with_point
+from steps.tables.parsing import Parse
 
-DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
-_CLOCKS = ("%H:%M:%S%.f", "%H:%M")
 DATETIMES = (
-    *(f"%Y-%m-%d{gap}{clock}{zone}" for gap in ("T", " ") for clock in _CLOCKS for zone in ("", "%#z")),
-    *(f"{date} {clock}" for date in DATES[1:] for clock in _CLOCKS),
+    *(f"%Y-%m-%d{gap}{clock}{zone}" for gap in ("T", " ") for clock in CLOCKS for zone in ("", "%#z")),
+    *(f"{date} {clock}" for date in DATES[1:] for clock in CLOCKS),
 )
 _DATE_LIKE = r"^(\+?\d{4}[-/.]\s*\d{1,2}[-/.]\s*\d{1,2}|\d{1,2}[-/.]\s*\d{1,2}[-/.]\s*\+?\d{4})([T\s]|$)"
 """Text that polars may read as a date: it accepts blanks before numbers and a plus before years."""

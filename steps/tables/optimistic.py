@@ -12,12 +12,13 @@ from pathlib import Path
 
 import polars as pl
 
+from model_code.tabular import MISSING
+from model_code.tabular.values import converted, with_point
 from steps.errors import InputError
 from steps.tables.examine import Examination, examine
 from steps.tables.parquet import numbered, write
-from steps.tables.parsing import Parse, converted, with_point
+from steps.tables.parsing import Parse
 from steps.tables.readers import Part
-from steps.tables.source import MISSING
 from steps.tables.source_frame import SourceFrame
 
 SAMPLE = 10_000
@@ -120,7 +121,7 @@ def _forbidden(source: SourceFrame, assumptions: _Assumptions) -> dict[str, pl.S
         if parse is None or parse.textual:
             forbidden[name] = markers
         elif len(unusual):
-            values = pl.select(converted(pl.lit(unusual), parse, source.decimal)).to_series()
+            values = pl.select(converted(pl.lit(unusual), parse)).to_series()
             forbidden[name] = values.drop_nulls()
     return forbidden
 
@@ -140,20 +141,18 @@ def _typed(source: SourceFrame, part: Part, assumptions: _Assumptions) -> pl.Laz
         name: _DIRECT[parse.type]
         for name, parse in assumptions.parses.items()
         # Polars would take a point for the decimal mark even where the mark is a comma.
-        if parse.type in _DIRECT and not (parse.type == "float" and source.decimal == ",")
+        if parse.type in _DIRECT and not (parse.type == "float" and parse.decimal == ",")
     }
     frame = part.typed(dtypes, sorted(assumptions.markers)).select(source.columns)
     return frame.with_columns(
-        _strictly(pl.col(name), assumptions.parses.get(name), source.decimal)
-        for name in source.text_columns
-        if name not in dtypes
+        _strictly(pl.col(name), assumptions.parses.get(name)) for name in source.text_columns if name not in dtypes
     )
 
 
-def _strictly(text: pl.Expr, parse: Parse | None, decimal: str) -> pl.Expr:
+def _strictly(text: pl.Expr, parse: Parse | None) -> pl.Expr:
     """Return the values as ``converted`` does, but fail on text that does not parse."""
     if parse is not None and parse.type == "float":
-        return with_point(text.str.strip_chars(), decimal).cast(pl.Float64, strict=True)
+        return with_point(text.str.strip_chars(), parse.decimal).cast(pl.Float64, strict=True)
     if parse is not None and parse.type == "date":
         return text.str.to_date(parse.format, strict=True)
     if parse is not None and parse.type == "datetime":

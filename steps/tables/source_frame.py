@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
+from model_code.tabular.values import cleaned
 from steps.errors import InputError
 from steps.tables.casting import canonical
 from steps.tables.inference import infer
-from steps.tables.parsing import Parse, cleaned, natural_type
+from steps.tables.parsing import Parse, natural_type
 from steps.tables.readers import Part
 from steps.tables.source import Source
 
@@ -91,7 +92,11 @@ class SourceFrame:
         open_columns = [name for name in self.text_columns if name not in complete]
         declared = {name: self.declared[name] for name in open_columns if name in self.declared}
         parses = {**complete, **infer(frame, open_columns, self.decimal, declared)}
-        return {name: parses[name] for name in self.text_columns}
+        return {
+            name: parse and replace(parse, decimal=self.decimal)
+            for name in self.text_columns
+            for parse in (parses[name],)
+        }
 
 
 def _common(dtypes: list[pl.DataType]) -> pl.DataType:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import polars as pl
 
+from model_code.tabular.values import converted
 from steps.errors import InputError, refuse_full_disk
 from steps.tables.casting import as_type, refuse_unfit
 from steps.tables.examine import Examination, examine
 from steps.tables.parquet import numbered, write
-from steps.tables.parsing import Parse, converted, natural_type
+from steps.tables.parsing import Parse, natural_type
 from steps.tables.schema import ROW
 from steps.tables.source_frame import SourceFrame
 
@@ -41,7 +42,7 @@ def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], E
         refuse_unfit(frame, typed, files)
         table = numbered(
             frame.with_columns(
-                *(converted(pl.col(name), parse, source.decimal).alias(name) for name, parse in text.items()),
+                *(converted(pl.col(name), parse).alias(name) for name, parse in text.items()),
                 *(as_type(pl.col(name), source.dtypes[name], parse).alias(name) for name, parse in typed.items()),
             )
         )
@@ -66,19 +67,15 @@ def _refuse_unparsed(source: SourceFrame, frame: pl.LazyFrame, parses: Mapping[s
     Raises:
         InputError: some do not; they are named by column, file and row.
     """
-    wrong = {
-        name: _unparsed(name, parse, source.decimal).sum().alias(name)
-        for name, parse in parses.items()
-        if not parse.textual
-    }
+    wrong = {name: _unparsed(name, parse).sum().alias(name) for name, parse in parses.items() if not parse.textual}
     counts = frame.select(wrong.values()).collect(engine="streaming").row(0, named=True) if wrong else {}
     lines = [_unparsed_line(source, name, parses[name], count) for name, count in counts.items() if count]
     if lines:
         raise InputError("\n".join(lines))
 
 
-def _unparsed(name: str, parse: Parse, decimal: str) -> pl.Expr:
-    return pl.col(name).is_not_null() & converted(pl.col(name), parse, decimal).is_null()
+def _unparsed(name: str, parse: Parse) -> pl.Expr:
+    return pl.col(name).is_not_null() & converted(pl.col(name), parse).is_null()
 
 
 def _unparsed_line(source: SourceFrame, name: str, parse: Parse, count: int) -> str:
@@ -86,7 +83,7 @@ def _unparsed_line(source: SourceFrame, name: str, parse: Parse, count: int) -> 
     line = f"column {name!r}: {count:,} value{'' if count == 1 else 's'} cannot be read as {parse.expected}"
     for part in source.parts:
         rows = source.part_text(part).with_row_index(ROW, 1)
-        wrong = rows.filter(_unparsed(name, parse, source.decimal)).select(ROW, name).head(200)
+        wrong = rows.filter(_unparsed(name, parse)).select(ROW, name).head(200)
         values = wrong.collect(engine="streaming")
         if values.height:
             numbers = ", ".join(map(str, values[ROW].head(_ROWS)))

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ingested import csv_file
 
+from model_code.tabular.values import converted
 from steps.tables.inference import infer
-from steps.tables.parsing import converted
 
 
 def test_a_type_is_inferred_from_the_whole_column_not_from_its_start(read):

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ingested import csv_file
 
+from model_code.tabular import MISSING
+from model_code.tabular.values import cleaned, converted
 from steps.errors import InputError
-from steps.tables.parsing import Parse, cleaned, converted
-from steps.tables.source import MISSING
+from steps.tables.parsing import Parse
 
 
 def test_instants_are_kept_whatever_their_offset(read):

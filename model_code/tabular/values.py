@@ -1,0 +1,113 @@
+"""Values from text: how the cells of a column become numbers, truth values, dates or words.
+
+Training (``steps.tables``) and answering (``model_code.tabular.reading``) share this module, so that a file means the same to
+both. A new form of writing, such as a sign between thousands, is added here once: a field of ``Form``, a line in
+``converted`` (for numbers: in ``with_point``), and the same field in ``steps.tables.schema.Reading``, by which it reaches
+schema.json and from there ``Form.of``. Another way to write dates is one more format in ``DATES``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+TRUE = ("true", "t", "yes", "y", "1", "on")
+FALSE = ("false", "f", "no", "n", "0", "off")
+LARGEST = 3.4e38
+"""The largest number of a table: models compute in float32, which ends here; larger values are marks or accidents."""
+DATE, DATETIME = "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f"
+"""The formats of columns whose problem file declares no format and that inference never saw."""
+DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
+CLOCKS = ("%H:%M:%S%.f", "%H:%M")
+_EXACT = 1 << 53
+"""Below it, float64 holds every whole number exactly."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How the values of one column are written."""
+
+    type: str
+    """A type of the table schema: integer, float, boolean, category, text, date or datetime."""
+    format: str | None = None
+    """The strftime codes of dates, as chrono defines them."""
+    timezone: str | None = None
+    """The timezone in which naive datetimes are local and aware ones are kept."""
+    decimal: str = "."
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any]) -> Form:
+        """Return the form of an input of a model schema; inputs that were never text have the usual one."""
+        reading = entry.get("reading") or {}
+        written = {name: reading[name] for name in ("format", "decimal") if reading.get(name)}
+        return cls(entry["type"], timezone=entry.get("timezone"), **written)
+
+    @property
+    def aware(self) -> bool:
+        return bool(self.format and self.format.endswith("z"))
+
+
+def cleaned(column: pl.Expr, missing: Iterable[str]) -> pl.Expr:
+    """Return text without surrounding blanks; missing markers become missing."""
+    text = column.str.strip_chars()
+    return pl.when(text.is_in(sorted({*missing, ""})).not_()).then(text)
+
+
+def converted(text: pl.Expr, form: Form) -> pl.Expr:
+    """Return the values of cleaned text; text that does not parse becomes missing."""
+    match form.type:
+        case "integer":
+            return text.str.replace(rf"^([+-]?\d+){re.escape(form.decimal)}0*$", "$1").cast(pl.Int64, strict=False)
+        case "float":
+            value = with_point(text, form.decimal).cast(pl.Float64, strict=False)
+            return pl.when(value.abs() <= LARGEST).then(value)
+        case "boolean":
+            words = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
+            return text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
+        case "date":
+            return four_digit_year(text.str.to_date(form.format or DATE, strict=False))
+        case "datetime":
+            instant = text.str.to_datetime(form.format or DATETIME, strict=False, time_unit="us")
+            return zoned(four_digit_year(instant), form, aware=form.aware)
+        case _:
+            return text
+
+
+def with_point(text: pl.Expr, decimal: str) -> pl.Expr:
+    """Return numbers with a decimal point instead of the decimal mark.
+
+    Where the mark is a comma, a point may separate thousands or be a decimal mark, so a number with one must not parse.
+    """
+    if decimal != ",":
+        return text
+    return text.str.replace(".", "_", literal=True).str.replace(",", ".", literal=True)
+
+
+def four_digit_year(value: pl.Expr) -> pl.Expr:
+    """Return dates; those with a shorter year become missing, since %Y takes 21 for the year 21."""
+    return pl.when(value.dt.year() >= 1000).then(value)
+
+
+def zoned(value: pl.Expr, form: Form, *, aware: bool) -> pl.Expr:
+    """Return instants in the column's timezone.
+
+    A local time that clocks skip or show twice becomes missing.
+    """
+    if aware:
+        return value.dt.convert_time_zone(form.timezone or "UTC")
+    if form.timezone:
+        return value.dt.replace_time_zone(form.timezone, ambiguous="null", non_existent="null")
+    return value
+
+
+def canonical_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Return typed values as the text of a CSV file: whole numbers without a decimal point."""
+    if not dtype.is_float():
+        return column.cast(pl.String)
+    value = column.fill_nan(None)
+    whole = (value == value.round()) & (value.abs() < _EXACT)
+    return pl.when(whole).then(value.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(value.cast(pl.String))
