@@ -8,6 +8,7 @@ unknown are -1). Everything that was fitted on data happens later, inside the ex
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,12 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from model_code.tabular.values import LARGEST_VOCABULARY
+
 Array = np.ndarray[Any, Any]
 Schema = Mapping[str, Any]
 
 UNKNOWN = -1
-LARGEST_VOCABULARY = 5_000
-"""Values that are rarer than this many others are encoded as unknown."""
 
 _KINDS = {
     "integer": "numeric",
@@ -44,15 +45,20 @@ def describe(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[
     Args:
         columns: for each input its ``name``, ``type`` (of the table schema) and ``timezone``; if it was read from text,
             also ``reading``: its ``missing`` markers, ``decimal`` mark and ``format`` of dates.
+
+    Each input also keeps what training had, to which ``model_code.tabular.reading`` compares foreign values: the
+    vocabulary of words, the ``range`` of numbers and dates, and the number of values that were ``missing``.
     """
     inputs = []
     for column in columns:
-        kind = _KINDS[column["type"]]
-        entry = {"name": column["name"], "type": column["type"], "kind": kind}
+        kind, values = _KINDS[column["type"]], frame[column["name"]]
+        entry = {"name": column["name"], "type": column["type"], "kind": kind, "missing": values.null_count()}
         if kind == "category":
-            entry["vocabulary"] = _vocabulary(frame[column["name"]])
+            entry["vocabulary"] = _vocabulary(values)
         if kind == "datetime":
             entry["timezone"] = column.get("timezone")
+        if kind in ("numeric", "datetime") and values.count():
+            entry["range"] = _range(values)
         if reading := column.get("reading"):
             entry["reading"] = {**reading, "missing": list(reading["missing"])}
         inputs.append(entry)
@@ -61,6 +67,12 @@ def describe(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[
         "numeric": [entry["name"] for entry in inputs if entry["kind"] != "category"],
         "category": [entry["name"] for entry in inputs if entry["kind"] == "category"],
     }
+
+
+def _range(values: pl.Series) -> list[Any]:
+    """Return the least and the greatest value, dates in ISO 8601."""
+    ends = values.min(), values.max()
+    return [end.isoformat() if isinstance(end, date) else float(end) for end in ends]  # type: ignore[arg-type]
 
 
 def _vocabulary(values: pl.Series) -> list[str]:

@@ -23,6 +23,8 @@ DATE, DATETIME = "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f"
 """The formats of columns whose problem file declares no format and that inference never saw."""
 DATES = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y")
 CLOCKS = ("%H:%M:%S%.f", "%H:%M")
+LARGEST_VOCABULARY = 5_000
+"""Values that are rarer than this many others are encoded as unknown."""
 _EXACT = 1 << 53
 """Below it, float64 holds every whole number exactly."""
 
@@ -43,8 +45,8 @@ class Form:
     def of(cls, entry: Mapping[str, Any]) -> Form:
         """Return the form of an input of a model schema; inputs that were never text have the usual one."""
         reading = entry.get("reading") or {}
-        written = {name: reading[name] for name in ("format", "decimal") if reading.get(name)}
-        return cls(entry["type"], timezone=entry.get("timezone"), **written)
+        form = {name: reading[name] for name in ("format", "decimal") if reading.get(name)}
+        return cls(entry["type"], timezone=entry.get("timezone"), **form)
 
     @property
     def aware(self) -> bool:
