@@ -16,7 +16,9 @@ from infra.store.store import Store
 from steps.errors import InputError
 
 if TYPE_CHECKING:
+    from infra.emulator.local_stack import LocalStack
     from infra.sagemaker.stack import Stack
+    from infra.store.s3 import S3Store
 
 LOCAL, SAGEMAKER, SAGEMAKER_LOCAL = PLACES = ("local", "sagemaker", "sagemaker-local")
 
@@ -66,11 +68,17 @@ def sagemaker(
     from infra.sagemaker.config import SageMakerConfig
     from infra.store.s3 import S3Store
 
-    stack = _local_stack(workspace) if on == SAGEMAKER_LOCAL else _stack(workspace, stack_name)
+    stack: Stack
+    if on == SAGEMAKER_LOCAL:
+        stack, store = _local_cloud(workspace)
+    else:
+        from infra.sagemaker.stack import load
+
+        stack = load(workspace, stack_name)
+        store = S3Store(workspace, stack.root, kms_key=stack.kms_key, client=partial(stack.client, "s3"))
     if tracking_uri:
         reachable = tracking_uri.startswith(("http://", "https://", "arn:"))
         stack = replace(stack, tracking_uri=tracking_uri if reachable else None)
-    store = S3Store(workspace, stack.root, kms_key=stack.kms_key, client=partial(stack.client, "s3"))
     config = SageMakerConfig.model_validate(section or {})
     return Place(on, store, SageMakerBackend(store, stack, config, mlflow_run=mlflow_run), stack.name)
 
@@ -105,18 +113,13 @@ def store_of(workspace: Path, record: RunRecord) -> Store:
     """Return the store with a run's results; a local cloud starts only for what is not in the workspace."""
     if record.on != SAGEMAKER_LOCAL or not record.store:
         return open_store(workspace, record.store)
+    return _local_cloud(workspace)[1]
+
+
+def _local_cloud(workspace: Path) -> tuple[LocalStack, S3Store]:
+    """Return the stack and the store of the workspace's local cloud, which starts when it is needed."""
+    from infra.emulator.local_stack import LocalObjects, local_stack
     from infra.store.s3 import S3Store
 
-    return S3Store(workspace, record.store, client=partial(_local_stack(workspace).client, "s3"))
-
-
-def _stack(workspace: Path, name: str) -> Stack:
-    from infra.sagemaker import stack
-
-    return stack.load(workspace, name)
-
-
-def _local_stack(workspace: Path) -> Stack:
-    from infra.emulator.local_stack import local_stack
-
-    return local_stack(workspace)
+    stack = local_stack(workspace)
+    return stack, S3Store(workspace, stack.root, objects=LocalObjects(stack))

@@ -86,7 +86,7 @@ def _new_record(prepared: Prepared) -> RunRecord:
         started=records.now(),
         stages=[
             *(planned.record() for planned in plan.steps),
-            *(planned.record("skipped", "not asked for") for planned in plan.later),
+            *(planned.record("skipped", records.NOT_REQUESTED) for planned in plan.later),
         ],
         versions=versions,
         store=prepared.store.uri,

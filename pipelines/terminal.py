@@ -28,7 +28,7 @@ def _code(character: re.Match[str]) -> str:
     return " " if code == ord("\t") else f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
-COLOURS = {"ran": "green", "cached": "cyan", "refused": "yellow", "failed": "red"}
+COLOURS = {"ran": "green", "cached": "cyan", "refused": "yellow", "stopped": "yellow", "failed": "red"}
 
 
 class Progress:

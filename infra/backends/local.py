@@ -212,7 +212,8 @@ def _close(workspace: Path, record: RunRecord, stop: BaseException) -> None:
     else:
         record.status, record.message = "error", _message(workspace, record, stop, running)
     if running:
-        running.status, running.reason = "failed", record.message.partition("\n")[0]
+        running.status = "stopped" if record.status == "interrupted" else "failed"
+        running.reason = record.message.partition("\n")[0]
     for stage in record.stages:
         if stage.status == "pending":
             stage.status = "skipped"

@@ -21,6 +21,8 @@ from steps.errors import InputError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 """A run's name is the name of its file and of nothing outside the workspace."""
+NOT_REQUESTED = "not asked for"
+"""The reason of a stage after the last one that a run was to reach."""
 FINAL = ("pass", "rejected", "error", "interrupted", "killed")
 
 TYPES: dict[str, type | tuple[type, ...]] = {
@@ -44,7 +46,10 @@ class StageRecord:
     name: str
     key: str
     status: str = "pending"
-    """pending | running | ran | cached | refused | failed | skipped; 'refused' is published, its gate said no."""
+    """pending | running | ran | cached | refused | failed | stopped | skipped
+
+    'refused' is published, its gate said no; 'stopped' is what a person interrupted.
+    """
     seconds: float = 0.0
     reason: str = ""
     journal: str = ""

@@ -177,15 +177,16 @@ class Following:
         return "\n".join([f"job {step.name} failed: {reason}", *log])
 
     def _mark_unfinished(self, state: ExecutionState) -> None:
-        before = True  # no stage before this one failed
+        before = True  # no stage before this one was cut short
         for stage in self.record.stages:
             if stage.status in FINISHED:
                 continue
             step = state.step(stage.job)
-            failed = stage.status == "running" or (step is not None and step.status == "Failed" and before)
-            before = before and not failed
-            stage.status = "failed" if failed else "skipped"
-            stage.reason = self.record.message.partition("\n")[0] if failed else stage.reason
+            cut = stage.status == "running" or (step is not None and step.status in ("Failed", "Stopped") and before)
+            before = before and not cut
+            stopped = self.record.status == "interrupted"
+            stage.status = "skipped" if not cut else "stopped" if stopped else "failed"
+            stage.reason = self.record.message.partition("\n")[0] if cut else stage.reason
             self._report_status(stage)
 
 
@@ -201,8 +202,10 @@ def exit_code(state: ExecutionState) -> int:
 
 
 def reset_stages(record: RunRecord) -> list[StageRecord]:
-    """Return the stages of a record whose execution is started again: those that are not finished wait."""
+    """Return the stages of a record whose execution is started again: those that are to run and did not, wait."""
     return [
-        stage if stage.status in ("ran", "cached") else replace(stage, status="pending", seconds=0.0, journal="")
+        stage
+        if stage.status in ("ran", "cached") or stage.reason == records.NOT_REQUESTED
+        else replace(stage, status="pending", seconds=0.0, journal="")
         for stage in record.stages
     ]

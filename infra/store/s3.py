@@ -31,6 +31,7 @@ class S3Store:
     """A store below ``s3://bucket/prefix/``; scratch, locks and work in progress stay on this machine.
 
     Args:
+        objects: instead of those below the URI as S3 has them.
         publishes: whether publications reach S3; of several processes that train one model, only one publishes.
         patience: seconds without a new file after which an upload without a manifest counts as abandoned.
         pause: seconds between two looks at an upload that somebody else is busy with.
@@ -43,12 +44,13 @@ class S3Store:
         *,
         kms_key: str | None = None,
         client: Callable[[], Any] | None = None,
+        objects: Objects | None = None,
         publishes: bool = True,
         patience: float = 120.0,
         pause: float = 2.0,
     ) -> None:
         self.workspace, self.publishes, self.patience, self.pause = workspace, publishes, patience, pause
-        self.objects = Objects(uri, kms_key, client)
+        self.objects = objects or Objects(uri, kms_key, client)
         self.uri: str = self.objects.root
         self.local = LocalStore(workspace)
         """Publications of this machine, and its work in progress."""

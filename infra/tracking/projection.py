@@ -74,7 +74,7 @@ class Projection:
             self.experiment = self._experiment(record.problem_name)
             self.parent = self._parent(record)
         for number, stage in enumerate(record.stages, 1):
-            if stage.status in (*PUBLISHED, "failed", "running") and not _is_projected_by_job(record, stage):
+            if stage.status in (*PUBLISHED, "failed", "stopped", "running") and not _is_projected_by_job(record, stage):
                 self._advance_stage(record, number, stage)
         if record.mlflow_run is None:
             self._advance_parent(record)

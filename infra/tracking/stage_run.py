@@ -110,7 +110,7 @@ class StageRun:
 
     def _end(self, record: RunRecord, stage: StageRecord) -> int:
         """Return when the stage ended; a cached one took no time in this run."""
-        if stage.status == "failed" and record.finished:
+        if stage.status in ("failed", "stopped") and record.finished:
             return max(self.start, milliseconds(record.finished))
         return self.start + round(stage.seconds * 1000)
 

@@ -169,8 +169,8 @@ class Facts:
 
     @property
     def stopped_at(self) -> Stage | None:
-        """The stage that ended the run early: its gate refused, or it failed."""
-        return next((stage for stage in self.stages if stage.record.status in ("refused", "failed")), None)
+        """The stage that ended the run early: its gate refused, it failed, or a person stopped it."""
+        return next((stage for stage in self.stages if stage.record.status in ("refused", "failed", "stopped")), None)
 
 
 def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:

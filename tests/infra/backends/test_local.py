@@ -98,7 +98,7 @@ def test_an_interrupted_run_says_so_and_leaves_nothing_half_written(workspace):
     with pytest.raises(Interrupted, match="interrupted in stage double"):
         run(workspace, {"double": {"fail": "interrupt"}})
     (record,) = records.every(workspace)
-    assert record.status == "interrupted"
+    assert (record.status, record.stage("double").status) == ("interrupted", "stopped")
     assert list((workspace / "working").iterdir()) == []
 
 
