@@ -8,7 +8,7 @@ or counts as a critical failure.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import Field
 
@@ -18,6 +18,9 @@ from steps.errors import GateRefused, InputError
 from steps.expectations.document import ExpectationResult, Severity, ValidationResults
 from steps.journal import Journal
 from steps.tables.schema import TableSchema
+
+if TYPE_CHECKING:
+    from steps.expectations.suite import Outcome
 
 ROW_COUNT = "expect_table_row_count_to_be_between"
 
@@ -64,10 +67,8 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
     )
     requests = [(expectation.type, expectation.kwargs) for expectation in suite]
     check_suite(requests, schema)
-    results = [
-        _describe(expectation, finding, config)
-        for expectation, finding in zip(suite, run_suite(table, requests, schema), strict=True)
-    ]
+    outcomes = run_suite(table, requests, schema)
+    results = [_describe(expectation, outcome, config) for expectation, outcome in zip(suite, outcomes, strict=True)]
     documents.write(validation, _document(schema, results))
     _log(log, schema, results)
     refused = [_reason(result) for result in results if result.stops]
@@ -75,7 +76,7 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
         raise GateRefused(*refused)
 
 
-def _describe(expectation: Expectation, finding: Mapping[str, Any], config: ValidateConfig) -> ExpectationResult:
+def _describe(expectation: Expectation, outcome: Outcome, config: ValidateConfig) -> ExpectationResult:
     """Return one row of the results, with values of the table only if the problem file allows it."""
     from steps.expectations.suite import expected_in_words
 
@@ -85,13 +86,13 @@ def _describe(expectation: Expectation, finding: Mapping[str, Any], config: Vali
         kwargs=expectation.kwargs,
         severity=expectation.severity,
         notes=expectation.notes,
-        evaluated=finding["error"] is None,
-        success=finding["success"],
+        evaluated=outcome.error is None,
+        success=outcome.success,
         wanted=expected_in_words(expectation.type, expectation.kwargs),
-        observed=finding["error"] or (finding["observed_values"] if config.show_values else finding["observed"]),
-        failing=finding["failing"],
-        rows=finding["rows"],
-        values=finding["values"] if config.show_values else None,
+        observed=outcome.error or (outcome.observed_values if config.show_values else outcome.observed),
+        failing=outcome.failing,
+        rows=outcome.rows,
+        values=outcome.values if config.show_values else None,
     )
 
 

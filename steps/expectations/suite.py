@@ -8,6 +8,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -184,20 +185,34 @@ def _instant(value: Any, column: Column | None) -> Any:
     return instant.tz_localize(column.timezone) if column.timezone and instant.tzinfo is None else instant
 
 
-def run_suite(table: Path, suite: Sequence[Request], schema: TableSchema) -> list[dict[str, Any]]:
-    """Evaluate a checked suite.
+@dataclass(frozen=True)
+class Outcome:
+    """What the evaluation of one expectation came to."""
 
-    Returns:
-        for each expectation in order: success, error (None when it was evaluated), observed (numbers and counts only),
-        observed_values, failing (how many rows), rows (the first row numbers) and values (the values in them).
-    """
+    success: bool = False
+    error: str | None = None
+    """Why it was not evaluated."""
+    observed: Any = None
+    """Numbers and counts only."""
+    observed_values: Any = None
+    """The same with values of the table."""
+    failing: int = 0
+    """How many rows fail."""
+    rows: Sequence[int] = ()
+    """The numbers of the first of them."""
+    values: Sequence[str] = ()
+    """The values in them."""
+
+
+def run_suite(table: Path, suite: Sequence[Request], schema: TableSchema) -> list[Outcome]:
+    """Evaluate a checked suite and return the outcome of each expectation in order."""
     frame = _pandas(table, suite, schema)
     types = {column.name: column for column in schema.columns}
     with _quiet():
         built = [_build(position, request, types) for position, request in enumerate(suite)]
         results = _evaluate(frame, built, "BASIC")
         _add_rows(frame, built, results)
-    return [_finding(request, results.get(position), schema) for position, request in enumerate(suite)]
+    return [_outcome(request, results.get(position), schema) for position, request in enumerate(suite)]
 
 
 def _add_rows(frame: pd.DataFrame, built: Sequence[Any], results: Mapping[int, Any]) -> None:
@@ -241,12 +256,12 @@ def _evaluate(frame: pd.DataFrame, expectations: Sequence[Any], result_format: s
     return {result.expectation_config.meta["position"]: result for result in validation.results}
 
 
-def _finding(request: Request, result: Any, schema: TableSchema) -> dict[str, Any]:
+def _outcome(request: Request, result: Any, schema: TableSchema) -> Outcome:
     kind, kwargs = request
     if result is None:
-        return _not_evaluated("Great Expectations dropped it silently")
+        return Outcome(error="Great Expectations dropped it silently")
     if error := _raised(result.exception_info or {}):
-        return _not_evaluated(error)
+        return Outcome(error=error)
     detail: Mapping[str, Any] = result.result
     success = bool(result.success)
     count = detail.get("unexpected_count")
@@ -273,32 +288,19 @@ def _finding(request: Request, result: Any, schema: TableSchema) -> dict[str, An
         observed = _plain(detail.get("observed_value"))
     listed = detail.get("partial_unexpected_index_list") or ()
     rows = sorted({int(row[ROW] if isinstance(row, Mapping) else row) for row in listed})
-    return {
-        "success": success,
-        "error": None,
-        "observed": observed,
-        "observed_values": observed if count is not None else str(detail.get("observed_value")),
-        "failing": int(count or 0),
-        "rows": rows[:LISTED],
-        "values": [str(value) for value in detail.get("partial_unexpected_list") or ()][:LISTED],
-    }
+    return Outcome(
+        success=success,
+        observed=observed,
+        observed_values=observed if count is not None else str(detail.get("observed_value")),
+        failing=int(count or 0),
+        rows=rows[:LISTED],
+        values=[str(value) for value in detail.get("partial_unexpected_list") or ()][:LISTED],
+    )
 
 
 def _percent(count: int, total: int) -> str:
     share = 100 * count / total if total else 0.0
     return f"{share:.1f} %" if share >= 0.1 or not count else "under 0.1 %"
-
-
-def _not_evaluated(why: str) -> dict[str, Any]:
-    return {
-        "success": False,
-        "error": why,
-        "observed": None,
-        "observed_values": None,
-        "failing": 0,
-        "rows": [],
-        "values": [],
-    }
 
 
 def _raised(information: Mapping[str, Any]) -> str | None:

@@ -52,8 +52,6 @@ class Division:
         """Return the standard error of the test fraction: binomial for single rows, larger for larger units."""
         if not self.by_chance:
             return None
-        import numpy as np
-
         sizes = np.bincount(self.unit_of).astype(float)
         return float(np.sqrt(fraction * (1 - fraction) * (sizes**2).sum()) / len(self.in_test))
 

@@ -94,7 +94,7 @@ def _later(parts: Parts) -> Iterator[Finding]:
     assert not {column.name for column in parts.schema.features()} & set(later)
     if later:
         text = f"not used as features, since they are declared available: later: {', '.join(later)}"
-        yield Finding(check="available later", level="note", columns=tuple(later), text=text, numbers={})
+        yield Finding(check="available later", level="note", columns=tuple(later), text=text)
 
 
 def _duplicates(parts: Parts) -> Iterator[Finding]:
@@ -153,15 +153,15 @@ def _times(parts: Parts) -> Iterator[Finding]:
         first = _value(parts.test, pl.col(str(name)).min())
         if last is None or first is None or last < first:
             continue
-        if parts.by == "time":
-            text = f"by {name!r}, the training part has rows that are not before the test part"
-            yield Finding(check="times", level="refused", columns=(str(name),), text=text, numbers={})
-        else:
+        level: Level = "refused"
+        text = f"by {name!r}, the training part has rows that are not before the test part"
+        if parts.by != "time":
+            level = "warning"
             text = (
                 f"the training part has rows from after the first test row by {name!r}, so a model that predicts the "
                 f"future looks better here than it will be; split.by: time shows how it would do"
             )
-            yield Finding(check="times", level="warning", columns=(str(name),), text=text, numbers={})
+        yield Finding(check="times", level=level, columns=(str(name),), text=text)
 
 
 def _value(part: Path, expression: pl.Expr) -> Any:
@@ -224,26 +224,22 @@ def _proxy(parts: Parts, name: str, level: Level, result: Strength) -> Finding:
         f"column {name!r} alone predicts {target.name!r} with {result.measure} {result.score:.4f} on "
         f"held-out training rows"
     )
-    if level == "refused" and name in parts.proxies:
-        level, text = "allowed", f"{evidence}; allowed: {parts.proxies[name]}"
-    elif level == "refused":
-        text = f"{evidence}: it is nearly the target. {_advice([name])}"
+    if level == "refused":
+        level, text = _unless_allowed(parts, [name], evidence, "it is nearly the target")
     else:
         text = f"{evidence}; make sure that it is known at prediction time"
-    return Finding(
-        check="near target",
-        level=level,
-        columns=(name,),
-        text=text,
-        numbers={result.measure: result.score, "skill": result.skill},
-    )
+    numbers = {result.measure: result.score, "skill": result.skill}
+    return Finding(check="near target", level=level, columns=(name,), text=text, numbers=numbers)
 
 
-def _advice(names: Sequence[str]) -> str:
-    one = names[0]
-    return (
-        f"Write data.columns.{one}: {{role: ignore}} or {{available: later}}; a column that legitimately predicts this well goes "
-        f"under split.allow_proxies: {{{', '.join(f'{name}: <why it is known at prediction time>' for name in names)}}}"
+def _unless_allowed(parts: Parts, names: Sequence[str], evidence: str, verdict: str) -> tuple[Level, str]:
+    """Return the level and text about columns that are the target: refused, unless the problem allows all of them."""
+    if all(name in parts.proxies for name in names):
+        return "allowed", f"{evidence}; allowed: {'; '.join(parts.proxies[name] for name in names)}"
+    reasons = ", ".join(f"{name}: <why it is known at prediction time>" for name in names)
+    return "refused", (
+        f"{evidence}: {verdict}. Write data.columns.{names[0]}: {{role: ignore}} or {{available: later}}; a column that "
+        f"legitimately predicts this well goes under split.allow_proxies: {{{reasons}}}"
     )
 
 
@@ -264,12 +260,7 @@ def _sums(parts: Parts, frame: pl.DataFrame, features: Sequence[Column], truth: 
         f"a weighted sum of {' and '.join(map(repr, names))} gives {target.name!r} with R2 {score:.6f} on "
         f"held-out training rows"
     )
-    if all(name in parts.proxies for name in names):
-        level: Level = "allowed"
-        text = f"{evidence}; allowed: {'; '.join(parts.proxies[name] for name in names)}"
-    else:
-        level = "refused"
-        text = f"{evidence}: together they are the target. {_advice(names)}"
+    level, text = _unless_allowed(parts, names, evidence, "together they are the target")
     yield Finding(check="sum is target", level=level, columns=tuple(names), text=text, numbers={"R2": score})
 
 

@@ -2,11 +2,8 @@
 
 import hashlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
+import shutil
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -81,12 +78,12 @@ def stored(folder, frame, task, classes=(), **roles):
     return folder
 
 
-def run(folder, train_set, task, **config):
+def run(folder, train_set, task, listener=None, **config):
     """Execute the step; the directories that it wrote."""
     directories = {"train_set": train_set, **{name: folder / name for name in ("model", "yardsticks", "checkpoints")}}
     for name in ("model", "yardsticks", "checkpoints"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    with Journal(folder / "journal.jsonl") as log:
+    with Journal(folder / "journal.jsonl", listener) as log:
         execute(step(train), directories, TrainConfig.model_validate({"task": task, **QUICK, **config}), log)
     return directories
 
@@ -107,22 +104,41 @@ def digests(*folders):
 CASES = {"binary-classification": ("no", "yes"), "multiclass-classification": ("a", "b", "c"), "regression": ()}
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """By task: the table, the train_set directory and what one training wrote, shared by the tests that change none."""
+
+    @cache
+    def train_once(task):
+        folder = tmp_path_factory.mktemp(task)
+        frame = classes_of(table(), CASES[task]) if CASES[task] else table()
+        train_set = stored(folder / "train_set", frame, task, CASES[task], team="ignore")
+        return frame, train_set, run(folder / "run", train_set, task)
+
+    return train_once
+
+
 @pytest.mark.parametrize("task", CASES)
-def test_each_task_ends_with_a_served_model_and_its_yardsticks_byte_for_byte_alike(tmp_path, task):
-    frame = classes_of(table(), CASES[task]) if CASES[task] else table()
-    train_set = stored(tmp_path / "train_set", frame, task, CASES[task], team="ignore")
-    first, second = (run(tmp_path / name, train_set, task) for name in ("one", "two"))
-    assert digests(first["model"], first["yardsticks"]) == digests(second["model"], second["yardsticks"])
-    predictor = serving.load(first["model"])
+def test_each_task_ends_with_a_served_model_and_its_yardsticks(trained, task):
+    frame, _, outputs = trained(task)
+    predictor = serving.load(outputs["model"])
     assert [entry["name"] for entry in predictor.schema["inputs"]] == ["x", "z 0", "place", "open", "day"]
     prediction = predictor.predict(frame)
     assert prediction.shape == ((240, len(CASES[task])) if CASES[task] else (240,))
-    chosen = record(first)["chosen"]
-    assert yardsticks.names(first["yardsticks"]) == (
+    chosen = record(outputs)["chosen"]
+    assert yardsticks.names(outputs["yardsticks"]) == (
         ("constant", "hgb") if chosen == "linear" else ("constant", "linear", "hgb")
     )
-    for name in yardsticks.names(first["yardsticks"]):
-        assert yardsticks.predict(first["yardsticks"], name, frame).shape == prediction.shape
+    for name in yardsticks.names(outputs["yardsticks"]):
+        assert yardsticks.predict(outputs["yardsticks"], name, frame).shape == prediction.shape
+
+
+@pytest.mark.parametrize("task", [task for task in CASES if task != "regression"])
+def test_classifiers_of_the_same_rows_are_alike_byte_for_byte(tmp_path, trained, task):
+    """The interrupted training below shows the same of a regression."""
+    _, train_set, first = trained(task)
+    second = run(tmp_path, train_set, task)
+    assert digests(first["model"], first["yardsticks"]) == digests(second["model"], second["yardsticks"])
 
 
 def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp_path):
@@ -148,28 +164,20 @@ def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp
     ]
 
 
-def test_killed_and_run_again_it_ends_with_the_same_model(tmp_path):
-    """A real process, killed with -9 once its first checkpoints are there."""
-    train_set = stored(tmp_path / "train_set", table(4000), "regression")
-    options = {"budget": {"epochs": 3}, "folds": 1}
-    whole = run(tmp_path / "whole", train_set, "regression", **options)
-    script_path = Path(__file__).resolve()
-    script = (
-        f"import sys; sys.path[:0] = [{str(script_path.parents[2])!r}, {str(script_path.parent)!r}]\n"
-        "import test_train as t; from pathlib import Path\n"
-        f"t.run(Path(sys.argv[1]), Path(sys.argv[2]), 'regression', **{options!r})"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "again"), str(train_set)])
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "again" / "checkpoints").rglob("latest.pt")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert not (tmp_path / "again" / "model" / "model.pt2").exists()
+def test_interrupted_and_run_again_it_ends_with_the_same_model(tmp_path, trained):
+    """Interrupted once its first checkpoint is there; tests/model_code/test_training.py kills a real process."""
+    _, train_set, whole = trained("regression")
+
+    def interrupt(event):
+        if list((tmp_path / "checkpoints").rglob("latest.pt")):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, train_set, "regression", listener=interrupt)
+    assert not (tmp_path / "model" / "model.pt2").exists()
     for name in ("model", "yardsticks"):  # what was not published is not kept
-        for path in sorted((tmp_path / "again" / name).rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-    again = run(tmp_path / "again", train_set, "regression", **options)
+        shutil.rmtree(tmp_path / name)
+    again = run(tmp_path, train_set, "regression")
     assert digests(again["model"], again["yardsticks"]) == digests(whole["model"], whole["yardsticks"])
 
 
@@ -317,11 +325,9 @@ def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(
     ]
 
 
-def test_a_budget_that_was_enough_left_no_trace_in_the_result(tmp_path):
-    train_set = stored(tmp_path / "train_set", table(), "regression")
-    outputs, more = (
-        run(tmp_path / str(n), train_set, "regression", budget={"minutes": n, "epochs": 4}) for n in (9, 99)
-    )
+def test_a_budget_that_was_enough_left_no_trace_in_the_result(tmp_path, trained):
+    _, train_set, outputs = trained("regression")
+    more = run(tmp_path, train_set, "regression", budget={"minutes": 99, "epochs": 4})
     assert (record(outputs)["budget_bound"], record(outputs)["budget_cut"]) == (False, [])
     assert digests(outputs["model"]) == digests(more["model"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from inspect import isfunction
 from pathlib import Path
 from typing import Any, get_args
 
@@ -22,41 +23,6 @@ from steps.splitting.document import SplitReport
 from steps.tables.document import IngestReport
 from steps.training.document import TrainingRecord
 
-_FILTERS = (
-    markup.data,
-    markup.prose,
-    markup.show,
-    markup.exact,
-    markup.text,
-    markup.seconds,
-    markup.share,
-    wording.cut,
-    wording.number,
-    wording.interval,
-    wording.percent,
-    sentences.metric_name,
-    sentences.metric_meaning,
-    sentences.predictor_name,
-    sentences.bound,
-    sentences.requirement,
-    sentences.judged_on,
-    evidence.role,
-    evidence.files,
-    evidence.reading,
-    evidence.details,
-)
-_FUNCTIONS = (
-    markup.Scale,
-    wording.decimals_for,
-    decision.glance,
-    decision.scores,
-    decision.best,
-    sentences.comparisons,
-    sentences.outcome,
-    evidence.labels,
-    evidence.division,
-    evidence.settings,
-)
 CONFUSION_CLASSES = 30
 CURVE_POINTS = 200
 MISTAKES = 6
@@ -125,6 +91,7 @@ def render(facts: Facts) -> str:
 
 
 def _environment() -> Environment:
+    """Return the environment in which templates call our functions, as filters or by name."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -133,8 +100,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {function.__name__: function for function in _FILTERS}
-    environment.globals |= {function.__name__: function for function in _FUNCTIONS}
+    for module in (decision, evidence, sentences, wording, markup):  # of two `exact`, that of markup
+        public = {name: function for name, function in vars(module).items() if isfunction(function) and name[0] != "_"}
+        environment.filters |= public
+        environment.globals |= public
+    environment.globals["Scale"] = markup.Scale
     return environment
 
 
