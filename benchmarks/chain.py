@@ -95,10 +95,10 @@ def run_pipeline(place: Path, rows: int, *, tracked: bool) -> None:
     records.path_of(place, "chain-1").parent.mkdir(parents=True, exist_ok=True)
     with records.locked(records.lock_of(place, "chain-1")):
         records.save(place, record)
-        follower = follower.follow(place, "chain-1", None) if tracked else None
+        process = follower.follow(place, "chain-1", None) if tracked else None
         LocalBackend(store).run(plan, record, lambda *_: None)
-        if follower:
-            follower.finish()
+        if process:
+            follower.finish(process)
 
 
 def fresh(what: str, rows: int) -> float:

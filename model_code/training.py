@@ -113,6 +113,8 @@ class Options:
     """The file to resume from and to write to; its folder must exist."""
     checkpoint_seconds: float = 10.0
     """About how often the checkpoint is written."""
+    stream: bool = False
+    """True to move rows to the device batch by batch even where it could hold them all."""
     report: Callable[[int, int], None] | None = None
     """Called after each epoch with the epochs so far and in all.
 
@@ -252,7 +254,7 @@ def fit(
     network.to(options.device).train()
     run = _Run(network, len(training), objective, recipe, options)
     run.load()
-    resident = fits(training, options.device)
+    resident = not options.stream and fits(training, options.device)
     rows = training.to(options.device) if resident else training
     held_out = validation.to(options.device) if validation else None
     while not run.finished:

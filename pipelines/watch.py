@@ -46,14 +46,14 @@ def _track(workspace: Path, run: str, uri: str | None, reporter: Reporter) -> It
         yield
     finally:
         with contextlib.suppress(KeyboardInterrupt):  # the run is over and its outcome is known
-            process.finish()
+            follower.finish(process)
         _warn_of_tracking(workspace, run, reporter)
 
 
 def complete_tracking(workspace: Path, finished: RunRecord, uri: str | None, reporter: Reporter) -> None:
     """Track a run that finished without tracking, or while the server was away."""
     if uri is not None and not state.is_complete(workspace, finished, uri):
-        follower.follow(workspace, finished.run, uri).finish()
+        follower.finish(follower.follow(workspace, finished.run, uri))
         _warn_of_tracking(workspace, finished.run, reporter)
 
 

@@ -49,7 +49,6 @@ def prepare(case, place):
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_a_wrong_input_ends_in_a_clear_message(case, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.argv", ["fourscore"])
     arguments = prepare(case, tmp_path)
     result = CliRunner().invoke(main, arguments)
     report = f"{case['name']}: exit {result.exit_code}\n{result.output}"
@@ -80,7 +79,6 @@ def test_every_case_of_the_cabinet_can_fail(case):
 def test_with_json_an_error_is_one_document_on_standard_output(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = [*prepare({"name": "", "data": "age_not_integer.csv"}, tmp_path), "--json"]
-    monkeypatch.setattr("sys.argv", ["fourscore", *arguments])
     result = CliRunner().invoke(main, arguments)
     document = json.loads(result.stdout)
     assert result.exit_code == 2

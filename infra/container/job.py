@@ -162,7 +162,7 @@ def _tracked(workspace: Path, record: RunRecord, *, silent: bool) -> Iterator[No
     try:
         yield
     finally:
-        process.finish()
+        follower.finish(process)
 
 
 def _execute(store: S3Store, plan: Plan, record: RunRecord, live: Live) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from infra import aws_errors
-from infra.aws_errors import translate_aws_errors
+from infra.aws_errors import ATTEMPTS, translate_aws_errors
 from steps.errors import InputError, install
 
 TRANSFERS = 10
@@ -17,12 +16,13 @@ _DENIED = (
 )
 
 
-def client(uri: str, region: str | None = None) -> Any:
+def client(uri: str, region: str | None = None, attempts: int = ATTEMPTS) -> Any:
     """Return an S3 client for the region and endpoint of the environment, as every tool that uses boto3 has it.
 
     Args:
         uri: named in messages.
         region: instead of the environment's.
+        attempts: how often a request is sent before its failure counts.
 
     Raises:
         InputError: boto3 is missing, or the environment names a profile that does not exist.
@@ -33,7 +33,7 @@ def client(uri: str, region: str | None = None) -> Any:
     except ImportError:
         raise InputError(f"{uri}: S3 needs boto3; {install('aws')}") from None
     config = Config(
-        retries={"mode": "adaptive", "total_max_attempts": aws_errors.ATTEMPTS},
+        retries={"mode": "adaptive", "total_max_attempts": attempts},
         max_pool_connections=TRANSFERS + 2,  # and two for other requests meanwhile
         connect_timeout=10,
         read_timeout=60,

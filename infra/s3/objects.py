@@ -67,7 +67,10 @@ def parse_root(uri: str) -> tuple[str, str]:
 class Objects:
     """The objects below a root; names are relative to it, and below ``store/`` each is written once."""
 
-    def __init__(self, root: str, kms_key: str | None = None, client: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self, root: str, kms_key: str | None = None, client: Callable[[], Any] | None = None, part: int = PART
+    ) -> None:
+        self.part = part
         self.bucket, self.prefix = parse_root(root)
         self.root = f"s3://{self.bucket}/{self.prefix}"
         self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
@@ -172,7 +175,7 @@ class Objects:
         """
 
         def start(manager: Any, name: str, path: Path) -> Any:
-            extra = self.encryption | _checksums(entries[name])
+            extra = self.encryption | self._checksums(entries[name])
             return manager.upload(str(path), self.bucket, self.prefix + name, extra_args=extra)
 
         self._transfer(files, start)
@@ -197,18 +200,19 @@ class Objects:
         from s3transfer.manager import TransferConfig, TransferManager
 
         parallel = s3_client.TRANSFERS
-        config = TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, max_request_concurrency=parallel)
+        config = TransferConfig(
+            multipart_threshold=self.part, multipart_chunksize=self.part, max_request_concurrency=parallel
+        )
         with TransferManager(client, config) as manager:
             futures = {name: start(manager, name, path) for name, path in files.items()}
             for name, future in futures.items():
                 with self._request(name):
                     future.result()
 
-
-def _checksums(entry: Entry) -> dict[str, Any]:
-    """Return arguments by which S3 itself compares a file in one part; of parts it makes its own checksums."""
-    whole = {"ChecksumSHA256": _base64(entry)} if entry["size"] < PART else {}
-    return {"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": entry["sha256"]}, **whole}
+    def _checksums(self, entry: Entry) -> dict[str, Any]:
+        """Return arguments by which S3 itself compares a file in one part; of parts it makes its own checksums."""
+        whole = {"ChecksumSHA256": _base64(entry)} if entry["size"] < self.part else {}
+        return {"ChecksumAlgorithm": "SHA256", "Metadata": {"sha256": entry["sha256"]}, **whole}
 
 
 def _base64(entry: Entry) -> str:

@@ -17,7 +17,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -43,6 +43,7 @@ class ResolvedFile:
     """The result of :func:`stamp_of` when the content was read."""
 
 
+Clock = Callable[[], int]
 Resolved = Mapping[str, tuple[ResolvedFile, ...]]
 """Source name -> its files in order."""
 
@@ -50,7 +51,8 @@ Resolved = Mapping[str, tuple[ResolvedFile, ...]]
 class Memory:
     """Digests of files by their stamps; processes may share it."""
 
-    def __init__(self, workspace: Path) -> None:
+    def __init__(self, workspace: Path, clock: Clock = time.time_ns) -> None:
+        self.clock = clock
         self.path = workspace / "memory" / "files.json"
         self._entries = self._read()
         self._new: dict[str, list[Any]] = {}
@@ -79,7 +81,7 @@ class Memory:
                 digest = sha256_of(path)
                 if stamp_of(path.stat()) != stamp:
                     continue
-                if time.time_ns() - max(mtime, ctime) > _RACY:
+                if self.clock() - max(mtime, ctime) > _RACY:
                     self._entries[key] = self._new[key] = [size, mtime, digest, ctime, inode]
                 return ResolvedFile(path.name, path, digest, size, stamp)
         except OSError as error:
@@ -100,18 +102,19 @@ def stamp_of(stat: os.stat_result) -> tuple[int, int, int, int]:
 
 
 def resolve(
-    sources: Mapping[str, str | Sequence[str]], base: Path, workspace: Path
+    sources: Mapping[str, str | Sequence[str]], base: Path, workspace: Path, clock: Clock = time.time_ns
 ) -> dict[str, tuple[ResolvedFile, ...]]:
     """Return every file of every source.
 
     Args:
         sources: source name -> its path or paths.
         base: the folder that relative paths start from (the problem file's).
+        clock: the time in nanoseconds since 1970.
 
     Raises:
         InputError: a file does not exist, or a URI is wrong.
     """
-    memory = Memory(workspace)
+    memory = Memory(workspace, clock)
     files = {name: tuple(_source(name, source, base, workspace, memory)) for name, source in sources.items()}
     memory.save()
     return files

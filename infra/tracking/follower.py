@@ -9,42 +9,28 @@ Stores are opened by the caller (``open_store``); infra/track.py is the entry of
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import select
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from infra.processes import spawn_module
 from infra.runs import records
 from infra.runs.records import RunRecord
-from infra.store.manifest import CorruptExecution
 from infra.tracking.mlflow_client import (
-    ServerAway,
     connect,
     default_uri,
     lock_projection,
     translate_mlflow_errors,
     without_credentials,
-    without_secrets,
 )
-from infra.tracking.state import (
-    TrackingState,
-    TrackingStatus,
-    has_report,
-    is_complete,
-    read_state,
-    registered_model,
-    write_state,
-)
+from infra.tracking.projection import OpenStore, Projection
+from infra.tracking.state import TrackingState, TrackingStatus, is_complete, read_state, registered_model, write_state
 from steps.errors import FourscoreError
-
-if TYPE_CHECKING:
-    from infra.tracking.projection import OpenStore, Projection
 
 POLL = 1.0
 """Seconds between two looks at the journals."""
@@ -54,28 +40,20 @@ URI = "FOURSCORE_TRACKING_URI"
 """Environment variable with the URI of the process: a URI may hold a password, and command lines are public."""
 
 
-@dataclass
-class Follower:
-    """The process that projects a run while it goes on."""
-
-    process: subprocess.Popen[bytes]
-
-    def finish(self, patience: float = PATIENCE) -> None:
-        """Tell the process that the run and its report are finished, and wait for it for a while."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        try:
-            self.process.wait(patience)
-        except subprocess.TimeoutExpired:
-            return
-
-
-def follow(workspace: Path, run: str, uri: str | None) -> Follower:
+def follow(workspace: Path, run: str, uri: str | None) -> subprocess.Popen[bytes]:
     """Start projecting a run. The process reads a pipe, whose end tells it that the run's process has finished or died."""
     uri = uri or default_uri(workspace)
     model = registered_model(workspace, run, uri)
     write_state(workspace, records.load(workspace, run), uri, TrackingStatus.RUNNING, model=model)
-    return Follower(_start(workspace, run, uri, piped=True))
+    return _start(workspace, run, uri, piped=True)
+
+
+def finish(process: subprocess.Popen[bytes], patience: float = PATIENCE) -> None:
+    """Tell a following process that the run and its report are finished, and wait for it for a while."""
+    assert process.stdin is not None
+    process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
 
 
 def parent_of(workspace: Path, run: str, patience: float = PATIENCE) -> str | None:
@@ -114,7 +92,7 @@ def _start(workspace: Path, run: str, uri: str, *, piped: bool) -> subprocess.Po
 def project(run_file: Path, tracking_uri: str, open_store: OpenStore, *, live: bool = False) -> TrackingState:
     """Project one run as it is now: a finished one as a whole, a live one as far as it has come."""
     workspace, run = run_file.parent.parent, run_file.stem
-    return Projector(workspace, run, tracking_uri, open_store).advance(final=not live)
+    return Projection(workspace, run, tracking_uri, open_store).advance(final=not live)
 
 
 def sync(workspace: Path, uri: str | None, open_store: OpenStore) -> dict[str, str]:
@@ -177,78 +155,16 @@ def load_registered(workspace: Path, uri: str | None, reference: str) -> Path:
         return registry.download(client, uri, reference)
 
 
-class Projector:
-    """Projects one run again and again; holds the lock only while it writes."""
-
-    def __init__(self, workspace: Path, run: str, uri: str, open_store: OpenStore) -> None:
-        self.workspace, self.run, self.uri, self.open_store = workspace, run, uri, open_store
-        self.projection: Projection | None = None
-
-    def advance(self, *, final: bool) -> TrackingState:
-        """Project what is new and write the state; a failure of the server becomes its status and message."""
-        from infra.tracking.projection import Projection, Trashed
-
-        record = records.load(self.workspace, self.run)
-        status, message, model = TrackingStatus.RUNNING, "", None
-        try:
-            with translate_mlflow_errors(self.uri):
-                if self.projection is None:
-                    client, store = connect(self.workspace, self.uri), self.open_store(self.workspace, record)
-                    self.projection = Projection(client, self.workspace, self.uri, self.run, store)
-                with lock_projection(self.workspace, self.uri):
-                    self.projection.advance(record)
-                    if final:
-                        model = _finish(self.projection, record)
-                        if record.status in records.FINAL:
-                            status = TrackingStatus.COMPLETE
-        except ServerAway as error:
-            status, message = TrackingStatus.AWAY, str(error)
-        except Trashed as error:
-            status, message = TrackingStatus.TRASHED, str(error)
-        except CorruptExecution as error:
-            status = TrackingStatus.ERROR
-            message = f"{error}; nothing was registered: move that execution away and run again"
-        except Exception as error:  # noqa: BLE001  a failure of tracking is recorded and never ends a run
-            status = TrackingStatus.ERROR
-            message = without_secrets(f"{type(error).__name__}: {error}", self.uri)[:2000]
-        return self._write(record, status, message, model)
-
-    def _write(
-        self, record: RunRecord, status: TrackingStatus, message: str, model: dict[str, Any] | None
-    ) -> TrackingState:
-        projection = self.projection
-        ids: dict[str, Any] = {}
-        if projection is not None:
-            children = {name: child.run_id for name, child in projection.children.items()}
-            ids = {"experiment": projection.experiment, "parent": projection.parent, "children": children}
-            ids["events"] = projection.counts()
-        complete = status == TrackingStatus.COMPLETE
-        if model is None and not complete:  # a version that was registered before stays registered
-            model = registered_model(self.workspace, self.run, self.uri)
-        report = complete and has_report(self.workspace, self.run)
-        return write_state(self.workspace, record, self.uri, status, message, model=model, report=report, **ids)
-
-
-def _finish(projection: Projection, record: RunRecord) -> dict[str, Any] | None:
-    """Log the documents, register the model, and return its version."""
-    from infra.tracking import registry
-
-    if record.mlflow_run:  # the stages of one job: the process that leads the run finishes it
-        return None
-    projection.documents(record)
-    return registry.register(projection, record)
-
-
 def _follow(run_file: Path, uri: str, open_store: OpenStore, *, piped: bool) -> None:
     """Project until the run is over or its process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # the run's own work goes first
     workspace, run = run_file.parent.parent, run_file.stem
-    projector = Projector(workspace, run, uri, open_store)
+    projection = Projection(workspace, run, uri, open_store)
     over = False
     while not over:
         over = _is_over(workspace, run, piped=piped)
-        if projector.advance(final=over)["status"] == TrackingStatus.TRASHED:
+        if projection.advance(final=over)["status"] == TrackingStatus.TRASHED:
             return
 
 

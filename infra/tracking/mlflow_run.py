@@ -1,34 +1,146 @@
-"""Writing to one MLflow run in the amounts and lengths that MLflow takes; writing again changes nothing."""
+"""The one writer of MLflow runs, in the amounts and lengths that MLflow takes."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from infra.tracking.events import allowed_name
+from steps.errors import FourscoreError
 from steps.journal import Event
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Metric
 
-METRICS, PARAMETERS, TAGS = 1000, 20, 50
-"""Most entries of one log_batch: MLflow allows 1,000 metrics, 100 parameters and tags, and one megabyte."""
-LONGEST_PARAMETER, LONGEST_TAG, LONGEST_DIGEST = 6000, 5000, 36
+T = TypeVar("T")
+
+LONGEST_NAME = 240
+"""MLflow takes 250 characters, of letters, digits, and ``_-. :/``, that do not read as another path."""
+TEXTS = 20
+"""Parameters or tags in one request: as many of the longest stay below MLflow's limit of one megabyte."""
+SOURCE_TAGS = {"mlflow.source.name": "fourscore", "mlflow.source.type": "PROJECT"}
 
 
-def milliseconds(time: str) -> int:
-    """Return an ISO time as milliseconds since 1970, as MLflow takes it."""
-    return round(datetime.fromisoformat(time).timestamp() * 1000)
+class Trashed(FourscoreError):
+    """A person deleted the run in MLflow; it stays as it is."""
 
 
-def cut(value: str, longest: int) -> str:
-    """Return the value, cut to a number of characters."""
-    return value if len(value) <= longest else value[: longest - 1] + "…"
+class MlflowStatus(StrEnum):
+    """Statuses of runs in MLflow."""
+
+    RUNNING = "RUNNING"
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+
+@dataclass
+class MlflowRun:
+    """A run in MLflow; writing the same again changes nothing."""
+
+    client: MlflowClient
+    id: str
+    start: int
+    """Start in milliseconds since 1970."""
+    parameters: set[str]
+    """Names of the parameters that the run has; MLflow refuses to change one."""
+
+    @classmethod
+    def open(
+        cls,
+        client: MlflowClient,
+        experiment: str,
+        name: str,
+        identity: dict[str, str],
+        tags: dict[str, str],
+        start: int,
+    ) -> Self:
+        """Return the run with the tags of its identity, or a new one.
+
+        Raises:
+            Trashed: the run was deleted in MLflow.
+        """
+        from mlflow.entities import ViewType
+
+        query = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in identity.items())
+        order = ["attributes.start_time ASC"]
+        runs = client.search_runs([experiment], query, ViewType.ALL, max_results=1, order_by=order)
+        run = runs[0] if runs else client.create_run(experiment, start, identity | tags | SOURCE_TAGS, name)
+        if run.info.lifecycle_stage == "deleted":
+            raise Trashed(
+                f"the MLflow run {run.info.run_id} of {name} is in the trash and stays as it is; "
+                "restore it there to project again"
+            )
+        return cls(client, run.info.run_id, run.info.start_time, set(run.data.params))
+
+    def log(
+        self,
+        metrics: Sequence[Metric] = (),
+        parameters: Mapping[str, str] = MappingProxyType({}),
+        tags: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Log metrics, tags, and the parameters that the run does not have yet; texts are cut to MLflow's lengths."""
+        from mlflow.entities import Param, RunTag
+        from mlflow.utils import validation
+
+        params = [
+            Param(name, _cut(value, validation.MAX_PARAM_VAL_LENGTH))
+            for name, value in parameters.items()
+            if name not in self.parameters
+        ]
+        run_tags = [RunTag(name, _cut(value, validation.MAX_TAG_VAL_LENGTH)) for name, value in tags.items()]
+        for batch in _batches(metrics, validation.MAX_METRICS_PER_BATCH):
+            self.client.log_batch(self.id, metrics=batch)
+        for some_params in _batches(params, TEXTS):
+            self.client.log_batch(self.id, params=some_params)
+        for some_tags in _batches(run_tags, TEXTS):
+            self.client.log_batch(self.id, tags=some_tags)
+        self.parameters |= parameters.keys()
+
+    def log_datasets(self, events: Iterable[Event]) -> None:
+        """Log datasets by our own digest: MLflow's column holds 36 characters of it, the source all."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+        from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
+
+        inputs = [
+            DatasetInput(
+                Dataset(
+                    name=event["name"],
+                    digest=event["digest"][:MAX_DATASET_DIGEST_SIZE],
+                    source_type="fourscore",
+                    source=json.dumps({"sha256": event["digest"]}),
+                    profile=json.dumps({"num_rows": event["rows"], "num_elements": event["rows"] * event["columns"]}),
+                ),
+                [InputTag("mlflow.data.context", event["context"])],
+            )
+            for event in events
+            if event["kind"] == "dataset"
+        ]
+        if inputs:
+            self.client.log_inputs(self.id, inputs)
+
+    def log_files(self, files: Mapping[str, Any]) -> None:
+        """Log artifacts by name: a Path is copied, anything else becomes JSON, and what is empty or missing is skipped."""
+        with tempfile.TemporaryDirectory() as place:
+            for name, content in files.items():
+                if content.is_file() if isinstance(content, Path) else content:
+                    target = Path(place) / name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    if isinstance(content, Path):
+                        target.write_bytes(content.read_bytes())
+                    else:
+                        target.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+            if any(Path(place).iterdir()):
+                self.client.log_artifacts(self.id, place)
 
 
 def metric(event: Event, step: int | None = None) -> Metric:
@@ -38,62 +150,23 @@ def metric(event: Event, step: int | None = None) -> Metric:
     return Metric(allowed_name(event["name"]), event["value"], event["time"], step or 0)
 
 
-def log_metrics(client: MlflowClient, run_id: str, metrics: Sequence[Metric]) -> None:
-    """Log metrics."""
-    for start in range(0, len(metrics), METRICS):
-        client.log_batch(run_id, metrics=metrics[start : start + METRICS])
+def milliseconds(time: str) -> int:
+    """Return an ISO time as milliseconds since 1970, as MLflow takes it."""
+    return round(datetime.fromisoformat(time).timestamp() * 1000)
 
 
-def log_parameters(client: MlflowClient, run_id: str, parameters: Mapping[str, str]) -> None:
-    """Log parameters that the run does not have: MLflow refuses to change one."""
-    from mlflow.entities import Param
-
-    params = [Param(name, cut(value, LONGEST_PARAMETER)) for name, value in parameters.items()]
-    for start in range(0, len(params), PARAMETERS):
-        client.log_batch(run_id, params=params[start : start + PARAMETERS])
-
-
-def log_tags(client: MlflowClient, run_id: str, tags: Mapping[str, str]) -> None:
-    """Set tags."""
-    from mlflow.entities import RunTag
-
-    entries = [RunTag(name, cut(value, LONGEST_TAG)) for name, value in tags.items()]
-    for start in range(0, len(entries), TAGS):
-        client.log_batch(run_id, tags=entries[start : start + TAGS])
+def allowed_name(name: str) -> str:
+    """Return the name if MLflow takes it, else a similar one that no other name is changed to."""
+    allowed = re.sub(r"[^\w.\- :/]", "_", name)
+    allowed = "/".join("_" if part in ("", ".", "..") else part for part in allowed.split("/"))
+    if allowed == name and len(name) <= LONGEST_NAME:
+        return name
+    return f"{allowed[:LONGEST_NAME]}-{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
-def log_datasets(client: MlflowClient, run_id: str, events: Iterable[Event]) -> None:
-    """Log datasets by our own digest: MLflow's column holds 36 characters of it, the source all."""
-    from mlflow.entities import Dataset, DatasetInput, InputTag
-
-    inputs = [
-        DatasetInput(
-            Dataset(
-                name=event["name"],
-                digest=event["digest"][:LONGEST_DIGEST],
-                source_type="fourscore",
-                source=json.dumps({"sha256": event["digest"]}),
-                profile=json.dumps({"num_rows": event["rows"], "num_elements": event["rows"] * event["columns"]}),
-            ),
-            [InputTag("mlflow.data.context", event["context"])],
-        )
-        for event in events
-        if event["kind"] == "dataset"
-    ]
-    if inputs:
-        client.log_inputs(run_id, inputs)
+def _batches(entries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    return (entries[start : start + size] for start in range(0, len(entries), size))
 
 
-def log_files(client: MlflowClient, run_id: str, files: Mapping[str, Any]) -> None:
-    """Log artifacts by name: a Path is copied, anything else becomes JSON, and what is empty or missing is skipped."""
-    with tempfile.TemporaryDirectory() as place:
-        for name, content in files.items():
-            target = Path(place) / name
-            if (content.is_file() if isinstance(content, Path) else content) and not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                if isinstance(content, Path):
-                    target.write_bytes(content.read_bytes())
-                else:
-                    target.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
-        if any(Path(place).iterdir()):
-            client.log_artifacts(run_id, place)
+def _cut(value: str, longest: int) -> str:
+    return value if len(value) <= longest else value[: longest - 1] + "…"

@@ -10,7 +10,11 @@ times on the metrics (MLflow keeps one row per name, time, step and value), and 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +23,20 @@ from infra.runs.records import RunRecord, StageRecord
 from infra.runs.tail import Tail
 from infra.store.manifest import JOURNAL, CorruptExecution
 from infra.store.store import Store
-from infra.tracking.events import allowed_name, flat, key_of
-from infra.tracking.mlflow_client import artifact_root
-from infra.tracking.mlflow_run import log_files, log_parameters, log_tags, milliseconds
-from infra.tracking.stage_run import PUBLISHED, MlflowStatus, StageRun
-from steps.errors import FourscoreError
+from infra.tracking.mlflow_client import (
+    ServerAway,
+    artifact_root,
+    connect,
+    lock_projection,
+    translate_mlflow_errors,
+    without_secrets,
+)
+from infra.tracking.mlflow_run import MlflowRun, MlflowStatus, Trashed, allowed_name, milliseconds
+from infra.tracking.stage_run import PUBLISHED, StageRun
+from infra.tracking.state import TrackingState, TrackingStatus, has_report, registered_model, write_state
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 OpenStore = Callable[[Path, RunRecord], Store]
 """Opens the store that holds a run's results, given the workspace and the run's record."""
@@ -42,53 +51,88 @@ VERDICTS = {"running": "pending", "interrupted": "error", "killed": "error"}
 """The verdict of a run by its status, where the status is none itself."""
 ENDED_JOBS = ("Succeeded", "Failed", "Stopped")
 """Statuses of a job in the run's record that will not change."""
-SOURCE_TAGS = {"mlflow.source.name": "fourscore", "mlflow.source.type": "PROJECT"}
-
-
-class Trashed(FourscoreError):
-    """A person deleted the run in MLflow; it stays as it is."""
 
 
 class Projection:
-    """A run on its way to MLflow; remembers what this process has projected already."""
+    """A run on its way to MLflow; remembers what this process has projected, and holds the lock only while it writes."""
 
-    def __init__(self, client: MlflowClient, workspace: Path, uri: str, run: str, store: Store) -> None:
-        self.client, self.workspace, self.uri, self.run, self.store = client, workspace, uri, run, store
+    def __init__(self, workspace: Path, run: str, uri: str, open_store: OpenStore) -> None:
+        self.workspace, self.run, self.uri, self.open_store = workspace, run, uri, open_store
         self.experiment = ""
-        self.parent = ""
+        self.parent: MlflowRun | None = None
         self.children: dict[str, StageRun] = {}
-        self.damage: list[str] = []
-        """What in the store differs from what was published; none of it goes to MLflow."""
+        self.damage: dict[str, None] = {}
+        """What in the store differs from what was published, once each; none of it goes to MLflow."""
         self._parent_tags: dict[str, str] = {}
 
-    def advance(self, record: RunRecord) -> None:
-        """Project what is new; for a finished record project the rest, and end the run in MLflow.
+    @cached_property
+    def client(self) -> MlflowClient:
+        return connect(self.workspace, self.uri)
 
-        Raises:
-            Trashed: the run was deleted in MLflow.
-        """
-        if not self.parent and record.mlflow_run:
-            self.parent = record.mlflow_run
-            self.experiment = str(self.client.get_run(self.parent).info.experiment_id)
-        elif not self.parent:
-            self.experiment = self._experiment(record.problem_name)
-            self.parent = self._parent(record)
+    @cached_property
+    def store(self) -> Store:
+        return self.open_store(self.workspace, records.load(self.workspace, self.run))
+
+    def advance(self, *, final: bool) -> TrackingState:
+        """Project what is new and write the state; whatever fails becomes its status and message, never an error."""
+        record = records.load(self.workspace, self.run)
+        status, message, model = TrackingStatus.RUNNING, "", None
+        try:
+            with translate_mlflow_errors(self.uri):
+                assert self.client  # first, since connecting may take seconds that the lock need not be held for
+                with lock_projection(self.workspace, self.uri):
+                    parent = self._project(record)
+                    if final:
+                        model = self._finish(record, parent)
+                        if record.status in records.FINAL:
+                            status = TrackingStatus.COMPLETE
+        except ServerAway as error:
+            status, message = TrackingStatus.AWAY, str(error)
+        except Trashed as error:
+            status, message = TrackingStatus.TRASHED, str(error)
+        except CorruptExecution as error:
+            status = TrackingStatus.ERROR
+            message = f"{error}; nothing was registered: move that execution away and run again"
+        except Exception as error:  # noqa: BLE001  a failure of tracking is recorded and never ends a run
+            status = TrackingStatus.ERROR
+            message = without_secrets(f"{type(error).__name__}: {error}", self.uri)[:2000]
+        complete = status == TrackingStatus.COMPLETE
+        if model is None and not complete:  # a version that was registered before stays registered
+            model = registered_model(self.workspace, self.run, self.uri)
+        return write_state(
+            self.workspace,
+            record,
+            self.uri,
+            status,
+            message,
+            experiment=self.experiment or None,
+            parent=self.parent.id if self.parent else None,
+            children={name: child.run.id for name, child in self.children.items()},
+            model=model,
+            report=complete and has_report(self.workspace, self.run),
+        )
+
+    def _project(self, record: RunRecord) -> MlflowRun:
+        """Project what is new in the journals and the record, and return the parent."""
+        parent = self.parent = self.parent or self._open_parent(record)
         for number, stage in enumerate(record.stages, 1):
             if stage.status in (*PUBLISHED, "failed", "stopped", "running") and not _is_projected_by_job(record, stage):
-                self._advance_stage(record, number, stage)
+                self._advance_stage(record, number, stage, parent)
         if record.mlflow_run is None:
-            self._advance_parent(record)
+            self._advance_parent(record, parent)
+        return parent
 
-    def counts(self) -> dict[str, int]:
-        """Return the number of projected events by stage."""
-        return {name: child.tail.count for name, child in self.children.items()}
+    def _finish(self, record: RunRecord, parent: MlflowRun) -> dict[str, Any] | None:
+        """Log the documents, register the model, and return its version."""
+        from infra.tracking import registry
 
-    def documents(self, record: RunRecord) -> None:
-        """Log the files that a person looks for on the parent; written again they are the same.
+        if record.mlflow_run:  # the stages of one job: the process that leads the run finishes it
+            return None
+        self._log_documents(record, parent)
+        return registry.register(self.client, self.store, record, self.experiment, parent.id)
 
-        Raises:
-            CorruptExecution: some differ from what was published; the others are logged.
-        """
+    def _log_documents(self, record: RunRecord, parent: MlflowRun) -> None:
+        """Log the files that a person looks for; those that differ from what was published are named at the end."""
         files: dict[str, Any] = {"problem.json": record.problem}
         files["report.html"] = self.workspace / "reports" / f"{self.run}.html"
         for stage in record.stages:
@@ -97,19 +141,15 @@ class Projection:
                 try:
                     files[file] = self.store.open(stage.key, artifact) / file
                 except CorruptExecution as error:
-                    self._note_damage(error)
+                    self.damage[str(error)] = None
         problem = Path(record.problem_path)
         if problem.is_file() and problem.stat().st_mtime * 1000 <= milliseconds(record.started) + 1000:
             files["problem.yaml"] = problem  # edited since, it is another problem
-        log_files(self.client, self.parent, files)
+        parent.log_files(files)
         if self.damage:
             raise CorruptExecution("; ".join(self.damage))
 
-    def _note_damage(self, error: CorruptExecution) -> None:
-        if str(error) not in self.damage:
-            self.damage.append(str(error))
-
-    def _experiment(self, name: str) -> str:
+    def _open_experiment(self, name: str) -> str:
         experiment = self.client.get_experiment_by_name(name)
         if experiment is None:
             return str(self.client.create_experiment(name, artifact_root(self.workspace, self.uri)))
@@ -119,41 +159,37 @@ class Projection:
             )
         return str(experiment.experiment_id)
 
-    def _find(self, tags: dict[str, str]) -> Run | None:
-        from mlflow.entities import ViewType
+    def _open_parent(self, record: RunRecord) -> MlflowRun:
+        if record.mlflow_run:
+            info = self.client.get_run(record.mlflow_run).info
+            self.experiment = str(info.experiment_id)
+            return MlflowRun(self.client, record.mlflow_run, info.start_time, set())
+        self.experiment = self._open_experiment(record.problem_name)
+        identity = {"fourscore.run": record.run, "fourscore.workspace": _identity_of(self.workspace)}
+        tags, start = {"smoke": str(record.smoke).lower()}, milliseconds(record.started)
+        parent = MlflowRun.open(self.client, self.experiment, record.run, identity, tags, start)
+        parent.log(parameters=_parameters(record.problem))
+        return parent
 
-        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-        runs = self.client.search_runs(
-            [self.experiment], query, ViewType.ALL, max_results=1, order_by=["attributes.start_time ASC"]
-        )
-        return runs[0] if runs else None
-
-    def _parent(self, record: RunRecord) -> str:
-        identity = {"fourscore.run": record.run, "fourscore.workspace": key_of(self.workspace)}
-        run = self._find(identity)
-        if run is None:
-            tags = {**identity, "smoke": str(record.smoke).lower(), **SOURCE_TAGS}
-            run = self.client.create_run(self.experiment, milliseconds(record.started), tags, record.run)
-        if run.info.lifecycle_stage == "deleted":
-            raise Trashed(
-                f"the MLflow run {run.info.run_id} of {record.run} is in the trash and stays as it is; "
-                "restore it there to project again"
+    def _advance_stage(self, record: RunRecord, number: int, stage: StageRecord, parent: MlflowRun) -> None:
+        child = self.children.get(stage.name)
+        if child is None:
+            identity, tags = (
+                {"mlflow.parentRunId": parent.id, "step": stage.name},
+                {"layer": stage.layer, "key": stage.key},
             )
-        parameters = {name: value for name, value in flat(record.problem).items() if name not in run.data.params}
-        log_parameters(self.client, run.info.run_id, parameters)
-        return str(run.info.run_id)
-
-    def _child(self, record: RunRecord, number: int, stage: StageRecord) -> StageRun:
-        if stage.name not in self.children:
-            identity = {"mlflow.parentRunId": self.parent, "step": stage.name}
-            run = self._find(identity)
-            if run is None:
-                tags = {**identity, "layer": stage.layer, "key": stage.key, **SOURCE_TAGS}
-                start = self._start(record, stage) + number  # of equal times, in the order of the stages
-                run = self.client.create_run(self.experiment, start, tags, f"{number:02}-{stage.name}")
-            info = run.info
-            self.children[stage.name] = StageRun(self.client, info.run_id, info.start_time, set(run.data.params))
-        return self.children[stage.name]
+            start = self._start(record, stage) + number  # of equal times, in the order of the stages
+            name = f"{number:02}-{stage.name}"
+            child = StageRun(MlflowRun.open(self.client, self.experiment, name, identity, tags, start))
+            self.children[stage.name] = child
+        if child.is_closed:
+            return
+        if self._is_intact(stage):
+            child.advance(self.workspace / stage.journal)
+        if stage.status != "running" or record.status != "running":
+            child.close(record, stage, parent)
+        else:
+            child.open()
 
     def _start(self, record: RunRecord, stage: StageRecord) -> int:
         """Return when the stage began within this run, as far as it is known."""
@@ -167,49 +203,37 @@ class Projection:
             return int(events[0]["time"]) if events else milliseconds(records.now())
         return start
 
-    def _advance_stage(self, record: RunRecord, number: int, stage: StageRecord) -> None:
-        child = self._child(record, number, stage)
-        if child.is_closed:
-            return
-        if self._is_intact(stage):
-            child.advance(self.workspace / stage.journal)
-        if stage.status != "running" or record.status != "running":
-            child.close(record, stage, self.parent)
-        else:
-            child.open()
-
     def _is_intact(self, stage: StageRecord) -> bool:
         """Return whether a published journal is the one that was published; other journals are still being written."""
         try:
             if stage.status in PUBLISHED and (manifest := self.store.look(stage.key)):
                 self.store.verify(manifest, JOURNAL)
         except CorruptExecution as error:
-            self._note_damage(error)
+            self.damage[str(error)] = None
             return False
         return bool(stage.journal)
 
-    def _advance_parent(self, record: RunRecord) -> None:
+    def _advance_parent(self, record: RunRecord, parent: MlflowRun) -> None:
         verdict = VERDICTS.get(record.status, record.status)
+        note = (str(record.problem.get("question", "")), f"**{verdict}**", record.message)
         tags = {
             "verdict": verdict,
             "fourscore.status": record.status,
             "fourscore.on": record.on,
             "stages": ", ".join(f"{stage.name} {stage.status}" for stage in record.stages),
             **{f"override.{allowed_name(name)}": value for name, value in record.overrides.items()},
+            **({"message": record.message} if record.message else {}),
+            "mlflow.note.content": "\n\n".join(filter(None, note)),
         }
-        if record.message:
-            tags["message"] = record.message
-        note = (str(record.problem.get("question", "")), f"**{verdict}**", record.message)
-        tags["mlflow.note.content"] = "\n\n".join(filter(None, note))
         if tags == self._parent_tags:
             return
-        log_tags(self.client, self.parent, tags)
+        parent.log(tags=tags)
         status = PARENT_STATUS.get(record.status, MlflowStatus.KILLED)
         if record.status in records.FINAL:
             end = milliseconds(record.finished) if record.finished else None
-            self.client.set_terminated(self.parent, status, end)
+            self.client.set_terminated(parent.id, status, end)
         else:
-            self.client.update_run(self.parent, status)
+            self.client.update_run(parent.id, status)
         self._parent_tags = tags
 
 
@@ -218,3 +242,24 @@ def _is_projected_by_job(record: RunRecord, stage: StageRecord) -> bool:
     if not record.tracked_by_jobs or stage.status == "cached" or record.status in records.FINAL:
         return False
     return record.jobs.get(stage.job) not in ENDED_JOBS
+
+
+def _parameters(problem: Mapping[str, Any]) -> dict[str, str]:
+    """Return a problem as parameters: one per field of each section, deeper values as JSON."""
+    fields: dict[str, Any] = {}
+    for name, value in problem.items():
+        fields |= (
+            {f"{name}.{inner}": deeper for inner, deeper in value.items()}
+            if isinstance(value, Mapping)
+            else {name: value}
+        )
+    return {
+        allowed_name(name): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in fields.items()
+        if value not in (None, "", [], {})
+    }
+
+
+def _identity_of(workspace: Path) -> str:
+    """Return a digest of this machine and workspace, which tells workspaces on a shared server apart."""
+    return hashlib.sha256(f"{platform.node()}\0{workspace.absolute()}".encode()).hexdigest()[:12]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.runs.records import RunRecord, now
 from infra.store.manifest import CorruptExecution
+from infra.store.store import Store
 from steps import documents
 from steps.cards.document import Registration
 from steps.errors import InputError
@@ -29,16 +30,17 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-    from infra.tracking.projection import Projection
-
 CHAMPION, CANDIDATE = "champion", "candidate"
 REQUIREMENTS = ("torch", "polars", "numpy", "pandas", "pyarrow")
 """What loading and predicting needs, pinned to the versions that trained the model."""
 Registered = dict[str, Any]
 
 
-def register(projection: Projection, record: RunRecord) -> Registered | None:
+def register(client: MlflowClient, store: Store, record: RunRecord, experiment: str, parent: str) -> Registered | None:
     """Create or find the model version that the run requests; None if it requests none.
+
+    Args:
+        parent: the id of the run in MLflow.
 
     Returns:
         name, version and alias (None if the verdict or a smoke run allows none).
@@ -49,23 +51,23 @@ def register(projection: Projection, record: RunRecord) -> Registered | None:
     registering, training = record.producer("registration"), record.producer("model")
     if registering is None or training is None or not {registering.status, training.status} <= {"ran", "cached"}:
         return None
-    request = documents.read(Registration, projection.store.open(registering.key, "registration"))
-    client, name = projection.client, request.name
+    request = documents.read(Registration, store.open(registering.key, "registration"))
+    name = request.name
     tags = request.tags | {"verdict": request.verdict, "smoke": str(record.smoke).lower()}
-    tags |= {"fourscore.run": record.run, "fourscore.started": record.started, "fourscore.parent": projection.parent}
+    tags |= {"fourscore.run": record.run, "fourscore.started": record.started, "fourscore.parent": parent}
     version = _find(client, name, tags)
     if version is None:
-        model = _verified(projection, training.key, tags)
-        logged = _logged(projection, model, name, tags)
-        version = _create(client, name, logged, projection.parent, tags, _description(record, request))
+        model = _verified(store, training.key, tags)
+        logged = _logged(client, experiment, parent, model, name, tags)
+        version = _create(client, name, logged, parent, tags, _description(record, request))
     if request.alias and not record.smoke:
         _move_forward(client, name, request.alias, version)
     return {"name": name, "version": str(version.version), "alias": request.alias}
 
 
-def _verified(projection: Projection, key: str, tags: dict[str, str]) -> Path:
+def _verified(store: Store, key: str, tags: dict[str, str]) -> Path:
     """Return the model directory if it has the digest that the request was written for."""
-    model = projection.store.open(key, "model")
+    model = store.open(key, "model")
     digest, expected = directory_digest(model), tags.get("model_digest")
     if digest != expected:
         raise CorruptExecution(f"{model} has the digest {digest[:12]}, the request is for {str(expected)[:12]}")
@@ -175,14 +177,15 @@ def _description(record: RunRecord, request: Registration) -> str:
     return "\n\n".join(filter(None, (record.problem.get("question"), record.message, request.description)))
 
 
-def _logged(projection: Projection, directory: Path, name: str, tags: dict[str, str]) -> LoggedModel:
+def _logged(
+    client: MlflowClient, experiment: str, parent: str, directory: Path, name: str, tags: dict[str, str]
+) -> LoggedModel:
     """Return the model's files in MLflow; an upload that was cut off is repeated in the same place."""
-    client, parent = projection.client, projection.parent
-    models = client.search_logged_models([projection.experiment], f"source_run_id = '{parent}'")
+    models = client.search_logged_models([experiment], f"source_run_id = '{parent}'")
     logged = next((model for model in models if model.tags.get("model_digest") == tags.get("model_digest")), None)
     if logged is None:
         allowed = re.sub(r"[/:.%\"']", "-", name)
-        logged = client.create_logged_model(projection.experiment, allowed, parent, tags, model_type="fourscore")
+        logged = client.create_logged_model(experiment, allowed, parent, tags, model_type="fourscore")
     if str(logged.status) != "READY":
         with tempfile.TemporaryDirectory() as place:
             save(Path(place) / "saved", directory, parent, logged)

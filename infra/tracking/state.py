@@ -44,8 +44,6 @@ class TrackingState(TypedDict, total=False):
     """Id of the run in MLflow."""
     children: dict[str, str]
     """Stage -> id of its run in MLflow."""
-    events: dict[str, int]
-    """Stage -> number of journal events projected."""
     model: dict[str, Any] | None
     """Name, version and alias of the registered model version."""
     report: bool
@@ -78,7 +76,6 @@ def write_state(
         "experiment": None,
         "parent": None,
         "children": {},
-        "events": {},
         "model": None,
         "report": False,
         **changes,

@@ -42,6 +42,9 @@ TRUSTED = (
 class HistGradientBoosting:
     """The yardstick ``hgb``: defaults, seed 0 and one thread."""
 
+    def __init__(self, most_trees: int = _MOST_TREES, fewest_iterations: int = _FEWEST_ITERATIONS) -> None:
+        self.most_trees, self.fewest_iterations = most_trees, fewest_iterations
+
     def fit(self, directory: Path, inputs: Sequence[Array], truth: Array, schema: Schema) -> None:
         """Train and write it.
 
@@ -57,7 +60,7 @@ class HistGradientBoosting:
         # scikit-learn has no bins for a column without a value; a constant says as little
         columns[:, np.isnan(columns).all(axis=0)] = 0
         model = kind(
-            max_iter=max(_FEWEST_ITERATIONS, min(100, _MOST_TREES // max(1, len(classes)))),
+            max_iter=max(self.fewest_iterations, min(100, self.most_trees // max(1, len(classes)))),
             random_state=0,
             categorical_features=[False] * numeric.shape[1] + native,
             early_stopping="auto" if _can_stop_early(columns, truth if classes else None) else False,

@@ -49,6 +49,8 @@ class Resampling:
     resampled: str = "rows"
     clusters: Array | None = None
     """int64[rows]: the cluster of each row, numbered from 0 without gaps; None: each row for itself."""
+    chunk: int = _CHUNK
+    """How many weights are in memory at once."""
 
     @property
     def count(self) -> int:
@@ -69,7 +71,7 @@ class Resampling:
     def weights(self) -> Iterator[Array]:
         """Chunks float64[b, rows] of the resamples' weights; the same for the same seed, whatever the chunk."""
         random = np.random.default_rng(self.seed)
-        size = max(1, _CHUNK // max(1, self.rows))
+        size = max(1, self.chunk // max(1, self.rows))
         for start in range(0, self.resamples, size):
             chunk = np.empty((min(size, self.resamples - start), self.rows))
             for row in chunk:
@@ -172,6 +174,7 @@ def bootstrap(
     measures: Mapping[Key, Measure],
     resampling: Resampling,
     progress: Callable[[int, int], None] | None = None,
+    cached: int = _CACHED,
 ) -> dict[Key, Sampled]:
     """Every measure on all rows and on every resample.
 
@@ -187,7 +190,7 @@ def bootstrap(
     for weights in resampling.weights() if resampling.count > 1 else ():
         for rows, keys in views:
             local = weights if rows is None else weights.take(rows, axis=-1)
-            step = max(1, _CACHED // max(1, local.shape[-1]))
+            step = max(1, cached // max(1, local.shape[-1]))
             for start in range(0, len(local), step):
                 part = local[start : start + step]
                 for key in keys:

@@ -193,14 +193,14 @@ def _near_target(parts: Parts) -> Iterator[Finding]:
     yield from _same(frame, features)
 
 
-def _sample(path: Path, columns: Sequence[str]) -> pl.DataFrame:
-    """Return at most SAMPLE rows, scattered over the file, always the same."""
+def _sample(path: Path, columns: Sequence[str], size: int = SAMPLE) -> pl.DataFrame:
+    """Return at most ``size`` rows, scattered over the file, always the same."""
     lazy = pl.scan_parquet(path, glob=False)
     rows = lazy.select(pl.len()).collect().item()
-    if rows <= SAMPLE:
+    if rows <= size:
         return lazy.select(columns).collect()
     chosen = np.zeros(rows, bool)
-    chosen[np.random.default_rng(0).choice(rows, SAMPLE, replace=False)] = True
+    chosen[np.random.default_rng(0).choice(rows, size, replace=False)] = True
     mark = unused("_chosen", columns)
     marked = pl.concat([lazy.select(columns), pl.LazyFrame({mark: chosen})], how="horizontal")
     return marked.filter(mark).drop(mark).collect(engine="streaming")

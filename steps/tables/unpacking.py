@@ -47,27 +47,40 @@ SMALL = 64 << 20
 """Bytes that any file may unpack to, whatever the ratio."""
 
 
-def unpack(path: Path, name: str, member: str | None, suffixes: Collection[str], scratch: Path) -> tuple[Path, str]:
+def unpack(
+    path: Path,
+    name: str,
+    member: str | None,
+    suffixes: Collection[str],
+    scratch: Path,
+    *,
+    small: int = SMALL,
+    free: int | None = None,
+) -> tuple[Path, str]:
     """Return the readable file and its name: the file itself, or what an archive holds.
 
     Args:
         member: the file of a zip archive that is meant; None where the archive holds one table.
         suffixes: the suffixes of data files, by which the member is chosen.
+        small: bytes that the file may unpack to, whatever the ratio.
+        free: free bytes on the disk of ``scratch``; None: as the system says.
 
     Raises:
         InputError: the archive is damaged, unpacks to too much, or holds several tables.
     """
     target = scratch / "unpacked"
+    available = shutil.disk_usage(scratch).free if free is None else free
+    limits = (small, available // 2)
     try:
         if (opener := _OPENERS.get(PurePosixPath(name).suffix.lower())) is not None:
             with opener(path, "rb") as packed:
-                _write(packed, path.stat().st_size, target, name)
+                _write(packed, path.stat().st_size, target, name, limits)
             return target, name.rpartition(".")[0]
         if name.lower().endswith(".zip"):
             with zipfile.ZipFile(path) as archive:
                 chosen = _member(archive, name, member, suffixes)
                 with archive.open(chosen) as packed:
-                    _write(packed, archive.getinfo(chosen).compress_size, target, name)
+                    _write(packed, archive.getinfo(chosen).compress_size, target, name, limits)
                 return target, PurePosixPath(chosen).name
     except InputError:
         raise
@@ -77,7 +90,7 @@ def unpack(path: Path, name: str, member: str | None, suffixes: Collection[str],
     return path, name
 
 
-def _write(packed: IO[bytes], packed_size: int, target: Path, name: str) -> None:
+def _write(packed: IO[bytes], packed_size: int, target: Path, name: str, limits: tuple[int, int]) -> None:
     """Unpack to ``target``, and stop where it would take more than half of the free disk or be a zip bomb.
 
     The other half of the disk is for the table that the file becomes.
@@ -85,8 +98,8 @@ def _write(packed: IO[bytes], packed_size: int, target: Path, name: str) -> None
     Raises:
         InputError: it is too large; nothing of it is left.
     """
-    free = shutil.disk_usage(target.parent).free // 2
-    plausible = max(SMALL, LARGEST_RATIO * packed_size)
+    small, free = limits
+    plausible = max(small, LARGEST_RATIO * packed_size)
     size = 0
     with target.open("wb") as out:
         while chunk := packed.read(_CHUNK):

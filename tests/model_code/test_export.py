@@ -108,12 +108,12 @@ def test_a_folder_that_is_no_model_says_what_is_missing(tmp_path):
         serving.load(tmp_path)
 
 
-def test_large_inputs_go_through_in_chunks_to_the_same_answers(tmp_path, monkeypatch):
+def test_large_inputs_go_through_in_chunks_to_the_same_answers(tmp_path):
     write_model(tmp_path, task="regression")
     predictor = serving.load(tmp_path)
-    whole = predictor.predict(FRAME)
-    monkeypatch.setattr(serving, "CHUNK", 7)
-    assert np.allclose(predictor.predict(FRAME), whole, rtol=1e-6)
+    times = serving.CHUNK // FRAME.height + 2
+    answers = predictor.predict(pl.concat([FRAME] * times))
+    assert np.allclose(answers, np.tile(predictor.predict(FRAME), times), rtol=1e-6)
 
 
 def test_answers_are_class_names_with_their_probabilities(tmp_path):

@@ -102,10 +102,9 @@ def test_a_diverged_loss_says_where_and_what_to_try():
         trained(training=bad)
 
 
-def test_rows_that_do_not_fit_on_the_device_are_streamed_to_the_same_result(monkeypatch):
+def test_rows_that_do_not_fit_on_the_device_are_streamed_to_the_same_result():
     resident, _ = trained()
-    monkeypatch.setattr("model_code.training.fits", lambda rows, device: False)
-    streamed, _ = trained()
+    streamed, _ = trained(stream=True)
     assert same(resident, streamed)
     assert fits(rows(10), CPU)
 

@@ -11,13 +11,17 @@ import time
 from pathlib import Path
 
 import pytest
+from cli import fourscore
+
+from infra.tracking.mlflow_client import connect, default_uri
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/breast-cancer"
 STAGES = ["define", "ingest", "validate", "label", "split", "train", "evaluate", "register"]
 
 
-def fourscore(*arguments, cwd, **more):
+def in_a_process(*arguments, cwd, **more):
+    """The same command in a process of its own, as a person starts it."""
     return subprocess.run(
         [sys.executable, "-m", "pipelines", *map(str, arguments)],
         cwd=cwd,
@@ -35,7 +39,11 @@ def place(tmp_path_factory):
     """A folder with the example and a workspace in which it has been run once, tracked."""
     folder = tmp_path_factory.mktemp("a 0'%20 [ünïcode]")
     shutil.copytree(EXAMPLE, folder / "example")
-    result = fourscore("run", "example/problem.yaml", "--json", cwd=folder)
+    problem = folder / "example/problem.yaml"
+    problem.write_text(
+        problem.read_text().replace("[linear, mlp]", "[linear]").replace("{ epochs: 30 }", "{ epochs: 5 }\n  folds: 2")
+    )
+    result = in_a_process("run", "example/problem.yaml", "--json", cwd=folder)
     assert result.returncode == 0, result.stderr
     (folder / "first.json").write_text(result.stdout)
     return folder
@@ -68,24 +76,13 @@ def test_metrics_of_all_four_layers_come_from_a_single_run(first):
 
 
 def test_the_tracking_store_holds_the_run_its_stages_and_the_candidate(place, first):
-    script = """
-import json, sys
-from infra.tracking.mlflow_client import connect, default_uri
-from pathlib import Path
-client = connect(Path(sys.argv[1]), default_uri(Path(sys.argv[1])))
-experiment = client.get_experiment_by_name("breast-cancer")
-runs = client.search_runs([experiment.experiment_id])
-parents = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
-version = client.get_model_version_by_alias("breast-cancer", "candidate")
-print(json.dumps({"parents": len(parents), "children": len(runs) - len(parents), "metrics": len(parents[0].data.metrics), "status": parents[0].info.status, "tags": version.tags}))
-"""
-    result = subprocess.run(
-        [sys.executable, "-c", script, str(place / ".fourscore")], capture_output=True, text=True, check=True
-    )
-    listing = json.loads(result.stdout)
-    assert (listing["parents"], listing["children"], listing["status"]) == (1, 8, "FINISHED")
-    assert listing["metrics"] >= 20
-    assert listing["tags"]["verdict"] == "pass"
+    client = connect(place / ".fourscore", default_uri(place / ".fourscore"))
+    experiment = client.get_experiment_by_name("breast-cancer")
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = (run for run in runs if "mlflow.parentRunId" not in run.data.tags)
+    assert (len(runs), parent.info.status) == (9, "FINISHED")
+    assert len(parent.data.metrics) >= 20
+    assert client.get_model_version_by_alias("breast-cancer", "candidate").tags["verdict"] == "pass"
 
 
 def test_a_second_run_is_cached_whole_and_is_the_same_run(place, first):
@@ -301,7 +298,9 @@ def test_a_run_that_breaks_ends_with_1_and_names_the_stage(place, tmp_path):
     (tmp_path / "broken/skops").mkdir(parents=True)
     (tmp_path / "broken/skops/__init__.py").write_text("raise RuntimeError('this installation is broken')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "broken")}
-    result = fourscore("run", place / "example/problem.yaml", "--no-tracking", "--json", cwd=tmp_path, env=environment)
+    result = in_a_process(
+        "run", place / "example/problem.yaml", "--no-tracking", "--json", cwd=tmp_path, env=environment
+    )
     assert result.returncode == 1, result.stderr
     document = json.loads(result.stdout)
     assert document["verdict"] == "error"
@@ -357,7 +356,7 @@ def test_what_lies_beside_the_runs_is_no_run(place, first):
 
 
 def test_json_of_a_run_goes_to_standard_output_alone(place):
-    result = fourscore("run", "example/problem.yaml", "--json", "--no-tracking", cwd=place)
+    result = in_a_process("run", "example/problem.yaml", "--json", "--no-tracking", cwd=place)
     json.loads(result.stdout)
     assert "stages" in result.stderr
 
@@ -392,6 +391,6 @@ def test_what_libraries_write_to_standard_output_does_not_mix_with_the_document(
     "command", ["new", "plan", "run", "report", "predict", "runs", "show", "promote", "ui", "doctor"]
 )
 def test_every_command_explains_itself(command, tmp_path):
-    result = fourscore(command, "--help", cwd=tmp_path, env={**os.environ, "PYTHONWARNINGS": "error"})
+    result = fourscore(command, "--help", cwd=tmp_path)
     assert result.returncode == 0
     assert "Usage:" in result.stdout

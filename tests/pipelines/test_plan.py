@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import toy
 from hypothesis import given
 from hypothesis import strategies as st
 from toy import CHAIN, DoubleConfig, JudgeConfig, StartConfig, toy_plan, toy_record
@@ -28,13 +29,12 @@ def test_a_setting_moves_the_keys_of_its_step_and_of_those_that_read_from_it_onl
     assert before["judge"] != after["judge"]
 
 
-def test_a_changed_source_file_moves_the_key(tmp_path, monkeypatch):
+def test_a_changed_source_file_moves_the_key(tmp_path):
     sources = ModuleDigests(tmp_path / "memory.json")
     step = next(iter(CHAIN))
     before = ingredients(step, StartConfig(), {}, sources)
     assert "code toy" in before
-    digest = sources.module
-    monkeypatch.setattr(sources, "module", lambda name: ("other", []) if name == "toy" else digest(name))
+    sources.entries[toy.__file__]["digest"] = "other"
     after = ingredients(step, StartConfig(), {}, sources)
     assert key_of("start", before) != key_of("start", after)
 

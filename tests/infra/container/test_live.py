@@ -6,6 +6,7 @@ import pytest
 from toy import toy_plan, toy_record
 
 from infra.container.live import Live
+from infra.s3.objects import Objects
 from infra.store.ledger import note_reading, readings
 from infra.store.s3 import S3Store
 
@@ -17,26 +18,26 @@ def job(workspace, root):
     return S3Store(workspace / "job", root), plan.steps[2], toy_record(plan)
 
 
-class Puts:
-    """Every name that is put, of which the first ``refused`` are refused; ``accepted`` is set when one was not."""
+class Puts(Objects):
+    """Objects that refuse the first ``refused`` names that are put; ``accepted`` is set when one was not."""
 
-    def __init__(self, put):
-        self.put, self.names, self.refused, self.accepted = put, [], 0, threading.Event()
+    def __init__(self, root):
+        super().__init__(root)
+        self.names, self.refused, self.accepted = [], 0, threading.Event()
 
-    def __call__(self, *arguments):
-        self.names.append(arguments[0])
+    def put(self, name, data, *, absent=False):
+        self.names.append(name)
         if len(self.names) <= self.refused:
             raise OSError("S3 is away")
-        self.put(*arguments)
+        written = super().put(name, data, absent=absent)
         self.accepted.set()
+        return written
 
 
 @pytest.fixture
-def puts(job, monkeypatch):
-    objects = job[0].objects
-    puts = Puts(objects.put)
-    monkeypatch.setattr(objects, "put", puts)
-    return puts
+def puts(job, root):
+    job[0].objects = Puts(root)
+    return job[0].objects
 
 
 def counted_elsewhere(workspace, root, planned):

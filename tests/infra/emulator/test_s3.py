@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.s3 import objects
 from infra.s3.objects import Conflict, Objects
 
 BUCKET = "lake"
@@ -70,8 +69,8 @@ def test_below_the_store_the_first_of_many_writers_wins(root):
     assert root.get("store/key/manifest.json") == b"%d" % results.index(True)
 
 
-def test_files_travel_in_parts_and_are_compared_by_their_checksum(root, tmp_path, monkeypatch):
-    monkeypatch.setattr(objects, "PART", 5 << 20)
+def test_files_travel_in_parts_and_are_compared_by_their_checksum(root, tmp_path):
+    root.part = 5 << 20
     contents = {"small": b"s", "empty": b"", "large": bytes(range(256)) * (6 << 12)}
     files = {f"store/{name}": tmp_path / name for name in contents}
     entries = {}

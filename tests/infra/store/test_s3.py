@@ -16,10 +16,9 @@ import pytest
 from published import KEY, publish
 from toy import toy_plan, toy_record
 
-from infra import aws_errors
 from infra.backends.local import LocalBackend
 from infra.places import open_store
-from infra.s3 import objects
+from infra.s3 import client as s3_client
 from infra.s3.objects import Objects, parse_root
 from infra.store.ledger import divisions, readings
 from infra.store.local import LocalStore
@@ -269,20 +268,18 @@ def test_an_upload_that_was_abandoned_with_other_files_is_removed_and_one_that_g
     ]
 
 
-def test_an_upload_that_took_long_looks_again_before_it_is_published(machine, root, soon, monkeypatch):
+def test_an_upload_that_took_long_looks_again_before_it_is_published(machine, root):
     """Someone may have thought us dead meanwhile, and removed our files to publish their own."""
-    store = machine("one", patience=0.05)
-    upload = store._upload_files
+    client, removals = s3_client.client(root), []
 
-    def slow(own_manifest, names):
-        upload(own_manifest, names)
-        if names:
-            boto3.client("s3").delete_object(**object_at(root, f"store/{KEY}/table/data.txt"))
+    def remove_once(**_):
+        if not removals:
+            removals.append(boto3.client("s3").delete_object(**object_at(root, f"store/{KEY}/table/data.txt")))
             time.sleep(0.1)
-        monkeypatch.setattr(store, "_upload_files", upload)
 
-    monkeypatch.setattr(store, "_upload_files", slow)
-    publish(store)
+    client.meta.events.register("after-call.s3.PutObject", remove_once)
+    publish(machine("one", patience=0.05, client=lambda: client))
+    assert removals
     machine("two").verify(machine("two").find(KEY))
 
 
@@ -296,15 +293,16 @@ def test_nothing_of_an_execution_is_ever_overwritten(machine, root):
     assert objects.get("runs/r/live/train.jsonl") == b"2"
 
 
-def test_large_files_travel_in_parts(machine, root, monkeypatch, s3_server):
-    monkeypatch.setattr(objects, "PART", 5 << 20)
+def test_large_files_travel_in_parts(machine, root, s3_server):
+    store = machine("one")
+    store.objects.part = 5 << 20
     content = np.random.default_rng(0).bytes((11 << 20) + 3)
     s3_server.requests.clear()
-    with machine("one").working(KEY) as directory:
+    with store.working(KEY) as directory:
         (directory / "table").mkdir()
         (directory / "table/large.bin").write_bytes(content)
         (directory / "table/small.bin").write_bytes(content[:100])
-        machine("one").publish(directory, Manifest(key=KEY, step="ingest", ingredients={}))
+        store.publish(directory, Manifest(key=KEY, step="ingest", ingredients={}))
     parts = [item for item in s3_server.requests if item[0] == "PUT" and item[1].endswith("large.bin")]
     assert len(parts) == 3, s3_server.requests
     opened = machine("two").open(KEY, "table")
@@ -367,13 +365,13 @@ def test_a_manifest_that_never_gets_an_answer_is_looked_for(machine, soon, s3_se
     assert text_in(machine("two")) == "content"
 
 
-def test_work_is_kept_here_while_s3_is_away_and_brought_there_the_next_time(machine, soon, s3_server, monkeypatch):
-    monkeypatch.setattr(aws_errors, "ATTEMPTS", 3)
+def test_work_is_kept_here_while_s3_is_away_and_brought_there_the_next_time(machine, root, soon, s3_server):
+    impatient = machine("one", client=lambda: s3_client.client(root, attempts=3))
     with (
         s3_server.disturbed(refuses=_of_manifests),
         pytest.raises(FourscoreError, match=r"^s3://lake/.*SlowDown.*run again later"),
     ):
-        publish(machine("one"))
+        publish(impatient)
     assert machine("two").find(KEY) is None
     assert text_in(machine("one")) == "content"
     s3_server.requests.clear()
@@ -401,7 +399,6 @@ def test_a_file_that_rotted_here_is_not_brought_to_s3(workspace, machine, root):
 )
 def test_what_is_wrong_here_is_said_in_one_message(workspace, root, soon, monkeypatch, disturb, error, message):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name, value in disturb.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
     with pytest.raises(error, match=f"^s3://lake/.*{message}") as caught:

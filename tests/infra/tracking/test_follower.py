@@ -123,7 +123,7 @@ from infra.tracking import follower
 place = Path(sys.argv[1])
 with records.locked(records.lock_of(place, "flights-1")):
     process = follower.follow(place, "flights-1", None)
-    print(process.process.pid, flush=True)
+    print(process.pid, flush=True)
     time.sleep(120)
 """
 
@@ -161,8 +161,8 @@ def test_following_ends_soon_after_the_run_and_takes_the_report_along(place, mod
     process = follower.follow(place, "flights-1", None)
     (place / "reports").mkdir()
     (place / "reports" / "flights-1.html").write_text("<p>report</p>")
-    process.finish()
-    assert process.process.returncode == 0
+    follower.finish(process)
+    assert process.returncode == 0
     state = read_state(place, "flights-1")
     assert (state["status"], state["report"]) == ("complete", True)
     assert (place / "runs" / "flights-1.tracking.log").read_text() == ""

@@ -10,8 +10,8 @@ from tracked import NAMES, content_of, open_local_store, project, rows_of, sync
 
 from infra.runs import records
 from infra.runs.records import RunRecord
-from infra.tracking import follower
 from infra.tracking.mlflow_client import connect, default_uri
+from infra.tracking.projection import Projection
 from infra.tracking.state import read_state
 from steps.journal import Journal
 
@@ -100,20 +100,20 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
     shutil.copytree(place, late)
     record = records.load(place, "flights-1")
     journals = {stage.name: (place / stage.journal).read_bytes() for stage in record.stages}
-    projector = follower.Projector(place, "flights-1", default_uri(place), open_local_store)
+    projection = Projection(place, "flights-1", default_uri(place), open_local_store)
     live = RunRecord(**{**record.__dict__, "status": "running", "finished": None})
     for number, stage in enumerate(record.stages):
         live.stages = [*record.stages[:number], replace(stage, status="running")]
         for part in (len(journals[stage.name]) // 2, len(journals[stage.name])):
             (place / stage.journal).write_bytes(journals[stage.name][:part])
             records.save(place, live)
-            assert projector.advance(final=False)["status"] == "running"
+            assert projection.advance(final=False)["status"] == "running"
     records.save(place, record)
-    assert projector.advance(final=True)["status"] == "complete"
+    assert projection.advance(final=True)["status"] == "complete"
     assert project(late / run_file.relative_to(place), default_uri(late))["status"] == "complete"
     client = connect(place, default_uri(place))
-    for name, child in projector.projection.children.items():
-        info = client.get_run(child.run_id).info
+    for name, child in projection.children.items():
+        info = client.get_run(child.run.id).info
         assert info.end_time - info.start_time == 1500, f"{name} took 1.5 seconds"
     one, other = content_of(place), content_of(late)
     for content in (one, other):

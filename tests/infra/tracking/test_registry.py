@@ -16,6 +16,7 @@ from infra.runs import records
 from infra.store.local import LocalStore
 from infra.tracking import follower, registry
 from infra.tracking.mlflow_client import connect, default_uri
+from infra.tracking.projection import Projection
 from infra.tracking.state import read_state
 from steps.errors import FourscoreError, InputError
 from steps.register import directory_digest
@@ -109,11 +110,10 @@ def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model
     """The logged model is there and pending, as a projector killed between the two leaves it."""
     run_file = write_run(place, model=model)
     record = records.load(place, "flights-1")
-    projector = follower.Projector(place, "flights-1", default_uri(place), tracked.open_local_store)
-    assert projector.advance(final=False)["parent"]
-    projection = projector.projection
+    projection = Projection(place, "flights-1", default_uri(place), tracked.open_local_store)
+    assert projection.advance(final=False)["parent"]
     projection.client.create_logged_model(
-        projection.experiment, NAME, projection.parent, {"model_digest": directory_digest(model)}
+        projection.experiment, NAME, projection.parent.id, {"model_digest": directory_digest(model)}
     )
     assert tracked.project(run_file, default_uri(place))["model"]["version"] == "1"
     (logged,) = projection.client.search_logged_models([projection.experiment])

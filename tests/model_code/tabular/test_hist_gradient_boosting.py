@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 
 from model_code import tasks, yardsticks
-from model_code.tabular import hist_gradient_boosting
 from model_code.tabular.encoding import describe, encode
 from model_code.tabular.hist_gradient_boosting import HistGradientBoosting
 
@@ -53,13 +52,11 @@ def test_each_yardstick_predicts_in_the_form_of_the_task(tmp_path, task):
     [np.arange(10_500) == 0, np.arange(10_500) % 1_100],
     ids=["a class of one row", "more classes than a tenth of the rows"],
 )
-def test_many_rows_are_no_obstacle_where_no_part_of_them_can_have_every_class(tmp_path, monkeypatch, truth):
-    monkeypatch.setattr(hist_gradient_boosting, "_FEWEST_ITERATIONS", 1)
-    monkeypatch.setattr(hist_gradient_boosting, "_MOST_TREES", 2)
+def test_many_rows_are_no_obstacle_where_no_part_of_them_can_have_every_class(tmp_path, truth):
     truth = truth.astype(np.int64)
     schema = {"classes": [f"c{i}" for i in range(truth.max() + 1)], "inputs": [], "numeric": ["x"], "category": []}
     numeric, category = np.arange(10_500.0)[:, None] % 7, np.zeros((10_500, 0), np.int64)
-    HistGradientBoosting().fit(tmp_path, (numeric, category), truth, schema)
+    HistGradientBoosting(most_trees=2, fewest_iterations=1).fit(tmp_path, (numeric, category), truth, schema)
     assert yardsticks.names(tmp_path) == ("hgb",)
 
 

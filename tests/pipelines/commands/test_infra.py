@@ -1,7 +1,6 @@
 """fourscore infra: what is shown before anything happens, one document with --json, and exit codes; against moto."""
 
 import json
-import sys
 
 import boto3
 import pytest
@@ -26,9 +25,7 @@ def cloud(aws, monkeypatch, tmp_path):
 def run(*words, typed=None):
     """The command under the group that turns errors into messages and exit codes."""
     app = Commands(name="fourscore", commands=[infra])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["fourscore", "infra", *words])
-        return CliRunner().invoke(app, ["infra", *words], input=typed)
+    return CliRunner().invoke(app, ["infra", *words], input=typed)
 
 
 def document(result):

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -112,14 +113,12 @@ def test_a_slice_is_the_same_resample_seen_through_fewer_rows():
     assert result.value == pytest.approx(values[rows].mean())
 
 
-def test_the_same_seed_gives_the_same_samples_whatever_the_chunk(monkeypatch):
+def test_the_same_seed_gives_the_same_samples_whatever_the_chunk():
     values = np.random.default_rng(0).normal(size=50) + 9
     measures = {"all": Measure(mean_of(values)), "few": Measure(mean_of(values[:20]), np.arange(20))}
     whole = bootstrap(measures, by_row(50, 101, 5))
     other = bootstrap(measures, by_row(50, 101, 6))
-    monkeypatch.setattr(statistics, "_CHUNK", 170)
-    monkeypatch.setattr(statistics, "_CACHED", 60)
-    pieces = bootstrap(measures, by_row(50, 101, 5))
+    pieces = bootstrap(measures, replace(by_row(50, 101, 5), chunk=170), cached=60)
     for key in measures:
         np.testing.assert_allclose(whole[key].samples, pieces[key].samples, rtol=1e-14)
         assert not np.array_equal(whole[key].samples, other[key].samples)

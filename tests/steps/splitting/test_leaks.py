@@ -237,14 +237,13 @@ def test_data_without_a_feature_is_refused_with_what_each_column_is(tmp_path, co
     assert "flag (the target)" in str(caught.value)
 
 
-def test_the_rows_of_a_sample_do_not_depend_on_what_the_columns_are_called(tmp_path, monkeypatch):
-    monkeypatch.setattr(leaks, "SAMPLE", 100)
+def test_the_rows_of_a_sample_do_not_depend_on_what_the_columns_are_called(tmp_path):
     plain = FRAME.select(a=pl.int_range(pl.len()), b="c", c="flag")
     renamed = plain.rename({"a": "_chosen", "b": "_" * 8, "c": "__"})
     samples = []
     for frame in (plain, renamed):
         frame.write_parquet(tmp_path / "data.parquet")
-        samples.append(leaks._sample(tmp_path / "data.parquet", frame.columns))
+        samples.append(leaks._sample(tmp_path / "data.parquet", frame.columns, 100))
     assert samples[1].columns == renamed.columns
     assert samples[0].rows() == samples[1].rows()
     assert samples[0].height == 100

@@ -3,7 +3,6 @@
 import bz2
 import gzip
 import lzma
-import shutil
 import zipfile
 
 import pyarrow as pa
@@ -11,9 +10,7 @@ import pytest
 from ingested import refused
 
 from steps.errors import InputError
-from steps.tables import unpacking
-from steps.tables.readers import read_parts
-from steps.tables.source import Source
+from steps.tables.unpacking import unpack
 
 
 def test_gzip_and_zip_members_are_read(read, tmp_path):
@@ -60,32 +57,27 @@ def pack(path, content):
     return {packed.suffix: packed for packed in path.iterdir()}
 
 
-def unpacked(file, place):
-    folder = place / file.suffix[1:]
-    (folder / "raw").mkdir(parents=True)
-    shutil.copy(file, folder / "raw")
-    return read_parts(folder / "raw", "s", Source(path="x"), folder / "scratch")
+def unpacked(file, place, **limits):
+    place.mkdir()
+    return unpack(file, file.name, None, {".csv"}, place, **limits)
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zip"])
-def test_a_file_that_unpacks_to_fill_the_disk_is_refused_and_one_that_packs_well_is_not(tmp_path, monkeypatch, suffix):
-    monkeypatch.setattr(unpacking, "SMALL", 1 << 10)
+def test_a_file_that_unpacks_to_fill_the_disk_is_refused_and_one_that_packs_well_is_not(tmp_path, suffix):
     rows = "".join(f"{i % 97},a long value that comes again and again\n" for i in range(20_000))
     good = pack(tmp_path / "good", f"a,b\n{rows}".encode())[suffix]
     assert len(rows) > 20 * good.stat().st_size
-    (part,) = unpacked(good, tmp_path / "1")
-    assert part.columns == ("a", "b")
+    table, name = unpacked(good, tmp_path / "1", small=1 << 10)
+    assert (table.read_text(), name.endswith("d.csv")) == (f"a,b\n{rows}", True)
     bomb = pack(tmp_path / "bomb", b"a,b\n" + b"1,2\n" * 2_000_000)[suffix]
     with pytest.raises(InputError, match=r"d.csv.*: [\d,]+ bytes unpack to more than 200 times.*unpack it yourself"):
-        unpacked(bomb, tmp_path / "2")
+        unpacked(bomb, tmp_path / "2", small=1 << 10)
     assert not list((tmp_path / "2").rglob("unpacked"))
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zip"])
-def test_a_file_that_unpacks_to_more_than_the_disk_holds_is_refused_before_it_is_full(tmp_path, monkeypatch, suffix):
-    usage = shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000))
+def test_a_file_that_unpacks_to_more_than_the_disk_holds_is_refused_before_it_is_full(tmp_path, suffix):
     file = pack(tmp_path / "packed", b"a,b\n" + b"1,2\n" * 1_000)[suffix]
     with pytest.raises(InputError, match=r"d.csv.*: unpacks to more than 500 bytes, half of what is free.*--workspace"):
-        unpacked(file, tmp_path / "1")
+        unpacked(file, tmp_path / "1", free=1_000)
     assert not list((tmp_path / "1").rglob("unpacked"))

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.runs.tail import Tail
-from infra.tracking.events import allowed_name
+from infra.tracking.mlflow_run import allowed_name
 
 
 @given(st.text(min_size=1, max_size=300).filter(lambda text: "\n" not in text))
