@@ -64,7 +64,7 @@ def _warn_of_tracking(workspace: Path, run: str, reporter: Reporter) -> None:
 
 def report(workspace: Path, run: str, reporter: Reporter) -> None:
     """Write the report of a run, also of one that stopped early; a failure is a warning and never hides the run."""
-    from pipelines.pages.report import write_report
+    from pipelines.pages.report.page import write_report
 
     try:
         write_report(workspace, run)

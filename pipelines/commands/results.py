@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @as_json
 def report(run: str | None, workspace: Path, as_json: bool) -> None:
     """Write the self-contained HTML report of a run (default: the newest) and print its path."""
-    from pipelines.pages.report import write_report
+    from pipelines.pages.report.page import write_report
 
     name = _load_run(workspace, run).run
     path = write_report(workspace, name)

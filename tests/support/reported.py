@@ -10,8 +10,8 @@ from pathlib import Path
 from infra.runs.records import RunRecord, StageRecord, save
 from infra.store.local import LocalStore
 from infra.store.manifest import Manifest
-from pipelines.pages.report import gather, render
-from pipelines.pages.report.gather import Facts, Stage
+from pipelines.pages.report.gather import Facts, Stage, gather
+from pipelines.pages.report.page import render
 from steps.cards.document import ProblemCard
 from steps.journal import Journal
 

@@ -15,7 +15,6 @@ from steps.evaluation.wording import CLOSE, CUT, OPEN, UNKNOWN, clean, cut, numb
 
 _LARGE = 100_000
 _SCALAR = str | int | float | bool
-NOT_RECORDED = "not recorded"
 _PARTS = re.compile(f"({OPEN}[^{CLOSE}]*{CLOSE}|`[^`{OPEN}{CLOSE}]*`)")
 
 

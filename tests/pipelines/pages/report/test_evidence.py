@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reported import make_run, text_of
 
-from pipelines.pages.report import write_report
+from pipelines.pages.report.page import write_report
 
 
 def test_the_lineage_says_where_it_ran(workspace):

@@ -6,7 +6,8 @@ import re
 
 from reported import documents, evaluation, make_run
 
-from pipelines.pages.report import gather, render
+from pipelines.pages.report.gather import gather
+from pipelines.pages.report.page import render
 
 
 def test_every_figure_is_small_and_has_words_for_those_who_do_not_see_it(workspace):

@@ -7,8 +7,9 @@ import shutil
 import pytest
 from reported import documents, make_run, stage, text_of
 
-from pipelines.pages.report import gather, render, words
-from pipelines.pages.report.gather import changes
+from pipelines.pages.report import words
+from pipelines.pages.report.gather import changes, gather
+from pipelines.pages.report.page import render
 from pipelines.summary import summary
 from steps.cards.document import Registration
 

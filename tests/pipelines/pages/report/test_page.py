@@ -25,7 +25,8 @@ from reported import (
 from infra.runs.records import StageRecord, load, save
 from infra.store.local import LocalStore
 from infra.store.manifest import Manifest
-from pipelines.pages.report import gather, render, write_report
+from pipelines.pages.report.gather import gather
+from pipelines.pages.report.page import render, write_report
 from steps.errors import InputError
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal

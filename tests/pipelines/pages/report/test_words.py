@@ -9,7 +9,8 @@ from reported import PROBLEM, documents, estimate, evaluation, make_run, stage, 
 
 from infra.sources import champion as champions
 from infra.sources.champion import Champion
-from pipelines.pages.report import gather, render
+from pipelines.pages.report.gather import gather
+from pipelines.pages.report.page import render
 
 
 def test_a_model_is_called_candidate_registered_or_champion_only_where_it_is(workspace):
