@@ -28,8 +28,6 @@ FILES = ("Dockerfile", ".dockerignore", "buildspec.yml", "requirements.txt", "to
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 """What SageMaker accepts; to OCI manifests it answers "Unsupported manifest media type"."""
 OCI = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json")
-PATIENCE = 3600.0
-"""Seconds after which a build is no longer followed."""
 
 Kind = Literal["cpu", "gpu"]
 Print = Callable[[str], None]
@@ -60,8 +58,7 @@ def make_image(account: Account, compute: Deployment, kind: Kind, builder: str, 
     """
     repository, tag = compute.parameters["ImageRepository"], tag_of(kind)
     digest = _digest(account, repository, tag)
-    built = digest is None
-    if built:
+    if built := digest is None:
         if builder == "codebuild":
             _build_with_codebuild(account, compute, tag, kind, log)
         else:
@@ -69,7 +66,6 @@ def make_image(account: Account, compute: Deployment, kind: Kind, builder: str, 
         digest = _digest(account, repository, tag)
     if digest is None:
         raise FourscoreError(f"image {repository}:{tag} was built but is not in the repository; run again")
-    _check_manifest(account, repository, tag)
     return Image(kind, tag, f"{account.registry}/{repository}@{digest}", built)
 
 
@@ -81,29 +77,22 @@ def tag_of(kind: Kind, folder: Path = FOLDER) -> str:
 
 
 def _digest(account: Account, repository: str, tag: str) -> str | None:
-    missing = ignore_errors("ImageNotFoundException", "RepositoryNotFoundException")
-    with translate_aws_errors(f"repository {repository}"), missing:
-        answer = account.client("ecr").describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
-        return str(answer["imageDetails"][0]["imageDigest"])
-    return None
-
-
-def _check_manifest(account: Account, repository: str, tag: str) -> None:
-    """Refuse OCI manifests, which Docker with its containerd image store writes whatever the options say.
+    """Return the image's digest; None if there is no image of that tag.
 
     Raises:
-        FourscoreError: this is one.
+        FourscoreError: it is an OCI image, as Docker with its containerd image store writes whatever the options say.
     """
-    with translate_aws_errors(f"image {repository}:{tag}"):
+    with translate_aws_errors(f"image {repository}:{tag}"), ignore_errors("RepositoryNotFoundException"):
         images = account.client("ecr").batch_get_image(
             repositoryName=repository, imageIds=[{"imageTag": tag}], acceptedMediaTypes=[MANIFEST, *OCI]
         )["images"]
-    media_type = images[0].get("imageManifestMediaType", MANIFEST) if images else MANIFEST
-    if media_type != MANIFEST:
-        raise FourscoreError(
-            f"image {repository}:{tag} is of type {media_type}, which SageMaker does not accept; delete it from the repository, "
-            "switch off Docker's containerd image store (Docker Desktop: Settings, General) or use --with codebuild"
-        )
+        if images and (media_type := images[0].get("imageManifestMediaType", MANIFEST)) != MANIFEST:
+            raise FourscoreError(
+                f"image {repository}:{tag} is of type {media_type}, which SageMaker does not accept; delete it from the repository, "
+                "switch off Docker's containerd image store (Docker Desktop: Settings, General) or use --with codebuild"
+            )
+        return str(images[0]["imageId"]["imageDigest"]) if images else None
+    return None
 
 
 def _build_with_docker(account: Account, name: str, kind: Kind, materials: Path, log: Print) -> None:
@@ -153,13 +142,12 @@ def _build_with_codebuild(account: Account, compute: Deployment, tag: str, kind:
 
 
 def _follow(account: Account, build: str, log: Print) -> None:
-    client = account.client("codebuild")
+    """Report the build's phases until CodeBuild ends it, after an hour at the latest."""
     phase = ""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        (current,) = client.batch_get_builds(ids=[build])["builds"]
+    while True:
+        (current,) = account.client("codebuild").batch_get_builds(ids=[build])["builds"]
         if current.get("currentPhase", "") != phase:
-            phase = current.get("currentPhase", "")
+            phase = current["currentPhase"]
             log(phase.lower().replace("_", " "))
         if current["buildStatus"] == "SUCCEEDED":
             return
@@ -167,7 +155,6 @@ def _follow(account: Account, build: str, log: Print) -> None:
             url = current.get("logs", {}).get("deepLink", "the CodeBuild console")
             raise FourscoreError(f"build {build} ended as {current['buildStatus']} in phase {phase}; its log: {url}")
         time.sleep(account.pause)
-    raise FourscoreError(f"build {build} is not ready after {PATIENCE:.0f} s; follow it in the CodeBuild console")
 
 
 def source() -> bytes:

@@ -47,12 +47,17 @@ def up(account: Account, stack: str, options: Mapping[str, Any], confirm: Confir
     """
     changed = templates.parameters({"stack": stack, **options})
     data, compute = names(stack)
-    parameters = {**templates.defaults(), **parameters_before(account, stack), **changed}
-    parameters |= _provider(account, compute, parameters)
+    data_before, compute_before = (change_sets.describe(account, name) for name in (data, compute))
+    parameters = templates.defaults()
+    for before in (compute_before, data_before):
+        parameters |= before.parameters if before else {}
+    parameters |= changed
+    parameters |= _provider(account, compute_before, parameters)
+    parameters |= (data_before and data_before.outputs) or _foreseen_outputs(account, stack)
     with contextlib.ExitStack() as unused:
 
         def propose(name: str, template: str) -> ChangeSet | None:
-            change_set = change_sets.propose(account, name, template, parameters | _data_outputs(account, stack))
+            change_set = change_sets.propose(account, name, template, parameters)
             if change_set:
                 unused.callback(change_sets.discard, account, change_set)
             return change_set
@@ -67,9 +72,9 @@ def up(account: Account, stack: str, options: Mapping[str, Any], confirm: Confir
     if first:
         change_sets.execute(account, first, report)
     change_sets.protect(account, data, on=True)
-    if first and second:  # the key has an ARN now
+    if first and second and (deployed := change_sets.describe(account, data)):  # the key has an ARN now
         change_sets.discard(account, second)
-        second = change_sets.propose(account, compute, COMPUTE, parameters | _data_outputs(account, stack))
+        second = change_sets.propose(account, compute, COMPUTE, parameters | deployed.outputs)
     if second:
         change_sets.execute(account, second, report)
     return Outcome(proposed, executed=True, stack=show_stack(account, stack))
@@ -111,12 +116,6 @@ def deployment(account: Account, stack: str) -> Deployment:
     return compute
 
 
-def parameters_before(account: Account, stack: str) -> dict[str, str]:
-    """Return the parameters that the stacks have."""
-    data, compute = (change_sets.describe(account, name) for name in names(stack))
-    return {**(compute.parameters if compute else {}), **(data.parameters if data else {})}
-
-
 def images(account: Account, repository: str) -> dict[str, str]:
     """Return the newest image of each kind as a URI with a digest; the kind is what tags begin with."""
     newest: dict[str, str] = {}
@@ -131,11 +130,8 @@ def images(account: Account, repository: str) -> dict[str, str]:
     return dict(sorted(newest.items()))
 
 
-def _data_outputs(account: Account, stack: str) -> dict[str, str]:
-    """Return the outputs of the data stack; before it is deployed, its names and a key that does not exist."""
-    data = change_sets.describe(account, names(stack)[0])
-    if data and data.outputs:
-        return data.outputs
+def _foreseen_outputs(account: Account, stack: str) -> dict[str, str]:
+    """Return the outputs of a data stack that is not deployed yet; its key does not exist."""
     return {
         "Bucket": f"fourscore-{stack}-{account.account}-{account.region}",
         "KeyArn": f"arn:{account.partition}:kms:{account.region}:{account.account}:key/not-created-yet",
@@ -143,10 +139,9 @@ def _data_outputs(account: Account, stack: str) -> dict[str, str]:
     }
 
 
-def _provider(account: Account, compute: str, parameters: Mapping[str, str]) -> dict[str, str]:
+def _provider(account: Account, compute: Deployment | None, parameters: Mapping[str, str]) -> dict[str, str]:
     """Use GitHub's identity provider if the account has one that is not this stack's."""
-    current = change_sets.describe(account, compute)
-    if not parameters["Repository"] or (current and "GithubProviderArn" in current.outputs):
+    if not parameters["Repository"] or (compute and "GithubProviderArn" in compute.outputs):
         return {}
     with translate_aws_errors("identity providers"):
         providers = account.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]

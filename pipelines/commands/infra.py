@@ -78,21 +78,16 @@ def up(
     outcome = stacks.up(signed_in, stack, values, confirm, _print_event)
     file = save(workspace, outcome.stack) if outcome.stack else None
     if as_json:
-        changes = [
-            {"stack": one.stack, "changes": [asdict(change) for change in one.changes]} for one in outcome.proposed
-        ]
-        print_json({
-            "stack": stack, "region": signed_in.region, "account": signed_in.account, "executed": outcome.executed,
-            "changes": changes, "file": str(file) if file else None,
-            "outputs": _document(outcome.stack) if outcome.stack else None,
-        })  # fmt: skip
-        return
-    if outcome.stack is None:
+        document: dict[str, Any] = {"stack": stack, "region": signed_in.region, "account": signed_in.account}
+        document |= {"executed": outcome.executed, "file": str(file) if file else None}
+        changes = [{"stack": one.stack, "changes": list(map(asdict, one.changes))} for one in outcome.proposed]
+        print_json({**document, "changes": changes, "outputs": _document(outcome.stack) if outcome.stack else None})
+    elif outcome.stack is None:
         click.echo("nothing was changed", err=True)
-        return
-    if not outcome.proposed:
-        click.echo(f"stack {stack} is up to date; nothing to change", err=True)
-    _print_stack(outcome.stack, file)
+    else:
+        if not outcome.proposed:
+            click.echo(f"stack {stack} is up to date; nothing to change", err=True)
+        _print_stack(outcome.stack, file)
 
 
 @infra.command()
@@ -214,20 +209,17 @@ def image(
     if propose:
         _propose(region_of(region), gpu=gpu, as_json=as_json)
         return
-    if use:
-        document = {"kind": kind, "tag": None, "image": check_pinned(use), "built": False}
-        signed_in = account(region)
-    else:
-        signed_in = account(region)
-        built = make_image(signed_in, deployment(signed_in, stack), kind, builder, workspace, _note)
-        document = {"kind": kind, "tag": built.tag, "image": built.uri, "built": built.built}
+    tag, uri, built = None, check_pinned(use) if use else "", False
+    signed_in = account(region)
+    if not use:
+        result = make_image(signed_in, deployment(signed_in, stack), kind, builder, workspace, _note)
+        tag, uri, built = result.tag, result.uri, result.built
     current = show_stack(signed_in, stack)
-    uri = str(document["image"])
     file = save(workspace, replace(current, images={**current.images, kind: uri}))
     if as_json:
-        print_json({**document, "file": str(file)})
+        print_json({"kind": kind, "tag": tag, "image": uri, "built": built, "file": str(file)})
     else:
-        origin = "" if use else "built: " if document["built"] else "built already: "
+        origin = "" if use else "built: " if built else "built already: "
         click.echo(f"{origin}{uri}\npinned in {file}", err=True)
 
 
@@ -236,9 +228,8 @@ def _propose(region: str, *, gpu: bool, as_json: bool) -> None:
 
     proposal = propose(region, gpu=gpu)
     if as_json:
-        print_json({
-            "image": proposal.uri, "torch": proposal.torch, "wanted": proposal.installed, "fits": proposal.fits,
-        })  # fmt: skip
+        fields = {"image": proposal.uri, "torch": proposal.torch, "wanted": proposal.installed, "fits": proposal.fits}
+        print_json(fields)
         return
     click.echo(proposal.uri)
     if not proposal.fits:
@@ -287,18 +278,15 @@ def prices(refresh: bool, region: str | None, as_json: bool) -> None:
             raise click.UsageError("--refresh needs the region: --region eu-central-1")
         _note(f"{len(price_list.refresh(region))} prices of {region} fetched")
     rows = [row for row in price_list.load().rows.values() if region in (None, row.region)]
+    rows.sort(key=lambda row: (row.region, row.instance, row.job))
     if as_json:
         fields = ("region", "instance", "job", "dollars", "date", "source")
-        print_json(
-            {"prices": [{name: getattr(row, name) for name in fields} | {"age_days": row.age()} for row in rows]}
-        )
-        return
-    cells = [
-        (row.region, row.instance, row.job, f"${row.dollars:.3f}", f"{row.age()} days old", row.source)
-        for row in sorted(rows, key=lambda row: (row.region, row.instance, row.job))
-    ]
-    click.echo(table(cells))
-    if not cells:
+        entries = [{name: getattr(row, name) for name in fields} | {"age_days": row.age()} for row in rows]
+        print_json({"prices": entries})
+    elif rows:
+        cells = [(r.region, r.instance, r.job, f"${r.dollars:.3f}", f"{r.age()} days old", r.source) for r in rows]
+        click.echo(table(cells))
+    else:
         click.echo(f"no prices of {region}: fourscore infra prices --refresh --region {region}", err=True)
 
 
@@ -317,10 +305,10 @@ def _print_changes(proposed: list[ChangeSet]) -> None:
 
     for change_set in proposed:
         click.echo(f"stack {change_set.stack}: {len(change_set.changes)} changes", err=True)
-        rows = [
-            (click.style(change.action, fg=COLOURS.get(change.action)), change.name, change.kind, ", ".join(change.properties))
-            for change in change_set.changes
-        ]  # fmt: skip
+        rows = []
+        for change in change_set.changes:
+            action = click.style(change.action, fg=COLOURS.get(change.action))
+            rows.append((action, change.name, change.kind, ", ".join(change.properties)))
         click.echo(table(rows), err=True)
 
 

@@ -76,7 +76,7 @@ def test_a_stack_with_other_options_gets_what_they_ask_for(aws):
 
 def test_the_accounts_provider_for_github_is_created_once(aws, client):
     def provider(name):
-        return stacks.parameters_before(aws, name).get("OidcProvider", "create")
+        return change_sets.describe(aws, f"fourscore-{name}").parameters["OidcProvider"]
 
     up(aws, repository="acme/models")
     assert provider("dev") == "create"

@@ -50,20 +50,21 @@ def test_a_dry_run_shows_what_would_change_and_changes_nothing(cloud):
     assert "nothing was changed" in result.stderr
 
 
-def test_up_writes_the_stack_down_where_runs_look_for_it(cloud):
-    report = document(run("up", "--yes", "--json", "--repository", "acme/models"))
+def test_up_writes_the_stack_down_where_runs_look_for_it_and_again_changes_nothing(cloud):
+    first = run("up", "--yes", "--json", "--repository", "acme/models")
+    report = document(first)
     assert report["executed"]
+    assert "CREATE_COMPLETE" in first.stderr, "events are printed as they come"
     stack_file = json.loads(path_of(cloud, "dev").read_text())
     assert stack_file["bucket"] == report["outputs"]["bucket"] == "fourscore-dev-123456789012-eu-central-1"
     assert set(stack_file["roles"]) == {"pipeline", "prepare", "train", "assess"}
-
-
-def test_up_again_says_that_nothing_is_to_be_changed_and_what_comes_next(cloud):
-    run("up", "--yes")
-    result = run("up", "--yes")
-    assert result.exit_code == 0
-    assert "nothing to change" in result.stderr
-    assert "fourscore infra image --stack dev" in result.stderr
+    again = run("up", "--yes")
+    assert again.exit_code == 0
+    assert "nothing to change" in again.stderr
+    assert "fourscore infra image --stack dev" in again.stderr
+    path_of(cloud, "dev").unlink()
+    assert document(run("show", "--json"))["root"] == "s3://fourscore-dev-123456789012-eu-central-1/fourscore/"
+    assert json.loads(path_of(cloud, "dev").read_text()) == stack_file, "show writes it for other machines"
 
 
 def test_wrong_options_end_with_exit_code_2_and_a_document(cloud):
@@ -71,14 +72,6 @@ def test_wrong_options_end_with_exit_code_2_and_a_document(cloud):
     assert result.exit_code == 2
     assert json.loads(result.stdout)["exit_code"] == 2
     assert "--repository" in json.loads(result.stdout)["message"]
-
-
-def test_show_writes_down_a_stack_that_was_made_elsewhere(cloud):
-    run("up", "--yes")
-    path_of(cloud, "dev").unlink()
-    report = document(run("show", "--json"))
-    assert report["root"] == "s3://fourscore-dev-123456789012-eu-central-1/fourscore/"
-    assert path_of(cloud, "dev").is_file()
 
 
 def test_down_says_what_goes_and_what_stays(cloud):
@@ -133,11 +126,6 @@ def test_help_needs_nothing_of_aws():
         result = run(command, "--help")
         assert result.exit_code == 0
         assert "--json" in result.stdout
-
-
-def test_events_are_told_as_they_come(cloud):
-    result = run("up", "--yes")
-    assert "CREATE_COMPLETE" in result.stderr
 
 
 def test_the_local_cloud_ends_by_the_same_command_and_keeps_what_it_holds(tmp_path):
