@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,10 +26,10 @@ OFFER = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker
 OLD = 180
 """Days after which a price is marked as old."""
 _USAGE = re.compile(r"(?:[A-Z0-9]+-)?(Train|Processing):(ml\.[a-z0-9-]+\.[a-z0-9-]+)")
-_JOBS: dict[str, Literal["training", "processing"]] = {"Train": "training", "Processing": "processing"}
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
 
 Job = Literal["training", "processing"]
+_JOBS: dict[str, Job] = {"Train": "training", "Processing": "processing"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,11 @@ class Price:
     """The date of the list that it is from, such as 2026-09-24."""
     source: str
 
+    def __post_init__(self) -> None:
+        Date.fromisoformat(self.date)
+        if self.job not in _JOBS.values() or not isinstance(self.dollars, (int, float)) or not self.dollars > 0:
+            raise ValueError(f"{self} is no price")
+
     def age(self, today: Date | None = None) -> int:
         """Return the days since that date."""
         return ((today or datetime.now(UTC).date()) - Date.fromisoformat(self.date)).days
@@ -57,20 +63,12 @@ class Prices:
         self.spot_share = spot_share
         """The assumed price of a spot hour, as a share of the hour on demand."""
         self.spot_source = spot_source
+        if isinstance(spot_share, bool) or not 0 < spot_share <= 1:
+            raise ValueError(f"spot.share is {spot_share!r}; it must be more than 0 and at most 1")
 
     def find(self, region: str, instance: str, job: Job) -> Price | None:
         """Return the price, or None if it is unknown."""
         return self.rows.get((region, instance, job))
-
-    def price(self, region: str, instance: str, job: Job) -> Price:
-        """Return the price.
-
-        Raises:
-            InputError: it is unknown; the message names similar types.
-        """
-        if price := self.find(region, instance, job):
-            return price
-        raise InputError(f"{self.unknown(region, instance, job)}; {renewal(region)}")
 
     def unknown(self, region: str, instance: str, job: Job) -> str:
         """Return which price is missing and which similar ones the table has, as half a sentence."""
@@ -97,27 +95,12 @@ def load(path: Path = TABLE) -> Prices:
     """
     try:
         content = json.loads(path.read_bytes())
-        rows = [_row(row, index) for index, row in enumerate(content["rows"])]
-        share, source = _share(content["spot"]["share"]), str(content["spot"]["source"])
+        rows = [Price(**row) for row in content["rows"]]
+        return Prices(rows, content["spot"]["share"], str(content["spot"]["source"]))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} is not a table of prices ({error!r}); restore it, or fetch one: {renewal('REGION')}"
         ) from None
-    return Prices(rows, share, source)
-
-
-def _share(share: Any) -> float:
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:
-        raise ValueError(f"spot.share is {share!r}; it must be more than 0 and at most 1")
-    return share
-
-
-def _row(row: Any, index: int) -> Price:
-    price = Price(**row)
-    if price.job not in _JOBS.values() or not isinstance(price.dollars, (int, float)) or not price.dollars > 0:
-        raise ValueError(f"rows[{index}] is {row}")
-    Date.fromisoformat(price.date)
-    return price
 
 
 def refresh(region: str, path: Path = TABLE, url: str = OFFER) -> list[Price]:
@@ -127,8 +110,6 @@ def refresh(region: str, path: Path = TABLE, url: str = OFFER) -> list[Price]:
         InputError: the region does not exist, or the table cannot be written.
         FourscoreError: the list cannot be reached, or its format is not the documented one.
     """
-    import tempfile
-
     from infra.sources.https import fetch
 
     if not _REGION.fullmatch(region):
@@ -136,10 +117,10 @@ def refresh(region: str, path: Path = TABLE, url: str = OFFER) -> list[Price]:
     table = load(path)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            fetched = fetch(url.format(region=region), Path(folder))
+            content = fetch(url.format(region=region), Path(folder)).read_bytes()
         except InputError as error:
             raise InputError(f"AWS publishes no SageMaker prices of region {region!r} ({error})") from None
-        rows = offered(_read(fetched, region), region)
+    rows = _offered(content, region)
     rest = [row for row in table.rows.values() if row.region != region]
     try:
         write_atomically(path, _text([*rest, *rows], table))
@@ -149,45 +130,32 @@ def refresh(region: str, path: Path = TABLE, url: str = OFFER) -> list[Price]:
     return rows
 
 
-def _read(path: Path, region: str) -> Any:
+def _offered(content: bytes, region: str) -> list[Price]:
+    """Return the prices of training and processing in a region's offer file."""
     try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise FourscoreError(f"AWS's price list of {region} is not JSON ({error}); try again later") from None
-
-
-def offered(offer: Any, region: str) -> list[Price]:
-    """Return the prices of training and processing in a region's offer file.
-
-    Raises:
-        FourscoreError: there are none, or the file's format is not the documented one.
-    """
-    try:
+        offer = json.loads(content)
         published = str(offer["publicationDate"])[:10]
-        Date.fromisoformat(published)
         source = f"AWS price list, offer {offer['offerCode']}, {region}, published {published}"
-        hours = dict(_hours(offer["products"], offer["terms"]["OnDemand"], region))
+        rows = [Price(region, *hour, published, source) for hour in sorted(set(_hours(offer, region)))]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FourscoreError(f"AWS's price list of {region} does not have the documented format ({error!r})") from None
-    if not hours:
+    if not rows:
         raise FourscoreError(f"AWS's price list of {region} has no prices of SageMaker training or processing")
-    return [
-        Price(region, instance, job, dollars, published, source) for (instance, job), dollars in sorted(hours.items())
-    ]
+    return rows
 
 
-def _hours(products: Any, terms: Any, region: str) -> Iterator[tuple[tuple[str, Job], float]]:
+def _hours(offer: Any, region: str) -> Iterator[tuple[str, Job, float]]:
     """Yield the prices of usage types such as ``USE1-Train:ml.m5.xlarge``; reservations, warm pools and storage differ."""
-    for sku, product in products.items():
+    for sku, product in offer["products"].items():
         attributes = product["attributes"]
         usage = _USAGE.fullmatch(str(attributes.get("usagetype", "")))
         if usage is None or attributes.get("regionCode", region) != region:
             continue
-        for term in terms.get(sku, {}).values():
+        for term in offer["terms"]["OnDemand"].get(sku, {}).values():
             for dimension in term["priceDimensions"].values():
                 dollars = float(dimension["pricePerUnit"].get("USD", 0))
                 if dimension["unit"] == "Hrs" and dimension.get("beginRange", "0") == "0" and dollars > 0:
-                    yield (usage[2], _JOBS[usage[1]]), dollars
+                    yield usage[2], _JOBS[usage[1]], dollars
 
 
 def _text(rows: list[Price], table: Prices) -> str:

@@ -25,6 +25,7 @@ LONGEST = 256
 INTERNAL_RETRIES = 1
 """How often a job that SageMaker itself broke is started again; each attempt may be billed."""
 
+FILES = {"S3DataType": "S3Prefix", "S3InputMode": "File"}
 CALLS: Arguments = {
     "ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"],
     "IntervalSeconds": 5,
@@ -108,54 +109,62 @@ class Requests:
             "RetryPolicies": [CALLS, BROKEN, CAPACITY],
         }
         if job.name == DECIDING:
-            step["PropertyFiles"] = [
-                {"PropertyFileName": "verdict", "OutputName": "result", "FilePath": "verdict.json"}
-            ]
+            file = {"PropertyFileName": "verdict", "OutputName": "result", "FilePath": "verdict.json"}
+            step["PropertyFiles"] = [file]
         return step
 
     def _processing(self, job: Job, machine: JobConfig) -> Arguments:
-        cluster = {
-            "InstanceType": parameter(f"{job.name.capitalize()}InstanceType"),
-            "InstanceCount": 1,
-            "VolumeSizeInGB": machine.volume_gb,
-            **self._volume_key((machine.instance,)),
-        }
+        cluster = {"InstanceType": parameter(f"{job.name.capitalize()}InstanceType"), "InstanceCount": 1}
+        local = "/opt/ml/processing/input"
+        inputs = [
+            {"InputName": name, "S3Input": {"S3Uri": uri, "LocalPath": f"{local}/{name}", **FILES}}
+            for name, uri in self._inputs(job).items()
+        ]
         arguments = {
-            "ProcessingResources": {"ClusterConfig": cluster},
+            "ProcessingResources": {"ClusterConfig": cluster | self._disk(machine)},
             "StoppingCondition": {"MaxRuntimeInSeconds": 60 * machine.minutes},
             "AppSpecification": {"ImageUri": self._image(machine.instance), **_command(job)},
             "RoleArn": self.stack.roles[job.name],
-            "ProcessingInputs": [_processing_input(name, uri) for name, uri in self._inputs(job).items()],
-            "Environment": self._environment("/opt/ml/processing/input/code"),
+            "ProcessingInputs": inputs,
+            "Environment": self._environment(f"{local}/code"),
             "Tags": self._tags(),
         }
         if network := self._network():
             arguments["NetworkConfig"] = network
         if job.name == DECIDING:
-            outputs = [_processing_output("result", join(f"{self.stack.root}runs/", parameter("Run"), "/result/"))]
-            arguments["ProcessingOutputConfig"] = {"Outputs": outputs, **self._key("KmsKeyId")}
+            target = {"S3Uri": self._of_run("result"), "LocalPath": "/opt/ml/processing/output/result"}
+            output = {"OutputName": "result", "S3Output": {**target, "S3UploadMode": "EndOfJob"}}
+            arguments["ProcessingOutputConfig"] = {"Outputs": [output], **self._key("KmsKeyId")}
         return arguments
 
     def _training(self, job: Job, machine: TrainJobConfig) -> Arguments:
         _check_budget(job, machine)
+        name, source = job.name.capitalize(), {"S3DataType": "S3Prefix"}
         resources = {
-            "InstanceType": parameter(f"{job.name.capitalize()}InstanceType"),
-            "InstanceCount": parameter(f"{job.name.capitalize()}InstanceCount"),
-            "VolumeSizeInGB": machine.volume_gb,
-            **self._volume_key(machine.types),
+            "InstanceType": parameter(f"{name}InstanceType"),
+            "InstanceCount": parameter(f"{name}InstanceCount"),
+            **self._disk(machine),
         }
         if machine.warm_minutes:
             resources["KeepAlivePeriodInSeconds"] = 60 * machine.warm_minutes
         stopping = {"MaxRuntimeInSeconds": 60 * machine.minutes}
         if machine.spot:
             stopping["MaxWaitTimeInSeconds"] = 60 * (machine.minutes + machine.spot_wait_minutes)
-        algorithm = {"TrainingImage": self._image(machine.instance), "TrainingInputMode": "File", **_command(job)}
-        output = join(f"{self.stack.root}runs/", parameter("Run"), "/output/")
+        channels = [
+            {
+                "ChannelName": name,
+                "DataSource": {"S3DataSource": {**source, "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}},
+                "InputMode": "File",
+            }
+            for name, uri in self._inputs(job).items()
+        ]
+        image = {"TrainingImage": self._image(machine.instance), "TrainingInputMode": "File"}
+        output = {"S3OutputPath": self._of_run("output"), "CompressionType": "NONE", **self._key("KmsKeyId")}
         arguments = {
-            "AlgorithmSpecification": algorithm,
+            "AlgorithmSpecification": {**image, **_command(job)},
             "RoleArn": self.stack.roles[job.name],
-            "InputDataConfig": [_channel(name, uri) for name, uri in self._inputs(job).items()],
-            "OutputDataConfig": {"S3OutputPath": output, "CompressionType": "NONE", **self._key("KmsKeyId")},
+            "InputDataConfig": channels,
+            "OutputDataConfig": output,
             "ResourceConfig": resources,
             "StoppingCondition": stopping,
             "EnableInterContainerTrafficEncryption": True,
@@ -173,30 +182,28 @@ class Requests:
     def package(self, planned: PlannedStep) -> Arguments:
         """Return the request for a version that waits for approval; it refers to the store, which is addressed by content."""
         train, evaluate = planned.inputs["model"], planned.inputs["evaluation"]
-        model = {"S3Uri": self._stored(train, "model"), "S3DataType": "S3Prefix", "CompressionType": "None"}
-        container = {
-            "Image": self._image(self.config.jobs[DECIDING].instance),
-            "ModelDataSource": {"S3DataSource": model},
-        }
-        metrics = {"ContentType": "application/json", "S3Uri": self._stored(evaluate, "evaluation") + "evaluation.json"}
+        store, config = f"{self.stack.root}store", planned.config.model_dump()
+        model = {"S3Uri": f"{store}/{train}/model/", "S3DataType": "S3Prefix", "CompressionType": "None"}
+        image = self._image(self.config.jobs[DECIDING].instance)
+        metrics = {"ContentType": "application/json", "S3Uri": f"{store}/{evaluate}/evaluation/evaluation.json"}
         return {
             "ModelPackageGroupName": package_group(self.stack, model_name(planned)),
             "ModelApprovalStatus": parameter("ApprovalStatus"),
-            "InferenceSpecification": {"Containers": [container]},
+            "InferenceSpecification": {"Containers": [{"Image": image, "ModelDataSource": {"S3DataSource": model}}]},
             "ModelMetrics": {"ModelQuality": {"Statistics": metrics}},
             "CustomerMetadataProperties": {
                 "run": parameter("Run"),
                 "mlflow_run_id": parameter("MlflowRunId"),
                 "problem": self.problem,
-                "problem_digest": planned.config.model_dump()["problem_digest"],
+                "problem_digest": config["problem_digest"],
                 "train_key": train,
                 "evaluate_key": evaluate,
                 "verdict": "pass",
             },
         }
 
-    def _stored(self, key: str, artifact: str) -> str:
-        return f"{self.stack.root}store/{key}/{artifact}/"
+    def _of_run(self, folder: str) -> Arguments:
+        return join(f"{self.stack.root}runs/", parameter("Run"), f"/{folder}/")
 
     def _inputs(self, job: Job) -> dict[str, str]:
         return {"code": f"{self.stack.root}code/{self.code}/", "job": f"{self.stack.root}jobs/{job.digest}/"}
@@ -229,8 +236,9 @@ class Requests:
     def _key(self, field: str) -> dict[str, str]:
         return {field: self.stack.kms_key} if self.stack.kms_key else {}
 
-    def _volume_key(self, types: tuple[str, ...]) -> dict[str, str]:
-        return {} if any(map(has_local_disk, types)) else self._key("VolumeKmsKeyId")
+    def _disk(self, machine: JobConfig) -> Arguments:
+        key = {} if any(map(has_local_disk, machine.types)) else self._key("VolumeKmsKeyId")
+        return {"VolumeSizeInGB": machine.volume_gb, **key}
 
     def _network(self) -> Arguments:
         groups, subnets = list(self.config.security_groups), list(self.config.subnets)
@@ -239,22 +247,6 @@ class Requests:
 
 def _command(job: Job) -> Arguments:
     return {"ContainerEntrypoint": ["python", "-m", "infra.container"], "ContainerArguments": [job.name]}
-
-
-def _processing_input(name: str, uri: str) -> Arguments:
-    local = f"/opt/ml/processing/input/{name}"
-    source = {"S3Uri": uri, "LocalPath": local, "S3DataType": "S3Prefix", "S3InputMode": "File"}
-    return {"InputName": name, "S3Input": source}
-
-
-def _processing_output(name: str, uri: Arguments) -> Arguments:
-    local = f"/opt/ml/processing/output/{name}"
-    return {"OutputName": name, "S3Output": {"S3Uri": uri, "LocalPath": local, "S3UploadMode": "EndOfJob"}}
-
-
-def _channel(name: str, uri: str) -> Arguments:
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "DataSource": {"S3DataSource": source}, "InputMode": "File"}
 
 
 def _check_budget(job: Job, machine: TrainJobConfig) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from infra.aws_errors import ATTEMPTS, translate_aws_errors
 from infra.files import write_json
@@ -83,32 +84,24 @@ def load(workspace: Path, name: str) -> Stack:
     path = path_of(workspace, name)
     remedy = f"'fourscore infra up --stack {name}' creates it"
     try:
-        stack = _parse(json.loads(path.read_bytes()))
+        stack = TypeAdapter(Stack).validate_json(path.read_bytes())
+        _check(stack)
     except FileNotFoundError:
         names = sorted(other.stem for other in path.parent.glob("*.json"))
         listed = f", which has {', '.join(names)}" if names else ""
         raise InputError(f"no stack {name!r} in {path.parent}{listed}; {remedy}") from None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise InputError(f"stack file {path} cannot be read: {faults}; {remedy} again") from None
+    except (OSError, ValueError) as error:
         raise InputError(f"stack file {path} cannot be read: {error}; {remedy} again") from None
     if "cpu" not in stack.images:
         raise InputError(f"stack {name} has no image 'cpu' yet: 'fourscore infra image --stack {name}' builds one")
     return stack
 
 
-def _parse(values: dict[str, Any]) -> Stack:
-    names = {field.name for field in fields(Stack)}
-    stack = Stack(**{name: value for name, value in values.items() if name in names})
-    if wrong := [name for name, value in asdict(stack).items() if not _fits(name, value)]:
-        raise TypeError(f"{', '.join(wrong)} of the wrong type")
+def _check(stack: Stack) -> None:
     if missing := [role for role in ROLES if role not in stack.roles]:
         raise ValueError(f"no role for {', '.join(missing)}")
     if unpinned := [uri for uri in stack.images.values() if "@sha256:" not in uri]:
         raise ValueError(f"image {', '.join(unpinned)} is not pinned by a digest")
-    return stack
-
-
-def _fits(name: str, value: Any) -> bool:
-    if name in ("roles", "images"):
-        return isinstance(value, dict) and all(isinstance(item, str) for item in value.values())
-    optional = name in ("kms_key", "tracking_uri", "endpoint")
-    return isinstance(value, str) or (optional and value is None)

@@ -59,21 +59,17 @@ def start(service: Service, work: Work, note: Callable[[str], None]) -> None:
         InputError: AWS refuses the pipeline or the start.
         FourscoreError: AWS cannot be reached, or others change the pipeline again and again.
     """
-    failed = ""
+    arn = ""
     for _ in range(ATTEMPTS):
         latest = service.latest(work.pipeline, work.digest)
-        if latest and not latest.over and _does(service, latest.arn, work):
-            note(latest.arn)
-            return
-        arn = _begin(service, work, failed or (latest.arn if latest else ""), note)
-        if _does(service, arn, work):
-            note(arn)
-            return
-        # Somebody updated the pipeline to other work between our update and our start, or the execution was deleted.
-        with contextlib.suppress(ResourceNotFound):
-            if not service.execution(arn).over:
+        before = arn or (latest.arn if latest else "")
+        arn = latest.arn if latest and not latest.over else _begin(service, work, before, note)
+        with contextlib.suppress(ResourceNotFound):  # it was deleted, but AWS still remembers its token
+            if json.loads(service.definition_of(arn)) == work.definition:
+                note(arn)
+                return
+            if not service.execution(arn).over:  # somebody changed the pipeline between our update and our start
                 service.stop(arn)
-        failed = arn
     raise FourscoreError(
         f"pipeline {work.pipeline} is changed by others again and again; run the same command again later"
     )
@@ -94,11 +90,3 @@ def _begin(service: Service, work: Work, before: str, note: Callable[[str], None
             note(latest.arn)
             raise
         return latest.arn
-
-
-def _does(service: Service, arn: str, work: Work) -> bool:
-    """Return whether the execution exists and was started with this very definition."""
-    try:
-        return bool(json.loads(service.definition_of(arn)) == work.definition)
-    except ResourceNotFound:
-        return False

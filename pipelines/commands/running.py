@@ -140,7 +140,7 @@ def plan(request: Request, as_json: bool) -> None:
     click.echo(f"run {prepared.run}")
     click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
     if detached:
-        from infra.sagemaker.bill import bill
+        from infra.sagemaker.cost import bill
 
         click.echo(bill(cost))
 

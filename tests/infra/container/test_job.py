@@ -64,6 +64,7 @@ def send_jobs(s3, tmp_path, monkeypatch):
     return send
 
 
+@pytest.mark.slow  # tests/infra/sagemaker/test_backend.py compares the same through the local cloud
 def test_three_jobs_make_byte_for_byte_what_a_laptop_makes(send_jobs, tmp_path):
     plan, jobs, store = send_jobs()
     assert list(jobs) == ["prepare", "train", "assess"]

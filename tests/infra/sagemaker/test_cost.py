@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
-from infra.sagemaker import bill, cost
+from infra.sagemaker import cost
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.jobs import fuse
 from infra.sagemaker.prices import Price, Prices
@@ -52,7 +52,7 @@ def test_a_job_is_expected_to_take_what_its_stages_took_before_and_its_start():
 
 def test_at_worst_a_job_takes_its_limit_twice_since_what_sagemaker_breaks_is_started_again():
     costs = by_job(config())
-    assert {name: item.machine.minutes for name, item in costs.items()} == {"prepare": 60, "train": 120, "assess": 60}
+    assert {name: item.limit for name, item in costs.items()} == {"prepare": 60, "train": 120, "assess": 60}
     assert costs["train"].worst == pytest.approx(2 * (1 + 120) / 60)
     total = cost.worst_case(JOBS, config(), REGION, ONE_DOLLAR)
     assert total == pytest.approx(sum(item.worst for item in costs.values()), abs=1e-4)
@@ -99,7 +99,7 @@ def test_a_price_that_is_not_known_makes_dollars_unknown_and_the_plan_still_work
     assert document["dollars"]["worst"] is None
     assert document["jobs"][0]["dollars"]["worst"] is not None
     assert document["prices"]["unknown"] == [listed.unknown(REGION, "ml.m5.xlarge", "training")]
-    assert "the price of ml.m5.xlarge (training) in us-east-1 is unknown" in bill.bill(document)
+    assert "the price of ml.m5.xlarge (training) in us-east-1 is unknown" in cost.bill(document)
     assert cost.worst_case(JOBS, config(), REGION, listed) == pytest.approx(2 * 2 * 61 / 60, abs=1e-4)
 
 
@@ -160,7 +160,7 @@ def test_history_is_of_the_newest_execution_of_each_stage_wherever_it_ran(worksp
 
 
 def test_a_person_reads_jobs_minutes_dollars_the_cap_and_the_age_of_the_prices():
-    text = bill.bill(cost.document(JOBS, config(spot=True), REGION, SECONDS, ONE_DOLLAR))
+    text = cost.bill(cost.document(JOBS, config(spot=True), REGION, SECONDS, ONE_DOLLAR))
     lines = text.splitlines()
     assert lines[0].split() == ["job", "stages", "on", "minutes", "dollars"]
     assert lines[1].startswith("prepare  define, ingest, validate, label, split  ml.m5.xlarge")
@@ -169,17 +169,17 @@ def test_a_person_reads_jobs_minutes_dollars_the_cap_and_the_age_of_the_prices()
     assert "cap 10.00 dollars (sagemaker.max_dollars)" in lines[4]
     assert re.search(r"prices: us-east-1, \d+ days old \(a list\)", text)
     assert "spot is assumed to cost 40% of the price on demand" in text
-    assert bill.bill(cost.document((), config(), REGION)) == "no job is started: everything is in the store already"
+    assert cost.bill(cost.document((), config(), REGION)) == "no job is started: everything is in the store already"
 
 
 def test_a_job_that_took_longer_than_its_limit_before_is_pointed_out():
-    text = bill.bill(cost.document(JOBS, config(minutes=5), REGION, SECONDS, ONE_DOLLAR))
+    text = cost.bill(cost.document(JOBS, config(minutes=5), REGION, SECONDS, ONE_DOLLAR))
     assert "train took 12 minutes before and is stopped after 5: raise sagemaker.train.minutes" in text
 
 
 def test_old_prices_say_how_they_are_renewed():
     old = Prices([replace(row, date="2020-01-01") for row in ONE_DOLLAR.rows.values()], 0.4, "an assumption")
-    assert "'fourscore infra prices --refresh --region us-east-1' fetches" in bill.bill(
+    assert "'fourscore infra prices --refresh --region us-east-1' fetches" in cost.bill(
         cost.document(JOBS, config(), REGION, {}, old)
     )
 
@@ -191,7 +191,7 @@ def test_the_default_problem_is_priced_in_the_regions_that_the_table_has():
 
 
 def test_reading_prices_imports_neither_an_sdk_nor_anything_heavy():
-    code = "import sys, infra.sagemaker.cost, infra.sagemaker.bill as b; print([n for n in sys.argv[1:] if n in sys.modules])"  # fmt: skip
+    code = "import sys, infra.sagemaker.cost; print([n for n in sys.argv[1:] if n in sys.modules])"  # fmt: skip
     heavy = ["boto3", "botocore", "sagemaker", "torch", "numpy", "pandas", "polars", "mlflow"]
     process = subprocess.run([sys.executable, "-c", code, *heavy], cwd=ROOT, capture_output=True, text=True, check=True)
     assert process.stdout.strip() == "[]"

@@ -103,7 +103,7 @@ def test_spot_is_a_declared_assumption_and_no_price():
 
 
 def test_a_price_says_how_old_it_is():
-    row = TABLE.price("us-east-1", "ml.m5.xlarge", "training")
+    row = TABLE.find("us-east-1", "ml.m5.xlarge", "training")
     assert (row.dollars, row.date) == (0.23, "2026-09-24")
     assert row.age(date(2026, 11, 21)) == 58
 
@@ -121,10 +121,9 @@ def test_a_price_says_how_old_it_is():
 )
 def test_a_price_that_is_not_known_is_not_guessed_and_what_is_near_is_named(regions, message):
     assert TABLE.find(*regions) is None
-    with pytest.raises(InputError, match="is unknown") as refused:
-        TABLE.price(*regions)
-    assert message in str(refused.value)
-    assert f"--refresh --region {regions[0]}" in str(refused.value)
+    assert "is unknown" in TABLE.unknown(*regions)
+    assert message in TABLE.unknown(*regions)
+    assert f"--refresh --region {regions[0]}" in prices.renewal(regions[0])
 
 
 @pytest.mark.parametrize(
@@ -158,7 +157,7 @@ def test_refreshing_takes_the_hours_of_a_region_and_leaves_all_others(table):
         ("ml.m5.xlarge", "training", 0.276, "2026-11-20"),
     ]
     after = prices.load(table)
-    assert after.price("eu-central-1", "ml.m5.xlarge", "training").dollars == 0.276
+    assert after.find("eu-central-1", "ml.m5.xlarge", "training").dollars == 0.276
     assert {key: row for key, row in after.rows.items() if key[0] != "eu-central-1"} == before.rows
     assert (after.spot_share, after.spot_source) == (before.spot_share, before.spot_source)
 
@@ -177,10 +176,13 @@ def test_refreshing_replaces_what_a_region_had_and_twice_is_as_once(table):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"{", "is not JSON"),
+        (b"{", "does not have the documented format"),
         (b"[]", "does not have the documented format"),
         (b"{}", "does not have the documented format"),
-        (json.dumps(offer(publicationDate="soon")).encode(), "does not have the documented format"),
+        (
+            json.dumps(offer(hour("A", "EUC1-Train:ml.m5.xlarge", "1"), publicationDate="soon")).encode(),
+            "does not have the documented format",
+        ),
         (
             json.dumps(offer(hour("A", "EUC1-Train:ml.m5.xlarge", "dear"))).encode(),
             "does not have the documented format",

@@ -34,8 +34,8 @@ def test_a_missing_stack_is_answered_with_the_command_that_creates_it(workspace)
         ({"roles": {"pipeline": "arn"}}, "no role for prepare, train, assess"),
         ({"images": {"cpu": "repository:latest"}}, "repository:latest is not pinned by a digest"),
         ({"images": {}}, "no image 'cpu'"),
-        ({"bucket": None}, "bucket of the wrong type"),
-        ({"roles": ["arn"]}, "roles of the wrong type"),
+        ({"bucket": None}, "bucket: Input should be a valid string"),
+        ({"roles": ["arn"]}, "roles: Input should be"),
     ],
 )
 def test_a_stack_that_lacks_something_is_refused_by_name(workspace, change, message):
