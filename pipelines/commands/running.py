@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 PLACES = ("local", "sagemaker", "sagemaker-local")
 
 
+def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    settings = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not equals or not key.strip():
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as split.by=row")
+        settings[key.strip()] = text
+    return settings
+
+
 @click.command()
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
@@ -37,6 +47,15 @@ PLACES = ("local", "sagemaker", "sagemaker-local")
     show_default=True,
     help="How the test set is chosen.",
 )
+@click.option("--names", metavar="A,B,C", help="Names of the columns in order, instead of the header's.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_settings,
+    help="A field of the problem, such as data.sources.NAME.skip=2.",
+)
 @click.option("--yes", is_flag=True, help="Accept every guess without asking.")
 @as_json
 def new(
@@ -46,13 +65,23 @@ def new(
     ignore: tuple[str, ...],
     task: str | None,
     split: str,
+    names: str | None,
+    settings: dict[str, str],
     yes: bool,
     as_json: bool,
 ) -> None:
     """Profile the data and write a commented problem.yaml and an expectations.json that pass on it."""
-    from pipelines.propose.proposal import as_document, describe, propose, write
+    from pipelines.propose.proposal import Unreadable, as_document, describe, propose, write, write_incomplete
+    from steps.errors import InputError
 
-    proposal = propose(directory, data, target, ignore, task, split)
+    try:
+        proposal = propose(directory, data, target, ignore, task, split, names, settings)
+    except Unreadable as error:
+        problem = write_incomplete(error)
+        raise InputError(
+            f"{error}\n{problem} was written with what is known. Give the setting there or as --set KEY=VALUE, then run "
+            "'fourscore new' again"
+        ) from None
     if not as_json:
         click.echo(describe(proposal), err=True)
         if not yes and sys.stdin.isatty():
@@ -67,16 +96,6 @@ def new(
             f"next: review both files, then run: fourscore run {shlex.quote(str(problem))}",
             err=True,
         )
-
-
-def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    settings = {}
-    for value in values:
-        key, equals, text = value.partition("=")
-        if not equals or not key.strip():
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as split.by=row")
-        settings[key.strip()] = text
-    return settings
 
 
 REQUEST = (

@@ -163,15 +163,29 @@ def load(path: Path, settings: Mapping[str, str] | None = None, *, smoke: bool =
         InputError: something is wrong; one line per fault, with file, line and the valid choices.
     """
     document = read(path)
-    overrides = {**(SMOKE if smoke else {}), **(settings or {})}
-    content = _override(document.content, overrides)
-    _refuse_shared(document, {**(settings or {})})
-    try:
-        problem = Problem.model_validate(_share(content))
-    except ValidationError as error:
-        raise complain(document, error, Problem, overrides, SHARED) from None
+    problem, _ = check(document, settings or {}, SMOKE if smoke else {})
     suite = read_suite(path.parent / problem.expectations, document.place(("expectations",)))
     return Loaded(problem=problem, suite=suite, path=path, overrides=dict(settings or {}), smoke=smoke)
+
+
+def check(
+    document: Document, settings: Mapping[str, str], defaults: Mapping[str, str] | None = None
+) -> tuple[Problem, dict[str, Any]]:
+    """Return the problem that a document and ``--set`` overrides define, and its content.
+
+    Args:
+        defaults: overrides that the settings go before.
+
+    Raises:
+        InputError: something is wrong; one line per fault, with file, line and the valid choices.
+    """
+    overrides = {**(defaults or {}), **settings}
+    content = _override(document.content, overrides)
+    _refuse_shared(document, settings)
+    try:
+        return Problem.model_validate(_share(content)), content
+    except ValidationError as error:
+        raise complain(document, error, Problem, overrides, SHARED) from None
 
 
 def _override(content: dict[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:

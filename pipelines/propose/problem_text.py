@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -13,6 +12,7 @@ from pydantic import BaseModel
 
 from model_code import tasks
 from pipelines.problem.definition import SHARED
+from pipelines.propose.draft import INCOMPLETE, Draft
 from pipelines.propose.profile import Guess
 from steps.evaluate import EvaluateConfig
 from steps.ingest import ColumnConfig, Source
@@ -22,15 +22,13 @@ from steps.split import SplitConfig
 from steps.train import TrainConfig
 
 SUITE = "expectations.json"
-_TODO = "to be written"
 
 
 @dataclass(frozen=True)
 class Proposal:
     """The content of the proposed files, and what a person should read before using them."""
 
-    directory: Path
-    name: str
+    draft: Draft
     task: str
     target: str
     sources: dict[str, dict[str, Any]]
@@ -38,7 +36,6 @@ class Proposal:
     columns: tuple[Guess, ...]
     success: tuple[dict[str, Any], ...]
     label: dict[str, Any]
-    split: dict[str, Any]
     slices: tuple[str, ...]
     expectations: tuple[dict[str, Any], ...]
     guessed: tuple[str, ...]
@@ -55,45 +52,74 @@ def scalar(value: Any) -> str:
 
 def problem_text(proposal: Proposal) -> str:
     """Return the whole file."""
-    target = proposal.target
-    lines = [
+    return _text(
+        proposal,
         f"# Proposed by 'fourscore new' from {proposal.rows:,} rows; read it, and fill in what the data cannot tell.",
+    )
+
+
+def incomplete_text(draft: Draft, columns: Sequence[str], why: str) -> str:
+    """Return the file of a problem whose data cannot be read: what the options say, and the default of everything else."""
+    proposal = Proposal(
+        draft=draft,
+        task=draft.problem.task,
+        target=draft.problem.target,
+        sources=draft.content["data"]["sources"],
+        query=draft.problem.data.query,
+        columns=tuple(Guess(name, "", "feature") for name in columns),
+        success=(),
+        label={},
+        slices=(),
+        expectations=(),
+        guessed=(),
+        decide=(),
+    )
+    reason = "\n".join(f"#   {line}" for line in why.splitlines())
+    return _text(
+        proposal,
+        f"{INCOMPLETE}the data could not be read; change its sources below, and run 'fourscore new' again.\n{reason}",
+    )
+
+
+def _text(proposal: Proposal, title: str) -> str:
+    content = proposal.draft.content
+    success = content["success"] or [{**threshold, "on": "interval"} for threshold in proposal.success]
+    lines = [
+        title,
         "# A field that is left out has the value shown here.",
-        f"name: {scalar(proposal.name)}",
+        f"name: {scalar(content['name'])}",
         "# To be written by a person: the question, the decision that it serves, its owner (a role), the cost of errors.",
-        f"question: {scalar(f'Which value does `{target}` have?')}",
-        f"decision: {scalar(f'{_TODO}: the decision that this prediction serves')}",
-        f"owner: {scalar(f'{_TODO}: the role that owns that decision')}",
-        f"cost_of_error: {scalar(f'{_TODO}: the cost of errors, in each direction')}",
+        *(f"{name}: {scalar(content[name])}" for name in ("question", "decision", "owner", "cost_of_error")),
         f"# one of {', '.join(tasks.names())}",
         f"task: {proposal.task}",
-        f"target: {scalar(target)}",
+        f"target: {scalar(proposal.target)}",
         "",
         "# What the model must reach on the held-out test set. 'on: interval' judges the unfavourable end of the 95 %",
         "# interval, 'on: value' the estimate; 'slice: column=value' only the rows with that value. Proposed: clearly",
         "# better than a constant prediction.",
-        "success:",
-        *(f"  - {scalar({**threshold, 'on': 'interval'})}" for threshold in proposal.success),
+        *(["success:", *(f"  - {scalar(threshold)}" for threshold in success)] if success else ["success: []"]),
         "",
         *_data(proposal),
         "",
         "# Great Expectations suite; 'critical' stops the run, 'warning' and 'info' are reported.",
-        f"expectations: {SUITE}",
+        f"expectations: {scalar(content['expectations'])}",
         "",
-        *_section("label", LabelConfig, proposal.label),
+        *_section("label", LabelConfig, {**proposal.label, **content["label"]}),
         "",
-        *_section("split", SplitConfig, proposal.split),
+        *_section("split", SplitConfig, content["split"]),
         "",
-        *_section("train", TrainConfig, {"choose": "best"}),
+        *_section("train", TrainConfig, {"choose": "best", **content["train"]}),
         "",
-        *_section("evaluate", EvaluateConfig, {"slices": list(proposal.slices)}),
+        *_section("evaluate", EvaluateConfig, {"slices": list(proposal.slices), **content["evaluate"]}),
         "",
-        *_section("register", RegisterConfig, {"name": proposal.name}),
+        *_section("register", RegisterConfig, {"name": content["name"], **content["register"]}),
+        *(f"{name}: {scalar(content[name])}" for name in ("tracking_uri", "sagemaker") if name in content),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _data(proposal: Proposal) -> Iterable[str]:
+    settings = proposal.draft.content["data"]
     yield "data:"
     yield "  # The data: a path from this file, a glob, package://NAME/file, https:// or s3://."
     yield "  # The format of a file is detected and reported; where detection fails, these can be given:"
@@ -107,14 +133,17 @@ def _data(proposal: Proposal) -> Iterable[str]:
     else:
         yield "  query: |"
         yield textwrap.indent(proposal.query.rstrip("\n"), "    ")
+    if "sample_rows" in settings:
+        yield f"  sample_rows: {scalar(settings['sample_rows'])}"
     yield "  # type: integer, float, boolean, category, text, date, datetime.  role: feature, key, group, time, ignore."
     yield "  # available: later = not known when the prediction is made, never a feature.  timezone, format: of dates."
-    yield "  columns:"
+    yield "  columns:" if proposal.columns else "  columns: {}"
     default = ColumnConfig()
     for column in proposal.columns:
         fields = {"type": column.type, "role": column.role, "available": default.available}
+        fields |= settings["columns"].get(column.name, {})
         note = f"  # {' '.join(column.note.split())}" if column.note else ""
-        yield f"    {scalar(column.name)}: {scalar(fields)}{note}"
+        yield f"    {scalar(column.name)}: {scalar({name: value for name, value in fields.items() if value})}{note}"
 
 
 def _section(name: str, config: type[BaseModel], values: Mapping[str, Any]) -> Iterable[str]:
@@ -130,8 +159,9 @@ def _fields(config: type[BaseModel], values: Mapping[str, Any], left_out: Iterab
         if info.description:
             yield f"{indent}# {info.description}"
         value = values.get(name, info.get_default(call_default_factory=True))
-        if isinstance(value, BaseModel):
+        default = info.get_default(call_default_factory=True)
+        if isinstance(default, BaseModel):
             yield f"{indent}{name}:"
-            yield from _fields(type(value), value.model_dump(), (), indent + "  ")
+            yield from _fields(type(default), {**default.model_dump(), **dict(value)}, (), indent + "  ")
         else:
             yield f"{indent}{name}: {scalar(list(value) if isinstance(value, tuple) else value)}"

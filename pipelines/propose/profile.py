@@ -212,6 +212,8 @@ def _requested(profile: ColumnProfile, request: Request) -> Guess | None:
         return Guess(name, kind, "ignore", "ignored by --ignore")
     if name == request.column:
         return Guess(name, kind, request.by, f"the split's {request.by}")
+    if profile.column.role != "feature":
+        return Guess(name, kind, profile.column.role, "as declared")
     return None
 
 

@@ -7,30 +7,37 @@ a column stands beside it in the problem file.
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from infra.sources.files import expand_home, materialise, resolve
-from model_code import tasks
-from pipelines.propose.problem_text import SUITE, Proposal, problem_text
+from infra.sources.files import materialise, resolve
+from pipelines.propose.draft import PROBLEM, Draft, Options, is_incomplete, make_draft
+from pipelines.propose.problem_text import SUITE, Proposal, incomplete_text, problem_text
 from pipelines.propose.profile import Request, profile_table
 from pipelines.propose.suite import propose_suite
 from pipelines.terminal import plain
 from steps import documents
 from steps.errors import InputError, near
-from steps.ingest import IngestConfig, Source, ingest
+from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal, read_events
 from steps.tables.document import IngestReport, SourceReport
-from steps.tables.readers import read_parts
+from steps.tables.readers import Part, read_parts
 from steps.tables.schema import TableSchema
 
-PROBLEM = "problem.yaml"
+
+class Unreadable(InputError):
+    """The data of a draft cannot be read; what is known can be written all the same."""
+
+    def __init__(self, message: str, draft: Draft, columns: Sequence[str]) -> None:
+        super().__init__(message)
+        self.draft = draft
+        self.columns = columns
 
 
 def propose(
@@ -40,67 +47,63 @@ def propose(
     ignore: Sequence[str] = (),
     task: str | None = None,
     split: str = "row",
+    names: str | None = None,
+    settings: Mapping[str, str] | None = None,
 ) -> Proposal:
     """Propose a problem from data.
 
     Args:
         directory: the folder of the problem; data paths are written relative to it.
         data: files, globs or URIs, each as ``FILE`` or ``NAME=FILE``.
+        ignore: columns that are not even parsed.
         split: row, group:COLUMN or time:COLUMN.
+        names: the names of the columns, separated by commas, instead of the header's.
+        settings: values of the problem file by their keys, as in ``--set``.
 
     Raises:
+        Unreadable: the data cannot be read.
         InputError: a problem file exists, or data, target, task and split do not fit together.
     """
-    if (directory / PROBLEM).exists():
-        raise InputError(f"{directory / PROBLEM} exists and is not overwritten; remove it, or choose another folder")
-    if task is not None and task not in tasks.names():
-        raise InputError(f"--task {task}: use one of {', '.join(tasks.names())}")
-    request = Request(target, tuple(ignore), task, *_split(split))
-    sources = _sources(data, directory)
+    draft = make_draft(Options(directory, tuple(data), target, tuple(ignore), task, split, names, settings))
+    request = Request(
+        draft.problem.target, tuple(ignore), draft.task, draft.problem.split.by, draft.problem.split.column
+    )
     with tempfile.TemporaryDirectory(prefix="fourscore-") as scratch:
-        config, table, notes = _ingest(sources, directory, target, Path(scratch))
-        schema = documents.read(TableSchema, table)
-        _check_columns(request, schema)
-        profile = profile_table(table, schema, request, _codes(config, Path(scratch)))
-        expectations = propose_suite(table, schema, profile)
-        report = documents.read(IngestReport, table)
+        raw = _lay_out(draft, Path(scratch))
+        reading = _read(draft, request, raw, Path(scratch))
+        schema, report = reading.schema, reading.report
+        _check_columns(request, [column.name for column in schema.columns])
+        profile = profile_table(reading.table, schema, request, _codes(reading, raw, Path(scratch)))
+        expectations = propose_suite(reading.table, schema, profile)
     return Proposal(
-        directory=directory,
-        name=_name(directory),
+        draft=draft,
         task=profile.task,
-        target=target,
-        sources={name: _source(path, report.sources[name]) for name, path in sources.items()},
-        query=config.query,
+        target=request.target,
+        sources={name: _source(entry, report.sources[name]) for name, entry in reading.sources.items()},
+        query=reading.config.query,
         columns=profile.columns,
         success=profile.success,
         label=profile.label,
-        split={"by": request.by, **({"column": request.column} if request.column else {})},
         slices=profile.slices,
         expectations=expectations,
-        guessed=(*notes, *profile.guessed),
-        decide=profile.decide,
+        guessed=(*reading.notes, *profile.guessed),
+        decide=(*reading.questions, *profile.decide),
         rows=schema.rows,
         digest=schema.digest,
     )
 
 
-def _split(text: str) -> tuple[str, str | None]:
-    by, colon, column = text.partition(":")
-    if by == "row" and not colon:
-        return by, None
-    if by in ("group", "time") and column:
-        return by, column
-    raise InputError(f"--split {text}: use row, group:COLUMN or time:COLUMN")
-
-
-def _check_columns(request: Request, schema: TableSchema) -> None:
+def _check_columns(request: Request, names: Sequence[str], doubts: str = "") -> None:
     """Check that the columns of the request exist and that none has two roles."""
     target, column, by = request.target, request.column, request.by
-    names = [column.name for column in schema.columns]
     options = [("--target", target), *(("--ignore", name) for name in request.ignore)]
     for option, name in [*options, *([("--split", column)] if column else [])]:
         if name not in names:
-            numbered = "; no header was found" if all(re.fullmatch(r"column_\d+", name) for name in names) else ""
+            numbered = (
+                "; no header was found (--names a,b,c gives one)"
+                if all(re.fullmatch(r"column_\d+", name) for name in names)
+                else doubts
+            )
             raise InputError(
                 f"{option} {name}: the data has no such column{near(name, names)}{numbered}; its columns are: "
                 f"{', '.join(names)}"
@@ -115,57 +118,97 @@ def _check_columns(request: Request, schema: TableSchema) -> None:
         )
 
 
-def _name(directory: Path) -> str:
-    name = re.sub(r"[^a-z0-9_-]+", "-", directory.resolve().name.lower()).strip("-_")[:63]
-    return name or "problem"
+def _doubts(parts: Mapping[str, Part]) -> str:
+    """Return what may be wrong with the reading where a column is not there, and the setting that would change it."""
+    for name, part in parts.items():
+        setting = f"--set data.sources.{name}"
+        if part.report.get("foreign"):
+            encoding = part.report["encoding"]
+            return f"; {part.name} was read as {encoding}, and its words look wrong: {setting}.encoding=gbk, cp1251 ..."
+        if part.dialect and len(part.columns) == 1:
+            return f"; the delimiter {part.dialect.delimiter!r} gives a single column: {setting}.delimiter=';'"
+        if titles := part.report.get("titles"):
+            return f"; {len(titles)} lines above the header were left out: {setting}.skip=0 keeps them"
+    return ""
 
 
-def _sources(data: Sequence[str], directory: Path) -> dict[str, str]:
-    """Return the path of each source as it will be written: relative to the problem's folder, or a URI."""
-    sources: dict[str, str] = {}
-    for text in data:
-        prefix, equals, path = text.partition("=")
-        has_name = bool(equals) and re.fullmatch(r"[A-Za-z_]\w*", prefix) is not None and not Path(text).exists()
-        path = path if has_name else text
-        stem = re.sub(r"\W+", "_", Path(path.rstrip("/")).name.partition(".")[0]).strip("_").lower()
-        name = prefix if has_name else (stem if re.fullmatch(r"[a-z_]\w*", stem) else f"data_{stem}".rstrip("_"))
-        if name in sources:
-            raise InputError(f"--data {text}: a source {name!r} exists already; give names: --data NAME=FILE")
-        sources[name] = path if "://" in path else _relative(Path(path), directory)
-    return sources
+@dataclass(frozen=True)
+class _Reading:
+    """What the ingest stage made of the data."""
+
+    table: Path
+    schema: TableSchema
+    report: IngestReport
+    sources: dict[str, dict[str, Any]]
+    """The sources as the problem file writes them."""
+    columns: dict[str, dict[str, Any]]
+    """The declarations of columns that go beyond the options."""
+    config: IngestConfig
+    notes: tuple[str, ...]
+    questions: tuple[str, ...]
 
 
-def _relative(path: Path, directory: Path) -> str:
-    """Return a path relative to the problem's folder; absolute if they have only the root in common."""
-    path, base = expand_home(str(path)).absolute(), directory.resolve()
-    absolute = path.parent.resolve() / path.name
-    if os.path.commonpath([absolute, base]) == absolute.anchor:
-        return absolute.as_posix()
-    return Path(os.path.relpath(absolute, base)).as_posix()
-
-
-def _ingest(paths: dict[str, str], directory: Path, target: str, scratch: Path) -> tuple[IngestConfig, Path, list[str]]:
-    """Run the ingest stage, with a query that joins several sources on the columns that they share."""
-    sources = {name: Source(path=path) for name, path in paths.items()}
-    resolved = resolve(paths, directory, scratch / "workspace")
+def _lay_out(draft: Draft, scratch: Path) -> Path:
+    """Return the folder with the files of all sources, as the ingest stage gets it."""
+    paths = {name: source.path for name, source in draft.problem.data.sources.items()}
+    resolved = resolve(paths, draft.options.directory, scratch / "workspace")
     raw = scratch / "raw"
     raw.mkdir()
     materialise(resolved, raw)
-    query = None
-    if len(sources) > 1:
-        query = _join(
-            {
-                name: read_parts(raw / name, name, source, scratch / "columns")[0].columns
-                for name, source in sources.items()
-            }
-        )
-    config = IngestConfig(sources=sources, query=query, target=target)
+    return raw
+
+
+def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> _Reading:
+    """Run the ingest stage, with a query that joins several sources on the columns that they share.
+
+    Raises:
+        Unreadable: a file cannot be read.
+    """
+    config = draft.problem.data
+    columns: list[str] = []
+    try:
+        parts = _first_parts(config, raw, scratch / "header") if len(config.sources) > 1 or not _eager(raw) else {}
+        columns = list(dict.fromkeys(name for part in parts.values() for name in part.columns))
+        if len(config.sources) > 1 and config.query is None:
+            config = config.model_copy(update={"query": _join({name: part.columns for name, part in parts.items()})})
+    except InputError as error:
+        raise Unreadable(str(error), draft, columns) from None
+    if columns and draft.problem.data.query is None:
+        _check_columns(request, columns, _doubts(parts))
+    try:
+        return _ingest(draft, config, raw, scratch)
+    except InputError as error:
+        raise Unreadable(str(error), draft, columns) from None
+
+
+def _eager(raw: Path) -> bool:
+    """Return whether looking at the columns of a file means to read all of it."""
+    return any(path.suffix.lower() in (".xlsx", ".xls", ".xlsb", ".ods", ".json") for path in raw.glob("*/*"))
+
+
+def _first_parts(config: IngestConfig, raw: Path, scratch: Path) -> dict[str, Part]:
+    """Return the first file of each source, of which only the columns and the layout are looked at."""
+    return {
+        name: read_parts(raw / name, name, source, scratch, whole=False)[0] for name, source in config.sources.items()
+    }
+
+
+def _ingest(draft: Draft, config: IngestConfig, raw: Path, scratch: Path) -> _Reading:
     table = scratch / "table"
     table.mkdir()
     with Journal(scratch / "journal.jsonl") as log:
         ingest(raw, table, config, log)
-    notes = [event["text"] for event in read_events(scratch / "journal.jsonl") if event["kind"] == "note"]
-    return config, table, notes
+    remarks = [event for event in read_events(scratch / "journal.jsonl") if event["kind"] in ("note", "warning")]
+    return _Reading(
+        table=table,
+        schema=documents.read(TableSchema, table),
+        report=documents.read(IngestReport, table),
+        sources=draft.content["data"]["sources"],
+        columns={},
+        config=config,
+        notes=tuple(event["text"] for event in remarks if event["kind"] == "note"),
+        questions=tuple(event["text"] for event in remarks if event["kind"] == "warning"),
+    )
 
 
 def _join(columns: dict[str, tuple[str, ...]]) -> str:
@@ -189,21 +232,23 @@ def _join(columns: dict[str, tuple[str, ...]]) -> str:
     return f"SELECT {', '.join(selected)}\nFROM {quoted[first]}\n" + "\n".join(joins) + "\n"
 
 
-def _codes(config: IngestConfig, scratch: Path) -> set[str]:
+def _codes(reading: _Reading, raw: Path, scratch: Path) -> set[str]:
     """Return the columns of integers with leading zeros, which are codes rather than numbers."""
+    integers = {column.name for column in reading.schema.columns if column.type == "integer"}
     codes: set[str] = set()
-    for name, source in config.sources.items():
-        for part in read_parts(scratch / "raw" / name, name, source, scratch / "codes"):
-            if part.dialect is None:
+    for name, source in reading.config.sources.items():
+        for part in read_parts(raw / name, name, source, scratch / "codes", whole=False):
+            columns = [column for column in part.columns if column in integers - codes]
+            if part.dialect is None or not columns:
                 continue
-            zeros = part.text().select(pl.all().str.strip_chars().str.contains(r"^0\d+$").any())
+            zeros = part.text().select(pl.col(columns).str.strip_chars().str.contains(r"^0\d+$").any())
             codes |= {column for column, any_ in zeros.collect(engine="streaming").row(0, named=True).items() if any_}
     return codes
 
 
-def _source(path: str, report: SourceReport) -> dict[str, Any]:
+def _source(entry: dict[str, Any], report: SourceReport) -> dict[str, Any]:
     """Return a source as the problem file writes it; a missing header is too important to be detected on each run."""
-    return {"path": path, **({"header": False} if {file.header for file in report.files} == {False} else {})}
+    return {**entry, **({"header": False} if {file.header for file in report.files} == {False} else {})}
 
 
 def describe(proposal: Proposal) -> str:
@@ -225,9 +270,9 @@ def describe(proposal: Proposal) -> str:
 def as_document(proposal: Proposal) -> dict[str, Any]:
     """Return the proposal as the document of ``--json``."""
     return {
-        "problem": str(proposal.directory / PROBLEM),
-        "expectations": str(proposal.directory / SUITE),
-        "name": proposal.name,
+        "problem": str(proposal.draft.options.directory / PROBLEM),
+        "expectations": str(proposal.draft.options.directory / SUITE),
+        "name": proposal.draft.problem.name,
         "task": proposal.task,
         "target": proposal.target,
         "rows": proposal.rows,
@@ -244,13 +289,28 @@ def write(proposal: Proposal) -> None:
     Raises:
         InputError: either exists already.
     """
-    proposal.directory.mkdir(parents=True, exist_ok=True)
-    problem, suite = proposal.directory / PROBLEM, proposal.directory / SUITE
+    directory = proposal.draft.options.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    problem, suite = directory / PROBLEM, directory / SUITE
     for path in (problem, suite):
-        if path.exists():
+        if path.exists() and not (path == problem and is_incomplete(path)):
             raise InputError(f"{path} exists and is not overwritten; remove it, or choose another folder")
     lines = ",\n".join(f"  {json.dumps(expectation, ensure_ascii=False)}" for expectation in proposal.expectations)
-    name = json.dumps(proposal.name)
+    name = json.dumps(proposal.draft.problem.name)
     suite.write_text(f'{{\n "name": {name},\n "expectations": [\n{lines}\n ]\n}}\n', encoding="utf-8")
-    with problem.open("x", encoding="utf-8") as file:
-        file.write(problem_text(proposal))
+    _write_problem(problem, problem_text(proposal))
+
+
+def write_incomplete(error: Unreadable) -> Path:
+    """Write ``problem.yaml`` with what is known of a problem whose data cannot be read, and return its path."""
+    problem = error.draft.options.directory / PROBLEM
+    problem.parent.mkdir(parents=True, exist_ok=True)
+    _write_problem(problem, incomplete_text(error.draft, error.columns, str(error)))
+    return problem
+
+
+def _write_problem(path: Path, text: str) -> None:
+    if is_incomplete(path):
+        path.unlink()
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)

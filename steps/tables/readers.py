@@ -86,10 +86,14 @@ class Part:
             missing_columns="insert",  # polars takes a blank first line for a record with one column
         )
 
-    def fault(self) -> str | None:
-        """Return what is wrong with the shape of delimited text, in words; reads the whole file."""
+    def fault(self, settings: str = "the source's settings") -> str | None:
+        """Return what is wrong with the shape of delimited text, in words; reads the whole file.
+
+        Args:
+            settings: where the settings of the source are, such as ``data.sources.people``.
+        """
         assert self.dialect is not None
-        if fault := faults(self.path, self.dialect).describe(self.dialect.width):
+        if fault := faults(self.path, self.dialect).describe(self.dialect.width, settings):
             return fault
         if not self.dialect.trailing:
             return None
@@ -100,7 +104,7 @@ class Part:
         row, value = filled.row(0)
         return (
             f"row {row}: the last cell holds {value!r}, while the lines above end with an empty cell that has no name; "
-            f"give names: [...] for all {self.dialect.width} columns of the source"
+            f"set {settings}.names for all {self.dialect.width} columns"
         )
 
 

@@ -67,6 +67,8 @@ class SourceFrame:
             dtype, column = schema[name], pl.col(name)
             if isinstance(dtype, pl.Struct):
                 column = column.struct.json_encode()
+            elif dtype.is_nested() and (parse := self.declared.get(name)) and parse.textual:
+                column = pl.struct(column).struct.json_encode()
             elif dtype.is_nested() or dtype in (pl.Binary, pl.Object):
                 raise InputError(
                     f"{part.name}: column {name!r} holds {dtype}, and a table needs one value in each cell; flatten "

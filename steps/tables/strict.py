@@ -28,7 +28,7 @@ def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], E
         InputError: the shape of a file or a value is wrong; the message says where.
     """
     for part in source.parts:
-        if source.delimited and (fault := part.fault()):
+        if source.delimited and (fault := part.fault(f"data.sources.{source.name}")):
             raise InputError(f"{part.name}, {fault}")
     files = ", ".join(part.name for part in source.parts)
     try:

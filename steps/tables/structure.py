@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -26,29 +27,74 @@ class Faults:
     ragged: list[tuple[int, int]] = field(default_factory=list)
     """The first records of another width: the line on which each starts and how many cells it has."""
     ragged_count: int = 0
+    even_count: int = 0
+    last_even: int = 0
+    """The line on which the last record of the right width starts."""
+    widths: set[int] = field(default_factory=set)
+    """The widths of ragged records."""
+    lone_return: int | None = None
+    """The line of the first carriage return that is no part of a line end, where records are ragged."""
     open_quote: int | None = None
     """The line of the last quote that opens and never closes."""
     zero_byte: int | None = None
     """The line of the first zero byte."""
 
-    def describe(self, width: int) -> str | None:
-        """Return the faults in words, or None when the shape is right."""
+    def describe(self, width: int, settings: str) -> str | None:
+        """Return the faults in words, or None when the shape is right.
+
+        Args:
+            settings: where the settings of the source are, such as ``data.sources.people``.
+        """
         if self.zero_byte is not None:
             return f"line {self.zero_byte}: a zero byte; the file is damaged, or not text (encoding: utf-16?)"
         if self.ragged:
             lines = ", ".join(f"line {line} has {cells}" for line, cells in self.ragged)
             more = f" and {self.ragged_count - len(self.ragged):,} more" if self.ragged_count > len(self.ragged) else ""
             quote = f"; a quote opened on line {self.open_quote} is never closed" if self.open_quote else ""
-            return (
-                f"the file has {width} columns, but {lines}{more}{quote}. Fix these lines, or set the source's delimiter or "
-                "quote"
-            )
+            return f"the file has {width} columns, but {lines}{more}{quote}. {self._advice(width, settings)}"
         if self.open_quote is not None:
             return (
-                f"a quote opened on line {self.open_quote} is never closed; close it, or set quote: '' if quotes are "
+                f"a quote opened on line {self.open_quote} is never closed; close it, or set {settings}.quote: '' if quotes are "
                 "ordinary characters"
             )
         return None
+
+    def _advice(self, width: int, settings: str) -> str:
+        """Return what would help, by the pattern of the ragged records."""
+        first, cells = self.ragged[0]
+        if self.open_quote is not None:
+            return f"Close the quote, or set {settings}.quote: '' if quotes are ordinary characters"
+        if self.lone_return is not None:
+            return (
+                f"Line {self.lone_return} holds a carriage return alone, which some programs write as a line end: replace "
+                "them by line feeds"
+            )
+        if self.even_count and first > self.last_even:
+            count = f"{self.ragged_count:,} lines are" if self.ragged_count > 1 else "line is"
+            return f"The last {count} unlike the others: for a footer, set {settings}.skip_footer: {self.ragged_count}"
+        if len(self.widths) == 1 and self.ragged_count > self.even_count:
+            other = f"Nearly all lines have {cells} cells"
+            if cells == width + 1:
+                return (
+                    f"{other}, one more than the header: add its name to the header, or set {settings}.names for all "
+                    f"{cells} columns with header: true"
+                )
+            return f"{other}: set {settings}.skip to the number of lines above the header, or {settings}.delimiter"
+        if self.widths == {width + 1}:
+            return (
+                f"A cell that holds the delimiter needs quotes, and a line needs no delimiter at its end: fix these lines, "
+                f"or set {settings}.delimiter or {settings}.quote"
+            )
+        return f"Fix these lines, or set {settings}.delimiter or {settings}.quote"
+
+
+_LONE_RETURN = re.compile(rb"\r(?!\n)[^\r\n]")
+
+
+def _line_of_lone_return(path: Path) -> int | None:
+    """Return the first line that holds a carriage return before other text; None where there is none."""
+    with path.open("rb") as lines:
+        return next((number for number, line in enumerate(lines, 1) if _LONE_RETURN.search(line)), None)
 
 
 def faults(path: Path, dialect: Dialect, chunk_size: int = CHUNK) -> Faults:
@@ -56,7 +102,10 @@ def faults(path: Path, dialect: Dialect, chunk_size: int = CHUNK) -> Faults:
     with path.open("rb") as file:
         for _ in range(dialect.skipped):
             file.readline()
-        return _Scanner(dialect).scan(file, chunk_size)
+        result = _Scanner(dialect).scan(file, chunk_size)
+    if result.ragged:
+        result.lone_return = _line_of_lone_return(path)
+    return result
 
 
 class _Scanner:
@@ -127,6 +176,11 @@ class _Scanner:
         self.faults.records += int(np.count_nonzero(real))
         wrong = np.flatnonzero(real & (cells != self.width))
         self.faults.ragged_count += len(wrong)
+        self.faults.widths |= set(np.unique(cells[wrong][:1000]).tolist())
+        even = np.flatnonzero(real & (cells == self.width))
+        self.faults.even_count += len(even)
+        if len(even):
+            self.faults.last_even = self.start if even[-1] == 0 else int(next_lines[even[-1] - 1])
         for index in wrong[: _LISTED - len(self.faults.ragged)]:
             line = self.start if index == 0 else int(next_lines[index - 1])
             self.faults.ragged.append((line, int(cells[index])))

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from infra.sources.files import materialise, resolve
-from pipelines.problem.definition import load
-from pipelines.propose.proposal import as_document, describe, propose, write
+from pipelines.problem.definition import check, load
+from pipelines.problem.yaml_lines import read
+from pipelines.propose.proposal import Unreadable, as_document, describe, propose, write, write_incomplete
 from pipelines.training import TRAINING
 from steps import documents
 from steps.errors import InputError
@@ -213,8 +214,8 @@ def test_where_no_feature_is_left_each_column_is_named_with_the_reason(tmp_path)
         "  row (integer): counts the rows: an id",
         "  same (category): the same value everywhere",
         "  comment (text): different in every row: an id or free text, not a feature",
-        "  zip (integer): ignored by --ignore",
-        "  mine (integer): ignored by --ignore",
+        "  zip (text): ignored by --ignore",
+        "  mine (text): ignored by --ignore",
     ]
     (tmp_path / "one.csv").write_text("y\n" + "0\n1\n" * 30)
     with pytest.raises(InputError, match=r"a feature .*there is only 'y'"):
@@ -270,3 +271,103 @@ def test_a_header_cannot_steer_the_terminal_that_shows_what_was_found(tmp_path):
     text = describe(propose(tmp_path / "p", [str(path)], "y"))
     assert r"a\x1b]0;PWNED\x07" in text
     assert not {"\x1b", "\x07"} & set(text)
+
+
+@pytest.fixture
+def small(tmp_path):
+    def write_file(text, name="people.csv"):
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return write_file
+
+
+def rows_of(count=60, line="{n},{m},{c},{y}\n"):
+    return "".join(line.format(n=n * 37 % 101, m=n * 1.5, c="abc"[n % 3], y=("yes", "no")[n % 2]) for n in range(count))
+
+
+def test_every_setting_of_a_problem_can_be_given_and_is_written(tmp_path, small):
+    path = small("About these people\nand more, here\nage;income;place;bought\n" + rows_of(line="{n};{m};{c};{y}\n"))
+    settings = {
+        "data.sources.people.skip": "2",
+        "data.sources.people.delimiter": "';'",
+        "data.columns.age.type": "float",
+        "data.columns.place.role": "group",
+        "owner": "sales",
+        "train.budget.epochs": "3",
+        "split.test_fraction": "0.3",
+        "sagemaker.max_dollars": "5",
+    }
+    write(propose(tmp_path / "p", [str(path)], "bought", settings=settings))
+    problem = load(tmp_path / "p/problem.yaml").problem
+    assert (problem.data.sources["people"].skip, problem.data.sources["people"].delimiter) == (2, ";")
+    assert (problem.data.columns["age"].type, problem.data.columns["place"].role) == ("float", "group")
+    assert (problem.owner, problem.train.budget.epochs, problem.split.test_fraction) == ("sales", 3, 0.3)
+    assert problem.sagemaker.max_dollars == 5
+    run_to_validate(tmp_path / "p", tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [
+        ({"data.sources.people.skipp": "2"}, r"--set data.sources.people.skipp=2: unknown key .*did you mean 'skip'"),
+        ({"label.target": "x"}, "--set label.target: it follows from target"),
+        ({"split.test_fraction": "much"}, "--set split.test_fraction=much: .*number"),
+    ],
+)
+def test_a_wrong_setting_is_refused_before_the_data_is_read(tmp_path, settings, match):
+    with pytest.raises(InputError, match=match):
+        propose(tmp_path / "p", [str(tmp_path / "people.csv")], "y", settings=settings)
+
+
+def test_a_file_without_a_header_gets_names(tmp_path, small):
+    path = small(rows_of())
+    with pytest.raises(InputError, match=r"no header was found .--names a,b,c gives one"):
+        propose(tmp_path / "p", [str(path)], "bought")
+    write(propose(tmp_path / "p", [str(path)], "bought", names="age, income,place,bought"))
+    assert list(load(tmp_path / "p/problem.yaml").problem.data.columns) == ["age", "income", "place", "bought"]
+    run_to_validate(tmp_path / "p", tmp_path / "run")
+
+
+def test_what_is_known_is_written_where_reading_fails_and_the_next_try_begins_there(tmp_path, small):
+    path = small("age,income,place,bought\n" + rows_of() + "Total: 60\n")
+    with pytest.raises(Unreadable, match=r"set data.sources.people.skip_footer: 1") as caught:
+        propose(tmp_path / "p", [str(path)], "bought", settings={"owner": "sales"})
+    file = write_incomplete(caught.value)
+    text = file.read_text()
+    assert text.startswith("# Incomplete: ")
+    assert "skip_footer" in text
+    problem = load_incomplete(file)
+    assert (problem.owner, problem.target, list(problem.data.columns)) == (
+        "sales", "bought", ["age", "income", "place", "bought"],
+    )  # fmt: skip
+    file.write_text(text.replace("people: {path: ../people.csv", "people: {path: ../people.csv, skip_footer: 1"))
+    write(propose(tmp_path / "p", [str(path)], "bought"))
+    assert load(file).problem.data.sources["people"].skip_footer == 1
+    run_to_validate(tmp_path / "p", tmp_path / "run")
+    with pytest.raises(InputError, match="exists and is not overwritten"):
+        propose(tmp_path / "p", [str(path)], "bought")
+
+
+def load_incomplete(file):
+    """The problem of a file beside which there is no suite yet."""
+    document = read(file)
+    return check(document, {})[0]
+
+
+def test_an_ignored_column_is_not_parsed(tmp_path, small):
+    rows = "".join(f"{n % 7},{'inf' if n % 9 == 0 else n},{n % 2}\n" for n in range(60))
+    path = small("age,ratio,y\n" + rows)
+    proposal = propose(tmp_path / "p", [str(path)], "y", ignore=["ratio"])
+    assert roles(proposal)["ratio"] == ("text", "ignore")
+    lists = small("\n".join(f'{{"a": {n % 7}, "tags": ["x"], "y": {n % 2}}}' for n in range(60)), "d.ndjson")
+    assert roles(propose(tmp_path / "p", [str(lists)], "y", ignore=["tags"]))["tags"] == ("text", "ignore")
+
+
+def test_a_missing_column_of_doubtful_text_leads_to_the_encoding(tmp_path, small):
+    path = small(("возраст,доход,город,купил\n" + rows_of()).encode("cp1251"))
+    with pytest.raises(InputError, match=r"was read as cp1252.*--set data.sources.people.encoding"):
+        propose(tmp_path / "p", [str(path)], "купил")
+    settings = {"data.sources.people.encoding": "cp1251"}
+    assert propose(tmp_path / "p", [str(path)], "купил", settings=settings).target == "купил"

@@ -150,7 +150,11 @@ def test_a_delimiter_at_the_end_of_every_line_makes_no_column(read, delimiter, h
 
 def test_a_value_behind_the_last_delimiter_is_not_lost(read):
     rows = "".join(f"{number},x,\n" for number in range(600)) + "600,x,here\n"
-    refused(read, csv_file(f"a,b\n{rows}"), match=r"row 601: the last cell holds 'here'.*give names: \[...\] for all 3")
+    refused(
+        read,
+        csv_file(f"a,b\n{rows}"),
+        match=r"row 601: the last cell holds 'here'.*set data.sources.data.names for all 3",
+    )
     assert read(csv_file(f"a,b,c\n{rows}"))["c"][-1] == "here"
     assert read(csv_file(f"a,b,c\n{rows}"), names=["a", "b", "d"])["d"][-1] == "here"
 

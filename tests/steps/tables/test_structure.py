@@ -84,3 +84,18 @@ def test_blank_lines_are_no_rows_and_keep_their_numbers(read):
     table = read(csv_file("a,b\n1,x\n\n2,\n\n\n,y\n\n"))
     assert table["a"] == [1, 2, None]
     assert table["_row"] == [1, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("a,b\n1,x\n2,y\nTotal: 3\nPage 1 of 1\n", "set data.sources.data.skip_footer: 2"),
+        ("a,b\n1,x\n2,y\n3,z\r4,w\n5,v,1\n", "Line 4 holds a carriage return alone"),
+        ("a;b\n1;x\n2;y;z\n3;w\n4;v\n", "cell that holds the delimiter needs quotes"),
+        ('a,b\n1,"x y"\n2,"y\n3,z,4\n', "set data.sources.data.quote: ''"),
+        ("a,b\n1,2,x\n1,2,y\n3,4,z\n", "one more than the header"),
+        ("a,b\n1\n2,3\n4,5,6\n7,8\n", "Fix these lines, or set data.sources.data.delimiter"),
+    ],
+)
+def test_the_advice_follows_the_pattern_of_the_lines(read, text, advice):
+    refused(read, csv_file(text), match=advice)
