@@ -7,9 +7,10 @@ A family is one kind of input: its encoder, the architectures that learn from it
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,44 @@ if TYPE_CHECKING:
 FAMILIES = {"tabular": "model_code.tabular:Tabular"}
 _BEFORE_FAMILIES = "tabular"
 """The family of a model whose schema names none."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Values of one column that cannot be read."""
+
+    column: str
+    count: int
+    rows: tuple[int, ...]
+    """The numbers of the rows."""
+    text: str
+    """The sentence for people: column, rows, values, and what training had."""
+
+
+@dataclass(frozen=True)
+class Remark:
+    """How the values of one column are unlike those of training."""
+
+    column: str
+    kind: Literal["unseen", "respelled", "range", "missing"]
+    count: int
+    of: int
+    """The number of values, or of rows where they are missing."""
+    values: dict[str, int]
+    """The most frequent of them and their counts; of numbers and dates, the most distant."""
+    text: str
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Rows of a foreign table as the model's typed columns, and what was noticed while they were read."""
+
+    frame: pl.DataFrame
+    rows: pl.Series
+    """The number of each row."""
+    faults: tuple[Fault, ...] = ()
+    """The reasons why other rows were left out."""
+    remarks: tuple[Remark, ...] = ()
 
 
 class Family(Protocol):
@@ -50,6 +89,20 @@ class Family(Protocol):
 
         Raises:
             ValueError: a column is missing or of the wrong type.
+        """
+
+    def read(
+        self, frame: pl.DataFrame, schema: Schema, *, rows: pl.Series | None, skip: bool, blanks_hide_words: bool
+    ) -> Readout:
+        """Read a table of foreign values, strings among them, as columns of the types that ``encode`` takes.
+
+        Args:
+            rows: the number of each row, for messages; left out: from 1 on.
+            skip: leave out rows that hold a value which cannot be read.
+            blanks_hide_words: the frame comes from pandas, which takes words such as NA for missing values.
+
+        Raises:
+            ValueError: a column is missing, or, unless ``skip``, a value cannot be read; the message names each column.
         """
 
     def random_inputs(self, schema: Schema, rows: int) -> tuple[torch.Tensor, ...]:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from model_code import export, families
+from model_code.families import Readout
 
 Array = np.ndarray[Any, Any]
 
@@ -26,7 +27,8 @@ class Predictor:
 
     def __init__(self, schema: dict[str, Any], graph: nn.Module) -> None:
         self.schema = schema
-        self._encode = families.of_model(schema).encode
+        family = families.of_model(schema)
+        self._read, self._encode = family.read, family.encode
         self._graph = graph
 
     def predict(self, frame: pl.DataFrame) -> Array:
@@ -45,6 +47,21 @@ class Predictor:
                 except RuntimeError as error:  # a graph that is not of its schema
                     raise ValueError(f"{export.MODEL} does not run on these inputs: {error}") from error
         return np.concatenate(parts)
+
+    def read(
+        self,
+        frame: pl.DataFrame,
+        *,
+        rows: pl.Series | None = None,
+        skip: bool = False,
+        blanks_hide_words: bool = False,
+    ) -> Readout:
+        """Read foreign values of whatever types as the typed columns that ``answers`` takes; see ``families.Family.read``.
+
+        Raises:
+            ValueError: a column is missing, or a value cannot be read and ``skip`` is not set.
+        """
+        return self._read(frame, self.schema, rows=rows, skip=skip, blanks_hide_words=blanks_hide_words)
 
     def answers(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return predictions as a table: ``prediction`` and, for each class, ``probability_<class>``.

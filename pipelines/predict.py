@@ -1,4 +1,4 @@
-"""Batch prediction: a file in, a file out; the input is checked against the model's schema first."""
+"""Batch prediction: a file in, a file out; the values are read as training read them, and what is unlike training is said."""
 
 from __future__ import annotations
 
@@ -6,137 +6,193 @@ import os
 import tempfile
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from infra.places import store_of
 from infra.runs import records
-from steps.errors import InputError
+from pipelines.terminal import plain
+from steps.errors import InputError, near
 
 if TYPE_CHECKING:
     import polars as pl
 
-Style = tuple[tuple[str, ...], Literal[".", ","] | None]
-"""How text is written: markers of missing values, and the decimal mark (None: detect it)."""
+    from model_code.families import Readout
+    from model_code.serving import Predictor
+
 WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_ndjson", ".jsonl": "write_ndjson"}
+STANDARD_OUTPUT = Path("-")
+_LISTED = 20
+"""How many row numbers a message lists."""
 
 
-def predict_file(model: str, source: Path, target: Path, workspace: Path, tracking_uri: str | None) -> dict[str, Any]:
+def predict_file(
+    model: str,
+    source: Path,
+    target: Path,
+    workspace: Path,
+    tracking_uri: str | None,
+    *,
+    keep: Sequence[str] = (),
+    skip_bad: bool = False,
+    strict: bool = False,
+) -> dict[str, Any]:
     """Predict every row of ``source`` into ``target`` (CSV, Parquet or NDJSON by its suffix), atomically.
 
     The predictions keep the order of the rows; their first column is the row number. Records without any value get no
-    prediction; their number is returned as ``blank_records`` and printed.
+    prediction; their number is returned as ``blank_records`` and printed, as are the ways in which values are unlike training.
+
+    Args:
+        target: the file, or ``-`` for CSV on standard output.
+        keep: columns of the input that are copied beside the predictions.
+        skip_bad: leave out rows with values that cannot be read.
+        strict: refuse inputs that are unlike training.
 
     Raises:
-        InputError: there is no such model or file, a required column is missing, or the suffix is unknown.
+        InputError: there is no such model or file, a required column is missing, a value cannot be read, or the suffix is
+            unknown.
     """
-    if target.suffix not in WRITERS:
-        suffix = target.suffix or "a file without a suffix"
-        raise InputError(f"{target}: cannot write {suffix}; use one of {', '.join(WRITERS)}")
-    if not source.is_file():
-        raise InputError(f"{source}: no such file")
-    if target.exists() and target.samefile(source):
-        raise InputError(f"{target}: is also the input; choose another output")
-    if not target.parent.is_dir():
-        raise InputError(f"{target}: no such folder: {target.parent}")
+    _check_target(source, target)
     directory = _model_directory(model, workspace, tracking_uri)
     from model_code.serving import load
 
     predictor = load(directory)
-    inputs = predictor.schema["inputs"]
-    frame = _read(source, inputs)
-    try:
-        answers = predictor.answers(frame)
-    except ValueError as error:
-        raise InputError(f"{source}: {error}") from None
-    answers.insert_column(0, frame["_row"].alias("row"))
+    frame, rows, blank = _open(source, predictor.schema["inputs"])
+    readout = _read(predictor, source, frame, rows, skip_bad=skip_bad)
+    unlike = [remark.text for remark in readout.remarks]
+    if strict and unlike:
+        raise InputError("\n".join([f"{source} is unlike the training data, which --strict refuses:", *unlike]))
+    answers = _with_columns(
+        predictor.answers(readout.frame), source, frame.filter(rows.is_in(readout.rows.to_list())), readout, keep
+    )
     _write(answers, target)
-    summary = {"model": str(directory), "rows": answers.height, "columns": answers.columns, "output": str(target)}
-    if blank := _count_records(source, inputs, frame) - frame.height:
+    summary: dict[str, Any] = {
+        "model": str(directory),
+        "rows": answers.height,
+        "columns": answers.columns,
+        "output": str(target),
+        "unlike_training": [asdict(remark) for remark in readout.remarks],
+    }
+    if blank:
         summary["blank_records"] = blank
-        click.echo(f"{source}: {blank:,} {'record' if blank == 1 else 'records'} without any value skipped", err=True)
+        _say(f"{source}: {blank:,} {'record' if blank == 1 else 'records'} without any value skipped")
+    if skip_bad:
+        bad = sorted({row for fault in readout.faults for row in fault.rows})
+        summary["skipped"] = {"rows": bad, "columns": [asdict(fault) for fault in readout.faults]}
+        if bad:
+            listed = ", ".join(map(str, bad[:_LISTED])) + (", ..." if len(bad) > _LISTED else "")
+            _say(f"{source}: {len(bad):,} of {len(rows):,} rows left out ({listed})", *(f.text for f in readout.faults))
+    if unlike:
+        _say(f"{source}: unlike the training data", *unlike)
     return summary
 
 
-def _read(source: Path, inputs: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """Read the file as the ingest stage reads data, with the types that the model knows.
+def _say(*lines: str) -> None:
+    click.echo(plain("\n  ".join(lines)), err=True)
 
-    Columns whose training data marked missing values or decimals differently are read in separate passes.
+
+def _check_target(source: Path, target: Path) -> None:
+    """Check that the input is there and the output can be written.
 
     Raises:
-        InputError: a column is missing, or a value does not parse; the message names file, column and rows.
+        InputError: it is not.
     """
-    frame: pl.DataFrame | None = None
-    for style, names in _styles(inputs).items():
-        part = _read_style(source, inputs, style, names)
-        if frame is None:
-            frame = part
-        else:
-            part = part.select("_row", *names)
-            frame = frame.drop(names).join(part, on="_row", how="full", coalesce=True).sort("_row")
-    assert frame is not None
-    return frame
+    if target != STANDARD_OUTPUT and target.suffix not in WRITERS:
+        suffix = target.suffix or "a file without a suffix"
+        raise InputError(f"{target}: cannot write {suffix}; use one of {', '.join(WRITERS)}, or - for standard output")
+    if not source.is_file():
+        raise InputError(f"{source}: no such file")
+    if target == STANDARD_OUTPUT:
+        return
+    if target.exists() and target.samefile(source):
+        raise InputError(f"{target}: is also the input; choose another output")
+    if not target.parent.is_dir():
+        raise InputError(f"{target}: no such folder: {target.parent}")
 
 
-def _styles(inputs: Sequence[dict[str, Any]]) -> dict[Style, list[str]]:
-    """Return the input names by style; inputs that were never text join a style with the usual markers of missing values."""
-    from model_code.tabular import MISSING
+def _open(source: Path, inputs: Sequence[dict[str, Any]]) -> tuple[pl.DataFrame, pl.Series, int]:
+    """Return the cells of a file as text (or as the types of its format), the number of each row, and the blank records.
 
-    usual: Style = (tuple(sorted(set(MISSING))), None)
-    styles: dict[Style, list[str]] = {}
-    for entry in inputs:
-        reading = entry.get("reading")
-        if reading:
-            styles.setdefault((tuple(reading["missing"]), reading.get("decimal")), []).append(entry["name"])
-    plain = [entry["name"] for entry in inputs if not entry.get("reading")]
-    if plain or not styles:
-        styles.setdefault(next((style for style in styles if style[0] == usual[0]), usual), []).extend(plain)
-    return styles
-
-
-def _read_style(source: Path, inputs: Sequence[dict[str, Any]], style: Style, names: Sequence[str]) -> pl.DataFrame:
-    """Read the file with the columns ``names`` typed and all other inputs as text."""
+    Raises:
+        InputError: the file cannot be read; the message says why.
+    """
     import polars as pl
 
-    from steps.ingest import ColumnConfig, IngestConfig, Source, ingest
-    from steps.journal import Journal
-
-    missing, decimal = style
-    columns = {entry["name"]: ColumnConfig(type="text") for entry in inputs}
-    for entry in inputs:
-        if entry["name"] in names:
-            format_ = (entry.get("reading") or {}).get("format")
-            columns[entry["name"]] = ColumnConfig(type=entry["type"], timezone=entry.get("timezone"), format=format_)
-    input_source = Source(path=source.name, missing=missing, decimal=decimal)
-    config = IngestConfig(sources={"input": input_source}, columns=columns)
-    with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
-        raw, table = _lay_out(source, Path(place)), Path(place) / "table"
-        table.mkdir()
-        with Journal(Path(place) / "journal.jsonl") as log:
-            try:
-                ingest(raw, table, config, log)
-            except InputError as error:
-                raise InputError(f"{source} does not fit the model: {error}") from None
-        return pl.read_parquet(table / "data.parquet", glob=False)
-
-
-def _count_records(source: Path, inputs: Sequence[dict[str, Any]], frame: pl.DataFrame) -> int:
-    """Return the number of records in the file; for formats other than delimited text, that is the frame's height."""
-    import polars as pl
-
+    from steps.errors import refuse_full_disk
     from steps.tables.readers import read_parts
     from steps.tables.source import Source
 
-    missing, decimal = next(iter(_styles(inputs)))
-    input_source = Source(path=source.name, missing=missing, decimal=decimal)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
-        [part] = read_parts(_lay_out(source, Path(place)) / "input", "input", input_source, Path(place))
-        if part.dialect is None:
-            return frame.height
-        count: int = part.text().select(pl.len()).collect(engine="streaming").item()
-        return count
+        raw = _lay_out(source, Path(place))
+        [part] = read_parts(raw / "input", "input", Source(path=source.name), Path(place))
+        if part.dialect is not None and (fault := part.fault()):
+            raise InputError(f"{source}, {fault}")
+        try:
+            frame = part.text().collect(engine="streaming")
+        except pl.exceptions.PolarsError as error:
+            refuse_full_disk(error)
+            raise InputError(f"{source}: cannot be read: {str(error).splitlines()[0]}") from None
+    if frame.is_empty():
+        raise InputError(f"{source}: there are no rows below the header; at least one is needed")
+    rows = pl.Series("row", range(1, frame.height + 1), dtype=pl.Int64)
+    if part.dialect is None:
+        return frame, rows, 0
+    some_value = _has_value(frame, inputs)
+    return frame.filter(some_value), rows.filter(some_value), frame.height - int(some_value.sum())
+
+
+def _has_value(frame: pl.DataFrame, inputs: Sequence[dict[str, Any]]) -> pl.Series:
+    """Return for each record of a text file whether any of its cells holds a value."""
+    import polars as pl
+
+    from model_code.tabular import MISSING
+    from model_code.tabular.values import cleaned
+
+    markers = {entry["name"]: entry["reading"]["missing"] for entry in inputs if entry.get("reading")}
+    present = [cleaned(pl.col(name), markers.get(name, MISSING)).is_not_null() for name in frame.columns]
+    return frame.select(pl.any_horizontal(present)).to_series()
+
+
+def _read(predictor: Predictor, source: Path, frame: pl.DataFrame, rows: pl.Series, *, skip_bad: bool) -> Readout:
+    """Read the values for the model.
+
+    Raises:
+        InputError: a column is missing; values cannot be read and are not to be skipped; no row is left.
+    """
+    try:
+        readout = predictor.read(frame, rows=rows, skip=True)
+    except ValueError as error:
+        raise InputError(f"{source}: {error}") from None
+    if readout.faults and (not skip_bad or readout.frame.is_empty()):
+        advice = "No row can be read." if skip_bad else "Correct these cells, or leave out their rows with --skip-bad."
+        raise InputError("\n".join([f"{source}: {fault.text}" for fault in readout.faults] + [advice]))
+    return readout
+
+
+def _with_columns(
+    answers: pl.DataFrame, source: Path, frame: pl.DataFrame, readout: Readout, keep: Sequence[str]
+) -> pl.DataFrame:
+    """Return the answers behind the row number and the columns that are copied from the input.
+
+    Raises:
+        InputError: the input has no such column, or the answers have one of that name.
+    """
+    columns = [readout.rows.alias("row")]
+    for name in dict.fromkeys(keep):
+        if name not in frame.columns:
+            raise InputError(
+                f"--keep {name}: {source} has no such column{near(name, frame.columns)}; its columns are: "
+                f"{', '.join(frame.columns)}"
+            )
+        if name in ("row", *answers.columns):
+            raise InputError(f"--keep {name}: the output has a column of that name already; rename it in {source}")
+        columns.append(frame[name])
+    import polars as pl
+
+    return pl.DataFrame([*columns, *answers])
 
 
 def _lay_out(source: Path, place: Path) -> Path:
@@ -149,6 +205,9 @@ def _lay_out(source: Path, place: Path) -> Path:
 
 def _write(answers: pl.DataFrame, target: Path) -> None:
     """Write to a unique name beside the target, then rename, so that two calls at once leave one complete file."""
+    if target == STANDARD_OUTPUT:
+        click.echo(answers.write_csv(), nl=False)
+        return
     part = target.with_name(f".{os.getpid()}-{uuid.uuid4().hex}.part")
     try:
         getattr(answers, WRITERS[target.suffix])(part)

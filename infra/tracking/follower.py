@@ -152,7 +152,7 @@ def load_registered(workspace: Path, uri: str | None, reference: str) -> Path:
     uri = uri or default_uri(workspace)
     client = connect(workspace, uri)
     with translate_mlflow_errors(uri):
-        return registry.download(client, uri, reference)
+        return registry.download(client, uri, reference, workspace)
 
 
 def _follow(run_file: Path, uri: str, open_store: OpenStore, *, piped: bool) -> None:

@@ -1,16 +1,25 @@
 """The script that MLflow runs to load a registered model ("models from code").
 
-Nothing imports it. It needs the package model_code beside it and the model directory as the artifact ``model``. Frames
-come as pandas builds them: a column of category codes with a missing value is float, a column of instants from a CSV file is text.
+Nothing imports it. It needs the package model_code beside it and the model directory as the artifact ``model``. The values
+may have whatever types pandas gave them: they are read by the function that ``fourscore predict`` uses.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import polars as pl
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
+from mlflow.protos.databricks_pb2 import BAD_REQUEST
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
+
+
+class UnreadableRows(MlflowException, ValueError):
+    """Rows that the model cannot answer; MLflow's server replies with the message and status 400."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, error_code=BAD_REQUEST)
 
 
 class FourscoreModel(PythonModel):
@@ -27,31 +36,24 @@ class FourscoreModel(PythonModel):
         model_input: pd.DataFrame,
         params: dict[str, Any] | None = None,
     ) -> pd.DataFrame:
-        """Raises ValueError naming each column that is missing or does not fit."""
-        kinds = {entry["name"]: entry["kind"] for entry in self.predictor.schema["inputs"]}
-        columns = [_fitted(pl.Series(name, model_input[name]), kinds[name]) for name in kinds if name in model_input]
-        answers = self.predictor.answers(pl.DataFrame(columns)).to_pandas()
-        answers.index = model_input.index
+        """Answer every row; warn of values that are unlike those of training.
+
+        Raises:
+            UnreadableRows: columns are missing, or values cannot be read; the message names columns, rows and values.
+        """
+        from model_code.tabular.from_pandas import from_pandas
+
+        frame = model_input if isinstance(model_input, pd.DataFrame) else pd.DataFrame(model_input)
+        names = [entry["name"] for entry in self.predictor.schema["inputs"]]
+        try:
+            readout = self.predictor.read(from_pandas(frame, names), blanks_hide_words=True)
+        except ValueError as error:
+            raise UnreadableRows(str(error)) from None
+        for remark in readout.remarks:
+            warnings.warn(remark.text, UserWarning, stacklevel=2)
+        answers = self.predictor.answers(readout.frame).to_pandas()
+        answers.index = frame.index
         return answers
-
-
-def _fitted(values: pl.Series, kind: str) -> pl.Series:
-    """Return the column in a type of its kind, if that changes no value."""
-    if values.dtype.is_float():
-        values = values.fill_nan(None)
-    if values.null_count() == len(values):
-        return pl.Series(values.name, [None] * len(values), dtype=pl.Null)
-    if kind == "category" and values.dtype.is_float() and (values.drop_nulls() % 1 == 0).all():
-        return values.cast(pl.Int64)  # codes that a missing value made float
-    if values.dtype != pl.String or kind == "category":
-        return values
-    if kind == "datetime":
-        return values.str.to_datetime(time_zone="UTC") if _has_offset(values) else values.str.to_datetime()
-    return values.cast(pl.Float64) if kind == "numeric" else values
-
-
-def _has_offset(values: pl.Series) -> bool:
-    return bool(values.drop_nulls().str.contains(r"(Z|[+-]\d\d:?\d\d)$").any())
 
 
 set_model(FourscoreModel())

@@ -11,11 +11,14 @@ import re
 import shutil
 import tempfile
 import warnings
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.runs import records
 from infra.runs.records import RunRecord, now
+from infra.store.local import LocalStore
 from infra.store.manifest import CorruptExecution
 from infra.store.store import Store
 from steps import documents
@@ -86,12 +89,54 @@ def promote(client: MlflowClient, name: str, version: str) -> None:
     client.set_registered_model_alias(name, CHAMPION, str(version))
 
 
-def download(client: MlflowClient, uri: str, reference: str) -> Path:
-    """Return the model directory of a registered version; a plain name means its champion, or else its candidate."""
-    from mlflow.artifacts import download_artifacts
+def download(client: MlflowClient, uri: str, reference: str, workspace: Path) -> Path:
+    """Return the model directory of a registered version; a plain name means its champion, or else its candidate.
 
+    The workspace's own copy comes first: MLflow records absolute places, which a workspace that was moved no longer has.
+
+    Raises:
+        InputError: there is no such version, or its files are nowhere.
+    """
     name, version = _resolve(client, reference.removeprefix("models:/").strip("/"))
-    saved = Path(download_artifacts(artifact_uri=f"models:/{name}/{version}", tracking_uri=uri, registry_uri=uri))
+    if (own := own_model(workspace, client.get_model_version(name, version).tags)) is not None:
+        return own
+    if (directory := _downloaded(uri, name, version)) is None:
+        raise InputError(
+            f"model {name} version {version}: its files are neither where MLflow looks for them nor in {workspace}; run "
+            "the problem again"
+        )
+    return directory
+
+
+def own_model(workspace: Path, tags: Mapping[str, str]) -> Path | None:
+    """Return the model of a version's run from the workspace's store, if it has the digest that the version names."""
+    run = tags.get("fourscore.run", "")
+    if not records.NAME.fullmatch(run) or not records.path_of(workspace, run).is_file():
+        return None
+    training = records.load(workspace, run).producer("model")
+    directory = LocalStore(workspace).directory(training.key) / "model" if training else None
+    if directory is None or not directory.is_dir() or directory_digest(directory) != tags.get("model_digest"):
+        return None
+    return directory
+
+
+def _downloaded(uri: str, name: str, version: str) -> Path | None:
+    """Return the model directory of a version from where MLflow keeps its files; None if they are not there.
+
+    Raises:
+        InputError: the version is a model of another program.
+    """
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    try:
+        saved = Path(download_artifacts(artifact_uri=f"models:/{name}/{version}", tracking_uri=uri, registry_uri=uri))
+    except FileNotFoundError:
+        return None
+    except MlflowException as error:
+        if "No such artifact" not in str(error) and error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
     directory = saved / "artifacts" / "model"
     if not directory.is_dir():
         raise InputError(f"model {name} version {version} was not registered by fourscore: it has no artifacts/model")
@@ -201,15 +246,15 @@ def _logged(
 
 def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedModel | None = None) -> None:
     """Write the pyfunc model folder; it holds only text, numbers and source code."""
-    import mlflow.pyfunc
-    from mlflow.models import Model
-
     import model_code
 
     schema = documents.read(ModelSchema, model)
     identity: dict[str, Any] = {"model_uuid": logged.model_id, "model_id": logged.model_id} if logged else {}
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow asks for an input example, which would be rows of the user's data
+        import mlflow.pyfunc
+        from mlflow.models import Model
+
         code = Path(place) / "model_code"
         shutil.copytree(Path(model_code.__file__).parent, code, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
         mlflow.pyfunc.save_model(
@@ -218,7 +263,7 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
             artifacts={"model": model.absolute().as_uri()},  # as a plain path, a # or % in it would be misread
             code_paths=[str(code)],
             signature=signature(schema),
-            pip_requirements=[f"{package}=={metadata.version(package)}" for package in ("mlflow", *REQUIREMENTS)],
+            pip_requirements=[f"{package}=={_public_version(package)}" for package in ("mlflow", *REQUIREMENTS)],
             metadata={
                 "task": schema.task,
                 "inputs": [{"name": column.name, "type": column.type} for column in schema.inputs],
@@ -226,6 +271,11 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
             mlflow_model=Model(run_id=run_id, **identity),
         )
     _remove_paths(target)
+
+
+def _public_version(package: str) -> str:
+    """Return the installed version as the public index has it, without a local label such as ``+cpu``."""
+    return metadata.version(package).partition("+")[0]
 
 
 def _remove_paths(saved: Path) -> None:
@@ -241,23 +291,17 @@ def _remove_paths(saved: Path) -> None:
 
 
 def signature(schema: ModelSchema) -> ModelSignature:
-    """Return the columns that go in, by name, and those that come out, by name and type.
+    """Return the columns that come out, by name and type; those that go in are in the metadata and read by the model.
 
-    An input's type is ``any`` on purpose. MLflow compares the frame's dtypes with a typed signature before the model
-    runs, and what pandas reads from a CSV file depends on the rows: one missing value turns int64 into float64,
-    whole numbers turn float64 into int64, both of which MLflow refuses. The model checks the values itself; the types
-    are in the metadata.
+    MLflow checks input types before the model runs, and no kind of them lets all clients through, optional columns or
+    not. Typed ones refuse what pandas makes of the same CSV file with other rows: int64 becomes float64 by one missing
+    value. Strings refuse every number in a frame. With ``any``, MLflow's server answers no request of ``text/csv``.
     """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-    from mlflow.types.schema import AnyType
 
-    inputs: list[ColSpec | TensorSpec] = [
-        ColSpec(AnyType(), column.name)  # type: ignore[no-untyped-call]
-        for column in schema.inputs
-    ]
     if not schema.classes:
-        return ModelSignature(Schema(inputs), Schema([ColSpec(DataType.double, "prediction")]))
+        return ModelSignature(outputs=Schema([ColSpec(DataType.double, "prediction")]))
     outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, "prediction")]
     outputs += [ColSpec(DataType.double, f"probability_{name}") for name in schema.classes]
-    return ModelSignature(Schema(inputs), Schema(outputs))
+    return ModelSignature(outputs=Schema(outputs))

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import polars as pl
     import torch
 
+    from model_code.families import Readout
+
     Array = np.ndarray[Any, Any]
 
 MISSING = ("", "?", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "null", "NULL", "None", "<NA>")
@@ -37,6 +39,19 @@ class Tabular:
         from model_code.tabular.encoding import encode
 
         return encode(frame, schema)
+
+    def read(
+        self,
+        frame: pl.DataFrame,
+        schema: Mapping[str, Any],
+        *,
+        rows: pl.Series | None,
+        skip: bool,
+        blanks_hide_words: bool,
+    ) -> Readout:
+        from model_code.tabular.reading import read
+
+        return read(frame, schema, rows=rows, skip=skip, blanks_hide_words=blanks_hide_words)
 
     def random_inputs(self, schema: Mapping[str, Any], rows: int) -> tuple[torch.Tensor, torch.Tensor]:
         from model_code.tabular.encoding import random_inputs

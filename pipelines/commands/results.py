@@ -32,19 +32,44 @@ def report(run: str | None, workspace: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("model")
 @click.argument("input", type=click.Path(path_type=Path))
-@click.argument("output", type=click.Path(path_type=Path))
+@click.argument("output", type=click.Path(path_type=Path), required=False)
+@click.option("-o", "option", type=click.Path(path_type=Path), metavar="OUTPUT", help="The same as OUTPUT.")
+@click.option("--keep", multiple=True, metavar="COLUMN", help="Copy this column of INPUT; may be repeated.")
+@click.option("--skip-bad", is_flag=True, help="Leave out rows with values that cannot be read, and list them.")
+@click.option("--strict", is_flag=True, help="Refuse values that are unlike those of training.")
 @workspace_of_runs
 @tracking_uri
 @as_json
-def predict(model: str, input: Path, output: Path, workspace: Path, tracking_uri: str | None, as_json: bool) -> None:  # noqa: A002
-    """Predict every row of INPUT with MODEL: a run, a model directory, or a registered NAME, NAME@ALIAS or NAME/VERSION."""
-    from pipelines.predict import predict_file
+def predict(
+    model: str,
+    input: Path,  # noqa: A002
+    output: Path | None,
+    option: Path | None,
+    keep: tuple[str, ...],
+    skip_bad: bool,
+    strict: bool,
+    workspace: Path,
+    tracking_uri: str | None,
+    as_json: bool,
+) -> None:
+    """Predict every row of INPUT with MODEL: a run, a model directory, or a registered NAME, NAME@ALIAS or NAME/VERSION.
 
-    summary = predict_file(model, input, output, workspace, tracking_uri)
+    OUTPUT is a .csv, .parquet or .ndjson file, or - for CSV on standard output.
+    """
+    from pipelines.predict import STANDARD_OUTPUT, predict_file
+
+    if (output is None) == (option is None):
+        raise click.UsageError("give one output: fourscore predict MODEL INPUT OUTPUT")
+    target = output or option
+    assert target is not None
+    if as_json and target == STANDARD_OUTPUT:
+        raise click.UsageError("--json prints its document where - prints the predictions; write them to a file")
+    summary = predict_file(model, input, target, workspace, tracking_uri, keep=keep, skip_bad=skip_bad, strict=strict)
     if as_json:
         print_json(summary)
     else:
-        click.echo(f"{summary['rows']:,} predictions in {output} (columns {', '.join(summary['columns'])})", err=True)
+        place = "" if target == STANDARD_OUTPUT else f" in {target}"
+        click.echo(f"{summary['rows']:,} predictions{place} (columns {', '.join(summary['columns'])})", err=True)
 
 
 @click.command()

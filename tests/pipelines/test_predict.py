@@ -1,4 +1,4 @@
-"""predict reads a file as the training data was read: markers, decimal marks, dates and time zones travel with the model."""
+"""predict reads a file as training read its own, says what is unlike training, and leaves out rows on request."""
 
 import json
 import re
@@ -9,7 +9,8 @@ import pytest
 from tracked import SCHEMA, write_model
 
 from model_code.tabular.encoding import describe
-from pipelines.predict import WRITERS, _read, _write, predict_file
+from model_code.tabular.reading import read
+from pipelines.predict import WRITERS, _open, _write, predict_file
 from steps import documents
 from steps.errors import InputError
 from steps.ingest import IngestConfig, ingest
@@ -59,7 +60,9 @@ def trained(tmp_path):
 def serve(tmp_path):
     def serve(inputs, content, name="new ü.csv"):
         (tmp_path / name).write_text(content, encoding="utf-8")
-        return _read(tmp_path / name, inputs)
+        frame, rows, _ = _open(tmp_path / name, inputs)
+        readout = read(frame, {"inputs": inputs}, rows=rows)
+        return readout.frame.insert_column(0, readout.rows.alias("_row"))
 
     return serve
 
@@ -84,12 +87,11 @@ def test_a_decimal_comma_holds_where_a_file_alone_would_not_show_it(trained, ser
     assert frame["betrag"].to_list() == [1.234]
 
 
-def test_a_decimal_comma_is_refused_where_training_had_points(trained, serve):
+def test_a_comma_that_may_separate_thousands_is_refused_where_training_had_points(trained, serve):
     inputs = trained(columns={}, k=("k.csv", "a;b\n1.5;2\n2.5;3\n", {}))
-    with pytest.raises(
-        InputError, match=r"new ü.csv does not fit the model: column 'a': 1 value cannot be read as a number"
-    ):
+    with pytest.raises(ValueError, match=r"column 'a': 1 value cannot be read as a number \(row 1\): '1,234'"):
         serve(inputs, "a;b\n1,234;2\n")
+    assert serve(inputs, "a;b\n1,234;2\n0,5;2\n")["a"].to_list() == [1.234, 0.5]
 
 
 def test_dates_are_read_as_they_were_written_in_training(trained, serve):
@@ -99,9 +101,11 @@ def test_dates_are_read_as_they_were_written_in_training(trained, serve):
     frame = serve(list(inputs.values()), "alter;betrag;seit;wann;ort\n3;1,5;03.04.2021;03.04.2021 10:30;x\n")
     assert str(frame["seit"][0]) == "2021-04-03"
     assert frame["wann"][0].isoformat() == "2021-04-03T10:30:00+02:00"
-    for year_first in ("2021-04-03", "04/03/2021"):
-        with pytest.raises(InputError, match=r"'seit': 1 value cannot be read as a date written as %d.%m.%Y"):
-            serve(list(inputs.values()), f"alter;betrag;seit;wann;ort\n3;1,5;{year_first};03.04.2021 10:30;x\n")
+    frame = serve(list(inputs.values()), "alter;betrag;seit;wann;ort\n3;1,5;2021-04-03;2021-04-03T08:30Z;x\n")
+    assert str(frame["seit"][0]) == "2021-04-03"
+    assert frame["wann"][0].isoformat() == "2021-04-03T10:30:00+02:00"
+    with pytest.raises(ValueError, match=r"'seit': 1 value cannot be read as a date .* written as %d.%m.%Y"):
+        serve(list(inputs.values()), "alter;betrag;seit;wann;ort\n3;1,5;04/03/2021;03.04.2021 10:30;x\n")
 
 
 def test_a_declared_format_travels_too(trained, serve):
@@ -151,7 +155,10 @@ def test_a_format_that_knows_types_says_nothing_of_how_text_is_written(trained, 
 
 
 def test_a_model_from_before_is_read_as_ever(serve):
-    inputs = [{"name": "a", "type": "float"}, {"name": "d", "type": "date", "timezone": None}]
+    inputs = [
+        {"name": "a", "type": "float", "kind": "numeric"},
+        {"name": "d", "type": "date", "kind": "datetime", "timezone": None},
+    ]
     frame = serve(inputs, "a;d\nNA;2021-04-03\n1,5;2021-04-04\n")
     assert frame["a"].to_list() == [None, 1.5]
 
@@ -182,10 +189,10 @@ def test_an_output_that_cannot_be_written_leaves_nothing_behind(tmp_path):
 
 @pytest.mark.parametrize("name", [".in.csv", "2024-in.csv", "..csv"])
 def test_a_file_is_read_whatever_its_name_begins_with(serve, name):
-    inputs = [{"name": "a", "type": "float"}]
+    inputs = [{"name": "a", "type": "float", "kind": "numeric"}]
     assert serve(inputs, "a,b\n1,2\n", name)["a"].to_list() == [1]
-    with pytest.raises(InputError, match=rf"/{re.escape(name)} does not fit the model: .*\({re.escape(name)}, rows 2"):
-        serve(inputs, "a,b\n1,2\nx,2\n", name)
+    with pytest.raises(InputError, match=rf"/{re.escape(name)}, the file has 2 columns, but line 3 has 1"):
+        serve(inputs, "a,b\n1,2\nx\n", name)
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +214,7 @@ def test_records_without_any_value_are_left_out_and_counted(tmp_path, capsys, mo
     values = {"float": "1.5", "integer": "2", "boolean": "true", "date": "2021-04-03", "datetime": "2021-04-03 10:30"}
     inputs = SCHEMA["inputs"]
     line = line.format(commas="," * (len(inputs) - 1))
-    full = ",".join(values.get(entry["type"], "x") for entry in inputs)
+    full = ",".join(values.get(entry["type"]) or entry["vocabulary"][0] for entry in inputs)
     rows = [line if number in blank else full for number in range(1, 8)]
     (tmp_path / "in.csv").write_text("\n".join([",".join(entry["name"] for entry in inputs), *rows, ""]))
     result = predict_file(str(model), tmp_path / "in.csv", tmp_path / "out.csv", tmp_path, None)
@@ -224,3 +231,107 @@ def test_rows_without_any_value_of_a_format_with_types_are_answered(tmp_path, mo
     result = predict_file(str(model), tmp_path / "in.ndjson", tmp_path / "out.csv", tmp_path, None)
     assert result["rows"] == 1
     assert "blank_records" not in result
+
+
+GOOD = "age,price,when,code,place,id\n30,1.5,2021-04-03 10:30,1,north,007\n40,2.5,2021-04-04T10:30:00Z,2,north,008\n"
+
+
+@pytest.fixture
+def fourscore(tmp_path, model):
+    """Run the command on a file with this content; returns click's result."""
+    from click.testing import CliRunner
+
+    from pipelines.__main__ import main
+
+    def fourscore(content, *arguments, output="out.csv"):
+        (tmp_path / "new.csv").write_text(content, encoding="utf-8")
+        command = ["predict", str(model), str(tmp_path / "new.csv"), str(tmp_path / output) if output != "-" else "-"]
+        return CliRunner().invoke(main, [*command, "--workspace", str(tmp_path), *arguments])
+
+    return fourscore
+
+
+def test_columns_are_copied_as_they_are_in_the_file(fourscore, tmp_path):
+    assert fourscore(GOOD, "--keep", "id", "--keep", "place").exit_code == 0
+    answers = pl.read_csv(tmp_path / "out.csv", infer_schema=False)
+    assert answers.columns[:4] == ["row", "id", "place", "prediction"]
+    assert answers["id"].to_list() == ["007", "008"]
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [("idd", "no such column; did you mean 'id'?"), ("prediction", "a column of that name already")],
+)
+def test_a_column_that_cannot_be_copied_is_refused_and_nothing_is_written(fourscore, tmp_path, column, message):
+    result = fourscore(
+        GOOD.replace("place,id", "place,prediction" if column == "prediction" else "place,id"), "--keep", column
+    )
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_dash_writes_the_predictions_and_nothing_else_to_standard_output(fourscore):
+    result = fourscore(GOOD, "--keep", "id", output="-")
+    assert result.exit_code == 0
+    assert [line.split(",")[:2] for line in result.stdout.splitlines()] == [["row", "id"], ["1", "007"], ["2", "008"]]
+    assert "2 predictions (columns" in result.stderr
+
+
+def test_the_output_may_be_an_option_and_must_be_one(tmp_path, model):
+    from click.testing import CliRunner
+
+    from pipelines.__main__ import main
+
+    (tmp_path / "new.csv").write_text(GOOD)
+    command = ["predict", str(model), str(tmp_path / "new.csv")]
+    assert CliRunner().invoke(main, [*command, "-o", "-"]).stdout.startswith("row,prediction")
+    for outputs in ([], ["a.csv", "-o", "b.csv"]):
+        assert CliRunner().invoke(main, command + outputs).exit_code == 2
+
+
+def test_one_bad_cell_is_named_with_what_training_had_and_what_would_work(fourscore, tmp_path):
+    result = fourscore(GOOD.replace("\n40,", "\nunknown,"))
+    assert result.exit_code == 2
+    assert "column 'age': 1 value cannot be read as a whole number (row 2): 'unknown'; training had" in result.stderr
+    assert "--skip-bad" in result.stderr
+    assert "data.sources" not in result.stderr
+    assert "data.columns" not in result.stderr
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_bad_rows_are_left_out_counted_and_listed(fourscore, tmp_path):
+    result = fourscore(
+        GOOD + "x,2.5,2021-04-04,2,north,009\n50,inf,soon,2,north,010\n", "--skip-bad", "--keep", "id", "--json"
+    )
+    assert result.exit_code == 0
+    summary = json.loads(result.stdout)
+    assert summary["rows"] == 2
+    assert summary["skipped"]["rows"] == [3, 4]
+    assert [(fault["column"], fault["rows"]) for fault in summary["skipped"]["columns"]] == [
+        ("age", [3]), ("price", [4]), ("when", [4])
+    ]  # fmt: skip
+    assert "2 of 4 rows left out (3, 4)" in result.stderr
+    assert pl.read_csv(tmp_path / "out.csv", infer_schema=False)["id"].to_list() == ["007", "008"]
+
+
+def test_a_file_of_bad_rows_only_is_refused(fourscore, tmp_path):
+    result = fourscore("age,price,when,code,place\nx,1,2021-04-03,1,north\n", "--skip-bad")
+    assert result.exit_code == 2
+    assert "No row can be read" in result.stderr
+
+
+def test_what_is_unlike_training_is_counted_by_column_and_answered(fourscore, tmp_path):
+    content = GOOD.replace("north", "North")
+    result = fourscore(content, "--json")
+    assert result.exit_code == 0
+    (remark,) = json.loads(result.stdout)["unlike_training"]
+    assert (remark["column"], remark["kind"], remark["count"], remark["of"]) == ("place", "unseen", 2, 2)
+    assert remark["values"] == {"North": 2}
+    assert "column 'place': 2 of 2 values never seen in training (North; training had north)" in result.stderr
+    (tmp_path / "out.csv").unlink()
+    strict = fourscore(content, "--strict")
+    assert strict.exit_code == 2
+    assert "never seen in training (North; training had north)" in strict.stderr
+    assert not (tmp_path / "out.csv").exists()
+    assert fourscore(GOOD, "--strict").exit_code == 0

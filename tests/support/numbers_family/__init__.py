@@ -3,7 +3,10 @@
 from types import MappingProxyType
 
 import numpy as np
+import polars as pl
 import torch
+
+from model_code.families import Readout
 
 
 class Numbers:
@@ -21,6 +24,9 @@ class Numbers:
         if missing := [name for name in names if name not in frame.columns]:
             raise ValueError(f"column {missing[0]!r} is missing; wanted a number")
         return (frame.select(names).to_numpy().astype(np.float32) / np.array(schema["largest"], dtype=np.float32),)
+
+    def read(self, frame, schema, *, rows, skip, blanks_hide_words):
+        return Readout(frame, pl.Series("row", range(1, frame.height + 1)) if rows is None else rows)
 
     def random_inputs(self, schema, rows):
         return (torch.randn(rows, len(schema["inputs"]), generator=torch.Generator().manual_seed(0)),)
