@@ -56,9 +56,8 @@ PUSH = """
 import sys
 sys.path[:0] = {path!r}
 import boto3
-from motoaws import manifest
 boto3.client("ecr").put_image(
-    repositoryName="fourscore-dev", imageManifest=manifest(), imageTag={tag!r},
+    repositoryName="fourscore-dev", imageManifest={manifest!r}, imageTag={tag!r},
     imageManifestMediaType="application/vnd.docker.distribution.manifest.v2+json",
 )
 """
@@ -68,7 +67,7 @@ boto3.client("ecr").put_image(
 def docker(tmp_path, monkeypatch):
     """The calls of a docker that pushes a small image when it is asked to push."""
     calls, program, push = tmp_path / "calls", tmp_path / "bin/docker", tmp_path / "push.py"
-    push.write_text(PUSH.format(path=sys.path, tag=tag_of("gpu")))
+    push.write_text(PUSH.format(path=sys.path, manifest=manifest(), tag=tag_of("gpu")))
     program.parent.mkdir()
     program.write_text(
         f'#!/bin/sh\necho "$@" >> {calls}\ncat > /dev/null\n'
