@@ -42,18 +42,6 @@ def start(base, job, environment):
     )
 
 
-def run(base, job, text, **more):
-    """Run a job to its end; returns exit code and what it printed."""
-    process = start(base, job, lay(base, job, text) | more)
-    printed = process.communicate(timeout=280)[0]
-    return process.returncode, printed
-
-
-def reason(base):
-    """What the job told SageMaker of its failure."""
-    return (base / "output/failure").read_text()
-
-
 def contents(directory):
     """Every file but the journal, whose times differ, and the manifest without its times."""
     files = {}

@@ -1,16 +1,22 @@
-"""A job in its container makes what the same steps make on a laptop, and says why when it does not."""
+"""A job in its container makes what the same steps make on a laptop, and says why when it does not.
+
+That all three jobs do, byte for byte, is in tests/infra/sagemaker/test_backend.py.
+"""
 
 import json
 import os
+import shutil
 import signal
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import containers
 import pytest
-from moto.server import ThreadedMotoServer
 
 from infra.backends.local import LocalBackend
+from infra.container.job import main
+from infra.runs.plan import Plan
 from infra.runs.records import RunRecord, StageRecord
 from infra.sagemaker.jobs import fuse
 from infra.sagemaker.upload import upload
@@ -21,114 +27,63 @@ from pipelines.request import Request, prepare
 EXAMPLE = Path(__file__).parents[3] / "examples/breast-cancer/problem.yaml"
 
 
-@pytest.fixture(scope="module")
-def s3():
-    """S3 as a server on loopback, for this process and those that it starts."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    variables = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "testing",
-        "AWS_SECRET_ACCESS_KEY": "testing",
-        "AWS_DEFAULT_REGION": "us-east-1",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in variables.items():
-            patch.setenv(name, value)
-        import boto3
+@dataclass
+class Training:
+    """A plan whose first stages ran on this machine, and its job that trains."""
 
-        boto3.client("s3").create_bucket(Bucket="fourscore-tests")
-        yield
-    server.stop()
+    plan: Plan
+    text: str
+    """What job.json holds."""
+    key: str
+    store: S3Store
 
 
-def planned(workspace, settings=None):
-    request = Request(problem=EXAMPLE, workspace=workspace, settings=settings or {}, tracking=False)
-    return prepare(request).plan
+def run_here(store, plan):
+    stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
+    record = RunRecord("alone", "x", "", {}, {}, smoke=False, status="running", started="", stages=stages)
+    LocalBackend(store).run(plan, record, lambda *_: None)
 
 
 @pytest.fixture
-def send_jobs(s3, tmp_path, monkeypatch):
-    """``send_jobs(settings)``: a plan, its jobs by name, and the store that they were sent to."""
-    root = f"s3://fourscore-tests/{tmp_path.name}/"
+def training(root, tmp_path, monkeypatch):
     monkeypatch.setenv("FOURSCORE_ROOT", root)
-
-    def send(settings=None):
-        plan = planned(tmp_path / "laptop", settings)
-        store = S3Store(tmp_path / "laptop", root)
-        jobs = fuse(plan)
-        upload(store, plan, jobs, lambda *_: None)
-        return plan, {job.name: job for job in jobs}, store
-
-    return send
-
-
-@pytest.mark.slow  # tests/infra/sagemaker/test_backend.py compares the same through the local cloud
-def test_three_jobs_make_byte_for_byte_what_a_laptop_makes(send_jobs, tmp_path):
-    plan, jobs, store = send_jobs()
-    assert list(jobs) == ["prepare", "train", "assess"]
-    for name, job in jobs.items():
-        code, printed = containers.run(tmp_path / name, name, job.text)
-        assert code == 0, printed
-    alone = LocalStore(tmp_path / "alone")
-    stages = [StageRecord(planned_step.step.name, planned_step.key) for planned_step in plan.steps]
-    record = RunRecord("alone", "x", "", {}, {}, smoke=False, status="running", started="", stages=stages)
-    LocalBackend(alone).run(plan, record, lambda *_: None)
-    for planned_step in plan.steps:
-        for artifact in planned_step.step.outputs:
-            store.open(planned_step.key, artifact)
-        assert containers.contents(store.directory(planned_step.key)) == containers.contents(
-            alone.directory(planned_step.key)
-        ), planned_step.step.name
-    verdict = json.loads((tmp_path / "assess/processing/output/result/verdict.json").read_text())
-    assert verdict == {"verdict": "pass", "reasons": "", "run": "a-run"}
-    model = tmp_path / "train/model"
-    assert sorted(path.name for path in model.iterdir()) == ["model.pt2", "schema.json", "training.json"]
+    laptop = tmp_path / "laptop"
+    settings = {"train.candidates": "[mlp]", "train.folds": "2", "train.budget.epochs": "5"}
+    request = Request(problem=EXAMPLE, workspace=laptop, settings=settings, until="split", tracking=False)
+    run_here(LocalStore(laptop), prepare(request).plan)
+    plan, store = prepare(replace(request, until="train")).plan, S3Store(laptop, root)
+    (job,) = fuse(plan)
+    upload(store, plan, (job,), lambda *_: None)
+    return Training(plan, job.text, plan.steps[-1].key, store)
 
 
-def test_a_gate_that_says_no_ends_the_job_with_exit_code_3_and_its_reason(send_jobs, tmp_path):
-    plan, jobs, store = send_jobs()
-    suite = json.loads(jobs["prepare"].text)
-    validate = next(
-        planned_step for planned_step in suite["steps"] if planned_step["step"] == "steps.validate:validate"
-    )
-    validate["config"]["suite"] = [
-        {"type": "expect_table_row_count_to_be_between", "kwargs": {"min_value": 10_000}, "severity": "critical"}
-    ]
-    code, printed = containers.run(tmp_path / "prepare", "prepare", json.dumps(suite))
-    assert code == 3, printed
-    assert containers.reason(tmp_path / "prepare").startswith("refused: validate: ")
-    key = next(planned_step.key for planned_step in plan.steps if planned_step.step.name == "validate")
-    assert store.find(key).verdict == "refused"
+def run_in_process(base, job, text, monkeypatch):
+    for name, value in containers.lay(base, job, text).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("FOURSCORE_ROOT", "s3://nowhere/")
+    return main([job])
 
 
-def test_a_container_with_other_packages_than_the_plan_runs_nothing(send_jobs, tmp_path):
-    _, jobs, _ = send_jobs()
-    spec = json.loads(jobs["prepare"].text)
+def test_a_container_with_other_packages_than_the_plan_runs_nothing(tmp_path, monkeypatch):
+    plan = prepare(Request(problem=EXAMPLE, workspace=tmp_path, settings={}, tracking=False)).plan
+    spec = json.loads(fuse(plan)[0].text)
     spec["steps"][1]["ingredients"]["package polars"] = "0.1"
-    code, _ = containers.run(tmp_path / "prepare", "prepare", json.dumps(spec))
-    assert code == 1
-    assert "package polars is" in containers.reason(tmp_path / "prepare")
-    assert "fourscore infra image" in containers.reason(tmp_path / "prepare")
+    assert run_in_process(tmp_path / "prepare", "prepare", json.dumps(spec), monkeypatch) == 1
+    for words in ("package polars is", "fourscore infra image"):
+        assert words in (tmp_path / "prepare/output/failure").read_text()
 
 
-def test_a_job_that_sagemaker_told_nothing_says_what_it_is_for(tmp_path):
-    process = containers.start(tmp_path, "prepare", {"FOURSCORE_BASE": str(tmp_path / "nothing")})
-    printed = process.communicate(timeout=60)[0]
-    assert process.returncode == 1
-    assert "runs inside a SageMaker job" in printed
-    assert "Traceback" not in printed
+def test_outside_of_a_job_it_says_what_it_is_for(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FOURSCORE_BASE", str(tmp_path / "nothing"))
+    assert main(["prepare"]) == 1
+    assert "runs inside a SageMaker job" in capsys.readouterr().err
 
 
-def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(send_jobs, tmp_path):
+def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(training, tmp_path):
     """As a spot interruption: the process is asked to end, and the job begins again with its checkpoints."""
-    plan, jobs, store = send_jobs({"train.candidates": "[mlp]"})
-    code, printed = containers.run(tmp_path / "prepare", "prepare", jobs["prepare"].text)
-    assert code == 0, printed
-    key = next(planned_step.key for planned_step in plan.steps if planned_step.step.name == "train")
-    base = tmp_path / "train"
-    environment = containers.lay(base, "train", jobs["train"].text)
+    shutil.copytree(tmp_path / "laptop", tmp_path / "alone")
+    base, store, key = tmp_path / "train", training.store, training.key
+    environment = containers.lay(base, "train", training.text)
     process = containers.start(base, "train", environment)
     until = time.monotonic() + 120
     while not list((base / "checkpoints").rglob("*.pt")) and time.monotonic() < until:
@@ -137,15 +92,13 @@ def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(s
     os.kill(process.pid, signal.SIGTERM)
     printed = process.communicate(timeout=60)[0]
     assert process.returncode == 130, printed
-    assert "interrupted in stage train" in containers.reason(base)
+    assert "interrupted in stage train" in (base / "output/failure").read_text()
     assert store.find(key) is None
     again = containers.start(base, "train", environment)
     printed = again.communicate(timeout=200)[0]
     assert again.returncode == 0, printed
     alone = LocalStore(tmp_path / "alone")
-    stages = [StageRecord(planned_step.step.name, planned_step.key) for planned_step in plan.steps]
-    record = RunRecord("alone", "x", "", {}, {}, smoke=False, status="running", started="", stages=stages)
-    LocalBackend(alone).run(plan, record, lambda *_: None)
+    run_here(alone, training.plan)
     for artifact in ("model", "yardsticks"):
         store.open(key, artifact)
     assert containers.contents(store.directory(key)) == containers.contents(alone.directory(key))
@@ -163,18 +116,14 @@ def both_hosts(tmp_path, spec):
 
 
 @pytest.mark.slow  # four trainings
-def test_two_hosts_train_one_model_and_one_of_them_publishes(send_jobs, tmp_path):
-    plan, jobs, store = send_jobs()
-    code, printed = containers.run(tmp_path / "prepare", "prepare", jobs["prepare"].text)
-    assert code == 0, printed
-    codes, printed = both_hosts(tmp_path, jobs["train"].text)
+def test_two_hosts_train_one_model_and_one_of_them_publishes(training, tmp_path):
+    codes, printed = both_hosts(tmp_path, training.text)
     assert codes == [0, 0], printed
-    key = next(planned_step.key for planned_step in plan.steps if planned_step.step.name == "train")
-    assert store.find(key).verdict == "pass"
+    assert training.store.find(training.key).verdict == "pass"
     assert (tmp_path / "127.0.0.1/model/model.pt2").is_file()
     assert not (tmp_path / "127.0.0.2/model").exists()
-    wrong = json.loads(jobs["train"].text)
+    wrong = json.loads(training.text)
     wrong["steps"][0] |= {"key": "f" * 64, "config": {**wrong["steps"][0]["config"], "device": "cuda"}}
     codes, printed = both_hosts(tmp_path / "wrong", json.dumps(wrong))
     assert codes == [2, 2], printed
-    assert "device 'cuda' is not available here" in containers.reason(tmp_path / "wrong/127.0.0.1")
+    assert "device 'cuda' is not available here" in (tmp_path / "wrong/127.0.0.1/output/failure").read_text()

@@ -31,6 +31,7 @@ from pipelines.request import Request, prepare
 from pipelines.training import TRAINING
 from steps.errors import FourscoreError
 
+pytestmark = pytest.mark.xdist_group("local cloud")  # they share the run that passed
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples/breast-cancer/problem.yaml"
 QUICK = {"train.candidates": "[linear]", "train.folds": "2", "train.budget.epochs": "3"}
@@ -157,6 +158,14 @@ def test_jobs_track_their_stages_below_the_one_parent(workspace, passed, server)
     assert len(client.get_metric_history(children[5].info.run_id, "model/train_loss")) > 1
 
 
+def test_jobs_leave_what_sagemaker_itself_reads(workspace, passed):
+    run = workspace.path / "cloud/s3/fourscore-local/runs" / passed["run"]
+    verdict = json.loads((run / "result/verdict.json").read_text())
+    assert verdict == {"verdict": "pass", "reasons": "", "run": passed["run"]}
+    (model,) = run.glob("output/*/output/model")
+    assert sorted(path.name for path in model.iterdir()) == ["model.pt2", "schema.json", "training.json"]
+
+
 def test_three_jobs_did_the_work_of_eight_stages(workspace, passed):
     steps = workspace.steps(passed["run"])
     assert [name for name, step in steps.items() if {"ProcessingJob", "TrainingJob"} & set(step["Metadata"])] == [
@@ -172,7 +181,7 @@ def test_a_second_run_is_cached_and_starts_no_job(workspace, passed):
 
 
 def test_the_jobs_made_byte_for_byte_what_a_laptop_makes(workspace, passed, tmp_path):
-    """The contract of all backends; tests/infra/container/test_job.py has its third part, the container without a cloud."""
+    """The contract of all backends."""
     alone, plan = LocalStore(tmp_path), Workspace(tmp_path).prepare().plan
     stages = [planned.record() for planned in plan.steps]
     LocalBackend(alone).run(plan, RunRecord("alone", stages=stages, status="running", started=""), lambda *_: None)
