@@ -36,12 +36,13 @@ def test_the_summary_is_one_flat_document_that_a_machine_reads(workspace):
 
 @pytest.mark.parametrize(
     ("status", "last_status", "verdict"),
-    [("rejected", "refused", "rejected"), ("error", "failed", "error"), ("interrupted", "failed", "error")],
+    [("rejected", "refused", "rejected"), ("error", "failed", "error"), ("interrupted", "stopped", "error")],
 )
 def test_the_summary_of_a_run_that_stopped_says_so(workspace, status, last_status, verdict):
     document = summary(gather(workspace, make_run(workspace, last="split", status=status, last_status=last_status)))
     assert document["verdict"] == verdict
-    assert [stage["status"] for stage in document["stages"]] == ["ran"] * 4 + ["failed"] + ["skipped"] * 3
+    ended = "stopped" if last_status == "stopped" else "failed"
+    assert [stage["status"] for stage in document["stages"]] == ["ran"] * 4 + [ended] + ["skipped"] * 3
     assert document["thresholds"] == []
     assert document["model"]["path"] is None
     assert document["report"] is None

@@ -60,7 +60,7 @@ def test_a_rejected_model_is_said_to_be_rejected_with_the_reason_and_what_to_do(
         ("validate", "rejected", "refused", "column 'a': wanted no missing", "Stopped by the validate gate"),
         ("split", "rejected", "refused", "column 'alive' is the target", "Stopped by the split gate"),
         ("ingest", "error", "failed", "no file flights.csv", "the run failed in stage ingest"),
-        ("train", "interrupted", "failed", "interrupted in stage train", "the run was interrupted in stage train"),
+        ("train", "interrupted", "stopped", "interrupted in stage train", "the run was interrupted in stage train"),
         ("train", "killed", "failed", "the process was killed", "the run was killed in stage train"),
         ("define", "running", "ran", "", "Still running"),
         ("split", "pass", "ran", "", "the run ended after stage split, as requested"),
