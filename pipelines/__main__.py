@@ -54,7 +54,7 @@ class Commands(click.Group):
 def _only_the_document(ctx: click.Context) -> Iterator[None]:
     """With --json, send everything but the document to standard error, even what Fortran code writes."""
     try:
-        real = ctx.meta["json"] and (sys.stdout.fileno(), sys.stderr.fileno()) == (1, 2)
+        real = ctx.meta.get("json") and (sys.stdout.fileno(), sys.stderr.fileno()) == (1, 2)
     except (OSError, AttributeError):  # a test's output has no file descriptor; the shell may have closed it
         real = False
     if not real:
@@ -81,7 +81,7 @@ def _fail(ctx: click.Context, message: str, code: int) -> None:
 
 def _print_failure(ctx: click.Context, message: str, code: int) -> None:
     """With --json, print the failure as a document; that of ``run`` has all keys of a run's document, empty."""
-    if not ctx.meta["json"] or ctx.meta.get("printed"):
+    if not ctx.meta.get("json") or ctx.meta.get("printed"):
         return
     from pipelines.summary import empty_summary
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,8 @@ from infra.places import store_of
 from infra.runs import records
 from infra.sources import champion as champions
 from infra.sources.champion import Champion
+from steps import documents
+from steps.cards.document import Registration
 from steps.errors import GateRefused, InputError
 
 
@@ -32,17 +33,16 @@ def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, An
             f"run {run} has no candidate (it is {record.status}); finish it with 'fourscore run {record.problem_path}'"
         )
     store = store_of(workspace, record)
-    request = json.loads((store.open(registering.key, "registration") / "registration.json").read_bytes())
-    train_key = training.key
-    before = champions.read(workspace, request["name"])
+    request = documents.read(Registration, store.open(registering.key, "registration"))
+    before = champions.read(workspace, request.name)
     from infra.tracking import follower
 
     version = follower.promote(workspace, run, tracking_uri, store_of)
     champion = Champion(
-        name=request["name"],
+        name=request.name,
         run=run,
-        train_key=train_key,
-        model_digest=request["tags"]["model_digest"],
+        train_key=training.key,
+        model_digest=request.tags["model_digest"],
         version=version,
         since=records.now(),
     )

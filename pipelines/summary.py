@@ -10,9 +10,6 @@ from steps.evaluation.document import Estimate, ThresholdResult
 if TYPE_CHECKING:
     from pipelines.pages.report.gather import Facts, Stage
 
-VERDICTS = {"pass": "pass", "rejected": "rejected", "running": "running"}
-"""From the status of a run; whatever else it is, the run ended without a verdict and that is an error."""
-
 
 def summary(facts: Facts) -> dict[str, Any]:
     """Return the run as one JSON-able document.
@@ -26,7 +23,7 @@ def summary(facts: Facts) -> dict[str, Any]:
     evaluation = facts.evaluation
     return {
         "run": facts.run,
-        "verdict": "error" if facts.rotten else VERDICTS.get(facts.record.status, "error"),
+        "verdict": facts.verdict,
         "status": facts.record.status,
         "message": facts.record.message,
         "smoke": facts.record.smoke,

@@ -13,6 +13,8 @@ from steps.journal import Event
 
 if TYPE_CHECKING:
     from infra.runs.records import RunRecord
+    from pipelines.pages.report.gather import Facts
+    from steps.evaluation.document import Evaluation
 
 UNSEEN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 """Characters that a terminal obeys instead of showing them: control characters, and those that change the direction."""
@@ -97,79 +99,71 @@ VERDICT_COLOURS = {"pass": "green", "rejected": "yellow", "error": "red"}
 SMOKE = "  smoke run on a small sample: promises are shown, not judged, and no candidate was registered"
 
 
-def conclusion(document: dict[str, Any]) -> str:
+def conclusion(facts: Facts) -> str:
     """Return the decision first, then what it rests on, where to look and what to do next."""
-    verdict = "interrupted" if document["status"] == "interrupted" else document["verdict"]
+    record, model, evaluation = facts.record, facts.model, facts.evaluation
+    verdict = "interrupted" if record.status == "interrupted" else facts.verdict
     title = click.style(plain(verdict.upper()), fg=VERDICT_COLOURS.get(verdict), bold=True)
-    lines = [f"  {line}" for line in document["message"].splitlines()]
-    lines += [SMOKE] if document["smoke"] else []
-    lines += _results(document) if document["thresholds"] else []
-    model = document["model"]
+    lines = [f"  {line}" for line in record.message.splitlines()]
+    lines += [SMOKE] if record.smoke else []
+    lines += _results(evaluation) if evaluation and evaluation.thresholds else []
     if model["path"]:
         registered = f"  ({model['name']} version {model['version']})" if model["version"] else ""
         lines.append(f"  model   {model['path']}{registered}")
-    if document["package"]:
-        lines.append(f"  package {document['package']}  (awaits approval)")
-    if document["report"]:
-        lines.append(f"  report  {document['report']}")
-    lines.append(f"  next    {_next(document)}")
-    return "\n".join([f"{title}  {plain(document['run'])}", *(plain(line) for line in lines)])
+    if record.package:
+        lines.append(f"  package {record.package}  (awaits approval)")
+    if facts.report_path.exists():
+        lines.append(f"  report  {facts.report_path}")
+    lines.append(f"  next    {_next(facts)}")
+    return "\n".join([f"{title}  {plain(facts.run)}", *(plain(line) for line in lines)])
 
 
-def _results(document: dict[str, Any]) -> list[str]:
+def _results(evaluation: Evaluation) -> list[str]:
     """Return the promises with their results, and the yardsticks in the first promise's metric."""
-    from steps.evaluation.wording import number
+    from steps.evaluation.wording import number, with_interval
 
     rows = [
-        (promise["wanted"], _result(promise), "kept" if promise["met"] else "NOT kept")
-        for promise in document["thresholds"]
+        (promise.wanted, with_interval(promise), "kept" if promise.met else "NOT kept")
+        for promise in evaluation.thresholds
     ]
-    metric = document["thresholds"][0]["metric"]
+    metric = evaluation.thresholds[0].metric
     yardsticks = [
-        f"{name} {number(metrics[metric])}"
-        for name, metrics in document["yardsticks"].items()
-        if metrics.get(metric) is not None
+        f"{name} {number(metrics[metric].value)}"
+        for name, metrics in evaluation.yardsticks.items()
+        if metric in metrics and metrics[metric].value is not None
     ]
     lines = [table(rows)]
     return lines + ([f"  yardsticks on the same rows, {metric}: {', '.join(yardsticks)}"] if yardsticks else [])
 
 
-def _result(promise: dict[str, Any]) -> str:
-    from steps.evaluation.document import Estimate
-    from steps.evaluation.wording import with_interval
-
-    low, high = promise["interval"]
-    return with_interval(Estimate(value=promise["value"], low=low, high=high))
-
-
-def _next(document: dict[str, Any]) -> str:
-    if document["status"] == "running" and document["execution"]:
-        return f"watch it with 'fourscore attach {document['run']}', stop it with 'fourscore stop {document['run']}'"
-    if document["verdict"] == "pass" and document["stages"][-1]["status"] == "skipped":
+def _next(facts: Facts) -> str:
+    record, verdict = facts.record, facts.verdict
+    if record.status == "running" and record.execution:
+        return f"watch it with 'fourscore attach {record.run}', stop it with 'fourscore stop {record.run}'"
+    if verdict == "pass" and record.stages[-1].status == "skipped":
         return "run without --until to continue from here"
-    if document["verdict"] == "pass" and not document["smoke"]:
-        promote = f"make it the champion with 'fourscore promote {document['run']} --yes'"
-        rank = "it is the champion" if document["model"]["champion"] else promote
+    if verdict == "pass" and not record.smoke:
+        promote = f"make it the champion with 'fourscore promote {record.run} --yes'"
+        rank = "it is the champion" if facts.model["champion"] else promote
         return f"open the report; browse the tracking with 'fourscore ui'; {rank}"
-    if document["verdict"] == "pass":
+    if verdict == "pass":
         return "run without --smoke"
-    if document["verdict"] == "rejected":
+    if verdict == "rejected":
         return "open the report for the promises and results"
-    if document["status"] == "interrupted":
-        command = f"'fourscore retry {document['run']}'" if document["execution"] else "the same command"
+    if record.status == "interrupted":
+        command = f"'fourscore retry {record.run}'" if record.execution else "the same command"
         return f"{command} continues from the last published stage and checkpoint"
     fix = "fix what the message describes and"
-    if document["execution"]:
-        retry = f"'fourscore retry {document['run']}' to continue the same execution"
+    if record.execution:
+        retry = f"'fourscore retry {record.run}' to continue the same execution"
         return f"{fix} use {retry}, or 'fourscore run' to start another"
     return f"{fix} run the same command again; finished stages are reused"
 
 
-def lineage(record: RunRecord, document: dict[str, Any]) -> str:
+def lineage(record: RunRecord) -> str:
     """Return the lineage of a run: stages with their keys, versions, overrides."""
     stages = [
-        (stage["name"], stage["status"], f"{stage['seconds']:.1f} s", stage["key"][:12], stage["reason"])
-        for stage in document["stages"]
+        (stage.name, stage.status, f"{stage.seconds:.1f} s", stage.key[:12], stage.reason) for stage in record.stages
     ]
     facts = [("problem", record.problem_path), ("started", record.started), ("finished", record.finished or "not yet")]
     facts += [

@@ -141,12 +141,12 @@ def show(run: str | None, workspace: Path, as_json: bool) -> None:
     from pipelines.terminal import conclusion, lineage
 
     record = _load_run(workspace, run)
-    document = summary(gather(workspace, record.run, history=False))
+    facts = gather(workspace, record.run, history=False)
     if as_json:
-        print_json(document)
+        print_json(summary(facts))
     else:
-        click.echo(conclusion(document))
-        click.echo(lineage(record, document))
+        click.echo(conclusion(facts))
+        click.echo(lineage(record))
 
 
 @click.command()

@@ -14,6 +14,7 @@ import click
 from pipelines.commands.options import as_json, print_json, tracking_uri, workspace_of_runs
 
 if TYPE_CHECKING:
+    from pipelines.pages.report.gather import Facts
     from pipelines.request import Request
 
 PLACES = ("local", "sagemaker", "sagemaker-local")
@@ -183,6 +184,8 @@ def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json:
     """Perform the action on a run, print the run's outcome, and exit with the code of its verdict."""
     from infra.runs import records
     from pipelines import launch
+    from pipelines.summary import summary
+    from pipelines.terminal import conclusion
     from steps.errors import FourscoreError
 
     failure: FourscoreError | None = None
@@ -193,31 +196,30 @@ def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json:
     except Exception as error:  # noqa: BLE001  unforeseen: the record names the file with the details
         failure = FourscoreError(launch.message_of(workspace, run, error))
     if records.path_of(workspace, run).exists():
-        document = _summarize(workspace, run, failure)
-        if failure is not None and document["status"] in ("pass", "rejected"):
+        facts = _gather(workspace, run, failure)
+        record = facts.record
+        if failure is not None and record.status in ("pass", "rejected"):
             raise failure  # the failure concerns the request, not the finished run
-        unclosed = document["status"] == "running" and not document["execution"]
-        if failure is not None and unclosed:  # the record could not be written, for example on a full disk
-            document |= {"verdict": "error", "status": "error", "message": str(failure)}
+        if failure is not None and record.status == "running" and not record.execution:
+            record.status, record.message = "error", str(failure)  # it could not be written, as on a full disk
         if as_json:
-            print_json(document)
+            print_json(summary(facts))
         else:
-            _conclude(document)
-        if failure is None and document["verdict"] != "pass":
-            interrupted = document["status"] == "interrupted"
-            click.get_current_context().exit(3 if document["verdict"] == "rejected" else 130 if interrupted else 1)
+            click.echo(conclusion(facts))
+        if failure is None and facts.verdict != "pass":
+            interrupted = record.status == "interrupted"
+            click.get_current_context().exit(3 if facts.verdict == "rejected" else 130 if interrupted else 1)
     if failure is not None:
         raise failure
 
 
-def _summarize(workspace: Path, run: str, failure: Exception | None) -> dict[str, Any]:
-    """Return the run's document; if its store cannot be read either, raise the first failure."""
+def _gather(workspace: Path, run: str, failure: Exception | None) -> Facts:
+    """Return the run's facts; if its store cannot be read either, raise the first failure."""
     from pipelines.pages.report.gather import gather
-    from pipelines.summary import summary
     from steps.errors import FourscoreError
 
     try:
-        return summary(gather(workspace, run, history=False))
+        return gather(workspace, run, history=False)
     except FourscoreError:
         if failure is None:
             raise
@@ -261,10 +263,3 @@ def stop(run: str, workspace: Path, as_json: bool) -> None:
         print_json({"run": run, "stopping": True})
     else:
         click.echo(f"{run} is stopping; 'fourscore attach {run}' shows how it ends", err=True)
-
-
-def _conclude(document: dict[str, Any]) -> None:
-    """Print the decision, then where to look and what to do next."""
-    from pipelines.terminal import conclusion
-
-    click.echo(conclusion(document))

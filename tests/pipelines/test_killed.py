@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from cli import fourscore
 from tracked import template
 
 from infra.runs import records
@@ -37,7 +38,7 @@ def command(*arguments, python=()):
     return [sys.executable, *python, "-m", "pipelines", *map(str, arguments)]
 
 
-def fourscore(*arguments, cwd, python=()):
+def in_a_process(*arguments, cwd, python=()):
     return subprocess.run(
         command(*arguments, python=python), cwd=cwd, capture_output=True, text=True, check=False, timeout=280
     )
@@ -108,7 +109,7 @@ def test_a_run_that_finished_untracked_is_projected_when_it_is_asked_for_with_tr
     state = read_state(workspace, run)
     assert (state["status"], state["report"]) == ("complete", True)
     modified = state_path(workspace, run).stat().st_mtime_ns
-    third = fourscore(*DIABETES, cwd=place, python=("-X", "importtime"))
+    third = in_a_process(*DIABETES, cwd=place, python=("-X", "importtime"))
     assert third.returncode == 0
     assert not re.search(r"\|\s+(mlflow|torch|polars)$", third.stderr, re.MULTILINE)
     assert state_path(workspace, run).stat().st_mtime_ns == modified

@@ -1,12 +1,15 @@
 """What a person sees: text from data is shown, never obeyed by the terminal."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import click
 import pytest
 
+from infra.runs.records import RunRecord, StageRecord
 from pipelines import __main__ as command_line
 from pipelines.terminal import Progress, conclusion, lineage, plain
+from steps.evaluation.document import ThresholdResult
 
 NASTY = "a\x1b]0;PWNED\x07\x9b2J\u202eb"
 HARMLESS = r"a\x1b]0;PWNED\x07\x9b2J\u202eb"
@@ -27,32 +30,20 @@ def test_a_terminal_is_told_no_more_than_letters_blanks_and_new_lines(text, expe
     assert plain(text) == expected
 
 
-def finished():
-    stage = {"name": "validate", "status": "refused", "seconds": 1.0, "key": "k" * 64, "reason": NASTY}
-    return {
-        "verdict": "error",
-        "run": "flights-1",
-        "message": f"column {NASTY} predicts the target",
-        "status": "error",
-        "smoke": False,
-        "thresholds": [{"wanted": NASTY, "metric": "auc", "value": 0.5, "interval": (None, None), "met": False}],
-        "yardsticks": {NASTY: {"auc": 0.5}},
-        "model": {"path": NASTY, "name": "m", "version": None, "champion": False},
-        "package": None,
-        "report": NASTY,
-        "execution": None,
-        "stages": [stage],
-    }
-
-
 def test_the_conclusion_and_lineage_of_a_run_show_what_its_data_says_and_keep_our_colours():
-    record = SimpleNamespace(
-        problem_path=NASTY, started="now", finished=None, on="local", store=None, execution=None,
-        jobs={}, overrides={"label": NASTY}, versions={},
+    record = RunRecord(
+        "flights-1", problem_path=NASTY, status="error", started="now", overrides={"label": NASTY},
+        message=f"column {NASTY} predicts the target", stages=[StageRecord("validate", "k" * 64, "refused", 1.0, NASTY)],
     )  # fmt: skip
-    output = conclusion(finished())
+    promise = ThresholdResult(value=0.5, low=None, high=None, metric="auc", wanted=NASTY, met=False)
+    evaluation = SimpleNamespace(thresholds=[promise], yardsticks={NASTY: {"auc": promise}})
+    facts = SimpleNamespace(
+        run=record.run, record=record, verdict="error", evaluation=evaluation, report_path=Path(NASTY),
+        model={"path": NASTY, "name": "m", "version": None, "champion": False},
+    )  # fmt: skip
+    output = conclusion(facts)
     assert output.startswith(click.style("ERROR", fg="red", bold=True))
-    for text in (output.partition("\n")[2], lineage(record, finished())):
+    for text in (output.partition("\n")[2], lineage(record)):
         assert HARMLESS in text
         assert plain(text) == text
 

@@ -2,22 +2,19 @@
 
 import contextlib
 import json
-import os
 import shutil
-import signal
 import socket
 import sqlite3
-import subprocess
 import time
 import urllib.request
 from pathlib import Path
 
+from infra.processes import kill_session
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
 from infra.store.local import LocalStore
-from infra.tracking import follower
+from infra.tracking import follower, mlflow_server
 from infra.tracking.mlflow_client import connect, default_uri
-from infra.tracking.mlflow_server import ui
 from pipelines.training import TRAINING
 from steps.journal import Journal
 
@@ -209,17 +206,11 @@ def content_of(workspace):
 
 
 @contextlib.contextmanager
-def serving(place):
+def serving(place, port=None):
     """MLflow as a server of its own on loopback; its URI."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
+    port = port or free_port()
     place.mkdir(parents=True, exist_ok=True)
-    server_ui = ui(place, default_uri(place), port)
-    server = subprocess.Popen(
-        server_ui.argv, env=server_ui.environment, cwd=server_ui.directory, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+    server = mlflow_server.start(place, default_uri(place), port, log=place / "server.log")
     try:
         for _ in range(600):
             with contextlib.suppress(OSError):
@@ -228,5 +219,4 @@ def serving(place):
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}"
     finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
+        kill_session(server)

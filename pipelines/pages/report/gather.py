@@ -139,6 +139,12 @@ class Facts:
         return {name: value for stage in self.stages for name, value in stage.metrics.items()}
 
     @property
+    def verdict(self) -> str:
+        """Pass, rejected or running; a run that ended otherwise, or whose results rotted, has none: that is an error."""
+        status = self.record.status
+        return status if status in ("pass", "rejected", "running") and not self.rotten else "error"
+
+    @property
     def report_path(self) -> Path:
         return self.workspace / "reports" / f"{self.run}.html"
 

@@ -3,7 +3,9 @@
 import dataclasses
 
 import pytest
-from motoaws import manifest, silent, statuses, up, yes
+from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT_ID
+from moto.sagemaker.models import sagemaker_backends
+from motoaws import REGION, manifest, silent, statuses, up, yes
 from templates import BUCKET
 
 from infra.aws import removal, stacks
@@ -63,7 +65,7 @@ def test_who_says_no_keeps_everything(aws, client):
     assert set(statuses(client)) == BOTH
 
 
-def test_a_stack_whose_pipeline_runs_is_not_taken_down(aws, client, monkeypatch):
+def test_a_stack_whose_pipeline_runs_is_not_taken_down(aws, client):
     role, sagemaker = up(aws).stack.roles["pipeline"], client("sagemaker")
     token = "0" * 32
     sagemaker.create_pipeline(
@@ -71,7 +73,8 @@ def test_a_stack_whose_pipeline_runs_is_not_taken_down(aws, client, monkeypatch)
     )
     started = sagemaker.start_pipeline_execution(PipelineName="fourscore-x", ClientRequestToken=token)
     assert in_use(aws) == (), "executions in moto succeed at once"
-    monkeypatch.setattr(removal, "RUNNING", ("Succeeded",))
+    (execution,) = sagemaker_backends[ACCOUNT_ID][REGION].pipelines["fourscore-x"].pipeline_executions.values()
+    execution.pipeline_execution_status = "Executing"
     with pytest.raises(FourscoreError, match="is in use, so nothing was changed") as caught:
         down(aws, confirm=lambda _: pytest.fail("nobody is asked"))
     assert started["PipelineExecutionArn"] in str(caught.value)
@@ -107,7 +110,7 @@ def test_data_that_is_left_alone_needs_the_option_that_deletes_it(aws):
         down(aws)
 
 
-def test_a_stack_whose_creation_failed_is_deleted_whatever_is_said_of_data(aws, client, monkeypatch):
+def test_a_stack_whose_creation_failed_is_deleted_whatever_is_said_of_data(aws, monkeypatch):
     up(aws)
     down(aws)
     failed = dataclasses.replace(

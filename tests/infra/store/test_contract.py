@@ -234,7 +234,10 @@ def check_that_all_read_the_same(shelf, texts):
 
 
 def test_killed_at_every_point_of_a_publication_it_is_there_whole_or_not_at_all(shelf, workspace):
-    """kill -9 before each system call and before and after each request; afterwards the same work can be done again."""
+    """kill -9 before each system call (disk), before and after each request (S3); then the same work can be done again.
+
+    A store on S3 publishes on the disk first, by the same calls; from then on only its requests change anything.
+    """
     result = subprocess.run(
         [sys.executable, SCRIPT, "killed", shelf.place("one"), shelf.root], capture_output=True, text=True, check=False
     )
@@ -256,5 +259,5 @@ def test_killed_at_every_point_of_a_publication_it_is_there_whole_or_not_at_all(
         other = shelf.store("four", below)
         other.verify(other.find(KEY))
         shutil.rmtree(other.workspace, ignore_errors=True)
-    assert points > (20 if shelf.root != "-" else 8)
+    assert points >= 8
     assert outcomes == {True, False}

@@ -13,12 +13,11 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from tracked import content_of, free_port, project, promote, rows_of, sync
+from tracked import content_of, free_port, project, promote, rows_of, serving, sync
 
 from infra.runs import records
 from infra.tracking import follower
 from infra.tracking.mlflow_client import connect, default_uri
-from infra.tracking.mlflow_server import ui
 from infra.tracking.state import TrackingStatus, read_state, write_state
 from steps.errors import FourscoreError
 
@@ -81,14 +80,7 @@ def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back
     with pytest.raises(FourscoreError, match=r"nothing was changed.*does not answer"):
         promote(place, "flights-1", uri)
     assert sync(place, uri)["flights-1"].startswith("away")
-    server_ui = ui(place, default_uri(place), port)
-    assert server_ui.link == f"{uri}/?workflowType=machine_learning"
-    server = subprocess.Popen(
-        server_ui.argv, env=server_ui.environment, cwd=server_ui.directory, stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    try:
-        _until_answering(uri)
+    with serving(place, port):
         assert sync(place, uri) == {"flights-1": "complete"}
         assert sync(place, uri) == {}
         assert read_state(place, "flights-1")["model"] == {
@@ -99,20 +91,6 @@ def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back
         foreign = urllib.request.Request(uri, headers={"Host": "evil.example"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(foreign)  # noqa: S310
-    finally:
-        os.killpg(server.pid, signal.SIGTERM)
-        server.wait(30)
-
-
-def _until_answering(uri):
-    for _ in range(300):
-        try:
-            urllib.request.urlopen(f"{uri}/health").close()  # noqa: S310
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    pytest.fail("the server did not start")
 
 
 FOLLOWED = """

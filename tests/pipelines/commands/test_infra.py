@@ -1,5 +1,6 @@
 """fourscore infra: what is shown before anything happens, one document with --json, and exit codes; against moto."""
 
+import io
 import json
 
 import boto3
@@ -26,6 +27,13 @@ def run(*words, typed=None):
     """The command under the group that turns errors into messages and exit codes."""
     app = Commands(name="fourscore", commands=[infra])
     return CliRunner().invoke(app, ["infra", *words], input=typed)
+
+
+class Terminal(io.BytesIO):
+    """What a person types."""
+
+    def isatty(self):
+        return True
 
 
 def document(result):
@@ -90,12 +98,11 @@ def test_down_of_what_is_not_there_is_the_users_mistake(cloud):
     assert "no stack 'dev'" in json.loads(result.stdout)["message"]
 
 
-def test_data_is_deleted_only_by_who_types_the_stacks_name(cloud, monkeypatch):
+def test_data_is_deleted_only_by_who_types_the_stacks_name(cloud):
     run("up", "--yes")
-    monkeypatch.setattr("pipelines.commands.infra._require_answer", lambda *_: None)
-    assert "nothing was changed" in run("down", "--delete-data", typed="yes\n").stderr
+    assert "nothing was changed" in run("down", "--delete-data", typed=Terminal(b"yes\n")).stderr
     assert len(boto3.client("s3").list_buckets()["Buckets"]) == 1
-    assert "is down" in run("down", "--delete-data", typed="dev\n").stderr
+    assert "is down" in run("down", "--delete-data", typed=Terminal(b"dev\n")).stderr
     assert boto3.client("s3").list_buckets()["Buckets"] == []
 
 
