@@ -32,6 +32,7 @@ def examine(workspace: Path) -> list[Finding]:
         _run_files,
         _readings,
         _unfinished,
+        _registered,
     )
     return [finding for check in checks for finding in check(workspace)]
 
@@ -146,3 +147,22 @@ def _unfinished(workspace: Path) -> Iterator[Finding]:
         if lost
         else "none was killed unnoticed",
     )
+
+
+def _registered(workspace: Path) -> Iterator[Finding]:
+    """Check that the files of registered models are where MLflow looks, which a moved workspace breaks."""
+    if not (workspace / "mlflow.db").is_file():
+        return
+    from infra.tracking import follower
+
+    misplaced = follower.misplaced_models(workspace)
+    lost = [version for version, own in misplaced.items() if not own]
+    detail = "the files of every version are where MLflow looks"
+    if misplaced:
+        detail = (
+            f"MLflow looks for the files of {', '.join(misplaced)} in another place, since this workspace was moved or "
+            "copied; 'fourscore predict' takes those of this workspace"
+        )
+    if lost:
+        detail += f", which has none of {', '.join(lost)}: run the problem again"
+    yield _finding("registered models", not lost, detail)

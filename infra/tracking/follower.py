@@ -141,6 +141,15 @@ def promote(workspace: Path, run: str, uri: str | None, open_store: OpenStore) -
     return str(model["version"])
 
 
+def misplaced_models(workspace: Path) -> dict[str, bool]:
+    """Return the versions in the workspace's own registry whose files are not where MLflow looks; see ``registry.misplaced``."""
+    from infra.tracking import registry
+
+    uri = default_uri(workspace)
+    with translate_mlflow_errors(uri):
+        return registry.misplaced(connect(workspace, uri), workspace)
+
+
 def load_registered(workspace: Path, uri: str | None, reference: str) -> Path:
     """Return the model directory of ``name``, ``name@alias`` or ``name/version``, each with or without ``models:/``.
 

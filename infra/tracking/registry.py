@@ -120,6 +120,27 @@ def own_model(workspace: Path, tags: Mapping[str, str]) -> Path | None:
     return directory
 
 
+def misplaced(client: MlflowClient, workspace: Path) -> dict[str, bool]:
+    """Return the versions whose files MLflow looks for outside of the workspace or where they no longer are.
+
+    Returns:
+        for each version, as name/version, whether the workspace has its model.
+    """
+    from mlflow.utils.file_utils import local_file_uri_to_path
+
+    versions = {}
+    for version in client.search_model_versions():
+        source = version.source or ""
+        model_id = source.removeprefix("models:/")
+        place = source if model_id == source else client.get_logged_model(model_id).artifact_location
+        if not place.startswith(("/", "file:")):
+            continue
+        directory = Path(local_file_uri_to_path(place))  # type: ignore[no-untyped-call]
+        if not directory.is_dir() or not directory.resolve().is_relative_to(workspace.resolve()):
+            versions[f"{version.name}/{version.version}"] = own_model(workspace, version.tags) is not None
+    return versions
+
+
 def _downloaded(uri: str, name: str, version: str) -> Path | None:
     """Return the model directory of a version from where MLflow keeps its files; None if they are not there.
 

@@ -390,3 +390,38 @@ def test_the_scoring_server_refuses_with_the_sentence_of_the_model(scoring_serve
     status, reply = post(scoring_server, b"age,price,when,code,place\nold,2,2024-01-02,1,north\n", "text/csv")
     assert status == 400
     assert "column 'age': 1 value cannot be read as a whole number (row 1): 'old'; training had" in reply["message"]
+
+
+def test_a_workspace_that_was_moved_still_has_its_models_and_doctor_says_what_mlflow_lost(place, model, project):
+    from pipelines import doctor
+
+    project(place, model=model)
+    (finding,) = doctor._registered(place)
+    assert (finding["ok"], finding["found"]) == (True, "the files of every version are where MLflow looks")
+    elsewhere = place.rename(place.with_name("moved"))
+    directory = follower.load_registered(elsewhere, None, NAME)
+    assert directory.is_relative_to(elsewhere)
+    assert (directory / "model.pt2").read_bytes() == (model / "model.pt2").read_bytes()
+    (finding,) = doctor._registered(elsewhere)
+    assert finding["ok"]
+    assert f"MLflow looks for the files of {NAME}/1 in another place" in finding["found"]
+    shutil.rmtree(directory)
+    with pytest.raises(
+        InputError, match=r"version 1: its files are neither where MLflow looks .* run the problem again"
+    ):
+        follower.load_registered(elsewhere, None, NAME)
+    (finding,) = doctor._registered(elsewhere)
+    assert not finding["ok"]
+    assert f"none of {NAME}/1: run the problem again" in finding["found"]
+
+
+def test_a_copied_workspace_takes_its_own_model_and_not_that_of_the_original(registered, tmp_path):
+    copy = shutil.copytree(registered, tmp_path / "copy")
+    assert follower.load_registered(copy, None, NAME).is_relative_to(copy)
+
+
+def test_a_model_that_changed_in_the_workspace_is_not_taken_for_the_registered_one(registered, tmp_path):
+    copy = shutil.copytree(registered, tmp_path / "copy")
+    path = next(copy.glob("store/train-*/model/schema.json"))
+    path.write_text(path.read_text().replace("late", "soon"))
+    assert not follower.load_registered(copy, None, NAME).is_relative_to(copy / "store")
