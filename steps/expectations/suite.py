@@ -34,6 +34,7 @@ LISTED = 20
 """How many failing rows are listed."""
 HEAD = 50_000
 """Where more rows than this fail, the listed ones are taken from this many first rows."""
+_COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
 _NEEDS_ALL_ROWS = ("unique", "z_scores", "outliers")
 
 _WHOLE_TABLE = ("expect_table_column", "unexpected_rows", "expect_query")
@@ -92,7 +93,7 @@ def _faults(position: int, request: Request, schema: TableSchema) -> Iterator[st
             )
             return
     try:
-        _build(position, request, {column.name: column for column in schema.columns})
+        _build(position, request, {column.name: column for column in schema.columns}, _Aliases.of(schema))
     except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
         yield f"{where}: {_first_line(error)}"
 
@@ -156,14 +157,62 @@ def _columns(kwargs: Mapping[str, Any]) -> list[str]:
     return [*single, *(name for name in kwargs.get("column_list") or () if isinstance(name, str))]
 
 
-def _build(position: int, request: Request, types: Mapping[str, Column]) -> Any:
+@dataclass(frozen=True)
+class _Aliases:
+    """Neutral column names for Great Expectations, which takes `amount` and `AMOUNT` for one column."""
+
+    by_name: Mapping[str, str]
+
+    @classmethod
+    def of(cls, schema: TableSchema) -> _Aliases:
+        return cls({column.name: f"c{position}" for position, column in enumerate(schema.columns)})
+
+    def alias(self, name: str) -> str:
+        """Return the neutral name of a column; that of a column which the table does not have is no column's."""
+        return self.by_name.get(name, f"absent {name}")
+
+    def arguments(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of an expectation with neutral names."""
+        renamed = dict(kwargs)
+        for key in _COLUMN_ARGUMENTS:
+            value = kwargs.get(key)
+            if isinstance(value, str):
+                renamed[key] = self.alias(value)
+            elif isinstance(value, list | tuple | set):
+                renamed[key] = [self.alias(name) if isinstance(name, str) else name for name in value]
+        if "row_condition" in kwargs:
+            renamed["row_condition"] = self._condition(kwargs["row_condition"])
+        return renamed
+
+    def _condition(self, part: Any) -> Any:
+        if isinstance(part, list | tuple):
+            return [self._condition(item) for item in part]
+        if not isinstance(part, Mapping):
+            return part
+        inner = {key: self._condition(value) for key, value in part.items()}
+        column = part.get("column")
+        if isinstance(column, Mapping) and isinstance(column.get("name"), str):
+            inner["column"] = {**column, "name": self.alias(column["name"])}
+        return inner
+
+    def original(self, value: Any) -> Any:
+        """Return an observation with the names of the table: a list of columns, or a row as a mapping."""
+        names = {alias: name for name, alias in self.by_name.items()}
+        if isinstance(value, Mapping):
+            return {names.get(key, key): item for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [names.get(item, item) if isinstance(item, str) else item for item in value]
+        return value
+
+
+def _build(position: int, request: Request, types: Mapping[str, Column], aliases: _Aliases) -> Any:
     from great_expectations.expectations.registry import get_expectation_impl
 
     kind, kwargs = request
     column = types.get(str(kwargs.get("column")))
     converted = {
         key: _instant(value, column) if key in ("min_value", "max_value", "value_set") else value
-        for key, value in kwargs.items()
+        for key, value in aliases.arguments(kwargs).items()
     }
     return get_expectation_impl(kind)(**converted, meta={"position": position})
 
@@ -206,13 +255,14 @@ class Outcome:
 
 def run_suite(table: Path, suite: Sequence[Request], schema: TableSchema) -> list[Outcome]:
     """Evaluate a checked suite and return the outcome of each expectation in order."""
-    frame = _pandas(table, suite, schema)
+    aliases = _Aliases.of(schema)
+    frame = _pandas(table, suite, schema).rename(columns=aliases.by_name)
     types = {column.name: column for column in schema.columns}
     with _quiet():
-        built = [_build(position, request, types) for position, request in enumerate(suite)]
+        built = [_build(position, request, types, aliases) for position, request in enumerate(suite)]
         results = _evaluate(frame, built, "BASIC")
         _add_rows(frame, built, results)
-    return [_outcome(request, results.get(position), schema) for position, request in enumerate(suite)]
+    return [_outcome(request, results.get(position), schema, aliases) for position, request in enumerate(suite)]
 
 
 def _add_rows(frame: pd.DataFrame, built: Sequence[Any], results: Mapping[int, Any]) -> None:
@@ -256,7 +306,7 @@ def _evaluate(frame: pd.DataFrame, expectations: Sequence[Any], result_format: s
     return {result.expectation_config.meta["position"]: result for result in validation.results}
 
 
-def _outcome(request: Request, result: Any, schema: TableSchema) -> Outcome:
+def _outcome(request: Request, result: Any, schema: TableSchema, aliases: _Aliases) -> Outcome:
     kind, kwargs = request
     if result is None:
         return Outcome(error="Great Expectations dropped it silently")
@@ -265,6 +315,8 @@ def _outcome(request: Request, result: Any, schema: TableSchema) -> Outcome:
     detail: Mapping[str, Any] = result.result
     success = bool(result.success)
     count = detail.get("unexpected_count")
+    columns_observed = kind.startswith("expect_table_column")
+    value = aliases.original(detail.get("observed_value")) if columns_observed else detail.get("observed_value")
     elements, missing = detail.get("element_count"), detail.get("missing_count")
     if success and elements == 0 and schema.rows and kwargs.get("row_condition") is not None:
         success = False
@@ -283,19 +335,23 @@ def _outcome(request: Request, result: Any, schema: TableSchema) -> Outcome:
     elif kind == "expect_column_to_exist":
         observed = "the column exists" if success else "no such column"
     elif kind.startswith(_SHOWS_NO_VALUES):
-        observed = str(detail.get("observed_value"))
+        observed = str(value)
     else:
-        observed = _plain(detail.get("observed_value"))
+        observed = _plain(value)
     listed = detail.get("partial_unexpected_index_list") or ()
     rows = sorted({int(row[ROW] if isinstance(row, Mapping) else row) for row in listed})
     return Outcome(
         success=success,
         observed=observed,
-        observed_values=observed if count is not None else str(detail.get("observed_value")),
+        observed_values=observed if count is not None else str(value),
         failing=int(count or 0),
         rows=rows[:LISTED],
-        values=[str(value) for value in detail.get("partial_unexpected_list") or ()][:LISTED],
+        values=[_row_in_words(item, aliases) for item in detail.get("partial_unexpected_list") or ()][:LISTED],
     )
+
+
+def _row_in_words(value: Any, aliases: _Aliases) -> str:
+    return str(aliases.original(value) if isinstance(value, Mapping) else value)
 
 
 def _percent(count: int, total: int) -> str:
@@ -334,7 +390,10 @@ def _plain(value: Any) -> Any:
 def _pandas(table: Path, suite: Sequence[Request], schema: TableSchema) -> pd.DataFrame:
     """Return the columns that the suite names, indexed by row number; all columns if it is about the whole table."""
     names = {name for _, kwargs in suite for name in _columns(kwargs)}
-    whole = any(kind.startswith(_WHOLE_TABLE) or kwargs.get("row_condition") for kind, kwargs in suite)
+    whole = any(
+        kind.startswith(_WHOLE_TABLE) or kwargs.get("row_condition") or kwargs.get("column_index") is not None
+        for kind, kwargs in suite
+    )
     columns = [column for column in schema.columns if whole or column.name in names]
     frame = pl.read_parquet(table / "data.parquet", columns=[ROW, *(column.name for column in columns)], glob=False)
     return pandas_frame(frame)

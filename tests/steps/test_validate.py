@@ -245,6 +245,87 @@ def test_a_missing_column_that_is_expected_to_exist_is_a_failure(checked):
     assert "column 'nope': expected: column must exist; observed: no such column" in refusal.reasons[0]
 
 
+TWINS = pl.DataFrame(
+    {
+        "amount": [0.25, 0.5, 0.75],
+        "AMOUNT": [1067.0, 5000.0, 89335.0],
+        "straße": [1, 2, 3],
+        "STRASSE": [10, 20, 30],
+        "\u212a": ["kelvin", "sign", "here"],  # casefolds to k
+        "k": ["x", "y", "z"],
+        "e\u0301": [41] * 3,  # the same letter twice: as two characters, and as one
+        "\u00e9": [42] * 3,
+        " ": ["blank"] * 3,
+        "c0": [100, 200, 300],
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("column", "low", "high"),
+    [
+        *[("amount", 0, 1), ("AMOUNT", 1000, 90000), ("straße", 1, 3), ("STRASSE", 10, 30)],
+        *[("e\u0301", 41, 41), ("\u00e9", 42, 42), ("c0", 100, 300)],
+    ],
+)
+def test_a_range_is_checked_on_the_column_of_exactly_that_name(checked, column, low, high):
+    numbers = [name for name, dtype in TWINS.schema.items() if dtype.is_numeric()]
+    suite = [(BETWEEN, {"column": name, "min_value": low, "max_value": high}, "warning") for name in numbers]
+    results, _, _ = checked(*suite, frame=TWINS)
+    assert [result["kwargs"] for result in results[1:]] == [kwargs for _, kwargs, _ in suite]
+    assert [result["column"] for result in results[1:] if result["success"]] == [column]
+
+
+@pytest.mark.parametrize(
+    ("kind", "kwargs"),
+    [
+        ("expect_column_values_to_be_in_set", {"column": "\u212a", "value_set": ["kelvin", "sign", "here"]}),
+        ("expect_column_values_to_be_in_set", {"column": "k", "value_set": ["x", "y", "z"]}),
+        ("expect_column_values_to_be_in_set", {"column": " ", "value_set": ["blank"]}),
+        ("expect_column_pair_values_a_to_be_greater_than_b", {"column_A": "AMOUNT", "column_B": "amount"}),
+        ("expect_compound_columns_to_be_unique", {"column_list": ["AMOUNT", "amount"]}),
+        ("expect_multicolumn_sum_to_equal", {"column_list": ["e\u0301", "\u00e9"], "sum_total": 83}),
+        ("expect_column_mean_to_be_between", {"column": "STRASSE", "min_value": 20, "max_value": 20}),
+        ("expect_table_columns_to_match_ordered_list", {"column_list": TWINS.columns}),
+        ("expect_table_columns_to_match_set", {"column_set": TWINS.columns[::-1]}),
+        ("expect_column_to_exist", {"column": "c0", "column_index": 9}),
+        (
+            BETWEEN,
+            {
+                "column": "amount",
+                "max_value": 0.5,
+                "row_condition": {
+                    "type": "comparison",
+                    "column": {"name": "AMOUNT"},
+                    "operator": "<",
+                    "parameter": 6000,
+                },
+            },
+        ),
+    ],
+)
+def test_an_expectation_of_any_kind_sees_columns_by_their_exact_names(checked, kind, kwargs):
+    _, refusal, _ = checked((kind, kwargs), frame=TWINS)
+    assert refusal is None
+
+
+def test_a_column_that_differs_from_another_in_case_only_does_not_exist(checked):
+    results, refusal, _ = checked(("expect_column_to_exist", {"column": "Amount"}), frame=TWINS)
+    assert results[1]["observed"] == "no such column"
+    assert len(refusal.reasons) == 1
+
+
+def test_results_name_the_columns_of_the_table(checked):
+    results, _, _ = checked(
+        ("expect_table_columns_to_match_ordered_list", {"column_list": ["AMOUNT", "amount"]}, "warning"),
+        ("expect_multicolumn_sum_to_equal", {"column_list": ["straße", "STRASSE"], "sum_total": 5}, "warning"),
+        frame=TWINS,
+        show_values=True,
+    )
+    assert results[1]["observed"] == str(TWINS.columns)
+    assert results[2]["values"][0] == "{'straße': 1, 'STRASSE': 10}"
+
+
 def test_many_failing_rows_are_counted_and_the_first_are_named(checked):
     frame = pl.DataFrame({"a": [None if i % 2 else i for i in range(120_000)]})
     results, _, _ = checked((NOT_NULL, {"column": "a"}), frame=frame)
