@@ -43,18 +43,18 @@ def rebuild(content: bytes) -> bytes:
     graph = _parse(members, GRAPH, PROGRAM)
     for node in graph["graph_module"]["graph"]["nodes"]:
         node["metadata"] = {}  # names of modules, which only a debugger reads
-    written = {GRAPH: _json(graph)}
+    output = {GRAPH: _json(graph)}
     for index, prefix in ((WEIGHTS, "weight_"), (CONSTANTS, "tensor_")):
         tensors = _parse(members, index, TENSOR_FILES)
         for entry in tensors["config"].values():
             name = index.rsplit("/", 1)[0] + "/" + entry["path_name"]
             if not entry["path_name"].startswith(prefix) or len(members.get(name, b"")) != _size(entry["tensor_meta"]):
                 raise ValueError(f"{name}: missing, or not of the size that {index} says")
-            written[name] = members[name]
-        written[index] = _json(tensors)
-    if unexpected := sorted(members.keys() - written.keys()):
+            output[name] = members[name]
+        output[index] = _json(tensors)
+    if unexpected := sorted(members.keys() - output.keys()):
         raise ValueError(f"{unexpected[0]}: the export writes no such member")
-    return _write(written | FIXED)
+    return _write(output | FIXED)
 
 
 def _members(content: bytes) -> dict[str, bytes]:

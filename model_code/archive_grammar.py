@@ -50,22 +50,24 @@ def check(value: Any, grammar: Grammar, path: str = "") -> Any:
         ValueError: it is not; the message says where and what.
     """
     match grammar, value:
-        case dict(), dict() if grammar.keys() == value.keys():
+        case [dict(), dict()] if grammar.keys() == value.keys():
             return {key: check(value[key], grammar[key], f"{path}/{key}") for key in value}
-        case list(), list():
+        case [list(), list()]:
             return [check(item, grammar[0], f"{path}/{i}") for i, item in enumerate(value)]
-        case Map(), dict():
+        case [Map(), dict()]:
             return {check(k, grammar.keys, path): check(v, grammar.values, f"{path}/{k}") for k, v in value.items()}
-        case Union(), dict() if len(value) == 1 and (key := next(iter(value))) in grammar.kinds:
+        case [Union(), dict()] if len(value) == 1 and (key := next(iter(value))) in grammar.kinds:
             return {key: check(value[key], grammar.kinds[key], f"{path}/{key}")}
-        case re.Pattern(), str() if len(value) < 1000 and grammar.fullmatch(value):
+        case [re.Pattern(), str()] if len(value) < 1000 and grammar.fullmatch(value):
             return value
-        case frozenset(), str() | bool() | int() | None if (type(value), value) in {(type(v), v) for v in grammar}:
+        case [frozenset(), str() | bool() | int() | None] if (type(value), value) in {(type(v), v) for v in grammar}:
             return value
         case _ if callable(grammar) and grammar(value):
             return value
-    shown = json.dumps(value)
-    raise ValueError(f"{path}: {shown if len(shown) < 80 else shown[:80] + '...'}: the export writes no such value")
+    excerpt = json.dumps(value)
+    raise ValueError(
+        f"{path}: {excerpt if len(excerpt) < 80 else excerpt[:80] + '...'}: the export writes no such value"
+    )
 
 
 def _integer(value: Any) -> bool:
@@ -217,11 +219,11 @@ NODE = {
     "is_hop_single_tensor_return": NULL,
     "name": NAME,
 }
-_NAMED = {"name": NAME}
+_REFERENCE = {"name": NAME}
 INPUT = Union(
-    parameter={"arg": _NAMED, "parameter_name": QUALIFIED},
-    buffer={"arg": _NAMED, "buffer_name": QUALIFIED, "persistent": BOOL},
-    tensor_constant={"arg": _NAMED, "tensor_constant_name": QUALIFIED},
+    parameter={"arg": _REFERENCE, "parameter_name": QUALIFIED},
+    buffer={"arg": _REFERENCE, "buffer_name": QUALIFIED, "persistent": BOOL},
+    tensor_constant={"arg": _REFERENCE, "tensor_constant_name": QUALIFIED},
     user_input={"arg": VALUE},
 )
 CALL = {"inputs": [VALUE], "outputs": [VALUE], "in_spec": _tree, "out_spec": _tree, "forward_arg_names": [NAME]}

@@ -174,9 +174,10 @@ def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_j
 @workspace_of_runs
 @tracking_uri
 @click.option("--port", type=click.IntRange(1, 65535), default=5000, show_default=True)
+@click.option("--write", is_flag=True, help="Let the page change what it shows: notes, tags, aliases.")
 @as_json
-def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> None:
-    """Show the MLflow UI, on this machine's loopback address only."""
+def ui(workspace: Path, tracking_uri: str | None, port: int, write: bool, as_json: bool) -> None:
+    """Show the MLflow UI to whoever has the link that is printed, on this machine's loopback address only."""
     from infra.tracking.mlflow_client import default_uri
     from infra.tracking.mlflow_server import serve
 
@@ -186,7 +187,7 @@ def ui(workspace: Path, tracking_uri: str | None, port: int, as_json: bool) -> N
         else:
             click.echo(link, err=True)
 
-    serve(workspace, tracking_uri or default_uri(workspace), port, show_link)
+    serve(workspace, tracking_uri or default_uri(workspace), port, show_link, write=write)
 
 
 @click.command()

@@ -20,8 +20,8 @@ class Network(nn.Module):
         super().__init__()
         self.layer = nn.Linear(3, 2)
 
-    def forward(self, numbers, others):
-        return self.layer(torch.relu(numbers) + others).to(torch.float64)
+    def forward(self, numbers, offsets):
+        return self.layer(torch.relu(numbers) + offsets).to(torch.float64)
 
 
 def random_inputs(rows):

@@ -9,6 +9,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 from infra.processes import kill_session
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
@@ -207,16 +209,19 @@ def content_of(workspace):
 
 @contextlib.contextmanager
 def serving(place, port=None):
-    """MLflow as a server of its own on loopback; its URI."""
+    """MLflow as a server of its own on loopback, to which this process has the token; its URI."""
     port = port or free_port()
     place.mkdir(parents=True, exist_ok=True)
-    server = mlflow_server.start(place, default_uri(place), port, log=place / "server.log")
+    server = mlflow_server.start(place, default_uri(place), port, "token", write=True, log=place / "server.log")
+    health = urllib.request.Request(f"http://127.0.0.1:{port}/health", headers={"Authorization": "Bearer token"})
     try:
-        for _ in range(600):
-            with contextlib.suppress(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
-                break
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MLFLOW_TRACKING_TOKEN", "token")
+            for _ in range(600):
+                with contextlib.suppress(OSError):
+                    urllib.request.urlopen(health).close()  # noqa: S310
+                    break
+                time.sleep(0.1)
+            yield f"http://127.0.0.1:{port}"
     finally:
         kill_session(server)

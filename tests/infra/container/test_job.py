@@ -38,7 +38,7 @@ class Training:
     store: S3Store
 
 
-def run_here(store, plan):
+def run_locally(store, plan):
     stages = [StageRecord(planned.step.name, planned.key) for planned in plan.steps]
     record = RunRecord("alone", "x", "", {}, {}, smoke=False, status="running", started="", stages=stages)
     LocalBackend(store).run(plan, record, lambda *_: None)
@@ -50,7 +50,7 @@ def training(root, tmp_path, monkeypatch):
     laptop = tmp_path / "laptop"
     settings = {"train.candidates": "[mlp]", "train.folds": "2", "train.budget.epochs": "5"}
     request = Request(problem=EXAMPLE, workspace=laptop, settings=settings, until="split", tracking=False)
-    run_here(LocalStore(laptop), prepare(request).plan)
+    run_locally(LocalStore(laptop), prepare(request).plan)
     plan, store = prepare(replace(request, until="train")).plan, S3Store(laptop, root)
     (job,) = fuse(plan)
     upload(store, plan, (job,), lambda *_: None)
@@ -98,7 +98,7 @@ def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(t
     printed = again.communicate(timeout=200)[0]
     assert again.returncode == 0, printed
     alone = LocalStore(tmp_path / "alone")
-    run_here(alone, training.plan)
+    run_locally(alone, training.plan)
     for artifact in ("model", "yardsticks"):
         store.open(key, artifact)
     assert containers.contents(store.directory(key)) == containers.contents(alone.directory(key))

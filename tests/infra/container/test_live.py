@@ -29,9 +29,9 @@ class Puts(Objects):
         self.names.append(name)
         if len(self.names) <= self.refused:
             raise OSError("S3 is away")
-        written = super().put(name, data, absent=absent)
+        content = super().put(name, data, absent=absent)
         self.accepted.set()
-        return written
+        return content
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back
             "version": "1",
             "alias": "candidate",
         }
-        foreign = urllib.request.Request(uri, headers={"Host": "evil.example"})
+        foreign = urllib.request.Request(uri, headers={"Host": "evil.example", "Authorization": "Bearer token"})
         with pytest.raises(urllib.error.HTTPError, match="403"):
             urllib.request.urlopen(foreign)  # noqa: S310
 

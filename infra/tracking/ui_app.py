@@ -1,0 +1,102 @@
+"""The application behind ``fourscore ui``: MLflow's own, for those who have the link's token, and read-only by default.
+
+MLflow itself asks nobody for a password, and answers pages of every ``http://localhost`` port. A page or another user of the
+machine could so move an alias, and the owner's next prediction would run a foreign model.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+Scope = MutableMapping[str, Any]
+Asgi = Callable[[Scope, Any, Any], Awaitable[None]]
+
+QUERY = re.compile(
+    r"/graphql|/(ajax-)?api/\d\.\d/mlflow/[a-z-]+/(search|search-datasets|get-latest-versions|batchGetInfos|metrics)"
+)
+"""Paths whose POST requests only read; MLflow's page sends its searches so."""
+OUTWARD = re.compile(r"/(gateway|gateway-proxy|assistant|webhooks|jobs)(/|$)")
+"""Parts of MLflow that call other servers or start programs; tracking needs none of them."""
+
+
+class Guard:
+    """An ASGI application that lets a request through to ``app`` if it has the token and may do what it asks.
+
+    The link of ``fourscore ui`` has the token once, as ``?token=``; the answer to it sets a cookie. Programs send it as
+    ``Authorization: Bearer`` (``MLFLOW_TRACKING_TOKEN``). A browser says in ``Origin`` which page sends a request, so pages
+    of other servers on this machine are refused though they share the cookie.
+    """
+
+    def __init__(self, app: Asgi, token: str, origin: str, *, write: bool = False) -> None:
+        self.app, self.token, self.origin, self.write = app, token, origin, write
+        self.cookie = "fourscore-ui-" + origin.rsplit(":", 1)[-1]
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send) if scope["type"] == "lifespan" else None
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        if self._is_token(dict(query).get("token", "")) and scope["method"] == "GET":
+            place = "/?" + urlencode([(name, value) for name, value in query if name != "token"])
+            cookie = f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/"
+            return await _answer(send, 303, "", location=place, set_cookie=cookie)
+        if status := self._refuse(scope["method"], scope["path"], headers):
+            return await _answer(send, *status)
+        return await self.app(scope, receive, send)
+
+    def _refuse(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
+        """Return the status and reason of a refusal, or None."""
+        if headers.get("origin", self.origin) != self.origin:
+            return 403, "requests of other pages are refused"
+        if not self._is_token(_cookie(headers, self.cookie)) and not self._is_token(_bearer(headers)):
+            return 401, "open the link that `fourscore ui` printed; programs send its token in MLFLOW_TRACKING_TOKEN"
+        if OUTWARD.search(path):
+            return 403, "this part of MLflow is not served"
+        if (
+            not self.write
+            and method not in ("GET", "HEAD", "OPTIONS")
+            and not (method == "POST" and QUERY.fullmatch(path))
+        ):
+            return 403, "read-only; `fourscore ui --write` lets you edit"
+        return None
+
+    def _is_token(self, text: str) -> bool:
+        return hmac.compare_digest(text.encode(), self.token.encode())
+
+
+def _bearer(headers: dict[str, str]) -> str:
+    return headers.get("authorization", "").removeprefix("Bearer ")
+
+
+def _cookie(headers: dict[str, str], name: str) -> str:
+    try:
+        morsel = SimpleCookie(headers.get("cookie", "")).get(name)
+    except CookieError:
+        return ""
+    return morsel.value if morsel else ""
+
+
+async def _answer(send: Any, status: int, text: str, **headers: str) -> None:
+    lines = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store", "referrer-policy": "no-referrer"}
+    lines |= {name.replace("_", "-"): value for name, value in headers.items()}
+    raw = [(name.encode(), value.encode("latin-1")) for name, value in lines.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": text.encode()})
+
+
+def create() -> Guard:
+    """Return the guarded MLflow application, with the settings of ``mlflow_server.ui`` in the environment."""
+    from mlflow.server import constants
+
+    os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = os.environ["MLFLOW_BACKEND_STORE_URI"]
+    os.environ[constants.ARTIFACT_ROOT_ENV_VAR] = os.environ["MLFLOW_DEFAULT_ARTIFACT_ROOT"]
+    from mlflow.server.fastapi_app import app
+
+    token, origin = os.environ["FOURSCORE_UI_TOKEN"], os.environ["FOURSCORE_UI_ORIGIN"]
+    return Guard(app, token, origin, write=os.environ.get("FOURSCORE_UI_WRITE") == "1")

@@ -1,0 +1,76 @@
+"""MLflow's page is for whoever has the link: nobody else on the machine reads it, and nobody writes by accident."""
+
+import asyncio
+
+import pytest
+
+from infra.tracking.ui_app import Guard
+
+TOKEN, ORIGIN = "secret-token", "http://127.0.0.1:5000"
+SEARCH, ALIAS = "/ajax-api/2.0/mlflow/runs/search", "/api/2.0/mlflow/registered-models/alias"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+async def application(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"mlflow"})
+
+
+def request(path="/", method="GET", headers=None, query="", write=False):
+    """Return the status and the headers of the answer."""
+    messages = []
+
+    async def send(message):
+        messages.append(message)
+
+    raw = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": raw}
+    asyncio.run(Guard(application, TOKEN, ORIGIN, write=write)(scope, None, send))
+    return messages[0]["status"], {name.decode(): value.decode() for name, value in messages[0]["headers"]}
+
+
+def test_the_link_sets_a_cookie_with_which_the_page_answers():
+    status, headers = request("//evil.example/x", query=f"token={TOKEN}&a=1")
+    assert (status, headers["location"]) == (303, "/?a=1")
+    cookie, *attributes = headers["set-cookie"].split("; ")
+    assert set(attributes) == {"HttpOnly", "SameSite=Strict", "Path=/"}
+    assert request(headers={"Cookie": f"other=1; {cookie}"})[0] == 200
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Cookie": "fourscore-ui-5000=guess"}, {"Cookie": "fourscore-ui-5000"}, {"Authorization": "Bearer é"}],
+    ids=str,
+)
+def test_without_the_token_nothing_is_answered(headers):
+    assert request(headers=headers)[0] == 401
+    assert request(ALIAS, "POST", headers, query="token=guess")[0] == 401
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:5000", "http://127.0.0.1:9999", "https://evil.example", "null"])
+def test_pages_of_other_servers_are_refused_though_they_share_the_cookie(origin):
+    headers = {"Cookie": f"fourscore-ui-5000={TOKEN}", "Origin": origin}
+    assert request(headers=headers)[0] == 403
+    assert request(ALIAS, "POST", headers, write=True)[0] == 403
+
+
+def test_searches_are_answered_and_changes_are_refused_unless_writing_was_allowed():
+    for path in (
+        SEARCH,
+        "/graphql",
+        "/ajax-api/3.0/mlflow/traces/search",
+        "/api/2.0/mlflow/registered-models/get-latest-versions",
+    ):
+        assert request(path, "POST", BEARER)[0] == 200
+    changes = [("POST", ALIAS), ("DELETE", ALIAS), ("PATCH", SEARCH), ("POST", SEARCH + "/x"), ("POST", "/x" + SEARCH)]
+    changes += [("POST", "/ajax-api/2.0/mlflow/upload-artifact"), ("PUT", "/api/2.0/mlflow-artifacts/artifacts/x")]
+    for method, path in changes:
+        assert request(path, method, BEARER)[0] == 403
+        assert request(path, method, BEARER, write=True)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/gateway/x", "/ajax-api/3.0/mlflow/assistant/chat", "/ajax-api/2.0/mlflow/gateway-proxy"]
+)
+def test_parts_of_mlflow_that_call_other_servers_are_not_served(path):
+    assert request(path, headers=BEARER, write=True)[0] == 403
