@@ -161,7 +161,7 @@ def _schema(
         if not values:
             log.warning(f"column {name!r} has no values at all")  # noqa: G004 - a journal, not logging
         if (parse := parses.get(name)) and parse.note:
-            log.warning(f"column {name!r} {parse.note}")  # noqa: G004
+            (log.note if parse.sure else log.warning)(f"column {name!r} {parse.note}")
         columns.append(
             Column(
                 name=name,

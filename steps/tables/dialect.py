@@ -27,9 +27,13 @@ _SPACED_QUOTE = re.compile(rf'[{re.escape(DELIMITERS)}][ ]+"')
 _COMMENTS = ("#", "//", "%")
 _MOST_TITLES = 20
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?")
-_COMMA_DECIMAL = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
-_POINT_DECIMAL = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
-_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}")
+_DECIMALS = (
+    r"[+-]?(?:(?:\d*|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+){mark}(?:\d{{1,2}}|\d{{4,}})"
+    r"|(?:0*|\d{{4,}}|[1-9]\d{{0,2}}(?:{thousands}\d{{3}})+){mark}\d{{3}})(?:[eE][+-]?\d+)?"
+)
+"""Numbers whose mark cannot separate thousands."""
+_COMMA_DECIMAL = re.compile(_DECIMALS.format(thousands=r"[.' ]", mark=","))
+_POINT_DECIMAL = re.compile(_DECIMALS.format(thousands="[,' ]", mark=r"\."))
 
 
 @dataclass(frozen=True)
@@ -349,10 +353,14 @@ def _words_above_numbers(first: Sequence[str], rest: Sequence[Sequence[str]], mi
 
 
 def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
-    """Return a comma if more numbers have one than a point, or if all points may separate thousands."""
+    """Return a comma if more numbers must have a decimal comma than a decimal point.
+
+    A mark before groups of exactly three digits may separate thousands, so it is no evidence.
+    """
     if delimiter == ",":
         return "."
     cells = [cell for row in rows for cell in row]
-    commas = sum(1 for cell in cells if _COMMA_DECIMAL.fullmatch(cell))
-    points = [cell for cell in cells if _POINT_DECIMAL.fullmatch(cell)]
-    return "," if commas > len(points) or (commas and all(map(_THOUSANDS.fullmatch, points))) else "."
+    commas, points = (
+        sum(1 for cell in cells if pattern.fullmatch(cell)) for pattern in (_COMMA_DECIMAL, _POINT_DECIMAL)
+    )
+    return "," if commas > points else "."

@@ -36,12 +36,27 @@ class FileReport(Section):
     """New names of columns whose names the header repeats."""
 
 
+class NearlyType(Section):
+    """The type that nearly all values of a column of text have."""
+
+    type: str
+    format: str | None
+    values: int
+    odd: int
+    """The number of values that are not of the type."""
+    words: tuple[str, ...]
+    """The first different ones of them."""
+    rows: tuple[int, ...]
+    """The records of the first ones."""
+
+
 class ColumnType(Section):
     """The type that the values of a column were read as."""
 
     type: str | None
     format: str | None = None
     """How dates are written, as strftime codes."""
+    almost: NearlyType | None = None
 
 
 class SourceReport(Section):

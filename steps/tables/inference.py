@@ -1,70 +1,124 @@
-"""The narrowest type that all values of a column have, found in two streamed passes over cleaned text."""
+"""The narrowest type that all values of a column have, found in a few streamed passes over cleaned text."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import polars as pl
 
-from model_code.tabular.values import CLOCKS, DATES, four_digit_year, with_point
+from model_code.tabular.values import affix_pattern, with_point, with_usual_signs
 from steps.errors import InputError
-from steps.tables.parsing import Parse
+from steps.tables import dates, numerals
+from steps.tables.numerals import Marks, Numerals
+from steps.tables.parsing import Almost, Parse
+from steps.tables.schema import ROW, Type
 
-DATETIMES = (
-    *(f"%Y-%m-%d{gap}{clock}{zone}" for gap in ("T", " ") for clock in CLOCKS for zone in ("", "%#z")),
-    *(f"{date} {clock}" for date in DATES[1:] for clock in CLOCKS),
-)
-_DATE_LIKE = r"^(\+?\d{4}[-/.]\s*\d{1,2}[-/.]\s*\d{1,2}|\d{1,2}[-/.]\s*\d{1,2}[-/.]\s*\+?\d{4})([T\s]|$)"
-"""Text that polars may read as a date: it accepts blanks before numbers and a plus before years."""
-_POINT_LIKE = r"^[+-]?(\d{1,3}(\.\d{3})+(,\d*)?|\d*\.\d+([eE][+-]?\d+)?)$"
-"""A number with points between thousands, or with a decimal point."""
-_POINT_NOTE = (
-    "holds numbers with points in a source whose decimal mark is a comma; a point may separate thousands or be a decimal "
-    "mark, so the column stays text. Write the numbers without points, or give the source's decimal: '.' if that is the mark"
-)
+_NEARLY = 0.95
+"""The share of values of a type from which a column of text is said to be nearly of that type."""
+_EXAMPLES = 64
+"""Values on which the formats of dates are tried before those that fit are counted in all of the column."""
+_WORDS, _ROWS = 12, 5
+_DIGITS = r"^[+-]?\d+$"
 
 Questions = Mapping[str, pl.Expr]
+Counts = Mapping[str, int]
 
 
 def infer(
-    frame: pl.LazyFrame, columns: Sequence[str], decimal: str, declared: Mapping[str, Parse] | None = None
+    frame: pl.LazyFrame, columns: Sequence[str], marks: Marks, declared: Mapping[str, Parse] | None = None
 ) -> dict[str, Parse | None]:
     """Return the narrowest type that every value of each column has; None for a column without values.
 
     Args:
         frame: cleaned text.
-        declared: columns whose type is declared as a date or datetime, but not the format.
+        marks: what is known of the numbers of the source.
+        declared: columns whose type is declared, but not how their numbers or dates are written.
 
     Raises:
         InputError: the dates of a declared column may be written with the day or the month first.
     """
     declared = declared or {}
     parses: dict[str, Parse | None] = {}
-    undecided = []
-    for name, counts in _ask(frame, {name: _number_questions(name, decimal) for name in columns}).items():
-        if name in declared:
-            undecided.append(name)
-        elif counts["values"] == 0:
+    fractions, others = [], []
+    for name, counts in _ask(frame, {name: _plain_questions(name, marks) for name in columns}).items():
+        parse = declared.get(name)
+        if parse is None and counts["values"] == 0:
             parses[name] = None
-        elif simple := _simple_parse(counts):
+        elif parse is None and (simple := _simple_parse(counts)):
             parses[name] = simple
+        elif counts["values"] and counts["finite"] + counts["infinite"] == counts["values"] and _numeric(parse):
+            fractions.append(name)
         else:
-            undecided.append(name)
-    parses.update(_infer_dates(frame, undecided, declared))
-    return {name: parses[name] for name in columns}
+            others.append(name)
+    doubts = _ask(frame, {name: _doubt_questions(name) for name in fractions})
+    parses |= {name: _fraction_parse(doubts[name], marks, declared.get(name)) for name in fractions}
+    parses = {name: parse and replace(parse, decimal=marks.decimal) for name, parse in parses.items()}
+    unlike = [name for name in fractions if parses[name] is None]
+    shapes = _ask(frame, {name: _shape_questions(name) for name in others})
+    numeric = [
+        name
+        for name in others
+        if _numeric(declared.get(name)) and (shapes[name]["number"] >= shapes[name]["values"] / 2)
+    ]
+    parses |= _infer_numbers(frame, [*unlike, *numeric], marks, declared)
+    dated = [name for name in others if _dated(declared.get(name), shapes[name]) and not _settled(parses.get(name))]
+    parses |= _infer_dates(frame, dated, declared)
+    left = {name: replace(declared.get(name, Parse("category")), decimal=marks.decimal) for name in columns}
+    return {name: parses.get(name, left[name]) for name in columns}
 
 
-def _number_questions(name: str, decimal: str) -> Questions:
+def _numeric(declared: Parse | None) -> bool:
+    """Return whether a column may hold numbers, as far as its declaration goes."""
+    return declared is None or declared.type in ("integer", "float")
+
+
+def _dated(declared: Parse | None, shape: Counts) -> bool:
+    if declared is None:
+        return shape["date"] >= _NEARLY * shape["values"]
+    return declared.type in ("date", "datetime")
+
+
+def _settled(parse: Parse | None) -> bool:
+    return parse is not None and not parse.textual
+
+
+def _plain_questions(name: str, marks: Marks) -> Questions:
     text = pl.col(name)
-    number = with_point(text, decimal).cast(pl.Float64, strict=False)
+    number = with_point(text, marks.decimal).cast(pl.Float64, strict=False)
     return {
         "values": text.count(),
         "boolean": text.str.to_lowercase().is_in(["true", "false"]).sum(),
         "integer": text.cast(pl.Int64, strict=False).count(),
-        "digits": text.str.contains(r"^[+-]?\d+$").sum(),
+        "digits": text.str.contains(_DIGITS).sum(),
         "finite": number.is_finite().sum(),
         "infinite": number.is_infinite().sum(),
-        **({"pointed": text.str.contains(_POINT_LIKE).sum()} if decimal == "," else {}),
+    }
+
+
+def _doubt_questions(name: str) -> Questions:
+    """Return what has to be counted among plain numbers that are not all whole."""
+    text = pl.col(name)
+    return {
+        "values": text.count(),
+        "ambiguous": text.str.contains(numerals.AMBIGUOUS).sum(),
+        "short": text.str.contains(r"^[+-]?\d{1,3}$").sum(),
+        "exponents": text.str.contains(r"^\d+[eE]\d+$").sum(),
+        "digits": text.str.contains(_DIGITS).sum(),
+        "zeros": text.str.contains(r"^0\d|[eE]0\d").sum(),
+        "longest": text.str.len_chars().max(),
+        "shortest": text.str.len_chars().min(),
+    }
+
+
+def _shape_questions(name: str) -> Questions:
+    """Return what has to be counted to see which columns of text may be numbers or dates; most are neither."""
+    text = pl.col(name)
+    return {
+        "values": text.count(),
+        "number": text.str.contains(numerals.NUMBER_LIKE).sum(),
+        "date": text.str.contains(dates.DATE_LIKE).sum(),
     }
 
 
@@ -82,72 +136,154 @@ def _ask(frame: pl.LazyFrame, questions: Mapping[str, Questions]) -> dict[str, d
     }
 
 
-def _simple_parse(counts: Mapping[str, int]) -> Parse | None:
-    """Return the parse of a column that holds no dates; None if dates or text are left."""
-    values, numbers = counts["values"], counts["finite"] + counts["infinite"]
+def _simple_parse(counts: Counts) -> Parse | None:
+    """Return the parse of a column that needs no second look."""
+    values = counts["values"]
     if counts["boolean"] == values:
         return Parse("boolean")
     if counts["integer"] == values:
         return Parse("integer")
     if counts["digits"] == values:
-        return Parse("category", note="holds whole numbers beyond 64 bits; they are kept as text")
+        return Parse("category", note="holds whole numbers beyond 64 bits; they are kept as text", sure=False)
     if counts["infinite"] == values:
-        return Parse("category", note="holds nothing but infinities; they are kept as text")
-    if numbers == values:
-        return Parse("float")  # parsing refuses huge and infinite values later, by row
-    if counts.get("pointed") and numbers + counts["pointed"] == values:
-        return Parse("category", note=_POINT_NOTE)
+        return Parse("category", note="holds nothing but infinities; they are kept as text", sure=False)
     return None
 
 
-def _infer_dates(frame: pl.LazyFrame, columns: Sequence[str], declared: Mapping[str, Parse]) -> dict[str, Parse]:
-    """Return dates where one format fits all values, and categories otherwise."""
-    # Most columns of text are not dates: one regular expression saves trying every format on them.
-    shapes = _ask(
-        frame,
-        {
-            name: {"values": pl.col(name).count(), "date_like": pl.col(name).str.contains(_DATE_LIKE).sum()}
-            for name in columns
-        },
-    )
-    dated = [name for name in columns if name in declared or shapes[name]["date_like"] == shapes[name]["values"]]
-    answers = _ask(frame, {name: dict(_date_questions(name, declared.get(name))) for name in dated})
-    parses: dict[str, Parse] = {name: Parse("category") for name in columns}
-    for name, counts in answers.items():
-        values = shapes[name]["values"]
-        fitting = [form for form, count in counts.items() if count == values]
-        if name in declared and values and len(both := _day_and_month_first(fitting)) > 1:
-            raise InputError(
-                f"column {name!r}: the formats {both[0]} and {both[1]} both fit every date; say which one is right with "
-                f"data.columns.{name}.format"
-            )
-        parses[name] = _date_parse(fitting, counts, declared.get(name))
+def _fraction_parse(counts: Counts, marks: Marks, declared: Parse | None) -> Parse | None:
+    """Return the parse of plain numbers that are not all whole; None if their marks may separate thousands."""
+    values = counts["values"]
+    if counts["ambiguous"] and counts["short"] and counts["ambiguous"] + counts["short"] == values:
+        return None
+    if marks.thousands is not None and counts["ambiguous"]:
+        return None
+    if declared is not None:
+        return declared
+    if counts["exponents"] and counts["exponents"] + counts["digits"] == values:
+        alike = counts["zeros"] or counts["longest"] == counts["shortest"]
+        if counts["exponents"] == values or alike:
+            note = "holds codes such as 1E5, kept as text; if they are numbers, declare type: float"
+            return Parse("category", note=note, sure=False)
+        return Parse("float", note="holds numbers such as 1E5; if they are codes, declare type: category", sure=False)
+    return Parse("float")  # parsing refuses huge and infinite values later, by row
+
+
+def _infer_numbers(
+    frame: pl.LazyFrame, columns: Sequence[str], marks: Marks, declared: Mapping[str, Parse]
+) -> dict[str, Parse | None]:
+    """Return the columns of numbers that are written for people, and those that nearly are."""
+    parses: dict[str, Parse | None] = {}
+    for name, counts in _ask(frame, {name: numerals.questions(name, marks) for name in columns}).items():
+        form = numerals.decide(counts, marks)
+        affixes = _affixes(frame, name) if counts["affixed"] else ()
+        if form is None or len(affixes) > 1:
+            if name not in declared and (parse := _nearly_numbers(frame, name, counts, marks, affixes)):
+                parses[name] = parse
+            continue
+        parse = declared.get(name) or Parse("integer" if form.whole else "float")
+        parses[name] = _with_form(parse, replace(form, affixes=affixes), _example(frame, name))
     return parses
 
 
-def _date_questions(name: str, declared: Parse | None) -> Iterator[tuple[str, pl.Expr]]:
-    text = pl.col(name)
-    if declared is None or declared.type == "date":
-        for form in DATES:
-            yield form, four_digit_year(text.str.to_date(form, strict=False)).count()
-    if declared is None or declared.type == "datetime":
-        for form in DATETIMES:
-            yield form, four_digit_year(text.str.to_datetime(form, strict=False, time_unit="us")).count()
+def _with_form(parse: Parse, form: Numerals, example: str) -> Parse:
+    note = form.note(example)
+    if not form.sure:
+        other = {",": ".", ".": ","}[form.thousands or form.decimal]
+        note += (
+            f". If {form.thousands!r} is the decimal mark, set decimal: {form.thousands!r} for the source"
+            if form.thousands
+            else f". If {form.decimal!r} stands between thousands, set thousands: {form.decimal!r} and decimal: {other!r} for "
+            "the source"
+        )
+    return replace(
+        parse,
+        decimal=form.decimal,
+        thousands=form.thousands,
+        affixes=form.affixes,
+        signs=form.signs,
+        note=note,
+        sure=form.sure or parse.declared,
+    )
 
 
-def _date_parse(fitting: Sequence[str], counts: Mapping[str, int], declared: Parse | None) -> Parse:
-    if declared:
-        best = fitting[0] if fitting else max(counts, key=lambda form: counts[form])
-        return Parse(declared.type, best, declared.timezone, declared=True)
-    if not fitting:
-        return Parse("category")
-    if len(both := _day_and_month_first(fitting)) > 1:
-        note = f"may be dates, but both {both[0]} and {both[1]} fit; declare type and format to use it as one"
-        return Parse("category", note=note)
-    return Parse("date" if fitting[0] in DATES else "datetime", fitting[0])
+def _affixes(frame: pl.LazyFrame, name: str) -> tuple[str, ...]:
+    pattern = rf"^[+-]?\s*({affix_pattern(numerals.AFFIXES)})|({affix_pattern(numerals.AFFIXES)})$"
+    number = with_usual_signs(pl.col(name))
+    both = pl.coalesce(number.str.extract(pattern, 1), number.str.extract(pattern, 2))
+    return tuple(sorted(frame.select(both.drop_nulls().unique()).collect(engine="streaming").to_series().to_list()))
 
 
-def _day_and_month_first(fitting: Sequence[str]) -> list[str]:
-    """Return the first fitting format with the day in front and the first with the month in front."""
-    firsts = (next((form for form in fitting if form.startswith(start)), None) for start in ("%d", "%m"))
-    return [form for form in firsts if form is not None]
+def _example(frame: pl.LazyFrame, name: str) -> str:
+    """Return the first value that shows how the numbers of a column are written."""
+    values = frame.select(name).drop_nulls().head(1000).collect(engine="streaming")[name]
+    return str(max(values, key=lambda value: len(re.sub(r"[\w+-]", "", value)), default=""))
+
+
+def _nearly_numbers(
+    frame: pl.LazyFrame, name: str, counts: Counts, marks: Marks, affixes: Sequence[str]
+) -> Parse | None:
+    """Return text with a note about the numbers that it nearly is; None if it is far from that."""
+    values = counts["values"]
+    if len(affixes) > 1 and numerals.decide(counts, marks):
+        note = f"holds amounts in {', '.join(affixes)}, which cannot be compared as numbers; it is taken as text"
+        return Parse("category", note=note, sure=False)
+    form = max(marks.forms, key=lambda form: counts[f"fits {form}"])
+    if counts[f"fits {form}"] == values and counts["blank"]:
+        note = f"holds groups of digits such as {_example(frame, name)!r}, taken as codes; if they are numbers, declare type: float"
+        return Parse("category", note=note, sure=False)
+    if counts[f"fits {form}"] < _NEARLY * values:
+        return None
+    kind: Type = "float" if counts["comma" if form[1] == "," else "point"] else "integer"
+    odd = ~numerals.core(pl.col(name)).str.contains(numerals.pattern(*form))
+    almost = _almost(frame, name, odd, values, kind, None)
+    return Parse("category", note=almost.note(), sure=False, almost=almost)
+
+
+def _almost(frame: pl.LazyFrame, name: str, odd: pl.Expr, values: int, kind: Type, form: str | None) -> Almost:
+    wrong = frame.select(name).with_row_index(ROW, 1).filter(odd).collect(engine="streaming")
+    words = wrong[name].unique(maintain_order=True).head(_WORDS)
+    return Almost(kind, form, values, wrong.height, tuple(words), tuple(wrong[ROW].head(_ROWS)))
+
+
+def _infer_dates(frame: pl.LazyFrame, columns: Sequence[str], declared: Mapping[str, Parse]) -> dict[str, Parse | None]:
+    """Return dates where one format fits all values, and text with a note where it fits nearly all of them."""
+    formats = {}
+    for name in columns:
+        examples = frame.select(name).drop_nulls().head(_EXAMPLES).collect(engine="streaming")[name]
+        formats[name] = dates.formats_of(examples, declared[name].type if name in declared else None)
+    questions = {name: {"values": pl.col(name).count(), **dates.questions(name, formats[name])} for name in columns}
+    parses: dict[str, Parse | None] = {}
+    for name, counts in _ask(frame, questions).items():
+        values = counts.pop("values")
+        fitting = [form for form in formats[name] if counts[form] == values]
+        if name in declared:
+            parses[name] = _declared_date(name, declared[name], fitting, counts, values)
+        elif parse := _date_parse(frame, name, fitting, counts, values):
+            parses[name] = parse
+    return parses
+
+
+def _declared_date(name: str, declared: Parse, fitting: Sequence[str], counts: Counts, values: int) -> Parse:
+    if values and len(different := dates.different_orders(fitting)) > 1:
+        raise InputError(
+            f"column {name!r}: the formats {different[0]} and {different[1]} both fit every date; say which one is right "
+            f"with data.columns.{name}.format"
+        )
+    best = fitting[0] if fitting else max(counts, key=lambda form: counts[form], default=None)
+    return replace(declared, format=best)
+
+
+def _date_parse(frame: pl.LazyFrame, name: str, fitting: Sequence[str], counts: Counts, values: int) -> Parse | None:
+    if len(different := dates.different_orders(fitting)) > 1:
+        note = f"may be dates, but both {different[0]} and {different[1]} fit; declare type and format to use it as one"
+        return Parse("category", note=note, sure=False)
+    if fitting:
+        return Parse("date" if dates.is_date(fitting[0]) else "datetime", fitting[0])
+    best = max(counts, key=lambda form: counts[form], default=None)
+    if best is None or counts[best] < _NEARLY * values:
+        return None
+    kind: Type = "date" if dates.is_date(best) else "datetime"
+    almost = _almost(
+        frame, name, dates.parsed(pl.col(name), best).is_null() & pl.col(name).is_not_null(), values, kind, best
+    )
+    return Parse("category", note=f"{almost.note()}; the others are written as {best}", sure=False, almost=almost)

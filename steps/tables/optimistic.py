@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from model_code.tabular import MISSING
-from model_code.tabular.values import converted, with_point
+from model_code.tabular.values import converted, digits, whole_digits
 from steps.errors import InputError
 from steps.tables.examine import Examination, examine
 from steps.tables.parquet import numbered, write
@@ -45,8 +45,8 @@ def parse_optimistic(
         first = source.parts[0]
         parses = source.choose_parses(source.part_text(first).head(sample).collect(engine="streaming").lazy())
         inferred = {name: parse for name, parse in parses.items() if parse}
-        if any(parse.note for parse in inferred.values()):
-            return None
+        if any(not parse.sure for parse in inferred.values()):
+            return None  # all values have to be looked at
         cells = first.text().select(source.columns).head(sample).collect(engine="streaming")
         every = _Assumptions(inferred, frozenset(source.source.missing))
         few = _fewest(cells, every)
@@ -141,7 +141,7 @@ def _typed(source: SourceFrame, part: Part, assumptions: _Assumptions) -> pl.Laz
         name: _DIRECT[parse.type]
         for name, parse in assumptions.parses.items()
         # Polars would take a point for the decimal mark even where the mark is a comma.
-        if parse.type in _DIRECT and not (parse.type == "float" and parse.decimal == ",")
+        if parse.type in _DIRECT and parse.plain and not (parse.type == "float" and parse.decimal == ",")
     }
     frame = part.typed(dtypes, sorted(assumptions.markers)).select(source.columns)
     return frame.with_columns(
@@ -152,7 +152,9 @@ def _typed(source: SourceFrame, part: Part, assumptions: _Assumptions) -> pl.Laz
 def _strictly(text: pl.Expr, parse: Parse | None) -> pl.Expr:
     """Return the values as ``converted`` does, but fail on text that does not parse."""
     if parse is not None and parse.type == "float":
-        return with_point(text.str.strip_chars(), parse.decimal).cast(pl.Float64, strict=True)
+        return digits(text.str.strip_chars(), parse).cast(pl.Float64, strict=True)
+    if parse is not None and parse.type == "integer":
+        return whole_digits(text.str.strip_chars(), parse).cast(pl.Int64, strict=True)
     if parse is not None and parse.type == "date":
         return text.str.to_date(parse.format, strict=True)
     if parse is not None and parse.type == "datetime":

@@ -34,6 +34,11 @@ class Reading(Section):
     missing: tuple[str, ...] = Field(description="Cells that mean 'no value'. Blank cells always mean that.")
     decimal: Literal[".", ","] | None = Field(default=None, description="The decimal mark of delimited text.")
     format: str | None = Field(default=None, description="How dates are written, as strftime codes.")
+    thousands: str | None = Field(default=None, description="The sign between groups of three digits.")
+    affixes: tuple[str, ...] = Field(default=(), description="What stands before or behind numbers, such as $ or %.")
+    signs: bool = Field(
+        default=False, description="Whether numbers have other minus signs than the hyphen, or parentheses."
+    )
 
 
 class Column(Section):

@@ -34,6 +34,9 @@ class Source(Config):
         default=None, description="utf-8, utf-16, latin-1, cp1252 ...; detected when left out."
     )
     decimal: Literal[".", ","] | None = Field(default=None, description="The decimal mark; detected when left out.")
+    thousands: Literal[",", ".", "'", " ", ""] | None = Field(
+        default=None, description="The sign between groups of three digits; '' for none; detected when left out."
+    )
     header: bool | None = Field(
         default=None, description="Whether the first record names the columns; detected when left out."
     )

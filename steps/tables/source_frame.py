@@ -12,6 +12,7 @@ from model_code.tabular.values import cleaned
 from steps.errors import InputError
 from steps.tables.casting import canonical
 from steps.tables.inference import infer
+from steps.tables.numerals import Marks
 from steps.tables.parsing import Parse, natural_type
 from steps.tables.readers import Part
 from steps.tables.source import Source
@@ -26,16 +27,22 @@ class SourceFrame:
     parts: list[Part]
     declared: Mapping[str, Parse]
     """The parses of the columns whose type the problem file gives."""
-    decimal: str
+    marks: Marks
     dtypes: Mapping[str, Any]
     """The polars type of each column as the format gives it."""
 
     @classmethod
     def of(cls, name: str, source: Source, parts: list[Part], declared: Mapping[str, Parse]) -> SourceFrame:
-        decimal = "," if any(part.dialect and part.dialect.decimal == "," for part in parts) else "."
+        dialects = [part.dialect for part in parts if part.dialect]
+        marks = Marks(
+            decimal=source.decimal or ("," if any(dialect.decimal == "," for dialect in dialects) else "."),
+            exact=source.decimal is not None,
+            thousands=source.thousands,
+            commas_delimit=any(dialect.delimiter == "," for dialect in dialects),
+        )
         schemas = [part.text().collect_schema() for part in parts]
         dtypes = {column: _common([schema[column] for schema in schemas]) for column in parts[0].columns}
-        return cls(name, source, parts, declared, decimal, dtypes)
+        return cls(name, source, parts, declared, marks, dtypes)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -87,18 +94,14 @@ class SourceFrame:
     def choose_parses(self, frame: pl.LazyFrame) -> dict[str, Parse | None]:
         """Return how each string column is parsed: as declared, or as inferred from ``frame``; None without values."""
         complete = {
-            name: parse
+            name: replace(parse, decimal=self.marks.decimal)
             for name in self.text_columns
-            if (parse := self.declared.get(name)) and (parse.format or parse.type not in ("date", "datetime"))
+            if (parse := self.declared.get(name)) and (parse.format or parse.textual or parse.type == "boolean")
         }
         open_columns = [name for name in self.text_columns if name not in complete]
         declared = {name: self.declared[name] for name in open_columns if name in self.declared}
-        parses = {**complete, **infer(frame, open_columns, self.decimal, declared)}
-        return {
-            name: parse and replace(parse, decimal=self.decimal)
-            for name in self.text_columns
-            for parse in (parses[name],)
-        }
+        parses = {**complete, **infer(frame, open_columns, self.marks, declared)}
+        return {name: parses[name] for name in self.text_columns}
 
 
 def _common(dtypes: list[pl.DataType]) -> pl.DataType:

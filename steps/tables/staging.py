@@ -8,13 +8,13 @@ row what does not parse. Both give the same table. One strict parser alone would
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
 from steps.errors import InputError
 from steps.journal import Journal
-from steps.tables.document import ColumnType, FileReport, SourceReport
+from steps.tables.document import ColumnType, FileReport, NearlyType, SourceReport
 from steps.tables.encodings import EAST_ASIAN
 from steps.tables.examine import Examination
 from steps.tables.optimistic import parse_optimistic
@@ -82,10 +82,15 @@ def _report(frame: SourceFrame, parses: Mapping[str, Parse], examination: Examin
     return SourceReport(
         files=tuple(FileReport(**part.report) for part in frame.parts),
         rows=examination.rows,
-        decimal=frame.decimal,
-        types={name: ColumnType(type=parse.type, format=parse.format or None) for name, parse in parses.items()},
+        decimal=frame.marks.decimal,
+        types={name: _column_type(parse) for name, parse in parses.items()},
         blank_records=examination.last_row - examination.rows or None,
     )
+
+
+def _column_type(parse: Parse) -> ColumnType:
+    almost = NearlyType(**asdict(parse.almost)) if parse.almost else None
+    return ColumnType(type=parse.type, format=parse.format or None, almost=almost)
 
 
 def _note(frame: SourceFrame, report: SourceReport, log: Journal) -> None:
@@ -136,7 +141,16 @@ def _doubt(file: FileReport, source: str) -> str:
 
 def _readings(frame: SourceFrame, parses: Mapping[str, Parse]) -> dict[str, Reading]:
     missing = tuple(sorted(set(frame.source.missing)))
-    decimal: Literal[".", ","] | None = None
-    if frame.delimited:
-        decimal = "," if frame.decimal == "," else "."
-    return {name: Reading(missing=missing, decimal=decimal, format=parses[name].format) for name in frame.text_columns}
+    return {name: _reading(parses[name], missing, delimited=frame.delimited) for name in frame.text_columns}
+
+
+def _reading(parse: Parse, missing: tuple[str, ...], *, delimited: bool) -> Reading:
+    decimal: Literal[".", ","] = "," if parse.decimal == "," else "."
+    return Reading(
+        missing=missing,
+        decimal=decimal if delimited or not parse.plain else None,
+        format=parse.format,
+        thousands=parse.thousands,
+        affixes=parse.affixes,
+        signs=parse.signs,
+    )

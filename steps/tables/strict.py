@@ -104,9 +104,11 @@ def _advice(source: SourceFrame, name: str, parse: Parse, examples: Sequence[str
     def all_match(pattern: str) -> bool:
         return all(re.fullmatch(pattern, example) for example in examples)
 
-    if parse.type in ("integer", "float") and source.decimal == "." and all_match(r"[+-]?\d+,\d+"):
+    if parse.type in ("integer", "float") and all_match(r"[+-]?\d{1,3}([,.' ]\d{3})+"):
+        return f"set {settings}.thousands: {next(c for c in examples[0] if c in ',. ' + chr(39))!r}, {marker}, or {as_text}"
+    if parse.type in ("integer", "float") and parse.decimal == "." and all_match(r"[+-]?\d+,\d+"):
         return f"set {settings}.decimal: ','"
-    if parse.type in ("integer", "float") and source.decimal == "," and any("." in example for example in examples):
+    if parse.type in ("integer", "float") and parse.decimal == "," and any("." in example for example in examples):
         return (
             f"write the numbers without points, since the decimal mark is a comma; set {settings}.decimal: '.' if the "
             f"point is the mark; {marker}, or {as_text}"

@@ -12,6 +12,7 @@ from ingested import csv_file
 
 from model_code.tabular.values import converted
 from steps.tables.inference import infer
+from steps.tables.numerals import Marks
 
 
 def test_a_type_is_inferred_from_the_whole_column_not_from_its_start(read):
@@ -60,7 +61,7 @@ def test_whole_numbers_beyond_64_bits_stay_exact_as_text(read):
 @given(st.lists(st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)), min_size=1))
 def test_whole_numbers_come_back_as_they_were(values):
     frame = pl.DataFrame({"a": [None if value is None else str(value) for value in values]}, schema={"a": pl.String})
-    parse = infer(frame.lazy(), ["a"], ".")["a"]
+    parse = infer(frame.lazy(), ["a"], Marks())["a"]
     if parse is None:
         assert set(values) == {None}
     else:
