@@ -9,9 +9,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from steps import documents
 from steps.core import Config, Input, Output
@@ -43,6 +43,24 @@ class ColumnConfig(Config):
         description="The timezone of a datetime, such as Europe/Berlin, in which naive values are local.",
     )
     format: str | None = Field(default=None, description="The format of dates: %d.%m.%Y, %Y-%m-%dT%H:%M:%S%#z ...")
+    clock_change: Literal["earlier", "later", "missing"] | None = Field(
+        default=None,
+        description="What a local time means that comes twice when clocks are set back; skipped ones are missing then.",
+    )
+    missing: tuple[str, ...] = Field(
+        default=(), description="Further cells that mean 'no value' in this column; the type is needed too."
+    )
+
+    @field_validator("missing")
+    @classmethod
+    def _without_blanks(cls, missing: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(marker.strip() for marker in missing)
+
+    @model_validator(mode="after")
+    def _missing_of_a_type(self) -> Self:
+        if self.missing and self.type is None:
+            raise ValueError("missing needs the type of the column beside it")
+        return self
 
 
 class IngestConfig(Config):
@@ -101,7 +119,14 @@ def _declared(config: IngestConfig) -> dict[str, Parse]:
     from steps.tables.parsing import Parse
 
     return {
-        name: Parse(column.type or "datetime", column.format, column.timezone, declared=True)
+        name: Parse(
+            column.type or "datetime",
+            column.format,
+            column.timezone,
+            clock_change=column.clock_change,
+            missing=column.missing,
+            declared=True,
+        )
         for name, column in config.columns.items()
         if column.type or column.timezone
     }

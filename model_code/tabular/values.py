@@ -100,6 +100,8 @@ class Form:
     """The sign between groups of three digits; a blank and an apostrophe stand for all signs like them."""
     affixes: tuple[str, ...] = ()
     """What stands before or behind the numbers, such as $ or %, and is left out."""
+    clock_change: str | None = None
+    """earlier, later or missing: what a local time means that comes twice when clocks are set back."""
     signs: bool = False
     """True if numbers have other minus signs than the hyphen, or parentheses for negative ones."""
 
@@ -112,7 +114,7 @@ class Form:
     def of(cls, entry: Mapping[str, Any]) -> Form:
         """Return the form of an input of a model schema; inputs that were never text have the usual one."""
         reading = entry.get("reading") or {}
-        names = ("format", "decimal", "thousands", "affixes", "signs")
+        names = ("format", "decimal", "thousands", "affixes", "signs", "clock_change")
         form = {name: reading[name] for name in names if reading.get(name)}
         return cls(entry["type"], timezone=entry.get("timezone"), **form)
 
@@ -214,12 +216,13 @@ def four_digit_year(value: pl.Expr) -> pl.Expr:
 def zoned(value: pl.Expr, form: Form, *, aware: bool) -> pl.Expr:
     """Return instants in the column's timezone.
 
-    A local time that clocks skip or show twice becomes missing.
+    A local time that clocks skip becomes missing, and so does one that they show twice, unless the form says which is meant.
     """
     if aware:
         return value.dt.convert_time_zone(form.timezone or "UTC")
     if form.timezone:
-        return value.dt.replace_time_zone(form.timezone, ambiguous="null", non_existent="null")
+        which: Any = {"earlier": "earliest", "later": "latest"}.get(form.clock_change or "", "null")
+        return value.dt.replace_time_zone(form.timezone, ambiguous=which, non_existent="null")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
@@ -52,7 +53,9 @@ def refuse_unfit(frame: pl.LazyFrame, parses: Mapping[str, Parse], where: str) -
     unfit = {}
     for name, parse in parses.items():
         value = pl.col(name).fill_nan(None) if dtypes[name].is_float() else pl.col(name)
-        unfit[name] = value.is_not_null() & as_type(pl.col(name), dtypes[name], parse).is_null()
+        # With a choice for the change of clocks, times that they skip or show twice are missing.
+        form = replace(parse, timezone=None) if parse.clock_change else parse
+        unfit[name] = value.is_not_null() & as_type(pl.col(name), dtypes[name], form).is_null()
     if not unfit:
         return
     counts = frame.select(wrong.sum().alias(name) for name, wrong in unfit.items()).collect(engine="streaming").row(0)

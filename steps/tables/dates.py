@@ -50,8 +50,8 @@ def formats_of(examples: pl.Series, kind: str | None) -> list[str]:
     return [form for form, count in counts.items() if count >= 0.8 * len(examples)]
 
 
-def _of(kind: str, wanted_kind: str | None) -> Sequence[str]:
-    if wanted_kind not in (None, kind):
+def _of(kind: str, declared: str | None) -> Sequence[str]:
+    if declared not in (None, kind):
         return ()
     return DATES if kind == "date" else DATETIMES
 

@@ -326,7 +326,8 @@ def _has_header(rows: Sequence[Sequence[str]], missing: set[str]) -> bool:
 
     It does not if it holds a missing marker, a value that returns below it, or numbers that words do not outvote.
     """
-    first, rest = rows[0], rows[1:]
+    first = rows[0]
+    rest = [row for row in rows[1:] if row != first or len(row) == 1]  # concatenated files repeat their header
     names = [cell for cell in first if cell]
     if not names or any(cell in missing and not cell.isalnum() for cell in names):
         return False

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from model_code.tabular import MISSING
-from model_code.tabular.values import converted, digits, whole_digits
+from model_code.tabular.values import cleaned, converted, digits, whole_digits, zoned
 from steps.errors import InputError
 from steps.tables.examine import Examination, examine
 from steps.tables.parquet import numbered, write
@@ -141,12 +141,23 @@ def _typed(source: SourceFrame, part: Part, assumptions: _Assumptions) -> pl.Laz
         name: _DIRECT[parse.type]
         for name, parse in assumptions.parses.items()
         # Polars would take a point for the decimal mark even where the mark is a comma.
-        if parse.type in _DIRECT and parse.plain and not (parse.type == "float" and parse.decimal == ",")
+        if parse.type in _DIRECT
+        and parse.plain
+        and not parse.missing
+        and not (parse.type == "float" and parse.decimal == ",")
     }
     frame = part.typed(dtypes, sorted(assumptions.markers)).select(source.columns)
     return frame.with_columns(
-        _strictly(pl.col(name), assumptions.parses.get(name)) for name in source.text_columns if name not in dtypes
+        _strictly(_cleaned(source, name), assumptions.parses.get(name))
+        for name in source.text_columns
+        if name not in dtypes
     )
+
+
+def _cleaned(source: SourceFrame, name: str) -> pl.Expr:
+    """Return a column without the markers of its own; the reader has removed those of the source."""
+    parse = source.declared.get(name)
+    return cleaned(pl.col(name), parse.missing) if parse and parse.missing else pl.col(name)
 
 
 def _strictly(text: pl.Expr, parse: Parse | None) -> pl.Expr:
@@ -161,5 +172,7 @@ def _strictly(text: pl.Expr, parse: Parse | None) -> pl.Expr:
         value = text.str.to_datetime(parse.format, strict=True, time_unit="us")
         if parse.aware:
             return value.dt.convert_time_zone(parse.timezone or "UTC")
+        if parse.clock_change:
+            return zoned(value, parse, aware=False)
         return value.dt.replace_time_zone(parse.timezone) if parse.timezone else value
     return text.str.strip_chars()

@@ -65,6 +65,8 @@ class Parse(Form):
     """A remark about the inference for the reader of the journal."""
     sure: bool = True
     """False if the note is a question that a person has to decide."""
+    missing: tuple[str, ...] = ()
+    """Cells that mean 'no value' in this column, beside those of the source."""
     almost: Almost | None = None
     """What the column would be without a few of its values."""
 

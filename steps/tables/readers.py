@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 from pathlib import Path, PurePosixPath
@@ -68,7 +68,32 @@ class Part:
 
     def typed(self, dtypes: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
         """Return delimited text, its columns parsed by polars as ``dtypes``, or strings where there is none."""
-        return self._scan(dtypes, missing).select(self.columns)
+        frame = self._scan(dtypes, missing).select(self.columns)
+        if dtypes or not self._names_cells:
+            return frame  # a header in the middle of typed columns does not parse
+        return frame.with_columns(pl.when(~self._is_header()).then(pl.all()))
+
+    def repeats_header(self) -> pl.LazyFrame:
+        """Return for each record of delimited text whether it repeats the header."""
+        frame = self._scan({}, ()).select(self.columns)
+        return frame.select(
+            self._is_header().alias("repeats") if self._names_cells else pl.lit(value=False).alias("repeats")
+        )
+
+    @property
+    def _names_cells(self) -> bool:
+        """True if the header has enough names for a record that repeats it to be no coincidence."""
+        return self.dialect is not None and self.dialect.header is not None and sum(map(bool, self.dialect.header)) > 1
+
+    def _is_header(self) -> pl.Expr:
+        assert self.dialect is not None
+        assert self.dialect.header is not None
+        cells = [
+            pl.col(column).str.strip_chars().eq_missing(cell)
+            for column, cell in zip(self.columns, self.dialect.header, strict=True)
+            if cell
+        ]
+        return pl.all_horizontal(cells)
 
     def _scan(self, dtypes: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
         """Return the columns, and behind them the empty cells at the ends of the lines where there are any."""
@@ -163,6 +188,7 @@ def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
         return _delimited(readable, name, source, kind, scratch, report, whole=whole)
     try:
         frame = _scan(readable, name, source, kind, report)
+        frame = _flat(frame)
         columns = frame.collect_schema().names()
     except InputError:
         raise
@@ -289,6 +315,24 @@ def _scan(path: Path, name: str, source: Source, kind: str, report: dict[str, An
     return pl.scan_ndjson(escape(str(path)), infer_schema_length=None)
 
 
+def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """Return the fields of objects as columns of their own, named like ``home.city``."""
+
+    def fields(name: str, column: pl.Expr, dtype: Any) -> Iterator[pl.Expr]:
+        if not isinstance(dtype, pl.Struct):
+            yield column.alias(name)
+        else:
+            for field in dtype.fields:
+                yield from fields(f"{name}.{field.name}", column.struct.field(field.name), field.dtype)
+
+    schema = frame.collect_schema()
+    if not any(isinstance(dtype, pl.Struct) for dtype in schema.values()):
+        return frame
+    columns = [column for name, dtype in schema.items() for column in fields(name, pl.col(name), dtype)]
+    names, _ = _distinct(tuple(column.meta.output_name() for column in columns))
+    return frame.select(column.alias(name) for column, name in zip(columns, names, strict=True))
+
+
 def _workbook(path: Path, name: str, source: Source, report: dict[str, Any]) -> pl.LazyFrame:
     try:
         import fastexcel  # noqa: F401 - an extra; polars' own message does not say how to install it
@@ -302,16 +346,17 @@ def _workbook(path: Path, name: str, source: Source, report: dict[str, Any]) -> 
         if skip := titles_above(rows, set(source.missing)):
             frame = _sheet(path, source, skip)
             report["titles"] = [" ".join(filter(None, row)) for row in rows[:skip] if any(row)]
-    if source.skip_footer:
-        frame = frame.head(-source.skip_footer)
+            source = source.model_copy(update={"skip": skip})
+    if source.skip_footer:  # again, since a word among totals makes a column of numbers text
+        frame = _sheet(path, source, source.skip or 0, n_rows=max(0, frame.height - source.skip_footer))
     return frame.lazy()
 
 
-def _sheet(path: Path, source: Source, skip: int) -> pl.DataFrame:
+def _sheet(path: Path, source: Source, skip: int, **options: Any) -> pl.DataFrame:
     """Return a sheet without its first rows; columns without a name have none."""
     has_header = source.header is not False
-    options = ({"header_row": skip} if has_header else {"skip_rows": skip}) if skip else {}
-    return _read_sheet(path, source, options, has_header=has_header, infer_schema_length=None)
+    start = ({"header_row": skip} if has_header else {"skip_rows": skip}) if skip else {}
+    return _read_sheet(path, source, {**start, **options}, has_header=has_header, infer_schema_length=None)
 
 
 def _read_sheet(path: Path, source: Source, read_options: dict[str, Any], **options: Any) -> pl.DataFrame:

@@ -36,6 +36,9 @@ class Reading(Section):
     format: str | None = Field(default=None, description="How dates are written, as strftime codes.")
     thousands: str | None = Field(default=None, description="The sign between groups of three digits.")
     affixes: tuple[str, ...] = Field(default=(), description="What stands before or behind numbers, such as $ or %.")
+    clock_change: Literal["earlier", "later", "missing"] | None = Field(
+        default=None, description="What a local time means that comes twice when clocks are set back."
+    )
     signs: bool = Field(
         default=False, description="Whether numbers have other minus signs than the hyphen, or parentheses."
     )

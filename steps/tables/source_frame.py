@@ -15,6 +15,7 @@ from steps.tables.inference import infer
 from steps.tables.numerals import Marks
 from steps.tables.parsing import Parse, natural_type
 from steps.tables.readers import Part
+from steps.tables.schema import ROW
 from steps.tables.source import Source
 
 
@@ -30,6 +31,8 @@ class SourceFrame:
     marks: Marks
     dtypes: Mapping[str, Any]
     """The polars type of each column as the format gives it."""
+    strings: frozenset[str] = frozenset()
+    """The columns whose format has types and says that they are text."""
 
     @classmethod
     def of(cls, name: str, source: Source, parts: list[Part], declared: Mapping[str, Parse]) -> SourceFrame:
@@ -42,7 +45,12 @@ class SourceFrame:
         )
         schemas = [part.text().collect_schema() for part in parts]
         dtypes = {column: _common([schema[column] for schema in schemas]) for column in parts[0].columns}
-        return cls(name, source, parts, declared, marks, dtypes)
+        strings = frozenset(
+            column
+            for column in parts[0].columns
+            if not dialects and all(schema[column].base_type() in _STRINGS for schema in schemas)
+        )
+        return cls(name, source, parts, declared, marks, dtypes, strings)
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -56,6 +64,21 @@ class SourceFrame:
     def text_columns(self) -> list[str]:
         """The columns that arrive as strings, which have to be parsed."""
         return [name for name in self.columns if self.dtypes[name] == pl.String]
+
+    def missing(self, column: str) -> tuple[str, ...]:
+        """Return the cells that mean 'no value' in a column."""
+        parse = self.declared.get(column)
+        return (*self.source.missing, *(parse.missing if parse else ()))
+
+    def repeated_headers(self) -> list[int]:
+        """Return the numbers of the records that repeat the header."""
+        numbers, start = [], 0
+        for part in self.parts:
+            if part.dialect is not None:
+                rows = part.repeats_header().with_row_index(ROW, 1)
+                numbers += [start + row for row in rows.filter("repeats").collect(engine="streaming")[ROW]]
+                start += rows.select(pl.len()).collect(engine="streaming").item() if len(self.parts) > 1 else 0
+        return numbers
 
     def text(self) -> pl.LazyFrame:
         """Return all parts as one frame of cleaned text and canonical values."""
@@ -85,7 +108,7 @@ class SourceFrame:
                 canonical_values = canonical(column, dtype)
                 column = column if canonical_values is None else canonical_values
             if self.dtypes[name] == pl.String:
-                column = cleaned(column.cast(pl.String), self.source.missing)
+                column = cleaned(column.cast(pl.String), self.missing(name))
             elif natural_type(dtype) != natural_type(self.dtypes[name]):
                 column = column.cast(self.dtypes[name])
             changes.append(column.alias(name))
@@ -101,7 +124,28 @@ class SourceFrame:
         open_columns = [name for name in self.text_columns if name not in complete]
         declared = {name: self.declared[name] for name in open_columns if name in self.declared}
         parses = {**complete, **infer(frame, open_columns, self.marks, declared)}
-        return {name: parses[name] for name in self.text_columns}
+        return {name: self._as_written(frame, name, parses[name]) for name in self.text_columns}
+
+    def _as_written(self, frame: pl.LazyFrame, name: str, parse: Parse | None) -> Parse | None:
+        """Return text for a column that its file says to be text, with a question where it holds something else.
+
+        JSON has no dates, so there they are text that is meant as dates.
+        """
+        if parse is None or name not in self.strings or name in self.declared or parse.textual:
+            return parse
+        if parse.type in ("date", "datetime") and self.parts[0].format in ("json", "ndjson"):
+            return parse
+        if parse.type == "boolean" or frame.select(pl.col(name).str.contains(r"^0\d").any()).collect().item():
+            return Parse("category")
+        form = f", format: {parse.format!r}" if parse.format else ""
+        note = (
+            f"is text in the file, and all of its values are {'dates' if parse.format else 'numbers'}; to use them as such, "
+            f"declare type: {parse.type}{form}"
+        )
+        return Parse("category", note=note, sure=False)
+
+
+_STRINGS = (pl.String, pl.Categorical, pl.Enum)
 
 
 def _common(dtypes: list[pl.DataType]) -> pl.DataType:

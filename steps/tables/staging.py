@@ -95,8 +95,13 @@ def _column_type(parse: Parse) -> ColumnType:
 
 def _note(frame: SourceFrame, report: SourceReport, log: Journal) -> None:
     """Note in the journal what was detected and a person may want to override."""
-    if report.blank_records:
-        log.note(f"source {frame.name!r}: {report.blank_records:,} records without any value were left out")
+    headers = frame.repeated_headers() if report.blank_records else []
+    if headers:
+        rows = ", ".join(map(str, headers[:5])) + (" ..." if len(headers) > 5 else "")
+        which = f"rows {rows} repeat" if len(headers) > 1 else f"row {rows} repeats"
+        log.note(f"source {frame.name!r}: {which} the header; they were left out")
+    if blank := (report.blank_records or 0) - len(headers):
+        log.note(f"source {frame.name!r}: {blank:,} records without any value were left out")
     for part, file in zip(frame.parts, report.files, strict=True):
         _note_layout(part, file, frame.name, log)
         if part.dialect and part.dialect.header is None and frame.source.header is None:
@@ -145,6 +150,7 @@ def _readings(frame: SourceFrame, parses: Mapping[str, Parse]) -> dict[str, Read
 
 
 def _reading(parse: Parse, missing: tuple[str, ...], *, delimited: bool) -> Reading:
+    missing = tuple(sorted({*missing, *parse.missing}))
     decimal: Literal[".", ","] = "," if parse.decimal == "," else "."
     return Reading(
         missing=missing,
@@ -152,5 +158,6 @@ def _reading(parse: Parse, missing: tuple[str, ...], *, delimited: bool) -> Read
         format=parse.format,
         thousands=parse.thousands,
         affixes=parse.affixes,
+        clock_change=parse.clock_change,
         signs=parse.signs,
     )

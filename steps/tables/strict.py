@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -14,11 +16,20 @@ from steps.tables.casting import as_type, refuse_unfit
 from steps.tables.examine import Examination, examine
 from steps.tables.parquet import numbered, write
 from steps.tables.parsing import Parse, natural_type
-from steps.tables.schema import ROW
+from steps.tables.schema import ROW, Type
 from steps.tables.source_frame import SourceFrame
 
 _ROWS, _EXAMPLES, _LONGEST = 5, 3, 40
 """How many rows and values a message names, and the characters of each value."""
+
+
+class UnparsedValues(InputError):
+    """Values that are not of the type of their column."""
+
+    def __init__(self, message: str, columns: Mapping[str, Type]) -> None:
+        super().__init__(message)
+        self.columns = columns
+        """The columns, and the type of their other values."""
 
 
 def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], Examination]:
@@ -69,12 +80,15 @@ def _refuse_unparsed(source: SourceFrame, frame: pl.LazyFrame, parses: Mapping[s
     """
     wrong = {name: _unparsed(name, parse).sum().alias(name) for name, parse in parses.items() if not parse.textual}
     counts = frame.select(wrong.values()).collect(engine="streaming").row(0, named=True) if wrong else {}
-    lines = [_unparsed_line(source, name, parses[name], count) for name, count in counts.items() if count]
-    if lines:
-        raise InputError("\n".join(lines))
+    odd = {name: count for name, count in counts.items() if count}
+    if odd:
+        lines = [_unparsed_line(source, name, parses[name], count) for name, count in odd.items()]
+        raise UnparsedValues("\n".join(lines), {name: parses[name].type for name in odd})
 
 
 def _unparsed(name: str, parse: Parse) -> pl.Expr:
+    if parse.clock_change:  # times that clocks skip or show twice are missing then
+        parse = replace(parse, timezone=None)
     return pl.col(name).is_not_null() & converted(pl.col(name), parse).is_null()
 
 
@@ -89,16 +103,28 @@ def _unparsed_line(source: SourceFrame, name: str, parse: Parse, count: int) -> 
             numbers = ", ".join(map(str, values[ROW].head(_ROWS)))
             more = " ..." if count > _ROWS else ""
             examples = values[name].unique(maintain_order=True).head(_EXAMPLES).to_list()
+            if parse.timezone and _fits(examples, replace(parse, timezone=None)):
+                return (
+                    f"column {name!r}: {count:,} local time{' comes' if count == 1 else 's come'} twice or never when clocks change in "
+                    f"{parse.timezone} ({part.name}, rows {numbers}{more}): {', '.join(map(repr, examples))}. Set "
+                    f"data.columns.{name}.clock_change: earlier, later or missing, or write the times with their offset from UTC"
+                )
             quoted = (repr(value if len(value) <= _LONGEST else value[: _LONGEST - 3] + "...") for value in examples)
             advice = _advice(source, name, parse, examples)
             return f"{line} ({part.name}, rows {numbers}{more}): {', '.join(quoted)}. To fix it, {advice}"
     return line
 
 
+def _fits(examples: Sequence[str], parse: Parse) -> bool:
+    values = pl.select(converted(pl.lit(pl.Series(examples)), parse)).to_series()
+    return values.null_count() == 0
+
+
 def _advice(source: SourceFrame, name: str, parse: Parse, examples: Sequence[str]) -> str:
     """Say what would make the values parse."""
     settings = f"data.sources.{source.name}"
-    marker = f"declare them missing ({settings}.missing)"
+    words = ", ".join(json.dumps(example, ensure_ascii=False) for example in examples if len(example) <= _LONGEST)
+    marker = f"declare them missing (data.columns.{name}: {{type: {parse.type}, missing: [{words}]}})"
     as_text = f"declare data.columns.{name}.type: category or text"
 
     def all_match(pattern: str) -> bool:

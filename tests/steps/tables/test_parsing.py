@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ingested import csv_file
+from ingested import csv_file, refused
 
 from model_code.tabular import MISSING
 from model_code.tabular.values import cleaned, converted
@@ -35,12 +35,26 @@ def test_naive_times_are_local_where_a_timezone_is_declared(read):
 
 def test_a_local_time_that_clocks_skip_is_reported(read):
     with pytest.raises(
-        InputError, match=r"'t': 1 value cannot be read as a date with a time.*rows 2.*2020-03-29 02:30:00"
+        InputError, match=r"'t': 1 local time.*when clocks change.*rows 2.*2020-03-29 02:30:00.*clock_change: earlier"
     ):
         read(
             csv_file("t,x\n2020-06-01 12:00:00,1\n2020-03-29 02:30:00,2\n"),
             {"t": {"type": "datetime", "timezone": "Europe/Berlin"}},
         )
+
+
+@pytest.mark.parametrize(("choice", "hours"), [("earlier", 0), ("later", 1), ("missing", None)])
+def test_a_local_time_that_comes_twice_is_read_as_the_person_says(read, tmp_path, choice, hours):
+    column = {"t": {"type": "datetime", "timezone": "Europe/Berlin", "clock_change": choice}}
+    text = "t,x\n2023-10-29 02:30:00,1\n2023-10-29 05:00:00,2\n2020-03-29 02:30:00,3\n"
+    path = tmp_path / "p.parquet"
+    pl.read_csv(text.encode(), try_parse_dates=True).write_parquet(path)
+    for table in (read(csv_file(text), column), read({"p.parquet": path.read_bytes()}, column)):
+        first, second, skipped = table.frame["t"].dt.convert_time_zone("UTC").to_list()
+        assert (first and first.hour, second.hour, skipped) == (hours, 4, None)
+    refused(
+        read, csv_file(text), {"t": {"type": "datetime", "timezone": "Europe/Berlin"}}, match="2 local times come twice"
+    )
 
 
 def test_declared_types_are_kept(read):

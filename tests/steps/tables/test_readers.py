@@ -134,3 +134,35 @@ def test_the_sheet_of_a_workbook_needs_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "fastexcel", None)
     with pytest.raises(InputError, match=r"needs fastexcel; install the extra excel, .*: pip install -e '\.\[excel\]'"):
         read_parts(tmp_path / "raw", "s", Source(path="x"), tmp_path / "scratch")
+
+
+@pytest.mark.parametrize("form", ["ndjson", "json", "parquet"])
+def test_text_of_a_format_with_types_stays_text_and_is_asked_about(read, tmp_path, form):
+    rows = [
+        {"zip": "01234", "n": "12", "when": "2020-01-02", "x": 1},
+        {"zip": "60601", "n": "7", "when": "2020-01-03", "x": 2},
+    ]
+    path = tmp_path / f"d.{form}"
+    frame = pl.DataFrame(rows)
+    {"ndjson": frame.write_ndjson, "json": frame.write_json, "parquet": frame.write_parquet}[form](path)
+    table = read({path.name: path.read_bytes()})
+    assert (table["zip"], table["n"]) == (["01234", "60601"], ["12", "7"])
+    assert "column 'n' is text in the file, and all of its values are numbers" in table.notes
+    assert "'zip'" not in table.notes
+    assert table.types["when"] == ("category" if form == "parquet" else "date")
+    assert read({path.name: path.read_bytes()}, {"n": {"type": "integer"}})["n"] == [12, 7]
+
+
+def test_the_fields_of_objects_become_columns(read, tmp_path):
+    rows = [
+        {"home": {"city": "Graz", "at": {"lat": 1.5}}, "home.city": "x", "y": 1},
+        {"home": {"city": "Lyon", "at": {"lat": 2.5}}, "home.city": "z", "y": 2},
+    ]
+    for name, text in (("d.json", json.dumps(rows)), ("d.ndjson", "\n".join(map(json.dumps, rows)))):
+        table = read({name: text})
+        assert table["home.city"] == ["Graz", "Lyon"]
+        assert table["home.at.lat"] == [1.5, 2.5]
+        assert table["home.city_2"] == ["x", "z"]
+    path = tmp_path / "d.parquet"
+    pl.DataFrame(rows).write_parquet(path)
+    assert read({"d.parquet": path.read_bytes()})["home.at.lat"] == [1.5, 2.5]

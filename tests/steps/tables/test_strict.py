@@ -12,7 +12,7 @@ def test_a_value_that_does_not_parse_is_named_with_column_rows_and_examples(read
     )
     assert "data.csv, rows 3, 7, 9" in message
     assert "'many'" in message
-    assert "data.sources.data.missing" in message
+    assert 'data.columns.a: {type: integer, missing: ["many"]}' in message
 
 
 @pytest.mark.parametrize(
