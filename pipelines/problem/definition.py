@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
@@ -101,6 +101,13 @@ class Problem(Config):
     )
     success: tuple[Threshold, ...] = Field(
         description="The thresholds that the model must reach on the held-out test set."
+    )
+    eased: dict[str, Annotated[str, Field(min_length=1)]] = Field(
+        default={},
+        description=(
+            "Promises that ask less than those of an earlier run, each with the reason; a report that finds one shows "
+            "the line to write here."
+        ),
     )
     data: DataConfig
     expectations: str = Field(description="The Great Expectations suite (JSON), relative to this file.")

@@ -13,12 +13,12 @@ from infra.sources.files import expand_home
 from model_code import tasks
 from pipelines.problem.definition import Problem, check
 from pipelines.problem.yaml_lines import Document, read
+from steps.cards.document import TO_BE_WRITTEN
 from steps.errors import InputError
 
 PROBLEM = "problem.yaml"
 INCOMPLETE = "# Incomplete: "
 """The start of a problem file whose data could not be read; ``new`` may overwrite it."""
-TO_BE_WRITTEN = "to be written"
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from steps.documents import Document
 from steps.evaluation.thresholds import Threshold
 from steps.training.document import ModelColumn
+
+TO_BE_WRITTEN = "to be written"
+"""How the fields begin that `fourscore new` leaves to a person."""
+ANSWERS = ("question", "decision", "owner", "cost_of_error")
+
+
+def unwritten(problem: Mapping[str, Any]) -> list[str]:
+    """Return the fields of a problem that a person still has to write."""
+    return [name for name in ANSWERS if str(problem.get(name, "")).strip().lower().startswith(TO_BE_WRITTEN)]
 
 
 class ProblemCard(Document):

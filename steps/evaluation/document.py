@@ -197,5 +197,19 @@ class Evaluation(Document):
 
     def higher_is_better(self, metric: str) -> bool:
         """Return the metric's direction; a metric that the task does not know counts as better when higher."""
-        definition = tasks.get(self.task).metrics.get(metric) if self.task in tasks.names() else None
+        definition = _metric(self.task, metric)
         return definition.higher_is_better if definition else True
+
+    def ends(self, metric: str) -> tuple[float | None, float | None]:
+        """Return the lowest and the highest value that a metric can have."""
+        return metric_ends(self.task, metric)
+
+
+def metric_ends(task: str, metric: str | None) -> tuple[float | None, float | None]:
+    """Return the lowest and the highest value that a metric of a task can have; None where there is no end."""
+    definition = _metric(task, metric)
+    return (definition.low, definition.high) if definition else (None, None)
+
+
+def _metric(task: str, metric: str | None) -> tasks.Metric | None:
+    return tasks.get(task).metrics.get(metric or "") if task in tasks.names() else None

@@ -50,10 +50,15 @@ _LISTED = 4  # segments in a sentence
 
 def metric_name(metric: str | None) -> str:
     """Return a metric's name as people write it, as the beginning of a sentence."""
+    label = metric_in_sentence(metric)
+    return f"{label[:1].upper()}{label[1:]}"
+
+
+def metric_in_sentence(metric: str | None) -> str:
+    """Return a metric's name as a part of a sentence."""
     for task in map(tasks.get, tasks.names()):
         if definition := task.metrics.get(metric or ""):
-            label = definition.label
-            return f"{label[:1].upper()}{label[1:]}"
+            return definition.label
     return cut(metric, 40)
 
 
@@ -155,16 +160,55 @@ def comparisons(evaluation: Evaluation) -> dict[str, str]:
     return {name: comparison_sentence(name, compared[name]) for name in in_order(compared)}
 
 
+def reservations(evaluation: Evaluation) -> list[str]:
+    """Return what speaks against a model that keeps its promises: who does better, and a champion that does as well."""
+    clauses = []
+    for name in in_order(evaluation.comparisons):
+        comparison = evaluation.comparisons[name]
+        if (better := outcome(comparison)) == name:
+            clauses.append(f"{predictor_in_sentence(name)} does better ({_advantage(evaluation, comparison)})")
+        elif name == CHAMPION and better != MODEL:
+            clauses.append("it is no better than the current champion")
+    return clauses
+
+
+def _advantage(evaluation: Evaluation, comparison: Comparison) -> str:
+    """Return by how much the other one differs from the model; shares in points, as ``+7.9 points of accuracy``."""
+    difference, label = -(comparison.difference.value or 0.0), metric_in_sentence(comparison.metric)
+    if evaluation.ends(comparison.metric) == (0, 1):
+        return f"{signed(100 * difference, 1)} points of {label}"
+    return f"{label} {signed(difference, decimals_for(comparison.difference))}"
+
+
+def is_clearly_weaker(evaluation: Evaluation, estimate: Estimate) -> bool:
+    """Return whether the interval of a segment's headline metric lies on the worse side of the value on all rows."""
+    overall = evaluation.metrics[evaluation.headline].value
+    if overall is None or estimate.low is None or estimate.high is None:
+        return False
+    return estimate.high < overall if evaluation.higher_is_better(evaluation.headline) else estimate.low > overall
+
+
 def weakest(evaluation: Evaluation) -> list[tuple[str, SliceResult, Estimate]]:
-    """Return the segments with rows enough to judge, by the headline metric, the weakest first: (column, part, estimate)."""
+    """Return the segments with rows enough to judge, by the headline metric: (column, part, estimate).
+
+    Those that are weaker beyond chance come first, by their rows times what they lack; then the others, the weakest first.
+    """
     sign = 1 if evaluation.higher_is_better(evaluation.headline) else -1
+    overall = evaluation.metrics[evaluation.headline].value or 0.0
+
+    def rank(entry: tuple[str, SliceResult, Estimate]) -> tuple[float, float, str, str]:
+        column, part, estimate = entry
+        above = sign * ((estimate.value or 0.0) - overall)
+        lacking = part.rows * above if is_clearly_weaker(evaluation, estimate) else 0.0
+        return lacking, above, column, part.value
+
     judged = [
         (column, part, estimate)
         for column, parts in evaluation.slices.items()
         for part in parts
         if not part.small and (estimate := part.metrics[evaluation.headline]).value is not None
     ]
-    return sorted(judged, key=lambda entry: (sign * (entry[2].value or 0), entry[0], entry[1].value))
+    return sorted(judged, key=rank)
 
 
 def limits(evaluation: Evaluation) -> Iterator[str]:

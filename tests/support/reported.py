@@ -12,6 +12,7 @@ from infra.store.local import LocalStore
 from infra.store.manifest import Manifest
 from pipelines.pages.report.gather import Facts, Stage, gather
 from pipelines.pages.report.page import render
+from pipelines.training import TRAINING
 from steps.cards.document import ProblemCard
 from steps.journal import Journal
 
@@ -351,6 +352,7 @@ def make_run(
                 1.5 * position + 0.1 if reached else 0.0,
                 "not in the store yet",
                 f"store/{key}/journal.jsonl",
+                outputs=list(list(TRAINING)[position].outputs),
             )
         )
         if not reached or status == "failed":

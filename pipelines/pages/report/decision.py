@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.pages.report.markup import Scale
 from steps.evaluation import sentences
 from steps.evaluation.document import CHAMPION, MODEL, Estimate, Evaluation, SliceResult
 from steps.evaluation.sentences import metric_name, predictor_in_sentence
-from steps.evaluation.wording import count, decimals_for, interval, isolate, number, signed
+from steps.evaluation.wording import count, decimals_for, interval, isolate, number, percent, signed
 
 WORST = 10
 _GLANCED_RIVALS = ("constant", "hist_gradient_boosting", CHAMPION)
@@ -35,11 +35,13 @@ def best(evaluation: Evaluation, metric: str) -> float | None:
 
 @dataclass(frozen=True)
 class Segments:
-    """Segments by the headline metric, the weakest first; small ones apart, since chance puts them at both ends."""
+    """Segments by the headline metric; small ones apart, since chance puts them at both ends."""
 
     worst: Sequence[tuple[str, SliceResult]]
     small: Sequence[tuple[str, SliceResult]]
     hidden: int
+    clear: int
+    """How many are weaker beyond chance; they come first."""
     scale: Scale
 
 
@@ -47,16 +49,32 @@ def segments(evaluation: Evaluation) -> Segments | None:
     """Return where the model is weakest; None where no segment was defined."""
     name = evaluation.headline
     judged = sentences.weakest(evaluation)
-    scale = Scale([evaluation.metrics[name], *(estimate for _, _, estimate in judged)])
+    estimates = [estimate for _, _, estimate in judged]
+    scale = Scale([evaluation.metrics[name], *estimates], within=evaluation.ends(name))
+    clear = sum(sentences.is_clearly_weaker(evaluation, estimate) for estimate in estimates[:WORST])
     large = [(column, part) for column, part, _ in judged]
     every = [(column, part) for column, parts in evaluation.slices.items() for part in parts]
     small = [(column, part) for column, part in every if part.small or part.metrics[name].value is None]
     hidden = max(0, len(large) - WORST) + max(0, len(small) - WORST)
-    return Segments(large[:WORST], small[:WORST], hidden, scale) if every else None
+    return Segments(large[:WORST], small[:WORST], hidden, clear, scale) if every else None
 
 
-def glance(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
-    """Yield what a hurried reader takes away: headline metric, comparisons, weakest segment, as (label, number, note)."""
+def comparison_scale(estimates: Mapping[str, Estimate], ends: tuple[float | None, float | None]) -> Scale:
+    """Return a scale for the model and its rivals; a constant prediction is far off and would squeeze the others."""
+    drawn = [estimate for name, estimate in estimates.items() if name != "constant"]
+    return Scale(drawn, within=ends)
+
+
+def sliced_features(evaluation: Evaluation, features: Collection[str]) -> list[str]:
+    """Return the columns of the segments that the model uses."""
+    return [column for column in evaluation.slices if column in features]
+
+
+def glance(evaluation: Evaluation, features: Collection[str] = ()) -> Iterator[tuple[str, str, str]]:
+    """Yield what a hurried reader takes away: headline metric, comparisons, weakest segment, as (label, number, note).
+
+    A segment is named only where its interval lies below the value on all rows.
+    """
     estimate = evaluation.metrics[evaluation.headline]
     ends = interval(estimate) or "not defined"
     yield metric_name(evaluation.headline), number(estimate.value, decimals_for(estimate)), f"95 % interval {ends}"
@@ -68,6 +86,10 @@ def glance(evaluation: Evaluation) -> Iterator[tuple[str, str, str]]:
             note = f"{metric_name(comparison.metric)}, 95 % interval {ends}"
             yield f"{says} {predictor_in_sentence(name)}", signed(difference.value, places), note
     for column, part, worst in sentences.weakest(evaluation)[:1]:
-        places = decimals_for(estimate, most=3)
-        label = f"weakest segment: {isolate(column)} = {isolate(part.value)}"
-        yield label, number(worst.value, places), count(part.rows, "row")
+        if sentences.is_clearly_weaker(evaluation, worst):
+            places = decimals_for(estimate, most=3)
+            size = f"{count(part.rows, 'row')} ({percent(part.rows, evaluation.rows)})"
+            note = f"{size}, 95 % interval {interval(worst, places)}"
+            label = f"weakest segment: {isolate(column)} = {isolate(part.value)}"
+            feature = f"; {isolate(column)} is a feature of the model" if column in features else ""
+            yield label, number(worst.value, places), note + feature

@@ -21,6 +21,8 @@ from infra.runs.records import RunRecord, StageRecord
 from infra.store.ledger import SEALED, divisions, readings
 from infra.store.manifest import JOURNAL, CorruptExecution, Manifest
 from infra.store.store import Store
+from pipelines.pages.report import history as earlier
+from pipelines.pages.report.history import History
 from steps.cards.document import ProblemCard, Registration
 from steps.documents import Document, parse
 from steps.errors import FourscoreError
@@ -81,15 +83,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Change:
-    """One field of the problem that differs from the previous run of the same problem."""
-
-    path: str
-    old: Any
-    new: Any
-
-
-@dataclass(frozen=True)
 class Facts:
     """Everything that a report or a summary of one run says, read only from files."""
 
@@ -106,8 +99,7 @@ class Facts:
     rotten: Sequence[str] = ()
     """What was changed after it was published, as sentences; none of it is among the documents and events."""
     tracking: Mapping[str, Any] = field(default_factory=dict)
-    previous: RunRecord | None = None
-    changes: Sequence[Change] = ()
+    history: History = field(default_factory=History)
     readings: Sequence[Mapping[str, Any]] = ()
     """Each time that a step was given the test set of this split, by any run."""
     divisions: int = 0
@@ -211,7 +203,6 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
             other_documents |= unknown
     if published.rotten:  # said wherever the run's own message is
         record = replace(record, message="\n".join(filter(None, [*published.rotten, record.message])))
-    previous = _previous(workspace, record) if history else None
     split = next((stage for stage in stages if f"{SEALED}/{TABLE}" in stage.files), None)
     return Facts(
         workspace=workspace,
@@ -223,8 +214,7 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
         other_documents=other_documents,
         rotten=tuple(dict.fromkeys(published.rotten)),
         tracking=read_object(workspace / "runs" / f"{run}.tracking.json"),
-        previous=previous,
-        changes=tuple(changes(previous.problem, record.problem)) if previous else (),
+        history=earlier.history(record, records.every(workspace)) if history else History(),
         readings=tuple(_readings(published.store, split.record.key)) if history and split else (),
         divisions=divisions(workspace, split.record.key) if history and split else 0,
     )
@@ -312,15 +302,6 @@ def _object(data: bytes) -> Mapping[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _previous(workspace: Path, record: RunRecord) -> RunRecord | None:
-    """Return the newest earlier run of the same problem file; a rehearsal is compared with a rehearsal."""
-    for other in records.every(workspace):
-        earlier = (other.started, other.run) < (record.started, record.run) and other.smoke == record.smoke
-        if earlier and other.problem_path == record.problem_path and other.problem_name == record.problem_name:
-            return other
-    return None
-
-
 def _readings(store: Store, split: str) -> Iterator[Mapping[str, Any]]:
     """Yield every use of these test rows, also through other splits that held out the very same rows."""
     digest = _test_digest(store, split)
@@ -333,40 +314,3 @@ def _test_digest(store: Store, split: str) -> str | None:
     published = _Published(store)  # the run's own faults are listed already; of other runs only the same rows matter
     digest = _object(published.content(published.manifest(split), f"{SEALED}/{TABLE}") or b"").get("digest")
     return digest if isinstance(digest, str) else None
-
-
-def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
-    """Yield every field that differs, in the order of the new problem; thresholds are matched by metric, bound and slice.
-
-    Fields that only repeat what is written elsewhere in the problem are left out.
-    """
-    from pipelines.problem.definition import SHARED
-
-    repeated = {f"{section}.{name}" for section, names in SHARED.items() for name in names}
-    before, after = dict(_flat(old)), dict(_flat(new))
-    for path in dict.fromkeys([*after, *before]):
-        if before.get(path) != after.get(path) and path not in repeated:
-            yield Change(path, before.get(path), after.get(path))
-
-
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of a problem as (dotted path, value); None is the same as absent."""
-    if isinstance(value, Mapping):
-        for name, item in value.items():
-            yield from _flat(item, f"{path}.{name}" if path else str(name))
-    elif path == "success" and isinstance(value, Sequence):
-        for item in value:
-            yield from _flat_threshold(item)
-    elif value is not None and value not in ([], ()):
-        yield path, value
-
-
-def _flat_threshold(threshold: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(threshold, Mapping):
-        return
-    where = f" on {threshold['slice']}" if threshold.get("slice") else ""
-    for bound in ("at_least", "at_most"):
-        if threshold.get(bound) is not None:
-            path = f"success: {threshold.get('metric')} {bound}{where}"
-            yield path, threshold[bound]
-            yield f"{path} judged on", threshold.get("on", "interval")

@@ -15,6 +15,7 @@ from steps.evaluation.wording import CLOSE, CUT, OPEN, UNKNOWN, clean, cut, numb
 
 _LARGE = 100_000
 _SCALAR = str | int | float | bool
+NO_ENDS = (None, None)
 _PARTS = re.compile(f"({OPEN}[^{CLOSE}]*{CLOSE}|`[^`{OPEN}{CLOSE}]*`)")
 
 
@@ -83,12 +84,17 @@ def share(part: float, whole: float) -> str:
 class Scale:
     """Positions on a line, as per cent of its width, for everything that is drawn on it."""
 
-    def __init__(self, estimates: Iterable[Estimate], *marks: float | None) -> None:
+    def __init__(
+        self, estimates: Iterable[Estimate], *marks: float | None, within: tuple[float | None, float | None] = NO_ENDS
+    ) -> None:
+        """Lay out a scale around estimates and marks, no further than the values that exist (``within``)."""
         ends = [*marks, *(end for e in estimates for end in (e.low, e.value, e.high))]
         values = [end for end in ends if end is not None]
         self.low, self.high = (min(values), max(values)) if values else (0.0, 1.0)
         margin = 0.06 * (self.high - self.low) or 0.06 * abs(self.low) or 1.0
-        self.low, self.high = self.low - margin, self.high + margin
+        low, high = within
+        self.low = self.low - margin if low is None else max(low, self.low - margin)
+        self.high = self.high + margin if high is None else min(high, self.high + margin)
 
     def at(self, value: float | None) -> str | None:
         """Return ``37.50%``; None for nothing, or what lies outside."""

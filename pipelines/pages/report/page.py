@@ -14,13 +14,15 @@ from markupsafe import Markup
 from infra.files import write_atomically
 from pipelines.pages.report import decision, evidence, figures, markup, words
 from pipelines.pages.report.gather import Facts, gather
+from steps.cards.document import unwritten
 from steps.documents import Document
 from steps.evaluation import sentences, wording
-from steps.evaluation.document import Calibration, Evaluation, Residuals
+from steps.evaluation.document import Calibration, Evaluation, Residuals, metric_ends
 from steps.expectations.document import Severity, ValidationResults
 from steps.labeling.document import LabelReport
 from steps.splitting.document import SplitReport
 from steps.tables.document import IngestReport
+from steps.tables.schema import LABEL_SOURCE, ROW
 from steps.training.document import TrainingRecord
 
 CONFUSION_CLASSES = 30
@@ -100,7 +102,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for module in (decision, evidence, sentences, wording, markup):  # of two `exact`, that of markup
+    for module in (decision, evidence, sentences, wording, markup, words):  # of two `exact`, that of markup
         public = {name: function for name, function in vars(module).items() if isfunction(function) and name[0] != "_"}
         environment.filters |= public
         environment.globals |= public
@@ -122,14 +124,15 @@ def _context(facts: Facts) -> dict[str, Any]:
         "facts": facts,
         "problem": facts.problem,
         "verdict": words.verdict(facts),
-        "loosened": [change for change in facts.changes if words.is_loosened(change)],
+        "eased": [easing for easing in facts.history.easings if not easing.reason],
+        "unwritten": unwritten(facts.problem),
         "evaluation": evaluation,
         "segments": decision.segments(evaluation) if evaluation else None,
         "limits": list(words.limits(facts)),
         "ingest": facts.get(IngestReport),
         "table": table,
-        "columns": [column for column in table.columns if not column.name.startswith("_")] if table else [],
-        "used": sum(column in table.features() for column in table.columns) if table else 0,
+        "columns": [column for column in table.columns if column.name not in (ROW, LABEL_SOURCE)] if table else [],
+        "features": [column.name for column in table.features()] if table else [],
         "validation": validation,
         "expectations": sorted(
             validation.results if validation else (), key=lambda r: (r.success, gravity.index(r.severity))
@@ -139,7 +142,9 @@ def _context(facts: Facts) -> dict[str, Any]:
         "split": split,
         "lesson": words.row_split_lesson(facts),
         "findings": sorted(split.findings, key=lambda finding: finding.level != "refused") if split else [],
+        "split_target": labels.target if labels else "the target",
         "training": training,
+        "metric_ends": metric_ends(labels.task, training.metric) if training and labels else markup.NO_ENDS,
         "curves": list(_curves(training)) if training else [],
         "use": list(evidence.use(facts)),
         "plots": list(_plots(evaluation)) if evaluation else [],

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from pipelines.pages.report.gather import Change, Facts, Stage
-from steps.cards.document import ProblemCard
+from pipelines.pages.report.gather import Facts, Stage
+from pipelines.pages.report.history import PROMISE, Easing
+from pipelines.pages.report.markup import exact
+from steps.cards.document import ProblemCard, unwritten
 from steps.documents import Document
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
@@ -17,7 +19,6 @@ from steps.labeling.document import LabelReport
 from steps.splitting.document import SplitReport
 from steps.training.document import TrainingRecord
 
-MUST_BEAT = "evaluate.must_beat"
 MANY_READINGS = 3
 ELLIPSIS, CROSS, CHECK = "\N{HORIZONTAL ELLIPSIS}", "\N{MULTIPLICATION X}", "\N{CHECK MARK}"
 
@@ -46,7 +47,7 @@ class Verdict:
     """The first thing that a reader sees."""
 
     kind: str
-    """pass | rejected | refused | error | unfinished: the style of the banner."""
+    """pass | reserved | rejected | refused | error | unfinished: the style of the banner."""
     symbol: str
     title: str
     reasons: Sequence[str] = field(default_factory=tuple)
@@ -95,11 +96,16 @@ def _broken(facts: Facts, reasons: tuple[str, ...]) -> Verdict:
 
 def _judged(facts: Facts, evaluation: Evaluation) -> Verdict:
     if facts.record.smoke:
-        title = "Smoke run on a small sample: every stage ran, but these numbers cannot support a decision."
+        title = "Rehearsal on a small sample: every stage ran, but these numbers cannot support a decision."
         return Verdict("unfinished", ELLIPSIS, title, (), ("Run it without `--smoke` for a verdict.",))
     if facts.record.status == "pass" and evaluation.verdict == "pass":
-        title = f"Pass: the model {sentences.promise_kept(evaluation)} on the held-out test set."
-        return Verdict("pass", CHECK, title, (), _after_pass(facts))
+        title = f"the model {sentences.promise_kept(evaluation)} on the held-out test set"
+        reservations = sentences.reservations(evaluation)
+        unanswered = ["nobody answers for it yet"] if unwritten(facts.problem) else []
+        if against := [*unanswered, *reservations]:
+            steps = _after_pass(facts, reservations)
+            return Verdict("reserved", CHECK, f"Pass, but {listed(against)}: {title}.", (), steps)
+        return Verdict("pass", CHECK, f"Pass: {title}.", (), _after_pass(facts))
     broken = any(not threshold.met for threshold in evaluation.thresholds)
     title = f"the model {sentences.promise_kept(evaluation)}" if broken else "the model must not be used"
     steps = (
@@ -110,8 +116,13 @@ def _judged(facts: Facts, evaluation: Evaluation) -> Verdict:
     return Verdict("rejected", CROSS, f"Rejected: {title}.", evaluation.reasons or lines(facts.record.message), steps)
 
 
-def _after_pass(facts: Facts) -> tuple[str, ...]:
+def _after_pass(facts: Facts, against: Sequence[str] = ()) -> tuple[str, ...]:
     registered = facts.model
+    if fields := unwritten(facts.problem):
+        return (
+            f"Write the {listed(fields)} of the problem, then run it again: finished stages are not repeated.",
+            "It is not a candidate before somebody answers for it.",
+        )
     if not registered["name"]:
         return ("It is not a candidate yet: run it without `--until`.",)
     if registered["champion"]:
@@ -120,6 +131,7 @@ def _after_pass(facts: Facts) -> tuple[str, ...]:
     owner = f" ({isolate(facts.problem['owner'], 80)})" if facts.problem.get("owner") else ""
     return (
         f"Registered as a candidate ({name}{f', version {version}' if version else ''}). It is not in use yet.",
+        *(f"Consider before promoting it: {clause}." for clause in against),
         f"If the owner{owner} approves, run `fourscore promote {facts.run} --yes` to make it the champion.",
     )
 
@@ -128,7 +140,7 @@ def limits(facts: Facts) -> Iterator[str]:
     """Yield what a careful reader keeps in mind."""
     evaluation = facts.evaluation
     if facts.record.smoke:
-        yield "This was a smoke run on a small sample with little training; its numbers say nothing about the question."
+        yield "This was a rehearsal on a small sample with little training; its numbers say nothing about the question."
     if evaluation:
         yield from sentences.limits(evaluation)
         yield from _limits_of_readings(facts)
@@ -138,6 +150,9 @@ def limits(facts: Facts) -> Iterator[str]:
     if proxies := (facts.problem.get("split") or {}).get("allow_proxies"):
         names = listed([f"{isolate(column)} ({isolate(reason, 120)})" for column, reason in proxies.items()])
         yield f"These columns nearly give the answer away and were allowed in the problem file: {names}."
+    for easing in facts.history.easings:
+        if easing.reason:
+            yield f"A promise was made easier: {eased_promise(easing)} The reason given: {isolate(easing.reason, 200)}."
 
 
 def _limits_of_readings(facts: Facts) -> Iterator[str]:
@@ -180,20 +195,37 @@ def row_split_lesson(facts: Facts) -> str:
     )
 
 
-def is_loosened(change: Change) -> bool:
-    """Return whether a change asks less of the model: a lower bar, an estimate for its interval, one rival fewer."""
-    if change.path == MUST_BEAT:
-        return bool({str(name) for name in _names(change.old)} - {str(name) for name in _names(change.new)})
-    if not change.path.startswith("success: "):
-        return False
-    if (change.old, change.new) == ("interval", "value"):
-        return True
-    if not isinstance(change.old, int | float):
-        return False
-    if change.new is None:
-        return True
-    return bool(change.new < change.old if " at_least" in change.path else change.new > change.old)
+def eased_promise(easing: Easing) -> str:
+    """Return what became of a promise, as a sentence."""
+    name = easing.path.removeprefix(PROMISE).replace("_", " ")
+    became = "was removed" if easing.new is None else f"became {isolate(exact(easing.new))}"
+    return f"{isolate(name, 120)}: {isolate(exact(easing.old))} {became} (run {isolate(easing.run, 80)} promised it)."
 
 
-def _names(value: object) -> Sequence[object]:
-    return value if isinstance(value, list | tuple) else ()
+def acknowledgment(easing: Easing) -> str:
+    """Return the lines of a problem file that acknowledge an easing."""
+    return f'`eased: {{"{easing.statement}": "the reason"}}`'
+
+
+def compared(facts: Facts) -> str:
+    """Return which run this one is compared with, or why with none."""
+    previous, unjudged = facts.history.previous, facts.history.unjudged
+    if facts.record.smoke:
+        return "This was a rehearsal; it is compared with no other run."
+    if previous:
+        what = "passed" if previous.status == "pass" else "was rejected"
+        elsewhere = previous.problem_path != facts.record.problem_path
+        file = f" It was made from another problem file: {isolate(previous.problem_path, 200)}." if elsewhere else ""
+        same = "" if facts.history.changes else " The problem is unchanged."
+        return (
+            f"Compared with run {isolate(previous.run, 80)} of {previous.started[:10]}, which {what}: the last run of "
+            f"this problem in this workspace whose model was judged.{file}{same}"
+        )
+    if unjudged:
+        last = unjudged[0]
+        what = "was a rehearsal" if last.smoke else "got no verdict on a model"
+        return (
+            f"Compared with no other run: of this problem {count(len(unjudged), 'earlier run')} in this workspace, none "
+            f"of them with a judged model. The last one, {isolate(last.run, 80)}, {what}."
+        )
+    return "This is the first run of this problem in this workspace."

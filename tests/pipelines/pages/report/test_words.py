@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from reported import PROBLEM, documents, estimate, evaluation, make_run, stage, text_of, training
+from reported import documents, estimate, evaluation, make_run, stage, text_of, training
 
 from infra.sources import champion as champions
 from infra.sources.champion import Champion
@@ -80,49 +80,6 @@ def test_a_row_split_of_rows_that_carry_a_time_is_called_flattering(workspace):
     by_row = {path: {**documents()[path], "by": "row", "column": None}}
     assert "A row split flatters" in render(gather(workspace, make_run(workspace, files=documents(**by_row))))
     assert "A row split flatters" not in render(gather(workspace, make_run(workspace, "by-time")))
-
-
-def test_a_promise_that_was_made_easier_since_the_previous_run_is_pointed_out(workspace):
-    make_run(workspace, "before")
-    easier = {**PROBLEM, "success": [{**PROBLEM["success"][0], "at_least": 0.6}]}
-    facts = gather(workspace, make_run(workspace, "after", problem=easier, started="2025-06-02T10:00:00+00:00"))
-    assert [(change.old, change.new) for change in facts.changes] == [(0.65, 0.6)]
-    text = text_of(render(facts))
-    assert "A promise was made easier since the previous run." in text
-    assert "0.65 became 0.6" in text
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "sentence"),
-    [
-        ({"on": "interval"}, {"on": "value"}, "roc auc at least judged on: interval became value."),
-        ({}, {"on": "value"}, "roc auc at least judged on: interval became value."),
-        ({"on": "value"}, {"on": "interval"}, ""),
-        ({"beat": ["champion"]}, {"beat": []}, "evaluate.must beat: champion was removed."),
-        ({"beat": ["champion", "linear"]}, {"beat": ["linear"]}, "evaluate.must beat: champion, linear became linear."),
-        ({"beat": ["champion"]}, {"beat": ["linear"]}, "evaluate.must beat: champion became linear."),
-        ({"beat": ["linear"]}, {"beat": ["linear", "champion"]}, ""),
-        ({"beat": ["linear", "champion"]}, {"beat": ["champion", "linear"]}, ""),
-        ({"beat": []}, {"beat": ["champion"]}, ""),
-    ],
-)
-def test_a_bar_that_is_easier_to_clear_at_the_same_height_and_a_dropped_rival_are_pointed_out(
-    workspace, before, after, sentence
-):
-    def problem(changes):
-        changes = dict(changes)
-        beaten = changes.pop("beat", [])
-        return {
-            **PROBLEM,
-            "success": [{"metric": "roc_auc", "at_least": 0.65, **changes}],
-            "evaluate": {"must_beat": beaten},
-        }
-
-    make_run(workspace, "before", problem=problem(before))
-    run = make_run(workspace, "after", problem=problem(after), started="2025-06-02T10:00:00+00:00")
-    text = text_of(render(gather(workspace, run)))
-    assert ("A promise was made easier since the previous run." in text) is bool(sentence)
-    assert sentence in text
 
 
 def test_every_use_of_the_test_set_is_counted(workspace):
