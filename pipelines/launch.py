@@ -18,8 +18,8 @@ from pipelines.reuse import find_finished, find_running
 from steps.errors import FourscoreError
 
 
-def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
-    """Run the plan and return the record; if this very run is finished already, return its record.
+def run(prepared: Prepared, reporter: Reporter) -> bool:
+    """Run the plan; return False if nothing ran, since this very run was finished already.
 
     Raises:
         FourscoreError: whatever stopped it; the record on disk says the same.
@@ -31,11 +31,12 @@ def run(prepared: Prepared, reporter: Reporter) -> RunRecord:
     with locked(records.lock_of(workspace, prepared.run)):
         if finished := find_finished(prepared):
             watch.complete_tracking(workspace, finished, uri, reporter)
-            return finished
+            return False
         record = find_running(prepared) or _new_record(prepared)
         records.save(workspace, record)
         with watch.watch(workspace, record, uri, reporter), _exchange_readings(prepared, reporter):
-            return prepared.place.backend.run(prepared.plan, record, reporter)
+            prepared.place.backend.run(prepared.plan, record, reporter)
+            return True
 
 
 def message_of(workspace: Path, run: str, error: BaseException) -> str:

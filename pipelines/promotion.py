@@ -10,8 +10,9 @@ from infra.runs import records
 from infra.sources import champion as champions
 from infra.sources.champion import Champion
 from steps import documents
-from steps.cards.document import Registration
+from steps.cards.document import Registration, unwritten
 from steps.errors import GateRefused, InputError
+from steps.evaluation.wording import listed
 
 
 def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, Any]:
@@ -19,13 +20,18 @@ def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, An
 
     Raises:
         InputError: the run is not finished, or is a smoke run.
-        GateRefused: its verdict is not "pass".
+        GateRefused: its verdict is not "pass", or nobody answers for it yet.
     """
     record = records.load(workspace, run)
     if record.smoke:
         raise InputError(f"run {run} is a smoke run on a sample; only a whole run has a candidate")
     if record.status == "rejected":
         raise GateRefused(f"run {run} was rejected and cannot be promoted:\n{record.message}")
+    if fields := unwritten(record.problem):
+        raise GateRefused(
+            f"run {run} cannot be promoted, since nobody answers for it: write the {listed(fields)} in "
+            f"{record.problem_path}, then run it again (finished stages are not repeated)"
+        )
     record.check_outputs()
     registering, training = record.producer("registration"), record.producer("model")
     if record.status != "pass" or not registering or not training or registering.status == "skipped":

@@ -15,7 +15,8 @@ def summary(facts: Facts) -> dict[str, Any]:
     """Return the run as one JSON-able document.
 
     Returns:
-        run, verdict (pass | rejected | error; running while it runs), status, message, smoke, stages,
+        run, verdict (pass | rejected | error; running while it runs), status, message, smoke,
+        reused (True if the run had finished before it was asked for again, so that no stage ran now), stages,
         metrics (flat, ``layer/name``), thresholds, yardsticks (name -> metric -> value, on the same test rows),
         model, on (where it ran), store, execution, package and jobs (of a run on S3 or SageMaker: URI, ARNs, status by step),
         report (path, or None before it is written).
@@ -27,6 +28,7 @@ def summary(facts: Facts) -> dict[str, Any]:
         "status": facts.record.status,
         "message": facts.record.message,
         "smoke": facts.record.smoke,
+        "reused": facts.is_reused,
         "stages": [_stage(stage) for stage in facts.stages],
         "metrics": facts.metrics,
         "thresholds": [_threshold(threshold) for threshold in evaluation.thresholds] if evaluation else [],
@@ -49,6 +51,7 @@ def empty_summary() -> dict[str, Any]:
         "status": "error",
         "message": "",
         "smoke": False,
+        "reused": False,
         "stages": [],
         "metrics": {},
         "thresholds": [],

@@ -96,17 +96,31 @@ def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
 
 
 VERDICT_COLOURS = {"pass": "green", "rejected": "yellow", "error": "red"}
-SMOKE = "  smoke run on a small sample: promises are shown, not judged, and no candidate was registered"
+REHEARSAL = "rehearsal ok"
+"""The outcome of a smoke run that went through; nobody judges its numbers."""
+SMOKE = "  smoke run on a small sample: promises are shown, not judged, and no model was registered"
+
+
+def outcome(verdict: str, *, smoke: bool) -> str:
+    """Return how a run ended, in a word or two; a smoke run passes nothing."""
+    if not smoke:
+        return verdict
+    return REHEARSAL if verdict == "pass" else f"{verdict} (smoke)"
 
 
 def conclusion(facts: Facts) -> str:
     """Return the decision first, then what it rests on, where to look and what to do next."""
     record, model, evaluation = facts.record, facts.model, facts.evaluation
     verdict = "interrupted" if record.status == "interrupted" else facts.verdict
-    title = click.style(plain(verdict.upper()), fg=VERDICT_COLOURS.get(verdict), bold=True)
-    lines = [f"  {line}" for line in record.message.splitlines()]
+    word = REHEARSAL if record.smoke and verdict == "pass" else verdict
+    title = click.style(plain(word.upper()), fg=VERDICT_COLOURS.get(verdict), bold=True)
+    lines = [f"  nothing ran now: this run was finished at {record.finished}"] if facts.is_reused else []
+    if word != REHEARSAL or not evaluation:  # else the message says which promises were not kept
+        lines += [f"  {line}" for line in record.message.splitlines()]
+    lines += [f"  but nobody answers for it yet: write the {', '.join(facts.unwritten)}"] if facts.unwritten else []
+    lines += [f"  but {clause}" for clause in facts.reservations]
     lines += [SMOKE] if record.smoke else []
-    lines += _results(evaluation) if evaluation and evaluation.thresholds else []
+    lines += _results(evaluation, judged=not record.smoke) if evaluation and evaluation.thresholds else []
     if model["path"]:
         registered = f"  ({model['name']} version {model['version']})" if model["version"] else ""
         lines.append(f"  model   {model['path']}{registered}")
@@ -118,12 +132,12 @@ def conclusion(facts: Facts) -> str:
     return "\n".join([f"{title}  {plain(facts.run)}", *(plain(line) for line in lines)])
 
 
-def _results(evaluation: Evaluation) -> list[str]:
+def _results(evaluation: Evaluation, *, judged: bool) -> list[str]:
     """Return the promises with their results, and the yardsticks in the first promise's metric."""
     from steps.evaluation.wording import number, with_interval
 
     rows = [
-        (promise.wanted, with_interval(promise), "kept" if promise.met else "NOT kept")
+        (promise.wanted, with_interval(promise), "not judged" if not judged else "kept" if promise.met else "NOT kept")
         for promise in evaluation.thresholds
     ]
     metric = evaluation.thresholds[0].metric
@@ -143,8 +157,13 @@ def _next(facts: Facts) -> str:
     if verdict == "pass" and record.stages[-1].status == "skipped":
         return "run without --until to continue from here"
     if verdict == "pass" and not record.smoke:
-        promote = f"make it the champion with 'fourscore promote {record.run} --yes'"
-        rank = "it is the champion" if facts.model["champion"] else promote
+        rank = f"make it the champion with 'fourscore promote {record.run} --yes'"
+        if facts.model["champion"]:
+            rank = "it is the champion"
+        elif facts.unwritten:
+            rank = "write those fields in the problem file and run again to get a candidate"
+        elif facts.reservations:
+            rank = f"consider what speaks against it before you {rank}"
         return f"open the report; browse the tracking with 'fourscore ui'; {rank}"
     if verdict == "pass":
         return "run without --smoke"

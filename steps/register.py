@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field
 
 from steps import documents
-from steps.cards.document import ProblemCard, Registration
+from steps.cards.document import ProblemCard, Registration, unwritten
 from steps.cards.modelcard import CardFacts, model_card
 from steps.core import Config, Input, Output
 from steps.evaluation import sentences
@@ -46,7 +46,8 @@ def register(
 ) -> None:
     """Write the registration request and the model card.
 
-    A model that is not good enough is recorded as rejected and gets no alias, and neither does a smoke run.
+    A model that is not good enough is recorded as rejected. Only one that passed on the whole data, for a problem that
+    somebody answers for, asks to be a candidate.
     """
     facts = CardFacts(
         problem=documents.read(ProblemCard, card),
@@ -63,15 +64,19 @@ def register(
     log.parameter("register.alias", request.alias or "none")
     for name, value in request.tags.items():
         log.parameter(f"register.{name}", value)
+    if fields := unwritten(facts.problem.model_dump()):
+        text = f"nobody answers for this model, so it is no candidate; still to be written: {', '.join(fields)}"
+        log.warning(text)
     log.verdict(request.verdict, facts.evaluation.reasons)
 
 
 def _request(config: RegisterConfig, facts: CardFacts, model_digest: str) -> Registration:
     evaluation, schema = facts.evaluation, facts.schema
+    may_be_used = evaluation.verdict == "pass" and not config.smoke and not unwritten(facts.problem.model_dump())
     return Registration(
         name=config.name,
         verdict=evaluation.verdict,
-        alias=CANDIDATE if evaluation.verdict == "pass" and not config.smoke else None,
+        alias=CANDIDATE if may_be_used else None,
         smoke=config.smoke,
         tags={
             "model_digest": model_digest,

@@ -135,7 +135,7 @@ def promote(workspace: Path, run: str, uri: str | None, open_store: OpenStore) -
             raise FourscoreError(f"run {run} cannot be promoted now, nothing was changed: {state['message']}")
     model = read_state(workspace, run).get("model")
     if not model:
-        raise FourscoreError(f"run {run} registered no model version; nothing was changed")
+        raise FourscoreError(f"run {run} registered no model version: it has no candidate; nothing was changed")
     with translate_mlflow_errors(uri), lock_projection(workspace, uri):
         registry.promote(connect(workspace, uri), model["name"], model["version"])
     return str(model["version"])

@@ -32,8 +32,9 @@ from infra.tracking.mlflow_client import (
     without_secrets,
 )
 from infra.tracking.mlflow_run import MlflowRun, MlflowStatus, Trashed, allowed_name, milliseconds
-from infra.tracking.stage_run import PUBLISHED, StageRun
+from infra.tracking.stage_run import PUBLISHED, REHEARSAL, StageRun
 from infra.tracking.state import TrackingState, TrackingStatus, has_report, registered_model, write_state
+from steps.cards.markdown import bullets, escape
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -44,7 +45,7 @@ OpenStore = Callable[[Path, RunRecord], Store]
 PARENT_STATUS = {
     "running": MlflowStatus.RUNNING,
     "pass": MlflowStatus.FINISHED,
-    "rejected": MlflowStatus.FINISHED,
+    "rejected": MlflowStatus.FAILED,
     "error": MlflowStatus.FAILED,
 }
 VERDICTS = {"running": "pending", "interrupted": "error", "killed": "error"}
@@ -215,7 +216,9 @@ class Projection:
 
     def _advance_parent(self, record: RunRecord, parent: MlflowRun) -> None:
         verdict = VERDICTS.get(record.status, record.status)
-        note = (str(record.problem.get("question", "")), f"**{verdict}**", record.message)
+        if record.smoke and verdict == "pass":
+            verdict = REHEARSAL
+        note = (escape(record.problem.get("question", "")), f"**{verdict}**", bullets(record.message.splitlines()))
         tags = {
             "verdict": verdict,
             "fourscore.status": record.status,

@@ -23,6 +23,7 @@ from infra.store.manifest import CorruptExecution
 from infra.store.store import Store
 from steps import documents
 from steps.cards.document import Registration
+from steps.cards.markdown import bullets, escape
 from steps.errors import InputError
 from steps.register import directory_digest
 from steps.training.document import ModelSchema
@@ -40,13 +41,16 @@ Registered = dict[str, Any]
 
 
 def register(client: MlflowClient, store: Store, record: RunRecord, experiment: str, parent: str) -> Registered | None:
-    """Create or find the model version that the run requests; None if it requests none.
+    """Log the model of a run, and create or find its version if it is a candidate; None if it is not.
+
+    A model that was rejected or rehearsed, or that nobody answers for, stays with its run: ``models:/NAME/latest`` would
+    load the newest version, whatever its tags say.
 
     Args:
         parent: the id of the run in MLflow.
 
     Returns:
-        name, version and alias (None if the verdict or a smoke run allows none).
+        name, version and alias.
 
     Raises:
         CorruptExecution: the request or the model differs from what was published; nothing was registered.
@@ -58,13 +62,15 @@ def register(client: MlflowClient, store: Store, record: RunRecord, experiment: 
     name = request.name
     tags = request.tags | {"verdict": request.verdict, "smoke": str(record.smoke).lower()}
     tags |= {"fourscore.run": record.run, "fourscore.started": record.started, "fourscore.parent": parent}
-    version = _find(client, name, tags)
+    is_candidate = request.alias is not None and not record.smoke
+    version = _find(client, name, tags) if is_candidate else None
     if version is None:
         model = _verified(store, training.key, tags)
         logged = _logged(client, experiment, parent, model, name, tags)
+        if not is_candidate:
+            return None
         version = _create(client, name, logged, parent, tags, _description(record, request))
-    if request.alias and not record.smoke:
-        _move_forward(client, name, request.alias, version)
+    _move_forward(client, name, str(request.alias), version)
     return {"name": name, "version": str(version.version), "alias": request.alias}
 
 
@@ -240,7 +246,8 @@ def _move_forward(client: MlflowClient, name: str, alias: str, version: ModelVer
 
 
 def _description(record: RunRecord, request: Registration) -> str:
-    return "\n\n".join(filter(None, (record.problem.get("question"), record.message, request.description)))
+    question, message = escape(record.problem.get("question", "")), bullets(record.message.splitlines())
+    return "\n\n".join(filter(None, (question, message.strip(), escape(request.description))))
 
 
 def _logged(

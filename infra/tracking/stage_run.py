@@ -8,8 +8,11 @@ from pathlib import Path
 from infra.runs.records import RunRecord, StageRecord
 from infra.runs.tail import Tail
 from infra.tracking.mlflow_run import MlflowRun, MlflowStatus, allowed_name, metric, milliseconds
+from steps.cards.markdown import bullets
 from steps.journal import Event
 
+REHEARSAL = "rehearsal"
+"""The verdict of a smoke run that went through: nobody judges its numbers."""
 PUBLISHED = ("ran", "cached", "refused")
 """Statuses of a stage whose results are in the store."""
 
@@ -47,7 +50,7 @@ class StageRun:
         """Log the stage's outcome, its tables and notes, and its headline metrics on the parent; end the run."""
         tables = {f"tables/{allowed_name(event['name'])}.json": event["rows"] for event in self._events("table")}
         parameters = {event["name"]: event["value"] for event in self._events("parameter")}
-        self.run.log(tags=self._outcome(stage))
+        self.run.log(tags=self._outcome(record, stage))
         self.run.log_files({**tables, "notes.json": self._events("note"), "parameters.json": parameters})
         last_values = {event["name"]: event for event in self._events("metric")}
         parent.log([metric(event) for event in last_values.values()])
@@ -62,7 +65,7 @@ class StageRun:
     def _events(self, kind: str) -> list[Event]:
         return [event for event in self.events if event["kind"] == kind]
 
-    def _outcome(self, stage: StageRecord) -> dict[str, str]:
+    def _outcome(self, record: RunRecord, stage: StageRecord) -> dict[str, str]:
         """Return the tags that say how the stage ended."""
         warnings = [event["text"] for event in self._events("note") if event["level"] == "warning"]
         tags = {
@@ -75,13 +78,16 @@ class StageRun:
         reasons: list[str] = []
         for event in self._events("verdict")[-1:]:
             reasons = event["reasons"]
-            tags |= {"verdict": event["verdict"], "reasons": "\n".join(reasons)}
-        if text := "\n".join([*reasons, *warnings]):
+            rehearsed = record.smoke and stage.status != "refused"
+            tags |= {"verdict": REHEARSAL if rehearsed else event["verdict"], "reasons": "\n".join(reasons)}
+        if text := bullets([*reasons, *warnings]):
             tags["mlflow.note.content"] = text
         return tags
 
 
 def _status(record: RunRecord, stage: StageRecord) -> MlflowStatus:
+    """Return how a stage ends in MLflow, which has no other sign than failure for a gate that says no."""
+    rejected = record.status == "rejected" and "evaluation" in stage.outputs
     if stage.status in PUBLISHED:
-        return MlflowStatus.FINISHED
+        return MlflowStatus.FAILED if rejected or stage.status == "refused" else MlflowStatus.FINISHED
     return MlflowStatus.FAILED if record.status == "error" else MlflowStatus.KILLED

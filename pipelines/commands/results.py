@@ -80,7 +80,7 @@ def predict(
 def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -> None:
     """List all runs, the newest first."""
     from infra.runs import records
-    from pipelines.terminal import plain, table
+    from pipelines.terminal import outcome, plain, table
 
     for record in records.mark_killed(workspace):
         click.echo(f"run {record.run} was killed and is now marked as killed", err=True)
@@ -116,7 +116,7 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
     click.echo(
         table(
             [
-                (str(entry["run"]), f"{entry['status']}{' (smoke)' if entry['smoke'] else ''}", str(entry["started"]))
+                (str(entry["run"]), outcome(str(entry["status"]), smoke=bool(entry["smoke"])), str(entry["started"]))
                 for entry in listed
             ]
         )

@@ -189,14 +189,16 @@ def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json:
     from steps.errors import FourscoreError
 
     failure: FourscoreError | None = None
+    reused = False
     try:
-        action()
+        reused = action() is False
     except FourscoreError as error:
         failure = error
     except Exception as error:  # noqa: BLE001  unforeseen: the record names the file with the details
         failure = FourscoreError(launch.message_of(workspace, run, error))
     if records.path_of(workspace, run).exists():
         facts = _gather(workspace, run, failure)
+        facts = facts.reused() if reused else facts
         record = facts.record
         if failure is not None and record.status in ("pass", "rejected"):
             raise failure  # the failure concerns the request, not the finished run

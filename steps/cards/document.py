@@ -44,7 +44,7 @@ class Registration(Document):
     name: str
     verdict: Literal["pass", "rejected"]
     alias: str | None
-    """``candidate``, or None for a model that was rejected or came from a smoke run."""
+    """``candidate``, or None for a model that may not be used: rejected, of a smoke run, or nobody answers for it."""
     smoke: bool = False
     tags: dict[str, str]
     metrics: dict[str, float]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from steps.evaluation.wording import unmarked
+from steps.evaluation.wording import clean, unmarked
 
 _LONGEST = 500
 
@@ -13,9 +13,11 @@ _LONGEST = 500
 def escape(text: object) -> str:
     """One line of plain text: what CommonMark or HTML would act on is escaped (CommonMark, "Backslash escapes").
 
+    Characters that cannot be seen, or that turn the text around, are shown by their code.
+
     Underscores inside words and punctuation inside lines do nothing and are left, so that the source stays readable.
     """
-    line = " ".join(unmarked(str(text)).split())
+    line = " ".join(clean(unmarked(str(text))).split())
     line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     line = re.sub(r"([\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)

@@ -13,7 +13,7 @@ from steps.cards.markdown import bullets, escape, paragraph, table
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
 from steps.evaluation.sentences import metric_name, predictor_name
-from steps.evaluation.wording import number, with_interval
+from steps.evaluation.wording import listed, number, with_interval
 from steps.expectations.document import ValidationResults
 from steps.splitting.document import SplitReport
 from steps.training.document import ModelSchema, TrainingRecord
@@ -58,11 +58,15 @@ def model_card(request: Registration, facts: CardFacts) -> str:
 
 def _verdict(request: Registration, evaluation: Evaluation) -> str:
     if request.smoke:
-        return "**Smoke run on a small sample: these numbers cannot support a decision.**\n"
+        return "**Rehearsal on a small sample: these numbers cannot support a decision.**\n"
     if request.verdict == "pass":
+        against = listed(sentences.reservations(evaluation))
+        status = "It is a candidate; using it takes a person's approval."
+        if request.alias is None:
+            status = "It is not a candidate: nobody answers for it yet."
         return (
-            f"**Pass: the model {sentences.promise_kept(evaluation)} on the held-out test set.** It is a candidate; using it "
-            "takes a person's approval.\n"
+            f"**Pass{', but ' + escape(against) if against else ''}: the model {sentences.promise_kept(evaluation)} on the "
+            f"held-out test set.** {status}\n"
         )
     return "**Rejected: do not use it for the decision.**\n\n" + bullets(evaluation.reasons)
 
@@ -129,7 +133,7 @@ def _limits(request: Registration, facts: CardFacts) -> Iterator[str]:
     interval = facts.evaluation.interval
     yield f"Intervals: {interval.method}, {number(interval.resamples)} resamples of {interval.resampled}."
     if request.smoke:
-        yield "A smoke run on a sample with little training."
+        yield "A rehearsal on a sample with little training."
     yield from sentences.limits(facts.evaluation)
     yield from facts.split.notes
     yield from (finding.text for finding in facts.split.findings if finding.level != "refused")

@@ -91,6 +91,8 @@ def test_a_second_run_is_cached_whole_and_is_the_same_run(place, first):
     assert "8 stages, 8 cached" in result.stderr
     again = json.loads(result.stdout)
     assert (again["run"], again["metrics"]) == (first["run"], first["metrics"])
+    assert (first["reused"], again["reused"]) == (False, True)
+    assert {stage["status"] for stage in again["stages"]} == {"cached"}
 
 
 def test_the_plan_names_the_setting_that_changed(place):

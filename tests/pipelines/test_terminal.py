@@ -5,10 +5,13 @@ from types import SimpleNamespace
 
 import click
 import pytest
+from reported import EVALUATION, PROBLEM, documents, estimate, evaluation, make_run
 
 from infra.runs.records import RunRecord, StageRecord
 from pipelines import __main__ as command_line
-from pipelines.terminal import Progress, conclusion, lineage, plain
+from pipelines.pages.report.gather import gather
+from pipelines.summary import summary
+from pipelines.terminal import Progress, conclusion, lineage, outcome, plain
 from steps.evaluation.document import ThresholdResult
 
 NASTY = "a\x1b]0;PWNED\x07\x9b2J\u202eb"
@@ -38,7 +41,8 @@ def test_the_conclusion_and_lineage_of_a_run_show_what_its_data_says_and_keep_ou
     promise = ThresholdResult(value=0.5, low=None, high=None, metric="auc", wanted=NASTY, met=False)
     evaluation = SimpleNamespace(thresholds=[promise], yardsticks={NASTY: {"auc": promise}})
     facts = SimpleNamespace(
-        run=record.run, record=record, verdict="error", evaluation=evaluation, report_path=Path(NASTY),
+        run=record.run, record=record, verdict="error", evaluation=evaluation, report_path=Path(NASTY), is_reused=False,
+        unwritten=[NASTY], reservations=[NASTY],
         model={"path": NASTY, "name": "m", "version": None, "champion": False},
     )  # fmt: skip
     output = conclusion(facts)
@@ -68,3 +72,46 @@ def test_a_failure_is_shown_with_what_the_data_says_made_harmless(capsys):
     with pytest.raises(click.exceptions.Exit):
         command_line._fail(context, f"column {NASTY}\nis the target", 2)
     assert capsys.readouterr().err.endswith(f": column {HARMLESS}\nis the target\n")
+
+
+def of_run(workspace, run="flights-1", judged=None, **fields):
+    """What the terminal says of a run with another evaluation."""
+    files = documents(**{EVALUATION: evaluation(**(judged or {}))})
+    return click.unstyle(conclusion(gather(workspace, make_run(workspace, run, files=files, **fields), history=False)))
+
+
+UNMET = {**evaluation()["thresholds"][0], "met": False, "reason": "the value is 0.692"}
+
+
+def test_a_rehearsal_passes_nothing_and_judges_no_promise(workspace):
+    reason = "roc_auc >= 0.65: not met, the value is 0.692"
+    judged = {"verdict": "rejected", "reasons": [reason], "thresholds": [UNMET]}
+    text = of_run(workspace, judged=judged, smoke=True, message=reason)
+    assert text.startswith("REHEARSAL OK  flights-1")
+    assert "0.692 (0.680 to 0.704)  not judged" in text
+    for untrue in ("PASS", "not met", "NOT kept"):
+        assert untrue not in text
+    assert [outcome(verdict, smoke=True) for verdict in ("pass", "error")] == ["rehearsal ok", "error (smoke)"]
+    assert outcome("rejected", smoke=False) == "rejected"
+
+
+def test_what_speaks_against_a_pass_stands_right_below_it(workspace):
+    better = {"metric": "accuracy", "difference": estimate(-0.079, 0.01), "better": "hist_gradient_boosting"}
+    text = of_run(workspace, judged={"comparisons": {"hist_gradient_boosting": better}})
+    assert text.splitlines()[1] == "  but gradient boosting does better (+7.9 points of accuracy)"
+    assert "consider what speaks against it before you make it the champion" in text
+    todo = {**PROBLEM, "decision": "to be written: the decision", "owner": "to be written: the role"}
+    text = of_run(workspace, "todo", problem=todo)
+    assert text.splitlines()[1] == "  but nobody answers for it yet: write the decision, owner"
+    assert "fourscore promote" not in text
+    assert text.splitlines()[-1].endswith("write those fields in the problem file and run again to get a candidate")
+
+
+def test_a_run_that_was_answered_from_a_finished_one_says_so_and_no_stage_of_it_ran(workspace):
+    facts = gather(workspace, make_run(workspace), history=False)
+    assert summary(facts)["reused"] is False
+    facts = facts.reused()
+    assert "nothing ran now: this run was finished at 2025-06-01T10:01:10+00:00" in conclusion(facts)
+    document = summary(facts)
+    assert document["reused"] is True
+    assert {(stage["status"], stage["seconds"]) for stage in document["stages"]} == {("cached", 0.0)}

@@ -67,11 +67,12 @@ def evaluation(**changes):
 def place(tmp_path):
     """The inputs of register; returns a function that runs it and returns the request, the card and the journal."""
 
-    def go(document=None, *, smoke=False):
+    def go(document=None, *, smoke=False, **answers):
         directories = {name: tmp_path / name for name in (*REGISTER.inputs, *REGISTER.outputs)}
         for directory in directories.values():
             directory.mkdir(exist_ok=True)
         words = {name: name.upper() for name in ("question", "decision", "owner", "cost_of_error")}
+        words |= answers
         problem = {"name": "late-flights", **words, "task": "binary-classification", "target": "late", "success": []}
         schema = {
             "task": "binary-classification",
@@ -135,7 +136,7 @@ def test_a_model_that_passed_asks_to_be_the_candidate(place, tmp_path):
     assert request["inputs"] == [{"name": "x_1", "type": "float"}, {"name": "a|b", "type": "category"}]
     assert [column["name"] for column in request["outputs"]] == ["prediction", "probability_no", "probability_yes"]
     assert verdicts(events) == ["pass"]
-    assert "Pass: the model kept its promise on the held-out test set." in card
+    assert "Pass, but it is no better than the current champion: the model kept its promise on the held-out" in card
 
 
 def test_a_rejected_model_is_recorded_with_its_reasons_and_gets_no_alias(place):
@@ -149,7 +150,15 @@ def test_a_rejected_model_is_recorded_with_its_reasons_and_gets_no_alias(place):
 def test_a_smoke_run_gets_no_alias_even_when_it_passes(place):
     request, card, _ = place(smoke=True)
     assert (request["verdict"], request["alias"], request["smoke"]) == ("pass", None, True)
-    assert "Smoke run" in card
+    assert "Rehearsal on a small sample" in card
+
+
+def test_a_model_for_which_nobody_answers_passes_and_is_no_candidate(place):
+    request, card, events = place(owner="to be written: the role that owns that decision")
+    assert (request["verdict"], request["alias"]) == ("pass", None)
+    assert "It is not a candidate: nobody answers for it yet." in card
+    (warning,) = (event["text"] for event in events if event["kind"] == "note" and event["level"] == "warning")
+    assert warning.endswith("still to be written: owner")
 
 
 def test_the_card_holds_what_a_stranger_needs(place):

@@ -23,9 +23,10 @@ from infra.store.manifest import JOURNAL, CorruptExecution, Manifest
 from infra.store.store import Store
 from pipelines.pages.report import history as earlier
 from pipelines.pages.report.history import History
-from steps.cards.document import ProblemCard, Registration
+from steps.cards.document import ProblemCard, Registration, unwritten
 from steps.documents import Document, parse
 from steps.errors import FourscoreError
+from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
 from steps.expectations.document import ValidationResults
 from steps.journal import read_events
@@ -104,6 +105,8 @@ class Facts:
     """Each time that a step was given the test set of this split, by any run."""
     divisions: int = 0
     """How many divisions of the same table have had their test set used."""
+    is_reused: bool = False
+    """True if the run was asked for again and had finished before."""
 
     @property
     def run(self) -> str:
@@ -129,6 +132,24 @@ class Facts:
     @cached_property
     def metrics(self) -> dict[str, float]:
         return {name: value for stage in self.stages for name, value in stage.metrics.items()}
+
+    def reused(self) -> Facts:
+        """Return the facts of a run that was asked for again and had finished before: no stage ran now."""
+        for stage in self.record.stages:
+            if stage.status == "ran":
+                stage.status, stage.seconds, stage.reason = "cached", 0.0, "this run had finished before"
+        return replace(self, is_reused=True)
+
+    @property
+    def unwritten(self) -> list[str]:
+        """Return the fields of the problem that a person still has to write."""
+        return unwritten(self.problem)
+
+    @property
+    def reservations(self) -> list[str]:
+        """Return what speaks against the model of a run that passed."""
+        passed = self.evaluation and self.verdict == "pass" and not self.record.smoke
+        return sentences.reservations(self.evaluation) if self.evaluation and passed else []
 
     @property
     def verdict(self) -> str:

@@ -14,7 +14,6 @@ from markupsafe import Markup
 from infra.files import write_atomically
 from pipelines.pages.report import decision, evidence, figures, markup, words
 from pipelines.pages.report.gather import Facts, gather
-from steps.cards.document import unwritten
 from steps.documents import Document
 from steps.evaluation import sentences, wording
 from steps.evaluation.document import Calibration, Evaluation, Residuals, metric_ends
@@ -125,7 +124,6 @@ def _context(facts: Facts) -> dict[str, Any]:
         "problem": facts.problem,
         "verdict": words.verdict(facts),
         "eased": [easing for easing in facts.history.easings if not easing.reason],
-        "unwritten": unwritten(facts.problem),
         "evaluation": evaluation,
         "segments": decision.segments(evaluation) if evaluation else None,
         "limits": list(words.limits(facts)),

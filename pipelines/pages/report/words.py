@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pipelines.pages.report.gather import Facts, Stage
 from pipelines.pages.report.history import PROMISE, Easing
 from pipelines.pages.report.markup import exact
-from steps.cards.document import ProblemCard, unwritten
+from steps.cards.document import ProblemCard
 from steps.documents import Document
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
@@ -100,11 +100,9 @@ def _judged(facts: Facts, evaluation: Evaluation) -> Verdict:
         return Verdict("unfinished", ELLIPSIS, title, (), ("Run it without `--smoke` for a verdict.",))
     if facts.record.status == "pass" and evaluation.verdict == "pass":
         title = f"the model {sentences.promise_kept(evaluation)} on the held-out test set"
-        reservations = sentences.reservations(evaluation)
-        unanswered = ["nobody answers for it yet"] if unwritten(facts.problem) else []
-        if against := [*unanswered, *reservations]:
-            steps = _after_pass(facts, reservations)
-            return Verdict("reserved", CHECK, f"Pass, but {listed(against)}: {title}.", (), steps)
+        unanswered = ["nobody answers for it yet"] if facts.unwritten else []
+        if against := [*unanswered, *facts.reservations]:
+            return Verdict("reserved", CHECK, f"Pass, but {listed(against)}: {title}.", (), _after_pass(facts))
         return Verdict("pass", CHECK, f"Pass: {title}.", (), _after_pass(facts))
     broken = any(not threshold.met for threshold in evaluation.thresholds)
     title = f"the model {sentences.promise_kept(evaluation)}" if broken else "the model must not be used"
@@ -116,9 +114,9 @@ def _judged(facts: Facts, evaluation: Evaluation) -> Verdict:
     return Verdict("rejected", CROSS, f"Rejected: {title}.", evaluation.reasons or lines(facts.record.message), steps)
 
 
-def _after_pass(facts: Facts, against: Sequence[str] = ()) -> tuple[str, ...]:
+def _after_pass(facts: Facts) -> tuple[str, ...]:
     registered = facts.model
-    if fields := unwritten(facts.problem):
+    if fields := facts.unwritten:
         return (
             f"Write the {listed(fields)} of the problem, then run it again: finished stages are not repeated.",
             "It is not a candidate before somebody answers for it.",
@@ -131,7 +129,7 @@ def _after_pass(facts: Facts, against: Sequence[str] = ()) -> tuple[str, ...]:
     owner = f" ({isolate(facts.problem['owner'], 80)})" if facts.problem.get("owner") else ""
     return (
         f"Registered as a candidate ({name}{f', version {version}' if version else ''}). It is not in use yet.",
-        *(f"Consider before promoting it: {clause}." for clause in against),
+        *(f"Consider before promoting it: {clause}." for clause in facts.reservations),
         f"If the owner{owner} approves, run `fourscore promote {facts.run} --yes` to make it the champion.",
     )
 

@@ -29,7 +29,7 @@ def test_a_run_is_one_parent_with_a_child_for_every_step(place, model, write_run
     assert {name: split.data.tags[name] for name in ("layer", "step", "key", "fourscore.status", "cached")} == {
         "layer": "data", "step": "split", "key": "split-flights-1", "fourscore.status": "ran", "cached": "false",
     }  # fmt: skip
-    assert split.data.tags["mlflow.note.content"] == "a column is nearly the target"
+    assert split.data.tags["mlflow.note.content"] == "- a column is nearly the target\n"
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["verdict"] == "pass"
     assert parent.data.params["split.by"] == "time"
@@ -71,7 +71,7 @@ def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place, w
     ("status", "expected", "verdict"),
     [
         ("pass", "FINISHED", "pass"),
-        ("rejected", "FINISHED", "rejected"),
+        ("rejected", "FAILED", "rejected"),
         ("error", "FAILED", "error"),
         ("interrupted", "KILLED", "error"),
         ("killed", "KILLED", "error"),
@@ -82,6 +82,43 @@ def test_how_a_run_ended_is_how_it_ends_in_mlflow(place, status, expected, verdi
     parent = connect(place, default_uri(place)).get_run(state["parent"])
     assert (parent.info.status, parent.data.tags["verdict"]) == (expected, verdict)
     assert status == "pass" or f"why it is {status}" in parent.data.tags["mlflow.note.content"]
+
+
+@pytest.mark.parametrize(("stage", "status"), [("evaluate", "ran"), ("validate", "refused")])
+def test_the_stage_that_said_no_has_failed_too_and_no_other(place, write_run, stage, status):
+    run_file = write_run(place, status="rejected")
+    record = records.load(place, "flights-1")
+    record.stage(stage).status = status
+    if status == "refused":
+        record.stages = record.stages[: record.stages.index(record.stage(stage)) + 1]
+    records.save(place, record)
+    state = project(run_file, default_uri(place))
+    client = connect(place, default_uri(place))
+    statuses = {name: client.get_run(child).info.status for name, child in state["children"].items()}
+    expected = dict.fromkeys(statuses, "FINISHED") | ({"evaluate": "FAILED"} if status == "ran" else {stage: "FAILED"})
+    assert statuses == expected
+
+
+def test_a_rehearsal_is_called_that_and_not_a_pass(place, write_run):
+    state = project(write_run(place, smoke=True), default_uri(place))
+    parent = connect(place, default_uri(place)).get_run(state["parent"])
+    assert parent.data.tags["verdict"] == "rehearsal"
+    assert "**rehearsal**" in parent.data.tags["mlflow.note.content"]
+
+
+def test_text_from_data_and_people_is_no_markup_in_a_description(place, model, write_run):
+    hostile = "![p](http://evil.example/x.png) <b>&</b> [a](//b) \u202eevil"
+    run_file = write_run(place, model=model)
+    record = records.load(place, "flights-1")
+    record.problem["question"], record.message = hostile, f"column {hostile}\nis refused"
+    records.save(place, record)
+    state = project(run_file, default_uri(place))
+    client = connect(place, default_uri(place))
+    (version,) = client.search_model_versions("name = 'late flights'")
+    for text in (client.get_run(state["parent"]).data.tags["mlflow.note.content"], version.description):
+        assert text.count("!\\[p\\](http&#58;//evil.example/x.png) &lt;b&gt;&amp;&lt;/b&gt; \\[a\\]") == 2
+        assert "\u202e" not in text
+        assert "- is refused" in text
 
 
 def test_cached_steps_are_there_too_and_took_no_time(place, write_run):

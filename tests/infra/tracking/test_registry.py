@@ -77,16 +77,17 @@ def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias
     assert aliases(place) == {"candidate": "1"}
 
 
-def test_a_rejected_run_becomes_a_version_without_alias(place, model, project):
-    state = project(place, model=model, status="rejected")
-    assert state["model"] == {"name": NAME, "version": "1", "alias": None}
-    assert connect(place, default_uri(place)).get_model_version(NAME, "1").tags["verdict"] == "rejected"
-    assert aliases(place) == {}
-
-
-def test_a_smoke_run_is_never_a_candidate(place, model, project):
-    assert project(place, model=model, smoke=True)["model"]["alias"] is None
-    assert aliases(place) == {}
+@pytest.mark.parametrize("unfit", [{"status": "rejected"}, {"smoke": True}])
+def test_a_model_that_may_not_be_used_stays_with_its_run_and_is_never_the_latest_version(place, model, project, unfit):
+    project(place, "good", model=model, started="2026-01-01T00:00:00+00:00")
+    state = project(place, "unfit", model=model, started="2026-01-02T00:00:00+00:00", **unfit)
+    assert state["model"] is None
+    client = connect(place, default_uri(place))
+    assert [version.tags["fourscore.run"] for version in client.search_model_versions(f"name = '{NAME}'")] == ["good"]
+    assert aliases(place) == {"candidate": "1"}
+    assert len(client.get_run(state["parent"]).outputs.model_outputs) == 1
+    with pytest.raises(FourscoreError, match="no candidate"):
+        tracked.promote(place, "unfit", None)
 
 
 def test_a_run_without_register_stage_registers_nothing(place, project):
@@ -201,7 +202,7 @@ def test_promoting_a_run_that_was_not_projected_projects_it_first(place, model, 
 
 def test_promoting_a_run_that_registered_nothing_says_so(place, write_run):
     write_run(place)
-    with pytest.raises(FourscoreError, match="registered no model version; nothing was changed"):
+    with pytest.raises(FourscoreError, match="registered no model version: it has no candidate; nothing was changed"):
         tracked.promote(place, "flights-1", None)
 
 

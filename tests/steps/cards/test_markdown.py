@@ -20,6 +20,7 @@ from steps.cards.markdown import bullets, escape, table
         ("_x_ *y* `z`", "\\_x\\_ \\*y\\* \\`z\\`"),
         ("![i](http://e.org/i.png)", "!\\[i\\](http&#58;//e.org/i.png)"),
         ("back\\slash", "back\\\\slash"),
+        ("a\u202eb\x1bc", "a\u27e8U+202E\u27e9b\u27e8U+001B\u27e9c"),
         ("", ""),
     ],
 )
