@@ -34,6 +34,8 @@ def from_pandas(frame: pd.DataFrame, names: Sequence[str]) -> pl.DataFrame:
 def _series(name: str, values: pd.Series[Any]) -> pl.Series:
     if isinstance(values.dtype, pd.CategoricalDtype | pd.SparseDtype | pd.PeriodDtype | pd.IntervalDtype):
         values = values.astype(object)
+    if isinstance(values.dtype, pd.DatetimeTZDtype):  # as text, which keeps any offset
+        return pl.Series(name, [None if value is pd.NaT else value.isoformat() for value in values], dtype=pl.String)
     if values.dtype != object:
         return pl.Series(name, values, nan_to_null=True)
     plain = [_plain(value) for value in values]

@@ -471,10 +471,11 @@ def _counted(words: pl.Series) -> dict[str, int]:
 
 
 def _nearest(words: Sequence[str], entry: Mapping[str, Any]) -> str:
-    """Return the words of training that are spelled most like these, or its first ones."""
-    folded = {word.strip().casefold(): word for word in entry["vocabulary"]}
-    close = [match[0] for word in words if (match := get_close_matches(word.strip().casefold(), folded, 1))]
-    return ", ".join(dict.fromkeys(folded[word] for word in close)) or _training(entry)
+    """Return words of training, first those that are spelled most like these."""
+    folded = {word.casefold(): word for word in entry["vocabulary"]}
+    close = [folded[match] for word in words for match in get_close_matches(word.casefold(), folded, 1)]
+    nearest = [*dict.fromkeys([*close, *entry["vocabulary"]])]
+    return ", ".join(nearest[:_SHOWN_VALUES]) + (" ..." if len(nearest) > _SHOWN_VALUES else "")
 
 
 def _outside(column: _Column, present: int) -> Iterator[Remark]:

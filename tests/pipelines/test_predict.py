@@ -328,10 +328,10 @@ def test_what_is_unlike_training_is_counted_by_column_and_answered(fourscore, tm
     (remark,) = json.loads(result.stdout)["unlike_training"]
     assert (remark["column"], remark["kind"], remark["count"], remark["of"]) == ("place", "unseen", 2, 2)
     assert remark["values"] == {"North": 2}
-    assert "column 'place': 2 of 2 values never seen in training (North; training had north)" in result.stderr
+    assert "column 'place': 2 of 2 values never seen in training (North; training had north, süd 'x')" in result.stderr
     (tmp_path / "out.csv").unlink()
     strict = fourscore(content, "--strict")
     assert strict.exit_code == 2
-    assert "never seen in training (North; training had north)" in strict.stderr
+    assert "never seen in training (North; training had north, süd 'x')" in strict.stderr
     assert not (tmp_path / "out.csv").exists()
     assert fourscore(GOOD, "--strict").exit_code == 0
