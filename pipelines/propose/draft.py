@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,12 @@ def make_draft(options: Options) -> Draft:
     }
     problem, content = check(Document(path, content, {}), options.settings or {})
     return Draft(options, problem, content)
+
+
+def amended(draft: Draft, content: dict[str, Any]) -> Draft:
+    """Return a draft with other content."""
+    problem, content = check(Document(draft.options.directory / PROBLEM, content, {}), {})
+    return replace(draft, problem=problem, content=content)
 
 
 def is_incomplete(path: Path) -> bool:

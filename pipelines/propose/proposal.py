@@ -10,14 +10,15 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from infra.sources.files import materialise, resolve
-from pipelines.propose.draft import PROBLEM, Draft, Options, is_incomplete, make_draft
+from pipelines.propose.amendments import amend, amend_odd, totals
+from pipelines.propose.draft import PROBLEM, Draft, Options, amended, is_incomplete, make_draft
 from pipelines.propose.problem_text import SUITE, Proposal, incomplete_text, problem_text
 from pipelines.propose.profile import Request, profile_table
 from pipelines.propose.suite import propose_suite
@@ -29,6 +30,12 @@ from steps.journal import Journal, read_events
 from steps.tables.document import IngestReport, SourceReport
 from steps.tables.readers import Part, read_parts
 from steps.tables.schema import TableSchema
+from steps.tables.strict import UnparsedValues
+
+_ATTEMPTS = 3
+_FEW_CLASSES = 20
+_EMPTY = "has no values at all"
+"""A warning of the ingest stage that the list of columns says too."""
 
 
 class Unreadable(InputError):
@@ -70,7 +77,7 @@ def propose(
     )
     with tempfile.TemporaryDirectory(prefix="fourscore-") as scratch:
         raw = _lay_out(draft, Path(scratch))
-        reading = _read(draft, request, raw, Path(scratch))
+        draft, reading = _read(draft, request, raw, Path(scratch))
         schema, report = reading.schema, reading.report
         _check_columns(request, [column.name for column in schema.columns])
         profile = profile_table(reading.table, schema, request, _codes(reading, raw, Path(scratch)))
@@ -79,7 +86,9 @@ def propose(
         draft=draft,
         task=profile.task,
         target=request.target,
-        sources={name: _source(entry, report.sources[name]) for name, entry in reading.sources.items()},
+        sources={
+            name: _source(entry, report.sources[name]) for name, entry in draft.content["data"]["sources"].items()
+        },
         query=reading.config.query,
         columns=profile.columns,
         success=profile.success,
@@ -139,10 +148,6 @@ class _Reading:
     table: Path
     schema: TableSchema
     report: IngestReport
-    sources: dict[str, dict[str, Any]]
-    """The sources as the problem file writes them."""
-    columns: dict[str, dict[str, Any]]
-    """The declarations of columns that go beyond the options."""
     config: IngestConfig
     notes: tuple[str, ...]
     questions: tuple[str, ...]
@@ -158,8 +163,10 @@ def _lay_out(draft: Draft, scratch: Path) -> Path:
     return raw
 
 
-def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> _Reading:
+def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Draft, _Reading]:
     """Run the ingest stage, with a query that joins several sources on the columns that they share.
+
+    Where words among numbers or a footer keep columns from being read, it is run again without them.
 
     Raises:
         Unreadable: a file cannot be read.
@@ -175,10 +182,35 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> _Reading:
         raise Unreadable(str(error), draft, columns) from None
     if columns and draft.problem.data.query is None:
         _check_columns(request, columns, _doubts(parts))
-    try:
-        return _ingest(draft, config, raw, scratch)
-    except InputError as error:
-        raise Unreadable(str(error), draft, columns) from None
+    questions: list[str] = []
+    reading: _Reading | None = None
+    for attempt in range(_ATTEMPTS):
+        try:
+            data = draft.problem.data.model_copy(update={"query": config.query})
+            reading = _ingest(data, raw, scratch / f"attempt-{attempt}")
+            amendments = amend(reading.report, draft.content, _class_target(reading, request.target))
+        except UnparsedValues as error:
+            amendments = amend_odd(error.columns)
+            if not amendments or attempt == _ATTEMPTS - 1:
+                raise Unreadable(str(error), draft, columns) from None
+        except InputError as error:
+            raise Unreadable(str(error), draft, columns) from None
+        if not amendments or attempt == _ATTEMPTS - 1:
+            break
+        draft = amended(draft, amendments.applied(draft.content))
+        questions += amendments.questions
+    assert reading is not None
+    questions += totals(reading.table, reading.schema, reading.report)
+    return draft, replace(reading, questions=(*questions, *reading.questions))
+
+
+def _class_target(reading: _Reading, target: str) -> str | None:
+    """Return the target if its words may be classes, since it has few different values."""
+    column = next((column for column in reading.schema.columns if column.name == target), None)
+    if column is None or column.type not in ("category", "text"):
+        return None
+    values = pl.scan_parquet(reading.table / "data.parquet", glob=False).select(pl.col(target).n_unique())
+    return target if values.collect(engine="streaming").item() <= _FEW_CLASSES else None
 
 
 def _eager(raw: Path) -> bool:
@@ -193,21 +225,19 @@ def _first_parts(config: IngestConfig, raw: Path, scratch: Path) -> dict[str, Pa
     }
 
 
-def _ingest(draft: Draft, config: IngestConfig, raw: Path, scratch: Path) -> _Reading:
+def _ingest(config: IngestConfig, raw: Path, scratch: Path) -> _Reading:
     table = scratch / "table"
-    table.mkdir()
+    table.mkdir(parents=True)
     with Journal(scratch / "journal.jsonl") as log:
         ingest(raw, table, config, log)
-    remarks = [event for event in read_events(scratch / "journal.jsonl") if event["kind"] in ("note", "warning")]
+    notes = [event for event in read_events(scratch / "journal.jsonl") if event["kind"] == "note"]
     return _Reading(
         table=table,
         schema=documents.read(TableSchema, table),
         report=documents.read(IngestReport, table),
-        sources=draft.content["data"]["sources"],
-        columns={},
         config=config,
-        notes=tuple(event["text"] for event in remarks if event["kind"] == "note"),
-        questions=tuple(event["text"] for event in remarks if event["kind"] == "warning"),
+        notes=tuple(note["text"] for note in notes if note["level"] == "info"),
+        questions=tuple(note["text"] for note in notes if note["level"] == "warning" and _EMPTY not in note["text"]),
     )
 
 

@@ -41,7 +41,7 @@ def infer(
     """
     declared = declared or {}
     parses: dict[str, Parse | None] = {}
-    fractions, others = [], []
+    fractions, undecided = [], []
     for name, counts in _ask(frame, {name: _plain_questions(name, marks) for name in columns}).items():
         parse = declared.get(name)
         if parse is None and counts["values"] == 0:
@@ -51,19 +51,19 @@ def infer(
         elif counts["values"] and counts["finite"] + counts["infinite"] == counts["values"] and _numeric(parse):
             fractions.append(name)
         else:
-            others.append(name)
+            undecided.append(name)
     doubts = _ask(frame, {name: _doubt_questions(name) for name in fractions})
     parses |= {name: _fraction_parse(doubts[name], marks, declared.get(name)) for name in fractions}
     parses = {name: parse and replace(parse, decimal=marks.decimal) for name, parse in parses.items()}
     unlike = [name for name in fractions if parses[name] is None]
-    shapes = _ask(frame, {name: _shape_questions(name) for name in others})
+    shapes = _ask(frame, {name: _shape_questions(name) for name in undecided})
     numeric = [
         name
-        for name in others
+        for name in undecided
         if _numeric(declared.get(name)) and (shapes[name]["number"] >= shapes[name]["values"] / 2)
     ]
     parses |= _infer_numbers(frame, [*unlike, *numeric], marks, declared)
-    dated = [name for name in others if _dated(declared.get(name), shapes[name]) and not _settled(parses.get(name))]
+    dated = [name for name in undecided if _dated(declared.get(name), shapes[name]) and not _settled(parses.get(name))]
     parses |= _infer_dates(frame, dated, declared)
     left = {name: replace(declared.get(name, Parse("category")), decimal=marks.decimal) for name in columns}
     return {name: parses.get(name, left[name]) for name in columns}

@@ -27,6 +27,18 @@ _EXPECTED = {
 
 
 @dataclass(frozen=True)
+class Odd:
+    """The values of a column that are not of the type of the others."""
+
+    type: str
+    words: tuple[str, ...]
+    """The first different ones."""
+    rows: tuple[int, ...]
+    """The records of the first ones."""
+    count: int
+
+
+@dataclass(frozen=True)
 class Almost:
     """A type that nearly all values of a column of text have."""
 

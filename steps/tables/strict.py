@@ -15,21 +15,20 @@ from steps.errors import InputError, refuse_full_disk
 from steps.tables.casting import as_type, refuse_unfit
 from steps.tables.examine import Examination, examine
 from steps.tables.parquet import numbered, write
-from steps.tables.parsing import Parse, natural_type
-from steps.tables.schema import ROW, Type
+from steps.tables.parsing import Odd, Parse, natural_type
+from steps.tables.schema import ROW
 from steps.tables.source_frame import SourceFrame
 
-_ROWS, _EXAMPLES, _LONGEST = 5, 3, 40
+_ROWS, _EXAMPLES, _LONGEST, _WORDS = 5, 3, 40, 12
 """How many rows and values a message names, and the characters of each value."""
 
 
 class UnparsedValues(InputError):
     """Values that are not of the type of their column."""
 
-    def __init__(self, message: str, columns: Mapping[str, Type]) -> None:
+    def __init__(self, message: str, columns: dict[str, Odd]) -> None:
         super().__init__(message)
         self.columns = columns
-        """The columns, and the type of their other values."""
 
 
 def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], Examination]:
@@ -83,7 +82,16 @@ def _refuse_unparsed(source: SourceFrame, frame: pl.LazyFrame, parses: Mapping[s
     odd = {name: count for name, count in counts.items() if count}
     if odd:
         lines = [_unparsed_line(source, name, parses[name], count) for name, count in odd.items()]
-        raise UnparsedValues("\n".join(lines), {name: parses[name].type for name in odd})
+        raise UnparsedValues(
+            "\n".join(lines), {name: _odd(frame, name, parses[name], count) for name, count in odd.items()}
+        )
+
+
+def _odd(frame: pl.LazyFrame, name: str, parse: Parse, count: int) -> Odd:
+    rows = frame.select(name).with_row_index(ROW, 1).filter(_unparsed(name, parse))
+    first = rows.head(10_000).collect(engine="streaming")
+    words = first[name].unique(maintain_order=True).head(_WORDS)
+    return Odd(parse.type, tuple(words), tuple(first[ROW].head(_ROWS)), count)
 
 
 def _unparsed(name: str, parse: Parse) -> pl.Expr:

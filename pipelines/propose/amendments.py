@@ -1,0 +1,125 @@
+"""What a second reading of the data would mend: words that mean no value, and footers below the table."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from steps.tables.document import IngestReport, NearlyType, SourceReport
+from steps.tables.parsing import Odd
+from steps.tables.schema import TableSchema
+
+_LONGEST_FOOTER = 5
+_MOST_WORDS = 12
+"""With more different words, a column is hardly one of numbers or dates."""
+_TOTAL = re.compile(
+    r"(grand|sub|sum)?[ -]*(total|totals|totaux|totale|sum|summe|gesamt|insgesamt|suma|somma|ukupno|average|mean)\b.*"
+    r"|page -?\d+( of \d+)?|\d+ (rows|records) .*|end of (file|report|data).*|source: .*",
+    re.IGNORECASE,
+)
+
+
+@dataclass
+class Amendments:
+    """Settings of sources and declarations of columns, with the question that each of them leaves."""
+
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    columns: dict[str, dict[str, Any]] = field(default_factory=dict)
+    questions: list[str] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.sources or self.columns)
+
+    def applied(self, content: dict[str, Any]) -> dict[str, Any]:
+        """Return the content of a problem with the amendments in it."""
+        content = copy.deepcopy(content)
+        data = content["data"]
+        for name, settings in self.sources.items():
+            data["sources"][name] |= settings
+        columns = data.setdefault("columns", {})
+        for name, fields in self.columns.items():
+            columns[name] = {**columns.get(name, {}), **fields}
+        return content
+
+
+def amend(report: IngestReport, content: dict[str, Any], untouched: str | None = None) -> Amendments:
+    """Return what the columns of text that nearly hold numbers or dates suggest.
+
+    Args:
+        untouched: a column whose odd words may be classes, and no missing values.
+    """
+    result = Amendments()
+    for name, source in report.sources.items():
+        nearly = {column: kind.almost for column, kind in source.types.items() if kind.almost}
+        if lines := _footer(source, list(nearly.values())):
+            before = content["data"]["sources"][name].get("skip_footer", 0)
+            words = dict.fromkeys(word for almost in nearly.values() for word in almost.words)
+            result.sources[name] = {"skip_footer": before + lines}
+            result.questions.append(
+                f"the last {lines} records of {source.files[0].file} look like a footer ({_quoted(words)}): they are left out "
+                f"(data.sources.{name}.skip_footer: {before + lines})"
+            )
+            continue
+        for column, almost in nearly.items():
+            if column == untouched:
+                continue
+            odd = Odd(almost.type, almost.words, almost.rows, almost.odd)
+            _declare(result, column, odd, {"format": almost.format} if almost.format else {})
+    return result
+
+
+def amend_odd(columns: dict[str, Odd]) -> Amendments:
+    """Return what values suggest that could not be read."""
+    result = Amendments()
+    for column, odd in columns.items():
+        if odd.type not in ("category", "text", "boolean"):
+            _declare(result, column, odd, {})
+    return result
+
+
+def _declare(result: Amendments, column: str, odd: Odd, fields: dict[str, Any]) -> None:
+    if not 0 < len(odd.words) < _MOST_WORDS:
+        return
+    what = {"integer": "whole number", "float": "number"}.get(odd.type, "date")
+    verbs, plural = (("is", "counts"), "") if odd.count == 1 else (("are", "count"), "s")
+    rows = ", ".join(map(str, odd.rows)) + (" ..." if odd.count > len(odd.rows) else "")
+    result.columns[column] = {"type": odd.type, **fields, "missing": list(odd.words)}
+    result.questions.append(
+        f"column {column!r}: {odd.count:,} value{plural} {verbs[0]} no {what} and {verbs[1]} as missing: {_quoted(odd.words)} "
+        f"(row{plural} {rows}; data.columns.{column}.missing)"
+    )
+
+
+def _quoted(words: Any) -> str:
+    return ", ".join(repr(word[:40]) for word in words)
+
+
+def _footer(source: SourceReport, nearly: list[NearlyType]) -> int:
+    """Return the number of records at the end of the only file that do not fit the columns above them."""
+    last = source.rows + (source.blank_records or 0)
+    if len(source.files) != 1 or source.files[0].format not in ("csv", "tsv", "excel"):
+        return 0
+    ends = [almost.rows for almost in nearly if almost.odd == len(almost.rows) <= _LONGEST_FOOTER]
+    longest = max((rows for rows in ends if rows == tuple(range(last - len(rows) + 1, last + 1))), key=len, default=())
+    return len(longest) if all(min(almost.rows) > last - len(longest) for almost in nearly) else 0
+
+
+def totals(table: Path, schema: TableSchema, report: IngestReport) -> Iterator[str]:
+    """Ask about words for totals in the last records of a single source."""
+    names = [column.name for column in schema.columns if column.type in ("category", "text")]
+    if len(report.sources) > 1 or not names:
+        return
+    end = pl.scan_parquet(table / "data.parquet", glob=False).select(names).tail(3).collect(engine="streaming")
+    for back, row in enumerate(reversed(end.rows()), 1):
+        word = next((cell for cell in row if cell and _TOTAL.fullmatch(cell)), None)
+        if word is not None:
+            yield (
+                f"the record {'at the end' if back == 1 else f'{back} before the end'} holds {word!r}: if it is a total, leave it "
+                f"out with --set data.sources.{next(iter(report.sources))}.skip_footer={back}"
+            )

@@ -1,0 +1,91 @@
+"""new: words among numbers, footers and infinities are proposed as settings, and what is proposed runs."""
+
+import pytest
+
+from pipelines.problem.definition import load
+from pipelines.propose.proposal import propose, write
+
+
+def people(line, count=120):
+    return [
+        line.format(n=n % 60 + 18, m=f"{n * 1.5 + 1000:.2f}", c="abc"[n % 3], y=("yes", "no")[n % 2])
+        for n in range(count)
+    ]
+
+
+def proposed(tmp_path, lines, header="age;income;place;bought", target="bought", **options):
+    path = tmp_path / "people.csv"
+    path.write_text("\n".join([header, *lines, ""]))
+    proposal = propose(tmp_path / "p", [str(path)], target, **options)
+    write(proposal)
+    return proposal, load(tmp_path / "p/problem.yaml").problem
+
+
+@pytest.mark.parametrize("words", [["unknown"], ["-", "n.a.", "#DIV/0!"], ["inf", "-inf"]])
+def test_words_among_numbers_are_proposed_as_missing_in_their_column(tmp_path, words):
+    lines = people("{n};{m};{c};{y}")
+    for place, word in enumerate(words):
+        lines[place * 7] = f"33;{word};unknown;yes"
+    proposal, problem = proposed(tmp_path, lines)
+    assert problem.data.columns["income"].missing == tuple(words)
+    assert problem.data.columns["income"].type == "float"
+    assert problem.data.columns["place"].missing == ()
+    [question] = [text for text in proposal.decide if "'income'" in text]
+    assert f"{words[0]!r}" in question
+    assert "row" in question
+
+
+def test_a_footer_is_proposed_to_be_left_out(tmp_path):
+    proposal, problem = proposed(
+        tmp_path, [*people("{n};{m};{c};{y}"), "Grand total: 120;18123.5;;", "Page -1 of 1;;;"]
+    )
+    assert problem.data.sources["people"].skip_footer == 2
+    assert problem.data.columns["age"].type == "integer"
+    assert proposal.rows == 120
+    assert any("'Grand total: 120', 'Page -1 of 1'" in text for text in proposal.decide)
+
+
+@pytest.mark.parametrize("word", ["Total", "Summe", "grand total 2023", "Gesamt"])
+def test_a_total_with_numbers_in_all_columns_of_numbers_is_asked_about(tmp_path, word):
+    proposal, _ = proposed(tmp_path, [*people("{n};{m};{c};{y}"), f"4000;18123.5;{word};"])
+    assert any(f"{word!r}" in text and "skip_footer=1" in text for text in proposal.decide)
+
+
+@pytest.mark.parametrize(
+    ("values", "form"),
+    [
+        ("20230{n}15", "type: date, format: '%Y%m%d'"),
+        ("16868{n}1600", "type: datetime, format: '%s'"),
+        ("16868{n}1600000", "milliseconds since 1970"),
+        ("20230{n}15101500", "type: datetime, format: '%Y%m%d%H%M%S'"),
+    ],
+)
+def test_whole_numbers_that_may_be_dates_are_asked_about(tmp_path, values, form):
+    lines = [f"{values.format(n=n % 9 + 1)};{n % 7};{n % 2}" for n in range(60)]
+    proposal, _ = proposed(tmp_path, lines, "day;x;y", "y")
+    assert any(form in text for text in proposal.decide)
+
+
+def test_a_word_among_classes_is_a_class(tmp_path):
+    lines = [f"{n % 50};{n % 7};{'other' if n % 40 == 0 else n % 3}" for n in range(200)]
+    proposal, problem = proposed(tmp_path, lines, "a;b;y", "y")
+    assert proposal.task == "multiclass-classification"
+    assert problem.data.columns["y"].missing == ()
+    assert any("'other'" in text for text in proposal.decide)
+
+
+def test_a_word_among_the_numbers_of_a_target_is_no_label(tmp_path):
+    lines = [f"{n % 50};{n % 7};{'unknown' if n == 60 else n * 7.5}" for n in range(200)]
+    proposal, problem = proposed(tmp_path, lines, "a;b;y", "y")
+    assert proposal.task == "regression"
+    assert problem.data.columns["y"].missing == ("unknown",)
+
+
+def test_text_that_nearly_is_something_is_not_dropped_without_a_word(tmp_path):
+    lines = [
+        f"{n % 7};{n}/0{n % 9 + 1}/{n % 20 + 10};{'$' if n % 2 else '€'}{n * 1.25};{n % 2}" for n in range(1, 13)
+    ] * 10
+    proposal, _ = proposed(tmp_path, lines, "a;day;amount;y", "y")
+    text = " ".join(proposal.decide)
+    assert "'day' may be dates, but both" in text
+    assert "'amount' holds amounts in $, €" in text
