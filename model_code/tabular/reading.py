@@ -22,10 +22,12 @@ from model_code.families import Fault, Readout, Remark
 from model_code.tabular import MISSING
 from model_code.tabular.values import (
     CLOCKS,
+    CURRENCIES,
     DATES,
     FALSE,
     LARGEST,
     LARGEST_VOCABULARY,
+    PERCENT,
     TRUE,
     Form,
     canonical_text,
@@ -48,8 +50,6 @@ _SHOWN_ROWS, _SHOWN_VALUES, _LONGEST = 5, 5, 40
 """How many rows and values a sentence names, and the characters of each value."""
 _NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"
 _WHOLE = re.compile(r"([+-]?)0*(\d+?)(?:\.0*)?")
-_UNCERTAIN = {",": r"^[+-]?[1-9]\d{0,2},\d{3}$", ".": r"^[+-]?[1-9]\d{0,2}\.\d{3}$"}
-"""Numbers whose mark may as well separate thousands."""
 _ISO = r"^(\d{4}-\d{1,2}-\d{1,2})(?:[Tt ]\s*(\d{1,2}:\d{2})(?::(\d{2})(?:[.,](\d{1,9}))?)?\s*([Zz]|[+-]\d{2}(?::?\d{2})?)?)?$"
 """The variants of ISO 8601 that say the same: T or a blank, seconds and their fractions or none, Z or an offset, date only."""
 _EXPECTED = {
@@ -176,12 +176,16 @@ def _text(values: pl.Series, entry: Mapping[str, Any], more: Sequence[str] = ())
 def _numbers(values: pl.Series, entry: Mapping[str, Any], _: bool) -> _Column:
     """Read numbers, typed or written; a column that was text in training takes no truth values, as its text took none."""
     was_text = bool(entry.get("reading"))
+    form, why = Form.of(entry), ""
     if values.dtype.is_numeric():
         original = values.fill_nan(None) if values.dtype.is_float() else values
         numbers = original.cast(pl.Float64)
+        if set(form.affixes) & set(PERCENT):
+            numbers = pl.Series([None] * len(original), dtype=pl.Float64)
+            why = f"send text with {' or '.join(form.affixes)}, since 0.5 may be 50 %"
     else:
         original = _text(values, entry, (*MISSING, *PANDAS_MISSING))
-        numbers = _numbers_of_text(original, Form.of(entry))
+        numbers = _numbers_of_text(original, form)
         if not was_text:
             truth = original.str.to_lowercase().replace_strict(
                 {"true": 1.0, "false": 0.0}, default=None, return_dtype=pl.Float64
@@ -193,18 +197,25 @@ def _numbers(values: pl.Series, entry: Mapping[str, Any], _: bool) -> _Column:
     if was_text and (marks := _numeric_markers(entry)):
         marked = numbers.is_in(marks).fill_null(False)
         numbers, wrong = _evaluate(pl.when(~marked).then(numbers)), wrong & ~marked
-    return _Column(entry, numbers.alias(entry["name"]), original, wrong)
+    return _Column(entry, numbers.alias(entry["name"]), original, wrong, why if wrong.any() else "")
 
 
 def _numbers_of_text(text: pl.Series, form: Form) -> pl.Series:
-    """Return numbers by the decimal mark of training or, if that fails and the other one is beyond doubt, by the other."""
+    """Return numbers as training wrote them or, if that fails, in the one other way that is beyond doubt."""
     numbers = _evaluate(converted(pl.lit(text), replace(form, type="float")))
     if numbers.null_count() == text.null_count():
         return numbers
-    mark = "." if form.decimal == "," else ","
-    alternatives = _evaluate(converted(pl.lit(text), replace(form, type="float", decimal=mark)))
-    clear = text.str.contains(mark, literal=True) & ~text.str.contains(_UNCERTAIN[mark])
-    return alternatives if alternatives.null_count() == text.null_count() and clear.any() else numbers
+    candidates = [_evaluate(converted(pl.lit(text), other)) for other in _other_forms(form)]
+    fitting = [candidate for candidate in candidates if candidate.null_count() == text.null_count()]
+    return fitting[0] if fitting and all(other.equals(fitting[0]) for other in fitting) else numbers
+
+
+def _other_forms(form: Form) -> Iterator[Form]:
+    """Return ways to write numbers that are as good as training's: other marks, other signs, money; never percent."""
+    affixes = form.affixes if set(form.affixes) & set(PERCENT) else CURRENCIES
+    for decimal, signs in ((".", (None, ",", " ", "'")), (",", (None, ".", " ", "'"))):
+        for thousands in signs:
+            yield replace(form, type="float", decimal=decimal, thousands=thousands, affixes=affixes, signs=True)
 
 
 def _numeric_markers(entry: Mapping[str, Any]) -> list[float]:
@@ -241,6 +252,9 @@ def _instants(values: pl.Series, entry: Mapping[str, Any], _: bool) -> _Column:
         instants = _instants_of_text(original, form)
     wrong = original.is_not_null() & instants.is_null()
     why = ""
+    if form.clock_change == "missing" and wrong.any():
+        earlier = _instants(values, {**entry, "reading": {**entry["reading"], "clock_change": "earlier"}}, False)
+        wrong &= earlier.values.is_null()
     if form.timezone and wrong.any() and _is_local_time(original.filter(wrong), form):
         why = f"clocks in {form.timezone} show this time twice or never; write it with its offset"
     return _Column(entry, instants.alias(entry["name"]), original, wrong, why)
@@ -260,7 +274,7 @@ def _is_local_time(original: pl.Series, form: Form) -> bool:
 def _instants_of_text(text: pl.Series, form: Form) -> pl.Series:
     """Return dates or instants in one type: training's form first, then ISO 8601, then the text's own form."""
     usual = _plain(_evaluate(converted(pl.lit(text), form)), form)
-    if form.format is None or not form.format.startswith("%Y") or form.format.startswith("%Y-%m-%d"):
+    if not re.match(r"%Y\W?%d", form.format or ""):
         usual = _first_present(usual, _iso(text, form))
     rest = text.filter(usual.is_null() & text.is_not_null())
     if rest.is_empty() or (own := _own_form(rest, form)) is None:
@@ -306,16 +320,20 @@ def _own_form(text: pl.Series, form: Form) -> Form | None:
     fitting = []
     for date in DATES:
         for clock in clocks:
-            kind = "datetime" if clock else "date"
-            candidate = Form(kind, date + clock, form.timezone if clock else None)
-            if not _evaluate(converted(pl.lit(text), candidate)).has_nulls():
+            candidate = replace(form, type="datetime" if clock else "date", format=date + clock)
+            if all(not _evaluate(converted(pl.lit(part), candidate)).has_nulls() for part in (text.head(100), text)):
                 fitting.append(candidate)
     usual = form.format or ""
     if same := [candidate for candidate in fitting if str(candidate.format)[:8] == usual[:8]]:
         return same[0]  # a date without its time
-    orders = {str(candidate.format)[:2] for candidate in fitting}
-    reverse = {"%d": "%m", "%m": "%d"}.get(usual[:2])
+    orders = {_order(candidate) for candidate in fitting}
+    reverse = {"%d": "%m", "%m": "%d"}.get(_order(form))
     return fitting[0] if len(orders) == 1 and reverse not in orders else None
+
+
+def _order(form: Form) -> str:
+    """Return what comes first in dates of this form; where the month has a name, no order can be mistaken."""
+    return "name" if "%B" in (form.format or "") else (form.format or "")[:2]
 
 
 class Vocabulary:
@@ -412,8 +430,11 @@ def _training(entry: Mapping[str, Any]) -> str:
     span = f" from {_display(entry['range'][0])} to {_display(entry['range'][1])}" if entry.get("range") else ""
     match entry["kind"]:
         case "numeric":
-            mark = " with a decimal comma" if reading.get("decimal") == "," else ""
-            return ("whole numbers" if entry["type"] == "integer" else "numbers") + mark + span
+            marks = ["a decimal comma"] if reading.get("decimal") == "," else []
+            marks += [f"{reading['thousands']!r} between thousands"] if reading.get("thousands") else []
+            marks += [" or ".join(reading["affixes"])] if reading.get("affixes") else []
+            numbers = "whole numbers" if entry["type"] == "integer" else "numbers"
+            return numbers + (f" with {' and '.join(marks)}" if marks else "") + span
         case "boolean":
             return f"true and false ({', '.join(TRUE)} or {', '.join(FALSE)})"
         case "datetime":

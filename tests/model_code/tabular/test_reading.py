@@ -32,6 +32,8 @@ def learned(values, kind, timezone=None, text=USUAL):
 AGES = learned([18, 80, 30], "integer")
 AMOUNTS = learned([1.5, 99.5], "float")
 GERMAN = learned([1.5, 51572.99], "float", text=reading(decimal=","))
+THOUSANDS = learned([1.0, 3846.0], "float", text=reading(thousands=","))
+SHARES = learned([1.0, 99.0], "float", text=reading(affixes=["%"]))
 FLAGS = learned([True, False, None], "boolean")
 ZIPS = learned(["01234", "94110", "00501"], "category")
 MEMBERS = learned(["Yes", "No"], "category")
@@ -76,6 +78,18 @@ def remarks(schema, *foreign):
         (GERMAN, ["1.5", "2.25"], [1.5, 2.25]),
         (GERMAN, [1.234, None], [1.234, None]),
         (AMOUNTS, ["0,5", "1,234"], [0.5, 1.234]),
+        (AMOUNTS, ["38,085.03", "1,234", "5"], [38085.03, 1234, 5]),
+        (AMOUNTS, ["38.085,03", "1.234", "5"], [38085.03, 1234, 5]),
+        (AMOUNTS, ["1,234,567"], [1234567]),
+        (AMOUNTS, ["51 572.99", "1 000"], [51572.99, 1000]),
+        (AMOUNTS, ["1'000.50"], [1000.5]),
+        (AMOUNTS, ["$5.00", "-$3", "(2.50)", "\N{MINUS SIGN}0.52"], [5, -3, -2.5, -0.52]),
+        (GERMAN, ["51.572,99", "1.234"], [51572.99, 1234]),
+        (GERMAN, ["1.234,50"], [1234.5]),
+        (GERMAN, ["51,572.99 €"], [51572.99]),
+        (THOUSANDS, ["3,846", "207", "1,234.5"], [3846, 207, 1234.5]),
+        (THOUSANDS, [3846, 207], [3846, 207]),
+        (SHARES, ["51.6%", "7 %"], [51.6, 7]),
         (FLAGS, ["True", "true", " Yes ", "1", "t", "ON", "1.0"], [True] * 7),
         (FLAGS, ["no", "F", "0", "0.0", "off", "?", "NA"], [False] * 5 + [None] * 2),
         (FLAGS, [1, 0], [True, False]),
@@ -98,6 +112,8 @@ def remarks(schema, *foreign):
         (MONTH_FIRST, ["01/25/2023", "11/01/2023"], [dt.date(2023, 1, 25), dt.date(2023, 11, 1)]),
         (DAY_FIRST, ["01/11/2023", "11/01/2023"], [dt.date(2023, 11, 1), dt.date(2023, 1, 11)]),
         (MONTH_FIRST, ["2023-11-01", "2023/11/02", ""], [dt.date(2023, 11, 1), dt.date(2023, 11, 2), None]),
+        (MONTH_FIRST, ["5 January 2023"], [dt.date(2023, 1, 5)]),
+        (MONTH_FIRST, ["Jan 6, 2023"], [dt.date(2023, 1, 6)]),
         (MONTH_FIRST, [dt.date(2023, 11, 1)], [dt.date(2023, 11, 1)]),
         (MONTH_FIRST, [moment("2023-11-01T08:00")], [dt.date(2023, 11, 1)]),
         (ISO_DAYS, ["2023-11-01T08:16:00Z", "2023-11-01 08:16"], [dt.date(2023, 11, 1)] * 2),
@@ -154,7 +170,11 @@ def test_a_date_without_its_time_is_midnight_in_the_order_that_training_had():
         (AMOUNTS, [1e300], "1 value cannot be read as a number"),
         (AMOUNTS, ["1,234"], "1 value cannot be read as a number (row 1): '1,234'"),
         (GERMAN, ["1.234"], "training had numbers with a decimal comma from 1.5 to 51572.99"),
-        (GERMAN, ["1.234,50"], "1 value cannot be read as a number"),
+        (AMOUNTS, ["51.6%"], "1 value cannot be read as a number (row 1): '51.6%'"),
+        (AMOUNTS, ["1,234", "5"], "1 value cannot be read as a number (row 1): '1,234'"),
+        (THOUSANDS, ["12x"], "training had numbers with ',' between thousands from 1 to 3846"),
+        (SHARES, ["51.6", "7%"], "1 value cannot be read as a number (row 1): '51.6'"),
+        (SHARES, [51.6], "send text with %, since 0.5 may be 50 %"),
         (FLAGS, [2], "1 value cannot be read as true or false (row 1): '2'"),
         (FLAGS, ["maybe", "0.5"], "2 values cannot be read as true or false (rows 1, 2): 'maybe', '0.5'"),
         (
