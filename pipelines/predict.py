@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
     from model_code.families import Readout
     from model_code.serving import Predictor
+    from steps.tables.source import Source
 
 WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_ndjson", ".jsonl": "write_ndjson"}
 STANDARD_OUTPUT = Path("-")
+_SETTING = re.compile(r"\b(encoding|names|format|quote|delimiter|sheet|member): ")
+"""What is said of settings in messages of the readers."""
 _LISTED = 20
 """How many row numbers a message lists."""
 
@@ -39,6 +43,7 @@ def predict_file(
     keep: Sequence[str] = (),
     skip_bad: bool = False,
     strict: bool = False,
+    settings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Predict every row of ``source`` into ``target`` (CSV, Parquet or NDJSON by its suffix), atomically.
 
@@ -50,6 +55,7 @@ def predict_file(
         keep: columns of the input that are copied beside the predictions.
         skip_bad: leave out rows with values that cannot be read.
         strict: refuse inputs that are unlike training.
+        settings: how the file is written where detection fails, as ``input.skip`` and other fields of ``Source``.
 
     Raises:
         InputError: there is no such model or file, a required column is missing, a value cannot be read, or the suffix is
@@ -60,7 +66,7 @@ def predict_file(
     from model_code.serving import load
 
     predictor = load(directory)
-    frame, rows, blank = _open(source, predictor.schema["inputs"])
+    frame, rows, blank = _open(source, predictor.schema["inputs"], settings or {})
     readout = _read(predictor, source, frame, rows, skip_bad=skip_bad)
     unlike = [remark.text for remark in readout.remarks]
     if strict and unlike:
@@ -113,7 +119,35 @@ def _check_target(source: Path, target: Path) -> None:
         raise InputError(f"{target}: no such folder: {target.parent}")
 
 
-def _open(source: Path, inputs: Sequence[dict[str, Any]]) -> tuple[pl.DataFrame, pl.Series, int]:
+def _settings(source: Path, settings: Mapping[str, str]) -> Source:
+    """Return how the file is written, as far as anyone says so.
+
+    Raises:
+        InputError: a file has no such setting, or it is wrong.
+    """
+    from pydantic import ValidationError
+
+    from steps.tables.source import Source
+
+    names = [name for name in Source.model_fields if name not in ("path", "decimal", "thousands", "missing")]
+    fields: dict[str, Any] = {"path": source.name}
+    for key, text in settings.items():
+        from pipelines.problem.yaml_lines import parse
+
+        name = key.removeprefix("input.")
+        if name not in names:
+            raise InputError(f"--set {key}: use one of {', '.join(f'input.{name}' for name in names)}")
+        fields[name], _ = parse(f"--set {key}", text)
+    try:
+        return Source.model_validate(fields)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise InputError(f"--set input.{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+
+
+def _open(
+    source: Path, inputs: Sequence[dict[str, Any]], settings: Mapping[str, str]
+) -> tuple[pl.DataFrame, pl.Series, int]:
     """Return the cells of a file as text (or as the types of its format), the number of each row, and the blank records.
 
     Raises:
@@ -123,13 +157,16 @@ def _open(source: Path, inputs: Sequence[dict[str, Any]]) -> tuple[pl.DataFrame,
 
     from steps.errors import refuse_full_disk
     from steps.tables.readers import read_parts
-    from steps.tables.source import Source
 
+    advice = "settings of the file are given as --set input.FIELD=VALUE"
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
         raw = _lay_out(source, Path(place))
-        [part] = read_parts(raw / "input", "input", Source(path=source.name), Path(place))
-        if part.dialect is not None and (fault := part.fault()):
-            raise InputError(f"{source}, {fault}")
+        try:
+            [part] = read_parts(raw / "input", "input", _settings(source, settings), Path(place))
+        except InputError as error:
+            raise InputError(f"{error}\n({advice})" if _SETTING.search(str(error)) else str(error)) from None
+        if part.dialect is not None and (fault := part.fault("input")):
+            raise InputError(f"{source}, {fault}\n({advice})")
         try:
             frame = part.text().collect(engine="streaming")
         except pl.exceptions.PolarsError as error:

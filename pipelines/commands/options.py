@@ -33,3 +33,18 @@ def print_json(document: Any) -> None:
     meta = click.get_current_context().meta
     meta["printed"] = True
     click.echo(json.dumps(document, ensure_ascii=False, indent=1), file=meta.get("document"))
+
+
+def key_values(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    """Return what --set gives, by key; a callback of click.
+
+    Raises:
+        BadParameter: a value has no key.
+    """
+    settings = {}
+    for value in values:
+        key, equals, text = value.partition("=")
+        if not equals or not key.strip():
+            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as split.by=row")
+        settings[key.strip()] = text
+    return settings

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.commands.options import as_json, print_json, tracking_uri, workspace_of_runs
+from pipelines.commands.options import as_json, key_values, print_json, tracking_uri, workspace_of_runs
 
 if TYPE_CHECKING:
     from infra.runs.records import RunRecord
@@ -37,6 +37,14 @@ def report(run: str | None, workspace: Path, as_json: bool) -> None:
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy this column of INPUT; may be repeated.")
 @click.option("--skip-bad", is_flag=True, help="Leave out rows with values that cannot be read, and list them.")
 @click.option("--strict", is_flag=True, help="Refuse values that are unlike those of training.")
+@click.option(
+    "--set",
+    "settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=key_values,
+    help="A setting of INPUT: input.skip=2.",
+)
 @workspace_of_runs
 @tracking_uri
 @as_json
@@ -48,6 +56,7 @@ def predict(
     keep: tuple[str, ...],
     skip_bad: bool,
     strict: bool,
+    settings: dict[str, str],
     workspace: Path,
     tracking_uri: str | None,
     as_json: bool,
@@ -64,7 +73,9 @@ def predict(
     assert target is not None
     if as_json and target == STANDARD_OUTPUT:
         raise click.UsageError("--json prints its document where - prints the predictions; write them to a file")
-    summary = predict_file(model, input, target, workspace, tracking_uri, keep=keep, skip_bad=skip_bad, strict=strict)
+    summary = predict_file(
+        model, input, target, workspace, tracking_uri, keep=keep, skip_bad=skip_bad, strict=strict, settings=settings
+    )
     if as_json:
         print_json(summary)
     else:

@@ -11,23 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.commands.options import as_json, print_json, tracking_uri, workspace_of_runs
+from pipelines.commands.options import as_json, key_values, print_json, tracking_uri, workspace_of_runs
 
 if TYPE_CHECKING:
     from pipelines.pages.report.gather import Facts
     from pipelines.request import Request
 
 PLACES = ("local", "sagemaker", "sagemaker-local")
-
-
-def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
-    settings = {}
-    for value in values:
-        key, equals, text = value.partition("=")
-        if not equals or not key.strip():
-            raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as split.by=row")
-        settings[key.strip()] = text
-    return settings
 
 
 @click.command()
@@ -54,7 +44,7 @@ def _settings(_ctx: click.Context, _parameter: click.Parameter, values: tuple[st
     "settings",
     multiple=True,
     metavar="KEY=VALUE",
-    callback=_settings,
+    callback=key_values,
     help="A field of the problem, such as data.sources.NAME.skip=2.",
 )
 @click.option("--yes", is_flag=True, help="Accept every guess without asking.")
@@ -108,7 +98,7 @@ REQUEST = (
         "settings",
         multiple=True,
         metavar="KEY=VALUE",
-        callback=_settings,
+        callback=key_values,
         help="Override a field of the problem, such as split.by=row.",
     ),
     workspace_of_runs,

@@ -190,7 +190,7 @@ def sentence(error):
 
 
 def of_file(served, path):
-    frame, rows, _ = _open(path, served.predictor.schema["inputs"])
+    frame, rows, _ = _open(path, served.predictor.schema["inputs"], {})
     return served.predictor.answers(served.predictor.read(frame, rows=rows).frame)["prediction"].to_list()
 
 
