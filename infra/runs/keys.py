@@ -23,34 +23,38 @@ from steps.core import Config, Step
 
 PACKAGES = ("pipelines", "infra", "steps", "model_code")
 _MODULE = re.compile(r"(?:steps|model_code)(?:\.\w+)+(?=:|$)")
+DIGITS = 16
+"""Hexadecimal digits of a source's digest."""
 _DISTRIBUTION = {"sklearn": "scikit-learn", "yaml": "pyyaml"}
 
 
 class ModuleDigests:
-    """Digests and imports of our modules, remembered by size and time of change so that a cached run stays quick."""
+    """Digests and imports of our modules.
+
+    Every source is read each time: a copy or a checkout may keep the size and the time of a file that it changes. What a
+    source imports is remembered by its digest, since to parse it takes longer than to read it.
+    """
 
     def __init__(self, memory: Path | None) -> None:
         self.memory = memory
         self.changed = False
         try:
-            self.entries: dict[str, Any] = json.loads(memory.read_bytes()) if memory else {}
-        except (OSError, ValueError):
-            self.entries = {}
+            memories = json.loads(memory.read_bytes()) if memory else {}
+            self.imports: dict[str, list[str]] = {key: value for key, value in memories.items() if len(key) == DIGITS}
+        except (OSError, ValueError, AttributeError):
+            self.imports = {}
 
     def module(self, name: str) -> tuple[str, list[str]] | None:
         """Return the digest of a module's source and the names that it imports; None if it has no source file."""
         origin = _origin(name)
         if origin is None:
             return None
-        stat = Path(origin).stat()
-        stamp = [stat.st_size, stat.st_mtime_ns]
-        entry = self.entries.get(origin)
-        if entry is None or entry["stamp"] != stamp:
-            source = Path(origin).read_bytes()
-            digest = hashlib.sha256(source).hexdigest()[:16]
-            entry = self.entries[origin] = {"stamp": stamp, "digest": digest, "imports": sorted(imports(source))}
+        source = Path(origin).read_bytes()
+        digest = hashlib.sha256(source).hexdigest()[:DIGITS]
+        if digest not in self.imports:
+            self.imports[digest] = sorted(imports(source))
             self.changed = True
-        return entry["digest"], entry["imports"]
+        return digest, self.imports[digest]
 
     def closure(self, module: str) -> tuple[dict[str, str], set[str]]:
         """Return the digests of our modules that a module needs, itself included, and the packages that they import."""
@@ -70,7 +74,7 @@ class ModuleDigests:
     def save(self) -> None:
         if self.changed and self.memory:
             self.memory.parent.mkdir(parents=True, exist_ok=True)
-            write_json(self.memory, self.entries)
+            write_json(self.memory, self.imports)
 
 
 def _origin(name: str) -> str | None:
