@@ -14,7 +14,7 @@ from model_code import tasks
 from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import FourscoreError, InputError
-from steps.evaluation.document import CHAMPION, MODEL, RIVALS, Champion, Evaluation, EvaluationData, published
+from steps.evaluation.document import CHAMPION, CONSTANT, MODEL, RIVALS, Champion, Evaluation, EvaluationData, published
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
 from steps.tables.schema import ROW, TableSchema
@@ -46,6 +46,11 @@ class EvaluateConfig(Config):
     must_beat: tuple[str, ...] = Field(
         default=(),
         description="Yardsticks (constant, linear, hist_gradient_boosting) or champion that must be clearly worse.",
+    )
+    need_not_beat_constant: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Why a model may pass that is not clearly better than a constant prediction; without a reason, none does.",
     )
     clusters: str | None = Field(
         default=None,
@@ -176,7 +181,10 @@ def _judge(
         part = selected[threshold.slice] if threshold.slice else None
         key = verdict.key_of(threshold.metric, part if isinstance(part, Part) else None)
         thresholds.append(verdict.judge(threshold, sampled[key], part))
-    reasons = verdict.reasons_against(config.must_beat, predictions[MODEL], thresholds, comparisons, absent)
+    required = config.must_beat
+    if CONSTANT in comparisons and CONSTANT not in required and config.need_not_beat_constant is None:
+        required = (CONSTANT, *required)
+    reasons = verdict.reasons_against(required, predictions[MODEL], thresholds, comparisons, absent)
     return {
         "verdict": "rejected" if reasons else "pass",
         "reasons": reasons,

@@ -10,8 +10,8 @@ from pydantic import Field, field_validator
 from model_code import tasks
 from steps.documents import Document, Section
 
-MODEL, CHAMPION = "model", "champion"
-RIVALS = ("constant", "linear", "hist_gradient_boosting", CHAMPION)
+MODEL, CHAMPION, CONSTANT = "model", "champion", "constant"
+RIVALS = (CONSTANT, "linear", "hist_gradient_boosting", CHAMPION)
 """What the model can be compared with, as results show it."""
 _POOR_CALIBRATION = 0.05
 _ONE_SIDED = 1.645  # standard deviations above the mean: the upper 95 % quantile of a normal distribution

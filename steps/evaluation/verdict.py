@@ -10,7 +10,7 @@ import numpy as np
 
 from model_code.tasks import Task
 from steps.evaluation import statistics
-from steps.evaluation.document import MODEL, Comparison, Estimate, SliceResult, ThresholdResult, published
+from steps.evaluation.document import CONSTANT, MODEL, Comparison, Estimate, SliceResult, ThresholdResult, published
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Sampled
 from steps.evaluation.thresholds import Threshold
@@ -129,5 +129,11 @@ def reasons_against(
         elif comparisons[name].better != MODEL:
             metric, difference = comparisons[name].metric, comparisons[name].difference
             ends = "undefined" if difference.low is None else f"{difference.low:+.4g} to {difference.high:+.4g}"
-            reasons.append(f"must_beat {rival}: not clearly better; {metric} differs by {ends} (95 % interval)")
+            if rival == CONSTANT:
+                reasons.append(
+                    f"it is not clearly better than a constant prediction: {metric} differs by {ends} (95 % interval); if "
+                    "that is right for this problem, give the reason under evaluate.need_not_beat_constant"
+                )
+            else:
+                reasons.append(f"must_beat {rival}: not clearly better; {metric} differs by {ends} (95 % interval)")
     return reasons

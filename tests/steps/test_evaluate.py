@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 import torch
 
-from model_code import export, yardsticks
+from model_code import archive, yardsticks
 from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
@@ -33,7 +33,7 @@ class Scale(torch.nn.Module):
             return x
         if self.classes == 2:
             return torch.stack([1 - torch.sigmoid(x), torch.sigmoid(x)], dim=-1)
-        return torch.softmax(torch.stack([-x, torch.zeros_like(x), x], dim=-1), dim=-1)
+        return torch.softmax(torch.stack([x * -1.0, x * 0.0, x], dim=-1), dim=-1)
 
 
 def write_model(directory, task, factor=1.0, *, name="x", classes=None, target="goal"):
@@ -44,7 +44,7 @@ def write_model(directory, task, factor=1.0, *, name="x", classes=None, target="
     program = torch.export.export(Scale(len(classes), factor), example, dynamic_shapes=({0: batch}, {0: batch}))
     program.example_inputs = None
     torch.export.save(program, directory / "model.pt2")
-    export._make_canonical(directory / "model.pt2")
+    (directory / "model.pt2").write_bytes(archive.rebuild((directory / "model.pt2").read_bytes()))
     schema = {
         "format": 1,
         "task": task,
@@ -307,6 +307,20 @@ def test_a_worse_champion_is_beaten_and_an_equal_one_is_a_tie(place, tmp_path):
     assert equal["comparisons"]["champion"]["better"] == "neither"
     assert equal["comparisons"]["champion"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert "must_beat champion: not clearly better" in equal["reasons"][0]
+
+
+@pytest.mark.parametrize("factor", [-1.0, 0.0])
+def test_a_model_that_is_no_better_than_a_constant_passes_only_with_a_reason(place, tmp_path, factor):
+    directories = place()
+    write_model(tmp_path / "poor", "binary-classification", factor=factor)
+    directories["model"] = tmp_path / "poor"
+    document, _ = run(directories)
+    assert [threshold["met"] for threshold in document["thresholds"]] == [True]
+    assert document["verdict"] == "rejected"
+    (reason,) = document["reasons"]
+    assert reason.startswith("it is not clearly better than a constant prediction: roc_auc differs by ")
+    assert "give the reason under evaluate.need_not_beat_constant" in reason
+    assert run(directories, need_not_beat_constant="it only has to be well calibrated")[0]["verdict"] == "pass"
 
 
 def test_a_better_champion_is_named(place, tmp_path):

@@ -148,6 +148,8 @@ def limits(facts: Facts) -> Iterator[str]:
     if proxies := (facts.problem.get("split") or {}).get("allow_proxies"):
         names = listed([f"{isolate(column)} ({isolate(reason, 120)})" for column, reason in proxies.items()])
         yield f"These columns nearly give the answer away and were allowed in the problem file: {names}."
+    if why := (facts.problem.get("evaluate") or {}).get("need_not_beat_constant"):
+        yield f"This model may pass without being better than a constant prediction. The reason given: {isolate(why, 200)}."
     for easing in facts.history.easings:
         if easing.reason:
             yield f"A promise was made easier: {eased_promise(easing)} The reason given: {isolate(easing.reason, 200)}."
