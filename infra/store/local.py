@@ -18,11 +18,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict
 from pathlib import Path
 
-from infra.files import fsync_directory, locked, sha256_of, write_json
-from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, is_intact, manifest_of
+from infra.files import fsync_directory, locked, sha256_of, write_atomically
+from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, is_intact, manifest_bytes, manifest_of
 
 ABANDONED = 14 * 24 * 3600.0
 """Seconds after which the checkpoints of an abandoned attempt are removed."""
@@ -121,7 +120,7 @@ class LocalStore:
                 manifest.journal.update(entry)
             else:
                 manifest.files[path.relative_to(directory).as_posix()] = entry
-        write_json(directory / MANIFEST, asdict(manifest))
+        write_atomically(directory / MANIFEST, manifest_bytes(manifest))
         fsync_directory(directory)
         self.root.mkdir(parents=True, exist_ok=True)
         target = self.root / manifest.key

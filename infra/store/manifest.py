@@ -1,10 +1,15 @@
-"""The manifest of a published execution: what its files are, read back and verified."""
+"""The manifest of a published execution: what its files are, read back and verified.
+
+A manifest has the number of its format and a digest of all its other fields, so that a disk that rots never turns one
+verdict into another. Format 1, of before, had neither.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +19,8 @@ from steps.errors import FourscoreError
 
 MANIFEST = "manifest.json"
 JOURNAL = "journal.jsonl"
+FORMAT = 2
+VERDICTS = ("pass", "rejected", "refused")
 
 
 class CorruptExecution(FourscoreError):
@@ -27,7 +34,7 @@ class Manifest:
     key: str
     step: str
     ingredients: dict[str, Any]
-    verdict: str = "pass"
+    verdict: str
     """pass | rejected (goes on, never a candidate) | refused (a gate stopped the run)"""
     reasons: list[str] = field(default_factory=list)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -50,15 +57,23 @@ class Manifest:
         return (self.files, self.directories, self.verdict) == (other.files, other.directories, other.verdict)
 
 
+def manifest_bytes(manifest: Manifest) -> bytes:
+    """Return the content of the manifest's file."""
+    content = {"format": FORMAT, **asdict(manifest)}
+    return (json.dumps({**content, "digest": _digest(content)}, indent=1, ensure_ascii=False) + "\n").encode()
+
+
 def manifest_of(data: bytes, key: str, where: str) -> Manifest:
-    """Return the manifest in the content of a file; fields that a later version added are left out.
+    """Return the manifest in the content of a file; fields that a later format added are left out.
 
     Raises:
-        CorruptExecution: it is not a manifest, is another execution's, or names files outside its own directory.
+        CorruptExecution: it is not a manifest, was changed, is another execution's, or names files outside its own directory.
     """
     try:
-        manifest = Manifest(**checked_fields(Manifest, json.loads(data)))
+        content = json.loads(data)
+        manifest = Manifest(**checked_fields(Manifest, content))
         _check_contents(manifest)
+        _check_format(content)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CorruptExecution(f"{where} is not a manifest ({error})") from None
     if manifest.key != key:
@@ -66,13 +81,35 @@ def manifest_of(data: bytes, key: str, where: str) -> Manifest:
     return manifest
 
 
+def _digest(content: Mapping[str, Any]) -> str:
+    """Return the digest of the fields, in whatever order and layout they are written."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _check_format(content: Mapping[str, Any]) -> None:
+    """Check that all fields are there, that none is unknown unless a later format has it, and that none was changed."""
+    version = content.get("format", 1)
+    if type(version) is not int or version < 1:
+        raise ValueError(f"format is {version!r:.40}")
+    if missing := {"files", "journal"} - content.keys():
+        raise ValueError(f"it has no field {min(missing)!r}")
+    names = {entry.name for entry in fields(Manifest)} | {"format"} | ({"digest"} if version > 1 else set())
+    if version <= FORMAT and (unknown := content.keys() - names):
+        raise ValueError(f"format {version} has no field {min(unknown)!r:.40}")
+    covered = {name: value for name, value in content.items() if name != "digest"}
+    if version > 1 and content.get("digest") != _digest(covered):
+        raise ValueError("its digest is that of other fields, so it was changed")
+
+
 def _check_contents(manifest: Manifest) -> None:
+    if manifest.verdict not in VERDICTS:
+        raise ValueError(f"verdict is {manifest.verdict!r:.40}; expected {', '.join(VERDICTS)}")
     for name in ("reasons", "directories"):
         if wrong := [item for item in getattr(manifest, name) if not isinstance(item, str)]:
             raise TypeError(f"{name} has {wrong[0]!r:.100}")
     for name, entry in manifest.published.items():
         if not (isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)):
-            raise TypeError(f'{name} is {entry!r:.100}; wanted {{"size": bytes, "sha256": hex}}')
+            raise TypeError(f'{name} is {entry!r:.100}; expected {{"size": bytes, "sha256": hex}}')
     for name in (*manifest.files, *manifest.directories):
         if name.startswith("/") or ".." in name.split("/"):
             raise ValueError(f"it names {name!r:.100}, which is outside")

@@ -50,5 +50,5 @@ def contents(directory):
         if path.is_file() and name not in ("journal.jsonl", "manifest.json") and not name.startswith("."):
             files[name] = path.read_bytes()
     manifest = json.loads((directory / "manifest.json").read_text())
-    declared = ("started", "finished", "seconds", "journal")
+    declared = ("started", "finished", "seconds", "journal", "digest")
     return files | {"manifest": {name: value for name, value in manifest.items() if name not in declared}}

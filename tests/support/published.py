@@ -4,6 +4,8 @@ python published.py race WORKSPACE ROOT TEXT    ROOT: s3://..., or - for a store
 python published.py killed WORKSPACE ROOT       publishes again and again, killed before and after ever later steps
 """
 
+import hashlib
+import json
 import os
 import signal
 import sys
@@ -23,7 +25,16 @@ def publish(store, text="content", key=KEY, journal='{"kind":"note"}\n'):
         (directory / "table/data.txt").write_text(text)
         (directory / "nothing").mkdir()
         (directory / "journal.jsonl").write_text(journal)
-        return store.publish(directory, Manifest(key=key, step="ingest", ingredients={"python": "3.11"}))
+        return store.publish(
+            directory, Manifest(key=key, step="ingest", ingredients={"python": "3.11"}, verdict="pass")
+        )
+
+
+def sealed(content):
+    """The content of a manifest's file with these fields, and their digest."""
+    covered = {name: value for name, value in content.items() if name != "digest"}
+    digest = hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**covered, "digest": digest}).encode()
 
 
 def at(root, name):

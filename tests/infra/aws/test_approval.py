@@ -60,7 +60,7 @@ def test_the_model_is_fetched_as_it_was_published_and_into_an_empty_directory_on
     results = tmp_path / "results"
     (results / "model").mkdir(parents=True)
     (results / "model/model.pt2").write_bytes(b"weights")
-    S3Store(tmp_path / "elsewhere", STACK.root).publish(results, Manifest(KEY, "train", {}))
+    S3Store(tmp_path / "elsewhere", STACK.root).publish(results, Manifest(KEY, "train", {}, "pass"))
     document = {"package": PACKAGE, "train_key": KEY}
     directory = fetch_model(STACK, document, tmp_path / "work", tmp_path / "model")
     assert (directory / "model.pt2").read_bytes() == b"weights"

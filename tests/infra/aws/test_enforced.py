@@ -87,7 +87,7 @@ def test_the_stores_own_code_publishes_and_opens_under_each_jobs_role(signed_in,
     @set_initial_no_auth_action_count(0)
     def use():
         assert again.find(key) is None
-        store.publish(results, Manifest(key, job, {}))
+        store.publish(results, Manifest(key, job, {}, "pass"))
         for artifact in WRITES[job]:
             assert (again.open(key, artifact) / "x").read_text() == artifact
 
@@ -99,7 +99,9 @@ def test_the_stores_own_code_cannot_open_the_test_set_while_training(signed_in, 
     (results / "test_set").mkdir(parents=True)
     (results / "test_set/x").write_text("sealed")
     key = "cd" * 32
-    S3Store(tmp_path / "first", ROOT, client=lambda: signed_in("prepare")).publish(results, Manifest(key, "split", {}))
+    S3Store(tmp_path / "first", ROOT, client=lambda: signed_in("prepare")).publish(
+        results, Manifest(key, "split", {}, "pass")
+    )
     store = S3Store(tmp_path / "second", ROOT, client=lambda: signed_in("train"))
     store.find(key)
 

@@ -152,7 +152,7 @@ def test_history_is_of_the_newest_execution_of_each_stage_wherever_it_ran(worksp
     took = {"d1": 1.0, "d2": 2.0, "d3": 3.0, "t1": 600.0}
 
     def find(key):
-        return Manifest(key, "any", {}, seconds=took[key]) if key in took else None
+        return Manifest(key, "any", {}, "pass", seconds=took[key]) if key in took else None
 
     assert cost.history(workspace, "flights", find) == {"define": 2.0, "train": 600.0}
     assert cost.history(workspace, "flights", find, smoke=True) == {"define": 2.0}

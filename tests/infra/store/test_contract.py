@@ -8,10 +8,10 @@ from pathlib import Path
 
 import published
 import pytest
-from published import KEY, publish
+from published import KEY, publish, sealed
 
 from infra.store.local import LocalStore
-from infra.store.manifest import CorruptExecution, Manifest
+from infra.store.manifest import FORMAT, CorruptExecution, Manifest
 from infra.store.s3 import S3Store
 
 SCRIPT = Path(published.__file__)
@@ -101,7 +101,7 @@ def test_directories_without_files_and_files_without_bytes_come_back_under_whate
             path.write_text(name)
         (directory / "odd/empty.csv").touch()
         (directory / "odd/a b/no files").mkdir()
-        store.publish(directory, Manifest(key=KEY, step="ingest", ingredients={}))
+        store.publish(directory, Manifest(key=KEY, step="ingest", ingredients={}, verdict="pass"))
     opened = shelf.store("two").open(KEY, "odd")
     files = {path.relative_to(opened).as_posix(): path for path in opened.rglob("*") if not path.is_dir()}
     assert {name: path.read_text() for name, path in files.items()} == {**{n: n for n in names}, "empty.csv": ""}
@@ -209,8 +209,8 @@ def test_a_manifest_that_is_none_counts_as_not_published(shelf, broken):
 
 def test_a_manifest_of_a_version_that_knows_more_is_a_manifest(shelf):
     publish(shelf.store())
-    path = shelf.store().directory(KEY) / "manifest.json"
-    shelf.write("manifest.json", json.dumps({**json.loads(path.read_text()), "signed_by": "someone"}).encode())
+    content = json.loads((shelf.store().directory(KEY) / "manifest.json").read_text())
+    shelf.write("manifest.json", sealed({**content, "format": FORMAT + 1, "signed_by": "someone"}))
     shelf.store("two").verify(shelf.store("two").find(KEY))
 
 

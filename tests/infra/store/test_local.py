@@ -63,15 +63,6 @@ def test_a_manifest_whose_field_is_of_another_type_is_none_and_the_field_is_name
     assert store.find(KEY) is None, "it is made again"
 
 
-def test_a_manifest_of_a_later_version_is_read_without_the_fields_that_it_has_more(workspace):
-    store = LocalStore(workspace)
-    publish(store)
-    path = workspace / "store" / KEY / "manifest.json"
-    manifest_before, content = store.look(KEY), json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "later": [1]}))
-    assert store.look(KEY) == manifest_before
-
-
 def test_the_journal_is_verified_with_the_whole_execution_and_is_none_of_its_files(workspace):
     """It holds times, so it has a field of its own: two equal executions have equal files."""
     store = LocalStore(workspace)

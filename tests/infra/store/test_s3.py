@@ -234,7 +234,7 @@ def test_the_first_execution_counts_and_the_run_that_made_another_says_so(worksp
                 with machine("two").working(key) as other:
                     shutil.copytree(directory, other, dirs_exist_ok=True)
                     (other / "started/x.txt").write_text("their x")
-                    machine("two").publish(other, Manifest(key=key, step="start", ingredients={}))
+                    machine("two").publish(other, Manifest(key=key, step="start", ingredients={}, verdict="pass"))
             return super().publish(directory, manifest)
 
     record = LocalBackend(Late(workspace / "one", machine("one").uri)).run(
@@ -302,7 +302,7 @@ def test_large_files_travel_in_parts(machine, root, s3_server):
         (directory / "table").mkdir()
         (directory / "table/large.bin").write_bytes(content)
         (directory / "table/small.bin").write_bytes(content[:100])
-        store.publish(directory, Manifest(key=KEY, step="ingest", ingredients={}))
+        store.publish(directory, Manifest(key=KEY, step="ingest", ingredients={}, verdict="pass"))
     parts = [item for item in s3_server.requests if item[0] == "PUT" and item[1].endswith("large.bin")]
     assert len(parts) == 3, s3_server.requests
     opened = machine("two").open(KEY, "table")
@@ -339,7 +339,7 @@ def test_a_service_that_refuses_every_third_request_is_asked_until_it_answers(wo
                 for name in "ab":
                     (directory / name).mkdir()
                     (directory / name / "data.bin").write_bytes(chance.bytes(1000))
-                store.publish(directory, Manifest(key=f"{number:064}", step="ingest", ingredients={}))
+                store.publish(directory, Manifest(key=f"{number:064}", step="ingest", ingredients={}, verdict="pass"))
         for number in range(3):
             store = machine("two")
             assert (store.open(f"{number:064}", "a") / "data.bin").stat().st_size == 1000

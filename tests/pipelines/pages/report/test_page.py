@@ -112,7 +112,7 @@ def test_a_stage_that_the_report_has_never_seen_appears_with_its_status_time_not
     (directory / "drift/drift.json").write_text('{"largest_shift": 0.25, "columns": [{"name": "a<b>", "shift": 0.1}]}')
     with Journal(directory / "journal.jsonl") as log:
         log.note("compared with last week")
-    store.publish(directory, Manifest(key, "monitor", {}, reasons=[], seconds=7.0))
+    store.publish(directory, Manifest(key, "monitor", {}, "pass", reasons=[], seconds=7.0))
     record = load(workspace, run)
     record.stages.append(StageRecord("monitor", key, "ran", 7.0, "", "journal.jsonl"))
     save(workspace, record)
