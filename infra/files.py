@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -61,6 +61,14 @@ def append_lines(path: Path, lines: Iterable[bytes]) -> None:
             if file.read(1) != b"\n":
                 file.write(b"\n")
         file.writelines(line + b"\n" for line in lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def digest_of(content: Mapping[str, Any]) -> str:
+    """Return the sha256 of a JSON object without its own field ``digest``, in whatever layout it is written."""
+    covered = {name: value for name, value in content.items() if name != "digest"}
+    return hashlib.sha256(json.dumps(covered, sort_keys=True).encode()).hexdigest()
 
 
 def sha256_of(path: Path) -> str:

@@ -14,6 +14,7 @@ from infra.runs.records import RunRecord
 from infra.store import ledger
 from infra.store.local import LocalStore
 from infra.store.manifest import CorruptExecution
+from pipelines.promotion import interrupted
 from steps.errors import FourscoreError
 
 ENOUGH_SPACE = 1 << 30
@@ -32,6 +33,7 @@ def examine(workspace: Path) -> list[Finding]:
         _run_files,
         _readings,
         _unfinished,
+        _promotions,
         _registered,
     )
     return [finding for check in checks for finding in check(workspace)]
@@ -147,6 +149,16 @@ def _unfinished(workspace: Path) -> Iterator[Finding]:
         if lost
         else "none was killed unnoticed",
     )
+
+
+def _promotions(workspace: Path) -> Iterator[Finding]:
+    """Check that no promotion was cut off between the registry and the champion's file."""
+    cut = interrupted(workspace)
+    detail = "; ".join(
+        f"the promotion of run {run} to champion of {name} did not end: 'fourscore promote {run} --yes' ends it"
+        for name, run in cut.items()
+    )
+    yield _finding("promotions", not cut, detail or "all ended")
 
 
 def _registered(workspace: Path) -> Iterator[Finding]:

@@ -1,56 +1,147 @@
-"""The decision that makes a candidate the champion. Approvals will take this place; until then a person says --yes."""
+"""The decision that makes a candidate the champion. Approvals will take this place; until then a person says --yes.
+
+What decides is read from the store: the registration and the verdicts of everything that it was made from. A run file
+only names the keys.
+
+<workspace>/champions/<model name>.pending    the run whose promotion has begun; gone once registry and champion agree
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from infra.files import locked, write_atomically
 from infra.places import store_of
 from infra.runs import records
+from infra.runs.records import RunRecord
 from infra.sources import champion as champions
 from infra.sources.champion import Champion
+from infra.store.manifest import CorruptExecution, Manifest
+from infra.store.store import Store
+from pipelines.training import TRAINING
 from steps import documents
 from steps.cards.document import Registration, unwritten
-from steps.errors import GateRefused, InputError
+from steps.errors import FourscoreError, GateRefused, InputError
 from steps.evaluation.wording import listed
+from steps.register import directory_digest
+
+Move = Callable[[Path, str, str | None, str], str | None]
+"""Moves the registry's alias: workspace, run, tracking URI, digest of the model -> version."""
 
 
-def promote(workspace: Path, run: str, tracking_uri: str | None) -> dict[str, Any]:
-    """Move ``champion`` to the candidate of a run, here and in the registry.
+def _move(workspace: Path, run: str, tracking_uri: str | None, digest: str) -> str | None:
+    from infra.tracking import follower
+
+    return follower.promote(workspace, run, tracking_uri, store_of, digest)
+
+
+def promote(workspace: Path, run: str, tracking_uri: str | None, move: Move = _move) -> dict[str, Any]:
+    """Move ``champion`` to the candidate of a run, here and in the registry; one promotion of a workspace at a time.
 
     Raises:
         InputError: the run is not finished, or is a smoke run.
-        GateRefused: its verdict is not "pass", or nobody answers for it yet.
+        GateRefused: the store has a verdict that is not "pass", or nobody answers for the problem yet.
+        CorruptExecution: the store has not what was published.
     """
-    record = records.load(workspace, run)
+    with locked(workspace / "locks" / "promotion"):
+        record = records.load(workspace, run)
+        store = store_of(workspace, record)
+        request, training = _candidate(store, record)
+        before = champions.read(store, request.name)
+        pending = workspace / "champions" / f"{request.name}.pending"
+        pending.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(pending, run)
+        digest = request.tags["model_digest"]
+        try:
+            version = move(workspace, run, tracking_uri, digest)
+        except FourscoreError:  # the registry is as it was
+            pending.unlink()
+            raise
+        champion = Champion(
+            name=request.name,
+            run=run,
+            train_key=training,
+            model_digest=digest,
+            version=version,
+            since=records.now(),
+        )
+        champions.write(store, champion)
+        pending.unlink()
+    return {"name": champion.name, "run": run, "version": version, "before": before.run if before else None}
+
+
+def interrupted(workspace: Path) -> dict[str, str]:
+    """Return the run of each model's promotion that was cut off, or goes on."""
+    return {path.stem: path.read_text() for path in sorted((workspace / "champions").glob("*.pending"))}
+
+
+def _candidate(store: Store, record: RunRecord) -> tuple[Registration, str]:
+    """Return the request to register the run's model, and the key of its training.
+
+    Raises:
+        InputError: it has none.
+        GateRefused: a verdict in the store is not "pass", or nobody answers for the problem yet.
+        CorruptExecution: the model is not the one that was judged.
+    """
     if record.smoke:
-        raise InputError(f"run {run} is a smoke run on a sample; only a whole run has a candidate")
+        raise _smoke(record.run)
     if record.status == "rejected":
-        raise GateRefused(f"run {run} was rejected and cannot be promoted:\n{record.message}")
+        raise GateRefused(f"run {record.run} was rejected and cannot be promoted:\n{record.message}")
     if fields := unwritten(record.problem):
         raise GateRefused(
-            f"run {run} cannot be promoted, since nobody answers for it: write the {listed(fields)} in "
+            f"run {record.run} cannot be promoted, since nobody answers for it: write the {listed(fields)} in "
             f"{record.problem_path}, then run it again (finished stages are not repeated)"
         )
     record.check_outputs()
-    registering, training = record.producer("registration"), record.producer("model")
-    if record.status != "pass" or not registering or not training or registering.status == "skipped":
+    registering = record.producer("registration")
+    if record.status != "pass" or not registering or registering.status == "skipped":
         raise InputError(
-            f"run {run} has no candidate (it is {record.status}); finish it with 'fourscore run {record.problem_path}'"
+            f"run {record.run} has no candidate (it is {record.status}); "
+            f"finish it with 'fourscore run {record.problem_path}'"
         )
-    store = store_of(workspace, record)
+    lineage = _lineage(store, registering.key)
+    for manifest in lineage.values():
+        if manifest.verdict != "pass":
+            reasons = "\n".join(manifest.reasons)
+            raise GateRefused(
+                f"run {record.run} cannot be promoted: its stage {manifest.step} says {manifest.verdict}\n{reasons}"
+            )
+    training = lineage[registering.key].ingredients["input model"]
     request = documents.read(Registration, store.open(registering.key, "registration"))
-    before = champions.read(workspace, request.name)
-    from infra.tracking import follower
+    if request.smoke:
+        raise _smoke(record.run)
+    if request.verdict != "pass":
+        raise GateRefused(f"run {record.run} cannot be promoted: its registration says {request.verdict}")
+    model = store.open(training, "model")
+    if directory_digest(model) != request.tags["model_digest"]:
+        raise CorruptExecution(f"{model} is not the model that run {record.run} judged; run the problem again")
+    return request, training
 
-    version = follower.promote(workspace, run, tracking_uri, store_of)
-    champion = Champion(
-        name=request.name,
-        run=run,
-        train_key=training.key,
-        model_digest=request.tags["model_digest"],
-        version=version,
-        since=records.now(),
-    )
-    champions.write(workspace, champion)
-    return {"name": champion.name, "run": run, "version": version, "before": before.run if before else None}
+
+def _smoke(run: str) -> InputError:
+    return InputError(f"run {run} is a smoke run on a sample; only a whole run has a candidate")
+
+
+def _lineage(store: Store, key: str) -> dict[str, Manifest]:
+    """Return the manifests of an execution and of all that it was made from, by their keys.
+
+    Raises:
+        CorruptExecution: one is no longer in the store, or is broken.
+    """
+    manifests: dict[str, Manifest] = {}
+    waiting = [key]
+    while waiting:
+        key = waiting.pop()
+        if key in manifests:
+            continue
+        manifest = store.look(key)
+        if manifest is None:
+            raise CorruptExecution(f"execution {key[:12]} is no longer in the store; run the problem again")
+        manifests[key] = manifest
+        for name, value in manifest.ingredients.items():
+            kind, _, artifact = name.partition(" ")
+            if kind == "input" and artifact not in TRAINING.sources:
+                waiting.append(value)
+    return manifests

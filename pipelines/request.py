@@ -85,7 +85,7 @@ def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:
     place = _place(request, problem)
     document = problem.model_dump(mode="json")
     sources = {
-        name: kind.find(document, request.problem.parent, request.workspace) for name, kind in pipeline.sources.items()
+        name: kind.find(document, request.problem.parent, place.store) for name, kind in pipeline.sources.items()
     }
     plan = make_plan(
         pipeline,

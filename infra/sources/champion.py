@@ -1,6 +1,7 @@
-"""The champion: a small file that the plan reads without a server, and its model as a source.
+"""The champion: a small file beside the store that the plan reads without MLflow, and its model as a source.
 
 <workspace>/champions/<model name>.json    Champion, replaced atomically by a promotion
+<root>/champions/<model name>.json         the same on S3 where a store is shared; the workspace has a copy
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from infra.files import write_json
+from infra.files import digest_of
 from infra.sources.source import Document, Executions, SharedExecutions, Source
 from steps.errors import InputError
 
@@ -28,24 +29,36 @@ class Champion:
     since: str
 
 
-def read(workspace: Path, name: str) -> Champion | None:
+def read(store: Executions, name: str) -> Champion | None:
     """Return the champion; None if no model was promoted.
 
     Raises:
-        InputError: the file is not a champion.
+        InputError: the file is not a champion, or was changed.
     """
-    path = workspace / "champions" / f"{name}.json"
-    try:
-        return Champion(**json.loads(path.read_bytes()))
-    except FileNotFoundError:
+    data = store.get(_name(name))
+    if data is None:
         return None
-    except (ValueError, TypeError):
-        raise InputError(f"{path}: not readable as a champion; remove it and promote a run again") from None
+    try:
+        content = json.loads(data)
+        is_whole = content.pop("digest", digest_of(content)) == digest_of(content)
+        champion = Champion(**content)
+    except (ValueError, TypeError, AttributeError):
+        is_whole = False
+    if not is_whole:
+        path = store.workspace / _name(name)
+        raise InputError(f"{path}: not readable as a champion; remove it and promote a run again")
+    return champion
 
 
-def write(workspace: Path, champion: Champion) -> None:
-    (workspace / "champions").mkdir(parents=True, exist_ok=True)
-    write_json(workspace / "champions" / f"{champion.name}.json", asdict(champion))
+def write(store: Executions, champion: Champion) -> None:
+    """Make it the champion for all users of the store."""
+    content = asdict(champion)
+    text = json.dumps({**content, "digest": digest_of(content)}, indent=1, ensure_ascii=False)
+    store.put(_name(champion.name), f"{text}\n".encode())
+
+
+def _name(name: str) -> str:
+    return f"champions/{name}.json"
 
 
 @dataclass(frozen=True)
@@ -58,8 +71,8 @@ class ChampionModel(Source):
     remedy = "run the champion's own problem again to train it anew, or promote another run"
 
     @classmethod
-    def find(cls, problem: Document, folder: Path, workspace: Path) -> Self:  # noqa: ARG003  the workspace has it
-        champion = read(workspace, problem["register_as"]["name"])
+    def find(cls, problem: Document, folder: Path, store: Executions) -> Self:  # noqa: ARG003  the store has it
+        champion = read(store, problem["register_as"]["name"])
         return cls(champion.train_key if champion else None)
 
     @property

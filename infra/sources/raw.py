@@ -22,9 +22,9 @@ class RawFiles(Source):
     places = ("raw/*",)
 
     @classmethod
-    def find(cls, problem: Document, folder: Path, workspace: Path) -> Self:
+    def find(cls, problem: Document, folder: Path, store: Executions) -> Self:
         sources = {name: source["path"] for name, source in problem["data"]["sources"].items()}
-        return cls(resolve(sources, folder, workspace))
+        return cls(resolve(sources, folder, store.workspace))
 
     @property
     def digest(self) -> str:

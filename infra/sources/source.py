@@ -16,6 +16,14 @@ Document = Mapping[str, Any]
 class Executions(Protocol):
     """The store, as far as sources need it."""
 
+    workspace: Path
+
+    def get(self, name: str) -> bytes | None:
+        """Return a small file beside the executions; None if there is none."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a small file beside the executions, for all users of the store."""
+
     def open(self, key: str, artifact: str) -> Path:
         """Return a local directory with the artifact, verified against its manifest."""
 
@@ -40,12 +48,13 @@ class Source:
     """Advice to a person when the source is lost."""
 
     @classmethod
-    def find(cls, problem: Document, folder: Path, workspace: Path) -> Self:
+    def find(cls, problem: Document, folder: Path, store: Executions) -> Self:
         """Return the source of a problem as it is now.
 
         Args:
             problem: the problem as JSON, with the names of its Python fields.
             folder: the folder that relative paths start from.
+            store: where the run's results will be.
 
         Raises:
             InputError: it does not exist, or cannot be read.

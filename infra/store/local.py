@@ -73,6 +73,16 @@ class LocalStore:
             raise CorruptExecution(f"execution {key[:12]} is not in the store")
         return manifest
 
+    def get(self, name: str) -> bytes | None:
+        path = self.workspace / name
+        return path.read_bytes() if path.is_file() else None
+
+    def put(self, name: str, data: bytes) -> None:
+        path = self.workspace / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+        fsync_directory(path.parent)
+
     def exchange_readings(self) -> None:
         """Do nothing: the ledger of the workspace has all readings."""
 

@@ -6,14 +6,13 @@ verdict into another. Format 1, of before, had neither.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from infra.files import sha256_of
+from infra.files import digest_of, sha256_of
 from infra.runs.records import checked_fields
 from steps.errors import FourscoreError
 
@@ -60,7 +59,7 @@ class Manifest:
 def manifest_bytes(manifest: Manifest) -> bytes:
     """Return the content of the manifest's file."""
     content = {"format": FORMAT, **asdict(manifest)}
-    return (json.dumps({**content, "digest": _digest(content)}, indent=1, ensure_ascii=False) + "\n").encode()
+    return (json.dumps({**content, "digest": digest_of(content)}, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def manifest_of(data: bytes, key: str, where: str) -> Manifest:
@@ -81,11 +80,6 @@ def manifest_of(data: bytes, key: str, where: str) -> Manifest:
     return manifest
 
 
-def _digest(content: Mapping[str, Any]) -> str:
-    """Return the digest of the fields, in whatever order and layout they are written."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
 def _check_format(content: Mapping[str, Any]) -> None:
     """Check that all fields are there, that none is unknown unless a later format has it, and that none was changed."""
     version = content.get("format", 1)
@@ -96,8 +90,7 @@ def _check_format(content: Mapping[str, Any]) -> None:
     names = {entry.name for entry in fields(Manifest)} | {"format"} | ({"digest"} if version > 1 else set())
     if version <= FORMAT and (unknown := content.keys() - names):
         raise ValueError(f"format {version} has no field {min(unknown)!r:.40}")
-    covered = {name: value for name, value in content.items() if name != "digest"}
-    if version > 1 and content.get("digest") != _digest(covered):
+    if version > 1 and content.get("digest") != digest_of(content):
         raise ValueError("its digest is that of other fields, so it was changed")
 
 

@@ -15,7 +15,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +279,18 @@ class S3Store:
             return
         for item in foreign:
             self.objects.delete(item.name, item.tag)
+
+    def get(self, name: str) -> bytes | None:
+        """Return the file on S3, of which the workspace gets a copy; what only the workspace has counts, too."""
+        shared, own = self.objects.get(name), self.local.get(name)
+        if shared is not None and shared != own:
+            with suppress(OSError):  # a plan in a workspace that cannot be written to
+                self.local.put(name, shared)
+        return own if shared is None else shared
+
+    def put(self, name: str, data: bytes) -> None:
+        self.objects.put(name, data)
+        self.local.put(name, data)
 
     def exchange_readings(self) -> None:
         exchange(self.objects, self.workspace, self.cache / "readings.json")

@@ -65,6 +65,12 @@ class Store(Protocol):
             CorruptExecution: it is lost, or its files are not what was published.
         """
 
+    def get(self, name: str) -> bytes | None:
+        """Return a small file beside the executions, such as ``champions/NAME.json``; None if there is none."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a small file beside the executions, for all users of the store."""
+
     def exchange_readings(self) -> None:
         """Share readings of sealed test sets with the store's other users."""
 

@@ -119,8 +119,11 @@ def _uri_of(workspace: Path, record: RunRecord, uri: str | None) -> str:
     return uri or record.problem.get("tracking_uri") or default_uri(workspace)
 
 
-def promote(workspace: Path, run: str, uri: str | None, open_store: OpenStore) -> str | None:
+def promote(workspace: Path, run: str, uri: str | None, open_store: OpenStore, digest: str) -> str | None:
     """Move the registry's alias ``champion`` to the version that the run registered; return the version.
+
+    Args:
+        digest: that of the model which the version must be.
 
     Raises:
         FourscoreError: the server is away or has no such version; nothing was changed.
@@ -137,7 +140,7 @@ def promote(workspace: Path, run: str, uri: str | None, open_store: OpenStore) -
     if not model:
         raise FourscoreError(f"run {run} registered no model version: it has no candidate; nothing was changed")
     with translate_mlflow_errors(uri), lock_projection(workspace, uri):
-        registry.promote(connect(workspace, uri), model["name"], model["version"])
+        registry.promote(connect(workspace, uri), model["name"], model["version"], digest)
     return str(model["version"])
 
 

@@ -83,8 +83,14 @@ def _verified(store: Store, key: str, tags: dict[str, str]) -> Path:
     return model
 
 
-def promote(client: MlflowClient, name: str, version: str) -> None:
-    """Move the alias ``champion`` to a version; tags link it and the previous champion."""
+def promote(client: MlflowClient, name: str, version: str, digest: str) -> None:
+    """Move the alias ``champion`` to a version; tags link it and the previous champion.
+
+    Raises:
+        CorruptExecution: the version is not of the model with this digest; nothing was changed.
+    """
+    if client.get_model_version(name, version).tags.get("model_digest") != digest:
+        raise CorruptExecution(f"version {version} of {name} is not the model of this run; nothing was changed")
     before = _holder(client, name, CHAMPION)
     if before is not None and str(before.version) == str(version):
         return

@@ -175,7 +175,10 @@ def sync(workspace, uri):
 
 def promote(workspace, run, uri):
     """Promote a run whose results are in its workspace."""
-    return follower.promote(workspace, run, uri, open_local_store)
+    registering = records.load(workspace, run).producer("registration")
+    request = LocalStore(workspace).directory(registering.key) / "registration/registration.json"
+    digest = json.loads(request.read_text())["tags"]["model_digest"] if request.exists() else ""
+    return follower.promote(workspace, run, uri, open_local_store, digest)
 
 
 def rows_of(database: Path):

@@ -22,7 +22,7 @@ class Notes(Source):
     text: str
 
     @classmethod
-    def find(cls, problem, folder, workspace):
+    def find(cls, problem, folder, store):
         return cls(problem["notes"])
 
     @property
@@ -49,7 +49,7 @@ LOUD = Pipeline("loud", step(shout, job="prepare"), sources={"notes": Notes})
 
 
 def plan_of(workspace, text, sources=None):
-    source = {name: kind.find({"notes": text}, Path(), workspace) for name, kind in LOUD.sources.items()}
+    source = {name: kind.find({"notes": text}, Path(), LocalStore(workspace)) for name, kind in LOUD.sources.items()}
     store = LocalStore(workspace)
     return make_plan(LOUD, {"shout": NoSettings()}, sources or source, store, "loud")
 

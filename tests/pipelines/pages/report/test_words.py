@@ -9,6 +9,7 @@ from reported import documents, estimate, evaluation, make_run, stage, text_of, 
 
 from infra.sources import champion as champions
 from infra.sources.champion import Champion
+from infra.store.local import LocalStore
 from pipelines.pages.report.gather import gather
 from pipelines.pages.report.page import render
 
@@ -21,7 +22,7 @@ def test_a_model_is_called_candidate_registered_or_champion_only_where_it_is(wor
     assert "Registered as a candidate (flights, version 3). It is not in use yet." in text_of(
         render(gather(workspace, run))
     )
-    champions.write(workspace, Champion("flights", run, "key", "digest", "3", "2025-06-02T10:00:00+00:00"))
+    champions.write(LocalStore(workspace), Champion("flights", run, "key", "digest", "3", "2025-06-02T10:00:00+00:00"))
     text = text_of(render(gather(workspace, run)))
     assert "It is the champion: later runs are compared with it." in text
     assert "fourscore promote" not in text
