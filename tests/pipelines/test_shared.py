@@ -89,6 +89,11 @@ def test_tracking_there_has_the_run_too_and_it_can_be_promoted(fourscore, shared
     result = fourscore("second", "promote", run, "--yes", "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["run"] == run
+    for machine in ("first", "never seen before"):
+        plan = fourscore(machine, "plan", "example/problem.yaml", "--set", "train.seed=1", "--json")
+        stages = {stage["name"]: stage for stage in json.loads(plan.stdout)["stages"]}
+        assert "champion changed" in stages["evaluate"]["reason"] or machine != "first"
+        assert (fourscore.folder / machine / ".fourscore/champions/breast-cancer.json").is_file()
 
 
 def test_a_change_on_another_machine_runs_only_what_it_changes(fourscore, shared):
@@ -128,14 +133,13 @@ def test_a_store_that_cannot_be_is_said_in_one_line(fourscore, store, code, phra
 
 
 def test_without_a_store_on_s3_nothing_of_it_is_imported(fourscore, shared):
-    """A cached run of this machine alone starts in a blink, with a store on S3 too where all is here."""
+    """A cached run of this machine alone starts in a blink; one with a store on S3 asks it for the champion."""
     code = (
         "import runpy, sys; sys.argv = ['fourscore', 'run', 'example/problem.yaml', '--no-tracking'];\n"
         "try: runpy.run_module('pipelines', run_name='__main__')\n"
         "except SystemExit: print('boto3' in sys.modules)"
     )
-    for store in ({"FOURSCORE_STORE": fourscore.root}, {}):
-        result = subprocess.run(
-            [sys.executable, "-c", code], cwd=fourscore.folder / "first", env=os.environ | store, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert result.stdout.splitlines()[-1] == "False", result.stderr
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=fourscore.folder / "first", capture_output=True, text=True, check=False
+    )
+    assert result.stdout.splitlines()[-1] == "False", result.stderr

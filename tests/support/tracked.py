@@ -176,8 +176,10 @@ def sync(workspace, uri):
 def promote(workspace, run, uri):
     """Promote a run whose results are in its workspace."""
     registering = records.load(workspace, run).producer("registration")
-    request = LocalStore(workspace).directory(registering.key) / "registration/registration.json"
-    digest = json.loads(request.read_text())["tags"]["model_digest"] if request.exists() else ""
+    digest = ""
+    if registering:
+        request = LocalStore(workspace).directory(registering.key) / "registration/registration.json"
+        digest = json.loads(request.read_text())["tags"]["model_digest"]
     return follower.promote(workspace, run, uri, open_local_store, digest)
 
 
