@@ -17,14 +17,14 @@ import polars as pl
 
 
 def from_pandas(frame: pd.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    """Return the columns with these names, blanks around them aside.
+    """Return the columns with these names, blanks around them aside, and objects whose parts have them.
 
     Raises:
         ValueError: two columns have one of the names.
     """
-    stripped = {name.strip() for name in names}
+    useful = {name.strip() for name in names} | {name.partition(".")[0].strip() for name in names}
     labels = [str(label) for label in frame.columns]
-    chosen = [number for number, label in enumerate(labels) if label.strip() in stripped]
+    chosen = [number for number, label in enumerate(labels) if label.strip() in useful]
     for number in chosen:
         if labels.count(labels[number]) > 1:
             raise ValueError(f"two columns are named {labels[number]!r}; send each column once")

@@ -96,6 +96,7 @@ def read(
     Raises:
         ValueError: a column is missing, or, unless ``skip``, a value cannot be read; the message names each column.
     """
+    frame = _flat(frame)
     names = _names(frame, schema)
     columns = [_column(frame[names[entry["name"]]], entry, blanks_hide_words) for entry in schema["inputs"]]
     if rows is None:
@@ -112,6 +113,19 @@ def read(
         ]
     remarks = tuple(remark for column in columns for remark in _remarks(column))
     return Readout(pl.DataFrame([column.values for column in columns]), rows, faults, remarks)
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return the fields of objects as columns of their own, named like ``home.city``, as readers of files do."""
+    while objects := [name for name, dtype in frame.schema.items() if isinstance(dtype, pl.Struct)]:
+        parts = [
+            part.alias(f"{name}.{part.name}")
+            for name in objects
+            for part in frame[name].struct.unnest()
+            if f"{name}.{part.name}" not in frame.columns
+        ]
+        frame = frame.drop(objects).with_columns(parts)
+    return frame
 
 
 def _names(frame: pl.DataFrame, schema: Schema) -> dict[str, str]:
@@ -142,8 +156,6 @@ def _names(frame: pl.DataFrame, schema: Schema) -> dict[str, str]:
 def _column(values: pl.Series, entry: Mapping[str, Any], blanks_hide_words: bool) -> _Column:
     """Return one input as it was read."""
     values = values.alias(entry["name"])
-    if isinstance(values.dtype, pl.Struct):
-        values = values.struct.json_encode()
     if values.dtype.is_nested() or values.dtype in (pl.Binary, pl.Object):
         every = pl.Series(entry["name"], [True] * len(values), dtype=pl.Boolean)
         original = pl.Series(entry["name"], [str(value) for value in values], dtype=pl.String)

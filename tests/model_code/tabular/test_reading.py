@@ -336,3 +336,17 @@ def test_a_word_that_pandas_takes_for_missing_is_the_word_where_training_missed_
 def test_two_columns_of_one_name_are_refused():
     with pytest.raises(ValueError, match="two columns are named 'x'"):
         from_pandas(pd.DataFrame([[1, 2]], columns=["x", "x"]), ["x"])
+
+
+def test_objects_are_read_by_their_parts():
+    columns = [
+        {"name": "home.city", "type": "category", "reading": None},
+        {"name": "home.size.m2", "type": "integer", "reading": None},
+    ]
+    schema = describe(pl.DataFrame({"home.city": ["Graz", "Oslo"], "home.size.m2": [50, 70]}), columns)
+    homes = [{"city": "Oslo", "size": {"m2": "60"}}, {"city": None, "size": {"m2": None}}]
+    for frame in (
+        pl.DataFrame({"home": homes}),
+        from_pandas(pd.DataFrame({"home": homes}), ["home.city", "home.size.m2"]),
+    ):
+        assert read(frame, schema).frame.rows() == [("Oslo", 60), (None, None)]
