@@ -47,6 +47,9 @@ class ColumnConfig(Config):
         default=None,
         description="What a local time means that comes twice when clocks are set back; skipped ones are missing then.",
     )
+    affixes: tuple[str, ...] = Field(
+        default=(), description="What stands before or behind the numbers of this column, such as kg, and is left out."
+    )
     missing: tuple[str, ...] = Field(
         default=(), description="Further cells that mean 'no value' in this column; the type is needed too."
     )
@@ -58,8 +61,8 @@ class ColumnConfig(Config):
 
     @model_validator(mode="after")
     def _missing_of_a_type(self) -> Self:
-        if self.missing and self.type is None:
-            raise ValueError("missing needs the type of the column beside it")
+        if (self.missing or self.affixes) and self.type is None:
+            raise ValueError(f"{'missing' if self.missing else 'affixes'} needs the type of the column beside it")
         return self
 
 
@@ -124,6 +127,7 @@ def _declared(config: IngestConfig) -> dict[str, Parse]:
             column.format,
             column.timezone,
             clock_change=column.clock_change,
+            affixes=column.affixes,
             missing=column.missing,
             declared=True,
         )

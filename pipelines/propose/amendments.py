@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -66,8 +67,18 @@ def amend(report: IngestReport, content: dict[str, Any], untouched: str | None =
                 f"(data.sources.{name}.skip_footer: {before + lines})"
             )
             continue
+        rows = _shared_rows(source, list(nearly.values()))
+        if rows:
+            result.sources[name] = {
+                "drop_rows": sorted({*content["data"]["sources"][name].get("drop_rows", ()), *rows})
+            }
+            words = dict.fromkeys(word for almost in nearly.values() if almost.rows == rows for word in almost.words)
+            result.questions.append(
+                f"row{'' if len(rows) == 1 else 's'} {', '.join(map(str, rows))} of {source.files[0].file} hold words in several "
+                f"columns of numbers or dates ({_quoted(words)}): they are left out (data.sources.{name}.drop_rows)"
+            )
         for column, almost in nearly.items():
-            if column == untouched:
+            if column == untouched or almost.rows == rows:
                 continue
             odd = Odd(almost.type, almost.words, almost.rows, almost.odd)
             _declare(result, column, odd, {"format": almost.format} if almost.format else {})
@@ -108,6 +119,14 @@ def _footer(source: SourceReport, nearly: list[NearlyType]) -> int:
     ends = [almost.rows for almost in nearly if almost.odd == len(almost.rows) <= _LONGEST_FOOTER]
     longest = max((rows for rows in ends if rows == tuple(range(last - len(rows) + 1, last + 1))), key=len, default=())
     return len(longest) if all(min(almost.rows) > last - len(longest) for almost in nearly) else 0
+
+
+def _shared_rows(source: SourceReport, nearly: list[NearlyType]) -> tuple[int, ...]:
+    """Return the records of the only file that hold odd words in several columns, such as units below the header."""
+    if len(source.files) != 1 or source.files[0].format not in ("csv", "tsv", "excel"):
+        return ()
+    shared = Counter(almost.rows for almost in nearly if almost.odd == len(almost.rows) <= _LONGEST_FOOTER)
+    return next((rows for rows, columns in shared.most_common(1) if columns > 1), ())
 
 
 def totals(table: Path, schema: TableSchema, report: IngestReport) -> Iterator[str]:

@@ -52,8 +52,8 @@ class Dialect:
     """The number of physical lines before the first record."""
     titles: tuple[str, ...] = ()
     """The lines above the table that were taken for comments or titles."""
-    trailing: bool = False
-    """True if every line ends with a delimiter; the cell behind it is no column, though it counts in ``width``."""
+    trailing: int = 0
+    """The number of delimiters with which every line ends; the cells behind them are no columns, but count in ``width``."""
     spaced: bool = False
     """True if blanks stand before quotes."""
     lone_returns: bool = False
@@ -117,7 +117,7 @@ def detect(path: Path, name: str, overrides: Overrides) -> Dialect:
     skipped = first_line if header else first_line - _lines_of(first)
     above = first_line - _lines_of(first) if overrides.skip is None else 0
     width, names = (len(first), rows[0]) if not header else _columns(rows)
-    trailing = overrides.names != width and _ends_empty(rows, width, header=header)
+    trailing = 0 if overrides.names == width else _empty_ends(rows, width, header=header)
     return Dialect(
         delimiter=layout.delimiter,
         quote=layout.quote,
@@ -179,23 +179,28 @@ def _filled(row: Sequence[str]) -> int:
 def _columns(rows: Sequence[Sequence[str]]) -> tuple[int, list[str]]:
     """Return the number of columns and their names.
 
-    A header may have one name less than all records have cells: behind the last one there is a delimiter in each record, or
+    A header may have fewer names than all records have cells: behind its last one there are delimiters in each record, or
     the first cell holds the names of the rows.
     """
     header, rest = list(rows[0]), rows[1:]
-    if rest and all(len(row) == len(header) + 1 for row in rest):
-        if not any(row[-1] for row in rest):
-            return len(header) + 1, [*header, ""]
-        if len({row[0] for row in rest}) == len(rest):
-            return len(header) + 1, ["", *header]
+    width = len(rest[0]) if rest else len(header)
+    more = width - len(header)
+    if more > 0 and all(len(row) == width for row in rest):
+        if not any(any(row[-more:]) for row in rest):
+            return width, [*header, *[""] * more]
+        if more == 1 and len({row[0] for row in rest}) == len(rest):
+            return width, ["", *header]
     return len(header), header
 
 
-def _ends_empty(rows: Sequence[Sequence[str]], width: int, *, header: bool) -> bool:
-    """Return whether the last cell of each record is empty and has no name."""
+def _empty_ends(rows: Sequence[Sequence[str]], width: int, *, header: bool) -> int:
+    """Return the number of cells at the end of each record that are empty and have no name."""
     body = rows[1:] if header else rows
-    unnamed = not header or len(rows[0]) < width or not rows[0][-1]
-    return bool(unnamed and width > 2 - header and body and not any(row[width - 1 :] != [""] for row in body))
+    last_name = max((index + 1 for index, name in enumerate(rows[0]) if name), default=0) if header else 1
+    if not body or any(len(row) != width for row in body):
+        return 0
+    filled = max(index + 1 for row in body for index, cell in enumerate(row) if cell) if any(map(any, body)) else width
+    return max(0, width - max(last_name, filled))
 
 
 Records = list[tuple[int, list[str]]]

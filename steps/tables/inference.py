@@ -20,6 +20,36 @@ _NEARLY = 0.95
 _EXAMPLES = 64
 """Values on which the formats of dates are tried before those that fit are counted in all of the column."""
 _WORDS, _ROWS = 12, 5
+_ALIKE = (
+    (
+        r"^\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s?(?:[AaPp]\.?[Mm]\.?)?$",
+        "times of day",
+        "make them numbers in data.query",
+    ),
+    (
+        (
+            r"^(?:\d{4}[-/](?:0?[1-9]|1[0-2])|(?:0?[1-9]|1[0-2])[-/]\d{4}|\d{4}-?W\d{2}"
+            r"|[QT][1-4][-/ ]?\d{4}|\d{4}[-/ ]?[QT][1-4]|\p{L}{3,9}\.?[-/ ]\d{4})$"
+        ),
+        "months, weeks or quarters",
+        "give them a day in data.query to use them as dates",
+    ),
+    (
+        (
+            r"^(?:\p{L}{3,10}\.?,?\s)?\d{1,2}(?:st|nd|rd|th|\.)?[-/ ]\p{L}{3,10}\.?,?[-/ ]\d{2,4}$"
+            r"|^\p{L}{3,10}\.? \d{1,2}(?:st|nd|rd|th)?,? \d{4}$"
+        ),
+        "what may be dates",
+        "declare type: date and the format, or write them as 2023-01-31",
+    ),
+    (r"^[+-]?\d{1,2}(?:,\d{2})+,\d{3}(?:\.\d+)?$", "numbers in lakhs and crores", "write them without commas"),
+    (
+        r"^[+-]?\d[\d.,' ]*\s?([^\d\s.,'+()-][^\d\s]{0,11})$",
+        "numbers with a unit",
+        "to read the numbers, declare type: float and affixes: [{unit}]",
+    ),
+)
+"""What columns of text may be to a person: the pattern, the words for it, and what would make it readable."""
 _DIGITS = r"^[+-]?\d+$"
 
 Questions = Mapping[str, pl.Expr]
@@ -41,8 +71,9 @@ def infer(
     """
     declared = declared or {}
     parses: dict[str, Parse | None] = {}
-    fractions, undecided = [], []
-    for name, counts in _ask(frame, {name: _plain_questions(name, marks) for name in columns}).items():
+    fractions, nearly, undecided = [], [], []
+    plain = _ask(frame, {name: _plain_questions(name, marks) for name in columns})
+    for name, counts in plain.items():
         parse = declared.get(name)
         if parse is None and counts["values"] == 0:
             parses[name] = None
@@ -50,23 +81,48 @@ def infer(
             parses[name] = simple
         elif counts["values"] and counts["finite"] + counts["infinite"] == counts["values"] and _numeric(parse):
             fractions.append(name)
+        elif parse is None and counts["finite"] >= _NEARLY * counts["values"]:
+            nearly.append(name)
         else:
             undecided.append(name)
-    doubts = _ask(frame, {name: _doubt_questions(name) for name in fractions})
-    parses |= {name: _fraction_parse(doubts[name], marks, declared.get(name)) for name in fractions}
+    for name in nearly:
+        if (parse := _nearly_plain_numbers(frame, name, plain[name], marks)) is not None:
+            parses[name] = parse
+        else:
+            undecided.append(name)
+    looks = _ask(
+        frame,
+        {name: _doubt_questions(name) for name in fractions} | {name: _shape_questions(name) for name in undecided},
+    )
+    parses |= {name: _fraction_parse(looks[name], marks, declared.get(name)) for name in fractions}
     parses = {name: parse and replace(parse, decimal=marks.decimal) for name, parse in parses.items()}
     unlike = [name for name in fractions if parses[name] is None]
-    shapes = _ask(frame, {name: _shape_questions(name) for name in undecided})
     numeric = [
         name
         for name in undecided
-        if _numeric(declared.get(name)) and (shapes[name]["number"] >= shapes[name]["values"] / 2)
+        if _numeric(declared.get(name))
+        and (_own_affixes(declared, name) or looks[name]["number"] >= looks[name]["values"] / 2)
     ]
     parses |= _infer_numbers(frame, [*unlike, *numeric], marks, declared)
-    dated = [name for name in undecided if _dated(declared.get(name), shapes[name]) and not _settled(parses.get(name))]
+    dated = [name for name in undecided if _dated(declared.get(name), looks[name]) and not _settled(parses.get(name))]
     parses |= _infer_dates(frame, dated, declared)
+    for name in undecided:
+        if name not in declared and name not in parses and looks[name]["alike"] >= _NEARLY * looks[name]["values"]:
+            parses[name] = _alike(frame, name)
     left = {name: replace(declared.get(name, Parse("category")), decimal=marks.decimal) for name in columns}
     return {name: parses.get(name, left[name]) for name in columns}
+
+
+def _alike(frame: pl.LazyFrame, name: str) -> Parse:
+    """Return text with a note about what it may be to a person."""
+    values = frame.select(name).drop_nulls().head(_EXAMPLES).collect(engine="streaming")[name].to_list()
+    for pattern, what, advice in _ALIKE:
+        matches = [match for value in values if (match := re.search(pattern.replace(r"\p{L}", r"[^\W\d_]"), value))]
+        units = {match.group(match.lastindex or 0) for match in matches}
+        if len(matches) >= _NEARLY * len(values) and ("{unit}" not in advice or len(units) == 1):
+            note = f"holds {what}, such as {values[0]!r}, and is taken as text; {advice.format(unit=units.pop())}"
+            return Parse("category", note=note, sure=False)
+    return Parse("category")
 
 
 def _numeric(declared: Parse | None) -> bool:
@@ -119,6 +175,7 @@ def _shape_questions(name: str) -> Questions:
         "values": text.count(),
         "number": text.str.contains(numerals.NUMBER_LIKE).sum(),
         "date": text.str.contains(dates.DATE_LIKE).sum(),
+        "alike": text.str.contains("|".join(pattern for pattern, *_ in _ALIKE)).sum(),
     }
 
 
@@ -173,9 +230,10 @@ def _infer_numbers(
 ) -> dict[str, Parse | None]:
     """Return the columns of numbers that are written for people, and those that nearly are."""
     parses: dict[str, Parse | None] = {}
-    for name, counts in _ask(frame, {name: numerals.questions(name, marks) for name in columns}).items():
+    questions = {name: numerals.questions(name, marks, _own_affixes(declared, name)) for name in columns}
+    for name, counts in _ask(frame, questions).items():
         form = numerals.decide(counts, marks)
-        affixes = _affixes(frame, name) if counts["affixed"] else ()
+        affixes = _affixes(frame, name, _own_affixes(declared, name)) if counts["affixed"] else ()
         if form is None or len(affixes) > 1:
             if name not in declared and (parse := _nearly_numbers(frame, name, counts, marks, affixes)):
                 parses[name] = parse
@@ -206,8 +264,13 @@ def _with_form(parse: Parse, form: Numerals, example: str) -> Parse:
     )
 
 
-def _affixes(frame: pl.LazyFrame, name: str) -> tuple[str, ...]:
-    pattern = rf"^[+-]?\s*({affix_pattern(numerals.AFFIXES)})|({affix_pattern(numerals.AFFIXES)})$"
+def _own_affixes(declared: Mapping[str, Parse], name: str) -> tuple[str, ...]:
+    return declared[name].affixes if name in declared else ()
+
+
+def _affixes(frame: pl.LazyFrame, name: str, own: tuple[str, ...]) -> tuple[str, ...]:
+    choices = affix_pattern((*numerals.AFFIXES, *own))
+    pattern = rf"^[+-]?\s*({choices})|({choices})$"
     number = with_usual_signs(pl.col(name))
     both = pl.coalesce(number.str.extract(pattern, 1), number.str.extract(pattern, 2))
     return tuple(sorted(frame.select(both.drop_nulls().unique()).collect(engine="streaming").to_series().to_list()))
@@ -217,6 +280,21 @@ def _example(frame: pl.LazyFrame, name: str) -> str:
     """Return the first value that shows how the numbers of a column are written."""
     values = frame.select(name).drop_nulls().head(1000).collect(engine="streaming")[name]
     return str(max(values, key=lambda value: len(re.sub(r"[\w+-]", "", value)), default=""))
+
+
+def _nearly_plain_numbers(frame: pl.LazyFrame, name: str, counts: Counts, marks: Marks) -> Parse | None:
+    """Return text with a note about its odd words; None if most of them may be numbers too, as people write them."""
+    text = pl.col(name)
+    number = with_point(text, marks.decimal).cast(pl.Float64, strict=False)
+    odd = frame.filter(text.is_not_null() & number.is_finite().not_().fill_null(value=True))
+    shapes = odd.select(text.str.contains(numerals.NUMBER_LIKE).mean()).collect(engine="streaming").item()
+    if shapes >= 0.5:
+        return None
+    kind: Type = "integer" if counts["integer"] == counts["finite"] else "float"
+    almost = _almost(
+        frame, name, text.is_not_null() & number.is_finite().not_().fill_null(value=True), counts["values"], kind, None
+    )
+    return Parse("category", note=almost.note(), sure=False, almost=almost)
 
 
 def _nearly_numbers(

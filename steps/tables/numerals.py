@@ -6,7 +6,7 @@ leaves a doubt, the reading says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -72,7 +72,8 @@ class Numerals:
         """Return what is unusual about the numbers, with an example of them."""
         parts = []
         if self.affixes:
-            parts.append("percentages" if set(self.affixes) <= set(PERCENT) else f"amounts in {self.affixes[0]}")
+            [affix] = self.affixes
+            parts.append("percentages" if affix in PERCENT else f"amounts in {affix}")
         if self.thousands is not None:
             parts.append(f"numbers with {_WORDS.get(self.thousands, self.thousands)} between thousands")
         if self.decimal == "," and not (self.thousands or self.affixes):
@@ -84,15 +85,15 @@ class Numerals:
         )
 
 
-def core(text: pl.Expr) -> pl.Expr:
-    """Return numbers without signs of money or percent."""
-    return without_affixes(with_usual_signs(text), AFFIXES)
+def core(text: pl.Expr, affixes: Iterable[str] = ()) -> pl.Expr:
+    """Return numbers without signs of money or percent, and without other affixes."""
+    return without_affixes(with_usual_signs(text), (*AFFIXES, *affixes))
 
 
-def questions(name: str, marks: Marks) -> Mapping[str, pl.Expr]:
+def questions(name: str, marks: Marks, affixes: Iterable[str] = ()) -> Mapping[str, pl.Expr]:
     """Return what has to be counted in a column to decide how its numbers are written."""
     text = pl.col(name)
-    number = core(text)
+    number = core(text, affixes)
     return {
         "values": text.count(),
         **{f"fits {form}": number.str.contains(pattern(*form)).sum() for form in marks.forms},
@@ -146,6 +147,8 @@ def _choose(fitting: list[tuple[str, str]], counts: Mapping[str, int], marks: Ma
     other = "." if mark == "," else ","
     if counts["double"]:
         return mark, other, True
+    if mark == "." and counts["affixed"] > counts["percent"]:  # amounts have two decimals, or none
+        return (None, mark, False) if marks.commas_delimit else (mark, other, False)
     if marks.decimal != mark:  # the file's numbers have the other decimal mark, or none has decimals
         return mark, other, False
     if mark == "," or marks.commas_delimit or not counts["short"] or counts["long"]:

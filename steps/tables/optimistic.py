@@ -96,7 +96,7 @@ def _attempt(source: SourceFrame, assumptions: _Assumptions, target: Path) -> Ex
 
 
 def _trails(part: Part) -> bool:
-    return part.dialect is not None and part.dialect.trailing
+    return part.dialect is not None and part.dialect.trailing > 0
 
 
 def _ends_open(part: Part) -> bool:

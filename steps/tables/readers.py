@@ -44,7 +44,7 @@ _FORMATS = {
 _UNNAMED = "__UNNAMED__"
 """What the reader of workbooks calls columns without a name."""
 _FIRST_ROWS = 50
-_TRAILING = ROW  # no column has that name
+_TRAILING, _NUMBER = f"{ROW}:", f"{ROW}#"  # no column has such names
 _START = 1 << 20
 """Bytes from which the layout of a JSON file is seen."""
 
@@ -61,6 +61,8 @@ class Part:
     report: dict[str, Any] = field(default_factory=dict)
     frame: pl.LazyFrame | None = None
     """The content, for formats with types of their own."""
+    drop_rows: tuple[int, ...] = ()
+    """The records of delimited text whose cells are emptied, so that they are left out."""
 
     def text(self) -> pl.LazyFrame:
         """Return the cells as they are written (strings), or the values of a format with types."""
@@ -69,6 +71,9 @@ class Part:
     def typed(self, dtypes: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
         """Return delimited text, its columns parsed by polars as ``dtypes``, or strings where there is none."""
         frame = self._scan(dtypes, missing).select(self.columns)
+        if self.drop_rows:
+            whole = ~pl.col(_NUMBER).is_in(self.drop_rows)
+            frame = frame.with_row_index(_NUMBER, 1).select(pl.when(whole).then(pl.col(self.columns)))
         if dtypes or not self._names_cells:
             return frame  # a header in the middle of typed columns does not parse
         return frame.with_columns(pl.when(~self._is_header()).then(pl.all()))
@@ -98,7 +103,7 @@ class Part:
     def _scan(self, dtypes: Mapping[str, Any], missing: Sequence[str]) -> pl.LazyFrame:
         """Return the columns, and behind them the empty cells at the ends of the lines where there are any."""
         assert self.dialect is not None
-        names = [*self.columns, *([_TRAILING] if self.dialect.trailing else [])]
+        names = [*self.columns, *(f"{_TRAILING}{number}" for number in range(self.dialect.trailing))]
         return pl.scan_csv(
             self.path,
             glob=False,
@@ -122,13 +127,16 @@ class Part:
             return fault
         if not self.dialect.trailing:
             return None
-        cells = self._scan({}, ()).select(pl.col(_TRAILING).str.strip_chars()).with_row_index("row", 1)
+        ends = [pl.col(f"{_TRAILING}{number}").str.strip_chars() for number in range(self.dialect.trailing)]
+        cells = (
+            self._scan({}, ()).select(pl.concat_str(ends, ignore_nulls=True).alias(_TRAILING)).with_row_index("row", 1)
+        )
         filled = cells.filter(pl.col(_TRAILING) != "").head(1).collect(engine="streaming")
         if filled.is_empty():
             return None
         row, value = filled.row(0)
         return (
-            f"row {row}: the last cell holds {value!r}, while the lines above end with an empty cell that has no name; "
+            f"row {row}: the last cell holds {value!r}, while the lines above end with empty cells that have no name; "
             f"set {settings}.names for all {self.dialect.width} columns"
         )
 
@@ -196,6 +204,8 @@ def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
         refuse_full_disk(error)
         raise InputError(f"{name}: cannot be read as {kind}: {str(error).splitlines()[0]}") from None
     names = _column_names(columns, name, source, report)
+    if source.drop_rows:
+        frame = frame.with_row_index(_NUMBER, 1).filter(~pl.col(_NUMBER).is_in(source.drop_rows)).drop(_NUMBER)
     frame = frame.rename(dict(zip(columns, names, strict=True)), strict=False)
     return Part(name, readable, kind, names, report=report, frame=frame)
 
@@ -247,12 +257,14 @@ def _delimited(
         "decimal": dialect.decimal,
         "header": header is not None,
         "titles": dialect.titles or None,
-        "trailing_delimiter": dialect.trailing or None,
+        "trailing_delimiter": dialect.trailing > 0 or None,
         "lone_returns": dialect.lone_returns or None,
         "foreign": (encoding in ("cp1252", "latin-1") and source.encoding is None and looks_foreign(raw)) or None,
     }
     columns = header or tuple(f"column_{number}" for number in range(1, dialect.width - dialect.trailing + 1))
-    return Part(name, path, kind, _column_names(columns, name, source, report), dialect, report)
+    return Part(
+        name, path, kind, _column_names(columns, name, source, report), dialect, report, drop_rows=source.drop_rows
+    )
 
 
 def _column_names(columns: Sequence[str], name: str, source: Source, report: dict[str, Any]) -> tuple[str, ...]:

@@ -53,6 +53,9 @@ class Source(Config):
         ge=0,
         description="Lines at the end of a text file, or rows of a workbook, that hold totals or remarks.",
     )
+    drop_rows: tuple[int, ...] = Field(
+        default=(), description="Records that are left out, such as a row of units: their numbers, 1 below the header."
+    )
     member: str | None = Field(default=None, description="The file of a zip archive that is read.")
     sheet: str | None = Field(
         default=None, description="The sheet of a workbook that is read; the first when left out."

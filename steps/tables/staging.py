@@ -100,7 +100,8 @@ def _note(frame: SourceFrame, report: SourceReport, log: Journal) -> None:
         rows = ", ".join(map(str, headers[:5])) + (" ..." if len(headers) > 5 else "")
         which = f"rows {rows} repeat" if len(headers) > 1 else f"row {rows} repeats"
         log.note(f"source {frame.name!r}: {which} the header; they were left out")
-    if blank := (report.blank_records or 0) - len(headers):
+    dropped = len(frame.source.drop_rows) * len(frame.parts) if frame.delimited else 0
+    if (blank := (report.blank_records or 0) - len(headers) - dropped) > 0:
         log.note(f"source {frame.name!r}: {blank:,} records without any value were left out")
     for part, file in zip(frame.parts, report.files, strict=True):
         _note_layout(part, file, frame.name, log)

@@ -89,3 +89,11 @@ def test_text_that_nearly_is_something_is_not_dropped_without_a_word(tmp_path):
     text = " ".join(proposal.decide)
     assert "'day' may be dates, but both" in text
     assert "'amount' holds amounts in $, €" in text
+
+
+def test_a_row_of_units_is_proposed_to_be_left_out(tmp_path):
+    proposal, problem = proposed(tmp_path, ["years;EUR;-;-", *people("{n};{m};{c};{y}")])
+    assert problem.data.sources["people"].drop_rows == (1,)
+    assert (problem.data.columns["age"].type, problem.data.columns["income"].type) == ("integer", "float")
+    assert proposal.rows == 120
+    assert any("row 1 of people.csv" in text and "'years', 'EUR'" in text for text in proposal.decide)

@@ -139,9 +139,10 @@ def test_skip_is_believed_where_it_is_given(read):
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("more", ["", ",,"])
 @pytest.mark.parametrize("header", ["age,income,city\n", "age,income,city,\n"])
-def test_a_delimiter_at_the_end_of_every_line_makes_no_column(read, delimiter, header):
-    rows = "".join(f"{line},\n" for line in ROWS.splitlines()[1:])
+def test_delimiters_at_the_end_of_every_line_make_no_columns(read, delimiter, header, more):
+    rows = "".join(f"{line},{more}\n" for line in ROWS.splitlines()[1:])
     table = read(csv_file((header + rows).replace(",", delimiter)))
     assert list(table.types) == ["age", "income", "city"]
     assert table["city"] == ["Lyon", "Graz", "Graz"]

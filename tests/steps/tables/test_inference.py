@@ -67,3 +67,33 @@ def test_whole_numbers_come_back_as_they_were(values):
     else:
         assert parse.type == "integer"
         assert frame.select(converted(pl.col("a"), parse))["a"].to_list() == values
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (["12 kg", "7 kg"], "numbers with a unit.*affixes: [kg]"),
+        (["10:15", "23:59"], "times of day"),
+        (["2023-01", "2023-02"], "months, weeks or quarters"),
+        (["Q1 2023", "Q2 2023"], "months, weeks or quarters"),
+        (["3. März 2023", "4. Mai 2023"], "what may be dates"),
+        (["12,34,567", "1,23,456"], "lakhs"),
+    ],
+)
+def test_text_that_means_something_to_people_says_what(read, values, words):
+    table = read(csv_file("a;b\n" + "".join(f"{value};{n}\n" for n, value in enumerate(values * 5))))
+    assert table.types["a"] == "category"
+    assert all(word in table.notes for word in words.split(".*"))
+
+
+@pytest.mark.parametrize(("unit", "cells"), [("kg", ["12 kg", "7.5 kg"]), ("km/h", ["1,200km/h", "7.5km/h"])])
+def test_a_unit_can_be_left_out(read, unit, cells):
+    columns = {"a": {"type": "float", "affixes": [unit]}}
+    table = read(csv_file("a;b\n" + "".join(f"{cell};1\n" for cell in cells)), columns)
+    assert table["a"][1] == 7.5
+    assert table["a"][0] in (12, 1200)
+
+
+@pytest.mark.parametrize("values", [["A11", "A12"], ["12 Main Street", "7 High Street"], ["1st", "2nd"], ["a", "b"]])
+def test_other_text_says_nothing(read, values):
+    assert "taken as text;" not in read(csv_file("a;b\n" + "".join(f"{value};1\n" for value in values * 5))).notes

@@ -67,6 +67,13 @@ def test_a_point_before_exactly_three_digits_beside_small_numbers_is_asked_about
     assert table_of(read, ["3.846", "207"], delimiter, thousands=".")["a"] == [3846, 207]
 
 
+@pytest.mark.parametrize(("delimiter", "first"), [(";", 1000), ("\t", 1000), (",", 1)])
+def test_amounts_with_three_digits_behind_every_point_are_asked_about(read, delimiter, first):
+    table = table_of(read, ["1.000 €", "51.572 €", "12.207 €"], delimiter)
+    assert table["a"][0] == first
+    assert "for the source" in table.notes
+
+
 @pytest.mark.parametrize(
     "cells",
     [
