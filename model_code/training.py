@@ -5,11 +5,13 @@ are read as slices; nothing in a step waits for the device. Losses are kept on t
 of steps: that is where a diverged loss is noticed and a checkpoint is written.
 
 A checkpoint holds tensors and plain values only (weights, optimiser, best weights, random state, place in the
-schedule). Killed and called again, ``fit`` goes on from it; on the CPU the result is bit-equal to an uninterrupted one.
+schedule) and ends with their sha256; the one before stays beside it. Killed and called again, ``fit`` goes on from it;
+on the CPU the result is bit-equal to an uninterrupted one.
 """
 
 from __future__ import annotations
 
+import hashlib
 import io
 import math
 import os
@@ -115,6 +117,8 @@ class Options:
     """About how often the checkpoint is written."""
     stream: bool = False
     """True to move rows to the device batch by batch even where it could hold them all."""
+    note: Callable[[str], None] | None = None
+    """Called with what a person should know, such as a damaged checkpoint."""
     report: Callable[[int, int], None] | None = None
     """Called after each epoch with the epochs so far and in all.
 
@@ -205,10 +209,16 @@ class _Run:
             "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
         temporary = path.with_name(path.name + ".part")
-        with temporary.open("wb") as file:
+        with temporary.open("w+b") as file:
             torch.save(state, file)
+            file.seek(0)
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0, os.SEEK_END)
+            file.write(digest.encode())
             file.flush()
             os.fsync(file.fileno())
+        if path.exists():
+            path.replace(_earlier(path))
         temporary.replace(path)
 
     def load(self) -> None:
@@ -216,7 +226,7 @@ class _Run:
         path = self.options.checkpoint
         if path is None:
             return
-        content = parallel.agreed_bytes(path.read_bytes() if path.exists() else b"", self.device)
+        content = parallel.agreed_bytes(_last_whole(path, self.options.note), self.device)
         if not content:
             return
         file = io.BytesIO(content)
@@ -236,6 +246,22 @@ class _Run:
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
+
+
+def _earlier(path: Path) -> Path:
+    """Return where the checkpoint before the last one is."""
+    return path.with_name(f"{path.name}.before")
+
+
+def _last_whole(path: Path, note: Callable[[str], None] | None) -> bytes:
+    """Return the content of the last checkpoint that is as it was written, which its last 64 bytes tell; b"" if none is."""
+    for place in (path, _earlier(path)):
+        content = place.read_bytes() if place.exists() else b""
+        if hashlib.sha256(content[:-64]).hexdigest().encode() == content[-64:]:
+            return content[:-64]
+        if content and note:
+            note(f"checkpoint {place.name} is damaged and not used: training starts from an earlier one or anew")
+    return b""
 
 
 def fit(

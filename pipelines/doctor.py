@@ -132,7 +132,10 @@ def _run_files(workspace: Path) -> Iterator[Finding]:
 
 def _readings(workspace: Path) -> Iterator[Finding]:
     torn = ledger.unreadable(workspace)
-    detail = f"{'; '.join(torn)} cannot be read but still counts; only who used the test set is lost: leave it as it is"
+    detail = (
+        f"{'; '.join(torn)}: cannot be read or was deleted, but still counts; only who used the test set is lost: leave "
+        "it as it is"
+    )
     yield _finding("uses of the test set", not torn, detail if torn else "all can be read")
 
 

@@ -12,6 +12,7 @@ from infra.runs import records
 from infra.runs.plan import Reporter
 from infra.runs.records import RunRecord
 from infra.tracking import follower
+from infra.tracking.state import has_report
 from pipelines import watch
 from pipelines.request import Prepared
 from pipelines.reuse import find_finished, find_running
@@ -30,6 +31,8 @@ def run(prepared: Prepared, reporter: Reporter) -> bool:
     watch.note_if_busy(workspace, prepared.run, "made", reporter)
     with locked(records.lock_of(workspace, prepared.run)):
         if finished := find_finished(prepared):
+            if not has_report(workspace, finished.run):
+                watch.report(workspace, finished.run, reporter)
             watch.complete_tracking(workspace, finished, uri, reporter)
             return False
         record = find_running(prepared) or _new_record(prepared)

@@ -61,18 +61,15 @@ def _is_same(prepared: Prepared, earlier: RunRecord) -> bool:
 
 
 def _is_intact(prepared: Prepared, finished: RunRecord) -> bool:
-    """Return whether the files that people use are as published; put aside a result that is not.
-
-    Tables of the data layer are verified by the stages that read them, files of a store on S3 when they are fetched.
-    """
-    store = prepared.store
+    """Return whether the files of every stage are as published; put aside a result whose are not."""
     for stage in finished.stages:
-        if store.uri is None and stage.layer != "data" and (manifest := store.find(stage.key)):
-            try:
-                store.verify(manifest)
-            except CorruptExecution:
-                store.quarantine(stage.key)
-                return False
+        if stage.status == "skipped":
+            continue
+        try:
+            prepared.store.check(stage.key)
+        except CorruptExecution:
+            prepared.store.quarantine(stage.key)
+            return False
     return True
 
 

@@ -105,6 +105,7 @@ class _Execution:
     def shared(self, planned: PlannedStep, manifest: Manifest) -> Manifest:
         """Push a cached result to the store's other users, fetch its journal, and make it again if it is corrupt."""
         try:
+            self.store.check(planned.key)
             counts = self.settled(planned.step.name, manifest, self.store.push(planned.key))
             self.store.file(planned.key, JOURNAL)
             return counts

@@ -1,12 +1,14 @@
 """The ledger of the sealed test set: each reading of it by a step is a line that no run rewrites.
 
-<workspace>/seals/<key of the split>.jsonl     {"time", "run", "step", "key", "divided"} per reading
+<workspace>/seals/<key of the split>.jsonl     {"time", "run", "step", "key", "divided", "before"} per reading
 <root>/seals/<key of the split>/<id>.jsonl     the same on S3 where a store is shared: readings of all machines
 
 ``divided`` is the key of the table that the split divided. Divisions of one table are counted together, so that nobody
 divides it with seed after seed until the result pleases.
 
-A line that cannot be read (a full disk leaves half of one) still counts as a reading; it is not sent to other machines.
+``before`` is the digest of the readable line before, and every published execution that read a test set has a line: so
+a line that was cut off or deleted is noticed and still counts, as does one that cannot be read (a full disk leaves half
+of one). Such a line is not sent to other machines.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from infra.files import append_lines, locked, write_json
 from infra.runs.records import now
+from infra.store.local import LocalStore
+from infra.store.manifest import Manifest
 
 if TYPE_CHECKING:
     from infra.runs.plan import PlannedStep
@@ -40,7 +44,8 @@ def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str
     line = {"time": now(), "run": run, "step": planned.step.name, "key": planned.key, "divided": tables.get(split, "")}
     ledger = workspace / "seals" / f"{split}.jsonl"
     with locked(ledger.with_suffix(".lock")):
-        append_lines(ledger, [json.dumps(line).encode()])
+        before = [_digest(earlier) for earlier in _lines(ledger) if _read(earlier) is not None]
+        append_lines(ledger, [json.dumps({**line, "before": before[-1] if before else ""}).encode()])
 
 
 def exchange(objects: Objects, workspace: Path, memory: Path) -> None:
@@ -66,15 +71,15 @@ def exchange(objects: Objects, workspace: Path, memory: Path) -> None:
 def to_send(workspace: Path) -> Iterator[tuple[str, bytes]]:
     """Yield name and content of the object for each reading; the name is a digest, so that a reading is sent once."""
     for ledger in sorted((workspace / "seals").glob("*.jsonl")):
-        for line in ledger.read_bytes().splitlines():
+        for line in _lines(ledger):
             if _read(line) is not None:
-                yield f"seals/{ledger.stem}/{hashlib.sha256(line).hexdigest()[:32]}.jsonl", line + b"\n"
+                yield f"seals/{ledger.stem}/{_digest(line)[:32]}.jsonl", line + b"\n"
 
 
 def _merge(ledger: Path, lines: Iterable[bytes]) -> None:
     """Add the readable lines that the ledger does not have yet."""
     with locked(ledger.with_suffix(".lock")):
-        present = set(ledger.read_bytes().splitlines()) if ledger.exists() else set()
+        present = set(_lines(ledger))
         append_lines(ledger, [line for line in lines if line not in present and _read(line) is not None])
 
 
@@ -87,36 +92,61 @@ def _read(line: bytes) -> dict[str, Any] | None:
     return reading if isinstance(reading, dict) else None
 
 
+def _lines(ledger: Path) -> list[bytes]:
+    return ledger.read_bytes().splitlines() if ledger.exists() else []
+
+
+def _digest(line: bytes) -> str:
+    return hashlib.sha256(line).hexdigest()
+
+
 def divisions(workspace: Path, split_key: str) -> int:
     """Return how many different test sets of the table that this split divided have been opened, this one included."""
-    ledgers = {path.stem: readings(workspace, path.stem) for path in (workspace / "seals").glob("*.jsonl")}
-    rows = ledgers.get(split_key, [])
-    tables = {row.get("divided") for row in rows if "unreadable" not in row}
-    opened = {
-        split
-        for split, lines in ledgers.items()
-        if any("unreadable" not in row and row.get("divided") in tables for row in lines)
-    }
-    return len(opened | {split_key} if rows else opened)
+    known = {split: [row for row in rows if "divided" in row] for split, rows in ledgers(workspace).items()}
+    tables = {row["divided"] for row in known.get(split_key, [])}
+    opened = {split for split, rows in known.items() if any(row["divided"] in tables for row in rows)}
+    return len(opened | {split_key} if split_key in known else opened)
 
 
 def readings(workspace: Path, split_key: str) -> list[dict[str, Any]]:
-    """Return every reading of the test set of a split, the oldest first.
+    """Return every reading of the test set of a split, the oldest first; see :func:`ledgers`."""
+    return ledgers(workspace).get(split_key, [])
 
-    A line that cannot be read is ``{"unreadable": "<ledger>, line <number>"}``.
+
+def ledgers(workspace: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return split -> every reading of its test set, the oldest first.
+
+    One that cannot be read or was deleted is ``{"unreadable": "<ledger>, line <number>"}`` or what else is known of it.
     """
-    ledger = workspace / "seals" / f"{split_key}.jsonl"
-    lines = ledger.read_bytes().splitlines() if ledger.exists() else []
-    rows = [
-        reading if (reading := _read(line)) is not None else {"unreadable": f"{ledger}, line {number}"}
-        for number, line in enumerate(lines, 1)
-        if line.strip()
+    uses: dict[str, list[Manifest]] = {}
+    for manifest in LocalStore(workspace).manifests():
+        if split := manifest.ingredients.get(f"input {SEALED}"):
+            uses.setdefault(split, []).append(manifest)
+    names = {path.stem for path in (workspace / "seals").glob("*.jsonl")} | uses.keys()
+    return {split: _rows(workspace, split, uses.get(split, [])) for split in sorted(names)}
+
+
+def _rows(workspace: Path, split: str, uses: Iterable[Manifest]) -> list[dict[str, Any]]:
+    """Return the readings in a ledger, and those that it should have."""
+    ledger = workspace / "seals" / f"{split}.jsonl"
+    lines = {number: line for number, line in enumerate(_lines(ledger), 1) if line.strip()}
+    whole = {number: row for number, line in lines.items() if (row := _read(line)) is not None}
+    torn = [{"unreadable": f"{ledger}, line {number}"} for number in lines if number not in whole]
+    keys, digests = {row.get("key") for row in whole.values()}, {"", *map(_digest, lines.values())}
+    deleted: list[dict[str, Any]] = [
+        {"unreadable": f"{ledger}, the deleted line of {use.step} {use.key[:12]}"}
+        for use in uses
+        if use.key not in keys
     ]
+    gaps = [
+        {"unreadable": f"{ledger}, the deleted line before line {number}"}
+        for number, row in whole.items()
+        if row.get("before", "") not in digests
+    ]
+    rows = [*whole.values(), *torn, *deleted, *gaps[len(deleted) :]]  # a gap may be one of the deleted
     return sorted(rows, key=lambda line: str(line.get("time", "")))
 
 
 def unreadable(workspace: Path) -> list[str]:
-    """Return ledger and number of every line that cannot be read."""
-    ledgers = sorted((workspace / "seals").glob("*.jsonl"))
-    rows = [line for ledger in ledgers for line in readings(workspace, ledger.stem)]
-    return [line["unreadable"] for line in rows if "unreadable" in line]
+    """Return ledger and number of every line that cannot be read or was deleted."""
+    return [row["unreadable"] for rows in ledgers(workspace).values() for row in rows if "unreadable" in row]

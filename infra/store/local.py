@@ -16,7 +16,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -25,6 +25,10 @@ from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, 
 
 ABANDONED = 14 * 24 * 3600.0
 """Seconds after which the checkpoints of an abandoned attempt are removed."""
+HALF_WRITTEN = 600.0
+"""Seconds after which a temporary file is that of a process that was killed."""
+LARGE = 64 << 20
+"""Bytes of a file that only its reader verifies, so that a cached run starts soon."""
 
 
 class LocalStore:
@@ -53,6 +57,13 @@ class LocalStore:
             return manifest_of(path.read_bytes(), key, str(path))
         except FileNotFoundError:
             return None
+
+    def manifests(self) -> Iterator[Manifest]:
+        """Yield the manifest of every execution; a broken one is left out."""
+        for path in sorted(self.root.glob("*")):
+            with contextlib.suppress(CorruptExecution):
+                if manifest := self.look(path.name):
+                    yield manifest
 
     def lock(self, key: str) -> AbstractContextManager[bool]:
         return locked(self.workspace / "locks" / key)
@@ -86,12 +97,16 @@ class LocalStore:
     def exchange_readings(self) -> None:
         """Do nothing: the ledger of the workspace has all readings."""
 
-    def verify(self, manifest: Manifest, prefix: str = "") -> None:
+    def verify(self, manifest: Manifest, prefix: str = "", names: Collection[str] | None = None) -> None:
         for name, entry in manifest.published.items():
             path = self.directory(manifest.key) / name
-            if name.startswith(prefix) and not is_intact(path, entry):
+            if name.startswith(prefix) and (names is None or name in names) and not is_intact(path, entry):
                 fault = "is missing" if not path.is_file() else "differs from its manifest"
                 raise CorruptExecution(f"{path} {fault} (stage {manifest.step}); it is not used")
+
+    def check(self, key: str) -> None:
+        manifest = self.push(key)
+        self.verify(manifest, names=[name for name, entry in manifest.published.items() if entry["size"] <= LARGE])
 
     def quarantine(self, key: str) -> None:
         target = self.workspace / "quarantine" / f"{key}.{os.getpid()}"
@@ -146,7 +161,10 @@ class LocalStore:
         return manifest
 
     def sweep(self) -> None:
-        """Remove working directories whose process is gone, and abandoned checkpoints."""
+        """Remove working directories whose process is gone, abandoned checkpoints, and files that were half written."""
+        for path in self.workspace.glob("*/.*.tmp"):
+            if _touched(path) < time.time() - HALF_WRITTEN:
+                path.unlink(missing_ok=True)
         for directory in self.workspace.glob("working/*"):
             self._remove_if_free(directory, directory.name.partition(".")[0])
         for directory in self.workspace.glob("scratch/*"):

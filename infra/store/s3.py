@@ -172,6 +172,17 @@ class S3Store:
             if name.startswith(prefix):
                 self.file(manifest.key, name)
 
+    def check(self, key: str) -> None:
+        """Check the copy of this machine; if it rotted, the one on S3 counts."""
+        if not self._is_local(key):
+            return
+        try:
+            self.local.check(key)
+        except CorruptExecution:
+            self.local.quarantine(key)
+            if self.find(key) is None:
+                raise
+
     @contextmanager
     def _fetching(self, key: str) -> Iterator[Path]:
         """Yield a directory for downloads beside the cached execution; one process at a time, so that each file comes once."""

@@ -48,6 +48,13 @@ class Store(Protocol):
             CorruptExecution: one is missing, or has another size or digest.
         """
 
+    def check(self, key: str) -> None:
+        """Compare an execution's files on this machine with its manifest, but for large ones, which readers verify.
+
+        Raises:
+            CorruptExecution: one differs, and the store has no other copy of the execution.
+        """
+
     def quarantine(self, key: str) -> None:
         """Move a broken execution out of sight, for whoever wants to know what happened."""
 

@@ -103,6 +103,7 @@ class TrainingContext:
             stop_after=stop_after,
             seconds=seconds,
             checkpoint=folder / "latest.pt",
+            note=self.log.warning,
             report=lambda epochs, last: self.log.progress(epochs, last, f"{candidate.name}, {label}"),
         )
         fitted = train_on(self.dataset, candidate.architecture, candidate.recipe, training, validation, options)

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from model_code.tasks import heads
-from model_code.training import Diverged, Options, Recipe, Rows, choose_device, fit, fits, order, rate
+from model_code.training import Diverged, Options, Recipe, Rows, _last_whole, choose_device, fit, fits, order, rate
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(learning_rate=0.02, weight_decay=1e-4, batch_size=32, epochs=6, patience=3)
@@ -142,6 +142,24 @@ def test_a_checkpoint_of_another_training_or_a_broken_one_is_not_used(tmp_path):
     assert same(trained(checkpoint=path)[0], plain)
     path.write_bytes(path.read_bytes()[:100])
     assert same(trained(checkpoint=path)[0], plain)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_not_used_but_the_one_before_and_that_is_said(tmp_path):
+    def stop(epoch, *_):
+        if epoch == 3:
+            raise KeyboardInterrupt
+
+    path, notes = tmp_path / "latest.pt", []
+    with pytest.raises(KeyboardInterrupt):
+        trained(checkpoint=path, checkpoint_seconds=0.0, report=stop)
+    content = path.read_bytes()
+    for position in range(0, 8 * len(content), 8 * len(content) // 40):
+        flipped = bytearray(content)
+        flipped[position // 8] ^= 1 << position % 8
+        path.write_bytes(bytes(flipped))
+        assert _last_whole(path, notes.append) == (tmp_path / "latest.pt.before").read_bytes()[:-64]
+    assert set(notes) == {"checkpoint latest.pt is damaged and not used: training starts from an earlier one or anew"}
+    assert same(trained(checkpoint=path)[0], trained()[0])
 
 
 SCRIPT = """

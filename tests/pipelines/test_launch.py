@@ -50,3 +50,7 @@ def test_a_finished_run_whose_card_rotted_is_put_right_when_it_is_asked_for_agai
     again = json.loads(result.stdout)
     assert (result.returncode, again["stages"][0]["status"]) == (0, "ran")
     assert rotten.read_bytes() == whole
+    (report,) = (tmp_path / ".fourscore/reports").glob("*.html")
+    report.unlink()
+    assert json.loads(fourscore(*defined, cwd=tmp_path).stdout)["stages"][0]["key"] == again["stages"][0]["key"]
+    assert report.is_file(), "a finished run without its report gets it"

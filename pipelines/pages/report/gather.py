@@ -18,7 +18,7 @@ from typing import Any, TypeVar, cast
 from infra.places import store_of
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
-from infra.store.ledger import SEALED, divisions, readings
+from infra.store.ledger import SEALED, divisions, ledgers
 from infra.store.manifest import JOURNAL, CorruptExecution, Manifest
 from infra.store.store import Store
 from pipelines.pages.report import history as earlier
@@ -326,9 +326,9 @@ def _object(data: bytes) -> Mapping[str, Any]:
 def _readings(store: Store, split: str) -> Iterator[Mapping[str, Any]]:
     """Yield every use of these test rows, also through other splits that held out the very same rows."""
     digest = _test_digest(store, split)
-    for ledger in sorted((store.workspace / "seals").glob("*.jsonl")):
-        if ledger.stem == split or (digest and _test_digest(store, ledger.stem) == digest):
-            yield from readings(store.workspace, ledger.stem)
+    for other, rows in ledgers(store.workspace).items():
+        if other == split or (digest and _test_digest(store, other) == digest):
+            yield from rows
 
 
 def _test_digest(store: Store, split: str) -> str | None:

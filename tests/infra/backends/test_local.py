@@ -112,6 +112,17 @@ def test_an_input_that_rotted_on_disk_is_made_again(workspace):
     assert any("differs from its manifest" in event.get("text", "") for _, event in events)
 
 
+@pytest.mark.parametrize("name", ["journal.jsonl", "manifest.json", "started/x.txt"])
+def test_whatever_rotted_of_a_cached_stage_is_made_again(workspace, name):
+    first, _ = run(workspace)
+    path = workspace / "store" / first.stage("start").key / name
+    path.write_bytes(path.read_bytes().replace(b"x", b"y").replace(b"s", b"t") + b"rot")
+    record, _ = run(workspace)
+    assert statuses(record) == {"start": "ran", "double": "cached", "judge": "cached"}
+    assert b"rot" not in path.read_bytes()
+    assert set(statuses(run(workspace)[0]).values()) == {"cached"}
+
+
 def test_the_sealed_test_set_is_given_only_to_who_declares_it_and_every_reading_is_counted(workspace):
     record, _ = run(workspace)
     split = record.stage("double").key

@@ -75,3 +75,28 @@ def test_half_a_line_that_an_older_version_sent_is_not_taken_over(workspace, roo
     store.exchange_readings()
     assert [line["run"] for line in seals.readings(workspace, SPLIT)] == ["there"]
     assert seals.unreadable(workspace) == []
+
+
+def test_a_deleted_ledger_still_counts_the_executions_that_read_the_test_set(workspace):
+    store = LocalStore(workspace)
+    split = judged(store, "toy-1")
+    assert (seals.unreadable(workspace), seals.divisions(workspace, split)) == ([], 1)
+    (workspace / "seals" / f"{split}.jsonl").unlink()
+    (row,) = seals.readings(workspace, split)
+    assert ", the deleted line of judge " in row["unreadable"]
+    assert seals.unreadable(workspace) == [row["unreadable"]]
+    assert seals.divisions(workspace, split) == 1
+
+
+def test_a_line_that_was_cut_out_is_noticed_and_counts(workspace):
+    planned = toy_plan(workspace, {}).steps[2]
+    for run in ("first", "second", "third"):
+        seals.note_reading(workspace, planned, {}, run)
+    ledger = workspace / "seals" / f"{planned.inputs['test_set']}.jsonl"
+    lines = ledger.read_bytes().splitlines(keepends=True)
+    for kept, place in ((lines[1:], 1), (lines[::2], 2)):
+        ledger.write_bytes(b"".join(kept))
+        assert seals.unreadable(workspace) == [f"{ledger}, the deleted line before line {place}"]
+        assert len(seals.readings(workspace, ledger.stem)) == 3
+    ledger.write_bytes(lines[0].replace(b"first", b"other") + b"".join(lines[1:]))
+    assert len(seals.unreadable(workspace)) == 1, "an edited line is none that the next one follows"

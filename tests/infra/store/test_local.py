@@ -112,6 +112,16 @@ def test_sweeping_leaves_alone_what_a_living_process_works_on(workspace):
         assert directory.exists()
 
 
+def test_half_written_files_of_killed_processes_are_swept(workspace):
+    for name, age in (("runs/.a.json.1.tmp", 3600), ("runs/.b.json.2.tmp", 0), ("runs/c.json", 3600)):
+        path = workspace / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    LocalStore(workspace).sweep()
+    assert sorted(path.name for path in (workspace / "runs").iterdir()) == [".b.json.2.tmp", "c.json"]
+
+
 def test_checkpoints_go_when_the_step_is_published(workspace):
     store = LocalStore(workspace)
     (store.scratch(KEY, "checkpoints") / "c.pt").write_text("state")
