@@ -15,8 +15,9 @@ import click
 
 from infra.places import store_of
 from infra.runs import records
+from infra.runs.records import RunRecord
 from pipelines.terminal import plain
-from steps.errors import InputError, near
+from steps.errors import GateRefused, InputError, near
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,6 +45,7 @@ def predict_file(
     skip_bad: bool = False,
     strict: bool = False,
     settings: Mapping[str, str] | None = None,
+    rejected: bool = False,
 ) -> dict[str, Any]:
     """Predict every row of ``source`` into ``target`` (CSV, Parquet or NDJSON by its suffix), atomically.
 
@@ -56,13 +58,15 @@ def predict_file(
         skip_bad: leave out rows with values that cannot be read.
         strict: refuse inputs that are unlike training.
         settings: how the file is written where detection fails, as ``input.skip`` and other fields of ``Source``.
+        rejected: use the model of a run that was rejected, too.
 
     Raises:
+        GateRefused: the run was rejected, and nobody said ``rejected``.
         InputError: there is no such model or file, a required column is missing, a value cannot be read, or the suffix is
             unknown.
     """
     _check_target(source, target)
-    directory = _model_directory(model, workspace, tracking_uri)
+    directory = _model_directory(model, workspace, tracking_uri, rejected=rejected)
     from model_code.serving import load
 
     predictor = load(directory)
@@ -255,7 +259,7 @@ def _write(answers: pl.DataFrame, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _model_directory(model: str, workspace: Path, tracking_uri: str | None) -> Path:
+def _model_directory(model: str, workspace: Path, tracking_uri: str | None, *, rejected: bool) -> Path:
     """Return the model directory of a run, a directory or a registered model."""
     if (Path(model) / "model.pt2").is_file():
         return Path(model)
@@ -268,7 +272,23 @@ def _model_directory(model: str, workspace: Path, tracking_uri: str | None) -> P
             lost = train is not None and train.status in ("ran", "cached")
             why = "it is no longer in the store; run the problem again" if lost else record.message or record.status
             raise InputError(f"run {model} has no model: {why}")
+        _warn_of(record, rejected=rejected)
         return store.open(train.key, "model")
     from infra.tracking import follower
 
     return follower.load_registered(workspace, tracking_uri, model)
+
+
+def _warn_of(record: RunRecord, *, rejected: bool) -> None:
+    """Say of a model that may not be used why; one that was rejected is only used by those who ask for it.
+
+    Raises:
+        GateRefused: the run was rejected, and nobody asked for a rejected model.
+    """
+    if record.status == "rejected" and not record.smoke:
+        why = f"run {record.run} was rejected, so its model must not be used for the decision:\n{record.message}"
+        if not rejected:
+            raise GateRefused(f"{why}\nto look at its answers all the same, say --rejected")
+        _say(*why.splitlines())
+    elif record.smoke:
+        _say(f"run {record.run} is a rehearsal on a small sample: its model cannot support a decision")

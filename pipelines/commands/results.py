@@ -37,6 +37,7 @@ def report(run: str | None, workspace: Path, as_json: bool) -> None:
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy this column of INPUT; may be repeated.")
 @click.option("--skip-bad", is_flag=True, help="Leave out rows with values that cannot be read, and list them.")
 @click.option("--strict", is_flag=True, help="Refuse values that are unlike those of training.")
+@click.option("--rejected", is_flag=True, help="Use the model of a run that was rejected all the same.")
 @click.option(
     "--set",
     "settings",
@@ -56,6 +57,7 @@ def predict(
     keep: tuple[str, ...],
     skip_bad: bool,
     strict: bool,
+    rejected: bool,
     settings: dict[str, str],
     workspace: Path,
     tracking_uri: str | None,
@@ -74,7 +76,16 @@ def predict(
     if as_json and target == STANDARD_OUTPUT:
         raise click.UsageError("--json prints its document where - prints the predictions; write them to a file")
     summary = predict_file(
-        model, input, target, workspace, tracking_uri, keep=keep, skip_bad=skip_bad, strict=strict, settings=settings
+        model,
+        input,
+        target,
+        workspace,
+        tracking_uri,
+        keep=keep,
+        skip_bad=skip_bad,
+        strict=strict,
+        settings=settings,
+        rejected=rejected,
     )
     if as_json:
         print_json(summary)

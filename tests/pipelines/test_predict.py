@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
+from reported import make_run
 from tracked import SCHEMA, write_model
 
 from model_code.tabular.encoding import describe
 from model_code.tabular.reading import read
-from pipelines.predict import WRITERS, _open, _write, predict_file
+from pipelines.predict import WRITERS, _model_directory, _open, _write, predict_file
 from steps import documents
-from steps.errors import InputError
+from steps.errors import GateRefused, InputError
 from steps.ingest import IngestConfig, ingest
 from steps.journal import Journal
 from steps.tables.schema import TableSchema
@@ -355,3 +356,18 @@ def test_a_setting_that_no_file_has_is_refused(fourscore, setting, message):
     result = fourscore(GOOD, "--set", setting)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_the_model_of_a_rejected_run_is_used_only_by_those_who_ask_for_it(workspace, tmp_path, capsys):
+    run = make_run(workspace, status="rejected", message="roc_auc >= 0.7: not met, the value is 0.692")
+    (tmp_path / "in.csv").write_text("a\n1\n")
+    refusal = r"(?s)run flights-1 was rejected, so .*:\nroc_auc >= 0.7: not met.*\nto look at .* say --rejected"
+    with pytest.raises(GateRefused, match=refusal):
+        predict_file(run, tmp_path / "in.csv", tmp_path / "out.csv", workspace, None)
+    assert capsys.readouterr().err == ""
+    assert _model_directory(run, workspace, None, rejected=True).name == "model"
+    assert (
+        "run flights-1 was rejected, so its model must not be used for the decision:\n  roc" in capsys.readouterr().err
+    )
+    _model_directory(make_run(workspace, "small", smoke=True), workspace, None, rejected=False)
+    assert "run small is a rehearsal on a small sample" in capsys.readouterr().err
