@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import pytest
 from cli import fourscore
+from page_numbers import unsourced
 
 from infra.tracking.mlflow_client import connect, default_uri
+from pipelines.pages.report.gather import gather
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/breast-cancer"
@@ -83,6 +86,16 @@ def test_the_tracking_store_holds_the_run_its_stages_and_the_candidate(place, fi
     assert (len(runs), parent.info.status) == (9, "FINISHED")
     assert len(parent.data.metrics) >= 20
     assert client.get_model_version_by_alias("breast-cancer", "candidate").tags["verdict"] == "pass"
+
+
+def test_every_number_of_the_report_is_one_of_the_document_that_it_comes_from(place, first):
+    facts = gather(place / ".fourscore", first["run"])
+    html = facts.report_path.read_text(encoding="utf-8")
+    shown, strangers = unsourced(html, facts)
+    assert strangers == []
+    assert shown > 150
+    result = re.search(r'class="value">([\d.]+)<', html)[1]
+    assert unsourced(html.replace(f">{result}<", f">{float(result) - 0.111:.3f}<"), facts)[1], "it would notice"
 
 
 def test_a_second_run_is_cached_whole_and_is_the_same_run(place, first):

@@ -98,7 +98,7 @@ def test_axes_end_where_the_metric_ends_and_a_constant_prediction_does_not_stret
     low, high = re.search(r'class="ends"><span>([\d.]+)</span><span>.*?</span><span>([\d.]+)</span>', html).groups()
     assert float(high) == 1
     assert 0.97 < float(low) < 0.976
-    assert "A constant prediction is left out of the scale." in text_of(html)
+    assert "A constant prediction lies outside the scale." in text_of(html)
     bars = [attributes for tag, attributes in Page(html).tags if tag == "circle" and attributes.get("class") == "dot"]
     assert len(bars) >= 3
 
