@@ -20,6 +20,11 @@ def fsync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def make_workspace(workspace: Path) -> None:
+    """Make the folder for its owner only; one that exists stays as it is."""
+    workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write beside, flush to the disk, rename; the temporary name is this process's own."""
     data = content.encode() if isinstance(content, str) else content

@@ -74,6 +74,9 @@ def _only_the_document(ctx: click.Context) -> Iterator[None]:
 
 
 def _fail(ctx: click.Context, message: str, code: int) -> None:
+    from infra.secrets import redacted
+
+    message = redacted(message)
     _print_failure(ctx, message, code)
     click.echo(f"{click.style('error', fg='red', bold=True)}: {plain(message)}", err=True)
     ctx.exit(code)

@@ -13,6 +13,7 @@ from infra.files import write_atomically
 from infra.runs import records
 from infra.runs.plan import Plan, PlannedStep, Reporter
 from infra.runs.records import RunRecord, StageRecord
+from infra.secrets import redacted
 from infra.store.ledger import note_reading
 from infra.store.manifest import JOURNAL, CorruptExecution, Manifest
 from infra.store.store import Store
@@ -238,6 +239,6 @@ def _message(workspace: Path, record: RunRecord, stop: BaseException, running: S
         return full
     details = workspace / "runs" / f"{record.run}.traceback.txt"
     with contextlib.suppress(OSError):
-        write_atomically(details, "".join(traceback.format_exception(stop)))
+        write_atomically(details, redacted("".join(traceback.format_exception(stop))))
     where = f"stage {running.name}" if running else "the run"
     return f"{where} broke: {type(stop).__name__}: {stop}\n  the details are in {details}"

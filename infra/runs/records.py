@@ -16,7 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from infra.files import locked, write_json
+from infra.files import locked, write_atomically
+from infra.secrets import redacted
 from steps.errors import InputError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
@@ -131,7 +132,8 @@ def lock_of(workspace: Path, run: str) -> Path:
 
 def save(workspace: Path, record: RunRecord) -> None:
     (workspace / "runs").mkdir(parents=True, exist_ok=True)
-    write_json(path_of(workspace, record.run), asdict(record))
+    text = redacted(json.dumps(asdict(record), indent=1, ensure_ascii=False))
+    write_atomically(path_of(workspace, record.run), text + "\n")
 
 
 def load(workspace: Path, run: str) -> RunRecord:

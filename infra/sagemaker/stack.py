@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from infra.aws_errors import ATTEMPTS, translate_aws_errors
-from infra.files import write_json
+from infra.files import make_workspace, write_json
 from infra.s3 import client as s3_client
 from infra.sagemaker.config import JOBS
 from steps.errors import InputError
@@ -70,6 +70,7 @@ def path_of(workspace: Path, name: str) -> Path:
 def save(workspace: Path, stack: Stack) -> Path:
     """Write the stack's file, and return its path."""
     path = path_of(workspace, stack.name)
+    make_workspace(workspace)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, asdict(stack))
     return path

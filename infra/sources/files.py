@@ -23,7 +23,8 @@ from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from infra.files import locked, sha256_of, write_json
+from infra.files import locked, make_workspace, sha256_of, write_json
+from infra.secrets import UNSAFE, credentials_in
 from steps.errors import FourscoreError, InputError, near
 
 _RACY = 2_000_000_000
@@ -114,6 +115,7 @@ def resolve(
     Raises:
         InputError: a file does not exist, or a URI is wrong.
     """
+    make_workspace(workspace)
     memory = Memory(workspace, clock)
     files = {name: tuple(_source(name, source, base, workspace, memory)) for name, source in sources.items()}
     memory.save()
@@ -135,6 +137,8 @@ def _paths(text: str, base: Path, workspace: Path) -> Sequence[Path]:
     scheme, separator, rest = text.partition("://")
     if not separator:
         return _local(text, base)
+    if secret := credentials_in(text):
+        raise InputError(f"{scheme}://... holds {secret}, {UNSAFE}")
     if scheme == "package":
         return [_in_package(text, rest)]
     if scheme == "file":

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from infra.files import locked
+from infra.files import locked, make_workspace
+from infra.secrets import redacted
 from steps.errors import FourscoreError, InputError
 
 if TYPE_CHECKING:
@@ -68,12 +69,12 @@ def default_uri(workspace: Path) -> str:
 
 
 def without_credentials(uri: str) -> str:
-    """Return the URI without user name and password, as it may be stored and shown."""
+    """Return the URI without user name, password and tokens, as it may be stored and shown."""
     return without_secrets(uri, uri)
 
 
 def without_secrets(text: str, uri: str) -> str:
-    """Return a message of MLflow without the user name and password of the URI.
+    """Return a message of MLflow without the user name and password of the URI, and without other credentials.
 
     Raises:
         InputError: the URI cannot be parsed.
@@ -83,7 +84,7 @@ def without_secrets(text: str, uri: str) -> str:
     except ValueError as error:
         bare_uri, reason = re.sub(r"(?<=://).*@", "", uri), re.sub(r"(?<=').*@", "", str(error))
         raise InputError(f"tracking URI {bare_uri!r}: {reason}; {URI_FORMS}") from None
-    return text.replace(f"{credentials}@", "") if credentials else text
+    return redacted(text.replace(f"{credentials}@", "") if credentials else text)
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -116,6 +117,7 @@ def connect(workspace: Path, uri: str) -> MlflowClient:
         raise InputError(f"tracking URI {uri!r}: MLflow no longer writes to a plain folder; {URI_FORMS}")
     if uri.startswith("arn:") and find_spec("sagemaker_mlflow") is None:
         raise InputError(f"tracking URI {uri!r}: MLflow on SageMaker needs its plugin: pip install sagemaker-mlflow")
+    make_workspace(workspace)
     os.environ.update(QUIET)
     for name, value in IMPATIENT.items():
         os.environ.setdefault(name, value)

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from infra.sagemaker.config import SageMakerConfig
+from infra.secrets import UNSAFE, credentials_in
 from model_code import tasks
 from pipelines.problem.suite import read_suite, suite_of_sample
 from pipelines.problem.yaml_lines import Document, complain, parse, read
@@ -79,6 +80,12 @@ class DataConfig(IngestConfig):
             for name in value
             if not SOURCE.fullmatch(name)
         ]
+        for name, source in value.items():
+            for path in [source.path] if isinstance(source.path, str) else source.path:
+                if secret := credentials_in(path):
+                    reason = {"reason": f"holds {secret}, {UNSAFE}"}
+                    kind = PydanticCustomError("value_error", "{reason}", reason)
+                    wrong.append(InitErrorDetails(type=kind, loc=(name, "path"), input=name))
         if wrong:  # a ValueError would have the place of all names
             raise ValidationError.from_exception_data(cls.__name__, wrong)
         return value
@@ -123,6 +130,16 @@ class Problem(Config):
         default_factory=SageMakerConfig,
         description="Machines, time and money on Amazon SageMaker; changes neither results nor keys.",
     )
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def _holds_no_credentials(cls, value: str | None) -> str | None:
+        if secret := credentials_in(value or ""):
+            raise ValueError(
+                f"holds {secret}, which would be copied to run files and MLflow; write it without, and set the environment "
+                "variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or say --tracking-uri"
+            )
+        return value
 
     @field_validator("task")
     @classmethod

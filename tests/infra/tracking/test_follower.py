@@ -163,18 +163,16 @@ class Unauthorized(BaseHTTPRequestHandler):
         pass
 
 
-def test_promoting_uses_the_password_of_the_problem_that_the_state_does_not_hold(place, write_run):
+def test_promoting_uses_the_password_of_the_command_line_that_no_file_holds(place, write_run):
     server = HTTPServer(("127.0.0.1", 0), Unauthorized)
     server.credentials = []
     threading.Thread(target=server.serve_forever, daemon=True).start()
     uri = f"http://me:secret@127.0.0.1:{server.server_port}"
     write_run(place)
     record = records.load(place, "flights-1")
-    record.problem["tracking_uri"] = uri
-    records.save(place, record)
     write_state(place, record, uri, TrackingStatus.AWAY)
     with pytest.raises(FourscoreError, match="nothing was changed"):
-        promote(place, "flights-1", None)
+        promote(place, "flights-1", uri)
     server.shutdown()
     server.server_close()
     assert set(server.credentials) == {"Basic " + base64.b64encode(b"me:secret").decode()}

@@ -3,8 +3,9 @@
 import pytest
 from tracked import free_port, project, sync
 
+from infra.runs import records
 from infra.tracking import follower
-from infra.tracking.mlflow_client import without_credentials
+from infra.tracking.mlflow_client import default_uri, without_credentials
 from infra.tracking.mlflow_server import serve
 from infra.tracking.state import state_path
 from steps.errors import InputError
@@ -23,6 +24,22 @@ def test_a_password_in_the_uri_is_written_nowhere(place, write_run):
     project(write_run(place), uri)
     assert "secret" not in state_path(place, "flights-1").read_text()
     assert without_credentials(uri) == uri.replace("someone:secret@", "")
+
+
+def test_no_byte_that_a_run_leaves_holds_a_credential_whichever_way_it_came_in(place, write_run):
+    """The problem file is refused with one; old run files, messages of servers and redirects may bring one yet."""
+    path = write_run(place)
+    record = records.load(place, path.stem)
+    signed = "https://data.example.com/a.csv?X-Amz-Signature=CANARY&versionId=3"
+    record.problem |= {"tracking_uri": "http://me:CANARY@127.0.0.1:5000", "data": {"sources": {"a": {"path": signed}}}}
+    record.overrides = {"tracking_uri": "postgresql://me:CANARY@db/mlflow?password=CANARY"}
+    record.message = f"{signed}: the server answered 403; https://CANARY@host/x#access_token=CANARY"
+    record.stages[1].reason = record.message
+    records.save(place, record)
+    assert project(path, default_uri(place))["status"] == "complete"
+    with_secret = [str(file) for file in place.rglob("*") if file.is_file() and b"CANARY" in file.read_bytes()]
+    assert with_secret == []
+    assert "versionId=3" in path.read_text()
 
 
 @pytest.mark.parametrize(

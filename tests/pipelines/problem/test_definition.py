@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from cli import fourscore
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,3 +173,31 @@ def test_the_digest_of_a_problem_does_not_depend_on_the_order_of_its_keys(proble
     problem.write_text("\n".join([*lines, "owner: head of sales"]))
     assert load(problem).digest() == before
     assert json.loads(json.dumps(load(problem).problem.model_dump(mode="json")))
+
+
+def test_a_credential_in_a_uri_is_refused_with_its_line_and_without_its_value(problem):
+    text = problem.read_text()
+    for addition, sentence in (
+        ("tracking_uri: http://me:CANARY@host:5000\n", "tracking_uri: holds a user name or password, .*MLFLOW_TRACKING_USERNAME"),
+        ("tracking_uri: https://host/?token=CANARY\n", "tracking_uri: holds the credential token"),
+    ):  # fmt: skip
+        problem.write_text(f"{text}\n{addition}")
+        with pytest.raises(InputError, match=rf"problem\.yaml:\d+: {sentence}") as refused:
+            load(problem)
+        assert "CANARY" not in str(refused.value)
+    problem.write_text(text)
+    (name,) = load(problem).problem.data.sources
+    signed = "https://host/a.csv?X-Amz-Signature=CANARY"
+    for value in (signed, f"[a.csv, '{signed}']"):
+        with pytest.raises(InputError, match="holds the credential X-Amz-Signature, which would be copied"):
+            load(problem, {f"data.sources.{name}.path": value})
+
+
+def test_the_command_line_shows_no_credential_of_what_it_refuses(problem):
+    result = fourscore("plan", problem, "--set", "tracking_uri=http://me:CANARY@host:5000", cwd=problem.parent)
+    assert result.returncode == 2
+    assert "holds a user name or password" in result.stderr
+    assert "CANARY" not in result.stdout + result.stderr
+    assert not (problem.parent / ".fourscore").exists()
+    assert fourscore("plan", problem, cwd=problem.parent).returncode == 0
+    assert (problem.parent / ".fourscore").stat().st_mode & 0o077 == 0, "a workspace is its owner's"

@@ -1,0 +1,37 @@
+"""Credentials in URIs: refused where they would be written down, and left out of whatever is written or shown.
+
+A problem file is copied to run files, manifests, MLflow and shared stores, so it must hold none. A tracking URI may come
+with a password on the command line; it reaches the server and nothing else.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import parse_qsl, urlsplit
+
+UNSAFE = "which would be copied to run files, MLflow and shared stores; fetch the file yourself and name it"
+"""What is wrong with a source that holds credentials, and what would work."""
+_USER = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
+_NAME = (
+    r"(?:x-(?:amz|goog)-[\w-]+|[\w.-]*(?:token|secret|password|passwd|pwd|signature|credentials?|api[-_]?key|access[-_]?key"
+    r"(?:id)?|accessid)|sig|key|auth|authorization|jwt)"
+)
+_FIELD = re.compile(rf"([?&;#]{_NAME}=)[^\s&;#'\"<>]+", re.IGNORECASE)
+
+
+def redacted(text: str) -> str:
+    """Return a text in which no URI has a user name, a password, a signature or a token."""
+    return _FIELD.sub(r"\1***", _USER.sub("", text))
+
+
+def credentials_in(uri: str) -> str | None:
+    """Return what in a URI is a credential, in words; None if nothing is."""
+    if _USER.search(uri):
+        return "a user name or password"
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        return None
+    fields = [name for part in (parts.query, parts.fragment) for name, _ in parse_qsl(part)]
+    secret = [name for name in fields if re.fullmatch(_NAME, name, re.IGNORECASE)]
+    return f"the credential {secret[0]}" if secret else None
