@@ -73,6 +73,7 @@ def split(
         InputError: the columns do not allow this division.
         GateRefused: a leak check refuses; both parts and the findings are written first.
     """
+    from steps.splitting.dropped import find_dropped
     from steps.splitting.leaks import Parts, find_leaks
     from steps.tables.truth import read_truth
 
@@ -97,6 +98,7 @@ def split(
             duplicates=config.duplicates_at_most,
         )
     )
+    findings += find_dropped(train_set, documents.read(TableSchema, train_set))
     balance, notes = _balance(divided, truth, schema, config)
     fraction = Fraction(
         wanted=config.test_fraction,

@@ -79,7 +79,10 @@ def make_draft(options: Options) -> Draft:
         "task": task,
         "target": options.target,
         "success": [],
-        "data": {"sources": sources, "columns": {name: {"type": "text", "role": "ignore"} for name in options.ignore}},
+        "data": {
+            "sources": sources,
+            "columns": {name: {"type": "category", "role": "ignore"} for name in options.ignore},
+        },
         "expectations": "expectations.json",
         "label": {},
         "split": {"by": by, **({"column": column} if column else {})},

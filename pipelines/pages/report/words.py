@@ -16,7 +16,7 @@ from steps.evaluation.document import Evaluation
 from steps.evaluation.wording import count, isolate, listed
 from steps.expectations.document import ValidationResults
 from steps.labeling.document import LabelReport
-from steps.splitting.document import SplitReport
+from steps.splitting.document import Finding, SplitReport
 from steps.training.document import TrainingRecord
 
 MANY_READINGS = 3
@@ -139,6 +139,8 @@ def limits(facts: Facts) -> Iterator[str]:
     evaluation = facts.evaluation
     if facts.record.smoke:
         yield "This was a rehearsal on a small sample with little training; its numbers say nothing about the question."
+    if split := facts.get(SplitReport):
+        yield from map(_dropped, (finding for finding in split.findings if finding.check == "dropped"))
     if evaluation:
         yield from sentences.limits(evaluation)
         yield from _limits_of_readings(facts)
@@ -153,6 +155,13 @@ def limits(facts: Facts) -> Iterator[str]:
     for easing in facts.history.easings:
         if easing.reason:
             yield f"A promise was made easier: {eased_promise(easing)} The reason given: {isolate(easing.reason, 200)}."
+
+
+def _dropped(finding: Finding) -> str:
+    return (
+        f"The column {isolate(finding.columns[0])} was left out as free text, yet the numbers in it predict the target by "
+        "themselves. If they are numbers or dates, declare its type in `data.columns`: the model would be better."
+    )
 
 
 def _limits_of_readings(facts: Facts) -> Iterator[str]:

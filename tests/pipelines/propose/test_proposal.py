@@ -214,8 +214,8 @@ def test_where_no_feature_is_left_each_column_is_named_with_the_reason(tmp_path)
         "  row (integer): counts the rows: an id",
         "  same (category): the same value everywhere",
         "  comment (text): different in every row: an id or free text, not a feature",
-        "  zip (text): ignored by --ignore",
-        "  mine (text): ignored by --ignore",
+        "  zip (category): ignored by --ignore",
+        "  mine (category): ignored by --ignore",
     ]
     (tmp_path / "one.csv").write_text("y\n" + "0\n1\n" * 30)
     with pytest.raises(InputError, match=r"a feature .*there is only 'y'"):
@@ -360,9 +360,9 @@ def test_an_ignored_column_is_not_parsed(tmp_path, small):
     rows = "".join(f"{n % 7},{'inf' if n % 9 == 0 else n},{n % 2}\n" for n in range(60))
     path = small("age,ratio,y\n" + rows)
     proposal = propose(tmp_path / "p", [str(path)], "y", ignore=["ratio"])
-    assert roles(proposal)["ratio"] == ("text", "ignore")
+    assert roles(proposal)["ratio"] == ("category", "ignore")
     lists = small("\n".join(f'{{"a": {n % 7}, "tags": ["x"], "y": {n % 2}}}' for n in range(60)), "d.ndjson")
-    assert roles(propose(tmp_path / "p", [str(lists)], "y", ignore=["tags"]))["tags"] == ("text", "ignore")
+    assert roles(propose(tmp_path / "p", [str(lists)], "y", ignore=["tags"]))["tags"] == ("category", "ignore")
 
 
 def test_a_missing_column_of_doubtful_text_leads_to_the_encoding(tmp_path, small):

@@ -83,6 +83,20 @@ def test_a_row_split_of_rows_that_carry_a_time_is_called_flattering(workspace):
     assert "A row split flatters" not in render(gather(workspace, make_run(workspace, "by-time")))
 
 
+def test_a_column_that_was_left_out_and_predicts_the_target_is_a_limit(workspace):
+    path = "split/division/split.json"
+    finding = {
+        "level": "warning",
+        "check": "dropped",
+        "columns": ["income"],
+        "numbers": {"score": 0.9},
+        "text": "'income' ...",
+    }
+    files = documents(**{path: {**documents()[path], "findings": [finding]}})
+    text = text_of(render(gather(workspace, make_run(workspace, files=files))))
+    assert "The column income was left out as free text, yet the numbers in it predict the target" in text
+
+
 def test_every_use_of_the_test_set_is_counted(workspace):
     run = make_run(workspace)
     key = stage(gather(workspace, run), "split").record.key
