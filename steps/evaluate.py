@@ -118,6 +118,7 @@ def evaluate(
             ),
             notes=tuple(notes),
         )
+    document = document.model_copy(update={"nearly_perfect": document.is_nearly_perfect()})
     documents.write(evaluation, document)
     _prediction_table(table, test, classes, predictions[MODEL]).write_parquet(evaluation / "predictions.parquet")
     log.metric("application/model_mb", (model / "model.pt2").stat().st_size / 1e6)

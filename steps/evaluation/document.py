@@ -14,6 +14,8 @@ MODEL, CHAMPION, CONSTANT = "model", "champion", "constant"
 RIVALS = (CONSTANT, "linear", "hist_gradient_boosting", CHAMPION)
 """What the model can be compared with, as results show it."""
 _POOR_CALIBRATION = 0.05
+_NEARLY_PERFECT = {"roc_auc": 0.99, "r2": 0.99, "accuracy": 0.99}
+"""The headline metrics from which a result is more often a leak than a good model."""
 _ONE_SIDED = 1.645  # standard deviations above the mean: the upper 95 % quantile of a normal distribution
 
 
@@ -178,6 +180,8 @@ class Evaluation(Document):
     verdict: Literal["pass", "rejected"]
     reasons: tuple[str, ...] = ()
     headline: str
+    nearly_perfect: bool = False
+    """Whether the headline metric is so high that a column may give the answer away."""
     metrics: dict[str, Estimate]
     thresholds: tuple[ThresholdResult, ...] = ()
     yardsticks: dict[str, dict[str, Estimate]] = Field(default={})
@@ -190,6 +194,14 @@ class Evaluation(Document):
     interval: IntervalMethod
     data: EvaluationData
     notes: tuple[str, ...] = ()
+
+    def is_nearly_perfect(self) -> bool:
+        """Return whether the headline metric is nearly perfect and a constant prediction is far from it."""
+        constant = self.yardsticks.get("constant", {}).get(self.headline, Estimate()).value
+        value, bound = self.metrics.get(self.headline, Estimate()).value, _NEARLY_PERFECT.get(self.headline)
+        if value is None or bound is None:
+            return False
+        return value >= bound and (constant is None or 1 - value <= (1 - constant) / 5)
 
     def rivals(self) -> dict[str, dict[str, Estimate]]:
         """Return the metrics of everything that the model is compared with: yardsticks, then the champion."""

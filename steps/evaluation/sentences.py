@@ -213,6 +213,13 @@ def weakest(evaluation: Evaluation) -> list[tuple[str, SliceResult, Estimate]]:
 
 def limits(evaluation: Evaluation) -> Iterator[str]:
     """Yield what a careful reader keeps in mind about the numbers."""
+    if evaluation.nearly_perfect:
+        label = metric_name(evaluation.headline)
+        yield (
+            f"The model is nearly perfect ({label} {number(evaluation.metrics[evaluation.headline].value, 3)}). That is more often "
+            "a feature that is not known before the answer, or rows that are in both parts, than a good model: check where each "
+            "feature comes from."
+        )
     if evaluation.rows < _SMALL_TEST_SET:
         size = count(evaluation.rows, "row")
         yield f"The test set is small ({size}): intervals are wide, and smaller differences may be due to chance."

@@ -14,7 +14,9 @@ import numpy as np
 import polars as pl
 
 from steps.errors import InputError, near
+from steps.splitting.copies import MOST_COLUMNS, near_copies
 from steps.splitting.document import Finding, Level
+from steps.splitting.ids import names_id, names_subject
 from steps.splitting.proxies import Strength, fold_of_rows, identity, strength
 from steps.splitting.rowhash import row_hashes
 from steps.tables.schema import Column, TableSchema, unused
@@ -24,10 +26,14 @@ SAMPLE = 50_000
 """The training rows on which columns are compared with the target."""
 ENOUGH = 300
 """With fewer rows, a number that separates the classes may just be a good feature; a column of few values is not."""
-AUC, SKILL, R2 = 0.995, 0.95, 0.999
-"""Scores from which a single column counts as the target itself."""
+NEARLY_ALL, SKILL = 0.99, 0.95
+"""The score from which a single column counts as the target itself; of more than two classes, the skill as well."""
+RARE = 20
+"""With fewer rows of the rarer class, one column may separate it by chance."""
 STRONG = 0.985
 """The score from which a column is reported."""
+FEW_IDS = 20
+"""With fewer values, a column with the name of an id is a category, unless it names a person or a thing."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,8 @@ def find_leaks(parts: Parts) -> list[Finding]:
                 f"split.allow_proxies: the table has no column {name!r}{near(name, names)}; its columns are: "
                 f"{', '.join(names)}"
             )
-    return [*_later(parts), *_duplicates(parts), *_groups(parts), *_times(parts), *_near_target(parts)]
+    checks = (_later, _duplicates, _near_copies, _groups, _ids, _times, _near_target)
+    return [finding for check in checks for finding in check(parts)]
 
 
 def _excluded(schema: TableSchema) -> str:
@@ -121,6 +128,53 @@ def _duplicates(parts: Parts) -> Iterator[Finding]:
             )
             text += f"; {way}, or raise split.duplicates_at_most if equal rows are normal in this data"
     yield Finding(check="duplicates", level=level, columns=(), text=text, numbers={"rows": same, "share": share})
+
+
+def _near_copies(parts: Parts) -> Iterator[Finding]:
+    """Count test rows that equal a training row but for one feature, or once numbers are rounded."""
+    features = parts.schema.features()
+    copies = near_copies(parts.train / "data.parquet", parts.test / "data.parquet", features)
+    if copies is None or not (copies.all_but_one or copies.rounded):
+        return
+    faults = []
+    if copies.all_but_one:
+        listed = ", ".join(map(repr, copies.differing[:3])) + (" ..." if len(copies.differing) > 3 else "")
+        faults.append(f"{copies.all_but_one:,} equal a training row in all features but one ({listed})")
+    if copies.rounded:
+        faults.append(f"{copies.rounded:,} equal a training row once numbers are rounded to three digits")
+    chance = 10 * copies.by_chance >= copies.all_but_one > copies.rounded
+    share = max(copies.all_but_one, copies.rounded) / copies.rows
+    warns = share > parts.duplicates and not chance and parts.by != "time"
+    text = f"of {copies.rows:,} test rows, {' and '.join(faults)}"
+    if len(features) > MOST_COLUMNS:
+        text += f"; each of the first {MOST_COLUMNS} features was left out in turn"
+    if chance:
+        text += "; features with few values agree that often by chance"
+    elif warns:
+        text += "; repeated measurements stay together with split.by: group and a column that says what was measured"
+    numbers = {"all_but_one": copies.all_but_one, "rounded": copies.rounded, "share": share}
+    yield Finding(check="near copies", level="warning" if warns else "note", text=text, numbers=numbers)
+
+
+def _ids(parts: Parts) -> Iterator[Finding]:
+    """Warn of features that are named like an id and whose values repeat across the parts."""
+    for column in parts.schema.features():
+        if column.name == parts.column or not names_id(column.name) or column.type in ("boolean", "date", "datetime"):
+            continue
+        both, in_test = _in_both(parts, column.name)
+        if both < (3 if names_subject(column.name) else FEW_IDS):
+            continue
+        text = (
+            f"{column.name!r} is named like an id, it is a feature, and {both:,} of its {in_test:,} values in the test part also "
+            "have rows in the training part, so the model is tested on rows whose id it knows"
+        )
+        if parts.by != "time":
+            text += (
+                f"; for a model that will meet new ones, write split.by: group with column: {column.name}, or role: ignore "
+                "where its rows are independent"
+            )
+        level: Level = "note" if parts.by == "time" else "warning"
+        yield Finding(check="ids", level=level, columns=(column.name,), text=text, numbers={"values": both})
 
 
 def _groups(parts: Parts) -> Iterator[Finding]:
@@ -185,7 +239,7 @@ def _near_target(parts: Parts) -> Iterator[Finding]:
     single: list[str] = []
     for column in features:
         result = strength(frame[column.name], column, truth, len(target.classes), fold)
-        level = _judge(result, len(truth), len(target.classes))
+        level = _judge(result, truth, len(target.classes))
         if level:
             single.append(column.name)
             yield _proxy(parts, column.name, level, result)
@@ -206,13 +260,15 @@ def _sample(path: Path, columns: Sequence[str], size: int = SAMPLE) -> pl.DataFr
     return marked.filter(mark).drop(mark).collect(engine="streaming")
 
 
-def _judge(result: Strength, rows: int, classes: int) -> Level | None:
+def _judge(result: Strength, truth: Array, classes: int) -> Level | None:
     """Judge whether a single column is the target, suspiciously strong, or neither."""
     if not classes:
-        return "refused" if result.score >= R2 else "warning" if result.score >= STRONG else None
-    is_target = result.skill >= SKILL and result.score >= AUC
+        return "refused" if result.score >= NEARLY_ALL else "warning" if result.score >= STRONG else None
+    rows, rarest = len(truth), int(np.bincount(truth, minlength=classes).min())
+    skilled = result.skill >= SKILL
     few_values = result.distinct <= max(10, 2 * classes)
-    if is_target and (rows >= ENOUGH or few_values):
+    enough = rows >= ENOUGH and (classes > 2 or rarest >= RARE)
+    if result.score >= NEARLY_ALL and ((enough and (classes == 2 or skilled)) or (few_values and skilled)):
         return "refused"
     return "warning" if result.score >= STRONG and result.skill >= 0.9 else None
 

@@ -17,6 +17,10 @@ BINS = 512
 """The bins of a numeric column with more distinct values; fewer where rows are few, so that each holds ten."""
 IDENTITY = 0.9999
 """R2 from which a sum of columns counts as the target itself: an accounting identity up to rounding."""
+NEARLY = 0.99
+"""R2 from which a sum of few columns counts as the target itself: an identity but for small amounts."""
+FEW = 5
+"""How many columns are few."""
 
 
 @dataclass(frozen=True)
@@ -193,16 +197,34 @@ def identity(
     matrix = (matrix - matrix.mean(axis=0)) / np.where(varies & (spread > 0), spread, 1)
     limit = max(2000, 20 * len(columns))
     matrix, outputs = matrix[:limit], outputs[:limit]
-    if (np.ptp(outputs, axis=0) == 0).any() or _fit(matrix[:, columns], outputs)[0] < IDENTITY:
+    if (np.ptp(outputs, axis=0) == 0).any():
         return None
-    weights = np.abs(_fit(matrix[:, columns], outputs)[1]).max(axis=1)
-    # Columns are dropped one by one, those of the smallest weights first, as long as the rest still gives the target.
-    for candidate in np.asarray(columns)[np.argsort(weights)].tolist():
-        without = [column for column in columns if column != candidate]
-        if without and _fit(matrix[:, without], outputs)[0] >= IDENTITY:
-            columns = without
     score, weights = _fit(matrix[:, columns], outputs)
-    return [names[column] for column in columns], [float(weight) for weight in weights[:, -1]], score
+    for enough, most in ((IDENTITY, len(columns)), (NEARLY, FEW)):
+        if score >= enough:
+            order = np.asarray(columns)[np.argsort(-np.abs(weights).max(axis=1), kind="stable")].tolist()
+            fewest = _fewest(matrix, outputs, order, enough)
+            if len(fewest) <= most:
+                reached, fitted = _fit(matrix[:, fewest], outputs)
+                return [names[column] for column in fewest], [float(weight) for weight in fitted[:, -1]], reached
+    return None
+
+
+def _fewest(matrix: Array, outputs: Array, order: Sequence[int], enough: float) -> list[int]:
+    """Return as few of the columns as give the outputs, in the order of the table.
+
+    Args:
+        order: the columns, those of the largest weights first.
+    """
+    size = 1
+    while size < len(order) and _fit(matrix[:, order[:size]], outputs)[0] < enough:
+        size *= 2
+    columns = sorted(order[:size])
+    for candidate in reversed(order[:size]):
+        without = [column for column in columns if column != candidate]
+        if without and _fit(matrix[:, without], outputs)[0] >= enough:
+            columns = without
+    return columns
 
 
 def _fit(matrix: Array, outputs: Array) -> tuple[float, Array]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import pytest
 
 from steps.evaluation.document import Comparison, Estimate, Evaluation, SliceResult, ThresholdResult
-from steps.evaluation.sentences import comparison_sentence, description, judged_on, promise_kept, requirement, weakest
+from steps.evaluation.sentences import (
+    comparison_sentence,
+    description,
+    judged_on,
+    limits,
+    promise_kept,
+    requirement,
+    weakest,
+)
 
 
 def threshold(**changes):
@@ -79,3 +87,27 @@ def test_segments_are_ordered_by_the_direction_of_the_metric_and_small_ones_left
         for name, value in (("good", 1.0), ("bad", 3.0), ("tiny", 9.0))
     ]
     assert [part.value for _, part, _ in weakest(evaluation(slices={"region": parts}))] == ["bad", "good"]
+
+
+@pytest.mark.parametrize(
+    ("headline", "value", "constant", "nearly"),
+    [
+        ("roc_auc", 0.996, 0.5, True),
+        ("roc_auc", 0.97, 0.5, False),
+        ("r2", 0.995, 0.0, True),
+        ("r2", None, 0.0, False),
+        ("accuracy", 0.995, 0.6, True),
+        ("accuracy", 0.995, 0.99, False),  # a constant prediction is nearly as good
+        ("rmse", 0.999, 3.0, False),
+    ],
+)
+def test_a_model_that_is_nearly_perfect_says_so_as_its_first_limit(headline, value, constant, nearly):
+    judged = evaluation(
+        headline=headline,
+        metrics={headline: Estimate(value=value)},
+        yardsticks={"constant": {headline: Estimate(value=constant)}},
+        rows=20,
+    )
+    assert judged.is_nearly_perfect() == nearly
+    first = next(limits(judged.model_copy(update={"nearly_perfect": nearly})))
+    assert first.startswith("The model is nearly perfect (") == nearly

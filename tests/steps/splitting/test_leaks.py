@@ -249,6 +249,135 @@ def test_the_rows_of_a_sample_do_not_depend_on_what_the_columns_are_called(tmp_p
     assert samples[0].height == 100
 
 
+@pytest.mark.parametrize(
+    ("leak", "target", "task"),
+    [
+        (pl.col("number") + 0.05 * pl.col("a"), "number", REGRESSION),
+        (pl.col("number") * (1 + 0.02 * pl.col("b")), "number", REGRESSION),
+        ((pl.col("flag") == "yes").cast(pl.Float64) + 0.2 * pl.col("b"), "flag", BINARY),
+        (pl.when(pl.int_range(pl.len()) % 200 == 0).then(pl.lit("no")).otherwise("flag"), "flag", BINARY),
+    ],
+)
+def test_a_column_that_is_the_target_but_for_small_amounts_is_refused_unless_there_is_a_reason(
+    tmp_path, leak, target, task
+):
+    frame = features(FRAME.with_columns(leak=leak), target)
+    findings, reasons = divide(tmp_path / "one", frame, target, task)
+    assert ("near target", "refused", ["leak"]) in findings
+    assert len(reasons) == 1
+    findings, reasons = divide(tmp_path / "two", frame, target, task, allow_proxies={"leak": "measured before"})
+    assert ("near target", "allowed", ["leak"]) in findings
+    assert not reasons
+
+
+SALARY = pl.DataFrame(
+    {
+        "gross": 3000 + 400 * NOISE[:, 0],
+        "taxes": 900 + 250 * NOISE[:, 1],
+        "bonus": np.abs(120 * NOISE[:, 2]),
+        "age": random.integers(20, 60, ROWS),
+        "city": random.choice(["Graz", "Lyon"], ROWS),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("target", "parts"),
+    [
+        (pl.col("gross") - pl.col("taxes"), ["gross", "taxes"]),
+        (pl.col("gross") - pl.col("taxes") + 0.5 * pl.col("bonus").shuffle(1), ["gross", "taxes"]),
+        (
+            pl.col("gross") + pl.col("bonus") - pl.col("taxes") + 2 * pl.col("age").shuffle(1),
+            ["gross", "taxes", "bonus"],
+        ),
+        ((pl.col("gross") + pl.col("taxes")) * 12 + 300 * pl.col("bonus").shuffle(2) / 120, ["gross", "taxes"]),
+    ],
+)
+def test_a_target_that_is_a_sum_of_few_columns_but_for_small_amounts_is_refused(tmp_path, target, parts):
+    frame = SALARY.with_columns(net=target)
+    findings, reasons = divide(tmp_path / "one", frame, "net", REGRESSION)
+    assert ("sum is target", "refused", parts) in findings
+    assert len(reasons) == 1
+    reason = dict.fromkeys(parts, "known a month before")
+    findings, reasons = divide(tmp_path / "two", frame, "net", REGRESSION, allow_proxies=reason)
+    assert ("sum is target", "allowed", parts) in findings
+    assert not reasons
+
+
+def test_a_target_that_many_columns_give_together_is_learned_rather_than_refused(tmp_path):
+    values = np.random.default_rng(3).normal(size=(ROWS, 12))
+    frame = pl.DataFrame({f"x{index}": values[:, index] for index in range(11)})
+    frame = frame.with_columns(y=pl.Series(values[:, :11].sum(axis=1) + 0.2 * values[:, 11]))
+    findings, reasons = divide(tmp_path, frame, "y", REGRESSION)
+    assert not reasons
+    assert "sum is target" not in {check for check, _, _ in findings}
+
+
+def test_few_rows_of_a_rare_class_may_be_separated_by_chance(tmp_path):
+    frame = features(FRAME).with_columns(rare=pl.when(pl.int_range(pl.len()) % 300 == 0).then(1).otherwise(0))
+    frame = frame.with_columns(odd=pl.col("rare") * 3 + pl.col("a").shuffle(5))
+    assert divide(tmp_path, frame, "rare", BINARY)[1] == ()
+
+
+def test_near_copies_across_the_parts_are_counted_and_named(tmp_path):
+    frame = features(FRAME, "flag").with_columns(pl.col("a", "b").round(6), day=pl.int_range(pl.len()))
+    again = frame.sample(200, seed=1).with_columns(day=pl.col("day") + 5000)
+    findings, _ = divide(tmp_path, pl.concat([frame, again]), "flag", BINARY)
+    assert ("near copies", "warning", []) in findings
+    found = next(
+        finding
+        for finding in read_json(tmp_path / "two" / "division" / "split.json")["findings"]
+        if finding["check"] == "near copies"
+    )
+    assert 30 < found["numbers"]["all_but_one"] < 100
+    assert "equal a training row in all features but one ('day')" in found["text"]
+
+
+def test_rows_that_are_equal_after_rounding_are_counted(tmp_path):
+    frame = features(FRAME, "flag").with_columns(pl.col("a", "b").round_sig_figs(3))
+    again = frame.sample(400, seed=1).with_columns(pl.col("a", "b") * 1.0001)
+    divide(tmp_path, pl.concat([frame, again]), "flag", BINARY)
+    findings = read_json(tmp_path / "two" / "division" / "split.json")["findings"]
+    text, numbers = next((f["text"], f["numbers"]) for f in findings if f["check"] == "near copies")
+    assert 80 < numbers["rounded"] < 200
+    assert "equal a training row once numbers are rounded" in text
+
+
+def test_features_of_few_values_agree_by_chance_and_that_is_only_a_note(tmp_path):
+    frame = pl.DataFrame({name: random.integers(0, 3, ROWS) for name in "abcdefgh"})
+    frame = frame.with_columns(y=pl.when(pl.col("a") + NOISE[:, 0] > 1).then(pl.lit("yes")).otherwise(pl.lit("no")))
+    findings, _ = divide(tmp_path, frame, "y", BINARY, duplicates_at_most=1)
+    assert ("near copies", "note", []) in findings
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("customer_id", 80),
+        ("CustomerID", 80),
+        ("account", 80),
+        ("Patient", 8),
+        ("user", 80),
+        ("session id", 80),
+        ("KundenNr", 80),
+    ],
+)
+def test_a_repeating_id_that_is_a_feature_is_warned_of(tmp_path, name, values):
+    who = pl.Series(random.integers(0, values, ROWS)).cast(pl.String)
+    findings, reasons = divide(tmp_path, features(FRAME, "flag").with_columns(who.alias(name)), "flag", BINARY)
+    assert ("ids", "warning", [name]) in findings
+    assert not reasons
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [("plan_id", 4), ("zip_code", 80), ("patient", 2), ("paid", 80), ("use", 80)]
+)
+def test_a_category_is_not_warned_of_for_its_name(tmp_path, name, values):
+    frame = features(FRAME, "flag").with_columns(pl.Series(name, random.integers(0, values, ROWS)).cast(pl.String))
+    findings, _ = divide(tmp_path, frame, "flag", BINARY)
+    assert "ids" not in {check for check, _, _ in findings}
+
+
 # Public data, where it is at hand: what must be stopped and what must not.
 
 
