@@ -34,9 +34,7 @@ PLACES = ("local", "sagemaker", "sagemaker-local")
     "--split",
     "split",
     metavar="row|group:COLUMN|time:COLUMN",
-    default="row",
-    show_default=True,
-    help="How the test set is chosen.",
+    help="How the test set is chosen; default: by row, or by the group of a repeating id.",
 )
 @click.option("--names", metavar="A,B,C", help="Names of the columns in order, instead of the header's.")
 @click.option(
@@ -55,7 +53,7 @@ def new(
     target: str,
     ignore: tuple[str, ...],
     task: str | None,
-    split: str,
+    split: str | None,
     names: str | None,
     settings: dict[str, str],
     yes: bool,

@@ -30,7 +30,7 @@ class Options:
     target: str
     ignore: tuple[str, ...] = ()
     task: str | None = None
-    split: str = "row"
+    split: str | None = None
     names: str | None = None
     settings: Mapping[str, str] | None = None
 
@@ -68,7 +68,7 @@ def make_draft(options: Options) -> Draft:
         next(iter(sources.values()))["names"] = [name.strip() for name in options.names.split(",")]
     if path.exists():
         _keep_settings(sources, read(path).content)
-    by, column = _split(options.split)
+    by, column = _split(options.split or "row")
     task = options.task or tasks.names()[0]
     content = {
         "name": _name(options.directory),

@@ -13,16 +13,17 @@ import polars as pl
 from model_code import tasks
 from model_code.tabular.values import Form, converted
 from model_code.tasks import Task, labels
+from pipelines.propose import questions
+from pipelines.propose.classes import are_codes, spellings
 from steps.errors import InputError
 from steps.label import FEW
 from steps.labeling.classes import choose_positive
-from steps.splitting.proxies import fold_of_rows, strength
-from steps.tables.schema import Column, TableSchema, Target
-from steps.tables.truth import truth_array
+from steps.tables.schema import Column, TableSchema
 
 _ID_NAME = re.compile(
     r"(^|[_\s.-])(id|ids|key|uuid|guid|index|idx|no|nr|number|identifier|code)$|^(id|index|unnamed.*|column_1)$|[a-z](Id|ID|Key|Number|Index)$",
 )
+_FREE_TEXT = "free text, not a feature"
 _SLICE_VALUES = range(2, 9)
 _SAMPLE = 50_000
 """Rows on which single columns are compared with the target."""
@@ -50,6 +51,10 @@ class Request:
     task: str | None
     by: str
     column: str | None
+    split: bool = False
+    """Whether a person says how rows are divided."""
+    source: str | None = None
+    """The only source, where no query reads it yet."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,8 @@ class Profile:
     success: tuple[dict[str, Any], ...]
     label: dict[str, Any]
     slices: tuple[str, ...]
+    split: dict[str, Any]
+    """How rows are divided, where the data suggests more than the options say."""
     guessed: tuple[str, ...]
     """The guesses that a person should know, as sentences."""
     decide: tuple[str, ...]
@@ -116,8 +123,26 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: set
     task, task_notes = _task(column, values, request)
     reader = labels.get(task.name)
     counts = reader.count(reader.read(values), values)
-    columns = [_guess(profile, request) for profile in _column_profiles(data, schema, codes)]
+    profiles = _column_profiles(data, schema, codes)
+    columns = [_guess(profile, request) for profile in profiles]
     label, label_notes = _label(task, column, values, counts)
+    _check_features(columns, request)
+    advice = questions.advise(
+        questions.Study(
+            table=table,
+            schema=schema,
+            target=request.target,
+            truth=reader.truth(reader.read(values), tuple(counts)),
+            classes=tuple(counts),
+            features=_open(columns, schema, request),
+        ),
+        {profile.column.name: profile.distinct for profile in profiles},
+        codes,
+        request.by,
+        settled=request.split,
+        source=request.source,
+    )
+    columns = [Guess(c.name, *advice.columns[c.name]) if c.name in advice.columns else c for c in columns]
     _check_features(columns, request)
     return Profile(
         task=task.name,
@@ -127,11 +152,13 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: set
         success=({"metric": task.headline, "at_least": task.clear_win(counts)},),
         label=label,
         slices=tuple(_slices(data, columns, request.target)),
-        guessed=(*task_notes, *label_notes),
+        split=advice.split,
+        guessed=(*task_notes, *label_notes, *advice.guesses),
         decide=(
             *_rare_classes(request.target, counts),
-            *_near_target(data, schema, columns, request.target, task, tuple(counts)),
-            *_dates(columns, request),
+            *spellings(request.target, counts, request.source),
+            *advice.questions,
+            *(() if advice.timed else _dates(columns, request)),
             *_numbers_for_dates(data, columns, request),
             *_equal_rows(data, schema, columns),
             "question, decision, owner and cost_of_error are yours to write; success is a starting point, not a promise",
@@ -160,8 +187,17 @@ def _task(column: Column, values: pl.Series, request: Request) -> tuple[Task, li
     fitting = [task for task in tasks.names() if not _fault(task, values)]
     if not fitting:
         raise InputError(f"--target {name}: the column {_fault(tasks.names()[-1], values)}")
+    if are_codes(name, values):
+        fitting.sort(key=lambda task: task == "regression")
     task, *alternatives = fitting
     numeric = column.type in ("integer", "float")
+    if numeric and are_codes(name, values):
+        codes = values.drop_nulls().cast(pl.Int64).to_list()
+        note = (
+            f"the task is {task}, since the {distinct} values of {name!r} look like codes of classes, {min(codes)} to "
+            f"{max(codes)}; if they are a quantity: {' or '.join(f'--task {other}' for other in alternatives)}"
+        )
+        return tasks.get(task), [note]
     note = f"the task is {task}, since {name!r} has {distinct:,} different {'numbers' if numeric else 'values'}"
     if column.type == "integer" and 2 < distinct <= 30:
         note += "".join(f"; --task {alternative} would fit too" for alternative in alternatives)
@@ -251,7 +287,7 @@ def _identifying(profile: ColumnProfile) -> Guess | None:
         return Guess(name, "text", role, "different in every row: an id or free text, not a feature")
     if kind == "text":
         missing = f", {profile.missing}" if profile.missing else ""
-        return Guess(name, kind, "ignore", f"{profile.distinct:,} different texts: free text, not a feature{missing}")
+        return Guess(name, kind, "ignore", f"{profile.distinct:,} different texts: {_FREE_TEXT}{missing}")
     return None
 
 
@@ -286,6 +322,12 @@ def _check_features(columns: Sequence[Guess], request: Request) -> None:
         )
 
 
+def _open(columns: Sequence[Guess], schema: TableSchema, request: Request) -> tuple[Column, ...]:
+    """Return the columns that look like features, and free text, which may be ids."""
+    candidates = {c.name for c in columns if c.role == "feature" or _FREE_TEXT in c.note}
+    return tuple(c for c in schema.columns if c.name in candidates - {request.target})
+
+
 def _slices(data: pl.LazyFrame, columns: Sequence[Guess], target: str) -> list[str]:
     """Return up to two columns of few categories, on which the model is evaluated separately."""
     candidates = [
@@ -303,31 +345,6 @@ def _rare_classes(target: str, counts: dict[str, int]) -> Iterator[str]:
             f"{len(few):,} of {len(counts):,} classes of {target!r} have fewer than {FEW} rows, and 'run' stops at them: "
             f"{listed}. Merge classes with label.rule, or leave their rows out with data.query"
         )
-
-
-def _near_target(
-    data: pl.LazyFrame,
-    schema: TableSchema,
-    columns: Sequence[Guess],
-    target: str,
-    task: Task,
-    classes: tuple[str, ...],
-) -> Iterator[str]:
-    """Name columns that alone nearly give the target; they are not dropped, since the leak gate has the last word."""
-    roles = {guess.name: guess.role for guess in columns}
-    features = [c for c in schema.columns if roles[c.name] == "feature" and c.name != target and c.type != "text"]
-    labeled = data.filter(pl.col(target).is_not_null()).gather_every(max(1, -(-schema.rows // _SAMPLE)))
-    frame = labeled.select(target, *(c.name for c in features)).collect(engine="streaming")
-    truth = truth_array(labels.get(task.name).read(frame[target]), Target(name=target, task=task.name, classes=classes))
-    fold = fold_of_rows(len(truth))
-    for column in features:
-        result = strength(frame[column.name], column, truth, len(classes), fold)
-        if result.score >= _STRONG and (not classes or result.skill >= 0.9):
-            yield (
-                f"column {column.name!r} alone predicts {target!r} ({result.measure} {result.score:.3f}): is it known when "
-                "the prediction is made? If not: {role: ignore} or {available: later}; 'run' stops if it is the target "
-                "itself"
-            )
 
 
 def _dates(columns: Sequence[Guess], request: Request) -> Iterator[str]:

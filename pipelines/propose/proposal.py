@@ -53,7 +53,7 @@ def propose(
     target: str,
     ignore: Sequence[str] = (),
     task: str | None = None,
-    split: str = "row",
+    split: str | None = None,
     names: str | None = None,
     settings: Mapping[str, str] | None = None,
 ) -> Proposal:
@@ -63,7 +63,7 @@ def propose(
         directory: the folder of the problem; data paths are written relative to it.
         data: files, globs or URIs, each as ``FILE`` or ``NAME=FILE``.
         ignore: columns that are not even parsed.
-        split: row, group:COLUMN or time:COLUMN.
+        split: row, group:COLUMN or time:COLUMN; by row or by the group of a repeating id where nobody says.
         names: the names of the columns, separated by commas, instead of the header's.
         settings: values of the problem file by their keys, as in ``--set``.
 
@@ -72,9 +72,7 @@ def propose(
         InputError: a problem file exists, or data, target, task and split do not fit together.
     """
     draft = make_draft(Options(directory, tuple(data), target, tuple(ignore), task, split, names, settings))
-    request = Request(
-        draft.problem.target, tuple(ignore), draft.task, draft.problem.split.by, draft.problem.split.column
-    )
+    request = _request(draft)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as scratch:
         raw = _lay_out(draft, Path(scratch))
         draft, reading = _read(draft, request, raw, Path(scratch))
@@ -83,7 +81,7 @@ def propose(
         profile = profile_table(reading.table, schema, request, _codes(reading, raw, Path(scratch)))
         expectations = propose_suite(reading.table, schema, profile)
     return Proposal(
-        draft=draft,
+        draft=replace(draft, content={**draft.content, "split": {**draft.content["split"], **profile.split}}),
         task=profile.task,
         target=request.target,
         sources={
@@ -99,6 +97,20 @@ def propose(
         decide=(*reading.questions, *profile.decide),
         rows=schema.rows,
         digest=schema.digest,
+    )
+
+
+def _request(draft: Draft) -> Request:
+    options, data = draft.options, draft.problem.data
+    settings = options.settings or {}
+    return Request(
+        target=draft.problem.target,
+        ignore=options.ignore,
+        task=draft.task,
+        by=draft.problem.split.by,
+        column=draft.problem.split.column,
+        split=options.split is not None or any(key in settings for key in ("split", "split.by")),
+        source=next(iter(data.sources)) if len(data.sources) == 1 and data.query is None else None,
     )
 
 

@@ -262,15 +262,28 @@ def _sample(path: Path, columns: Sequence[str], size: int = SAMPLE) -> pl.DataFr
 
 def _judge(result: Strength, truth: Array, classes: int) -> Level | None:
     """Judge whether a single column is the target, suspiciously strong, or neither."""
-    if not classes:
-        return "refused" if result.score >= NEARLY_ALL else "warning" if result.score >= STRONG else None
-    rows, rarest = len(truth), int(np.bincount(truth, minlength=classes).min())
-    skilled = result.skill >= SKILL
-    few_values = result.distinct <= max(10, 2 * classes)
-    enough = rows >= ENOUGH and (classes > 2 or rarest >= RARE)
-    if result.score >= NEARLY_ALL and ((enough and (classes == 2 or skilled)) or (few_values and skilled)):
+    if is_target(result, truth, classes):
         return "refused"
-    return "warning" if result.score >= STRONG and result.skill >= 0.9 else None
+    return "warning" if result.score >= STRONG and (not classes or result.skill >= 0.9) else None
+
+
+def is_target(result: Strength, truth: Array, classes: int, margin: float = 0.0) -> bool:
+    """Return whether a column that predicts this well counts as the target itself.
+
+    Args:
+        truth: class index or number of each row that was compared.
+        margin: how much less than the limit is enough.
+    """
+    if result.score < NEARLY_ALL - margin:
+        return False
+    if not classes:
+        return True
+    skilled = result.skill >= SKILL
+    if result.distinct <= max(10, 2 * classes) and skilled:
+        return True
+    if len(truth) < ENOUGH:
+        return False
+    return skilled if classes > 2 else int(np.bincount(truth, minlength=2).min()) >= RARE
 
 
 def _proxy(parts: Parts, name: str, level: Level, result: Strength) -> Finding:

@@ -105,13 +105,13 @@ def _classification(codes: Array, truth: Array, classes: int, fold: Array, disti
     constant = float(prior.max())
     skill = (accuracy - constant) / (1 - constant) if constant < 1 else 0.0
     if classes == 2:
-        return Strength("ROC AUC", _roc_auc(truth, share), skill, distinct)
+        return Strength("ROC AUC", roc_auc(truth, share), skill, distinct)
     return Strength("accuracy", accuracy, skill, distinct)
 
 
 def _one_cut(numbers: Array, truth: Array, distinct: int) -> Strength:
     """Score a number by its one best cut, which separates two classes of few rows where bins are coarse."""
-    rising = _roc_auc(truth, numbers)
+    rising = roc_auc(truth, numbers)
     if rising < 0.5:
         numbers = -numbers
     order = np.argsort(numbers, kind="stable")
@@ -123,7 +123,7 @@ def _one_cut(numbers: Array, truth: Array, distinct: int) -> Strength:
     return Strength("ROC AUC", max(rising, 1 - rising), float(skill), distinct)
 
 
-def _roc_auc(truth: Array, score: Array) -> float:
+def roc_auc(truth: Array, score: Array) -> float:
     """Return the probability that a positive row scores higher than a negative one, ties by half (Mann and Whitney)."""
     positive = int(truth.sum())
     negative = len(truth) - positive
@@ -141,9 +141,9 @@ def _regression(codes: Array, numbers: Array | None, truth: Array, fold: Array, 
 def _out_of_fold_r2(codes: Array, numbers: Array | None, truth: Array, fold: Array, distinct: int) -> float:
     total = _out_of_fold_sums(codes, np.ones(len(truth)), fold)
     by_bin = (_out_of_fold_sums(codes, truth, fold) + 0.5 * truth.mean()) / (total + 0.5)
-    scores = [_r2(truth, by_bin)]
+    scores = [r2(truth, by_bin)]
     if numbers is not None and distinct > 2:
-        scores.append(_r2(truth, _interpolated(numbers, by_bin, truth, fold)))
+        scores.append(r2(truth, _interpolated(numbers, by_bin, truth, fold)))
     return max(scores)
 
 
@@ -153,7 +153,7 @@ def _ranks(values: Array) -> Array:
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
 
 
-def _r2(truth: Array, prediction: Array) -> float:
+def r2(truth: Array, prediction: Array) -> float:
     spread = float(((truth - truth.mean()) ** 2).sum())
     return 1 - float(((truth - prediction) ** 2).sum()) / spread if spread > 0 else 0.0
 
@@ -236,7 +236,7 @@ def _fit(matrix: Array, outputs: Array) -> tuple[float, Array]:
     with threadpool_limits(1):  # many threads on a busy machine are far slower
         weights, *_ = np.linalg.lstsq(_with_one(matrix[::2]), outputs[::2], rcond=None)
         predicted = _with_one(matrix[1::2]) @ weights
-    return min(_r2(outputs[1::2, i], predicted[:, i]) for i in range(outputs.shape[1])), weights[:-1]
+    return min(r2(outputs[1::2, i], predicted[:, i]) for i in range(outputs.shape[1])), weights[:-1]
 
 
 def _with_one(matrix: Array) -> Array:

@@ -62,7 +62,11 @@ def test_ids_codes_constants_and_text_are_no_features_and_each_says_why(tmp_path
         (["yes", "no"], "binary-classification", "roc_auc"),
         ([1, 2], "binary-classification", "roc_auc"),
         (["a", "b", "c"], "multiclass-classification", "accuracy"),
-        ([1, 2, 3], "regression", "r2"),
+        ([0, 1, 2], "multiclass-classification", "accuracy"),
+        ([1, 2, 3], "multiclass-classification", "accuracy"),
+        ([1.0, 2.0, 3.0], "multiclass-classification", "accuracy"),
+        ([3, 4, 5], "regression", "r2"),
+        ([1, 2, 4], "regression", "r2"),
         ([0.1, 0.2, 0.5], "regression", "r2"),
     ],
 )
@@ -74,11 +78,24 @@ def test_the_task_follows_from_the_target(tmp_path, values, task, metric):
     assert proposal.success[0]["metric"] == metric
 
 
-def test_whole_numbers_may_be_classes_instead_if_the_person_says_so(tmp_path):
+def numbers_to_classes(tmp_path, name):
     path = tmp_path / "d.csv"
-    path.write_text("x,y\n" + "".join(f"{number * 37 % 101},{number % 3}\n" for number in range(60)))
-    assert "--task multiclass-classification" in describe(propose(tmp_path / "p", [str(path)], "y"))
-    assert propose(tmp_path / "p", [str(path)], "y", task="multiclass-classification").success[0]["at_least"] == 0.4
+    path.write_text(f"x,{name}\n" + "".join(f"{number * 37 % 101},{number % 3}\n" for number in range(60)))
+    return str(path)
+
+
+def test_whole_numbers_may_be_a_quantity_instead_if_the_person_says_so(tmp_path):
+    data = numbers_to_classes(tmp_path, "species")
+    text = describe(propose(tmp_path / "p", [data], "species"))
+    assert "look like codes of classes, 0 to 2; if they are a quantity: --task regression" in text
+    assert propose(tmp_path / "p", [data], "species", task="regression").success[0]["metric"] == "r2"
+
+
+@pytest.mark.parametrize("name", ["visits", "number_of_children", "quality", "doctorVisits"])
+def test_whole_numbers_that_are_named_like_a_quantity_may_be_classes_if_the_person_says_so(tmp_path, name):
+    data = numbers_to_classes(tmp_path, name)
+    assert "--task multiclass-classification would fit too" in describe(propose(tmp_path / "p", [data], name))
+    assert propose(tmp_path / "p", [data], name, task="multiclass-classification").success[0]["at_least"] == 0.4
 
 
 def test_what_is_written_loads_reads_the_same_table_and_passes_its_own_suite(tmp_path, customers):

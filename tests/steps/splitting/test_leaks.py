@@ -324,13 +324,13 @@ def test_near_copies_across_the_parts_are_counted_and_named(tmp_path):
     again = frame.sample(200, seed=1).with_columns(day=pl.col("day") + 5000)
     findings, _ = divide(tmp_path, pl.concat([frame, again]), "flag", BINARY)
     assert ("near copies", "warning", []) in findings
-    found = next(
+    copies = next(
         finding
         for finding in read_json(tmp_path / "two" / "division" / "split.json")["findings"]
         if finding["check"] == "near copies"
     )
-    assert 30 < found["numbers"]["all_but_one"] < 100
-    assert "equal a training row in all features but one ('day')" in found["text"]
+    assert 30 < copies["numbers"]["all_but_one"] < 100
+    assert "equal a training row in all features but one ('day')" in copies["text"]
 
 
 def test_rows_that_are_equal_after_rounding_are_counted(tmp_path):
