@@ -58,7 +58,7 @@ class StageRun:
         end = self.run.start + round(stage.seconds * 1000)  # a cached stage took no time in this run
         if stage.status in ("failed", "stopped") and record.finished:
             end = max(self.run.start, milliseconds(record.finished))
-        self.run.client.set_terminated(self.run.id, _status(record, stage), end)
+        self.run.client.set_terminated(self.run.id, self._status(record, stage), end)
         self.is_closed = True
         self.events = []
 
@@ -84,10 +84,10 @@ class StageRun:
             tags["mlflow.note.content"] = text
         return tags
 
-
-def _status(record: RunRecord, stage: StageRecord) -> MlflowStatus:
-    """Return how a stage ends in MLflow, which has no other sign than failure for a gate that says no."""
-    rejected = record.status == "rejected" and "evaluation" in stage.outputs
-    if stage.status in PUBLISHED:
+    def _status(self, record: RunRecord, stage: StageRecord) -> MlflowStatus:
+        """Return how a stage ends in MLflow, which has no other sign than failure for one that says no."""
+        if stage.status not in PUBLISHED:
+            return MlflowStatus.FAILED if record.status == "error" else MlflowStatus.KILLED
+        verdicts = [event["verdict"] for event in self._events("verdict")]
+        rejected = "evaluation" in stage.outputs and verdicts[-1:] == ["rejected"] and not record.smoke
         return MlflowStatus.FAILED if rejected or stage.status == "refused" else MlflowStatus.FINISHED
-    return MlflowStatus.FAILED if record.status == "error" else MlflowStatus.KILLED

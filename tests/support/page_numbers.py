@@ -77,17 +77,17 @@ class _Blocks(HTMLParser):
 
 def unsourced(html: str, facts: Facts) -> tuple[int, list[str]]:
     """Return how many numbers a page shows, and the rows and sentences that no part of their documents explains."""
-    shown, strangers = 0, []
+    count, strangers = 0, []
     totals = {float(total) for total in _totals(facts)}
     parts = {section: [*_parts(_sources(section, kinds, facts))] for section, kinds in SOURCES.items()}
     for section, text in _Blocks(html).blocks:
         tokens = [(match[1], match[2]) for match in NUMBER.finditer(" ".join(text.split()))]
         if section not in SOURCES or not tokens:
             continue
-        shown += len(tokens)
+        count += len(tokens)
         if not any(all(_is_sourced(*token, part | PROSE, totals) for token in tokens) for part in parts[section]):
             strangers.append(f"{section}: {' '.join(text.split())}")
-    return shown, strangers
+    return count, strangers
 
 
 def _sources(section: str, kinds: Iterable[type[Document]], facts: Facts) -> list[Any]:

@@ -93,7 +93,7 @@ def write_run(
         key = f"{name}-{run}"
         directory = workspace / "store" / key
         directory.mkdir(parents=True)
-        write_journal(directory / "journal.jsonl", name, epochs)
+        write_journal(directory / "journal.jsonl", name, epochs, record.status)
         (directory / "manifest.json").write_text(json.dumps({"started": record.started}))
         status, seconds = ("cached", 0.0) if name in cached else ("ran", 1.5)
         stage = StageRecord(
@@ -117,7 +117,7 @@ def write_run(
     return records.path_of(workspace, run)
 
 
-def write_journal(path, name, epochs):
+def write_journal(path, name, epochs, status):
     with Journal(path) as log:
         log.metrics(LAYER_METRICS.get(name, {}))
         if name == "train":
@@ -127,6 +127,10 @@ def write_journal(path, name, epochs):
         log.note("done")
         if name == "split":
             log.warning("a column is nearly the target")
+        if name == "evaluate":
+            log.verdict(
+                "rejected" if status == "rejected" else "pass", ["not good enough"] if status == "rejected" else []
+            )
         log.table("counts", [{"column": "a <b>", "rows": 1}])
         log.dataset("table", digest="ab" * 32, rows=5, columns=2, context="training")
 
