@@ -16,6 +16,7 @@ import click
 from infra.places import store_of
 from infra.runs import records
 from infra.runs.records import RunRecord
+from infra.store.manifest import is_published
 from pipelines.terminal import plain
 from steps.errors import GateRefused, InputError, near
 
@@ -30,6 +31,8 @@ WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_n
 STANDARD_OUTPUT = Path("-")
 _SETTING = re.compile(r"\b(encoding|names|format|quote|delimiter|sheet|member): ")
 """What is said of settings in messages of the readers."""
+ENOUGH_WORDS = 3
+"""The words that a reason has at least."""
 _LISTED = 20
 """How many row numbers a message lists."""
 
@@ -46,6 +49,7 @@ def predict_file(
     strict: bool = False,
     settings: Mapping[str, str] | None = None,
     rejected: bool = False,
+    trust: str | None = None,
 ) -> dict[str, Any]:
     """Predict every row of ``source`` into ``target`` (CSV, Parquet or NDJSON by its suffix), atomically.
 
@@ -59,6 +63,7 @@ def predict_file(
         strict: refuse inputs that are unlike training.
         settings: how the file is written where detection fails, as ``input.skip`` and other fields of ``Source``.
         rejected: use the model of a run that was rejected, too.
+        trust: why a model may be used that is not of a run of the workspace, in a sentence.
 
     Raises:
         GateRefused: the run was rejected, and nobody said ``rejected``.
@@ -66,7 +71,9 @@ def predict_file(
             unknown.
     """
     _check_target(source, target)
-    directory = _model_directory(model, workspace, tracking_uri, rejected=rejected)
+    if trust is not None and len(trust.split()) < ENOUGH_WORDS:
+        raise InputError(f"--trust {trust!r}: wanted a sentence that says why, such as 'our own export of 3 May'")
+    directory = _model_directory(model, workspace, tracking_uri, rejected=rejected, trust=trust)
     from model_code.serving import load
 
     predictor = load(directory)
@@ -86,6 +93,8 @@ def predict_file(
         "output": str(target),
         "unlike_training": [asdict(remark) for remark in readout.remarks],
     }
+    if trust is not None:
+        summary["trusted"] = trust
     if blank:
         summary["blank_records"] = blank
         _say(f"{source}: {blank:,} {'record' if blank == 1 else 'records'} without any value skipped")
@@ -259,9 +268,16 @@ def _write(answers: pl.DataFrame, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _model_directory(model: str, workspace: Path, tracking_uri: str | None, *, rejected: bool) -> Path:
+def _model_directory(
+    model: str, workspace: Path, tracking_uri: str | None, *, rejected: bool, trust: str | None = None
+) -> Path:
     """Return the model directory of a run, a directory or a registered model."""
     if (Path(model) / "model.pt2").is_file():
+        if not trust and not is_published(workspace, Path(model)):
+            raise InputError(
+                f"{model}: is not the model of a run of {workspace} as it was published, and a model is a program of "
+                "whoever wrote it; name a run, or say --trust 'why you trust it'"
+            )
         return Path(model)
     if records.NAME.fullmatch(model) and records.path_of(workspace, model).is_file():
         record = records.load(workspace, model)
@@ -276,7 +292,7 @@ def _model_directory(model: str, workspace: Path, tracking_uri: str | None, *, r
         return store.open(train.key, "model")
     from infra.tracking import follower
 
-    return follower.load_registered(workspace, tracking_uri, model)
+    return follower.load_registered(workspace, tracking_uri, model, store_of, trust=trust is not None)
 
 
 def _warn_of(record: RunRecord, *, rejected: bool) -> None:

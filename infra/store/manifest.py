@@ -111,3 +111,18 @@ def _check_contents(manifest: Manifest) -> None:
 def is_intact(path: Path, entry: Mapping[str, Any]) -> bool:
     """Return whether the file has the size and the digest of a manifest's entry."""
     return path.is_file() and path.stat().st_size == entry["size"] and sha256_of(path) == entry["sha256"]
+
+
+def is_published(workspace: Path, directory: Path) -> bool:
+    """Return whether a directory in the workspace is a whole artifact of an execution, as it was published."""
+    place = directory.resolve()
+    path = place.parent / MANIFEST
+    if not place.is_relative_to(workspace.resolve()):
+        return False
+    try:
+        manifest = manifest_of(path.read_bytes(), place.parent.name, str(path))
+    except (OSError, CorruptExecution):
+        return False
+    entries = {name: entry for name, entry in manifest.files.items() if name.startswith(f"{place.name}/")}
+    present = {file.relative_to(place.parent).as_posix() for file in place.rglob("*") if file.is_file()}
+    return present == entries.keys() and all(is_intact(place.parent / name, entry) for name, entry in entries.items())

@@ -28,8 +28,17 @@ from infra.tracking.mlflow_client import (
     translate_mlflow_errors,
     without_credentials,
 )
-from infra.tracking.projection import OpenStore, Projection
-from infra.tracking.state import TrackingState, TrackingStatus, is_complete, read_state, registered_model, write_state
+from infra.tracking.projection import Projection
+from infra.tracking.state import (
+    OWN,
+    OpenStore,
+    TrackingState,
+    TrackingStatus,
+    is_complete,
+    read_state,
+    registered_model,
+    write_state,
+)
 from steps.errors import FourscoreError
 
 POLL = 1.0
@@ -78,6 +87,8 @@ def project_aside(workspace: Path, record: RunRecord) -> None:
 def place_of(workspace: Path, record: RunRecord, *alternatives: str | None) -> str | None:
     """Return the URI where a run is tracked, with its password if a known URI has one; None if it is not tracked."""
     stored = read_state(workspace, record.run).get("uri")
+    if stored == OWN:
+        return default_uri(workspace)
     candidates = (_uri_of(workspace, record, None), default_uri(workspace), *filter(None, alternatives))
     return next((uri for uri in candidates if without_credentials(uri) == stored), stored)
 
@@ -153,18 +164,23 @@ def misplaced_models(workspace: Path) -> dict[str, bool]:
         return registry.misplaced(connect(workspace, uri), workspace)
 
 
-def load_registered(workspace: Path, uri: str | None, reference: str) -> Path:
+def load_registered(
+    workspace: Path, uri: str | None, reference: str, open_store: OpenStore, *, trust: bool = False
+) -> Path:
     """Return the model directory of ``name``, ``name@alias`` or ``name/version``, each with or without ``models:/``.
 
+    Args:
+        trust: take a model that no run of this workspace registered.
+
     Raises:
-        InputError: there is no such model; the message lists the known ones.
+        InputError: there is no such model; the message lists the known ones. Or it is not of a run.
     """
     from infra.tracking import registry
 
     uri = uri or default_uri(workspace)
     client = connect(workspace, uri)
     with translate_mlflow_errors(uri):
-        return registry.download(client, uri, reference, workspace)
+        return registry.download(client, uri, reference, workspace, open_store, trust=trust)
 
 
 def _follow(run_file: Path, uri: str, open_store: OpenStore, *, piped: bool) -> None:

@@ -13,7 +13,7 @@ import contextlib
 import hashlib
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,14 +33,11 @@ from infra.tracking.mlflow_client import (
 )
 from infra.tracking.mlflow_run import MlflowRun, MlflowStatus, Trashed, allowed_name, milliseconds
 from infra.tracking.stage_run import PUBLISHED, REHEARSAL, StageRun
-from infra.tracking.state import TrackingState, TrackingStatus, has_report, registered_model, write_state
+from infra.tracking.state import OpenStore, TrackingState, TrackingStatus, has_report, registered_model, write_state
 from steps.cards.markdown import bullets, escape
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-OpenStore = Callable[[Path, RunRecord], Store]
-"""Opens the store that holds a run's results, given the workspace and the run's record."""
 
 PARENT_STATUS = {
     "running": MlflowStatus.RUNNING,

@@ -7,6 +7,7 @@ model_code beside it, a signature, pinned requirements, and no pickle; it loads 
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -18,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from infra.runs import records
 from infra.runs.records import RunRecord, now
+from infra.sources import champion as champions
 from infra.store.local import LocalStore
-from infra.store.manifest import CorruptExecution
+from infra.store.manifest import CorruptExecution, is_published
 from infra.store.store import Store
+from infra.tracking.state import OpenStore
 from steps import documents
 from steps.cards.document import Registration
 from steps.cards.markdown import bullets, escape
@@ -101,35 +104,61 @@ def promote(client: MlflowClient, name: str, version: str, digest: str) -> None:
     client.set_registered_model_alias(name, CHAMPION, str(version))
 
 
-def download(client: MlflowClient, uri: str, reference: str, workspace: Path) -> Path:
+def download(
+    client: MlflowClient, uri: str, reference: str, workspace: Path, open_store: OpenStore, *, trust: bool
+) -> Path:
     """Return the model directory of a registered version; a plain name means its champion, or else its candidate.
 
     The workspace's own copy comes first: MLflow records absolute places, which a workspace that was moved no longer has.
 
     Raises:
-        InputError: there is no such version, or its files are nowhere.
+        InputError: there is no such version, its files are nowhere, or are not those that a run registered.
     """
     name, version = _resolve(client, reference.removeprefix("models:/").strip("/"))
-    if (own := own_model(workspace, client.get_model_version(name, version).tags)) is not None:
+    tags = client.get_model_version(name, version).tags
+    if (own := own_model(workspace, tags)) is not None:
         return own
     if (directory := _downloaded(uri, name, version)) is None:
         raise InputError(
             f"model {name} version {version}: its files are neither where MLflow looks for them nor in {workspace}; run "
             "the problem again"
         )
+    if not trust and directory_digest(directory) not in _registered_digests(workspace, name, tags, open_store):
+        raise InputError(
+            f"model {name} version {version}: its files are not those of a run of {workspace} or its store, and a model is "
+            "a program of whoever wrote it; run the problem again, or say --trust 'why you trust it'"
+        )
     return directory
+
+
+def _registered_digests(workspace: Path, name: str, tags: Mapping[str, str], open_store: OpenStore) -> set[str]:
+    """Return the digests that a version's model may have: that of the champion, and that which its run registered."""
+    champion = champions.read(LocalStore(workspace), name)
+    digests = {champion.model_digest} if champion else set()
+    record = _record_of(workspace, tags)
+    registering = record.producer("registration") if record else None
+    if record and registering:
+        with contextlib.suppress(CorruptExecution, InputError):
+            request = documents.read(Registration, open_store(workspace, record).open(registering.key, "registration"))
+            digests.add(request.tags["model_digest"])
+    return digests
+
+
+def _record_of(workspace: Path, tags: Mapping[str, str]) -> RunRecord | None:
+    """Return the record of a version's run; None if the workspace has none."""
+    run = tags.get("fourscore.run", "")
+    is_here = records.NAME.fullmatch(run) and records.path_of(workspace, run).is_file()
+    return records.load(workspace, run) if is_here else None
 
 
 def own_model(workspace: Path, tags: Mapping[str, str]) -> Path | None:
     """Return the model of a version's run from the workspace's store, if it has the digest that the version names."""
-    run = tags.get("fourscore.run", "")
-    if not records.NAME.fullmatch(run) or not records.path_of(workspace, run).is_file():
-        return None
-    training = records.load(workspace, run).producer("model")
+    record = _record_of(workspace, tags)
+    training = record.producer("model") if record else None
     directory = LocalStore(workspace).directory(training.key) / "model" if training else None
-    if directory is None or not directory.is_dir() or directory_digest(directory) != tags.get("model_digest"):
+    if directory is None or not is_published(workspace, directory):
         return None
-    return directory
+    return directory if directory_digest(directory) == tags.get("model_digest") else None
 
 
 def misplaced(client: MlflowClient, workspace: Path) -> dict[str, bool]:

@@ -6,13 +6,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from infra.files import write_json
 from infra.runs.records import RunRecord
-from infra.tracking.mlflow_client import default_uri, without_credentials
+from infra.store.store import Store
+from infra.tracking.mlflow_client import default_uri, sqlite_path, without_credentials
 
 
 class TrackingStatus(StrEnum):
@@ -30,11 +32,17 @@ class TrackingStatus(StrEnum):
 SETTLED = (TrackingStatus.COMPLETE, TrackingStatus.TRASHED)
 
 
+OpenStore = Callable[[Path, RunRecord], Store]
+"""Opens the store that holds a run's results, given the workspace and the run's record."""
+OWN = "the workspace's own"
+"""The stored URI of the workspace's own database, wherever the workspace is moved or copied to."""
+
+
 class TrackingState(TypedDict, total=False):
     """What MLflow holds of a run."""
 
     uri: str
-    """The tracking URI, without credentials."""
+    """The tracking URI, without credentials, or ``OWN``."""
     status: str
     message: str
     attempt: str
@@ -61,7 +69,24 @@ def read_state(workspace: Path, run: str) -> TrackingState:
         state = json.loads(state_path(workspace, run).read_bytes())
     except (FileNotFoundError, ValueError):
         return {}
-    return cast(TrackingState, state) if isinstance(state, dict) else {}
+    if not isinstance(state, dict):
+        return {}
+    if _was_own(state.get("uri"), run):
+        state["uri"] = OWN
+    return cast(TrackingState, state)
+
+
+def _was_own(stored: object, run: str) -> bool:
+    """Return whether the URI, of a version that stored all of it, is the own database of this or the original workspace."""
+    path = sqlite_path(stored) if isinstance(stored, str) else None
+    if path is None or path.name != "mlflow.db":
+        return False
+    return not path.parent.exists() or state_path(path.parent, run).exists()
+
+
+def stored_uri(workspace: Path, uri: str | None) -> str:
+    """Return a tracking URI, the workspace's own if it is None, as the state stores it."""
+    return OWN if uri in (None, default_uri(workspace)) else without_credentials(str(uri))
 
 
 def write_state(
@@ -69,7 +94,7 @@ def write_state(
 ) -> TrackingState:
     """Write the tracking state of a run and return it."""
     state = {
-        "uri": without_credentials(uri),
+        "uri": stored_uri(workspace, uri),
         "status": str(status),
         "message": message,
         "attempt": attempt_of(record),
@@ -87,7 +112,7 @@ def write_state(
 def registered_model(workspace: Path, run: str, uri: str) -> dict[str, Any] | None:
     """Return the model version that the run has already registered on this server."""
     state = read_state(workspace, run)
-    return state.get("model") if state.get("uri") == without_credentials(uri) else None
+    return state.get("model") if state.get("uri") == stored_uri(workspace, uri) else None
 
 
 def attempt_of(record: RunRecord) -> str:
@@ -105,7 +130,7 @@ def is_complete(workspace: Path, record: RunRecord, uri: str | None) -> bool:
     state = read_state(workspace, record.run)
     return (
         state.get("status") in SETTLED
-        and state.get("uri") == without_credentials(uri or default_uri(workspace))
+        and state.get("uri") == stored_uri(workspace, uri)
         and state.get("attempt") == attempt_of(record)
         and (state.get("report", False) or not has_report(workspace, record.run))
     )

@@ -38,6 +38,7 @@ def report(run: str | None, workspace: Path, as_json: bool) -> None:
 @click.option("--skip-bad", is_flag=True, help="Leave out rows with values that cannot be read, and list them.")
 @click.option("--strict", is_flag=True, help="Refuse values that are unlike those of training.")
 @click.option("--rejected", is_flag=True, help="Use the model of a run that was rejected all the same.")
+@click.option("--trust", metavar="WHY", help="Use a model that is not of a run of this workspace; say why.")
 @click.option(
     "--set",
     "settings",
@@ -58,6 +59,7 @@ def predict(
     skip_bad: bool,
     strict: bool,
     rejected: bool,
+    trust: str | None,
     settings: dict[str, str],
     workspace: Path,
     tracking_uri: str | None,
@@ -86,6 +88,7 @@ def predict(
         strict=strict,
         settings=settings,
         rejected=rejected,
+        trust=trust,
     )
     if as_json:
         print_json(summary)

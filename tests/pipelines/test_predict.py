@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
@@ -9,6 +10,8 @@ import pytest
 from reported import make_run
 from tracked import SCHEMA, write_model
 
+from infra.store.local import LocalStore
+from infra.store.manifest import Manifest, is_published
 from model_code.tabular.encoding import describe
 from model_code.tabular.reading import read
 from pipelines.predict import WRITERS, _model_directory, _open, _write, predict_file
@@ -218,7 +221,7 @@ def test_records_without_any_value_are_left_out_and_counted(tmp_path, capsys, mo
     full = ",".join(values.get(entry["type"]) or entry["vocabulary"][0] for entry in inputs)
     rows = [line if number in blank else full for number in range(1, 8)]
     (tmp_path / "in.csv").write_text("\n".join([",".join(entry["name"] for entry in inputs), *rows, ""]))
-    result = predict_file(str(model), tmp_path / "in.csv", tmp_path / "out.csv", tmp_path, None)
+    result = predict_file(str(model), tmp_path / "in.csv", tmp_path / "out.csv", tmp_path, None, trust=WHY)
     assert result.get("blank_records", 0) == len(blank)
     assert ("blank_records" in result) == bool(blank)
     assert result["rows"] == 7 - len(blank)
@@ -229,11 +232,12 @@ def test_records_without_any_value_are_left_out_and_counted(tmp_path, capsys, mo
 def test_rows_without_any_value_of_a_format_with_types_are_answered(tmp_path, model):
     names = [entry["name"] for entry in SCHEMA["inputs"]]
     (tmp_path / "in.ndjson").write_text(json.dumps(dict.fromkeys(names)) + "\n")
-    result = predict_file(str(model), tmp_path / "in.ndjson", tmp_path / "out.csv", tmp_path, None)
+    result = predict_file(str(model), tmp_path / "in.ndjson", tmp_path / "out.csv", tmp_path, None, trust=WHY)
     assert result["rows"] == 1
     assert "blank_records" not in result
 
 
+WHY = "this test made it"
 GOOD = "age,price,when,code,place,id\n30,1.5,2021-04-03 10:30,1,north,007\n40,2.5,2021-04-04T10:30:00Z,2,north,008\n"
 
 
@@ -247,7 +251,7 @@ def fourscore(tmp_path, model):
     def fourscore(content, *arguments, output="out.csv"):
         (tmp_path / "new.csv").write_text(content, encoding="utf-8")
         command = ["predict", str(model), str(tmp_path / "new.csv"), str(tmp_path / output) if output != "-" else "-"]
-        return CliRunner().invoke(main, [*command, "--workspace", str(tmp_path), *arguments])
+        return CliRunner().invoke(main, [*command, "--workspace", str(tmp_path), "--trust", WHY, *arguments])
 
     return fourscore
 
@@ -285,7 +289,7 @@ def test_the_output_may_be_an_option_and_must_be_one(tmp_path, model):
     from pipelines.__main__ import main
 
     (tmp_path / "new.csv").write_text(GOOD)
-    command = ["predict", str(model), str(tmp_path / "new.csv")]
+    command = ["predict", str(model), str(tmp_path / "new.csv"), "--trust", WHY]
     assert CliRunner().invoke(main, [*command, "-o", "-"]).stdout.startswith("row,prediction")
     for outputs in ([], ["a.csv", "-o", "b.csv"]):
         assert CliRunner().invoke(main, command + outputs).exit_code == 2
@@ -371,3 +375,29 @@ def test_the_model_of_a_rejected_run_is_used_only_by_those_who_ask_for_it(worksp
     )
     _model_directory(make_run(workspace, "small", smoke=True), workspace, None, rejected=False)
     assert "run small is a rehearsal on a small sample" in capsys.readouterr().err
+
+
+def test_a_directory_that_no_run_published_is_used_only_with_a_reason(tmp_path, model):
+    (tmp_path / "new.csv").write_text(GOOD)
+    files = (str(model), tmp_path / "new.csv", tmp_path / "out.csv", tmp_path, None)
+    with pytest.raises(InputError, match=r"is not the model of a run of .* say --trust 'why you trust it'"):
+        predict_file(*files)
+    with pytest.raises(InputError, match="wanted a sentence"):
+        predict_file(*files, trust="yes")
+    assert not (tmp_path / "out.csv").exists()
+    assert predict_file(*files, trust=WHY)["trusted"] == WHY
+
+
+def test_the_directory_of_an_execution_is_used_as_long_as_it_is_as_it_was_published(workspace, model):
+    store, key = LocalStore(workspace), "a" * 64
+    with store.working(key) as directory:
+        shutil.copytree(model, directory / "model")
+        store.publish(directory, Manifest(key, "train", {}, "pass"))
+    path = store.directory(key) / "model"
+    assert is_published(workspace, path)
+    (path / "extra.txt").touch()
+    assert not is_published(workspace, path), "a file more is not what was published"
+    (path / "extra.txt").unlink()
+    (path / "schema.json").write_text("{}")
+    assert not is_published(workspace, path)
+    assert not is_published(workspace, model)

@@ -1,7 +1,7 @@
 """Tracking URIs: refused by name when MLflow cannot use them, and never shown with their password."""
 
 import pytest
-from tracked import free_port, project, sync
+from tracked import free_port, open_local_store, project, sync
 
 from infra.runs import records
 from infra.tracking import follower
@@ -47,7 +47,7 @@ def test_no_byte_that_a_run_leaves_holds_a_credential_whichever_way_it_came_in(p
     [
         sync,
         lambda place, uri: serve(place, uri, 5000, print),
-        lambda place, uri: follower.load_registered(place, uri, "model"),
+        lambda place, uri: follower.load_registered(place, uri, "model", open_local_store),
     ],
     ids=["sync", "ui", "predict"],
 )

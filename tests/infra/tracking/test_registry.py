@@ -27,6 +27,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:Deprecatio
 NAME = "late flights"
 
 
+def load_registered(workspace, reference, **options):
+    return follower.load_registered(workspace, None, reference, tracked.open_local_store, **options)
+
+
 @pytest.fixture(scope="session")
 def saved(model, tmp_path_factory):
     """The pyfunc folder as MLflow keeps it."""
@@ -210,7 +214,7 @@ def test_promoting_a_run_that_registered_nothing_says_so(place, write_run):
     "reference", [NAME, f"{NAME}@candidate", f"{NAME}/1", f"models:/{NAME}/1", f"models:/{NAME}@candidate"]
 )
 def test_a_registered_model_is_found_by_name_alias_or_version(registered, model, reference):
-    directory = follower.load_registered(registered, None, reference)
+    directory = load_registered(registered, reference)
     assert (directory / "model.pt2").read_bytes() == (model / "model.pt2").read_bytes()
 
 
@@ -233,12 +237,12 @@ def test_a_plain_name_means_the_champion_before_the_candidate(place, model, proj
 )
 def test_a_model_that_is_not_there_is_answered_with_what_is(registered, reference, message):
     with pytest.raises(InputError, match=message):
-        follower.load_registered(registered, None, reference)
+        load_registered(registered, reference)
 
 
 def test_an_empty_registry_says_so(place):
     with pytest.raises(InputError, match="none is registered yet"):
-        follower.load_registered(place, None, "flights")
+        load_registered(place, "flights")
 
 
 def test_the_saved_folder_holds_no_pickle(saved):
@@ -400,7 +404,7 @@ def test_a_workspace_that_was_moved_still_has_its_models_and_doctor_says_what_ml
     (finding,) = doctor._registered(place)
     assert (finding["ok"], finding["found"]) == (True, "the files of every version are where MLflow looks")
     elsewhere = place.rename(place.with_name("moved"))
-    directory = follower.load_registered(elsewhere, None, NAME)
+    directory = load_registered(elsewhere, NAME)
     assert directory.is_relative_to(elsewhere)
     assert (directory / "model.pt2").read_bytes() == (model / "model.pt2").read_bytes()
     (finding,) = doctor._registered(elsewhere)
@@ -410,7 +414,7 @@ def test_a_workspace_that_was_moved_still_has_its_models_and_doctor_says_what_ml
     with pytest.raises(
         InputError, match=r"version 1: its files are neither where MLflow looks .* run the problem again"
     ):
-        follower.load_registered(elsewhere, None, NAME)
+        load_registered(elsewhere, NAME)
     (finding,) = doctor._registered(elsewhere)
     assert not finding["ok"]
     assert f"none of {NAME}/1: run the problem again" in finding["found"]
@@ -418,11 +422,48 @@ def test_a_workspace_that_was_moved_still_has_its_models_and_doctor_says_what_ml
 
 def test_a_copied_workspace_takes_its_own_model_and_not_that_of_the_original(registered, tmp_path):
     copy = shutil.copytree(registered, tmp_path / "copy")
-    assert follower.load_registered(copy, None, NAME).is_relative_to(copy)
+    assert load_registered(copy, NAME).is_relative_to(copy)
 
 
 def test_a_model_that_changed_in_the_workspace_is_not_taken_for_the_registered_one(registered, tmp_path):
     copy = shutil.copytree(registered, tmp_path / "copy")
     path = next(copy.glob("store/train-*/model/schema.json"))
     path.write_text(path.read_text().replace("late", "soon"))
-    assert not follower.load_registered(copy, None, NAME).is_relative_to(copy / "store")
+    assert not load_registered(copy, NAME).is_relative_to(copy / "store")
+
+
+def test_files_that_no_run_of_the_workspace_registered_are_refused_unless_they_are_trusted(registered, tmp_path):
+    """Somebody who may write to MLflow exchanges the files and the tags of a version."""
+    copy = shutil.copytree(registered, tmp_path / "copy")
+    client = connect(copy, default_uri(copy))
+    (version,) = client.search_model_versions(f"name='{NAME}'")
+    foreign = tmp_path / "foreign/artifacts/model"
+    shutil.copytree(next(copy.glob("store/train-*/model")), foreign)
+    (foreign / "schema.json").write_text((foreign / "schema.json").read_text().replace("late", "soon"))
+    tags = version.tags | {"model_digest": directory_digest(foreign)}
+    made = client.create_model_version(NAME, str(tmp_path / "foreign"), tags=tags)
+    reference = f"{NAME}/{made.version}"
+    with pytest.raises(InputError, match=r"its files are not those of a run of .* --trust"):
+        load_registered(copy, reference)
+    assert (load_registered(copy, reference, trust=True) / "schema.json").read_text() == (
+        foreign / "schema.json"
+    ).read_text()
+
+
+def test_promoting_in_a_copied_workspace_writes_nothing_to_the_original(place, model, project, tmp_path):
+    project(place, model=model)
+    copy = shutil.copytree(place, tmp_path / "copy")
+    before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    assert tracked.promote(copy, "flights-1", None) == "1"
+    assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and path.suffix != ".lock"} == before
+    assert (aliases(place), aliases(copy)["champion"]) == ({"candidate": "1"}, "1")
+
+
+def test_a_copied_state_of_the_version_before_names_the_copy_too(place, model, project, tmp_path):
+    project(place, model=model)
+    state = read_state(place, "flights-1") | {"uri": default_uri(place)}
+    (place / "runs/flights-1.tracking.json").write_text(json.dumps(state))
+    copy = shutil.copytree(place, tmp_path / "copy")
+    assert follower.place_of(copy, records.load(copy, "flights-1")) == default_uri(copy)
+    assert tracked.promote(copy, "flights-1", None) == "1"
+    assert "champion" not in aliases(place)
