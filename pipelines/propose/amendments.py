@@ -60,10 +60,11 @@ def amend(report: IngestReport, content: dict[str, Any], untouched: str | None =
         nearly = {column: kind.almost for column, kind in source.types.items() if kind.almost}
         if lines := _footer(source, list(nearly.values())):
             before = content["data"]["sources"][name].get("skip_footer", 0)
-            words = dict.fromkeys(word for almost in nearly.values() for word in almost.words)
+            last = source.rows + (source.blank_records or 0)
+            words = dict.fromkeys(word for a in nearly.values() if min(a.rows) > last - lines for word in a.words)
             result.sources[name] = {"skip_footer": before + lines}
             result.questions.append(
-                f"the last {lines} records of {source.files[0].file} look like a footer ({_quoted(words)}): they are left out "
+                f"the end of {source.files[0].file} looks like a footer ({_quoted(words)}): {lines} left out "
                 f"(data.sources.{name}.skip_footer: {before + lines})"
             )
             continue
@@ -74,8 +75,8 @@ def amend(report: IngestReport, content: dict[str, Any], untouched: str | None =
             }
             words = dict.fromkeys(word for almost in nearly.values() if almost.rows == rows for word in almost.words)
             result.questions.append(
-                f"row{'' if len(rows) == 1 else 's'} {', '.join(map(str, rows))} of {source.files[0].file} hold words in several "
-                f"columns of numbers or dates ({_quoted(words)}): they are left out (data.sources.{name}.drop_rows)"
+                f"row{'' if len(rows) == 1 else 's'} {', '.join(map(str, rows))} of {source.files[0].file} seem to be no rows of the "
+                f"table ({_quoted(words)}): they are left out (data.sources.{name}.drop_rows)"
             )
         for column, almost in nearly.items():
             if column == untouched or almost.rows == rows:
@@ -116,16 +117,29 @@ def _footer(source: SourceReport, nearly: list[NearlyType]) -> int:
     last = source.rows + (source.blank_records or 0)
     if len(source.files) != 1 or source.files[0].format not in ("csv", "tsv", "excel"):
         return 0
-    ends = [almost.rows for almost in nearly if almost.odd == len(almost.rows) <= _LONGEST_FOOTER]
-    longest = max((rows for rows in ends if rows == tuple(range(last - len(rows) + 1, last + 1))), key=len, default=())
-    return len(longest) if all(min(almost.rows) > last - len(longest) for almost in nearly) else 0
+    ends = [
+        almost
+        for almost in nearly
+        if almost.odd == len(almost.rows) <= _LONGEST_FOOTER
+        and almost.rows == tuple(range(last - almost.odd + 1, last + 1))
+        and (almost.odd > 1 or _is_total(almost))
+    ]
+    return max((almost.odd for almost in ends), default=0)
+
+
+def _is_total(almost: NearlyType) -> bool:
+    """Return whether all odd values are totals or remarks, rather than words for missing values."""
+    return all(_TOTAL.fullmatch(word) for word in almost.words)
 
 
 def _shared_rows(source: SourceReport, nearly: list[NearlyType]) -> tuple[int, ...]:
-    """Return the records of the only file that hold odd words in several columns, such as units below the header."""
+    """Return the records of the only file that are none of the table, such as subtotals, or units below the header."""
     if len(source.files) != 1 or source.files[0].format not in ("csv", "tsv", "excel"):
         return ()
-    shared = Counter(almost.rows for almost in nearly if almost.odd == len(almost.rows) <= _LONGEST_FOOTER)
+    few = [almost for almost in nearly if almost.odd == len(almost.rows) <= _LONGEST_FOOTER]
+    if sums := [almost.rows for almost in few if _is_total(almost)]:
+        return sums[0]
+    shared = Counter(almost.rows for almost in few)
     return next((rows for rows, columns in shared.most_common(1) if columns > 1), ())
 
 

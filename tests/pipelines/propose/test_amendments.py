@@ -91,6 +91,30 @@ def test_text_that_nearly_is_something_is_not_dropped_without_a_word(tmp_path):
     assert "'amount' holds amounts in $, €" in text
 
 
+@pytest.mark.parametrize("word", ["Total", "Summe", "Grand total: 120"])
+def test_a_total_beside_other_odd_words_is_a_footer(tmp_path, word):
+    lines = people("{n};{m};{c};{y}")
+    lines[3] = "33;unknown;a;yes"
+    _, problem = proposed(tmp_path, [*lines, f"{word};99;;"])
+    assert problem.data.sources["people"].skip_footer == 1
+    assert problem.data.columns["age"].missing == ()
+    assert problem.data.columns["income"].missing == ("unknown",)
+
+
+def test_a_word_in_the_last_row_is_no_footer(tmp_path):
+    _, problem = proposed(tmp_path, [*people("{n};{m};{c};{y}"), "unknown;12.5;a;no"])
+    assert problem.data.sources["people"].skip_footer == 0
+    assert problem.data.columns["age"].missing == ("unknown",)
+
+
+def test_subtotals_are_proposed_to_be_left_out(tmp_path):
+    lines = people("{n};{m};{c};{y}")
+    lines[40] = lines[80] = "Subtotal;4000;;"
+    proposal, problem = proposed(tmp_path, lines)
+    assert problem.data.sources["people"].drop_rows == (41, 81)
+    assert proposal.rows == 118
+
+
 def test_a_row_of_units_is_proposed_to_be_left_out(tmp_path):
     proposal, problem = proposed(tmp_path, ["years;EUR;-;-", *people("{n};{m};{c};{y}")])
     assert problem.data.sources["people"].drop_rows == (1,)
