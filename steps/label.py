@@ -15,6 +15,7 @@ from steps.errors import GateRefused, InputError, near
 from steps.journal import Journal
 from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.document import ClassShare, LabelReport, PositiveClass
+from steps.labeling.twins import twins
 from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, unused
 
 if TYPE_CHECKING:
@@ -65,14 +66,14 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
     task = tasks.get(config.task)
     values = _labels(raw, rows, config)
     report = LabelReport(target=config.target, task=config.task, **_coverage(values, rows, config), notes=notes)
-    reasons = _refusals(report, config)
+    reasons = _refusals(report, config, _missing_words(schema, config))
     present = values.drop_nulls()
     if present.is_empty():
         raise InputError(f"target {config.target!r}: none of the {len(values):,} rows has a label")
     _check_constant(present, config)
     counts = _counts(values, raw, config)
     classes, summary = _classes(task, counts, config) if counts else ((), _summary(present))
-    report = report.model_copy(update=summary)
+    report = report.model_copy(update={**summary, "notes": (*report.notes, *_spellings(counts))})
     _publish(table, labeled, schema, values, classes, config)
     documents.write(labeled, report)
     _log(report, log)
@@ -141,13 +142,28 @@ def _source(config: LabelConfig) -> str:
     return "rule" if config.rule is not None else f"column:{config.target}"
 
 
-def _refusals(report: LabelReport, config: LabelConfig) -> list[str]:
+def _missing_words(schema: TableSchema, config: LabelConfig) -> str:
+    """Return which cells of the target count as no label, as a part of a sentence."""
+    column = next((column for column in schema.columns if column.name == config.target), None)
+    words = [word for word in column.reading.missing if word] if column and column.reading else []
+    return f"; cells {', '.join(map(repr, words))} count as none (data.sources.NAME.missing)" if words else ""
+
+
+def _spellings(counts: dict[str, int]) -> list[str]:
+    return [
+        f"classes that differ in case or blanks only count as different: {', '.join(map(repr, names))}; make them one in "
+        "data.query or label.rule if they are"
+        for names in twins(counts)
+    ]
+
+
+def _refusals(report: LabelReport, config: LabelConfig, words: str) -> list[str]:
     reasons = []
     missing, total = report.rows_unlabeled, report.rows
     if missing and config.unlabeled == "refuse":
         rows = ", ".join(map(str, report.unlabeled_rows)) + (" ..." if missing > LISTED else "")
         reasons.append(
-            f"{missing:,} of {total:,} rows have no label (rows {rows}); write label.unlabeled: drop to leave "
+            f"{missing:,} of {total:,} rows have no label (rows {rows}){words}; write label.unlabeled: drop to leave "
             f"them out, or label them"
         )
     if report.coverage < config.minimum_coverage:

@@ -22,6 +22,7 @@ from pipelines.propose.draft import PROBLEM, Draft, Options, amended, is_incompl
 from pipelines.propose.problem_text import SUITE, Proposal, incomplete_text, problem_text
 from pipelines.propose.profile import Request, profile_table
 from pipelines.propose.suite import propose_suite
+from pipelines.propose.words import Words, keep_classes, missing_words, remarks
 from pipelines.terminal import plain
 from steps import documents
 from steps.errors import InputError, near
@@ -196,11 +197,16 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
         _check_columns(request, columns, _doubts(parts))
     questions: list[str] = []
     reading: _Reading | None = None
+    words: Words = {}
     for attempt in range(_ATTEMPTS):
         try:
             data = draft.problem.data.model_copy(update={"query": config.query})
             reading = _ingest(data, raw, scratch / f"attempt-{attempt}")
-            amendments = amend(reading.report, draft.content, _class_target(reading, request.target))
+            words = missing_words(data, reading.schema, raw, scratch / f"attempt-{attempt}")
+            amendments = keep_classes(
+                words, reading.table, reading.schema, reading.report, request.target, draft.content
+            )
+            amendments = amendments or amend(reading.report, draft.content, _class_target(reading, request.target))
         except UnparsedValues as error:
             amendments = amend_odd(error.columns)
             if not amendments or attempt == _ATTEMPTS - 1:
@@ -213,7 +219,10 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
         questions += amendments.questions
     assert reading is not None
     questions += totals(reading.table, reading.schema, reading.report)
-    return draft, replace(reading, questions=(*questions, *reading.questions))
+    notes, more_questions = remarks(words, reading.schema, request.target)
+    return draft, replace(
+        reading, notes=(*reading.notes, *notes), questions=(*questions, *more_questions, *reading.questions)
+    )
 
 
 def _class_target(reading: _Reading, target: str) -> str | None:

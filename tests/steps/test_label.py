@@ -281,3 +281,9 @@ def test_the_choice_of_the_positive_class_does_not_depend_on_the_order_of_rows()
             == choose_positive(dict.fromkeys(ordered_classes(names[::-1]), 5), None)[0]
         )
         assert choice[0] in names
+
+
+def test_classes_that_are_spellings_of_one_word_are_warned_of(labelled):
+    _, schema, report, _ = labelled({"y": ["Yes", "yes", "no"] * 10}, task=MULTICLASS)
+    assert len(schema.target.classes) == 3
+    assert report["notes"][0].startswith("classes that differ in case or blanks only count as different: 'Yes', 'yes'")

@@ -267,3 +267,77 @@ def test_classes_that_are_spellings_of_one_word_are_asked_about(tmp_path, spelli
     proposal, _, text = propose_for(tmp_path / "two", frame.drop("bought"), "state", settings={"data.query": query})
     assert proposal.task == "binary-classification"
     assert "count as different" not in text
+
+
+def plans(word: str, *classes: str, rows: int = 300) -> pl.DataFrame:
+    """Rows of which a fifth hold a word that usually means 'no value', as their plan."""
+    values = [word, *classes, *classes, *classes]
+    random = np.random.default_rng(0)
+    return pl.DataFrame(
+        {
+            "age": random.integers(18, 80, rows),
+            "income": random.normal(40000, 9000, rows).round(2),
+            "plan": [values[index % len(values)] for index in range(rows)],
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("word", "classes", "task"),
+    [
+        ("None", ("Basic", "Gold"), "multiclass-classification"),
+        ("NA", ("EU", "APAC"), "multiclass-classification"),
+        ("null", ("left", "right"), "multiclass-classification"),
+        ("N/A", ("x",), "binary-classification"),
+        ("None", ("Diabetes",), "binary-classification"),
+    ],
+)
+def test_a_frequent_word_of_the_target_is_a_class_and_asked_about(tmp_path, word, classes, task):
+    frame = plans(word, *classes).with_columns(
+        pl.when(pl.int_range(pl.len()) % 11 == 0)
+        .then(pl.lit(word))
+        .otherwise(pl.col("age").cast(pl.String))
+        .alias("age")
+    )
+    proposal, roles, text = propose_for(tmp_path, frame, "plan")
+    count = frame["plan"].eq(word).sum()
+    assert proposal.task == task
+    assert f"{count} of 300 rows have {word!r} as 'plan'" in text
+    assert "it is taken for a class" in text
+    assert roles["age"] == ("integer", "feature")
+    rows = run_to_split(tmp_path, proposal).rows
+    assert rows["train"].rows + rows["test"].rows == 300
+
+
+def test_a_word_of_the_target_means_no_value_if_a_person_says_so(tmp_path):
+    settings = {"data.columns.plan": '{type: category, missing: ["None"]}'}
+    proposal, _, text = propose_for(tmp_path, plans("None", "Basic", "Gold"), "plan", settings=settings)
+    assert proposal.task == "binary-classification"
+    assert "cells 'None' count as missing: 43 in 'plan' (their rows have no label)" in text
+    run_to_split(tmp_path, proposal)
+
+
+@pytest.mark.parametrize(("word", "classes"), [("?", ("a", "b")), ("NA", ("1.5", "2.5", "7")), ("NA", ("yes", "no"))])
+def test_other_words_of_the_target_count_as_missing_and_that_is_said(tmp_path, word, classes):
+    _, _, text = propose_for(tmp_path, plans(word, *classes), "plan")
+    assert f"cells {word!r} count as missing: " in text
+    assert "in 'plan' (their rows have no label)" in text
+
+
+@pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
+def test_words_that_count_as_missing_are_named_with_their_columns(tmp_path, suffix):
+    country = np.array(["DE", "NA", "US", "FR"])[np.arange(300) % 4]
+    frame = plans("silver", "basic").with_columns(pl.Series("country", country))
+    income = pl.when(pl.int_range(pl.len()) % 9 == 0).then(pl.lit("n/a")).otherwise(pl.col("income").cast(pl.String))
+    frame = frame.with_columns(income.alias("income")) if suffix != "parquet" else frame
+    path = tmp_path / f"d.{suffix}"
+    frame.write_parquet(path) if suffix == "parquet" else frame.write_csv(
+        path, separator="," if suffix == "csv" else "\t"
+    )
+    text = describe(propose(tmp_path / "p", [str(path)], "plan"))
+    assert "cells 'NA' count as missing: 75 in 'country'; if NA is a value: --set data.sources.d.missing='[" in text
+    if suffix != "parquet":
+        assert "cells 'n/a' count as missing: 34 in 'income'" in text
+    setting = text.split("--set data.sources.d.missing='")[1].split("'\n")[0]
+    text = describe(propose(tmp_path / "q", [str(path)], "plan", settings={"data.sources.d.missing": setting}))
+    assert "count as missing: 75" not in text
