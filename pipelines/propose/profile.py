@@ -234,8 +234,17 @@ def _column_profiles(data: pl.LazyFrame, schema: TableSchema, codes: set[str]) -
     ]
 
 
+BATCH = 50
+"""Questions asked at once: the engine holds buffers for each, gigabytes for thousands of columns."""
+
+
 def _answers(data: pl.LazyFrame, questions: Sequence[pl.Expr]) -> dict[str, Any]:
-    return data.select(questions).collect(engine="streaming").row(0, named=True) if questions else {}
+    """Return the answer to each question about the columns, by the name of its column."""
+    answers: dict[str, Any] = {}
+    for start in range(0, len(questions), BATCH):
+        batch = data.select(questions[start : start + BATCH])
+        answers |= batch.collect(engine="streaming").row(0, named=True)
+    return answers
 
 
 def _guess(profile: ColumnProfile, request: Request) -> Guess:

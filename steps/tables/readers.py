@@ -23,6 +23,7 @@ from steps.tables.schema import LABEL_SOURCE, ROW
 from steps.tables.source import Source
 from steps.tables.structure import faults
 from steps.tables.unpacking import unpack
+from steps.tables.workbooks import check_extent
 
 RESERVED = (ROW, LABEL_SOURCE)
 _FORMATS = {
@@ -44,7 +45,7 @@ _FORMATS = {
 _UNNAMED = "__UNNAMED__"
 """What the reader of workbooks calls columns without a name."""
 _FIRST_ROWS = 50
-_TRAILING, _NUMBER = f"{ROW}:", f"{ROW}#"  # no column has such names
+_TRAILING, _NUMBER, _HEADER = f"{ROW}:", f"{ROW}#", f"{ROW}!"  # no column has such names
 _START = 1 << 20
 """Bytes from which the layout of a JSON file is seen."""
 
@@ -76,7 +77,10 @@ class Part:
             frame = frame.with_row_index(_NUMBER, 1).select(pl.when(whole).then(pl.col(self.columns)))
         if dtypes or not self._names_cells:
             return frame  # a header in the middle of typed columns does not parse
-        return frame.with_columns(pl.when(~self._is_header()).then(pl.all()))
+        # as a column of its own: in the condition of each column it would be a plan of columns squared
+        return frame.with_columns(self._is_header().alias(_HEADER)).select(
+            pl.when(~pl.col(_HEADER)).then(pl.col(name)).alias(name) for name in self.columns
+        )
 
     def repeats_header(self) -> pl.LazyFrame:
         """Return for each record of delimited text whether it repeats the header."""
@@ -350,6 +354,7 @@ def _workbook(path: Path, name: str, source: Source, report: dict[str, Any]) -> 
         import fastexcel  # noqa: F401 - an extra; polars' own message does not say how to install it
     except ImportError:
         raise InputError(f"{name}: reading workbooks needs fastexcel; {install('excel')}") from None
+    check_extent(path, name)
     frame = _sheet(path, source, source.skip or 0)
     if source.skip is None and any(column.startswith(_UNNAMED) for column in frame.columns):
         options: dict[str, Any] = {"n_rows": _FIRST_ROWS, "dtypes": "string"}

@@ -103,6 +103,31 @@ def workbook(rows):
     return target.getvalue()
 
 
+def test_the_plan_of_a_wide_file_grows_with_its_columns_and_not_with_their_square(tmp_path):
+    sizes = []
+    for count in (100, 200):
+        source, scratch = tmp_path / f"{count}", tmp_path / f"{count} scratch"
+        source.mkdir()
+        scratch.mkdir()
+        lines = [",".join(f"c{number}" for number in range(count)), ",".join("1" * count)]
+        (source / "01-a.csv").write_text("\n".join(lines))
+        [part] = read_parts(source, "source", Source(path="a.csv"), scratch)
+        sizes.append(len(part.text().explain(optimized=False)))
+    assert sizes[1] < 3 * sizes[0]
+
+
+def test_a_workbook_whose_last_cell_is_far_away_is_refused_before_memory_is_reserved(read):
+    far = workbook([["a", "y"], [1, 2]])
+    assert read({"a.xlsx": far}) is not None
+    content = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(far)) as good, zipfile.ZipFile(content, "w") as bad:
+        for entry in good.namelist():
+            cell = b"</sheetData>"
+            end = b'<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData>'
+            bad.writestr(entry, good.read(entry).replace(cell, end))
+    refused(read, {"a.xlsx": content.getvalue()}, match=r"a\.xlsx: a sheet ends in row 1,048,576 and column 16,384")
+
+
 def test_files_of_a_source_must_agree_on_their_columns(read):
     refused(
         read, {"1.csv": "a,b\n1,2\n", "2.csv": "a,c\n1,2\n"}, match=r"1.csv and 2.csv have different columns.*'b'.*'c'"
