@@ -102,10 +102,10 @@ def _digest(line: bytes) -> str:
 
 def divisions(workspace: Path, split_key: str) -> int:
     """Return how many different test sets of the table that this split divided have been opened, this one included."""
-    known = {split: [row for row in rows if "divided" in row] for split, rows in ledgers(workspace).items()}
-    tables = {row["divided"] for row in known.get(split_key, [])}
-    opened = {split for split, rows in known.items() if any(row["divided"] in tables for row in rows)}
-    return len(opened | {split_key} if split_key in known else opened)
+    rows_of = {split: [row for row in rows if "divided" in row] for split, rows in ledgers(workspace).items()}
+    tables = {row["divided"] for row in rows_of.get(split_key, [])}
+    opened = {split for split, rows in rows_of.items() if any(row["divided"] in tables for row in rows)}
+    return len(opened | {split_key} if split_key in rows_of else opened)
 
 
 def readings(workspace: Path, split_key: str) -> list[dict[str, Any]]:

@@ -147,8 +147,8 @@ def _registered_digests(workspace: Path, name: str, tags: Mapping[str, str], ope
 def _record_of(workspace: Path, tags: Mapping[str, str]) -> RunRecord | None:
     """Return the record of a version's run; None if the workspace has none."""
     run = tags.get("fourscore.run", "")
-    is_here = records.NAME.fullmatch(run) and records.path_of(workspace, run).is_file()
-    return records.load(workspace, run) if is_here else None
+    exists = records.NAME.fullmatch(run) and records.path_of(workspace, run).is_file()
+    return records.load(workspace, run) if exists else None
 
 
 def own_model(workspace: Path, tags: Mapping[str, str]) -> Path | None:

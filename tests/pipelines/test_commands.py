@@ -256,7 +256,8 @@ def test_the_ui_does_not_lead_to_what_else_listens_on_its_port(place):
 
 
 def test_doctor_finds_what_rots_in_the_store(place, first, tmp_path):
-    shutil.copytree(place / ".fourscore/store", tmp_path / ".fourscore/store")
+    for folder in ("store", "seals"):
+        shutil.copytree(place / ".fourscore" / folder, tmp_path / ".fourscore" / folder)
     victim = next((tmp_path / ".fourscore/store").glob("*/table/data.parquet"))
     victim.write_bytes(victim.read_bytes()[:-1] + b"?")
     bare, garbled = [path.parent for path in sorted((tmp_path / ".fourscore/store").glob("*/model"))[:1]] + [

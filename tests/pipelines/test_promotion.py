@@ -43,9 +43,9 @@ def judged(workspace, run, verdict="pass", *, says=None, smoke=False, changes=No
                     description="",
                 )  # fmt: skip
                 documents.write(directory / artifact, request)
-            found = "pass" if stage == "train" else verdict
-            reasons = [] if found == "pass" else ["not good enough"]
-            store.publish(directory, Manifest(key_of(run, stage), stage, inputs.get(stage, {}), found, reasons))
+            outcome = "pass" if stage == "train" else verdict
+            reasons = [] if outcome == "pass" else ["not good enough"]
+            store.publish(directory, Manifest(key_of(run, stage), stage, inputs.get(stage, {}), outcome, reasons))
     stages = [StageRecord(stage, key_of(run, stage), "ran", outputs=[name]) for stage, name in STAGES.items()]
     status = "pass" if smoke or verdict == "pass" else "rejected"
     record = RunRecord(

@@ -94,8 +94,8 @@ def test_a_line_that_was_cut_out_is_noticed_and_counts(workspace):
         seals.note_reading(workspace, planned, {}, run)
     ledger = workspace / "seals" / f"{planned.inputs['test_set']}.jsonl"
     lines = ledger.read_bytes().splitlines(keepends=True)
-    for kept, place in ((lines[1:], 1), (lines[::2], 2)):
-        ledger.write_bytes(b"".join(kept))
+    for rest, place in ((lines[1:], 1), (lines[::2], 2)):
+        ledger.write_bytes(b"".join(rest))
         assert seals.unreadable(workspace) == [f"{ledger}, the deleted line before line {place}"]
         assert len(seals.readings(workspace, ledger.stem)) == 3
     ledger.write_bytes(lines[0].replace(b"first", b"other") + b"".join(lines[1:]))

@@ -441,8 +441,8 @@ def test_files_that_no_run_of_the_workspace_registered_are_refused_unless_they_a
     shutil.copytree(next(copy.glob("store/train-*/model")), foreign)
     (foreign / "schema.json").write_text((foreign / "schema.json").read_text().replace("late", "soon"))
     tags = version.tags | {"model_digest": directory_digest(foreign)}
-    made = client.create_model_version(NAME, str(tmp_path / "foreign"), tags=tags)
-    reference = f"{NAME}/{made.version}"
+    forged = client.create_model_version(NAME, str(tmp_path / "foreign"), tags=tags)
+    reference = f"{NAME}/{forged.version}"
     with pytest.raises(InputError, match=r"its files are not those of a run of .* --trust"):
         load_registered(copy, reference)
     assert (load_registered(copy, reference, trust=True) / "schema.json").read_text() == (
