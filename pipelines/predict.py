@@ -82,9 +82,9 @@ def predict_file(
     unlike = [remark.text for remark in readout.remarks]
     if strict and unlike:
         raise InputError("\n".join([f"{source} is unlike the training data, which --strict refuses:", *unlike]))
-    answers = _with_columns(
-        predictor.answers(readout.frame), source, frame.filter(rows.is_in(readout.rows.to_list())), readout, keep
-    )
+    if readout.faults:
+        frame = frame.filter(rows.is_in(readout.rows.to_list()))
+    answers = _with_columns(predictor.answers(readout.frame), source, frame, readout, keep)
     _write(answers, target)
     summary: dict[str, Any] = {
         "model": str(directory),
@@ -215,7 +215,9 @@ def _read(predictor: Predictor, source: Path, frame: pl.DataFrame, rows: pl.Seri
     try:
         readout = predictor.read(frame, rows=rows, skip=True)
     except ValueError as error:
-        raise InputError(f"{source}: {error}") from None
+        nameless = all(re.fullmatch(r"column_\d+", name) for name in frame.columns)
+        hint = "\nThe file has no header: name all its columns with --set 'input.names=[a, b]'" if nameless else ""
+        raise InputError(f"{source}: {error}{hint}") from None
     if readout.faults and (not skip_bad or readout.frame.is_empty()):
         advice = "No row can be read." if skip_bad else "Correct these cells, or leave out their rows with --skip-bad."
         raise InputError("\n".join([f"{source}: {fault.text}" for fault in readout.faults] + [advice]))

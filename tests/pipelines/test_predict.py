@@ -401,3 +401,11 @@ def test_the_directory_of_an_execution_is_used_as_long_as_it_is_as_it_was_publis
     (path / "schema.json").write_text("{}")
     assert not is_published(workspace, path)
     assert not is_published(workspace, model)
+
+
+def test_a_file_without_a_header_is_answered_once_its_columns_have_names(fourscore):
+    rows = GOOD.partition("\n")[2]
+    result = fourscore(rows)
+    assert result.exit_code == 2
+    assert "The file has no header: name all its columns with --set 'input.names=" in result.stderr
+    assert fourscore(rows, "--set", "input.names=[age, price, when, code, place, id]").exit_code == 0
