@@ -6,6 +6,7 @@ A family is one kind of input: its encoder, the architectures that learn from it
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     Schema = Mapping[str, Any]
 
 FAMILIES = {"tabular": "model_code.tabular:Tabular"}
+FORMAT = 1
+"""The format of schema.json."""
 _BEFORE_FAMILIES = "tabular"
 """The family of a model whose schema names none."""
 
@@ -150,6 +153,23 @@ def get(name: str) -> Family:
         ValueError: no family has that name; the message lists those that exist.
     """
     return _create("family", name, FAMILIES)  # type: ignore[no-any-return]
+
+
+def load_schema(directory: Path) -> dict[str, Any]:
+    """Return the schema of the model in ``directory``; neither the model nor torch is loaded.
+
+    Raises:
+        ValueError: a file of the model is missing, or the schema is of another format.
+    """
+    for name in ("model.pt2", "schema.json"):
+        if not (directory / name).is_file():
+            raise ValueError(f"{directory}: no {name}; a model directory has model.pt2 and schema.json")
+    schema: dict[str, Any] = json.loads((directory / "schema.json").read_bytes())
+    if schema.get("format") != FORMAT:
+        raise ValueError(
+            f"{directory / 'schema.json'}: format {schema.get('format')!r}; this version reads format {FORMAT}"
+        )
+    return schema
 
 
 def of_model(schema: Schema) -> Family:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,10 @@ import torch
 from torch import nn
 
 from model_code import export, families
-from model_code.families import Readout
+from model_code.families import FORMAT, Readout
 
 Array = np.ndarray[Any, Any]
 
-FORMAT = 1
 CHUNK = 16_384
 """Rows that go through the graph at once, so that memory does not grow with the input."""
 
@@ -103,12 +101,4 @@ def load(directory: Path) -> Predictor:
     Raises:
         ValueError: a file is missing, is of another format, or is not what it should be.
     """
-    for name in (export.MODEL, "schema.json"):
-        if not (directory / name).is_file():
-            raise ValueError(f"{directory}: no {name}; a model directory has {export.MODEL} and schema.json")
-    schema = json.loads((directory / "schema.json").read_bytes())
-    if schema.get("format") != FORMAT:
-        raise ValueError(
-            f"{directory / 'schema.json'}: format {schema.get('format')!r}; this version reads format {FORMAT}"
-        )
-    return Predictor(schema, export.load(directory / export.MODEL))
+    return Predictor(families.load_schema(directory), export.load(directory / export.MODEL))

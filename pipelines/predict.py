@@ -17,6 +17,7 @@ from infra.places import store_of
 from infra.runs import records
 from infra.runs.records import RunRecord
 from infra.store.manifest import is_published
+from model_code import families
 from pipelines.terminal import plain
 from steps.errors import GateRefused, InputError, near
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from model_code.families import Readout
-    from model_code.serving import Predictor
     from steps.tables.source import Source
 
 WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_ndjson", ".jsonl": "write_ndjson"}
@@ -74,17 +74,20 @@ def predict_file(
     if trust is not None and len(trust.split()) < ENOUGH_WORDS:
         raise InputError(f"--trust {trust!r}: wanted a sentence that says why, such as 'our own export of 3 May'")
     directory = _model_directory(model, workspace, tracking_uri, rejected=rejected, trust=trust)
-    from model_code.serving import load
-
-    predictor = load(directory)
-    frame, rows, blank = _open(source, predictor.schema["inputs"], settings or {})
-    readout = _read(predictor, source, frame, rows, skip_bad=skip_bad)
+    try:
+        schema = families.load_schema(directory)
+    except ValueError as error:
+        raise InputError(f"model {model} cannot be read: {error}") from None
+    frame, rows, blank = _open(source, schema["inputs"], settings or {})
+    readout = _read(schema, source, frame, rows, skip_bad=skip_bad)
     unlike = [remark.text for remark in readout.remarks]
     if strict and unlike:
         raise InputError("\n".join([f"{source} is unlike the training data, which --strict refuses:", *unlike]))
     if readout.faults:
         frame = frame.filter(rows.is_in(readout.rows.to_list()))
-    answers = _with_columns(predictor.answers(readout.frame), source, frame, readout, keep)
+    from model_code.serving import load  # loads torch, so what is refused is refused before
+
+    answers = _with_columns(load(directory).answers(readout.frame), source, frame, readout, keep)
     _write(answers, target)
     summary: dict[str, Any] = {
         "model": str(directory),
@@ -206,14 +209,15 @@ def _has_value(frame: pl.DataFrame, inputs: Sequence[dict[str, Any]]) -> pl.Seri
     return frame.select(pl.any_horizontal(present)).to_series()
 
 
-def _read(predictor: Predictor, source: Path, frame: pl.DataFrame, rows: pl.Series, *, skip_bad: bool) -> Readout:
+def _read(schema: dict[str, Any], source: Path, frame: pl.DataFrame, rows: pl.Series, *, skip_bad: bool) -> Readout:
     """Read the values for the model.
 
     Raises:
         InputError: a column is missing; values cannot be read and are not to be skipped; no row is left.
     """
     try:
-        readout = predictor.read(frame, rows=rows, skip=True)
+        family = families.of_model(schema)
+        readout = family.read(frame, schema, rows=rows, skip=True, blanks_hide_words=False)
     except ValueError as error:
         nameless = all(re.fullmatch(r"column_\d+", name) for name in frame.columns)
         hint = "\nThe file has no header: name all its columns with --set 'input.names=[a, b]'" if nameless else ""
