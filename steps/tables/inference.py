@@ -325,9 +325,10 @@ def _almost(frame: pl.LazyFrame, name: str, odd: pl.Expr, values: int, kind: Typ
 
 def _infer_dates(frame: pl.LazyFrame, columns: Sequence[str], declared: Mapping[str, Parse]) -> dict[str, Parse | None]:
     """Return dates where one format fits all values, and text with a note where it fits nearly all of them."""
-    formats = {}
+    formats, firsts = {}, {}
     for name in columns:
         examples = frame.select(name).drop_nulls().head(_EXAMPLES).collect(engine="streaming")[name]
+        firsts[name] = examples[0] if len(examples) else ""
         formats[name] = dates.formats_of(examples, declared[name].type if name in declared else None)
     questions = {name: {"values": pl.col(name).count(), **dates.questions(name, formats[name])} for name in columns}
     parses: dict[str, Parse | None] = {}
@@ -335,25 +336,30 @@ def _infer_dates(frame: pl.LazyFrame, columns: Sequence[str], declared: Mapping[
         values = counts.pop("values")
         fitting = [form for form in formats[name] if counts[form] == values]
         if name in declared:
-            parses[name] = _declared_date(name, declared[name], fitting, counts, values)
-        elif parse := _date_parse(frame, name, fitting, counts, values):
+            parses[name] = _declared_date(name, declared[name], fitting, counts, firsts[name])
+        elif parse := _date_parse(frame, name, fitting, counts, values, firsts[name]):
             parses[name] = parse
     return parses
 
 
-def _declared_date(name: str, declared: Parse, fitting: Sequence[str], counts: Counts, values: int) -> Parse:
-    if values and len(different := dates.different_orders(fitting)) > 1:
+def _declared_date(name: str, declared: Parse, fitting: Sequence[str], counts: Counts, first: str) -> Parse:
+    if first and len(different := dates.different_orders(fitting)) > 1:
         raise InputError(
-            f"column {name!r}: the formats {different[0]} and {different[1]} both fit every date; say which one is right "
-            f"with data.columns.{name}.format"
+            f"column {name!r}: the formats {different[0]} and {different[1]} both fit every date, such as "
+            f"{first!r}; say which one is right with data.columns.{name}.format"
         )
     best = fitting[0] if fitting else max(counts, key=lambda form: counts[form], default=None)
     return replace(declared, format=best)
 
 
-def _date_parse(frame: pl.LazyFrame, name: str, fitting: Sequence[str], counts: Counts, values: int) -> Parse | None:
+def _date_parse(
+    frame: pl.LazyFrame, name: str, fitting: Sequence[str], counts: Counts, values: int, first: str
+) -> Parse | None:
     if len(different := dates.different_orders(fitting)) > 1:
-        note = f"may be dates, but both {different[0]} and {different[1]} fit; declare type and format to use it as one"
+        note = (
+            f"may be dates, but both {different[0]} and {different[1]} fit, as in {first!r}; declare type and format to use it "
+            "as one"
+        )
         return Parse("category", note=note, sure=False)
     if fitting:
         return Parse("date" if dates.is_date(fitting[0]) else "datetime", fitting[0])
