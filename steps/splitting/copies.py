@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from steps.splitting.rowhash import Hashes, hash_frame, unsalted_hashes
 from steps.tables.schema import Column
@@ -18,6 +19,10 @@ SAMPLE = 50_000
 """The test rows that are looked up."""
 DIGITS = 3
 """The significant digits to which numbers are rounded."""
+_JUDGED = 20_000
+"""The rows on which it is judged whether the values of a column repeat."""
+_SHARED = 3
+"""A value that hardly repeats is shared by as many rows at most, on average over the rows."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +32,8 @@ class NearCopies:
     rows: int
     all_but_one: int
     """Rows that equal a training row in all features but one."""
-    by_chance: float
-    """How many of them chance would give if the columns were independent."""
+    telling: bool
+    """Whether they agree in a column whose values hardly repeat, so that chance does not explain them."""
     differing: tuple[str, ...]
     """The columns in which they differ, the most frequent first."""
     rounded: int
@@ -47,42 +52,50 @@ def near_copies(train: Path, test: Path, features: Sequence[Column]) -> NearCopi
     train_total, test_total = unsalted_hashes(train, names), unsalted_hashes(test, names)
     step = max(1, -(-len(test_total) // SAMPLE))
     test_total = test_total[::step]
-    equal = np.isin(test_total, train_total)
+    equal = _among(test_total, train_total)
     near = np.zeros(len(test_total), bool)
     differing: dict[str, int] = {}
-    agreement: list[float] = []
+    telling: list[str] = []
     for name in names[:MOST_COLUMNS]:
         column = unsalted_hashes(train, [name])
-        agreement.append(_agreement(column))
-        copies = np.isin(test_total - unsalted_hashes(test, [name])[::step], train_total - column) & ~equal
+        if _hardly_repeats(column):
+            telling.append(name)
+        copies = _among(test_total - unsalted_hashes(test, [name])[::step], train_total - column) & ~equal
         near |= copies
         if copies.any():
             differing[name] = int(copies.sum())
-    shares = np.array(agreement)
-    chance = sum(np.prod(np.delete(shares, index)) for index in range(len(shares))) if len(shares) <= 50 else 0.0
+    ordered = sorted(differing, key=lambda name: -differing[name])
     return NearCopies(
         rows=len(test_total),
         all_but_one=int(near.sum()),
-        by_chance=float(min(1.0, chance * len(train_total)) * len(test_total)),
-        differing=tuple(sorted(differing, key=lambda name: -differing[name])),
+        telling=any(name not in ordered[:1] for name in telling),
+        differing=tuple(ordered),
         rounded=_equal_when_rounded(train, test, features, step, equal),
     )
 
 
-def _agreement(hashes: Hashes) -> float:
-    """Return the probability that two rows have the same value."""
-    counts = np.unique(hashes, return_counts=True)[1]
-    return float(((counts / len(hashes)) ** 2).sum())
+def _hardly_repeats(hashes: Hashes) -> bool:
+    """Return whether a value is shared by few rows, judged from a part of them."""
+    part = hashes[:: max(1, len(hashes) // _JUDGED)]
+    counts = np.unique(part, return_counts=True)[1]
+    return float((counts**2).sum()) <= _SHARED * len(part)
+
+
+def _among(test: Hashes, train: Hashes) -> NDArray[np.bool_]:
+    """Return which test rows have their hash among those of the training rows; the smaller side is sorted."""
+    ordered = np.sort(test)
+    place = np.minimum(np.searchsorted(ordered, train), len(ordered) - 1)
+    return np.isin(test, train[ordered[place] == train])
 
 
 def _equal_when_rounded(
-    train: Path, test: Path, features: Sequence[Column], step: int, equal: np.typing.NDArray[np.bool_]
+    train: Path, test: Path, features: Sequence[Column], step: int, equal: NDArray[np.bool_]
 ) -> int:
     fractions = [column.name for column in features if column.type == "float"]
     if not fractions:
         return 0
     names = [column.name for column in features]
-    same = np.isin(_rounded_hashes(test, names, fractions)[::step], _rounded_hashes(train, names, fractions))
+    same = _among(_rounded_hashes(test, names, fractions)[::step], _rounded_hashes(train, names, fractions))
     return int((same & ~equal).sum())
 
 

@@ -142,7 +142,7 @@ def _near_copies(parts: Parts) -> Iterator[Finding]:
         faults.append(f"{copies.all_but_one:,} equal a training row in all features but one ({listed})")
     if copies.rounded:
         faults.append(f"{copies.rounded:,} equal a training row once numbers are rounded to three digits")
-    chance = 10 * copies.by_chance >= copies.all_but_one > copies.rounded
+    chance = copies.all_but_one > copies.rounded and not copies.telling
     share = max(copies.all_but_one, copies.rounded) / copies.rows
     warns = share > parts.duplicates and not chance and parts.by != "time"
     text = f"of {copies.rows:,} test rows, {' and '.join(faults)}"
