@@ -91,9 +91,9 @@ def test_the_tracking_store_holds_the_run_its_stages_and_the_candidate(place, fi
 def test_every_number_of_the_report_is_one_of_the_document_that_it_comes_from(place, first):
     facts = gather(place / ".fourscore", first["run"])
     html = facts.report_path.read_text(encoding="utf-8")
-    shown, strangers = unsourced(html, facts)
+    listing, strangers = unsourced(html, facts)
     assert strangers == []
-    assert shown > 150
+    assert listing > 150
     result = re.search(r'class="value">([\d.]+)<', html)[1]
     assert unsourced(html.replace(f">{result}<", f">{float(result) - 0.111:.3f}<"), facts)[1], "it would notice"
 
