@@ -42,17 +42,21 @@ def spellings(target: str, counts: Mapping[str, int], source: str | None) -> Ite
         counts: the rows of each class.
         source: the only source, where no query reads it yet.
     """
-    for names in twins(counts):
-        first, *rarer = sorted(names, key=lambda name: -counts[name])
-        listed = ", ".join(f"{name!r} ({counts[name]:,})" for name in (first, *rarer))
-        question = f"classes of {target!r} that differ in case or blanks only count as different: {listed}; are they one class?"
-        if source is not None:
-            replaced = ", ".join(_text(name) for name in rarer)
-            column = _name(target)
-            case = f"CASE WHEN {column} IN ({replaced}) THEN {_text(first)} ELSE {column} END AS {column}"
-            query = " ".join(["SELECT * REPLACE", f"({case})", "FROM", _name(source)])
-            question += f" If so: --set data.query={shlex.quote(query)}"
-        yield question
+    words = [sorted(names, key=lambda name: -counts[name]) for names in twins(counts)]
+    if not words:
+        return
+    listed = "; ".join(", ".join(f"{name!r} ({counts[name]:,})" for name in names) for names in words)
+    question = (
+        f"classes of {target!r} that differ in case or blanks only count as different: {listed}; are they one class?"
+    )
+    if source is not None:
+        column = _name(target)
+        whens = " ".join(
+            f"WHEN {column} IN ({', '.join(map(_text, rarer))}) THEN {_text(first)}" for first, *rarer in words
+        )
+        query = " ".join(["SELECT * REPLACE", f"(CASE {whens} ELSE {column} END AS {column})", "FROM", _name(source)])
+        question += f" If so: --set data.query={shlex.quote(query)}"
+    yield question
 
 
 def _text(value: str) -> str:

@@ -32,6 +32,8 @@ class Flattery:
     def in_words(self, apart: str) -> str:
         """Return a sentence; ``apart`` says which the other rows are."""
         scores = f"{self.measure} {self.by_chance:.2f} on rows drawn by chance and {self.apart:.2f} on {apart}"
+        if self.apart < 0:
+            return f"a quick model reaches {self.measure} {self.by_chance:.2f} on rows drawn by chance; on {apart} the mean does better"
         if self.by_chance - self.apart < _NOTICEABLE:
             return f"a quick model reaches {scores}"
         return f"a quick model reaches {scores}, so a split by row flatters by {self.by_chance - self.apart:.2f}"

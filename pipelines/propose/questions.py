@@ -17,6 +17,7 @@ from pipelines.propose.order import Order, find_order
 from pipelines.propose.subjects import Subject, grouping, subjects
 from steps.splitting.ids import names_subject
 from steps.splitting.leaks import is_target
+from steps.splitting.moments import parts_of_moment
 from steps.splitting.proxies import fold_of_rows, identity, strength
 from steps.tables.schema import Column, TableSchema, unused
 from steps.tables.truth import Array, number_array
@@ -219,14 +220,15 @@ def _leaks(study: Study, candidates: Sequence[Column]) -> list[Leak]:
     step = max(1, -(-study.schema.rows // _MOST))
     frame, truth = study.labelled([column.name for column in features], slice(None, None, step))
     fold = fold_of_rows(len(truth))
+    moment = parts_of_moment(features)
     leaks = []
     for column in features:
         result = strength(frame[column.name], column, truth, len(study.classes), fold)
-        refused = is_target(result, truth, len(study.classes), margin=_MARGIN)
+        refused = column.name not in moment and is_target(result, truth, len(study.classes), margin=_MARGIN)
         if refused or (result.score >= _STRONG and (not study.classes or result.skill >= 0.9)):
             evidence = f"column {column.name!r} alone predicts {study.target!r} ({result.measure} {result.score:.3f})"
             leaks.append(Leak((column.name,), evidence, refused))
-    alone = {name for leak in leaks for name in leak.columns}
+    alone = {name for leak in leaks for name in leak.columns} | {*moment}
     rest = [c.name for c in features if c.name not in alone and c.type in ("integer", "float", "boolean")]
     rest = [name for name in rest if frame[name].null_count() <= frame.height / 2]
     if together := _sum(frame, rest, truth, len(study.classes)):

@@ -17,6 +17,7 @@ from steps.errors import InputError, near
 from steps.splitting.copies import MOST_COLUMNS, near_copies
 from steps.splitting.document import Finding, Level
 from steps.splitting.ids import names_id, names_subject
+from steps.splitting.moments import parts_of_moment
 from steps.splitting.proxies import Strength, fold_of_rows, identity, strength
 from steps.splitting.rowhash import row_hashes
 from steps.tables.schema import Column, TableSchema, unused
@@ -236,10 +237,13 @@ def _near_target(parts: Parts) -> Iterator[Finding]:
     frame = _sample(parts.train / "data.parquet", [*(column.name for column in features), target.name])
     truth = truth_array(frame[target.name], target)
     fold = fold_of_rows(len(truth))
+    moment = parts_of_moment(features)  # a trend over time is no leak: when a row is made is known
     single: list[str] = []
     for column in features:
         result = strength(frame[column.name], column, truth, len(target.classes), fold)
         level = _judge(result, truth, len(target.classes))
+        if level == "refused" and column.name in moment:
+            level = "warning"
         if level:
             single.append(column.name)
             yield _proxy(parts, column.name, level, result)
@@ -316,7 +320,12 @@ def _sums(parts: Parts, frame: pl.DataFrame, features: Sequence[Column], truth: 
     """Report columns of which a weighted sum is the target."""
     target = parts.schema.target
     assert target is not None
-    numeric = [column.name for column in features if column.type in ("integer", "float", "boolean")]
+    moment = parts_of_moment(features)
+    numeric = [
+        column.name
+        for column in features
+        if column.type in ("integer", "float", "boolean") and column.name not in moment
+    ]
     numeric = [name for name in numeric if frame[name].null_count() <= frame.height / 2]
     if len(numeric) < 2:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -177,7 +178,7 @@ def test_a_moment_in_several_columns_proposes_a_split_by_time_that_runs(tmp_path
     shuffled = hourly().sample(fraction=1, shuffle=True, seed=1)
     _, _, text = propose_for(tmp_path / "one", shuffled, "demand")
     assert "'yr' and 'mnth' and 'day' and 'hr' together say when a row was made" in text
-    assert "so a split by row flatters by " in text
+    assert "on later rows the mean does better" in text
     query = 'SELECT *, "yr" * 10000000 + "mnth" * 100000 + "day" * 100 + "hr" AS moment FROM "table"'
     assert f"--set data.query='{query}' --split time:moment" in text
     proposal, _, _ = propose_for(
@@ -341,3 +342,15 @@ def test_words_that_count_as_missing_are_named_with_their_columns(tmp_path, suff
     setting = text.split("--set data.sources.d.missing='")[1].split("'\n")[0]
     text = describe(propose(tmp_path / "q", [str(path)], "plan", settings={"data.sources.d.missing": setting}))
     assert "count as missing: 75" not in text
+
+
+def test_several_words_in_several_spellings_become_classes_by_one_query(tmp_path):
+    answers = ["Yes", "yes", "YES", "no", "No's", "no's"]
+    frame = plans("x", "y").with_columns(pl.Series("plan", [answers[index % 6] for index in range(300)]))
+    _, _, text = propose_for(tmp_path / "one", frame, "plan")
+    query = shlex.split(text.split("If so: ")[1].split("\n")[0])[1].removeprefix("data.query=")
+    proposal, _, _ = propose_for(tmp_path / "two", frame, "plan", settings={"data.query": query})
+    assert proposal.task == "multiclass-classification"
+    assert run_to_split(tmp_path / "two", proposal).balance[0].train > 0
+    labelled = pl.read_parquet(tmp_path / "two" / "run" / "labeled" / "data.parquet")
+    assert labelled["plan"].n_unique() == 3

@@ -313,6 +313,15 @@ def test_a_target_that_many_columns_give_together_is_learned_rather_than_refused
     assert "sum is target" not in {check for check, _, _ in findings}
 
 
+def test_a_trend_over_years_and_months_is_no_leak(tmp_path):
+    month = np.arange(ROWS) // 10
+    frame = pl.DataFrame({"year": 2000 + month // 12, "month": month % 12 + 1, "a": NOISE[:, 0], "c": FRAME["c"]})
+    frame = frame.with_columns(sales=pl.Series(100 + 3 * month + 20 * NOISE[:, 1]))
+    findings, reasons = divide(tmp_path, frame, "sales", REGRESSION)
+    assert "sum is target" not in {check for check, _, _ in findings}
+    assert not reasons
+
+
 def test_few_rows_of_a_rare_class_may_be_separated_by_chance(tmp_path):
     frame = features(FRAME).with_columns(rare=pl.when(pl.int_range(pl.len()) % 300 == 0).then(1).otherwise(0))
     frame = frame.with_columns(odd=pl.col("rare") * 3 + pl.col("a").shuffle(5))
