@@ -92,6 +92,5 @@ def test_a_workspace_that_cannot_be_written_is_said_plainly(tmp_path, monkeypatc
     (tmp_path / "file").write_text("in the way")
     result = CliRunner().invoke(main, [*arguments, "--workspace", "file/inside"])
     assert result.exit_code == 1
-    assert "error: file/inside/" in result.output
-    assert "Not a directory" in result.output
+    assert "error: file/inside: Not a directory" in result.output
     assert "Traceback" not in result.output

@@ -43,6 +43,8 @@ from steps.errors import FourscoreError
 
 POLL = 1.0
 """Seconds between two looks at the journals."""
+_aside: list[subprocess.Popen[bytes]] = []
+"""Processes that nobody waits for: Python warns of one that it forgets while it runs."""
 PATIENCE = 45.0
 """Seconds that a finished run waits for its projection; after that the process finishes alone."""
 URI = "FOURSCORE_TRACKING_URI"
@@ -81,7 +83,7 @@ def parent_of(workspace: Path, run: str, patience: float = PATIENCE) -> str | No
 def project_aside(workspace: Path, record: RunRecord) -> None:
     """Start projecting the end of a run whose follower died with it, where it was tracked; do not wait."""
     if uri := place_of(workspace, record):
-        _start(workspace, record.run, uri, piped=False)
+        _aside.append(_start(workspace, record.run, uri, piped=False))
 
 
 def place_of(workspace: Path, record: RunRecord, *alternatives: str | None) -> str | None:

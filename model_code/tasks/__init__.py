@@ -49,6 +49,8 @@ class Task:
     shapes: tuple[str, ...]
     """The pictures that show where predictions go wrong: calibration and confusion, or residuals."""
     metrics: Mapping[str, Metric]
+    has_classes: bool = True
+    """False if labels are numbers."""
     has_positive: bool = False
     """True if the last class is the one that metrics speak of."""
 
@@ -84,6 +86,7 @@ _TASKS = (
         headline="r2",
         clear_win=lambda _: 0.05,
         shapes=("residuals",),
+        has_classes=False,
         metrics=_table(
             Metric("r2", "R\N{SUPERSCRIPT TWO}", True, None, 1),
             Metric("rmse", "RMSE", False, 0, None),

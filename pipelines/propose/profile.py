@@ -188,7 +188,7 @@ def _task(column: Column, values: pl.Series, request: Request) -> tuple[Task, li
     if not fitting:
         raise InputError(f"--target {name}: the column {_fault(tasks.names()[-1], values)}")
     if are_codes(name, values):
-        fitting.sort(key=lambda task: task == "regression")
+        fitting.sort(key=lambda task: not tasks.get(task).has_classes)
     task, *alternatives = fitting
     numeric = column.type in ("integer", "float")
     if numeric and are_codes(name, values):

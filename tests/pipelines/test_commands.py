@@ -165,7 +165,7 @@ def test_predicting_rows_without_a_column_that_the_model_needs_ends_with_2(place
     (place / "narrow.csv").write_text("mean_radius,mean_texture\n1.0,2.0\n")
     result = fourscore("predict", first["run"], "narrow.csv", "none.csv", cwd=place)
     assert result.returncode == 2
-    assert "narrow.csv does not fit the model" in result.stderr
+    assert "narrow.csv: column 'mean_perimeter' is missing; the model needs a number there" in result.stderr
     assert not (place / "none.csv").exists()
 
 

@@ -46,7 +46,10 @@ def aws(moto, monkeypatch, protected):
     monkeypatch.setattr(ChangeSet, "apply", apply_with_outputs)
     monkeypatch.setattr(templates, "text", SIMPLIFIED.__getitem__)
     monkeypatch.setattr(change_sets, "protect", lambda _, stack, on: protected.append((stack, on)))
-    return account(REGION)
+    yield account(REGION)
+    _post(f"{moto}/moto-api/reset")
+    # moto's servers in one process share their state, and the tests of stores have their bucket all the time
+    boto3.client("s3", endpoint_url=moto, region_name="us-east-1").create_bucket(Bucket="lake")
 
 
 def apply_with_outputs(change_set):

@@ -271,6 +271,7 @@ def test_the_saved_folder_says_nothing_of_the_places_on_this_machine(saved, mode
 
 
 def test_what_is_registered_says_nothing_of_the_places_on_this_machine(registered):
+    connect(registered, default_uri(registered))  # MLflow looks models up in the place of the last client
     directory = registry._downloaded(default_uri(registered), NAME, "1")
     assert_no_places(directory.parent.parent / "MLmodel", registered)
 
