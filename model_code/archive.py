@@ -90,9 +90,10 @@ def _size(meta: Mapping[str, Any]) -> int:
     size: int = ITEM_SIZES[meta["dtype"]] * math.prod(sizes)
     contiguous = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
     # the stride of a dimension of one value is of no use, and an empty tensor has none that is
-    used = [stride for size, stride in zip(sizes, strides, strict=True) if size > 1]
-    expected = [stride for size, stride in zip(sizes, contiguous, strict=True) if size > 1]
-    return size if size == 0 or used == expected else -1
+    is_contiguous = all(
+        stride == expected for extent, stride, expected in zip(sizes, strides, contiguous, strict=True) if extent > 1
+    )
+    return size if size == 0 or is_contiguous else -1
 
 
 def _write(members: Mapping[str, bytes]) -> bytes:

@@ -39,6 +39,7 @@ class ModuleDigests:
         self.memory = memory
         self.changed = False
         try:
+            # entries of an older memory are by path
             memories = json.loads(memory.read_bytes()) if memory else {}
             self.imports: dict[str, list[str]] = {key: value for key, value in memories.items() if len(key) == DIGITS}
         except (OSError, ValueError, AttributeError):

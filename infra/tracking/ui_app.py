@@ -1,7 +1,7 @@
 """The application behind ``fourscore ui``: MLflow's own, for those who have the link's token, and read-only by default.
 
 MLflow itself asks nobody for a password, and answers pages of every ``http://localhost`` port. A page or another user of the
-machine could so move an alias, and the owner's next prediction would run a foreign model.
+machine could move an alias, and the owner's next prediction would run a foreign model.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ async def _answer(send: Any, status: int, text: str, **headers: str) -> None:
 
 
 def create() -> Guard:
-    """Return the guarded MLflow application, with the settings of ``mlflow_server.ui`` in the environment."""
+    """Return the guarded MLflow application, with the settings of ``mlflow_server.start`` in the environment."""
     from mlflow.server import constants
 
     os.environ[constants.BACKEND_STORE_URI_ENV_VAR] = os.environ["MLFLOW_BACKEND_STORE_URI"]

@@ -48,3 +48,8 @@ def key_values(_ctx: click.Context, _parameter: click.Parameter, values: tuple[s
             raise click.BadParameter(f"{value!r} is not KEY=VALUE, such as split.by=row")
         settings[key.strip()] = text
     return settings
+
+
+def settings_option(meaning: str) -> Callable[[F], F]:
+    """Return the option --set, with a help text that says what it sets."""
+    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", callback=key_values, help=meaning)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipelines.commands.options import as_json, key_values, print_json, tracking_uri, workspace_of_runs
+from pipelines.commands.options import as_json, print_json, settings_option, tracking_uri, workspace_of_runs
 
 if TYPE_CHECKING:
     from infra.runs.records import RunRecord
@@ -39,14 +39,7 @@ def report(run: str | None, workspace: Path, as_json: bool) -> None:
 @click.option("--strict", is_flag=True, help="Refuse values that are unlike those of training.")
 @click.option("--rejected", is_flag=True, help="Use the model of a run that was rejected all the same.")
 @click.option("--trust", metavar="WHY", help="Use a model that is not of a run of this workspace; say why.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    callback=key_values,
-    help="A setting of INPUT: input.skip=2.",
-)
+@settings_option("A setting of INPUT: input.skip=2.")
 @workspace_of_runs
 @tracking_uri
 @as_json

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pipelines.commands.options import as_json, key_values, print_json, tracking_uri, workspace_of_runs
+from pipelines.commands.options import as_json, print_json, settings_option, tracking_uri, workspace_of_runs
 
 if TYPE_CHECKING:
     from pipelines.pages.report.gather import Facts
@@ -37,14 +37,7 @@ PLACES = ("local", "sagemaker", "sagemaker-local")
     help="How the test set is chosen; default: by row, or by the group of a repeating id.",
 )
 @click.option("--names", metavar="A,B,C", help="Names of the columns in order, instead of the header's.")
-@click.option(
-    "--set",
-    "settings",
-    multiple=True,
-    metavar="KEY=VALUE",
-    callback=key_values,
-    help="A field of the problem, such as data.sources.NAME.skip=2.",
-)
+@settings_option("A field of the problem, such as data.sources.NAME.skip=2.")
 @click.option("--yes", is_flag=True, help="Accept every guess without asking.")
 @as_json
 def new(
@@ -91,14 +84,7 @@ REQUEST = (
     click.argument("problem", type=click.Path(path_type=Path)),
     click.option("--smoke", is_flag=True, help="Run every stage on a small sample; makes no candidate."),
     click.option("--until", metavar="STAGE", help="Stop after this stage, such as split."),
-    click.option(
-        "--set",
-        "settings",
-        multiple=True,
-        metavar="KEY=VALUE",
-        callback=key_values,
-        help="Override a field of the problem, such as split.by=row.",
-    ),
+    settings_option("Override a field of the problem, such as split.by=row."),
     workspace_of_runs,
     click.option("--store", metavar="URI", envvar="FOURSCORE_STORE", help="Share results through s3://bucket/prefix/."),
     click.option(

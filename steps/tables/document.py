@@ -42,12 +42,25 @@ class NearlyType(Section):
     type: str
     format: str | None
     values: int
+    """The number of values of the column, odd ones included."""
     odd: int
     """The number of values that are not of the type."""
     words: tuple[str, ...]
     """The first different ones of them."""
     rows: tuple[int, ...]
     """The records of the first ones."""
+
+    def note(self) -> str:
+        """Return the finding as the rest of a sentence about the column."""
+        rows = ", ".join(map(str, self.rows)) + (" ..." if self.odd > len(self.rows) else "")
+        words = ", ".join(repr(word[:40]) for word in self.words)
+        kind = {"integer": "whole numbers", "float": "numbers", "date": "dates", "datetime": "dates with times"}[
+            self.type
+        ]
+        return (
+            f"is taken as text, but all but {self.odd:,} of its {self.values:,} values are {kind}: {words} "
+            f"(row{'' if self.odd == 1 else 's'} {rows})"
+        )
 
 
 class ColumnType(Section):

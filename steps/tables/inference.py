@@ -11,8 +11,9 @@ import polars as pl
 from model_code.tabular.values import affix_pattern, with_point, with_usual_signs
 from steps.errors import InputError
 from steps.tables import dates, numerals
+from steps.tables.document import NearlyType
 from steps.tables.numerals import Marks, Numerals
-from steps.tables.parsing import Almost, Parse
+from steps.tables.parsing import Parse
 from steps.tables.schema import ROW, Type
 
 _NEARLY = 0.95
@@ -317,10 +318,17 @@ def _nearly_numbers(
     return Parse("category", note=almost.note(), sure=False, almost=almost)
 
 
-def _almost(frame: pl.LazyFrame, name: str, odd: pl.Expr, values: int, kind: Type, form: str | None) -> Almost:
+def _almost(frame: pl.LazyFrame, name: str, odd: pl.Expr, values: int, kind: Type, form: str | None) -> NearlyType:
     wrong = frame.select(name).with_row_index(ROW, 1).filter(odd).collect(engine="streaming")
     words = wrong[name].unique(maintain_order=True).head(_WORDS)
-    return Almost(kind, form, values, wrong.height, tuple(words), tuple(wrong[ROW].head(_ROWS)))
+    return NearlyType(
+        type=kind,
+        format=form,
+        values=values,
+        odd=wrong.height,
+        words=tuple(words),
+        rows=tuple(wrong[ROW].head(_ROWS)),
+    )
 
 
 def _infer_dates(frame: pl.LazyFrame, columns: Sequence[str], declared: Mapping[str, Parse]) -> dict[str, Parse | None]:

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 
 from model_code.tabular.values import FALSE, TRUE, Form
+from steps.tables.document import NearlyType
 from steps.tables.schema import Type
 
 _EXPECTED = {
@@ -39,34 +40,6 @@ class Odd:
 
 
 @dataclass(frozen=True)
-class Almost:
-    """A type that nearly all values of a column of text have."""
-
-    type: Type
-    format: str | None
-    values: int
-    """The number of values of the column, odd ones included."""
-    odd: int
-    """The number of values that are not of the type."""
-    words: tuple[str, ...]
-    """The first different ones of them."""
-    rows: tuple[int, ...]
-    """The records of the first ones."""
-
-    def note(self) -> str:
-        """Return the finding as the rest of a sentence about the column."""
-        rows = ", ".join(map(str, self.rows)) + (" ..." if self.odd > len(self.rows) else "")
-        words = ", ".join(repr(word[:40]) for word in self.words)
-        kind = {"integer": "whole numbers", "float": "numbers", "date": "dates", "datetime": "dates with times"}[
-            self.type
-        ]
-        return (
-            f"is taken as text, but all but {self.odd:,} of its {self.values:,} values are {kind}: {words} "
-            f"(row{'' if self.odd == 1 else 's'} {rows})"
-        )
-
-
-@dataclass(frozen=True)
 class Parse(Form):
     """How the text of one column becomes values."""
 
@@ -79,7 +52,7 @@ class Parse(Form):
     """False if the note is a question that a person has to decide."""
     missing: tuple[str, ...] = ()
     """Cells that mean 'no value' in this column, beside those of the source."""
-    almost: Almost | None = None
+    almost: NearlyType | None = None
     """What the column would be without a few of its values."""
 
     @property

@@ -8,13 +8,13 @@ row what does not parse. Both give the same table. One strict parser alone would
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from steps.errors import InputError
 from steps.journal import Journal
-from steps.tables.document import ColumnType, FileReport, NearlyType, SourceReport
+from steps.tables.document import ColumnType, FileReport, SourceReport
 from steps.tables.encodings import EAST_ASIAN
 from steps.tables.examine import Examination
 from steps.tables.optimistic import parse_optimistic
@@ -89,8 +89,7 @@ def _report(frame: SourceFrame, parses: Mapping[str, Parse], examination: Examin
 
 
 def _column_type(parse: Parse) -> ColumnType:
-    almost = NearlyType(**asdict(parse.almost)) if parse.almost else None
-    return ColumnType(type=parse.type, format=parse.format or None, almost=almost)
+    return ColumnType(type=parse.type, format=parse.format or None, almost=parse.almost)
 
 
 def _note(frame: SourceFrame, report: SourceReport, log: Journal) -> None:
