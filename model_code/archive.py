@@ -1,9 +1,9 @@
-"""The guard of model archives: what torch may read of a ``model.pt2``, rebuilt from checked values.
+"""The reader and guard of model archives: a ``model.pt2`` as checked values.
 
 ``torch.export.load`` runs code of the archive's maker in several ways: members that are pickles, compiled libraries, texts
-of sizes that sympy evaluates, texts of guards that become functions. So torch never sees a file as it came. Each member is
-compared with a grammar of what our own export writes, and a new archive is written from the checked values alone. The
-format is in the PyTorch documentation, "PT2 Archive Spec", and in ``torch/_export/serde/schema.py``.
+of sizes that sympy evaluates, texts of guards that become functions. So a foreign file never goes to torch. Each member is
+compared with a grammar of what our own export writes, and ``model_code.runtime`` evaluates the checked values. The format
+is in the PyTorch documentation, "PT2 Archive Spec", and in ``torch/_export/serde/schema.py``.
 """
 
 from __future__ import annotations
@@ -15,8 +15,15 @@ import zipfile
 from collections.abc import Mapping
 from typing import Any
 
-from model_code.archive_grammar import ITEM_SIZES, PROGRAM, TENSOR_FILES, Grammar, check, parse
+import numpy as np
 
+from model_code.archive_grammar import PROGRAM, TENSOR_FILES, Grammar, check, parse
+from model_code.operators import DTYPES
+
+Array = np.ndarray[Any, Any]
+
+MODEL = "model.pt2"
+"""The name of the archive in a model directory."""
 WEIGHTS = "data/weights/model_weights_config.json"
 CONSTANTS = "data/constants/model_constants_config.json"
 GRAPH = "models/model.json"
@@ -29,12 +36,31 @@ FIXED = {
 }
 
 
-def rebuild(content: bytes) -> bytes:
-    """Return the archive, written again from checked values; the same values give the same bytes.
+def read(content: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Return the program of an archive and its tensors by name; all values are checked.
 
     Raises:
         ValueError: the content is not an archive, or has a member or value that our export does not write.
     """
+    graph, tensors, members = _checked(content)
+    return graph, {
+        name: np.frombuffer(members[path], DTYPES[meta["dtype"]]).reshape([size["as_int"] for size in meta["sizes"]])
+        for name, path, meta in tensors
+    }
+
+
+def rebuild(content: bytes) -> bytes:
+    """Return the archive, written again from checked values; the same values give the same bytes.
+
+    Raises:
+        ValueError: see ``read``.
+    """
+    _, _, members = _checked(content)
+    return _write(members | FIXED)
+
+
+def _checked(content: bytes) -> tuple[dict[str, Any], list[tuple[str, str, Any]], dict[str, bytes]]:
+    """Return the program, the name, member and metadata of each tensor, and the members."""
     members = _members(content)
     members.pop(".data/serialization_id", None)  # another one for each writing
     for name, expected in FIXED.items():
@@ -43,18 +69,19 @@ def rebuild(content: bytes) -> bytes:
     graph = _parse(members, GRAPH, PROGRAM)
     for node in graph["graph_module"]["graph"]["nodes"]:
         node["metadata"] = {}  # names of modules, which only a debugger reads
-    output = {GRAPH: _json(graph)}
+    output, tensors = {GRAPH: _json(graph)}, []
     for index, prefix in ((WEIGHTS, "weight_"), (CONSTANTS, "tensor_")):
-        tensors = _parse(members, index, TENSOR_FILES)
-        for entry in tensors["config"].values():
-            name = index.rsplit("/", 1)[0] + "/" + entry["path_name"]
-            if not entry["path_name"].startswith(prefix) or len(members.get(name, b"")) != _size(entry["tensor_meta"]):
-                raise ValueError(f"{name}: missing, or not of the size that {index} says")
-            output[name] = members[name]
-        output[index] = _json(tensors)
+        files = _parse(members, index, TENSOR_FILES)
+        for name, entry in files["config"].items():
+            path = index.rsplit("/", 1)[0] + "/" + entry["path_name"]
+            if not entry["path_name"].startswith(prefix) or len(members.get(path, b"")) != _size(entry["tensor_meta"]):
+                raise ValueError(f"{path}: missing, or not of the size that {index} says")
+            output[path] = members[path]
+            tensors.append((name, path, entry["tensor_meta"]))
+        output[index] = _json(files)
     if unexpected := sorted(members.keys() - output.keys()):
         raise ValueError(f"{unexpected[0]}: the export writes no such member")
-    return _write(output | FIXED)
+    return graph, tensors, output
 
 
 def _members(content: bytes) -> dict[str, bytes]:
@@ -87,7 +114,7 @@ def _json(value: Any) -> bytes:
 def _size(meta: Mapping[str, Any]) -> int:
     """Return the bytes of a contiguous tensor; -1 for one whose values lie otherwise, which no member has."""
     sizes, strides = ([n["as_int"] for n in meta[key]] for key in ("sizes", "strides"))
-    size: int = ITEM_SIZES[meta["dtype"]] * math.prod(sizes)
+    size: int = DTYPES[meta["dtype"]].itemsize * math.prod(sizes)
     contiguous = [math.prod(sizes[i + 1 :]) for i in range(len(sizes))]
     # the stride of a dimension of one value is of no use, and an empty tensor has none that is
     is_contiguous = all(

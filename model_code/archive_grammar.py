@@ -10,6 +10,8 @@ import json
 import re
 from typing import Any
 
+from model_code.operators import DTYPES, OPERATORS
+
 Grammar = Any
 
 
@@ -108,73 +110,13 @@ EXPRESSION = re.compile(_WORD + "{1,99}", re.ASCII)
 
 _SIDE = r"(?:L\['\w{1,99}'\](?:\[\d{1,9}\])*\.size\(\)\[\d{1,9}\]|\d{1,18})"
 GUARD = re.compile(rf"{_SIDE} (?:==|!=|<=|>=|<|>) {_SIDE}", re.ASCII)
-ITEM_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 2, 7: 4, 8: 8, 12: 1, 13: 2}
-"""Bytes of a value by the number of its type (``ScalarType`` in the schema): integers, floats, booleans."""
-
-OPERATORS = frozenset(
-    (
-        "torch.ops.aten._assert_tensor_metadata.default",
-        "torch.ops.aten.add.Scalar",
-        "torch.ops.aten.add.Tensor",
-        "torch.ops.aten.baddbmm.default",
-        "torch.ops.aten.bitwise_not.default",
-        "torch.ops.aten.bmm.default",
-        "torch.ops.aten.cat.default",
-        "torch.ops.aten.clamp.Tensor",
-        "torch.ops.aten.clamp.default",
-        "torch.ops.aten.contiguous.default",
-        "torch.ops.aten.cos.default",
-        "torch.ops.aten.detach_.default",
-        "torch.ops.aten.div.Tensor",
-        "torch.ops.aten.embedding.default",
-        "torch.ops.aten.exp.default",
-        "torch.ops.aten.expand.default",
-        "torch.ops.aten.flatten.using_ints",
-        "torch.ops.aten.gather.default",
-        "torch.ops.aten.index.Tensor",
-        "torch.ops.aten.index_select.default",
-        "torch.ops.aten.isfinite.default",
-        "torch.ops.aten.isnan.default",
-        "torch.ops.aten.lift_fresh_copy.default",
-        "torch.ops.aten.linear.default",
-        "torch.ops.aten.lt.Tensor",
-        "torch.ops.aten.matmul.default",
-        "torch.ops.aten.mean.dim",
-        "torch.ops.aten.mul.Scalar",
-        "torch.ops.aten.mul.Tensor",
-        "torch.ops.aten.nan_to_num.default",
-        "torch.ops.aten.relu.default",
-        "torch.ops.aten.remainder.Scalar",
-        "torch.ops.aten.rsub.Scalar",
-        "torch.ops.aten.searchsorted.Tensor",
-        "torch.ops.aten.select.int",
-        "torch.ops.aten.sigmoid.default",
-        "torch.ops.aten.sin.default",
-        "torch.ops.aten.slice.Tensor",
-        "torch.ops.aten.softmax.int",
-        "torch.ops.aten.squeeze.dim",
-        "torch.ops.aten.stack.default",
-        "torch.ops.aten.sub.Tensor",
-        "torch.ops.aten.sum.dim_IntList",
-        "torch.ops.aten.t.default",
-        "torch.ops.aten.tanh.default",
-        "torch.ops.aten.to.dtype",
-        "torch.ops.aten.transpose.int",
-        "torch.ops.aten.unsqueeze.default",
-        "torch.ops.aten.view.default",
-        "torch.ops.aten.where.ScalarOther",
-        "torch.ops.aten.where.ScalarSelf",
-        "torch.ops.aten.where.self",
-    )
-)
-"""The operators that a graph may call: functions of tensors that read and write nothing else. A new network adds its own."""
 
 BOOL, NULL = frozenset((True, False)), frozenset((None,))
 
 SIZE = Union(as_int=_integer, as_expr={"expr_str": EXPRESSION, "hint": Union(as_int=_integer)})
 DEVICE = {"type": frozenset(("cpu",)), "index": NULL}
 TENSOR = {
-    "dtype": frozenset(ITEM_SIZES),
+    "dtype": frozenset(DTYPES),
     "sizes": [SIZE],
     "requires_grad": frozenset((False,)),
     "device": DEVICE,
@@ -212,7 +154,7 @@ ARGUMENT = Union(
     as_device=DEVICE,
 )
 NODE = {
-    "target": OPERATORS,
+    "target": frozenset(OPERATORS),
     "inputs": [{"name": NAME, "arg": ARGUMENT, "kind": _integer}],
     "outputs": [VALUE],
     "metadata": lambda value: isinstance(value, dict),

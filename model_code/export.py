@@ -1,7 +1,7 @@
-"""From a trained module to ``model.pt2``, one torch.export graph without a pickle, and back.
+"""From a trained module to ``model.pt2``: one torch.export graph without a pickle.
 
 The archive holds the graph as JSON, the raw bytes of each weight, and an empty file for sample inputs. By default those
-samples would be a pickle; they are removed before saving. ``archive`` checks what is written and what is read.
+samples would be a pickle; they are removed before saving. ``archive`` checks what is written, and ``runtime`` evaluates it.
 """
 
 from __future__ import annotations
@@ -11,32 +11,45 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from model_code import archive
+from model_code import archive, runtime
+from model_code.operators import OPERATORS
 
-MODEL = "model.pt2"
+Array = np.ndarray[Any, Any]
+
 TOLERANCE = 1e-5
 
 
-class ExportDiffers(RuntimeError):
-    """The exported graph does not answer as the module that it was exported from."""
+class ExportError(RuntimeError):
+    """The network cannot be exported, or its exported graph does not answer as the network does."""
 
 
-def export(model: nn.Module, directory: Path, random_inputs: Callable[[int], tuple[Tensor, ...]]) -> None:
+def export(model: nn.Module, directory: Path, random_inputs: Callable[[int], tuple[Array, ...]]) -> None:
     """Write ``model.pt2`` into ``directory``; the same model gives the same bytes.
 
     Args:
         random_inputs: from a number of rows to that many rows of inputs; the graph is traced and checked on such.
 
     Raises:
-        ExportDiffers: the written file, loaded again, answers differently on random rows.
+        ExportError: the network calls an operator that ``runtime`` does not have, or the written file answers differently on
+            random rows, evaluated by ``runtime`` or by torch.
     """
     model = model.to("cpu").eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    example = random_inputs(4)
+    program = _program(model, _tensors(random_inputs(4)))
+    buffer = io.BytesIO()  # torch aborts the process where it writes to a full disk itself
+    torch.export.save(program, buffer)
+    path = directory / archive.MODEL
+    path.write_bytes(archive.rebuild(buffer.getvalue()))
+    _check(model, path, random_inputs)
+
+
+def _program(model: nn.Module, example: tuple[torch.Tensor, ...]) -> torch.export.ExportedProgram:
+    """Return the traced program, for any number of rows."""
     shapes: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     batch = torch.export.Dim("batch")
     for tensor in example:
@@ -46,40 +59,31 @@ def export(model: nn.Module, directory: Path, random_inputs: Callable[[int], tup
     program.example_inputs = None
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # paths of the machine that trained
-    buffer = io.BytesIO()  # torch aborts the process where it writes to a full disk itself
-    torch.export.save(program, buffer)
-    path = directory / MODEL
-    path.write_bytes(archive.rebuild(buffer.getvalue()))
-    _check(model, path, random_inputs)
+        if node.op == "call_function" and f"torch.ops.{node.target}" not in OPERATORS:
+            raise ExportError(
+                f"the network calls {node.target}, which models are not served with; "
+                "use other operators, or add this one to model_code/operators.py"
+            )
+    return program
 
 
-def load(path: Path) -> nn.Module:
-    """Return the exported graph as a module; the file is checked first, so that no code of its maker runs.
-
-    Raises:
-        ValueError: the file is not a model archive, or holds what our export does not write.
-    """
-    try:
-        content = archive.rebuild(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{path}: refused, since {MODEL} can run code when loaded: {error}") from error
-    try:
-        return torch.export.load(io.BytesIO(content)).module()
-    except Exception as error:  # a graph of allowed values that do not fit together; torch raises many types
-        raise ValueError(f"{path}: not a graph that torch can read: {error}") from error
-
-
-def _check(model: nn.Module, path: Path, random_inputs: Callable[[int], tuple[Tensor, ...]]) -> None:
-    loaded = load(path)
+def _check(model: nn.Module, path: Path, random_inputs: Callable[[int], tuple[Array, ...]]) -> None:
+    """Compare the module with the written file, as ``runtime`` and as torch evaluate it."""
+    graph = runtime.load(path)
+    reloaded = torch.export.load(io.BytesIO(archive.rebuild(path.read_bytes()))).module()
     for rows in (0, 1, 2, 257):
         inputs = random_inputs(rows)
         with torch.no_grad():
-            expected, actual = model(*inputs), loaded(*inputs)
-        if expected.shape != actual.shape or not torch.isfinite(actual).all():
-            raise ExportDiffers(
-                f"{path}: {rows} rows give shape {tuple(actual.shape)}, expected finite {tuple(expected.shape)}"
-            )
-        if not torch.allclose(expected, actual, rtol=TOLERANCE, atol=TOLERANCE):
-            raise ExportDiffers(
-                f"{path}: differs from the model by {float((expected - actual).abs().max()):.3g} on {rows} random rows"
-            )
+            expected, in_torch = (module(*_tensors(inputs)).numpy() for module in (model, reloaded))
+        for place, actual in (("", graph(*inputs)), (" in torch", in_torch)):
+            if expected.shape != actual.shape or not np.isfinite(actual).all():
+                raise ExportError(
+                    f"{path}: {rows} rows give shape {actual.shape}{place}, expected finite {expected.shape}"
+                )
+            if not np.allclose(actual, expected, rtol=TOLERANCE, atol=TOLERANCE):
+                difference = float(np.abs(expected - actual).max())
+                raise ExportError(f"{path}: differs from the model by {difference:.3g} on {rows} random rows{place}")
+
+
+def _tensors(arrays: tuple[Array, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(map(torch.from_numpy, arrays))

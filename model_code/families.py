@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
-    import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from model_code.training import Recipe
 
@@ -108,7 +107,7 @@ class Family(Protocol):
             ValueError: a column is missing, or, unless ``skip``, a value cannot be read; the message names each column.
         """
 
-    def random_inputs(self, schema: Schema, rows: int) -> tuple[torch.Tensor, ...]:
+    def random_inputs(self, schema: Schema, rows: int) -> tuple[Array, ...]:
         """Return inputs of the graph, hard ones among them, on which an export is checked."""
 
 
@@ -125,7 +124,7 @@ class Architecture(Protocol):
     def preprocessor(self, inputs: Inputs, schema: Schema) -> nn.Module:
         """Return a module, fitted on these training rows, from encoded inputs to the tuple that the network takes."""
 
-    def network(self, preprocessor: nn.Module, prepared: tuple[torch.Tensor, ...], width: int) -> nn.Module:
+    def network(self, preprocessor: nn.Module, prepared: tuple[Tensor, ...], width: int) -> nn.Module:
         """Return the untrained network, from prepared inputs to raw outputs float32[b, members, width].
 
         Args:
@@ -156,7 +155,7 @@ def get(name: str) -> Family:
 
 
 def load_schema(directory: Path) -> dict[str, Any]:
-    """Return the schema of the model in ``directory``; neither the model nor torch is loaded.
+    """Return the schema of the model in ``directory``; the model is not loaded.
 
     Raises:
         ValueError: a file of the model is missing, or the schema is of another format.

@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
-from torch import nn
 
-from model_code import export, families
+from model_code import families, runtime
+from model_code.archive import MODEL
 from model_code.families import FORMAT, Readout
+from model_code.runtime import Graph
 
 Array = np.ndarray[Any, Any]
 
-CHUNK = 16_384
-"""Rows that go through the graph at once, so that memory does not grow with the input."""
+CHUNK = 2_048
+"""Rows that go through the graph at once, so that memory does not grow with the input and a processor's cache holds most of a step."""
 
 
 class Predictor:
     """A loaded model; ``schema`` is the content of ``schema.json``."""
 
-    def __init__(self, schema: dict[str, Any], graph: nn.Module) -> None:
+    def __init__(self, schema: dict[str, Any], graph: Graph) -> None:
         self.schema = schema
         family = families.of_model(schema)
         self._read, self._encode = family.read, family.encode
@@ -36,15 +36,8 @@ class Predictor:
             ValueError: a column is missing or of the wrong type; the message names it and what it should be.
         """
         inputs = self._encode(frame, self.schema)
-        parts = []
-        with torch.inference_mode():
-            for start in range(0, max(frame.height, 1), CHUNK):
-                part = (torch.from_numpy(array[start : start + CHUNK]) for array in inputs)
-                try:
-                    parts.append(self._graph(*part).numpy())
-                except RuntimeError as error:  # a graph that is not of its schema
-                    raise ValueError(f"{export.MODEL} does not run on these inputs: {error}") from error
-        return np.concatenate(parts)
+        starts = range(0, max(frame.height, 1), CHUNK)
+        return np.concatenate([self._graph(*(array[start : start + CHUNK] for array in inputs)) for start in starts])
 
     def read(
         self,
@@ -96,9 +89,9 @@ def model_schema(
 
 
 def load(directory: Path) -> Predictor:
-    """Load the model in ``directory`` (``model.pt2`` and ``schema.json``); nothing is unpickled.
+    """Load the model in ``directory`` (``model.pt2`` and ``schema.json``); no code of its maker runs, and torch is not imported.
 
     Raises:
         ValueError: a file is missing, is of another format, or is not what it should be.
     """
-    return Predictor(families.load_schema(directory), export.load(directory / export.MODEL))
+    return Predictor(families.load_schema(directory), runtime.load(directory / MODEL))

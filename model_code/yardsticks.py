@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from model_code import families, serving
-from model_code.export import MODEL
+from model_code.archive import MODEL
 
 Array = np.ndarray[Any, Any]
 

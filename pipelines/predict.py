@@ -12,18 +12,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import polars as pl
 
 from infra.places import store_of
 from infra.runs import records
 from infra.runs.records import RunRecord
 from infra.store.manifest import is_published
-from model_code import families
+from model_code import serving
+from model_code.serving import Predictor
 from pipelines.terminal import plain
 from steps.errors import GateRefused, InputError, near
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from model_code.families import Readout
     from steps.tables.source import Source
 
@@ -75,19 +75,17 @@ def predict_file(
         raise InputError(f"--trust {trust!r}: wanted a sentence that says why, such as 'our own export of 3 May'")
     directory = _model_directory(model, workspace, tracking_uri, rejected=rejected, trust=trust)
     try:
-        schema = families.load_schema(directory)
+        predictor = serving.load(directory)
     except ValueError as error:
         raise InputError(f"model {model} cannot be read: {error}") from None
-    frame, rows, blank = _open(source, schema["inputs"], settings or {})
-    readout = _read(schema, source, frame, rows, skip_bad=skip_bad)
+    frame, rows, blank = _open(source, predictor.schema["inputs"], settings or {})
+    readout = _read(predictor, source, frame, rows, skip_bad=skip_bad)
     unlike = [remark.text for remark in readout.remarks]
     if strict and unlike:
         raise InputError("\n".join([f"{source} is unlike the training data, which --strict refuses:", *unlike]))
     if readout.faults:
         frame = frame.filter(rows.is_in(readout.rows.to_list()))
-    from model_code.serving import load  # loads torch, so what is refused is refused before
-
-    answers = _with_columns(load(directory).answers(readout.frame), source, frame, readout, keep)
+    answers = _with_columns(predictor.answers(readout.frame), source, frame, readout, keep)
     _write(answers, target)
     summary: dict[str, Any] = {
         "model": str(directory),
@@ -169,8 +167,6 @@ def _open(
     Raises:
         InputError: the file cannot be read; the message says why.
     """
-    import polars as pl
-
     from steps.errors import refuse_full_disk
     from steps.tables.readers import read_parts
 
@@ -199,8 +195,6 @@ def _open(
 
 def _has_value(frame: pl.DataFrame, inputs: Sequence[dict[str, Any]]) -> pl.Series:
     """Return for each record of a text file whether any of its cells holds a value."""
-    import polars as pl
-
     from model_code.tabular import MISSING
     from model_code.tabular.values import cleaned
 
@@ -209,15 +203,14 @@ def _has_value(frame: pl.DataFrame, inputs: Sequence[dict[str, Any]]) -> pl.Seri
     return frame.select(pl.any_horizontal(present)).to_series()
 
 
-def _read(schema: dict[str, Any], source: Path, frame: pl.DataFrame, rows: pl.Series, *, skip_bad: bool) -> Readout:
+def _read(predictor: Predictor, source: Path, frame: pl.DataFrame, rows: pl.Series, *, skip_bad: bool) -> Readout:
     """Read the values for the model.
 
     Raises:
         InputError: a column is missing; values cannot be read and are not to be skipped; no row is left.
     """
     try:
-        family = families.of_model(schema)
-        readout = family.read(frame, schema, rows=rows, skip=True, blanks_hide_words=False)
+        readout = predictor.read(frame, rows=rows, skip=True)
     except ValueError as error:
         nameless = all(re.fullmatch(r"column_\d+", name) for name in frame.columns)
         hint = "\nThe file has no header: name all its columns with --set 'input.names=[a, b]'" if nameless else ""
@@ -246,8 +239,6 @@ def _with_columns(
         if name in ("row", *answers.columns):
             raise InputError(f"--keep {name}: the output has a column of that name already; rename it in {source}")
         columns.append(frame[name])
-    import polars as pl
-
     return pl.DataFrame([*columns, *answers])
 
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 CHAMPION, CANDIDATE = "champion", "candidate"
-REQUIREMENTS = ("torch", "polars", "numpy", "pandas", "pyarrow")
+REQUIREMENTS = ("polars", "numpy", "pandas", "pyarrow")
 """What loading and predicting needs, pinned to the versions that trained the model."""
 Registered = dict[str, Any]
 

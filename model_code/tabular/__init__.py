@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
-    import torch
 
     from model_code.families import Readout
 
@@ -53,7 +52,7 @@ class Tabular:
 
         return read(frame, schema, rows=rows, skip=skip, blanks_hide_words=blanks_hide_words)
 
-    def random_inputs(self, schema: Mapping[str, Any], rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    def random_inputs(self, schema: Mapping[str, Any], rows: int) -> tuple[Array, Array]:
         from model_code.tabular.encoding import random_inputs
 
         return random_inputs(schema, rows)

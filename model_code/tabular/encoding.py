@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
-from torch import Tensor
 
 from model_code.tabular.values import LARGEST_VOCABULARY
 
@@ -154,12 +152,11 @@ def _positions(values: pl.Series, entry: Mapping[str, Any]) -> Array:
 _ENCODERS = {"numeric": _numbers, "boolean": _numbers, "datetime": _instants, "category": _positions}
 
 
-def random_inputs(schema: Schema, rows: int) -> tuple[Tensor, Tensor]:
+def random_inputs(schema: Schema, rows: int) -> tuple[Array, Array]:
     """Return random encoded rows with missing and infinite numbers and unknown categories among them."""
-    generator = torch.Generator().manual_seed(0)
-    numeric = torch.randn(rows, len(schema["numeric"]), generator=generator, dtype=torch.float64)
-    numeric = numeric * 10 ** torch.randint(0, 10, numeric.shape, generator=generator)
-    numeric[torch.rand(numeric.shape, generator=generator) < 0.2] = torch.nan
-    numeric[torch.rand(numeric.shape, generator=generator) < 0.02] = torch.inf
-    category = torch.randint(-1, 6, (rows, len(schema["category"])), generator=generator)
-    return numeric, category
+    generator = np.random.default_rng(0)
+    numeric = generator.standard_normal((rows, len(schema["numeric"])))
+    numeric *= 10.0 ** generator.integers(0, 10, numeric.shape)
+    numeric[generator.random(numeric.shape) < 0.2] = np.nan
+    numeric[generator.random(numeric.shape) < 0.02] = np.inf
+    return numeric, generator.integers(-1, 6, (rows, len(schema["category"])))

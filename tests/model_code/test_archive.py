@@ -6,11 +6,12 @@ import pickle
 import zipfile
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from model_code import archive, export
+from model_code import archive, export, runtime
 
 WEIGHT, GRAPH = "data/weights/weight_0", archive.GRAPH
 
@@ -25,7 +26,7 @@ class Network(nn.Module):
 
 
 def random_inputs(rows):
-    return torch.rand(rows, 3), torch.rand(rows, 3)
+    return tuple(np.random.default_rng(0).random((2, rows, 3), np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +35,7 @@ def model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("model")
     torch.manual_seed(0)
     export.export(Network(), folder, random_inputs)
-    with zipfile.ZipFile(folder / export.MODEL) as file:
+    with zipfile.ZipFile(folder / archive.MODEL) as file:
         return {entry.filename: file.read(entry) for entry in file.infolist()}
 
 
@@ -110,12 +111,12 @@ def hostile_archives(members, canary):
     yield "a missing weight", {name: content for name, content in members.items() if not name.endswith(WEIGHT)}
 
 
-def test_no_door_of_torch_runs_what_an_archive_brings(model, tmp_path):
-    path, canary = tmp_path / export.MODEL, tmp_path / "canary"
+def test_nothing_runs_what_an_archive_brings(model, tmp_path):
+    path, canary = tmp_path / archive.MODEL, tmp_path / "canary"
     for name, members in hostile_archives(model, canary):
         path.write_bytes(write(members))
-        with pytest.raises(ValueError, match=r"refused, since model\.pt2 can run code when loaded"):
-            export.load(path)
+        with pytest.raises(ValueError, match="refused, since it is not as our export writes it"):
+            runtime.load(path)
         assert not canary.exists(), name
 
 
@@ -134,16 +135,17 @@ def test_an_archive_that_two_readers_may_read_differently_is_refused(model):
 def test_a_rebuilt_archive_is_the_same_each_time_and_answers_as_before(model, tmp_path):
     content = write(model)
     assert archive.rebuild(archive.rebuild(content)) == archive.rebuild(content)
-    (tmp_path / export.MODEL).write_bytes(content)
+    (tmp_path / archive.MODEL).write_bytes(content)
     inputs = random_inputs(5)
     torch.manual_seed(0)
-    assert torch.allclose(export.load(tmp_path / export.MODEL)(*inputs), Network()(*inputs), atol=1e-6)
+    expected = Network()(*map(torch.from_numpy, inputs)).detach().numpy()
+    assert np.allclose(runtime.load(tmp_path / archive.MODEL)(*inputs), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("count", [200, pytest.param(10_000, marks=[pytest.mark.slow, pytest.mark.timeout(3_000)])])
 def test_mutated_archives_are_refused_or_answer_and_none_runs_code(model, tmp_path, count):
     chance = Random(count)  # noqa: S311 mutations need no secrecy
-    path, canary = tmp_path / export.MODEL, tmp_path / "canary"
+    path, canary = tmp_path / archive.MODEL, tmp_path / "canary"
     words = [
         f"__import__('os').system('touch {canary}')",
         "torch.ops.aten.save",
@@ -160,9 +162,8 @@ def test_mutated_archives_are_refused_or_answer_and_none_runs_code(model, tmp_pa
     for _ in range(count):
         path.write_bytes(mutate(model, good, words, chance))
         try:
-            module = export.load(path)
-            assert module(*random_inputs(4)).ndim <= 3
-        except (ValueError, RuntimeError, IndexError):
+            runtime.load(path)(*random_inputs(4))
+        except ValueError:
             refused += 1
         assert not canary.exists()
     assert refused > count / 2

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import torch
 
-from model_code import export, families, serving, tasks
+from model_code import archive, export, families, runtime, serving, tasks
 from model_code.fitting import Model
 from model_code.tabular import Tabular
 from model_code.tasks import heads
@@ -91,10 +91,10 @@ def test_tables_of_one_kind_of_column_export_too(tmp_path, architecture, columns
 def test_the_same_model_gives_the_same_bytes_without_paths(tmp_path):
     for name in ("one", "two"):
         write_model(tmp_path / name)
-    first, second = ((tmp_path / name / export.MODEL) for name in ("one", "two"))
+    first, second = ((tmp_path / name / archive.MODEL) for name in ("one", "two"))
     assert first.read_bytes() == second.read_bytes()
-    with zipfile.ZipFile(first) as archive:
-        content = b"".join(archive.read(member) for member in archive.infolist())
+    with zipfile.ZipFile(first) as file:
+        content = b"".join(file.read(member) for member in file.infolist())
     assert b"model_code/" not in content
     assert b".py" not in content
 
@@ -122,3 +122,22 @@ def test_answers_are_class_names_with_their_probabilities(tmp_path):
     assert answers.columns == ["prediction", "probability_a", "probability_b", "probability_c"]
     best = answers.select(pl.concat_list(pl.exclude("prediction")).list.arg_max()).to_series()
     assert answers["prediction"].to_list() == ["abc"[i] for i in best]
+
+
+def test_a_network_with_an_operator_that_is_not_served_is_refused_at_export(tmp_path):
+    class Cumulative(torch.nn.Module):
+        def forward(self, numbers):
+            return numbers.cumsum(1)
+
+    with pytest.raises(export.ExportError, match=r"calls aten\.cumsum\.default, which models are not served with"):
+        export.export(Cumulative(), tmp_path, lambda rows: (np.ones((rows, 3)),))
+    assert not list(tmp_path.iterdir())
+
+
+def test_inputs_of_another_model_are_refused_with_what_the_graph_takes(tmp_path):
+    write_model(tmp_path)
+    graph = runtime.load(tmp_path / archive.MODEL)
+    with pytest.raises(ValueError, match=r"inputs_0 is float64\(2, 9\), not float64\('rows', 3\)"):
+        graph(np.zeros((2, 9)), np.zeros((2, 1), np.int64))
+    with pytest.raises(ValueError, match=r"model\.pt2 does not run on these inputs"):
+        graph(np.zeros((2, 3)))

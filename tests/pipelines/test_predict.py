@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
@@ -409,3 +411,17 @@ def test_a_file_without_a_header_is_answered_once_its_columns_have_names(foursco
     assert result.exit_code == 2
     assert "The file has no header: name all its columns with --set 'input.names=" in result.stderr
     assert fourscore(rows, "--set", "input.names=[age, price, when, code, place, id]").exit_code == 0
+
+
+def test_predicting_loads_no_library_of_training_or_tracking(model, tmp_path):
+    (tmp_path / "in.csv").write_text(GOOD)
+    code = (
+        "import sys; from pathlib import Path; from pipelines.predict import predict_file;"
+        "model, source, target, workspace, *heavy = sys.argv[1:];"
+        "predict_file(model, Path(source), Path(target), Path(workspace), None, trust='a test wrote it');"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    places = [model, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "workspace"]
+    heavy = ["torch", "pandas", "sklearn", "mlflow", "duckdb", "boto3", "great_expectations", "pyarrow"]
+    arguments = [sys.executable, "-c", code, *map(str, places), *heavy]
+    assert subprocess.run(arguments, capture_output=True, text=True, check=True).stdout == "[]\n"
