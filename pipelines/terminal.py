@@ -125,7 +125,8 @@ def conclusion(facts: Facts) -> str:
         registered = f"  ({model['name']} version {model['version']})" if model["version"] else ""
         lines.append(f"  model   {model['path']}{registered}")
     if record.package:
-        lines.append(f"  package {record.package}  (awaits approval)")
+        status = "registered as rejected" if facts.unwritten else "awaits approval"
+        lines.append(f"  package {record.package}  ({status})")
     if facts.report_path.exists():
         lines.append(f"  report  {facts.report_path}")
     lines.append(f"  next    {_next(facts)}")

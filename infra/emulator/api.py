@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from infra.emulator.definition import read_steps
+from infra.emulator.definition import read
 from infra.emulator.executions import STEP_FAILURE, Execution
 from infra.emulator.jobs import Machine
 from infra.emulator.local_stack import ACCOUNT, REGION
@@ -89,7 +89,7 @@ class Api:
 
     def put_pipeline(self, request: Fields) -> Fields:
         """Create the pipeline or change it to another definition."""
-        read_steps(request["PipelineDefinition"])
+        read(request["PipelineDefinition"])
         arn = _arn("pipeline", request["PipelineName"])
         content = {key: request[key] for key in ("PipelineName", "PipelineDefinition", "RoleArn")}
         self.pipelines[request["PipelineName"]] = {**content, "PipelineArn": arn, "PipelineStatus": "Active"}

@@ -1,6 +1,7 @@
 """One execution of a pipeline: its steps one after another, in a thread of its own.
 
-Definitions of infra/sagemaker/definition.py put their jobs in a row, so nothing is lost by running one step at a time.
+Definitions of infra/sagemaker/definition.py have their steps in a row, so they are run in the order in which they stand.
+Retry policies have no effect: nothing that they are for happens on this machine.
 """
 
 from __future__ import annotations
@@ -9,24 +10,16 @@ import json
 import secrets
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from infra.emulator.definition import Scope, Step, holds, parameter_values, read_steps, resolve
+from infra.emulator.definition import Scope, parameter_values, read, resolve
 from infra.emulator.jobs import Job, JobFailed, Machine
+from infra.sagemaker.definition import Definition, all_steps
 from steps.errors import FourscoreError
 
 STEP_FAILURE = "Step failure: One or multiple steps failed."
 """What DescribePipelineExecution says of an execution with a failed step; the list of steps says why."""
-RETRIED = {
-    "Step.SERVICE_FAULT": "ServiceFault",
-    "Step.THROTTLING": "ThrottlingException",
-    "SageMaker.JOB_INTERNAL_ERROR": "InternalServerError",
-    "SageMaker.CAPACITY_ERROR": "CapacityError",
-    "SageMaker.RESOURCE_LIMIT": "ResourceLimitExceeded",
-}
-"""Exception type of a retry policy -> how the failure reasons begin that it is for."""
 
 
 class Execution:
@@ -50,10 +43,10 @@ class Execution:
         register: Callable[[Mapping[str, Any]], str],
     ) -> None:
         self.arn, self.definition, self.request = arn, definition, request
-        self.machine, self.register, self.created = machine, register, time.time()
+        self.machine, self.register = machine, register
+        self.steps: list[Definition] = read(definition)["Steps"]
         arguments = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
-        self.scope = Scope(parameter_values(definition, arguments), self._property_file)
-        self.steps = read_steps(definition)
+        self.scope = Scope(parameter_values(read(definition), arguments), self._property_file)
         self.states: Mapping[str, Mapping[str, Any]] = {}
         """The steps that were started as ListPipelineExecutionSteps has them; replaced at every change."""
         self.jobs: dict[str, Job] = {}
@@ -79,91 +72,57 @@ class Execution:
             job.kill()
 
     def _run(self) -> None:
-        while not self.stopping.is_set() and (step := self._next_step()):
-            self._note(step, StepName=step.name, StepStatus="Executing", StartTime=time.time(), Metadata={})
-            try:
-                ending = {"StepStatus": self._run_step(step)}
-            except Exception as error:  # noqa: BLE001 -- whatever broke is the reason that a follower reads
-                reason = str(error) if isinstance(error, FourscoreError) else f"{type(error).__name__}: {error}"
-                reason = f"ClientError: {reason}" if isinstance(error, JobFailed) else reason
-                ending = {"StepStatus": "Failed", "FailureReason": reason}
-            self._note(step, EndTime=time.time(), **ending)
-        failed = any(state["StepStatus"] == "Failed" for state in self.states.values())
-        self.outcome = "Failed" if failed else "Stopped" if self.stopping.is_set() else "Succeeded"
+        waiting, status = [*self.steps], "Succeeded"
+        while waiting and status == "Succeeded" and not self.stopping.is_set():
+            step = waiting.pop(0)
+            if step["Name"] not in self.states:
+                self._note(step, StepName=step["Name"], StepStatus="Executing", StartTime=time.time(), Metadata={})
+                try:
+                    status, reason = self._run_step(step), {}
+                except Exception as error:  # noqa: BLE001 -- whatever broke is the reason that a follower reads
+                    status, reason = "Failed", {"FailureReason": _reason(error)}
+                self._note(step, EndTime=time.time(), StepStatus=status, **reason)
+            if step["Type"] == "Condition" and status == "Succeeded":
+                passed = self.states[step["Name"]]["Metadata"]["Condition"]["Outcome"] == "True"
+                waiting = step["Arguments"]["IfSteps" if passed else "ElseSteps"] + waiting
+        self.outcome = "Stopped" if self.stopping.is_set() and status != "Failed" else status
 
-    def _next_step(self) -> Step | None:
-        """Return the next step that waits for nothing, steps of type Fail first; None after a failure."""
-        if any(state["StepStatus"] == "Failed" for state in self.states.values()):
-            return None
-        waiting = [step for step in self.steps.values() if step.name not in self.states and self._is_ready(step)]
-        return min(waiting, key=lambda step: step.type != "Fail", default=None)
-
-    def _is_ready(self, step: Step) -> bool:
-        if step.waits_for - self.states.keys():
-            return False
-        if step.branch is None:
-            return True
-        condition, outcome = step.branch
-        return bool(self.states[condition]["Metadata"]["Condition"]["Outcome"] == str(outcome))
-
-    def _run_step(self, step: Step) -> str:
+    def _run_step(self, step: Definition) -> str:
         """Run a step to its end and return its status.
 
         Raises:
             Exception: it failed.
         """
-        if step.type in ("Processing", "Training"):
-            return self._run_job(step)
-        if step.type == "Condition":
-            outcome = all(holds(condition, self.scope) for condition in step.arguments["Conditions"])
+        if step["Type"] == "Condition":
+            outcome = all(resolve(step["Arguments"]["Conditions"], self.scope))
             self._note(step, Metadata={"Condition": {"Outcome": str(outcome)}})
             return "Succeeded"
-        request = resolve(step.arguments, self.scope)
-        if step.type == "Fail":
+        request = resolve(step["Arguments"], self.scope)
+        if step["Type"] == "Fail":
             raise FourscoreError(request["ErrorMessage"])
-        self._note(step, Metadata={"RegisterModel": {"Arn": self.register(request)}})
-        return "Succeeded"
-
-    def _run_job(self, step: Step) -> str:
-        """Run the job of a step, and again while one of the step's retry policies is for what went wrong."""
-        request, began, retries = resolve(step.arguments, self.scope), time.monotonic(), Counter[str]()
-        while True:
-            name = f"pipelines-{self.arn[-12:]}-{step.name}-{secrets.token_hex(5)}"
-            fault = self.machine.take_fault(step.name)
-            job = self.jobs[step.name] = Job(step.type, name, request, self.machine, self.stopping, fault)
-            arn = {f"{step.type}Job": {"Arn": job.arn}}
-            self._note(step, Metadata=arn, AttemptCount=retries.total() + 1)
-            try:
-                return "Stopped" if job.run() == "stop" else "Succeeded"
-            except JobFailed as error:
-                pause = self._pause(step, str(error), retries, time.monotonic() - began)
-                if pause is None:
-                    raise
-            if self.stopping.wait(pause):
-                return "Stopped"
-
-    def _pause(self, step: Step, reason: str, retries: Counter[str], seconds: float) -> float | None:
-        """Return the seconds until the next attempt, counting it; None if no retry policy allows one."""
-        haste = self.machine.options.haste
-        for policy in step.retry_policies:
-            types = policy["ExceptionType"]
-            if not reason.startswith(tuple(RETRIED[name] for name in types)):
-                continue
-            before = retries[types[0]]
-            late = seconds * haste > 60 * policy.get("ExpireAfterMin", float("inf"))
-            if late or before >= policy.get("MaxAttempts", float("inf")):
-                return None
-            retries[types[0]] += 1
-            return float(policy["IntervalSeconds"] * policy["BackoffRate"] ** before / haste)
-        return None
+        if step["Type"] == "RegisterModel":
+            self._note(step, Metadata={"RegisterModel": {"Arn": self.register(request)}})
+            return "Succeeded"
+        name = f"pipelines-{self.arn[-12:]}-{step['Name']}-{secrets.token_hex(5)}"
+        fault = self.machine.take_fault(step["Name"])
+        job = self.jobs[step["Name"]] = Job(step["Type"], name, request, self.machine, self.stopping, fault)
+        self._note(step, Metadata={f"{step['Type']}Job": {"Arn": job.arn}})
+        return "Stopped" if job.run() == "stop" else "Succeeded"
 
     def _property_file(self, step: str, name: str) -> Any:
         """Return the JSON of a property file that a step's job wrote to one of its outputs."""
-        file = self.steps[step].property_files[name]
+        listed = next(other for other in all_steps(self.steps) if other["Name"] == step)["PropertyFiles"]
+        file = next(file for file in listed if file["PropertyFileName"] == name)
         outputs = self.jobs[step].request["ProcessingOutputConfig"]["Outputs"]
         uri = next(output["S3Output"]["S3Uri"] for output in outputs if output["OutputName"] == file["OutputName"])
         bucket, _, key = f"{uri.rstrip('/')}/{file['FilePath']}".removeprefix("s3://").partition("/")
         return json.loads(self.machine.buckets.path(bucket, key).read_bytes())
 
-    def _note(self, step: Step, **fields: Any) -> None:
-        self.states = {**self.states, step.name: {**self.states.get(step.name, {}), **fields}}
+    def _note(self, step: Definition, **fields: Any) -> None:
+        self.states = {**self.states, step["Name"]: {**self.states.get(step["Name"], {}), **fields}}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, JobFailed):
+        return f"ClientError: {error}"
+    return str(error) if isinstance(error, FourscoreError) else f"{type(error).__name__}: {error}"

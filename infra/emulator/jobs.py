@@ -45,8 +45,6 @@ class Options:
     """Seconds between SIGTERM and SIGKILL."""
     sync: float = 1.0
     """Seconds between two uploads of changed checkpoints."""
-    haste: float = 1.0
-    """How many times faster than on AWS the pauses of retry policies pass."""
 
 
 @dataclass(frozen=True)

@@ -193,6 +193,8 @@ def _read(buckets: Buckets, request: Request) -> Reply:
             return Reply(200, headers, length=size)
         if match := re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("range", "")):
             start, end = int(match[1]), min(int(match[2] or size), size - 1)
+            if start > end:
+                raise S3Error("InvalidRange", f"the object has {size} bytes", 416)
             file.seek(start)
             return Reply(206, headers | {"Content-Range": f"bytes {start}-{end}/{size}"}, file.read(end + 1 - start))
         return Reply(200, headers, file.read())

@@ -23,10 +23,13 @@ from infra.emulator import s3
 from infra.emulator.api import Api, ApiError
 from infra.emulator.jobs import Machine, Options
 from infra.emulator.local_stack import BUCKET, REGION
+from infra.s3.objects import PART
 from steps.errors import InputError, install
 
 ATTEMPTS = 3
 """How often a client sends a request: a local cloud that does not answer has ended."""
+LONGEST_BODY = 2 * PART
+"""Bytes of a request's body; larger files travel in parts."""
 _JSON = "application/x-amz-json-1.1"
 
 
@@ -114,13 +117,20 @@ class _Http(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     server: _Http
     protocol_version = "HTTP/1.1"
+    timeout = 60  # seconds in which the rest of a request has to come
     disable_nagle_algorithm = True
 
     def handle_request(self) -> None:
         self.server.last_request = time.monotonic()
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        reply = self._answer(body)
+        try:
+            self._check()
+            reply = self._answer(self.rfile.read(self._length()))
+        except ApiError as error:  # its body is not read, so nothing can follow it
+            self.close_connection = True
+            reply = _error(error)
         self.send_response(reply.status)
+        if self.close_connection:
+            self.send_header("Connection", "close")
         for name, value in reply.headers.items():
             self.send_header(name, value)
         self.send_header("Content-Length", str(len(reply.body) if reply.length is None else reply.length))
@@ -130,11 +140,31 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_request  # noqa: N815 -- the names that http.server calls
 
-    def _answer(self, body: bytes) -> s3.Reply:
+    def _check(self) -> None:
+        """Check who asks, before anything of the body is read.
+
+        Raises:
+            ApiError: it is not a client of this local cloud.
+        """
         if self.headers.get("Host") != f"127.0.0.1:{self.server.server_port}":
-            return _error(ApiError("AccessDenied", "this host name is not that of the local cloud", 403))
+            raise ApiError("AccessDenied", "this host name is not that of the local cloud", 403)
         if f"Credential={self.server.access_key}/" not in self.headers.get("Authorization", ""):
-            return _error(ApiError("InvalidClientTokenId", "the local cloud takes its own access key only", 403))
+            raise ApiError("InvalidClientTokenId", "the local cloud takes its own access key only", 403)
+
+    def _length(self) -> int:
+        """Return the length of the body.
+
+        Raises:
+            ApiError: the body is longer than any that our clients send, or its length is not said.
+        """
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not (length.isascii() and length.isdigit()):
+            raise ApiError("MissingContentLength", "the local cloud needs the length of a body", 411)
+        if int(length) > LONGEST_BODY:
+            raise ApiError("EntityTooLarge", f"the local cloud takes {LONGEST_BODY >> 20} MiB in one request", 413)
+        return int(length)
+
+    def _answer(self, body: bytes) -> s3.Reply:
         try:
             if target := self.headers.get("X-Amz-Target"):
                 content = self.server.api.call(target.rpartition(".")[2], json.loads(body))
@@ -142,6 +172,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer_s3(body)
         except ApiError as error:
             return _error(error)
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            return _error(ApiError("ValidationException", f"no such request is known: {type(error).__name__}: {error}"))
         except Exception as error:  # such as a full disk
             logging.getLogger(__name__).exception("%s %s", self.command, self.path)
             return _error(ApiError("InternalFailure", f"{type(error).__name__}: {error}", 500))

@@ -15,11 +15,11 @@ from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
 from infra.sagemaker import code, cost
 from infra.sagemaker.config import SageMakerConfig, TrainJobConfig
-from infra.sagemaker.definition import Definition, all_steps, compile_plan, pipeline_name
+from infra.sagemaker.definition import Definition, all_steps, compile_plan, missing_answers, pipeline_name
 from infra.sagemaker.follow import Following, exit_code, reset_stages
 from infra.sagemaker.jobs import Decision, Job, decided, fuse
 from infra.sagemaker.limits import check_limits
-from infra.sagemaker.requests import fit, model_name, package_group, tags
+from infra.sagemaker.requests import TO_BE_WRITTEN, fit, model_name, package_group, tags
 from infra.sagemaker.service import ExecutionState, Service
 from infra.sagemaker.stack import Stack
 from infra.sagemaker.starting import Work, start
@@ -60,8 +60,8 @@ def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, st
     passed = decision is not None and decision.verdict == "pass"
     if not jobs and not (passed and plan.producer("registration") in plan.steps and not plan.smoke):
         return Compiled((), None, decision)
-    worst = cost.worst_case(jobs, config, stack.region)
-    return Compiled(jobs, compile_plan(plan, problem, config, stack, code.digest(), worst, decision), decision)
+    cost.check_cap(cost.estimate(jobs, config, stack.region))
+    return Compiled(jobs, compile_plan(plan, problem, config, stack, code.digest(), decision), decision)
 
 
 class SageMakerBackend:
@@ -99,7 +99,7 @@ class SageMakerBackend:
         """
         jobs = compiled(plan, problem, self.config, self.stack, self.store).jobs
         seconds = cost.history(self.store.workspace, problem, self.store.find, smoke=plan.smoke)
-        return cost.document(jobs, self.config, self.stack.region, seconds)
+        return dict(cost.estimate(jobs, self.config, self.stack.region, seconds))
 
     def run(self, plan: Plan, record: RunRecord, reporter: Reporter) -> RunRecord:
         """Send what is not cached, start it and follow it; if everything is cached, no job is started.
@@ -207,7 +207,7 @@ class SageMakerBackend:
         if work.definition is None or (not work.jobs and self._has_package(plan, record)):
             return self._conclude_cached(record, work.decision)
         if self.stack.endpoint is None:
-            cost.require_prices(work.jobs, self.config, self.stack.region)
+            cost.require_prices(cost.estimate(work.jobs, self.config, self.stack.region))
         upload(self.store, plan, work.jobs, reporter)
         training = any(isinstance(self.config.jobs[job.name], TrainJobConfig) for job in work.jobs)
         types = self.config.train.types if training else ("",)
@@ -250,8 +250,10 @@ class SageMakerBackend:
         planned = plan.producer("registration")
         if planned is None:
             return True
+        content = (planned.inputs["evaluation"], " ".join(missing_answers(plan)))
         for package in self.service.packages(package_group(self.stack, model_name(planned))):
-            if package.get("CustomerMetadataProperties", {}).get("evaluate_key") == planned.inputs["evaluation"]:
+            properties = package.get("CustomerMetadataProperties", {})
+            if (properties.get("evaluate_key"), properties.get(TO_BE_WRITTEN, "")) == content:
                 record.package = package["ModelPackageArn"]
                 return True
         return False

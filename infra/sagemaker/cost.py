@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from infra.runs import records
 from infra.sagemaker import prices
-from infra.sagemaker.config import SageMakerConfig, TrainJobConfig
+from infra.sagemaker.config import JobConfig, SageMakerConfig, TrainJobConfig
 from infra.sagemaker.jobs import Job
 from infra.sagemaker.prices import Price, Prices
 from infra.sagemaker.requests import INTERNAL_RETRIES
@@ -30,36 +29,8 @@ The median of the six of those jobs that show it: 43 to 177 seconds.
 """
 ATTEMPTS = 1 + INTERNAL_RETRIES
 
-
-@dataclass(frozen=True)
-class JobCost:
-    """Minutes and dollars of one job of a plan; None stands for what is unknown."""
-
-    job: str
-    stages: tuple[str, ...]
-    instance: str
-    instances: int
-    spot: bool
-    limit: int
-    """Minutes after which the job is stopped."""
-    warm: int
-    """Minutes for which its instances are kept, and paid for, after the job."""
-    minutes: float | None
-    """Expected minutes, start-up included; None if one of its stages never ran."""
-    hour: float | None
-    """The price of an hour on the preferred type."""
-    expected: float | None
-    """Expected dollars."""
-    worst: float | None
-    """Dollars if it takes all its minutes, as often as it may be started again, and spot saves nothing."""
-    prices: tuple[Price, ...]
-    """The known prices of the types that it may run on."""
-    unknown: tuple[str, ...]
-    """The prices that the table does not have, as half sentences."""
-
-    @property
-    def dearest(self) -> Price:
-        return max(self.prices, key=lambda price: price.dollars)
+Estimate = Mapping[str, Any]
+"""Jobs, minutes, dollars and prices as ``plan --json`` has them; None stands for what is unknown."""
 
 
 def estimate(
@@ -68,51 +39,81 @@ def estimate(
     region: str,
     seconds: Mapping[str, float] | None = None,
     table: Prices | None = None,
-) -> list[JobCost]:
-    """Return the minutes and dollars of each job.
+) -> Estimate:
+    """Return what the jobs are expected to take and cost, and at worst.
 
     Args:
         seconds: stage -> how long it took before (:func:`history`).
     """
-    return [_job_cost(job, config, region, seconds or {}, table or prices.load()) for job in jobs]
+    table, seconds = table or prices.load(), seconds or {}
+    entries, known, unknown = [], list[Price](), set[str]()
+    for job in jobs:
+        machine = config.jobs[job.name]
+        kind: prices.Job = "training" if isinstance(machine, TrainJobConfig) else "processing"
+        listed = [table.find(region, instance, kind) for instance in machine.types]
+        known += [price for price in listed if price]
+        missing = [instance for instance, price in zip(machine.types, listed, strict=True) if price is None]
+        unknown |= {table.unknown(region, instance, kind) for instance in missing}
+        hours = [price.dollars if price else None for price in listed]
+        entries.append(_entry(job, machine, hours, seconds, table.spot_share))
+    oldest = min(known, key=lambda price: price.date, default=None)
+    return {
+        "jobs": entries,
+        "minutes": {
+            "expected": _sum(entry["minutes"]["expected"] for entry in entries),
+            "limit": sum(entry["minutes"]["limit"] for entry in entries),
+        },
+        "dollars": {
+            "expected": _sum(entry["dollars"]["expected"] for entry in entries),
+            "worst": _sum(entry["dollars"]["worst"] for entry in entries),
+            "cap": config.max_dollars,
+        },
+        "prices": {
+            "region": region,
+            "oldest": oldest.date if oldest else None,
+            "days": oldest.age() if oldest else None,
+            "source": oldest.source if oldest else None,
+            "unknown": sorted(unknown),
+            "spot_share": table.spot_share if any(entry["spot"] for entry in entries) else None,
+        },
+    }
 
 
-def _job_cost(job: Job, config: SageMakerConfig, region: str, seconds: Mapping[str, float], table: Prices) -> JobCost:
-    machine, training = config.jobs[job.name], None
+def _entry(
+    job: Job, machine: JobConfig, hours: Sequence[float | None], seconds: Mapping[str, float], spot_share: float
+) -> dict[str, Any]:
+    """Return the minutes and dollars of one job, by the hourly prices of the types that it may run on."""
+    instances, warm, spot = 1, 0, False
     if isinstance(machine, TrainJobConfig):
-        training = machine
-    kind: prices.Job = "training" if training else "processing"
-    instances, warm = (training.instances, training.warm_minutes) if training else (1, 0)
-    listed = [table.find(region, instance, kind) for instance in machine.types]
-    priced = tuple(price for price in listed if price)
-    stages = tuple(planned.step.name for planned in job.steps)
+        instances, warm, spot = machine.instances, machine.warm_minutes, machine.spot
+    stages = [planned.step.name for planned in job.steps]
     minutes = sum(seconds[stage] for stage in stages) / 60 if set(stages) <= set(seconds) else None
-    first, share = listed[0], table.spot_share if training and training.spot else 1.0
+    expected = worst = None
+    if hours[0] and minutes is not None:
+        paid = (PAID_STARTUP_MINUTES + minutes) * (spot_share if spot else 1)
+        expected = round(hours[0] * instances * (paid + warm) / 60, 4)
+    if None not in hours:  # every attempt takes all its minutes on the most expensive type, and spot saves nothing
+        paid = ATTEMPTS * (PAID_STARTUP_MINUTES + machine.minutes)
+        worst = round(max(hour or 0 for hour in hours) * instances * (paid + warm) / 60, 4)
+    return {
+        "job": job.name,
+        "stages": stages,
+        "instance": machine.instance,
+        "instances": instances,
+        "spot": spot,
+        "minutes": {
+            "expected": None if minutes is None else round(STARTUP_MINUTES + minutes, 4),
+            "startup": STARTUP_MINUTES,
+            "limit": machine.minutes,
+        },
+        "dollars": {"hour": hours[0], "expected": expected, "worst": worst},
+    }
 
-    def dollars(price: Price, paid: float) -> float:
-        return price.dollars * instances * (paid + warm) / 60
 
-    expected = dollars(first, share * (PAID_STARTUP_MINUTES + minutes)) if first and minutes is not None else None
-    dearest = max(priced, key=lambda price: price.dollars) if len(priced) == len(listed) else None
-    return JobCost(
-        job=job.name,
-        stages=stages,
-        instance=machine.instance,
-        instances=instances,
-        spot=bool(training and training.spot),
-        limit=machine.minutes,
-        warm=warm,
-        minutes=None if minutes is None else STARTUP_MINUTES + minutes,
-        hour=first.dollars if first else None,
-        expected=expected,
-        worst=dollars(dearest, ATTEMPTS * (PAID_STARTUP_MINUTES + machine.minutes)) if dearest else None,
-        prices=priced,
-        unknown=tuple(
-            table.unknown(region, instance, kind)
-            for instance, price in zip(machine.types, listed, strict=True)
-            if price is None
-        ),
-    )
+def _sum(values: Iterable[float | None]) -> float | None:
+    """Return the sum, or None if one of the values is unknown."""
+    listed = list(values)
+    return None if None in listed else round(sum(value or 0 for value in listed), 4)
 
 
 def history(
@@ -136,111 +137,60 @@ def history(
     return seconds
 
 
-def worst_case(jobs: Sequence[Job], config: SageMakerConfig, region: str, table: Prices | None = None) -> float:
-    """Return the dollars if every job takes all its minutes; unknown prices count nothing (:func:`require_prices`).
+def check_cap(estimate: Estimate) -> None:
+    """Check the worst case against the problem's cap; unknown prices count nothing (:func:`require_prices`).
 
     Raises:
-        InputError: that is more than the problem's cap; the message says which jobs cost so much and what to change.
+        InputError: the run could cost more; the message says which jobs cost so much and what to change.
     """
-    costs = estimate(jobs, config, region, table=table)
-    total, cap = round(sum(cost.worst or 0 for cost in costs), 4), config.max_dollars
+    cap = estimate["dollars"]["cap"]
+    jobs = sorted(estimate["jobs"], key=lambda job: job["dollars"]["worst"] or 0, reverse=True)
+    total = sum(job["dollars"]["worst"] or 0 for job in jobs)
     if total <= cap:
-        return total
-    costs.sort(key=lambda cost: cost.worst or 0, reverse=True)
-    fewer = ", sagemaker.train.instances" if costs[0].instances > 1 else ""
+        return
+    lines = [
+        f"  {job['job']}: ${job['dollars']['worst']:.2f} for up to {job['minutes']['limit']} minutes on {_machine(job)}, "
+        f"{ATTEMPTS} times if SageMaker itself breaks it"
+        for job in jobs
+        if job["dollars"]["worst"]
+    ]
+    first, fewer = jobs[0]["job"], ", sagemaker.train.instances" if jobs[0]["instances"] > 1 else ""
     raise InputError(
         f"the run could cost ${total:.2f}, more than sagemaker.max_dollars (${cap:.2f}); nothing was started:\n"
-        + "".join(_worst_in_words(cost) for cost in costs if cost.worst is not None)
-        + f"raise sagemaker.max_dollars to {math.ceil(100 * total) / 100:.2f}, or lower "
-        f"sagemaker.{costs[0].job}.minutes{fewer} or take a smaller sagemaker.{costs[0].job}.instance"
+        + "\n".join(lines)
+        + f"\nraise sagemaker.max_dollars to {math.ceil(100 * total) / 100:.2f}, or lower sagemaker.{first}.minutes"
+        f"{fewer} or take a smaller sagemaker.{first}.instance"
     )
 
 
-def _worst_in_words(cost: JobCost) -> str:
-    warm = f", then kept warm for {cost.warm}" if cost.warm else ""
-    return (
-        f"  {cost.job}: ${cost.worst:.2f} for up to {cost.limit} minutes on {_times(cost.instances)}"
-        f"{cost.dearest.instance} at ${cost.dearest.dollars:.4g} an hour, {ATTEMPTS} times if SageMaker itself breaks it"
-        f"{warm}\n"
-    )
-
-
-def _times(instances: int) -> str:
-    return f"{instances} x " if instances > 1 else ""
-
-
-def require_prices(jobs: Sequence[Job], config: SageMakerConfig, region: str, table: Prices | None = None) -> None:
+def require_prices(estimate: Estimate) -> None:
     """Check that every price is known, without which nobody can say that a run stays below its cap.
 
     Raises:
         InputError: the price of a type that a job may run on is unknown.
     """
-    unknown = sorted({text for cost in estimate(jobs, config, region, table=table) for text in cost.unknown})
-    if unknown:
-        cap = f"sagemaker.max_dollars (${config.max_dollars:.2f}) cannot be checked; nothing was started"
-        raise InputError("\n  ".join([f"{cap}:", *unknown]) + f"\n{prices.renewal(region)}")
+    if unknown := estimate["prices"]["unknown"]:
+        cap = f"sagemaker.max_dollars (${estimate['dollars']['cap']:.2f}) cannot be checked; nothing was started"
+        raise InputError("\n  ".join([f"{cap}:", *unknown]) + f"\n{prices.renewal(estimate['prices']['region'])}")
 
 
-def document(
-    jobs: Sequence[Job],
-    config: SageMakerConfig,
-    region: str,
-    seconds: Mapping[str, float] | None = None,
-    table: Prices | None = None,
-) -> dict[str, Any]:
-    """Return what ``plan --json`` shows of jobs, minutes and dollars; None stands for what is unknown."""
-    table = table or prices.load()
-    costs = estimate(jobs, config, region, seconds, table)
-    oldest = min((price for cost in costs for price in cost.prices), key=lambda price: price.date, default=None)
-    return {
-        "jobs": [
-            {
-                "job": cost.job,
-                "stages": list(cost.stages),
-                "instance": cost.instance,
-                "instances": cost.instances,
-                "spot": cost.spot,
-                "minutes": {"expected": _sum([cost.minutes]), "startup": STARTUP_MINUTES, "limit": cost.limit},
-                "dollars": {"hour": cost.hour, "expected": _sum([cost.expected]), "worst": _sum([cost.worst])},
-            }
-            for cost in costs
-        ],
-        "minutes": {"expected": _sum(cost.minutes for cost in costs), "limit": sum(cost.limit for cost in costs)},
-        "dollars": {
-            "expected": _sum(cost.expected for cost in costs),
-            "worst": _sum(cost.worst for cost in costs),
-            "cap": config.max_dollars,
-        },
-        "prices": {
-            "region": region,
-            "oldest": oldest.date if oldest else None,
-            "days": oldest.age() if oldest else None,
-            "source": oldest.source if oldest else None,
-            "unknown": sorted({text for cost in costs for text in cost.unknown}),
-            "spot_share": table.spot_share if any(cost.spot for cost in costs) else None,
-        },
-    }
-
-
-def _sum(values: Iterable[float | None]) -> float | None:
-    """Return the sum, or None if one of the values is unknown."""
-    listed = list(values)
-    return None if None in listed else round(sum(value or 0 for value in listed), 4)
-
-
-def bill(estimate: Mapping[str, Any]) -> str:
-    """Return a :func:`document` as text: one line per job, the total beside the cap, the age of the prices."""
+def bill(estimate: Estimate) -> str:
+    """Return an estimate as text: one line per job, the total beside the cap, the age of the prices."""
     if not estimate["jobs"]:
         return "no job is started: everything is in the store already"
     rows = [("job", "stages", "on", "minutes", "dollars")]
     for job in estimate["jobs"]:
-        machine = f"{_times(job['instances'])}{job['instance']}{' (spot)' if job['spot'] else ''}"
+        machine = f"{_machine(job)}{' (spot)' if job['spot'] else ''}"
         rows.append((job["job"], ", ".join(job["stages"]), machine, *_ranges(job)))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     minutes, dollars = _ranges(estimate)
     cap = f"cap {estimate['dollars']['cap']:.2f} dollars (sagemaker.max_dollars)"
     return "\n".join([*lines, f"total: {minutes} minutes; {dollars} dollars; {cap}", *_remarks(estimate)])
+
+
+def _machine(job: Mapping[str, Any]) -> str:
+    return f"{job['instances']} x {job['instance']}" if job["instances"] > 1 else str(job["instance"])
 
 
 def _ranges(part: Mapping[str, Any]) -> tuple[str, str]:
@@ -253,7 +203,7 @@ def _range(expected: float | None, most: float | None, form: str) -> str:
     return upper if expected is None else f"about {expected:{form}}, {upper}"
 
 
-def _remarks(estimate: Mapping[str, Any]) -> Iterator[str]:
+def _remarks(estimate: Estimate) -> Iterator[str]:
     table = estimate["prices"]
     renewal = f"; {prices.renewal(table['region'])}"
     if table["oldest"]:

@@ -2,9 +2,6 @@
 
 Version 2020-12-01 of the definition's JSON is SageMaker's stable public contract. Why it is as it is:
 
-- The condition ``affordable`` stands beside the jobs: nothing can depend on a condition, and a condition cannot be inside
-  a branch of another, as ``verdict`` would be. Who starts an execution by hand beyond the money cap sees it fail before
-  its second job; ``fourscore run`` refuses such a run before it is sent.
 - Spot is not a parameter: MaxWaitTimeInSeconds is required with spot and refused without it, and a parameter cannot
   remove a field. Compiling again costs milliseconds.
 - One host or several differ in TrainInstanceCount alone: the hosts are known inside the container only, so
@@ -24,8 +21,9 @@ from typing import Any
 from infra.runs.plan import Plan
 from infra.sagemaker.config import SageMakerConfig, TrainJobConfig
 from infra.sagemaker.jobs import DECIDING, Decision, Job, fuse
-from infra.sagemaker.requests import CALLS, LONGEST, PROJECT, Requests, fit, join, parameter
+from infra.sagemaker.requests import CALLS, LONGEST, PROJECT, Requests, fit, join
 from infra.sagemaker.stack import Stack
+from steps.cards.document import unwritten
 from steps.errors import FourscoreError
 
 Definition = dict[str, Any]
@@ -39,7 +37,6 @@ def compile_plan(
     config: SageMakerConfig,
     stack: Stack,
     code: str,
-    worst_case: float,
     decision: Decision | None = None,
 ) -> Definition:
     """Return the definition of what is left to do.
@@ -47,7 +44,6 @@ def compile_plan(
     Args:
         problem: the problem's name.
         code: digest of our modules as they lie below ``code/`` in the stack's root.
-        worst_case: dollars that the jobs cost if each takes all the time that it may.
         decision: what is decided already (:func:`infra.sagemaker.jobs.decided`).
 
     Raises:
@@ -61,12 +57,10 @@ def compile_plan(
         raise FourscoreError("everything is in the store already: there is nothing to compile")
     for before, step in pairwise(steps):
         step["DependsOn"] = [before["Name"]]
-    if jobs:
-        steps = [_affordable(), *steps]
     definition: Definition = {
         "Version": VERSION,
         "Metadata": {},
-        "Parameters": list(_parameters(config, worst_case, set(gets(steps)))),
+        "Parameters": list(_parameters(config, set(gets(steps)))),
         "PipelineExperimentConfig": None,  # with one, the service would make an experiment and a trial for each execution
         "Steps": steps,
     }
@@ -107,9 +101,8 @@ def gets(value: Any) -> Iterator[str]:
             yield from gets(item)
 
 
-def _parameters(config: SageMakerConfig, worst_case: float, used: set[str]) -> Iterator[Definition]:
+def _parameters(config: SageMakerConfig, used: set[str]) -> Iterator[Definition]:
     """Yield the parameters that the definition uses; Run has no default, since results of an execution lie below it."""
-    statuses = ["PendingManualApproval", "Approved", "Rejected"]
     machines: list[Definition] = []
     for job, machine in config.jobs.items():
         name = f"{job.capitalize()}Instance"
@@ -119,9 +112,6 @@ def _parameters(config: SageMakerConfig, worst_case: float, used: set[str]) -> I
     declared: tuple[Definition, ...] = (
         {"Name": "Run", "Type": "String"},
         *machines,
-        {"Name": "MaxDollars", "Type": "Float", "DefaultValue": float(config.max_dollars)},
-        {"Name": "WorstCaseDollars", "Type": "Float", "DefaultValue": float(worst_case)},
-        {"Name": "ApprovalStatus", "Type": "String", "DefaultValue": statuses[0], "EnumValues": statuses},
         {"Name": "MlflowRunId", "Type": "String", "DefaultValue": "none"},
     )
     return (parameter for parameter in declared if f"Parameters.{parameter['Name']}" in used)
@@ -138,12 +128,14 @@ def _ending(requests: Requests, plan: Plan, jobs: tuple[Job, ...], decision: Dec
     package = {
         "Name": "register-model",
         "Type": "RegisterModel",
-        "Arguments": requests.package(registering),
+        "Arguments": requests.package(registering, missing_answers(plan)),
         "RetryPolicies": [CALLS],
     }
     if any(job.name == DECIDING for job in jobs):
         passed = {"Type": "Equals", "LeftValue": _verdict("verdict"), "RightValue": "pass"}
-        yield _condition("verdict", passed, [package], _fail("rejected", join("rejected: ", _verdict("reasons"))))
+        rejected = _fail("rejected", join("rejected: ", _verdict("reasons")))
+        branches = {"Conditions": [passed], "IfSteps": [package], "ElseSteps": [rejected]}
+        yield {"Name": "verdict", "Type": "Condition", "Arguments": branches}
     elif decision is None:
         raise FourscoreError("the assessment is cached and its verdict was not given")
     elif decision.verdict == "rejected":
@@ -152,16 +144,10 @@ def _ending(requests: Requests, plan: Plan, jobs: tuple[Job, ...], decision: Dec
         yield package
 
 
-def _affordable() -> Definition:
-    dollars, cap = parameter("WorstCaseDollars"), parameter("MaxDollars")
-    advice = " of sagemaker.max_dollars; raise it, or give the jobs less"
-    dear = _fail("too-expensive", join("the run could cost $", dollars, ", more than the $", cap, advice))
-    return _condition("affordable", {"Type": "LessThanOrEqualTo", "LeftValue": dollars, "RightValue": cap}, [], dear)
-
-
-def _condition(name: str, condition: Definition, then: list[Definition], otherwise: Definition) -> Definition:
-    arguments = {"Conditions": [condition], "IfSteps": then, "ElseSteps": [otherwise]}
-    return {"Name": name, "Type": "Condition", "Arguments": arguments}
+def missing_answers(plan: Plan) -> list[str]:
+    """Return the fields of the problem that a person still has to write; until then its model is not to be used."""
+    card = plan.producer("card")
+    return unwritten(card.config.model_dump()) if card else []
 
 
 def _fail(name: str, message: Any) -> Definition:

@@ -25,6 +25,9 @@ LONGEST = 256
 INTERNAL_RETRIES = 1
 """How often a job that SageMaker itself broke is started again; each attempt may be billed."""
 
+TO_BE_WRITTEN = "to_be_written"
+"""The property of a model package that lists the fields of the problem that nobody wrote yet."""
+
 FILES = {"S3DataType": "S3Prefix", "S3InputMode": "File"}
 CALLS: Arguments = {
     "ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"],
@@ -179,8 +182,12 @@ class Requests:
             arguments["CheckpointConfig"] = {"S3Uri": uri, "LocalPath": "/opt/ml/checkpoints"}
         return arguments
 
-    def package(self, planned: PlannedStep) -> Arguments:
-        """Return the request for a version that waits for approval; it refers to the store, which is addressed by content."""
+    def package(self, planned: PlannedStep, missing: list[str]) -> Arguments:
+        """Return the request for a version that waits for approval; it refers to the store, which is addressed by content.
+
+        Args:
+            missing: fields of the problem that nobody wrote yet. Such a model is registered as rejected.
+        """
         train, evaluate = planned.inputs["model"], planned.inputs["evaluation"]
         store, config = f"{self.stack.root}store", planned.config.model_dump()
         model = {"S3Uri": f"{store}/{train}/model/", "S3DataType": "S3Prefix", "CompressionType": "None"}
@@ -188,7 +195,7 @@ class Requests:
         metrics = {"ContentType": "application/json", "S3Uri": f"{store}/{evaluate}/evaluation/evaluation.json"}
         return {
             "ModelPackageGroupName": package_group(self.stack, model_name(planned)),
-            "ModelApprovalStatus": parameter("ApprovalStatus"),
+            **_approval(missing),
             "InferenceSpecification": {"Containers": [{"Image": image, "ModelDataSource": {"S3DataSource": model}}]},
             "ModelMetrics": {"ModelQuality": {"Statistics": metrics}},
             "CustomerMetadataProperties": {
@@ -199,6 +206,7 @@ class Requests:
                 "train_key": train,
                 "evaluate_key": evaluate,
                 "verdict": "pass",
+                **({TO_BE_WRITTEN: " ".join(missing)} if missing else {}),
             },
         }
 
@@ -243,6 +251,13 @@ class Requests:
     def _network(self) -> Arguments:
         groups, subnets = list(self.config.security_groups), list(self.config.subnets)
         return {"VpcConfig": {"SecurityGroupIds": groups, "Subnets": subnets}} if subnets else {}
+
+
+def _approval(missing: list[str]) -> Arguments:
+    if not missing:
+        return {"ModelApprovalStatus": "PendingManualApproval"}
+    reason = f"nobody answers for this model yet: write {', '.join(missing)} in the problem file and run again"
+    return {"ModelApprovalStatus": "Rejected", "ModelPackageDescription": reason}
 
 
 def _command(job: Job) -> Arguments:

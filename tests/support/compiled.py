@@ -82,9 +82,9 @@ def make_plan(cached=(), until=None, smoke=False):
     )
 
 
-def make_definition(plan, decision=None, stack=None, worst_case=1.15, **config):
+def make_definition(plan, decision=None, stack=None, **config):
     settings = SageMakerConfig.model_validate(config)
-    return compile_plan(plan, "breast-cancer", settings, stack or make_stack(), digest("code"), worst_case, decision)
+    return compile_plan(plan, "breast-cancer", settings, stack or make_stack(), digest("code"), decision)
 
 
 def cases():

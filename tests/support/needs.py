@@ -65,7 +65,7 @@ def text(value):
     if isinstance(value, dict):
         if "Std:Join" in value:
             return value["Std:Join"]["On"].join(map(text, value["Std:Join"]["Values"]))
-        return {"Parameters.Run": RUN, "Parameters.ApprovalStatus": "PendingManualApproval"}[value["Get"]]
+        return {"Parameters.Run": RUN}[value["Get"]]
     return value
 
 

@@ -1,6 +1,7 @@
 """The server answers its own clients only, and every request."""
 
 import http.client
+import json
 
 import pytest
 from botocore.exceptions import ClientError
@@ -17,12 +18,10 @@ def status_of(lab, path="/fourscore-local?list-type=2", **headers):
 
 
 def test_requests_under_another_host_name_or_without_its_key_are_refused(lab):
-    scope = "20260101/us-east-1/s3/aws4_request, SignedHeaders=, Signature="
-    signed = f"AWS4-HMAC-SHA256 Credential={lab.address.access_key}/{scope}"
-    assert status_of(lab, Authorization=signed) == 200
-    assert status_of(lab, Authorization=signed, Host="evil.example") == 403
+    assert status_of(lab, Authorization=signed(lab)) == 200
+    assert status_of(lab, Authorization=signed(lab), Host="evil.example") == 403
     assert status_of(lab) == 403
-    assert status_of(lab, Authorization=signed.replace(lab.address.access_key, "testing")) == 403
+    assert status_of(lab, Authorization=signed(lab).replace(lab.address.access_key, "testing")) == 403
 
 
 def test_a_client_talks_to_it_whatever_the_environment_says(lab, monkeypatch):
@@ -41,3 +40,64 @@ def test_a_client_talks_to_it_whatever_the_environment_says(lab, monkeypatch):
 def test_a_request_that_breaks_the_server_is_answered_all_the_same(lab):
     with pytest.raises(ClientError, match="InternalFailure"):
         lab.logs.get_log_events(logGroupName="g", logStreamName="no/log", limit=1)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Content-Length": str(10**15)}, 413),
+        ({"Content-Length": "-1"}, 411),
+        ({"Content-Length": "many"}, 411),
+        ({"Content-Length": "²"}, 411),
+        ({"Transfer-Encoding": "chunked"}, 411),
+    ],
+)
+def test_a_body_that_is_too_long_or_of_no_length_is_refused_before_it_is_read(lab, headers, status):
+    assert answer(lab, {"Authorization": signed(lab), **headers})[0] == status
+
+
+def test_a_stranger_is_refused_before_the_body_is_read(lab):
+    assert answer(lab, {"Content-Length": "1000000"})[0] == 403
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b"3", b'{"PipelineDefinition": 3}', b"\xff" * 100, b"[" * 100_000]
+)
+def test_a_body_that_is_no_request_is_an_error_of_the_client(lab, body):
+    target = {"X-Amz-Target": "SageMaker.CreatePipeline", "Content-Length": str(len(body))}
+    status, content = answer(lab, {"Authorization": signed(lab), **target}, body)
+    assert status == 400
+    assert json.loads(content)["__type"] == "ValidationException"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/fourscore-local?list-type=2&max-keys=x",
+        "/fourscore-local/%00",
+        "/fourscore-local/../..",
+        "/%2e%2e/x",
+        "/",
+        "/?x",
+    ],
+)
+def test_a_path_that_is_no_object_is_an_error_of_the_client(lab, path):
+    assert 400 <= status_of(lab, path, Authorization=signed(lab)) < 500
+
+
+def signed(lab):
+    return f"AWS4-HMAC-SHA256 Credential={lab.address.access_key}/20260101/us-east-1/s3/aws4_request, SignedHeaders=, Signature="
+
+
+def answer(lab, headers, body=b""):
+    """Return status and content of the answer to a POST whose headers say what they like."""
+    connection = http.client.HTTPConnection(lab.address.endpoint.removeprefix("http://"), timeout=20)
+    try:
+        connection.putrequest("POST", "/")
+        for name, value in headers.items():
+            connection.putheader(name, value.encode())
+        connection.endheaders(body)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()

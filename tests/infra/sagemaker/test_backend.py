@@ -20,7 +20,7 @@ from emulated import inject
 
 from infra.backends.local import LocalBackend
 from infra.emulator import local_cloud
-from infra.emulator.jobs import INTERRUPTION, Options
+from infra.emulator.jobs import INTERRUPTION
 from infra.places import store_of
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
@@ -100,7 +100,7 @@ def workspace(tmp_path_factory):
     workspace = tmp_path_factory.mktemp("cloud") / ".fourscore"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        local_cloud.start(workspace, options=Options(haste=1e6))
+        local_cloud.start(workspace)
     yield Workspace(workspace)
     local_cloud.stop(workspace)
 
@@ -232,8 +232,8 @@ def test_a_job_that_breaks_names_stage_and_cause_and_nothing_after_it_is_execute
         "label": "failed", **dict.fromkeys(("split", "train", "evaluate", "register"), "skipped"),
     }  # fmt: skip
     assert document["jobs"] == {
-        "affordable": "Succeeded", "prepare": "Failed", "train": "NotExecuted", "assess": "NotExecuted",
-        "verdict": "NotExecuted", "too-expensive": "NotExecuted", "register-model": "NotExecuted",
+        "prepare": "Failed", "train": "NotExecuted", "assess": "NotExecuted",
+        "verdict": "NotExecuted", "register-model": "NotExecuted",
         "rejected": "NotExecuted",
     }  # fmt: skip
     assert "Traceback" not in printed

@@ -22,6 +22,7 @@ from infra.sagemaker.limits import LONGEST
 from infra.sagemaker.requests import package_group
 from infra.store.manifest import Manifest
 from pipelines.training import TRAINING
+from steps.core import Config
 from steps.errors import FourscoreError, InputError
 from steps.train import Budget, TrainConfig
 
@@ -145,7 +146,7 @@ def test_whatever_a_problem_file_may_say_the_api_takes_it(problem, network, minu
         config |= {"subnets": network[0], "security_groups": network[1]}
     stack = make_stack(tracking_uri=uri, kms_key="arn:aws:kms:eu-central-1:123456789012:key/k")
     settings = SageMakerConfig.model_validate(config)
-    definition = compile_plan(WHOLE, problem, settings, stack, "0" * 64, 1.0)
+    definition = compile_plan(WHOLE, problem, settings, stack, "0" * 64)
     assert list(api_faults(definition)) == []
 
 
@@ -190,30 +191,38 @@ def test_three_jobs_stand_in_for_eight_stages():
     assert jobs == {"prepare": PREPARE, "train": ["train"], "assess": ["evaluate", "register"]}
 
 
-def test_an_execution_that_could_cost_more_than_its_cap_fails():
-    definition = make_definition(WHOLE, worst_case=12.5, max_dollars=12)
-    gate = definition["Steps"][0]
-    assert gate["Arguments"]["Conditions"] == [{"Type": "LessThanOrEqualTo", "LeftValue": {"Get": "Parameters.WorstCaseDollars"}, "RightValue": {"Get": "Parameters.MaxDollars"}}]  # fmt: skip
-    assert [step["Name"] for step in gate["Arguments"]["ElseSteps"]] == ["too-expensive"]
-    assert parameters(definition)["WorstCaseDollars"]["DefaultValue"] == 12.5
-    assert parameters(definition)["MaxDollars"]["DefaultValue"] == 12
-
-
 def test_the_model_package_waits_for_approval_and_names_what_it_was_made_from():
     package = by_name(make_definition(WHOLE))["register-model"]["Arguments"]
     keys = {planned.step.name: planned.key for planned in WHOLE.steps}
     root = make_stack().root
     assert "Tags" not in package
-    assert package["ModelApprovalStatus"] == {"Get": "Parameters.ApprovalStatus"}
-    assert parameters(make_definition(WHOLE))["ApprovalStatus"]["DefaultValue"] == "PendingManualApproval"
+    assert package["ModelApprovalStatus"] == "PendingManualApproval"
     model = package["InferenceSpecification"]["Containers"][0]["ModelDataSource"]["S3DataSource"]["S3Uri"]
     assert model == f"{root}store/{keys['train']}/model/"
     assert package["CustomerMetadataProperties"]["evaluate_key"] == keys["evaluate"]
 
 
+class Answers(Config):
+    """The part of the problem that a person writes."""
+
+    question: str = "Which lumps are benign?"
+    owner: str = "to be written: who answers for it"
+    cost_of_error: str = "to be written"
+
+
+def test_a_model_that_nobody_answers_for_is_registered_as_rejected_with_the_reason():
+    define, *rest = WHOLE.steps
+    definition = make_definition(replace(WHOLE, steps=(replace(define, config=Answers()), *rest)))
+    package = by_name(definition)["register-model"]["Arguments"]
+    assert package["ModelApprovalStatus"] == "Rejected"
+    assert "write owner, cost_of_error in the problem file" in package["ModelPackageDescription"]
+    assert package["CustomerMetadataProperties"]["to_be_written"] == "owner cost_of_error"
+    assert list(api_faults(definition)) == []
+
+
 def test_a_cached_prefix_leaves_the_rest():
     assert list(by_name(make_definition(make_plan(PREPARE)))) == [
-        "affordable", "too-expensive", "train", "assess", "verdict", "register-model", "rejected",
+        "train", "assess", "verdict", "register-model", "rejected",
     ]  # fmt: skip
 
 
@@ -233,12 +242,12 @@ def test_what_a_cached_gate_refused_starts_nothing():
 
 def test_a_model_lost_from_the_store_is_trained_again_before_it_is_registered():
     names = list(by_name(make_definition(make_plan(set(STAGES) - {"train"}), Decision("pass", "register"))))
-    assert names == ["affordable", "too-expensive", "train", "register-model"]
+    assert names == ["train", "register-model"]
 
 
 @pytest.mark.parametrize("plan", [make_plan(until="evaluate"), make_plan(smoke=True)], ids=["until", "smoke"])
 def test_a_part_of_the_stages_or_a_rehearsal_registers_nothing(plan):
-    assert list(by_name(make_definition(plan))) == ["affordable", "too-expensive", "prepare", "train", "assess"]
+    assert list(by_name(make_definition(plan))) == ["prepare", "train", "assess"]
 
 
 def test_a_verdict_that_is_in_the_store_must_be_given():

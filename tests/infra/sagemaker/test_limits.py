@@ -31,7 +31,10 @@ def test_several_faults_are_listed_together():
 
 @pytest.mark.parametrize(
     ("uri", "message"),
-    [("https://me:secret@mlflow.example.com", "contains a password"), (f"https://{'m' * LONGEST}", "at most 256")],
+    [
+        ("https://me:secret@mlflow.example.com", "contains a user name or password"),
+        (f"https://{'m' * LONGEST}", "at most 256"),
+    ],
 )
 def test_a_tracking_server_that_jobs_cannot_be_told_is_refused(uri, message):
     with pytest.raises(InputError, match=message) as refused:
