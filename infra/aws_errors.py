@@ -89,6 +89,18 @@ def translate_aws_errors(subject: str, service: str = "AWS", denied: str = _DENI
         raise FourscoreError(f"{unreachable}: {error}; run again later") from None
 
 
+@contextlib.contextmanager
+def ignore_errors(*words: str) -> Iterator[None]:
+    """Suppress errors of AWS whose code or message has any of these words."""
+    from botocore.exceptions import ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if not any(text in str(error) for text in words):
+            raise
+
+
 def code_of(error: Any) -> str:
     """Return the code of a botocore ClientError, such as ``NoSuchKey``, or ``404`` where the response had no body."""
     return str(error.response.get("Error", {}).get("Code", ""))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,18 +69,6 @@ def account(region: str | None) -> Account:
         session = boto3.Session(region_name=region_of(region))
         identity = session.client("sts").get_caller_identity()
     return Account(session.region_name, identity["Account"], identity["Arn"].split(":")[1], session)
-
-
-@contextlib.contextmanager
-def ignore_errors(*words: str) -> Iterator[None]:
-    """Suppress errors of AWS whose code or message has any of these words."""
-    from botocore.exceptions import ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        if not any(text in str(error) for text in words):
-            raise
 
 
 class StackFailed(FourscoreError):

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from infra.aws.account import Account, ignore_errors
+from infra.aws.account import Account
 from infra.aws.change_sets import Deployment
-from infra.aws_errors import translate_aws_errors
+from infra.aws_errors import ignore_errors, translate_aws_errors
 from steps.errors import FourscoreError, InputError
 
 FOLDER = Path(__file__).parents[1] / "docker"

@@ -8,7 +8,7 @@ import warnings
 from dataclasses import dataclass
 from importlib import metadata
 
-from steps.errors import InputError
+from steps.errors import InputError, install
 
 FRAMEWORKS = ("pytorch", "pytorch-amzn2023")
 """The SDK lists images with PyTorch 2.11 and newer under the second name."""
@@ -41,19 +41,14 @@ def propose(region: str, *, gpu: bool) -> Proposal:
             warnings.simplefilter("ignore")
             from sagemaker.core import image_uris
     except ImportError:
-        raise InputError("AWS's images are listed by the SDK; install the extra: pip install -e '.[aws]'") from None
+        raise InputError(f"AWS's images are listed by the SDK; {install('aws')}") from None
     installed = metadata.version("torch").partition("+")[0]
-    images = {
-        version: framework
-        for framework in FRAMEWORKS
-        for version in image_uris.config_for_framework(framework)["training"]["versions"]
-    }
-    newest = max((version for version in images if _parts(version) <= _parts(installed)), key=_parts)
-    instance = "ml.g5.xlarge" if gpu else "ml.m5.xlarge"
+    listed = {name: image_uris.config_for_framework(name)["training"]["versions"] for name in FRAMEWORKS}
+    versions = {version: name for name, versions in listed.items() for version in versions}
+    newest = max((version for version in versions if _parts(version) <= _parts(installed)), key=_parts)
+    machine = {"instance_type": "ml.g5.xlarge" if gpu else "ml.m5.xlarge", "image_scope": "training"}
     try:
-        uri = image_uris.retrieve(
-            images[newest], region, version=newest, instance_type=instance, image_scope="training"
-        )
+        uri = image_uris.retrieve(versions[newest], region, version=newest, **machine)
     except (KeyError, ValueError) as error:
         raise InputError(f"AWS lists no PyTorch image for {region}: {error}") from None
     return Proposal(uri, newest, installed)

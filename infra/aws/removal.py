@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from infra.aws import change_sets
-from infra.aws.account import Account, ignore_errors
-from infra.aws.change_sets import Report
-from infra.aws.stacks import names
-from infra.aws_errors import translate_aws_errors
+from infra.aws.account import Account
+from infra.aws.stacks import Print, names
+from infra.aws_errors import ignore_errors, translate_aws_errors
 from steps.errors import FourscoreError, InputError
 
 KEY_DAYS = 30
@@ -31,7 +30,7 @@ class Removal:
 
 
 def down(
-    account: Account, stack: str, *, delete_data: bool, confirm: Callable[[Removal], bool], report: Report
+    account: Account, stack: str, *, delete_data: bool, confirm: Callable[[Removal], bool], log: Print
 ) -> tuple[Removal, bool]:
     """Delete the stack if nothing uses it and ``confirm`` returns True.
 
@@ -52,9 +51,10 @@ def down(
         return removal, False
     for name in removal.stacks:
         if name == names(stack)[0] and removal.data:
-            _delete_data(account, stack, removal.data, report)
+            _delete_data(account, stack, removal.data, log)
             change_sets.protect(account, name, on=False)
-        change_sets.delete(account, name, report)
+        log(f"deleting {name}")
+        change_sets.delete(account, name)
     return removal, True
 
 
@@ -79,12 +79,11 @@ def plan_removal(account: Account, stack: str, *, delete_data: bool) -> Removal:
         *(f"{kind} {outputs[name]}" for name, kind in _KINDS.items() if name in outputs),
         *(f"model package group {group}" for group in _groups(account, stack)),
     )
-    resources = _resources(account, compute) if compute in current else ()
     busy = [f"stack {name} is {one.status}" for name, one in current.items() if one.status.endswith("_IN_PROGRESS")]
     role = current[compute].outputs.get("RolePipeline") if compute in current else None
     return Removal(
         stacks,
-        goes=(*resources, *(things if delete_data else ())),
+        goes=(*(f"stack {name}" for name in stacks), *(things if delete_data else ())),
         stays=() if delete_data else things,
         in_use=(*busy, *_users(account, stack, role)),
         data=outputs,
@@ -92,14 +91,6 @@ def plan_removal(account: Account, stack: str, *, delete_data: bool) -> Removal:
 
 
 _KINDS = {"Bucket": "bucket", "ImageRepository": "image repository", "KeyArn": "key"}
-
-
-def _resources(account: Account, stack: str) -> Iterator[str]:
-    with translate_aws_errors(f"stack {stack}"):
-        for page in account.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack):
-            for entry in page["StackResourceSummaries"]:
-                if "LogicalResourceId" in entry:
-                    yield f"{entry['ResourceType']} {entry.get('PhysicalResourceId') or entry['LogicalResourceId']}"
 
 
 def _groups(account: Account, stack: str) -> list[str]:
@@ -111,34 +102,27 @@ def _groups(account: Account, stack: str) -> list[str]:
 
 
 def _users(account: Account, stack: str, role: str | None) -> Iterator[str]:
-    """Yield executions, endpoints and builds of the stack that are active."""
-    sagemaker, codebuild = account.client("sagemaker"), account.client("codebuild")
+    """Yield executions and endpoints of the stack that are active."""
+    sagemaker = account.client("sagemaker")
+
+    def listed(operation: str, field: str, **request: str) -> Iterator[dict[str, str]]:
+        for page in sagemaker.get_paginator(operation).paginate(**request):
+            yield from page[field]
+
     with translate_aws_errors(f"users of stack {stack}"):
-        for page in sagemaker.get_paginator("list_pipelines").paginate(PipelineNamePrefix="fourscore-"):
-            for pipeline in page["PipelineSummaries"]:
-                if role and pipeline.get("RoleArn") == role:
-                    yield from _executions(account, pipeline["PipelineName"])
-        for page in sagemaker.get_paginator("list_endpoints").paginate():
-            for endpoint in page["Endpoints"]:
-                tags = sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"]
-                if {"Key": "fourscore:stack", "Value": stack} in tags:
-                    yield f"endpoint {endpoint['EndpointName']} is {endpoint['EndpointStatus']}"
-        with ignore_errors("ResourceNotFoundException"):  # a stack without --codebuild
-            ids = codebuild.list_builds_for_project(projectName=names(stack)[1])["ids"][:100]
-            for build in codebuild.batch_get_builds(ids=ids)["builds"] if ids else ():
-                if build["buildStatus"] == "IN_PROGRESS":
-                    yield f"build {build['id']} is running"
+        for pipeline in listed("list_pipelines", "PipelineSummaries", PipelineNamePrefix="fourscore-"):
+            if role and pipeline.get("RoleArn") == role:
+                name = pipeline["PipelineName"]
+                for run in listed("list_pipeline_executions", "PipelineExecutionSummaries", PipelineName=name):
+                    if run["PipelineExecutionStatus"] in RUNNING:
+                        yield f"execution {run['PipelineExecutionArn']} is {run['PipelineExecutionStatus']}"
+        for endpoint in listed("list_endpoints", "Endpoints"):
+            tags = sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"]
+            if {"Key": "fourscore:stack", "Value": stack} in tags:
+                yield f"endpoint {endpoint['EndpointName']} is {endpoint['EndpointStatus']}"
 
 
-def _executions(account: Account, pipeline: str) -> Iterator[str]:
-    pages = account.client("sagemaker").get_paginator("list_pipeline_executions").paginate(PipelineName=pipeline)
-    for page in pages:
-        for execution in page["PipelineExecutionSummaries"]:
-            if execution["PipelineExecutionStatus"] in RUNNING:
-                yield f"execution {execution['PipelineExecutionArn']} is {execution['PipelineExecutionStatus']}"
-
-
-def _delete_data(account: Account, stack: str, outputs: dict[str, str], report: Report) -> None:
+def _delete_data(account: Account, stack: str, outputs: dict[str, str], log: Print) -> None:
     """Delete what the data stack keeps; after an interruption, what is left of it."""
     bucket, repository, key = outputs["Bucket"], outputs["ImageRepository"], outputs["KeyArn"]
     sagemaker = account.client("sagemaker")
@@ -148,15 +132,15 @@ def _delete_data(account: Account, stack: str, outputs: dict[str, str], report: 
             for package in [package for page in pages for package in page["ModelPackageSummaryList"]]:
                 sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
             sagemaker.delete_model_package_group(ModelPackageGroupName=group)
-            report(group, "AWS::SageMaker::ModelPackageGroup", "DELETE_COMPLETE", "")
+            log(f"deleted model package group {group}")
         with ignore_errors("RepositoryNotFoundException"):
             account.client("ecr").delete_repository(repositoryName=repository, force=True)
-            report(repository, "AWS::ECR::Repository", "DELETE_COMPLETE", "")
+            log(f"deleted image repository {repository}")
         with ignore_errors("NoSuchBucket"):
             objects = account.session.resource("s3").Bucket(bucket)
             objects.object_versions.delete()
             objects.delete()
-            report(bucket, "AWS::S3::Bucket", "DELETE_COMPLETE", "")
+            log(f"deleted bucket {bucket}")
         with ignore_errors("KMSInvalidStateException", "NotFoundException"):
             account.client("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2], PendingWindowInDays=KEY_DAYS)
-            report(key, "AWS::KMS::Key", "DELETE_SCHEDULED", f"in {KEY_DAYS} days; can be cancelled until then")
+            log(f"key {key} will be deleted in {KEY_DAYS} days; that can be cancelled until then")

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.aws import change_sets, templates
-from infra.aws.account import Account, ignore_errors
-from infra.aws.change_sets import ChangeSet, Deployment, Report
+from infra.aws.account import Account
+from infra.aws.change_sets import ChangeSet, Deployment
 from infra.aws.templates import COMPUTE, DATA
-from infra.aws_errors import translate_aws_errors
+from infra.aws_errors import ignore_errors, translate_aws_errors
 from infra.sagemaker.stack import Stack
 from steps.errors import InputError
 
 Confirm = Callable[[list[ChangeSet]], bool]
 """Shows a person what would change; True to go on."""
+Print = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,13 @@ def names(stack: str) -> tuple[str, str]:
     return f"fourscore-{stack}-data", f"fourscore-{stack}"
 
 
-def up(account: Account, stack: str, options: Mapping[str, Any], confirm: Confirm, report: Report) -> Outcome:
+def up(account: Account, stack: str, options: Mapping[str, Any], confirm: Confirm, log: Print) -> Outcome:
     """Deploy both stacks.
 
     Args:
         options: parameters of the templates; those left out stay as they were.
         confirm: is called only if something would change.
+        log: takes a line of progress.
 
     Raises:
         InputError: an option is wrong.
@@ -70,13 +72,15 @@ def up(account: Account, stack: str, options: Mapping[str, Any], confirm: Confir
             return Outcome(proposed, executed=False, stack=None)
         unused.pop_all()
     if first:
-        change_sets.execute(account, first, report)
+        log(f"deploying {data}, which takes some minutes")
+        change_sets.execute(account, first)
     change_sets.protect(account, data, on=True)
     if first and second and (deployed := change_sets.describe(account, data)):  # the key has an ARN now
         change_sets.discard(account, second)
         second = change_sets.propose(account, compute, COMPUTE, parameters | deployed.outputs)
     if second:
-        change_sets.execute(account, second, report)
+        log(f"deploying {compute}")
+        change_sets.execute(account, second)
     return Outcome(proposed, executed=True, stack=show_stack(account, stack))
 
 

@@ -12,12 +12,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.aws_errors import code_of, translate_aws_errors
+from infra.aws_errors import ignore_errors, translate_aws_errors
 from infra.sagemaker.stack import Stack
 
 LOOKS, PAUSE = 60, 0.5
 """How often, and after how many seconds each, a retry is looked for."""
 ENDED = ("Succeeded", "Failed", "Stopped")
+_MISSING = ("ResourceNotFound", "ValidationException")
+"""How the API says that a pipeline or a group does not exist."""
 _LOGS = {"processing-job": "/aws/sagemaker/ProcessingJobs", "training-job": "/aws/sagemaker/TrainingJobs"}
 
 
@@ -78,22 +80,16 @@ class Service:
                 self.api.update_pipeline(**content)
 
     def _pipeline(self, name: str) -> Mapping[str, Any] | None:
-        with _nothing_if_missing():
+        with ignore_errors(*_MISSING):
             pipeline: Mapping[str, Any] = self.api.describe_pipeline(PipelineName=name)
             return pipeline
         return None
 
     def create_group(self, group: str, tags: Mapping[str, str]) -> None:
         """Create the group that model packages are registered in, unless it exists."""
-        from botocore.exceptions import ClientError
-
         listed = [{"Key": key, "Value": value} for key, value in tags.items()]
-        with translate_aws_errors(f"model package group {group}"):
-            try:
-                self.api.create_model_package_group(ModelPackageGroupName=group, Tags=listed)
-            except ClientError as error:
-                if "already exists" not in str(error):
-                    raise
+        with translate_aws_errors(f"model package group {group}"), ignore_errors("already exists"):
+            self.api.create_model_package_group(ModelPackageGroupName=group, Tags=listed)
 
     def start(self, name: str, parameters: Mapping[str, str], token: str, title: str, work: str) -> str:
         """Start an execution, or find the one that this token started; return its ARN.
@@ -113,7 +109,7 @@ class Service:
 
     def latest(self, name: str, work: str) -> ExecutionState | None:
         """Return the newest execution of this work, without its steps; None if there is none."""
-        with translate_aws_errors(f"pipeline {name}"), _nothing_if_missing():
+        with translate_aws_errors(f"pipeline {name}"), ignore_errors(*_MISSING):
             pages = self.api.get_paginator("list_pipeline_executions").paginate(
                 PipelineName=name, SortBy="CreationTime", SortOrder="Descending"
             )
@@ -170,7 +166,7 @@ class Service:
 
     def packages(self, group: str) -> Iterator[Mapping[str, Any]]:
         """Yield the model packages of a group as DescribeModelPackage has them, the newest first."""
-        with translate_aws_errors(f"model package group {group}"), _nothing_if_missing():
+        with translate_aws_errors(f"model package group {group}"), ignore_errors(*_MISSING):
             pages = self.api.get_paginator("list_model_packages").paginate(
                 ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending"
             )
@@ -211,18 +207,6 @@ def _resource(arn: str) -> tuple[str, str]:
     """Return kind and name out of ``arn:aws:sagemaker:REGION:ACCOUNT:KIND/NAME``."""
     kind, _, name = arn.split(":", 5)[-1].partition("/")
     return kind, name
-
-
-@contextlib.contextmanager
-def _nothing_if_missing() -> Iterator[None]:
-    """Pass over the error that says that a pipeline or group does not exist."""
-    from botocore.exceptions import ClientError
-
-    try:
-        yield
-    except ClientError as error:
-        if code_of(error) not in ("ResourceNotFound", "ValidationException"):
-            raise
 
 
 def _step(step: Mapping[str, Any]) -> StepState:

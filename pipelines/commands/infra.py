@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from infra.sagemaker.stack import Stack
 
 COLOURS = {"Add": "green", "Remove": "red", "Replace": "red", "Modify": "yellow"}
-STATUS_COLOURS = {"CREATE": "green", "UPDATE": "green", "DELETE": "yellow"}
 
 in_workspace = options.in_workspace("Directory of the stack's file.")
 stack_option = click.option("--stack", default="dev", show_default=True, help="Name of the stack: letters and digits.")
@@ -75,12 +74,14 @@ def up(
         return not dry_run and (yes or click.confirm("make these changes?", err=True))
 
     values = {name: value for name, value in options.items() if value not in (None, ())}
-    outcome = stacks.up(signed_in, stack, values, confirm, _print_event)
+    outcome = stacks.up(signed_in, stack, values, confirm, _note)
     file = save(workspace, outcome.stack) if outcome.stack else None
     if as_json:
         document: dict[str, Any] = {"stack": stack, "region": signed_in.region, "account": signed_in.account}
         document |= {"executed": outcome.executed, "file": str(file) if file else None}
-        changes = [{"stack": one.stack, "changes": list(map(asdict, one.changes))} for one in outcome.proposed]
+        changes = [
+            {"stack": one.stack, "changes": [change._asdict() for change in one.changes]} for one in outcome.proposed
+        ]
         print_json({**document, "changes": changes, "outputs": _document(outcome.stack) if outcome.stack else None})
     elif outcome.stack is None:
         click.echo("nothing was changed", err=True)
@@ -150,7 +151,7 @@ def down(stack: str, region: str | None, delete_data: bool, yes: bool, workspace
             return bool(click.prompt(f"data cannot be restored; type {stack} to delete it", err=True) == stack)
         return click.confirm("take it down?", err=True)
 
-    plan, executed = removal.down(account(region), stack, delete_data=delete_data, confirm=confirm, report=_print_event)
+    plan, executed = removal.down(account(region), stack, delete_data=delete_data, confirm=confirm, log=_note)
     if executed:
         path_of(workspace, stack).unlink(missing_ok=True)
     if as_json:
@@ -305,17 +306,8 @@ def _print_changes(proposed: list[ChangeSet]) -> None:
 
     for change_set in proposed:
         click.echo(f"stack {change_set.stack}: {len(change_set.changes)} changes", err=True)
-        rows = []
-        for change in change_set.changes:
-            action = click.style(change.action, fg=COLOURS.get(change.action))
-            rows.append((action, change.name, change.kind, ", ".join(change.properties)))
+        rows = [(click.style(action, fg=COLOURS.get(action)), name, kind) for action, name, kind in change_set.changes]
         click.echo(table(rows), err=True)
-
-
-def _print_event(name: str, kind: str, status: str, reason: str) -> None:
-    failed = "FAILED" in status or "ROLLBACK" in status
-    colour = "red" if failed else STATUS_COLOURS.get(status.partition("_")[0])
-    click.echo(f"  {click.style(f'{status:<20}', fg=colour)} {name}  {kind}  {reason}".rstrip(), err=True)
 
 
 def _note(text: str) -> None:

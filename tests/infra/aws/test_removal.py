@@ -15,8 +15,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Tried to parse")
 BOTH = {"fourscore-dev-data", "fourscore-dev"}
 
 
-def down(aws, *, delete_data=False, confirm=yes, report=silent):
-    return removal.down(aws, "dev", delete_data=delete_data, confirm=confirm, report=report)
+def down(aws, *, delete_data=False, confirm=yes, log=silent):
+    return removal.down(aws, "dev", delete_data=delete_data, confirm=confirm, log=log)
 
 
 def in_use(aws):
@@ -39,11 +39,11 @@ def test_with_delete_data_all_of_it_goes(aws, client, protected):
     for body in (b"1", b"2"):
         client("s3").put_object(Bucket=BUCKET, Key="fourscore/raw/x", Body=body)
     client("ecr").put_image(repositoryName="fourscore-dev", imageManifest=manifest(), imageTag="cpu-0")
-    events = []
-    plan, executed = down(aws, delete_data=True, report=lambda *event: events.append(event[:3]))
+    lines = []
+    plan, executed = down(aws, delete_data=True, log=lines.append)
     assert executed
     assert plan.stays == ()
-    assert (key, "AWS::KMS::Key", "DELETE_SCHEDULED") in events
+    assert f"key {key} will be deleted in 30 days; that can be cancelled until then" in lines
     assert statuses(client) == {}
     assert protected == [("fourscore-dev-data", True), ("fourscore-dev-data", False)]
     assert client("s3").list_buckets()["Buckets"] == []

@@ -15,7 +15,7 @@ BOTH = ["fourscore-dev-data", "fourscore-dev"]
 
 
 def down(aws, name="dev"):
-    removal.down(aws, name, delete_data=False, confirm=yes, report=silent)
+    removal.down(aws, name, delete_data=False, confirm=yes, log=silent)
 
 
 def test_a_stack_goes_up_after_its_changes_were_shown(aws, client):

@@ -62,7 +62,7 @@ def test_up_writes_the_stack_down_where_runs_look_for_it_and_again_changes_nothi
     first = run("up", "--yes", "--json", "--repository", "acme/models")
     report = document(first)
     assert report["executed"]
-    assert "CREATE_COMPLETE" in first.stderr, "events are printed as they come"
+    assert "deploying fourscore-dev-data" in first.stderr
     stack_file = json.loads(path_of(cloud, "dev").read_text())
     assert stack_file["bucket"] == report["outputs"]["bucket"] == "fourscore-dev-123456789012-eu-central-1"
     assert set(stack_file["roles"]) == {"pipeline", "prepare", "train", "assess"}
