@@ -36,10 +36,10 @@ check: setup  # style, types and import contracts, without the tests
 	$(BIN)/lint-imports
 
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 test-slow: setup  # what takes minutes, and property tests on new examples each time
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --timeout 1200 -m slow
 	$(BIN)/python -m pytest -n 2 -m "hypothesis and not slow" --hypothesis-profile=random
 
 bench: setup

@@ -15,6 +15,20 @@ settings.load_profile("steady")
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
+WHOLE_RUNS = (
+    "tests/infra/sagemaker/test_backend.py",
+    "tests/pipelines/test_",
+    "tests/test_",
+    "tests/infra/container/",
+)
+"""Where the modules with whole runs begin, which take longest."""
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with whole runs, so that no worker is left with one at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_RUNS))
+
+
 @pytest.fixture
 def workspace(tmp_path):
     """A workspace whose path has a blank, a quote, a percent sign and a letter outside ASCII."""

@@ -4,9 +4,9 @@ import json
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from cli import fourscore
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,14 +15,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def run(line, cwd):
     words = shlex.split(line, comments=True)
     assert words[0].endswith("fourscore")
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines", *words[1:]],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=280,
-    )
+    return fourscore(*words[1:], cwd=cwd)
 
 
 def commands_of_one_minute():
@@ -45,9 +38,7 @@ def test_the_first_minute_with_own_data(tmp_path):
 
 
 def test_every_command_that_the_readme_names_exists():
-    listed = subprocess.run(
-        [sys.executable, "-m", "pipelines", "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    listed = fourscore("--help", cwd=ROOT).stdout
     for name in set(re.findall(r"`?fourscore ([a-z]+)", README)):
         assert re.search(rf"^  {name} ", listed, re.MULTILINE), name
 

@@ -46,7 +46,7 @@ def place(tmp_path_factory):
     problem.write_text(
         problem.read_text().replace("[linear, mlp]", "[linear]").replace("{ epochs: 30 }", "{ epochs: 5 }\n  folds: 2")
     )
-    result = in_a_process("run", "example/problem.yaml", "--json", cwd=folder)
+    result = fourscore("run", "example/problem.yaml", "--json", cwd=folder)
     assert result.returncode == 0, result.stderr
     (folder / "first.json").write_text(result.stdout)
     return folder

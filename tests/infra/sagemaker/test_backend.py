@@ -47,7 +47,7 @@ class Workspace:
     """A workspace with its local cloud."""
 
     def __init__(self, path):
-        self.path = path
+        self.path, self.before = path, set()
 
     def __call__(self, command, *arguments):
         """Return the exit code, the document, and what was printed besides."""
@@ -60,6 +60,7 @@ class Workspace:
 
     def start(self, settings, *more):
         """Run in a process of its own."""
+        self.before = {record.run for record in records.every(self.path)}
         words = ["run", EXAMPLE, "--on", "sagemaker-local", "--no-tracking", *options(settings), *more]
         return subprocess.Popen(
             [sys.executable, "-m", "pipelines", *map(str, words), "--workspace", str(self.path), "--json"],
@@ -393,7 +394,9 @@ def test_a_plan_starts_no_local_cloud(tmp_path):
 
 
 def running_execution(workspace):
-    return next((item for item in records.every(workspace.path) if item.status == "running" and item.execution), None)
+    """Return the record of the run that was started last, as soon as its execution is active."""
+    active = [item for item in records.every(workspace.path) if item.status == "running" and item.execution]
+    return next((item for item in active if item.run not in workspace.before), None)
 
 
 def wait_for(look, seconds=120):
