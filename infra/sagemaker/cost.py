@@ -46,17 +46,17 @@ def estimate(
         seconds: stage -> how long it took before (:func:`history`).
     """
     table, seconds = table or prices.load(), seconds or {}
-    entries, known, unknown = [], list[Price](), set[str]()
+    entries, priced, unknown = [], list[Price](), set[str]()
     for job in jobs:
         machine = config.jobs[job.name]
         kind: prices.Job = "training" if isinstance(machine, TrainJobConfig) else "processing"
         listed = [table.find(region, instance, kind) for instance in machine.types]
-        known += [price for price in listed if price]
+        priced += [price for price in listed if price]
         missing = [instance for instance, price in zip(machine.types, listed, strict=True) if price is None]
         unknown |= {table.unknown(region, instance, kind) for instance in missing}
         hours = [price.dollars if price else None for price in listed]
         entries.append(_entry(job, machine, hours, seconds, table.spot_share))
-    oldest = min(known, key=lambda price: price.date, default=None)
+    oldest = min(priced, key=lambda price: price.date, default=None)
     return {
         "jobs": entries,
         "minutes": {
@@ -164,7 +164,7 @@ def check_cap(estimate: Estimate) -> None:
 
 
 def require_prices(estimate: Estimate) -> None:
-    """Check that every price is known, without which nobody can say that a run stays below its cap.
+    """Check that every price is priced, without which nobody can say that a run stays below its cap.
 
     Raises:
         InputError: the price of a type that a job may run on is unknown.

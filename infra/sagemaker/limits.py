@@ -28,9 +28,9 @@ def _faults(config: SageMakerConfig, tracking_uri: str) -> Iterator[str]:
     for job, machine in config.jobs.items():
         kind = "Training" if isinstance(machine, TrainJobConfig) else "Processing"
         for instance in machine.types:
-            if instance not in (known := instance_types(kind)):
+            if instance not in (types := instance_types(kind)):
                 field = "instance" if instance == machine.instance else "fallback"
-                hint = near(instance, known) or "; if it is new, update boto3"
+                hint = near(instance, types) or "; if it is new, update boto3"
                 yield f"sagemaker.{job}.{field}: {instance} is not an instance type for {kind.lower()} jobs{hint}"
     if secret := credentials_in(tracking_uri):
         yield (
