@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -49,6 +51,9 @@ class LabelConfig(Config):
     classes: tuple[str, ...] | None = Field(
         default=None, description="All classes, in the order of their indices; any other label is an error."
     )
+    leave_out: tuple[str, ...] = Field(
+        default=(), description="Classes whose rows are left out, such as those with fewer than 5 rows."
+    )
 
 
 def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> None:
@@ -67,13 +72,15 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
     values = _labels(raw, rows, config)
     report = LabelReport(target=config.target, task=config.task, **_coverage(values, rows, config), notes=notes)
     reasons = _refusals(report, config, _missing_words(schema, config))
+    values, left_out = _leave_out(values, config)
     present = values.drop_nulls()
     if present.is_empty():
         raise InputError(f"target {config.target!r}: none of the {len(values):,} rows has a label")
     _check_constant(present, config)
     counts = _counts(values, raw, config)
     classes, summary = _classes(task, counts, config) if counts else ((), _summary(present))
-    report = report.model_copy(update={**summary, "notes": (*report.notes, *_spellings(counts))})
+    notes = [*notes, f"rows of classes left out: {listed_counts(left_out)}"] if left_out else notes
+    report = report.model_copy(update={**summary, "left_out": left_out, "notes": (*notes, *_spellings(counts))})
     _publish(table, labeled, schema, values, classes, config)
     documents.write(labeled, report)
     _log(report, log)
@@ -116,6 +123,19 @@ def _labels(raw: pl.Series, rows: pl.Series, config: LabelConfig) -> pl.Series:
             wrong = rows.filter(unfit.rows)
             where = f" in {len(wrong):,} of {len(raw):,} rows (rows {_listed(wrong)})"
         raise InputError(f"target {config.target!r} {unfit.problem}{where}; {unfit.advice}") from None
+
+
+def _leave_out(values: pl.Series, config: LabelConfig) -> tuple[pl.Series, dict[str, int]]:
+    """Return the labels without those of the classes to be left out, and the rows of each of these."""
+    if not config.leave_out:
+        return values, {}
+    if values.dtype.is_numeric():
+        raise InputError("label.leave_out: the labels are numbers, not classes")
+    rows: dict[str, int] = dict(values.drop_nulls().value_counts().iter_rows())
+    for name in config.leave_out:
+        if name not in rows:
+            raise InputError(f"label.leave_out: no row has the class {name!r}{near(name, list(rows))}")
+    return values.set(values.is_in(config.leave_out), None), {name: rows[name] for name in config.leave_out}
 
 
 def _listed(rows: pl.Series) -> str:
@@ -200,9 +220,8 @@ def _classes(task: Task, counts: dict[str, int], config: LabelConfig) -> tuple[t
     if few:
         raise InputError(
             f"target {config.target!r}: too few rows of "
-            f"{', '.join(f'{name!r} ({count})' for name, count in list(few.items())[:LISTED])}"
-            f"{f' and {len(few) - LISTED} more' if len(few) > LISTED else ''}; "
-            f"each class needs {FEW} or more: merge classes with label.rule, or leave the rows out with data.query"
+            f"{listed_counts(few)}; each class needs {FEW} or more: merge classes with label.rule, or leave their rows out "
+            f"with label.leave_out: [{', '.join(map(json.dumps, list(few)[:LISTED]))}]"
         )
     positive = None
     if task.has_positive:
@@ -214,6 +233,12 @@ def _classes(task: Task, counts: dict[str, int], config: LabelConfig) -> tuple[t
     total = sum(counts.values())
     balance = tuple(ClassShare(name=name, rows=count, share=count / total) for name, count in counts.items())
     return tuple(counts), {"classes": balance, "positive": positive}
+
+
+def listed_counts(counts: Mapping[str, int]) -> str:
+    """Return classes with their rows as a part of a sentence."""
+    more = f" and {len(counts) - LISTED} more" if len(counts) > LISTED else ""
+    return ", ".join(f"{name!r} ({count:,})" for name, count in list(counts.items())[:LISTED]) + more
 
 
 def _check_declared(counts: dict[str, int], config: LabelConfig) -> None:

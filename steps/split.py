@@ -23,6 +23,14 @@ LISTED = 50
 """The shares of at most this many classes are compared."""
 
 
+class UnusablePart(InputError):
+    """A part of a division has no rows, or rows of one class only; ``seed`` is one that works, if there is any."""
+
+    def __init__(self, message: str, seed: int | None) -> None:
+        super().__init__(message)
+        self.seed = seed
+
+
 class SplitConfig(Config):
     """How the labelled rows are divided."""
 
@@ -81,7 +89,7 @@ def split(
     data = labeled / "data.parquet"
     truth = read_truth(data, schema)
     divided = _divide(data, schema, truth, config)
-    _check_parts(divided, truth, schema, config)
+    _check_parts(data, divided, truth, schema, config)
     rows = {
         "train": _publish(data, train_set, divided, schema, test=False),
         "test": _publish(data, test_set, divided, schema, test=True),
@@ -185,7 +193,7 @@ def _row_columns(schema: TableSchema, config: SplitConfig) -> list[str]:
     return columns
 
 
-def _check_parts(divided: Division, truth: Array, schema: TableSchema, config: SplitConfig) -> None:
+def _check_parts(data: Path, divided: Division, truth: Array, schema: TableSchema, config: SplitConfig) -> None:
     """Check that both parts have rows and, for a classification, two classes or more."""
     import numpy as np
 
@@ -193,23 +201,38 @@ def _check_parts(divided: Division, truth: Array, schema: TableSchema, config: S
     tests = int(divided.in_test.sum())
     total = len(divided.in_test)
     for name, count, rows in (("test", tests, divided.in_test), ("training", total - tests, ~divided.in_test)):
+        present = np.unique(truth[rows])
         if not count:
-            raise InputError(
-                f"the {name} part would be empty: {total:,} rows in {divided.units:,} units, test_fraction "
-                f"{config.test_fraction:g}; use more rows, or change split.test_fraction or split.seed"
+            units = "groups" if config.by == "group" else "units"
+            what = (
+                f"would be empty: {total:,} rows in {divided.units:,} {units}, test_fraction {config.test_fraction:g}"
             )
-        if schema.target.classes:
-            present = np.unique(truth[rows])
-            if len(present) < 2:
-                cure = {
-                    "row": "change split.seed or write stratify: exact",
-                    "group": "change split.seed",
-                    "time": "split by row or group",
-                }
-                raise InputError(
-                    f"the {name} part would hold only class {schema.target.classes[present[0]]!r} ({count:,} rows), "
-                    f"and nothing can be learned or measured on one class; {cure[config.by]}, or use more rows"
-                )
+        elif schema.target.classes and len(present) < 2:
+            what = (
+                f"would hold only class {schema.target.classes[present[0]]!r} ({count:,} rows), and nothing can be learned or "
+                "measured on one class"
+            )
+        else:
+            continue
+        seed = _working_seed(data, divided, truth, schema, config)
+        cures = {
+            "row": "name columns that tell rows apart in split.key",
+            "group": "change split.test_fraction",
+            "time": "split by row or group",
+        }
+        cure = cures[config.by] if seed is None else f"write split.seed: {seed}"
+        raise UnusablePart(f"the {name} part {what}; {cure}, or use more rows", seed)
+
+
+def _working_seed(data: Path, divided: Division, truth: Array, schema: TableSchema, config: SplitConfig) -> int | None:
+    """Return a seed by which both parts have rows and classes; None if there is none, or no seed decides."""
+    from steps.splitting.division import working_seed
+    from steps.splitting.rowhash import unsalted_hashes
+
+    if not divided.by_chance:
+        return None
+    classes = truth if schema.target and schema.target.classes else None
+    return working_seed(unsalted_hashes(data, divided.columns), config.test_fraction, config.seed, classes)
 
 
 def _publish(data: Path, part: Path, divided: Division, schema: TableSchema, *, test: bool) -> PartRows:

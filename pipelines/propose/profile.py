@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ import polars as pl
 from model_code import tasks
 from model_code.tabular.values import Form, converted
 from model_code.tasks import Task, labels
-from pipelines.propose import questions
+from pipelines.propose import questions, trial
 from pipelines.propose.classes import are_codes, spellings
+from pipelines.propose.trial import Outcome
 from steps.errors import InputError
-from steps.label import FEW
+from steps.label import FEW, LabelConfig, listed_counts
 from steps.labeling.classes import choose_positive
+from steps.split import SplitConfig
 from steps.tables.schema import Column, TableSchema
 
 _ID_NAME = re.compile(
@@ -25,10 +27,6 @@ _ID_NAME = re.compile(
 )
 _FREE_TEXT = "free text, not a feature"
 _SLICE_VALUES = range(2, 9)
-_SAMPLE = 50_000
-"""Rows on which single columns are compared with the target."""
-_STRONG = 0.985
-"""The score of a single column that is worth a question."""
 _LISTED = 20
 """How many columns a message names."""
 _WRITTEN_AS_NUMBERS: tuple[tuple[int, int, str, str | None, str], ...] = (
@@ -55,6 +53,9 @@ class Request:
     """Whether a person says how rows are divided."""
     source: str | None = None
     """The only source, where no query reads it yet."""
+    label: Mapping[str, Any] = field(default_factory=dict)
+    division: Mapping[str, Any] = field(default_factory=dict)
+    """What a person says of labels and of the split."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ class ColumnProfile:
         return f"{self.column.missing:,} missing" if self.column.missing else ""
 
 
-def profile_table(table: Path, schema: TableSchema, request: Request, codes: set[str]) -> Profile:
+def profile_table(table: Path, schema: TableSchema, request: Request, codes: Collection[str]) -> Profile:
     """Return the profile of an ingested table.
 
     Args:
@@ -121,24 +122,33 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: set
     values = data.select(request.target).collect()[request.target]
     column = next(column for column in schema.columns if column.name == request.target)
     task, task_notes = _task(column, values, request)
-    reader = labels.get(task.name)
-    counts = reader.count(reader.read(values), values)
+    counts, left_out = _count(task.name, values)
     profiles = _column_profiles(data, schema, codes)
     columns = [_guess(profile, request) for profile in profiles]
     label, label_notes = _label(task, column, values, counts)
+    label |= {"leave_out": [*left_out]} if left_out else {}
     _check_features(columns, request)
+
+    def attempt(changes: Mapping[str, questions.Guessed], division: Mapping[str, Any]) -> Outcome:
+        changed = [Guess(c.name, *changes[c.name]) if c.name in changes else c for c in columns]
+        _check_features(changed, request)
+        roles = {c.name: (c.type, c.role) for c in changed}
+        labelling = LabelConfig(**{"target": request.target, "task": task.name, **label, **request.label})
+        return trial.attempt(table, schema, roles, labelling, SplitConfig(**{**request.division, **division}))
+
     advice = questions.advise(
         questions.Study(
             table=table,
             schema=schema,
             target=request.target,
-            truth=reader.truth(reader.read(values), tuple(counts)),
+            truth=labels.get(task.name).truth(labels.get(task.name).read(values), tuple(counts)),
             classes=tuple(counts),
             features=_open(columns, schema, request),
         ),
         {profile.column.name: profile.distinct for profile in profiles},
         codes,
         request.by,
+        attempt,
         settled=request.split,
         source=request.source,
     )
@@ -155,7 +165,7 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: set
         split=advice.split,
         guessed=(*task_notes, *label_notes, *advice.guesses),
         decide=(
-            *_rare_classes(request.target, counts),
+            *_rare_classes(request.target, left_out),
             *spellings(request.target, counts, request.source),
             *advice.questions,
             *(() if advice.timed else _dates(columns, request)),
@@ -206,15 +216,31 @@ def _task(column: Column, values: pl.Series, request: Request) -> tuple[Task, li
 
 def _fault(name: str, values: pl.Series) -> str:
     """Return why a column cannot be the target of a task, in words that follow its name; empty if it can."""
-    reader = labels.get(name)
     try:
-        reader.count(reader.read(values), values)
+        _count(name, values)
     except labels.Unfit as unfit:
         return str(unfit)
     return ""
 
 
-def _column_profiles(data: pl.LazyFrame, schema: TableSchema, codes: set[str]) -> list[ColumnProfile]:
+def _count(name: str, values: pl.Series) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the rows of each class of a task, and of each class with too few rows, which is left out.
+
+    Raises:
+        Unfit: the column cannot be the target of the task.
+    """
+    reader = labels.get(name)
+    read = reader.read(values)
+    rows = {} if read.dtype.is_numeric() else dict(read.drop_nulls().value_counts().sort(read.name).iter_rows())
+    rare = {name: count for name, count in rows.items() if count < FEW}
+    if len(rows) - len(rare) < 2:
+        if rare and len(rows) <= _LISTED:
+            raise labels.Unfit(f"has too few rows of {listed_counts(rare)}", f"each class needs {FEW} or more")
+        return reader.count(read, values), {}
+    return reader.count(read.set(read.is_in([*rare]), None), values), rare
+
+
+def _column_profiles(data: pl.LazyFrame, schema: TableSchema, codes: Collection[str]) -> list[ColumnProfile]:
     floats = [column.name for column in schema.columns if column.type == "float"]
     counted = [column.name for column in schema.columns if column.type != "float"]
     distinct: dict[str, int] = _answers(data, [pl.col(name).drop_nulls().n_unique() for name in counted])
@@ -228,7 +254,7 @@ def _column_profiles(data: pl.LazyFrame, schema: TableSchema, codes: set[str]) -
             distinct=distinct.get(column.name, 0),
             constant=distinct.get(column.name) == 1 or bool(constant.get(column.name)),
             counts_up=counting.get(column.name, False),
-            is_code=column.type == "integer" and column.name in codes,
+            is_code=column.name in codes,
         )
         for column in schema.columns
     ]
@@ -346,13 +372,11 @@ def _slices(data: pl.LazyFrame, columns: Sequence[Guess], target: str) -> list[s
     return [name for name, count in distinct.items() if count in _SLICE_VALUES][:2]
 
 
-def _rare_classes(target: str, counts: dict[str, int]) -> Iterator[str]:
-    few = sorted((name for name in counts if counts[name] < FEW), key=lambda name: counts[name])
-    if few:
-        listed = ", ".join(f"{name!r} ({counts[name]})" for name in few[:5]) + (" ..." if len(few) > 5 else "")
+def _rare_classes(target: str, left_out: dict[str, int]) -> Iterator[str]:
+    if left_out:
         yield (
-            f"{len(few):,} of {len(counts):,} classes of {target!r} have fewer than {FEW} rows, and 'run' stops at them: "
-            f"{listed}. Merge classes with label.rule, or leave their rows out with data.query"
+            f"classes of {target!r} with fewer than {FEW} rows are left out (label.leave_out), so the model never predicts "
+            f"them: {listed_counts(left_out)}. To keep them, add rows, or merge classes with label.rule"
         )
 
 

@@ -26,7 +26,7 @@ from pipelines.propose.words import Words, keep_classes, missing_words, remarks
 from pipelines.terminal import plain
 from steps import documents
 from steps.errors import InputError, near
-from steps.ingest import IngestConfig, ingest
+from steps.ingest import ColumnConfig, IngestConfig, ingest
 from steps.journal import Journal, read_events
 from steps.tables.document import IngestReport, SourceReport
 from steps.tables.readers import Part, read_parts
@@ -34,6 +34,8 @@ from steps.tables.schema import TableSchema
 from steps.tables.strict import UnparsedValues
 
 _ATTEMPTS = 3
+_DIVIDING = ("split", "split.by", "split.key", "split.stratify")
+"""The settings by which a person says how rows are divided."""
 _FEW_CLASSES = 20
 _EMPTY = "has no values at all"
 """A warning of the ingest stage that the list of columns says too."""
@@ -79,7 +81,7 @@ def propose(
         draft, reading = _read(draft, request, raw, Path(scratch))
         schema, report = reading.schema, reading.report
         _check_columns(request, [column.name for column in schema.columns])
-        profile = profile_table(reading.table, schema, request, _codes(reading, raw, Path(scratch)))
+        profile = profile_table(reading.table, schema, request, reading.codes)
         expectations = propose_suite(reading.table, schema, profile)
     return Proposal(
         draft=replace(draft, content={**draft.content, "split": {**draft.content["split"], **profile.split}}),
@@ -110,7 +112,9 @@ def _request(draft: Draft) -> Request:
         task=draft.task,
         by=draft.problem.split.by,
         column=draft.problem.split.column,
-        split=options.split is not None or any(key in settings for key in ("split", "split.by")),
+        split=options.split is not None or any(key in settings for key in _DIVIDING),
+        label=draft.content["label"],
+        division=draft.content["split"],
         source=next(iter(data.sources)) if len(data.sources) == 1 and data.query is None else None,
     )
 
@@ -164,6 +168,8 @@ class _Reading:
     config: IngestConfig
     notes: tuple[str, ...]
     questions: tuple[str, ...]
+    codes: frozenset[str] = frozenset()
+    """Columns whose integers are written with leading zeros."""
 
 
 def _lay_out(draft: Draft, scratch: Path) -> Path:
@@ -218,6 +224,7 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
         draft = amended(draft, amendments.applied(draft.content))
         questions += amendments.questions
     assert reading is not None
+    reading = _with_codes(reading, raw, scratch)
     questions += totals(reading.table, reading.schema, reading.report)
     notes, more_questions = remarks(words, reading.schema, request.target)
     return draft, replace(
@@ -283,8 +290,8 @@ def _join(columns: dict[str, tuple[str, ...]]) -> str:
     return f"SELECT {', '.join(selected)}\nFROM {quoted[first]}\n" + "\n".join(joins) + "\n"
 
 
-def _codes(reading: _Reading, raw: Path, scratch: Path) -> set[str]:
-    """Return the columns of integers with leading zeros, which are codes rather than numbers."""
+def _with_codes(reading: _Reading, raw: Path, scratch: Path) -> _Reading:
+    """Return the reading in which integers with leading zeros, which are codes rather than numbers, are text."""
     integers = {column.name for column in reading.schema.columns if column.type == "integer"}
     codes: set[str] = set()
     for name, source in reading.config.sources.items():
@@ -294,7 +301,11 @@ def _codes(reading: _Reading, raw: Path, scratch: Path) -> set[str]:
                 continue
             zeros = part.text().select(pl.col(columns).str.strip_chars().str.contains(r"^0\d+$").any())
             codes |= {column for column, any_ in zeros.collect(engine="streaming").row(0, named=True).items() if any_}
-    return codes
+    if not codes:
+        return reading
+    declared = {**reading.config.columns, **{name: ColumnConfig(type="category") for name in codes}}
+    again = _ingest(reading.config.model_copy(update={"columns": declared}), raw, scratch / "as-codes")
+    return replace(again, config=reading.config, codes=frozenset(codes))
 
 
 def _source(entry: dict[str, Any], report: SourceReport) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,19 +15,16 @@ import polars as pl
 from pipelines.propose.flattery import SAMPLE, Flattery, flattery
 from pipelines.propose.order import Order, find_order
 from pipelines.propose.subjects import Subject, grouping, subjects
+from pipelines.propose.trial import Outcome
+from steps.splitting.document import Finding
 from steps.splitting.ids import names_subject
-from steps.splitting.leaks import is_target
-from steps.splitting.moments import parts_of_moment
-from steps.splitting.proxies import fold_of_rows, identity, strength
+from steps.splitting.leaks import NEAR_TARGET
 from steps.tables.schema import Column, TableSchema, unused
-from steps.tables.truth import Array, number_array
+from steps.tables.truth import Array
 
-_STRONG = 0.985
-"""The score of a single column that is worth a question."""
-_MOST = 50_000
-"""Rows on which columns are compared with the target."""
-_MARGIN = 0.002
-"""A column that is this close to the limit of the leak gate may be over it in the training part."""
+Guessed = tuple[str, str, str]
+"""Type, role and reason of a column."""
+Attempt = Callable[[Mapping[str, Guessed], Mapping[str, Any]], Outcome]
 
 
 @dataclass(frozen=True)
@@ -61,8 +58,7 @@ class Study:
 class Advice:
     """What follows from the rows."""
 
-    columns: dict[str, tuple[str, str, str]] = field(default_factory=dict)
-    """Type, role and reason of a column."""
+    columns: dict[str, Guessed] = field(default_factory=dict)
     split: dict[str, Any] = field(default_factory=dict)
     guesses: list[str] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
@@ -71,7 +67,14 @@ class Advice:
 
 
 def advise(
-    study: Study, distinct: dict[str, int], codes: set[str], by: str, *, settled: bool, source: str | None
+    study: Study,
+    distinct: dict[str, int],
+    codes: Collection[str],
+    by: str,
+    attempt: Attempt,
+    *,
+    settled: bool,
+    source: str | None,
 ) -> Advice:
     """Return what the rows say.
 
@@ -79,6 +82,7 @@ def advise(
         distinct: the number of different values of each column; 0 where it was not counted.
         codes: columns whose integers are written with leading zeros.
         by: how rows are divided so far.
+        attempt: labels and splits the table with other roles and another division.
         settled: whether a person said so.
         source: the only source, where no query reads it yet.
     """
@@ -87,41 +91,44 @@ def advise(
     names = [column.name for column in study.features if column.type != "text"]
     truth = study.truth.fill_null(-1 if study.classes else float("nan")).to_numpy()
     group = None if settled else grouping(study.table, ids, names, truth, len(study.classes))
-    candidates = [column for column in study.features if column.name not in {subject.name for subject in ids}]
-    refused = _about_leaks(advice, _leaks(study, candidates), candidates)
-    honest = replace(study, features=tuple(column for column in study.features if column.name not in refused))
-    _about_ids(advice, honest, ids, group, codes, by)
+    types = {column.name: "text" if column.name in codes else str(column.type) for column in study.features}
+    advice.columns = {subject.name: _role(subject, group, types[subject.name]) for subject in ids}
+    if group:
+        advice.split = {"by": "group", "column": group}
+    outcome = attempt({**advice.columns}, advice.split)
+    if outcome.seed is not None:
+        advice.split["seed"] = outcome.seed
+        advice.guesses.append(
+            f"the rows are divided with split.seed: {outcome.seed}; with smaller seeds a part has no rows, or one class only"
+        )
+    _about_leaks(advice, study, outcome.leaks)
+    honest = replace(study, features=tuple(c for c in study.features if c.name not in outcome.refused))
+    _about_ids(advice, honest, [subject for subject in ids if subject.name not in outcome.refused], group, by)
     if by != "time" and not group:
         _about_order(advice, honest, source)
     return advice
 
 
-def _about_ids(
-    advice: Advice, study: Study, ids: Sequence[Subject], group: str | None, codes: set[str], by: str
-) -> None:
-    types = {column.name: "text" if column.name in codes else str(column.type) for column in study.features}
-    if group:
-        advice.split = {"by": "group", "column": group}
+def _role(subject: Subject, group: str | None, kind: str) -> tuple[str, str, str]:
+    """Return type, role and reason of a repeating id."""
+    if subject.name == group:
+        return kind, "group", f"repeats: {subject.values:,} values; its rows stay together"
+    if subject.same_as:
+        return kind, "ignore", f"divides the rows as {subject.same_as!r} does, or more finely"
+    named = f"named like an id, and {subject.values:,} values repeat"
+    return (kind, "ignore", named) if names_subject(subject.name) else ("category", "feature", named)
+
+
+def _about_ids(advice: Advice, study: Study, ids: Sequence[Subject], group: str | None, by: str) -> None:
     for subject in ids:
         name = subject.name
         if name == group:
-            advice.columns[name] = (types[name], "group", f"repeats: {subject.values:,} values; its rows stay together")
             advice.guesses.append(
                 f"{subject.in_words}, so all rows of one value are in one part (--split group:{name})"
                 f"{_in_figures(_between_groups(study, name), 'rows of other values')}; where the model will only meet known "
                 "ones: --split row, and {type: category, role: feature} for the column"
             )
-        elif subject.same_as:
-            advice.columns[name] = (
-                types[name],
-                "ignore",
-                f"divides the rows as {subject.same_as!r} does, or more finely",
-            )
-        elif names_subject(name):
-            advice.columns[name] = (types[name], "ignore", f"named like an id, and {subject.values:,} values repeat")
-            advice.questions.append(_identity_question(subject, study, by))
-        else:
-            advice.columns[name] = ("category", "feature", f"named like an id, and {subject.values:,} values repeat")
+        elif not subject.same_as:
             advice.questions.append(_identity_question(subject, study, by))
 
 
@@ -204,69 +211,27 @@ def _remedy(order: Order, study: Study, source: str | None) -> str:
     return f"{future}--set data.query={shlex.quote(query)} --split time:{name}"
 
 
-@dataclass(frozen=True)
-class Leak:
-    """Columns that give the target away, together or alone."""
-
-    columns: tuple[str, ...]
-    evidence: str
-    refused: bool
-    """Whether the leak gate of a run refuses them."""
-
-
-def _leaks(study: Study, candidates: Sequence[Column]) -> list[Leak]:
-    """Return what nearly gives the target."""
-    features = [column for column in candidates if column.type != "text"]
-    step = max(1, -(-study.schema.rows // _MOST))
-    frame, truth = study.labelled([column.name for column in features], slice(None, None, step))
-    fold = fold_of_rows(len(truth))
-    moment = parts_of_moment(features)
-    leaks = []
-    for column in features:
-        result = strength(frame[column.name], column, truth, len(study.classes), fold)
-        refused = column.name not in moment and is_target(result, truth, len(study.classes), margin=_MARGIN)
-        if refused or (result.score >= _STRONG and (not study.classes or result.skill >= 0.9)):
-            evidence = f"column {column.name!r} alone predicts {study.target!r} ({result.measure} {result.score:.3f})"
-            leaks.append(Leak((column.name,), evidence, refused))
-    alone = {name for leak in leaks for name in leak.columns} | {*moment}
-    rest = [c.name for c in features if c.name not in alone and c.type in ("integer", "float", "boolean")]
-    rest = [name for name in rest if frame[name].null_count() <= frame.height / 2]
-    if together := _sum(frame, rest, truth, len(study.classes)):
-        evidence = f"a weighted sum of {' and '.join(map(repr, together))} is {study.target!r}"
-        leaks.append(Leak(tuple(together), evidence, refused=True))
-    return leaks
-
-
-def _about_leaks(advice: Advice, leaks: Sequence[Leak], candidates: Sequence[Column]) -> set[str]:
-    """Leave out what the leak gate would refuse, and ask about the rest; return what is left out.
-
-    Where nothing else is left, nothing is left out.
-    """
-    types = {column.name: str(column.type) for column in candidates if column.type != "text"}
-    refused = {name for leak in leaks if leak.refused for name in leak.columns}
-    if refused == set(types):
-        refused = set()
+def _about_leaks(advice: Advice, study: Study, leaks: Sequence[Finding]) -> None:
+    """Leave out what the leak gate would refuse, and ask about all leaks."""
+    types = {column.name: str(column.type) for column in study.features}
     for leak in leaks:
         these, question = ("it is", "is it") if len(leak.columns) == 1 else ("they are", "are they")
-        reasons = ", ".join(f"{name}: <why it is known>" for name in leak.columns)
-        allowed = f"{{role: feature}}, and split.allow_proxies: {{{reasons}}}"
+        measure, score = next(iter(leak.numbers.items()))
+        evidence = (
+            f"column {leak.columns[0]!r} alone predicts {study.target!r} ({measure} {score:.3f})"
+            if leak.check == NEAR_TARGET
+            else f"a weighted sum of {' and '.join(map(repr, leak.columns))} is {study.target!r}"
+        )
         doubt = f"{question} known when the prediction is made?"
-        if not leak.refused:
-            text = f": {doubt} If not: {{role: ignore}} or {{available: later}}"
-        elif refused:
-            text = f", so {these} left out: {doubt} If so: {allowed}"
+        if leak.level == "refused":
+            reasons = ", ".join(f"{name}: <why it is known>" for name in leak.columns)
+            allowed = f"{{role: feature}}, and split.allow_proxies: {{{reasons}}}"
+            advice.questions.append(f"{evidence}, so {these} left out: {doubt} If so: {allowed}")
+            for name in leak.columns:
+                advice.columns[name] = (
+                    advice.columns.get(name, (types[name],))[0],
+                    "ignore",
+                    "nearly the target: see below",
+                )
         else:
-            text = (
-                f", and nothing else is left, so 'run' will refuse: {doubt} If so: split.allow_proxies: {{{reasons}}}"
-            )
-        advice.questions.append(leak.evidence + text)
-    advice.columns |= {name: (types[name], "ignore", "nearly the target: see below") for name in refused}
-    return refused
-
-
-def _sum(frame: pl.DataFrame, names: Sequence[str], truth: Array, classes: int) -> list[str]:
-    """Return the columns of which a weighted sum is the target."""
-    if len(names) < 2:
-        return []
-    result = identity(np.column_stack([number_array(frame[name]) for name in names]), names, truth, classes)
-    return result[0] if result else []
+            advice.questions.append(f"{evidence}: {doubt} If not: {{role: ignore}} or {{available: later}}")

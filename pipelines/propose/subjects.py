@@ -85,6 +85,9 @@ def grouping(table: Path, ids: Sequence[Subject], features: Sequence[str], truth
         return None
     if classes and min(len(np.unique(truth[part & (truth >= 0)])) for part in (in_test, ~in_test)) < 2:
         return None
-    hashes = row_hashes(data, [name for name in features if name not in {other.name for other in ids}])
+    described = [name for name in features if name not in {other.name for other in ids}]
+    if not described:
+        return None
+    hashes = row_hashes(data, described)
     equal = np.isin(hashes[in_test], hashes[~in_test]).mean()
     return subject.name if equal < 0.01 else None

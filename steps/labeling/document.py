@@ -47,4 +47,6 @@ class LabelReport(Document):
     classes: tuple[ClassShare, ...] = ()
     positive: PositiveClass | None = None
     summary: dict[str, float | None] | None = None
+    left_out: dict[str, int] = Field(default={})
+    """The rows of each class that was left out; they count as labelled, and no later stage sees them."""
     notes: tuple[str, ...] = ()

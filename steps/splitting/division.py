@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from steps.errors import InputError
-from steps.splitting.rowhash import row_hashes, salted, unsalted_hashes
+from steps.splitting.rowhash import Hashes, row_hashes, salted
 from steps.tables.schema import ROW
 from steps.tables.truth import Array
 
@@ -100,8 +100,7 @@ def by_group(path: Path, column: str, fraction: float, seed: int) -> Division:
         InputError: rows without a group, or too few groups for two parts.
     """
     _refuse_missing(path, column, "group")
-    unsalted = unsalted_hashes(path, [column])
-    hashes = salted(unsalted, seed)
+    hashes = row_hashes(path, [column], seed=seed)
     unit_of = _units(hashes)
     groups = int(unit_of.max()) + 1
     if groups < 2:
@@ -110,15 +109,30 @@ def by_group(path: Path, column: str, fraction: float, seed: int) -> Division:
             f"by row or time"
         )
     in_test = _below(hashes, fraction)
-    if in_test.all() or not in_test.any():
-        distinct = np.unique(unsalted)
-        tried = range(seed + 1, seed + 1000)
-        works = next((other for other in tried if 0 < _below(salted(distinct, other), fraction).sum() < groups), None)
-        hint = "change split.test_fraction" if works is None else f"with split.seed: {works} both parts have rows"
-        empty = "training" if in_test.all() else "test"
-        raise InputError(f"split.column {column!r}: the {groups} groups leave the {empty} part empty; {hint}")
     few = f"only {groups} groups: the size of the test part and the intervals on it are rough"
     return Division(in_test, unit_of, (column,), by_chance=True, notes=[few] if groups < FEW_GROUPS else [])
+
+
+def working_seed(hashes: Hashes, fraction: float, first: int, classes: Array | None = None) -> int | None:
+    """Return the first seed by which both parts have rows and, of a classification, two classes; None of a thousand.
+
+    Args:
+        hashes: the unsalted hash of each row.
+        first: the seed that is tried first.
+        classes: class index of each row.
+    """
+    units, unit_of = np.unique(hashes, return_inverse=True)
+    lowest, highest = np.zeros(len(units), int), np.ones(len(units), int)
+    if classes is not None:
+        lowest, highest = np.full(len(units), np.iinfo(np.int64).max), np.full(len(units), -1)
+        np.minimum.at(lowest, unit_of, classes)
+        np.maximum.at(highest, unit_of, classes)
+    for seed in range(first, first + 1000):
+        in_test = _below(salted(units, seed), fraction)
+        parts = (in_test, ~in_test)
+        if all(part.any() and lowest[part].min() < highest[part].max() for part in parts):
+            return seed
+    return None
 
 
 def by_time(path: Path, column: str, fraction: float) -> Division:

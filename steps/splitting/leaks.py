@@ -23,6 +23,8 @@ from steps.splitting.rowhash import row_hashes
 from steps.tables.schema import Column, TableSchema, unused
 from steps.tables.truth import Array, number_array, truth_array
 
+NEAR_TARGET, SUM_IS_TARGET = "near target", "sum is target"
+"""The checks of single columns and of sums of columns."""
 SAMPLE = 50_000
 """The training rows on which columns are compared with the target."""
 ENOUGH = 300
@@ -266,19 +268,18 @@ def _sample(path: Path, columns: Sequence[str], size: int = SAMPLE) -> pl.DataFr
 
 def _judge(result: Strength, truth: Array, classes: int) -> Level | None:
     """Judge whether a single column is the target, suspiciously strong, or neither."""
-    if is_target(result, truth, classes):
+    if _is_target(result, truth, classes):
         return "refused"
     return "warning" if result.score >= STRONG and (not classes or result.skill >= 0.9) else None
 
 
-def is_target(result: Strength, truth: Array, classes: int, margin: float = 0.0) -> bool:
+def _is_target(result: Strength, truth: Array, classes: int) -> bool:
     """Return whether a column that predicts this well counts as the target itself.
 
     Args:
         truth: class index or number of each row that was compared.
-        margin: how much less than the limit is enough.
     """
-    if result.score < NEARLY_ALL - margin:
+    if result.score < NEARLY_ALL:
         return False
     if not classes:
         return True
@@ -302,7 +303,7 @@ def _proxy(parts: Parts, name: str, level: Level, result: Strength) -> Finding:
     else:
         text = f"{evidence}; make sure that it is known at prediction time"
     numbers = {result.measure: result.score, "skill": result.skill}
-    return Finding(check="near target", level=level, columns=(name,), text=text, numbers=numbers)
+    return Finding(check=NEAR_TARGET, level=level, columns=(name,), text=text, numbers=numbers)
 
 
 def _unless_allowed(parts: Parts, names: Sequence[str], evidence: str, verdict: str) -> tuple[Level, str]:
@@ -339,7 +340,7 @@ def _sums(parts: Parts, frame: pl.DataFrame, features: Sequence[Column], truth: 
         f"held-out training rows"
     )
     level, text = _unless_allowed(parts, names, evidence, "together they are the target")
-    yield Finding(check="sum is target", level=level, columns=tuple(names), text=text, numbers={"R2": score})
+    yield Finding(check=SUM_IS_TARGET, level=level, columns=tuple(names), text=text, numbers={"R2": score})
 
 
 def _same(frame: pl.DataFrame, features: Sequence[Column]) -> Iterator[Finding]:

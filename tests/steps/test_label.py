@@ -67,6 +67,18 @@ def test_columns_and_targets_may_have_the_names_that_labels_travel_under(labelle
     assert data["_label"].to_list() == ["false"] * 10 + ["true"] * 10
 
 
+def test_classes_can_be_left_out_with_their_rows(labelled):
+    frame = {"y": ["a"] * 8 + ["b"] * 7 + ["c"] * 2 + [None]}
+    data, schema, report, _ = labelled(frame, unlabeled="drop", leave_out=["c"])
+    assert (data.height, schema.target.classes) == (15, ("a", "b"))
+    assert (report["left_out"], report["rows_unlabeled"], report["rows_labeled"]) == ({"c": 2}, 1, 17)
+    assert "rows of classes left out: 'c' (2)" in report["notes"]
+    with pytest.raises(InputError, match=r"label.leave_out: no row has the class 'd'"):
+        labelled(frame, unlabeled="drop", leave_out=["d"])
+    with pytest.raises(InputError, match=r"label.leave_out: the labels are numbers"):
+        labelled({"y": range(20)}, task=REGRESSION, leave_out=["3"])
+
+
 @pytest.mark.parametrize("name", ["_row", LABEL_SOURCE])
 def test_a_target_may_not_have_a_name_that_every_table_has(labelled, name):
     with pytest.raises(InputError, match=f"target '{name}' is a reserved column name"):

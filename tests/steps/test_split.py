@@ -170,6 +170,18 @@ def test_one_class_in_a_part_is_refused(divided):
         )
 
 
+def test_one_class_in_a_part_by_chance_names_a_seed_that_works(divided):
+    frame = FRAME.head(12).with_columns(y=pl.when(pl.int_range(12) < 6).then(pl.lit("yes")).otherwise(pl.lit("no")))
+    for seed in range(30):
+        try:
+            divided(frame, seed=seed)
+        except InputError as error:
+            works = int(str(error).split("split.seed: ")[1].split(",")[0])
+            divided(frame, seed=works)
+            return
+    pytest.fail("no seed was refused")
+
+
 def test_one_group_or_one_moment_cannot_be_divided(divided):
     with pytest.raises(InputError, match="all rows are in one group"):
         divided(FRAME.with_columns(customer=1), by="group", column="customer")
@@ -182,11 +194,9 @@ def test_too_few_groups_name_a_seed_that_works(divided):
     columns = {**COLUMNS, "customer": {"role": "group"}}
     refused = [seed for seed in range(8) if not _divides(divided, frame, columns, seed)]
     assert refused
-    with pytest.raises(
-        InputError, match=r"the 2 groups leave the .* part empty; with split.seed: (\d+) both parts have rows"
-    ) as caught:
+    with pytest.raises(InputError, match=r"part would be empty: .* in 2 groups.*; write split.seed: \d+, or") as caught:
         divided(frame, columns, by="group", seed=refused[0])
-    works = int(str(caught.value).split("split.seed: ")[1].split()[0])
+    works = int(str(caught.value).split("split.seed: ")[1].split(",")[0])
     assert "only 2 groups" in divided(frame, columns, by="group", seed=works)[2]["notes"][0]
 
 

@@ -29,6 +29,8 @@ def labels(report: LabelReport) -> Iterator[tuple[str, str]]:
     if report.rows_unlabeled:
         what = {"drop": "left out, as configured", "refuse": "refused"}.get(report.unlabeled, report.unlabeled)
         yield "Rows without a label", f"{number(report.rows_unlabeled)}: {what}"
+    if report.left_out:
+        yield "Classes left out", show(report.left_out, 300)
     if report.positive:
         yield "Positive class", f"{report.positive.name} ({report.positive.how})"
     if report.summary:

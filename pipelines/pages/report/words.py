@@ -141,6 +141,9 @@ def limits(facts: Facts) -> Iterator[str]:
         yield "This was a rehearsal on a small sample with little training; its numbers say nothing about the question."
     if split := facts.get(SplitReport):
         yield from map(_dropped, (finding for finding in split.findings if finding.check == "dropped"))
+    if (labels := facts.get(LabelReport)) and labels.left_out:
+        rows = count(sum(labels.left_out.values()), "row")
+        yield f"The model never predicts the classes left out of the labels ({rows}): {listed([*map(isolate, labels.left_out)])}."
     if evaluation:
         yield from sentences.limits(evaluation)
         yield from _limits_of_readings(facts)

@@ -4,18 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
+from stages import run_stages
 
-from infra.sources.files import materialise, resolve
 from pipelines.problem.definition import check, load
 from pipelines.problem.yaml_lines import read
 from pipelines.propose.proposal import Unreadable, as_document, describe, propose, write, write_incomplete
-from pipelines.training import TRAINING
 from steps import documents
 from steps.errors import InputError
-from steps.ingest import ingest
-from steps.journal import Journal
 from steps.tables.schema import TableSchema
-from steps.validate import validate
 
 DATA = Path(__file__).parents[4] / "shared/data"
 
@@ -115,19 +111,10 @@ def test_what_is_written_loads_reads_the_same_table_and_passes_its_own_suite(tmp
 
 def run_to_validate(directory, place):
     """Ingest and validate what was proposed; every expectation passes, warnings too."""
-    loaded = load(directory / "problem.yaml")
-    configs = loaded.configs(TRAINING)
-    for name in ("raw", "table", "validation"):
-        (place / name).mkdir(parents=True)
-    paths = {name: source.path for name, source in loaded.problem.data.sources.items()}
-    materialise(resolve(paths, directory, place / "workspace"), place / "raw")
-    with Journal(place / "journal.jsonl") as log:
-        ingest(place / "raw", place / "table", configs["ingest"], log)
-        validate(place / "table", place / "validation", configs["validate"], log)
-    results = json.loads((place / "validation/results.json").read_text())
-    failed = [file for file in results["results"] if not file["success"]]
-    assert failed == []
-    return place / "table"
+    folders = run_stages(directory, place, until="validate")
+    results = json.loads((folders["validation"] / "results.json").read_text())
+    assert [result for result in results["results"] if not result["success"]] == []
+    return folders["table"]
 
 
 def test_every_field_that_may_be_written_is_shown(tmp_path, customers):
@@ -161,13 +148,6 @@ def test_rows_without_a_target_are_dropped_and_said(tmp_path):
     assert "10 of 100 rows have no 'y'" in describe(proposal)
     write(proposal)
     run_to_validate(tmp_path / "p", tmp_path / "run")
-
-
-def test_classes_too_rare_to_run_are_the_persons_to_decide(tmp_path):
-    path = tmp_path / "d.csv"
-    path.write_text("x,y\n" + "".join(f"{n * n % 17},{'rare' if n == 3 else 'abc'[n % 3]}\n" for n in range(90)))
-    decide = " ".join(propose(tmp_path / "p", [str(path)], "y").decide)
-    assert "1 of 4 classes of 'y' have fewer than 5 rows, and 'run' stops at them: 'rare' (1)" in decide
 
 
 def test_a_class_that_is_written_like_a_missing_value_is_pointed_out(tmp_path):
@@ -310,7 +290,7 @@ def test_every_setting_of_a_problem_can_be_given_and_is_written(tmp_path, small)
         "data.sources.people.skip": "2",
         "data.sources.people.delimiter": "';'",
         "data.columns.age.type": "float",
-        "data.columns.place.role": "group",
+        "data.columns.place.role": "key",
         "owner": "sales",
         "train.budget.epochs": "3",
         "split.test_fraction": "0.3",
@@ -319,7 +299,7 @@ def test_every_setting_of_a_problem_can_be_given_and_is_written(tmp_path, small)
     write(propose(tmp_path / "p", [str(path)], "bought", settings=settings))
     problem = load(tmp_path / "p/problem.yaml").problem
     assert (problem.data.sources["people"].skip, problem.data.sources["people"].delimiter) == (2, ";")
-    assert (problem.data.columns["age"].type, problem.data.columns["place"].role) == ("float", "group")
+    assert (problem.data.columns["age"].type, problem.data.columns["place"].role) == ("float", "key")
     assert (problem.owner, problem.train.budget.epochs, problem.split.test_fraction) == ("sales", 3, 0.3)
     assert problem.sagemaker.max_dollars == 5
     run_to_validate(tmp_path / "p", tmp_path / "run")

@@ -8,16 +8,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from stages import run_stages
 
-from infra.sources.files import materialise, resolve
-from pipelines.problem.definition import load
 from pipelines.propose.proposal import describe, propose, write
-from pipelines.training import TRAINING
 from steps import documents
-from steps.ingest import ingest
-from steps.journal import Journal
-from steps.label import label
-from steps.split import split
 from steps.splitting.document import SplitReport
 
 ROWS = 480
@@ -34,20 +28,7 @@ def propose_for(place: Path, frame: pl.DataFrame, target: str, **options):
 def run_to_split(place: Path, proposal) -> SplitReport:
     """Write a proposal and run it up to the split, which refuses nothing."""
     write(proposal)
-    directory = proposal.draft.options.directory
-    loaded = load(directory / "problem.yaml")
-    configs = loaded.configs(TRAINING)
-    parts = ("raw", "table", "labeled", "train_set", "test_set", "division")
-    folders = {name: place / "run" / name for name in parts}
-    for folder in folders.values():
-        folder.mkdir(parents=True)
-    paths = {name: source.path for name, source in loaded.problem.data.sources.items()}
-    materialise(resolve(paths, directory, place / "workspace"), folders["raw"])
-    with Journal(place / "journal.jsonl") as log:
-        ingest(folders["raw"], folders["table"], configs["ingest"], log)
-        label(folders["table"], folders["labeled"], configs["label"], log)
-        split(*(folders[name] for name in parts[2:]), configs["split"], log)
-    return documents.read(SplitReport, folders["division"])
+    return documents.read(SplitReport, run_stages(proposal.draft.options.directory, place / "run")["division"])
 
 
 def customers(values: int = 80) -> pl.DataFrame:
