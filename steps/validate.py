@@ -16,11 +16,12 @@ from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError
 from steps.expectations.document import ExpectationResult, Severity, ValidationResults
+from steps.expectations.wording import expected_in_words
 from steps.journal import Journal
 from steps.tables.schema import TableSchema
 
 if TYPE_CHECKING:
-    from steps.expectations.suite import Outcome
+    from steps.expectations.plain import Outcome
 
 ROW_COUNT = "expect_table_row_count_to_be_between"
 
@@ -52,7 +53,7 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
         InputError: the suite is empty or names what does not exist.
         GateRefused: a critical expectation failed or was not evaluated; the results are written first.
     """
-    from steps.expectations.suite import check_suite, run_suite
+    from steps.expectations.plain import plainly_met
 
     if not config.suite:
         raise InputError("the expectation suite is empty: it would pass on any data; 'fourscore new' proposes one")
@@ -66,9 +67,14 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
         *config.suite,
     )
     requests = [(expectation.type, expectation.kwargs) for expectation in suite]
-    check_suite(requests, schema)
-    outcomes = run_suite(table, requests, schema)
-    results = [_describe(expectation, outcome, config) for expectation, outcome in zip(suite, outcomes, strict=True)]
+    outcomes = plainly_met(table, requests, schema)
+    rest = {position: request for position, request in enumerate(requests) if position not in outcomes}
+    if rest:
+        from steps.expectations.suite import check_suite, run_suite  # imports Great Expectations, which takes seconds
+
+        check_suite(rest, schema)
+        outcomes |= run_suite(table, rest, schema)
+    results = [_describe(expectation, outcomes[position], config) for position, expectation in enumerate(suite)]
     documents.write(validation, _document(schema, results))
     _log(log, schema, results)
     refused = [_reason(result) for result in results if result.stops]
@@ -78,8 +84,6 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
 
 def _describe(expectation: Expectation, outcome: Outcome, config: ValidateConfig) -> ExpectationResult:
     """Return one row of the results, with values of the table only if the problem file allows it."""
-    from steps.expectations.suite import expected_in_words
-
     return ExpectationResult(
         type=expectation.type,
         column=_columns(expectation.kwargs),

@@ -115,8 +115,8 @@ def _role(subject: Subject, group: str | None, kind: str) -> tuple[str, str, str
         return kind, "group", f"repeats: {subject.values:,} values; its rows stay together"
     if subject.same_as:
         return kind, "ignore", f"divides the rows as {subject.same_as!r} does, or more finely"
-    named = f"named like an id, and {subject.values:,} values repeat"
-    return (kind, "ignore", named) if names_subject(subject.name) else ("category", "feature", named)
+    reason = f"named like an id, and {subject.values:,} values repeat"
+    return (kind, "ignore", reason) if names_subject(subject.name) else ("category", "feature", reason)
 
 
 def _about_ids(advice: Advice, study: Study, ids: Sequence[Subject], group: str | None, by: str) -> None:

@@ -56,15 +56,15 @@ def attempt(table: Path, schema: TableSchema, roles: Roles, labelling: LabelConf
         while True:
             report, seed = _split(labeled, place / str(len(refused)), division, log)
             leaks = [finding for finding in report.findings if finding.check in (NEAR_TARGET, SUM_IS_TARGET)]
-            others = [f.text for f in report.findings if f.level == "refused" and f not in leaks]
-            if others:
-                raise InputError("\n".join(others))
-            found = [leak for leak in leaks if leak.level == "refused"]
-            refused += found
-            if not found:
+            reasons = [f.text for f in report.findings if f.level == "refused" and f not in leaks]
+            if reasons:
+                raise InputError("\n".join(reasons))
+            fresh = [leak for leak in leaks if leak.level == "refused"]
+            refused += fresh
+            if not fresh:
                 warnings = (leak for leak in leaks if leak.level == "warning")
                 return Outcome((*refused, *warnings), seed)
-            _ignore(labeled, found)
+            _ignore(labeled, fresh)
 
 
 def _write(table: Path, schema: TableSchema, roles: Roles, place: Path) -> None:

@@ -16,11 +16,9 @@ import pandas as pd
 import polars as pl
 
 from steps.errors import InputError, near
+from steps.expectations.plain import Outcome, Request
 from steps.tables.frames import pandas_frame
 from steps.tables.schema import ROW, Column, TableSchema
-
-Request = tuple[str, Mapping[str, Any]]
-"""An expectation to evaluate: its type and its arguments."""
 
 _EVALUATION = ("batch_id", "catch_exceptions", "meta", "result_format", "windows")
 """Arguments that control the evaluation itself, such as whether an exception ends up in the result."""
@@ -57,45 +55,45 @@ _REACH_OUTSIDE = (
 )
 
 
-def check_suite(suite: Sequence[Request], schema: TableSchema) -> None:
+def check_suite(suite: Mapping[int, Request], schema: TableSchema) -> None:
     """Check that every expectation exists, has valid arguments and names columns of the table.
+
+    Args:
+        suite: the expectations by their positions.
 
     Raises:
         InputError: some do not; one line for each, with what would work.
     """
     with _quiet():
-        faults = [fault for position, request in enumerate(suite) for fault in _faults(position, request, schema)]
+        from great_expectations.expectations.registry import list_registered_expectation_implementations
+
+        kinds = sorted(set(list_registered_expectation_implementations()) - set(_REACH_OUTSIDE))
+        types, aliases = {column.name: column for column in schema.columns}, _Aliases.of(schema)
+        faults = [
+            f"expectation {position} ({request[0]}): {fault}"
+            for position, request in suite.items()
+            if (fault := _fault(request, kinds, types, aliases))
+        ]
     if faults:
         raise InputError("\n".join(faults))
 
 
-def _faults(position: int, request: Request, schema: TableSchema) -> Iterator[str]:
-    from great_expectations.expectations.registry import list_registered_expectation_implementations
-
+def _fault(request: Request, kinds: Sequence[str], types: Mapping[str, Column], aliases: _Aliases) -> str | None:
+    """Return why an expectation cannot be evaluated; None if it can."""
     kind, kwargs = request
-    where = f"expectation {position} ({kind})"
-    kinds = sorted(set(list_registered_expectation_implementations()) - set(_REACH_OUTSIDE))
     if kind not in kinds:
-        yield (
-            f"{where}: no such expectation{near(kind, kinds)}; Great Expectations has {len(kinds)}, such as "
-            f"{', '.join(kinds[:3])}"
-        )
-        return
-    columns = [column.name for column in schema.columns]
+        return f"no such expectation{near(kind, kinds)}; Great Expectations has {len(kinds)}, such as {', '.join(kinds[:3])}"
     if code := next(_code(kwargs), None):
-        yield f"{where}: {code}"
-        return
+        return code
     names = [] if kind == "expect_column_to_exist" else _columns(kwargs)
     for name in [*names, *_condition_columns(kwargs)]:
-        if name not in columns:
-            yield (
-                f"{where}: the table has no column {name!r}{near(name, columns)}; its columns are: {', '.join(columns)}"
-            )
-            return
+        if name not in types:
+            return f"the table has no column {name!r}{near(name, [*types])}; its columns are: {', '.join(types)}"
     try:
-        _build(position, request, {column.name: column for column in schema.columns}, _Aliases.of(schema))
+        _build(0, request, types, aliases)
     except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
-        yield f"{where}: {_first_line(error)}"
+        return _first_line(error)
+    return None
 
 
 def _code(kwargs: Mapping[str, Any]) -> Iterator[str]:
@@ -234,38 +232,19 @@ def _instant(value: Any, column: Column | None) -> Any:
     return instant.tz_localize(column.timezone) if column.timezone and instant.tzinfo is None else instant
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What the evaluation of one expectation came to."""
-
-    success: bool = False
-    error: str | None = None
-    """Why it was not evaluated."""
-    observed: Any = None
-    """Numbers and counts only."""
-    observed_values: Any = None
-    """The same with values of the table."""
-    failing: int = 0
-    """How many rows fail."""
-    rows: Sequence[int] = ()
-    """The numbers of the first of them."""
-    values: Sequence[str] = ()
-    """The values in them."""
-
-
-def run_suite(table: Path, suite: Sequence[Request], schema: TableSchema) -> list[Outcome]:
-    """Evaluate a checked suite and return the outcome of each expectation in order."""
+def run_suite(table: Path, suite: Mapping[int, Request], schema: TableSchema) -> dict[int, Outcome]:
+    """Evaluate a checked suite and return the outcome of each expectation by its position."""
     aliases = _Aliases.of(schema)
-    frame = _pandas(table, suite, schema).rename(columns=aliases.by_name)
+    frame = _pandas(table, [*suite.values()], schema).rename(columns=aliases.by_name)
     types = {column.name: column for column in schema.columns}
     with _quiet():
-        built = [_build(position, request, types, aliases) for position, request in enumerate(suite)]
-        results = _evaluate(frame, built, "BASIC")
+        built = {position: _build(position, request, types, aliases) for position, request in suite.items()}
+        results = _evaluate(frame, [*built.values()], "BASIC")
         _add_rows(frame, built, results)
-    return [_outcome(request, results.get(position), schema, aliases) for position, request in enumerate(suite)]
+    return {position: _outcome(request, results.get(position), schema, aliases) for position, request in suite.items()}
 
 
-def _add_rows(frame: pd.DataFrame, built: Sequence[Any], results: Mapping[int, Any]) -> None:
+def _add_rows(frame: pd.DataFrame, built: Mapping[int, Any], results: Mapping[int, Any]) -> None:
     """Evaluate failed expectations once more, with the failing rows; each row costs ten microseconds, so not at first."""
     failed = {
         p: result.result
@@ -345,8 +324,8 @@ def _outcome(request: Request, result: Any, schema: TableSchema, aliases: _Alias
         observed=observed,
         observed_values=observed if count is not None else str(value),
         failing=int(count or 0),
-        rows=rows[:LISTED],
-        values=[_row_in_words(item, aliases) for item in detail.get("partial_unexpected_list") or ()][:LISTED],
+        rows=tuple(rows[:LISTED]),
+        values=tuple(_row_in_words(item, aliases) for item in (detail.get("partial_unexpected_list") or ())[:LISTED]),
     )
 
 
@@ -411,35 +390,3 @@ def _quiet() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
-
-
-def expected_in_words(kind: str, kwargs: Mapping[str, Any]) -> str:
-    """Return an expectation as a person would say it."""
-    mostly = kwargs.get("mostly")
-    share = 100.0 if mostly is None else 100 * float(mostly)
-    if kind == "expect_column_values_to_not_be_null":
-        return "no missing values" if share == 100 else f"at most {100 - share:g} % missing"
-    if kind == "expect_column_to_exist":
-        return "column must exist"
-    words = kind.removeprefix("expect_").removeprefix("column_").replace("_", " ")
-    low, high = kwargs.get("min_value"), kwargs.get("max_value")
-    if low is not None or high is not None:
-        what = words.removesuffix(" to be between")
-        bounds = (
-            (f"{low} or more" if high is None else f"{high} or less")
-            if low is None or high is None
-            else f"between {low} and {high}"
-        )
-        words = f"{what} {bounds}"
-    words += "".join(
-        f" {_short(kwargs[key])}"
-        for key in ("value_set", "regex", "regex_list", "value", "type_", "type_list", "strftime_format")
-        if kwargs.get(key) is not None
-    )
-    return words if share == 100 else f"{words} in at least {share:g} % of the rows"
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(str, value[:8]))}{f', ... {len(value)} in all' if len(value) > 8 else ''}]"
-    return str(value)

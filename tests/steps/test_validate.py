@@ -8,7 +8,7 @@ import pytest
 from tables import metrics, read_json, run_stage, write_table
 
 from steps.errors import GateRefused, InputError
-from steps.expectations.suite import expected_in_words
+from steps.expectations.wording import expected_in_words
 from steps.validate import Expectation, ValidateConfig, validate
 
 BETWEEN = "expect_column_values_to_be_between"
