@@ -20,10 +20,9 @@ import polars as pl
 
 from model_code.families import Fault, Readout, Remark
 from model_code.tabular import MISSING
+from model_code.tabular.moments import CLOCKS, DATES, four_digit_year
 from model_code.tabular.values import (
-    CLOCKS,
     CURRENCIES,
-    DATES,
     FALSE,
     LARGEST,
     LARGEST_VOCABULARY,
@@ -33,7 +32,6 @@ from model_code.tabular.values import (
     canonical_text,
     cleaned,
     converted,
-    four_digit_year,
     zoned,
 )
 

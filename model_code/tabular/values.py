@@ -3,8 +3,10 @@
 Training (``steps.tables``) and answering (``model_code.tabular.reading``) share this module, so that a file means the same to
 both. A new form of writing, such as a sign between thousands, is added here once: a field of ``Form``, a line in
 ``converted`` (for numbers: in ``with_point``), and the same field in ``steps.tables.schema.Reading``, by which it reaches
-schema.json and from there ``Form.of``. Another way to write dates is one more format in ``DATES``.
+schema.json and from there ``Form.of``. Another way to write dates is one more format in ``model_code.tabular.moments``.
 """
+
+# ruff: noqa: RUF001 - signs and digits of other scripts
 
 from __future__ import annotations
 
@@ -15,70 +17,40 @@ from typing import Any
 
 import polars as pl
 
+from model_code.tabular.moments import DATE, DATETIME, EPOCHS, four_digit_year, parsed
+
 TRUE = ("true", "t", "yes", "y", "1", "on")
 FALSE = ("false", "f", "no", "n", "0", "off")
 LARGEST = 3.4e38
 """The largest number of a table: models compute in float32, which ends here; larger values are marks or accidents."""
-DATE, DATETIME = "%Y-%m-%d", "%Y-%m-%dT%H:%M:%S%.f"
-"""The formats of columns whose problem file declares no format and that inference never saw."""
-DATES = (
-    *("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y.%m.%d"),
-    *("%d.%m.%y", "%d/%m/%y", "%m/%d/%y", "%d-%m-%y", "%m-%d-%y", "%y-%m-%d", "%y/%m/%d"),
-    *("%d-%B-%Y", "%d-%B-%y", "%d %B %Y", "%d %B %y", "%d %B, %Y", "%d. %B %Y", "%d/%B/%Y", "%d.%B.%Y", "%d%B%Y"),
-    *("%B %d, %Y", "%B %d %Y", "%B-%d-%Y", "%Y-%B-%d", "%Y %B %d", "%A, %B %d, %Y", "%A, %d %B %Y", "%A %d %B %Y"),
+_SIGNS = "$ € £ ¥ ₹ ₩ ₽ ₺ ₫ ₪ ₱ ฿ ₦ ₴ ₸ ₵ ₡ ₲ ₾ US$ A$ AU$ C$ CA$ R$ NT$ HK$ S$ MX$ NZ$"
+_CODES = (
+    "USD EUR GBP CHF JPY CNY INR AUD CAD NZD SEK NOK DKK ISK PLN CZK HUF RON BGN RUB UAH TRY ILS BRL MXN ARS CLP COP ZAR KRW "
+    "SGD HKD TWD THB IDR MYR PHP VND"
 )
-"""How people write dates; %B takes the names of months in full and short."""
-CLOCKS = ("%H:%M:%S%.f", "%H:%M", "%I:%M:%S %p", "%I:%M %p", "%I:%M%p")
-CURRENCIES = (
-    "US$",
-    "A$",
-    "C$",
-    "R$",
-    "$",
-    "€",
-    "£",
-    "¥",
-    "₹",
-    "₩",
-    "₽",
-    "₺",
-    "₫",
-    "₪",
-    "₱",
-    "฿",
-    "USD",
-    "EUR",
-    "GBP",
-    "CHF",
-    "JPY",
-    "CNY",
-    "INR",
-    "AUD",
-    "CAD",
-    "NZD",
-    "SEK",
-    "NOK",
-    "DKK",
-    "PLN",
-    "CZK",
-    "HUF",
-    "RUB",
-    "TRY",
-    "BRL",
-    "MXN",
-    "ZAR",
-    "kr.",
-    "kr",
-    "zł",
-    "Kč",
-    "Ft",
-    "lei",
-    "Fr.",
-    "Rs.",
-    "Rs",
-)
-"""The signs of money before or behind a number."""
+_NAMES = "euro euros dollar dollars kr kr. zł Kč Ft lei лв лв. руб руб. р. Fr. SFr. Rs Rs. Rp RM 元 円 원"
+CURRENCIES = (*_SIGNS.split(), *_CODES.split(), *_NAMES.split())
+"""The signs of money before or behind a number; words and codes of three letters also in small ones."""
 PERCENT = ("%", "‰")
+SCALES = {
+    "k": 3,
+    "K": 3,
+    "M": 6,
+    "mn": 6,
+    "mln": 6,
+    "Mio": 6,
+    "Mio.": 6,
+    "B": 9,
+    "bn": 9,
+    "G": 9,
+    "Mrd": 9,
+    "Mrd.": 9,
+    "T": 12,
+    "tn": 12,
+    "lakh": 5,
+    "crore": 7,
+}
+"""Affixes that multiply a number, and the powers of ten for which they stand."""
 LARGEST_VOCABULARY = 5_000
 """Values that are rarer than this many others are encoded as unknown."""
 _EXACT = 1 << 53
@@ -99,11 +71,11 @@ class Form:
     thousands: str | None = None
     """The sign between groups of three digits; a blank and an apostrophe stand for all signs like them."""
     affixes: tuple[str, ...] = ()
-    """What stands before or behind the numbers, such as $ or %, and is left out."""
+    """What stands before or behind the numbers, such as $ or %, and is left out; those of ``SCALES`` multiply."""
     clock_change: str | None = None
     """earlier, later or missing: what a local time means that comes twice when clocks are set back."""
     signs: bool = False
-    """True if numbers have other minus signs than the hyphen, or parentheses for negative ones."""
+    """True if numbers have other minus signs than the hyphen, parentheses for negative ones, or other digits than 0 to 9."""
 
     @property
     def plain(self) -> bool:
@@ -120,7 +92,9 @@ class Form:
 
     @property
     def aware(self) -> bool:
-        return bool(self.format and self.format.endswith("z"))
+        """True if the text itself says which instant it means."""
+        counted = self.format in EPOCHS and self.timezone is not None
+        return counted or bool(self.format and self.format.endswith("z"))
 
 
 def cleaned(column: pl.Expr, missing: Iterable[str]) -> pl.Expr:
@@ -141,10 +115,9 @@ def converted(text: pl.Expr, form: Form) -> pl.Expr:
             words = {**dict.fromkeys(TRUE, True), **dict.fromkeys(FALSE, False)}
             return text.str.to_lowercase().replace_strict(words, default=None, return_dtype=pl.Boolean)
         case "date":
-            return four_digit_year(text.str.to_date(form.format or DATE, strict=False))
+            return four_digit_year(parsed(text, "date", form.format or DATE))
         case "datetime":
-            instant = text.str.to_datetime(form.format or DATETIME, strict=False, time_unit="us")
-            return zoned(four_digit_year(instant), form, aware=form.aware)
+            return zoned(four_digit_year(parsed(text, "datetime", form.format or DATETIME)), form, aware=form.aware)
         case _:
             return text
 
@@ -153,7 +126,7 @@ def digits(text: pl.Expr, form: Form) -> pl.Expr:
     """Return numbers as any program reads them; text that is no number of this form stays unreadable."""
     if form.plain:
         return with_point(text, form.decimal)
-    number = without_affixes(with_usual_signs(text), form.affixes)
+    number = multiplied(without_affixes(with_usual_signs(text), form.affixes), form.affixes)
     fits = number.str.contains(number_pattern(form.thousands, form.decimal))
     if set(form.affixes) & set(PERCENT):  # 5 beside 5% may be 500%
         fits &= text.str.contains(affix_pattern(PERCENT))
@@ -168,32 +141,63 @@ def whole_digits(text: pl.Expr, form: Form) -> pl.Expr:
     return digits(text, form).str.replace(r"^([+-]?\d+)\.0*$", "$1")
 
 
+_DIGITS = "０１２３４５６７８９٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹०१२३४५६७८९"
+_MARKS = dict(zip("，．％＄￥٫٬٪（）＋", ",.%$¥.,%()+", strict=True))
+_USUAL = {digit: str(place % 10) for place, digit in enumerate(_DIGITS)} | _MARKS
+
+
 def with_usual_signs(text: pl.Expr) -> pl.Expr:
-    """Return numbers with a hyphen as minus sign in front, one kind of blank and one kind of apostrophe."""
+    """Return numbers of the digits 0 to 9 with a hyphen as minus sign in front, one kind of blank and of apostrophe."""
+    text = text.str.replace_many(list(_USUAL), list(_USUAL.values()))
     for pattern, sign in (
+        (r"[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]", ""),
         (r"[\u2212\u2010-\u2014\ufe63\uff0d]", "-"),
-        (r"[\s\u200b]", " "),
+        (r"\s", " "),
         ("[\u2018\u2019\u02bc\u00b4`]", "'"),
     ):
         text = text.str.replace_all(pattern, sign)
-    text = text.str.replace(r"^\((.*\d.*)\)$", "-$1")
-    return text.str.replace(r"^([^+-].*\d)\s*-$", "-$1").str.replace(r"^([+-])\s+", "$1")
+    for pattern, replacement in (
+        (r"(\d)\s*[.,:]-{1,2}([^\d-]|$)", "$1$2"),  # no cents
+        (r"^([^\d()+-]*)\(([^()]*\d[^()]*)\)([^\d()]*)$", "-$1$2$3"),
+        (r"^([^+-].*\d)\s*-(\s*[^\d\s-]{1,4})?$", "-$1$2"),
+        (r"^([+-])\s+", "$1"),
+    ):
+        text = text.str.replace(pattern, replacement)
+    return text
 
 
 def without_affixes(number: pl.Expr, affixes: Iterable[str]) -> pl.Expr:
-    """Return numbers without what stands before or behind them."""
-    if not (choices := affix_pattern(affixes)):
+    """Return numbers without what stands before or behind them; what multiplies them stays."""
+    if not (choices := affix_pattern(affix for affix in affixes if affix not in SCALES)):
         return number
-    return number.str.replace(rf"^([+-]?)\s*(?:{choices})\s*([+-]?)", "$1$2").str.replace(rf"\s*(?:{choices})$", "")
+    number = number.str.replace(rf"^([+-]?)\s*(?:{choices})\s*([+-]?)\s*", "$1$2")
+    return number.str.replace(rf"\s*(?:{choices})$", "")
+
+
+def multiplied(number: pl.Expr, affixes: Iterable[str]) -> pl.Expr:
+    """Return numbers with exponents instead of k, M and the like behind them."""
+    for affix in affixes:
+        if affix in SCALES:
+            number = number.str.replace(rf"(\d[.,]?)\s*{re.escape(affix)}$", f"${{1}}e{SCALES[affix]}")
+    return number
 
 
 def affix_pattern(affixes: Iterable[str]) -> str:
-    return "|".join(re.escape(affix) for affix in sorted(affixes, key=len, reverse=True))
+    return "|".join(
+        f"(?i:{affix})" if affix.isalpha() and len(affix) > 2 else re.escape(affix)
+        for affix in sorted(affixes, key=len, reverse=True)
+    )
 
 
 def number_pattern(thousands: str | None, decimal: str) -> str:
-    """Return the pattern of numbers whose thousands, if they are separated at all, are groups of three digits."""
-    whole = r"\d+" if thousands is None else rf"(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:{re.escape(thousands)}\d{{3}})+)"
+    """Return the pattern of numbers whose thousands, if they are separated at all, are groups of three digits.
+
+    Commas may also stand before groups of two, as in 12,34,567 (lakhs and crores).
+    """
+    whole = r"\d+"
+    if thousands is not None:
+        lakhs = r"|[1-9]\d?(?:,\d{2})+,\d{3}" if thousands == "," else ""
+        whole = rf"(?:0|[1-9]\d*|[1-9]\d{{0,2}}(?:{re.escape(thousands)}\d{{3}})+{lakhs})"
     mark = re.escape(decimal)
     return rf"^[+-]?(?:{whole}(?:{mark}\d*)?|{mark}\d+)(?:[eE][+-]?\d+)?$"
 
@@ -206,11 +210,6 @@ def with_point(text: pl.Expr, decimal: str) -> pl.Expr:
     if decimal != ",":
         return text
     return text.str.replace(".", "_", literal=True).str.replace(",", ".", literal=True)
-
-
-def four_digit_year(value: pl.Expr) -> pl.Expr:
-    """Return dates; those with a shorter year become missing, since %Y takes 21 for the year 21."""
-    return pl.when(value.dt.year() >= 1000).then(value)
 
 
 def zoned(value: pl.Expr, form: Form, *, aware: bool) -> pl.Expr:

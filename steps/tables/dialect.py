@@ -43,7 +43,8 @@ class Dialect:
     delimiter: str
     quote: str | None
     """The quote around cells; None where quotes are ordinary characters."""
-    decimal: str
+    decimal: str | None
+    """The decimal mark that numbers of the file must have; None where none has decimals for sure."""
     header: tuple[str, ...] | None
     """The cells of the header as they are written; None without a header."""
     width: int
@@ -358,15 +359,16 @@ def _words_above_numbers(first: Sequence[str], rest: Sequence[Sequence[str]], mi
     return words > numbers
 
 
-def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str:
-    """Return a comma if more numbers must have a decimal comma than a decimal point.
+def _decimal(rows: Sequence[Sequence[str]], delimiter: str) -> str | None:
+    """Return the mark that more numbers must have before decimals than the other one.
 
-    A mark before groups of exactly three digits may separate thousands, so it is no evidence.
+    A mark before groups of exactly three digits may separate thousands, so it is no evidence. Between commas, each column with
+    numbers in quotes decides for itself.
     """
-    if delimiter == ",":
-        return "."
     cells = [cell for row in rows for cell in row]
     commas, points = (
         sum(1 for cell in cells if pattern.fullmatch(cell)) for pattern in (_COMMA_DECIMAL, _POINT_DECIMAL)
     )
-    return "," if commas > points else "."
+    if commas > points and delimiter != ",":
+        return ","
+    return "." if points > commas else None

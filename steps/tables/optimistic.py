@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from model_code.tabular import MISSING
+from model_code.tabular.moments import DATE, DATETIME, parsed
 from model_code.tabular.values import cleaned, converted, digits, whole_digits, zoned
 from steps.errors import InputError
 from steps.tables.examine import Examination, examine
@@ -167,9 +168,9 @@ def _strictly(text: pl.Expr, parse: Parse | None) -> pl.Expr:
     if parse is not None and parse.type == "integer":
         return whole_digits(text.str.strip_chars(), parse).cast(pl.Int64, strict=True)
     if parse is not None and parse.type == "date":
-        return text.str.to_date(parse.format, strict=True)
+        return parsed(text, "date", parse.format or DATE, strict=True)
     if parse is not None and parse.type == "datetime":
-        value = text.str.to_datetime(parse.format, strict=True, time_unit="us")
+        value = parsed(text, "datetime", parse.format or DATETIME, strict=True)
         if parse.aware:
             return value.dt.convert_time_zone(parse.timezone or "UTC")
         if parse.clock_change:

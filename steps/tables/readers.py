@@ -258,7 +258,7 @@ def _delimited(
         "encoding": encoding,
         "delimiter": dialect.delimiter,
         "quote": dialect.quote or "",
-        "decimal": dialect.decimal,
+        "decimal": dialect.decimal or ".",
         "header": header is not None,
         "titles": dialect.titles or None,
         "trailing_delimiter": dialect.trailing > 0 or None,

@@ -37,11 +37,14 @@ class SourceFrame:
     @classmethod
     def of(cls, name: str, source: Source, parts: list[Part], declared: Mapping[str, Parse]) -> SourceFrame:
         dialects = [part.dialect for part in parts if part.dialect]
+        decimals = {dialect.decimal for dialect in dialects if dialect.decimal}
         marks = Marks(
-            decimal=source.decimal or ("," if any(dialect.decimal == "," for dialect in dialects) else "."),
+            decimal=source.decimal or ("," if "," in decimals else "."),
             exact=source.decimal is not None,
+            evident=source.decimal is not None or len(decimals) == 1,
             thousands=source.thousands,
             commas_delimit=any(dialect.delimiter == "," for dialect in dialects),
+            source=name,
         )
         schemas = [part.text().collect_schema() for part in parts]
         dtypes = {column: _common([schema[column] for schema in schemas]) for column in parts[0].columns}

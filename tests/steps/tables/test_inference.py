@@ -74,10 +74,19 @@ def test_whole_numbers_come_back_as_they_were(values):
     [
         (["12 kg", "7 kg"], "numbers with a unit.*affixes: [kg]"),
         (["10:15", "23:59"], "times of day"),
-        (["2023-01", "2023-02"], "months, weeks or quarters"),
-        (["Q1 2023", "Q2 2023"], "months, weeks or quarters"),
-        (["3. März 2023", "4. Mai 2023"], "what may be dates"),
-        (["12,34,567", "1,23,456"], "lakhs"),
+        (["5 kg", "500 g"], "numbers with different units (g, kg)"),
+        (["Room 12", "Room 7"], "numbers behind a word.*affixes: [Room]"),
+        (["Jan-23", "Feb-24"], "may be months with years, such as 'Jan-23'.*type: date and format: \"%B-%y\""),
+        (["12 May", "3 June"], "days without a year"),
+        (["Spring 2023", "Fall 2024"], "what may be dates"),
+        (["[1, 2]", '{"a": 1}'], "lists or objects"),
+        (["2023-01-15", "2023-01-15 10:00"], "dates without a time and 5 with one.*write them alike"),
+        (["12,5", "12.5"], "written in more than one way, such as '12.5' and '12,5'"),
+        (["5%", "7"], "5 of 10 are percentages"),
+        (["3M", "6M"], "numbers with M, such as '3M'.*affixes: [M]"),
+        (["<5", "7", "8"], '10 of its 15 values are whole numbers.*missing: ["<5"]'),
+        (["2023-01-15", "2023-01-16", "soon"], '10 of its 15 values are dates written as %Y-%m-%d.*missing: ["soon"]'),
+        (["1879", "1879 [1878]", "1868"], "10 of its 15 values are whole numbers"),
     ],
 )
 def test_text_that_means_something_to_people_says_what(read, values, words):

@@ -94,7 +94,7 @@ def test_a_point_in_a_number_beside_decimal_commas_is_what_the_column_makes_like
     assert frame["b"].to_list() == [1.5, 2.5, 2.25]
     if kind != "category":
         assert cells.split()[0] in table.parses["a"].note
-        assert table.parses["a"].sure is (kind == "float")
+        assert table.parses["a"].sure
         assert staged(text, {"a": "float"}, first=first)[1]["a"].to_list() == values
 
 
