@@ -176,7 +176,7 @@ class _Scanner:
         self.faults.records += int(np.count_nonzero(real))
         wrong = np.flatnonzero(real & (cells != self.width))
         self.faults.ragged_count += len(wrong)
-        self.faults.widths |= set(np.unique(cells[wrong][:1000]).tolist())
+        self.faults.widths |= set(cells[wrong][:1000].tolist())
         even = np.flatnonzero(real & (cells == self.width))
         self.faults.even_count += len(even)
         if len(even):
