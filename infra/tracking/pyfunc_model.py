@@ -1,7 +1,8 @@
 """The script that MLflow runs to load a registered model ("models from code").
 
 Nothing imports it. It needs the package model_code beside it and the model directory as the artifact ``model``. The values
-may have whatever types pandas gave them: they are read by the function that ``fourscore predict`` uses.
+may have whatever types pandas gave them: they are read by the function that ``fourscore predict`` uses. A number is that
+number, also where pandas or MLflow's server made it of a CSV file's 1.234, which may have meant 1234.
 """
 
 import warnings

@@ -297,6 +297,27 @@ def test_every_client_gets_the_answers_of_predict_or_the_same_refusal(served):
     check(served, 5)
 
 
+@pytest.mark.filterwarnings("ignore:column")
+def test_text_that_may_be_two_numbers_is_refused_and_a_number_is_that_number(served):
+    row = dict.fromkeys(TYPES, "") | {"amount": "1,5", "count": "3", "day": "2020-01-02", "code": "7", "word": "a"}
+    training = [row | {"amount": amount, "id": amount} for amount in ("1,5", "2,25", "3000,5")]
+    table = SimpleNamespace(
+        training=training, delimiter=";", missing=("",), formats={"day": "%Y-%m-%d"}, decimal=",",
+        rows=[row | {"amount": "1.234", "id": "x"}],
+    )  # fmt: skip
+    served.learn(table, "commas")
+    path = served.folder / "doubtful.csv"
+    path.write_text(csv_text(table.rows, ";"), encoding="utf-8")
+    answers = {name: outcome(call) for name, call in clients(served, table, "commas").items()}
+    refusal = outcome(lambda: of_file(served, path))
+    assert "column 'amount': 1 value cannot be read as a number (row 1" in refusal[0]
+    as_text = {"pandas, dtype=str", "pandas, keep_default_na=False", "server, text records", "Parquet, text"}
+    assert {name for name, answer in answers.items() if answer == refusal} == as_text
+    numbers = [answer for name, answer in answers.items() if name not in as_text]
+    assert all(same(answer, numbers[0]) for answer in numbers)
+    assert isinstance(numbers[0][0], float)
+
+
 @pytest.mark.slow
 def test_every_client_gets_the_answers_of_predict_or_the_same_refusal_on_many_tables(served, capsys):
     counts = check(served, 300)
