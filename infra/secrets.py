@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qsl, urlsplit
 
+from steps.credentials import masked
+
 UNSAFE = "which would be copied to run files, MLflow and shared stores; fetch the file yourself and name it"
 """What is wrong with a source that holds credentials, and what would work."""
 _USER = re.compile(r"(?<=://)[^\s/?#'\"<>]*@")
@@ -20,8 +22,8 @@ _FIELD = re.compile(rf"([?&;#]{_NAME}=)[^\s&;#'\"<>]+", re.IGNORECASE)
 
 
 def redacted(text: str) -> str:
-    """Return a text in which no URI has a user name, a password, a signature or a token."""
-    return _FIELD.sub(r"\1***", _USER.sub("", text))
+    """Return a text without credentials, in which no URI has a user name, a password, a signature or a token."""
+    return masked(_FIELD.sub(r"\1***", _USER.sub("", text)))
 
 
 def credentials_in(uri: str) -> str | None:

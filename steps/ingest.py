@@ -54,6 +54,11 @@ class ColumnConfig(Config):
         default=(), description="Further cells that mean 'no value' in this column; the type is needed too."
     )
 
+    hash: bool = Field(
+        default=False,
+        description="Keep a digest of each value in its place, for a column of role key, group or ignore: names, credentials.",
+    )
+
     @field_validator("missing")
     @classmethod
     def _without_blanks(cls, missing: tuple[str, ...]) -> tuple[str, ...]:
@@ -63,6 +68,8 @@ class ColumnConfig(Config):
     def _missing_of_a_type(self) -> Self:
         if (self.missing or self.affixes) and self.type is None:
             raise ValueError(f"{'missing' if self.missing else 'affixes'} needs the type of the column beside it")
+        if self.hash and self.role not in ("key", "group", "ignore"):
+            raise ValueError(f"hash needs role key, group or ignore; digests have no meaning for role {self.role}")
         return self
 
 
@@ -100,7 +107,7 @@ def ingest(raw: Input, table: Output, config: IngestConfig, log: Journal) -> Non
             log.progress(position, len(config.sources) + 1, f"reading {name}")
             staged[name] = stage(raw / name, name, source, declared, scratch, log)
         log.progress(len(config.sources), len(config.sources) + 1, "writing the table")
-        examination = _assemble(staged, table, config, scratch)
+        examination = _protect(_assemble(staged, table, config, scratch), table, config, log)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     parses = {name: parse for source in staged.values() for name, parse in source.parses.items()}
@@ -159,6 +166,31 @@ def _assemble(staged: Mapping[str, Staged], table: Path, config: IngestConfig, s
             "the query gives no rows; check its join and its WHERE" if config.query else "the sample is empty"
         )
     return examination
+
+
+def _protect(examination: Examination, table: Path, config: IngestConfig, log: Journal) -> Examination:
+    """Take credentials out of the table, and put digests in place of what is declared so.
+
+    Raises:
+        SecretValues: values look like credentials, and their column is neither ignored nor hashed.
+    """
+    from steps.tables.examine import examine
+    from steps.tables.secrets import SecretValues, find_secrets, protect
+
+    data = table / "data.parquet"
+    hashed = [name for name, column in config.columns.items() if column.hash and name in examination.columns]
+    text = [name for name, content in examination.columns.items() if content.type is None and name not in hashed]
+    secrets = list(find_secrets(data, text))
+    ignored = {name for name, column in config.columns.items() if column.role == "ignore"}
+    if refused := [secret for secret in secrets if secret.column not in ignored]:
+        data.unlink()
+        raise SecretValues(refused)
+    for secret in secrets:
+        log.note(str(secret) + "; it is ignored, and the table does not keep them")
+    if not (secrets or hashed):
+        return examination
+    protect(data, [secret.column for secret in secrets], hashed)
+    return examine(data)
 
 
 def _readings(config: IngestConfig, staged: Mapping[str, Staged]) -> dict[str, Reading]:

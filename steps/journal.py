@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from steps.credentials import masked
+
 LAYERS = ("data", "framework", "model", "application")
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
@@ -52,9 +54,11 @@ class Journal:
 
     def _write(self, kind: str, **fields: Any) -> None:
         event: Event = {"time": time.time_ns() // 1_000_000, "kind": kind, **fields}
-        self._file.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
+        text = json.dumps(event, ensure_ascii=False, allow_nan=False)
+        line = masked(text)
+        self._file.write(line + "\n")
         if self._listener:
-            self._listener(event)
+            self._listener(event if line == text else json.loads(line))
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         """Record a number; one that is not finite is said in words, since trackers disagree on what to do with it."""

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from infra.sources.files import materialise, resolve
-from pipelines.propose.amendments import amend, amend_odd, totals
+from pipelines.propose.amendments import Amendments, amend, amend_odd, totals
 from pipelines.propose.draft import PROBLEM, Draft, Options, amended, is_incomplete, make_draft
 from pipelines.propose.problem_text import SUITE, Proposal, incomplete_text, problem_text
 from pipelines.propose.profile import Request, profile_table
@@ -31,6 +31,7 @@ from steps.journal import Journal, read_events
 from steps.tables.document import IngestReport, SourceReport
 from steps.tables.readers import Part, read_parts
 from steps.tables.schema import TableSchema
+from steps.tables.secrets import SecretValues
 from steps.tables.strict import UnparsedValues
 
 _ATTEMPTS = 3
@@ -213,6 +214,10 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
                 words, reading.table, reading.schema, reading.report, request.target, draft.content
             )
             amendments = amendments or amend(reading.report, draft.content, _class_target(reading, request.target))
+        except SecretValues as error:
+            amendments = ignore_secrets(error, request.target)
+            if not amendments or attempt == _ATTEMPTS - 1:
+                raise Unreadable(str(error), draft, columns) from None
         except UnparsedValues as error:
             amendments = amend_odd(error.columns)
             if not amendments or attempt == _ATTEMPTS - 1:
@@ -230,6 +235,19 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
     return draft, replace(
         reading, notes=(*reading.notes, *notes), questions=(*questions, *more_questions, *reading.questions)
     )
+
+
+def ignore_secrets(error: SecretValues, target: str) -> Amendments:
+    """Return the declarations that leave credentials out, with the question that each of them leaves."""
+    result = Amendments()
+    if target not in error.secrets:
+        for name, secret in error.secrets.items():
+            result.columns[name] = {"type": "category", "role": "ignore"}
+            result.questions.append(
+                f"{secret}: they are left out, and no file keeps them. If the column says which rows belong together: "
+                f"--set data.columns.{name}='{{role: group, hash: true}}'"
+            )
+    return result
 
 
 def _class_target(reading: _Reading, target: str) -> str | None:
