@@ -70,12 +70,20 @@ class Predictor:
 
 
 def model_schema(
-    family: str, description: Mapping[str, Any], *, task: str, target: str, classes: Sequence[str], architecture: str
+    family: str,
+    description: Mapping[str, Any],
+    *,
+    task: str,
+    target: str,
+    classes: Sequence[str],
+    architecture: str,
+    layout: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the content of a model's schema.json.
 
     Args:
         description: what the family says of the inputs.
+        layout: how the only file of training was written, where detection was not enough.
     """
     return {
         "format": FORMAT,
@@ -84,6 +92,7 @@ def model_schema(
         "target": target,
         "classes": list(classes),
         "architecture": architecture,
+        **({"layout": dict(layout)} if layout else {}),
         **description,
     }
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import polars as pl
@@ -19,18 +18,14 @@ from infra.runs import records
 from infra.runs.records import RunRecord
 from infra.store.manifest import is_published
 from model_code import serving
-from model_code.serving import Predictor
+from pipelines.rows import Rows, read_rows
 from pipelines.terminal import plain
 from steps.errors import GateRefused, InputError, near
 
-if TYPE_CHECKING:
-    from model_code.families import Readout
-    from steps.tables.source import Source
-
 WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_ndjson", ".jsonl": "write_ndjson"}
 STANDARD_OUTPUT = Path("-")
-_SETTING = re.compile(r"\b(encoding|names|format|quote|delimiter|sheet|member): ")
-"""What is said of settings in messages of the readers."""
+_FORMULA = r"^[=+@\t\r-]"
+_SIGNED_NUMBER = r"^[+-][\d.,' ]*\d(?:[eE][+-]?\d+)?\s?%?$"
 ENOUGH_WORDS = 3
 """The words that a reason has at least."""
 _LISTED = 20
@@ -47,6 +42,7 @@ def predict_file(
     keep: Sequence[str] = (),
     skip_bad: bool = False,
     strict: bool = False,
+    neutralize: bool = False,
     settings: Mapping[str, str] | None = None,
     rejected: bool = False,
     trust: str | None = None,
@@ -61,6 +57,7 @@ def predict_file(
         keep: columns of the input that are copied beside the predictions.
         skip_bad: leave out rows with values that cannot be read.
         strict: refuse inputs that are unlike training.
+        neutralize: write text that a spreadsheet would run as a formula behind an apostrophe.
         settings: how the file is written where detection fails, as ``input.skip`` and other fields of ``Source``.
         rejected: use the model of a run that was rejected, too.
         trust: why a model may be used that is not of a run of the workspace, in a sentence.
@@ -78,36 +75,56 @@ def predict_file(
         predictor = serving.load(directory)
     except ValueError as error:
         raise InputError(f"model {model} cannot be read: {error}") from None
-    frame, rows, blank = _open(source, predictor.schema["inputs"], settings or {})
-    readout = _read(predictor, source, frame, rows, skip_bad=skip_bad)
-    unlike = [remark.text for remark in readout.remarks]
-    if strict and unlike:
-        raise InputError("\n".join([f"{source} is unlike the training data, which --strict refuses:", *unlike]))
-    if readout.faults:
-        frame = frame.filter(rows.is_in(readout.rows.to_list()))
-    answers = _with_columns(predictor.answers(readout.frame), source, frame, readout, keep)
-    _write(answers, target)
+    rows = read_rows(predictor, source, settings)
+    _check_rows(rows, skip_bad=skip_bad, strict=strict)
+    answers = _with_columns(predictor.answers(rows.readout.frame), rows, keep)
+    _write(without_formulas(answers) if neutralize else answers, target)
     summary: dict[str, Any] = {
         "model": str(directory),
         "rows": answers.height,
         "columns": answers.columns,
         "output": str(target),
-        "unlike_training": [asdict(remark) for remark in readout.remarks],
+        "unlike_training": [asdict(remark) for remark in rows.readout.remarks],
     }
     if trust is not None:
         summary["trusted"] = trust
-    if blank:
-        summary["blank_records"] = blank
-        _say(f"{source}: {blank:,} {'record' if blank == 1 else 'records'} without any value skipped")
+    if rows.blank:
+        summary["blank_records"] = rows.blank
     if skip_bad:
-        bad = sorted({row for fault in readout.faults for row in fault.rows})
-        summary["skipped"] = {"rows": bad, "columns": [asdict(fault) for fault in readout.faults]}
-        if bad:
-            listed = ", ".join(map(str, bad[:_LISTED])) + (", ..." if len(bad) > _LISTED else "")
-            _say(f"{source}: {len(bad):,} of {len(rows):,} rows left out ({listed})", *(f.text for f in readout.faults))
-    if unlike:
-        _say(f"{source}: unlike the training data", *unlike)
+        summary["skipped"] = {"rows": rows.bad(), "columns": [asdict(fault) for fault in rows.readout.faults]}
+    if rows.settings and not settings:
+        summary["settings"] = dict(rows.settings)
+    _say_what_is_unusual(rows, as_trained=not settings)
     return summary
+
+
+def _check_rows(rows: Rows, *, skip_bad: bool, strict: bool) -> None:
+    """Check that the rows may be predicted.
+
+    Raises:
+        InputError: values cannot be read and are not to be skipped, no row is left, or ``strict`` refuses them.
+    """
+    readout = rows.readout
+    if readout.faults and (not skip_bad or readout.frame.is_empty()):
+        advice = "No row can be read." if skip_bad else "Correct these cells, or leave out their rows with --skip-bad."
+        raise InputError("\n".join([*(f"{rows.source}: {fault.text}" for fault in readout.faults), advice]))
+    if strict and readout.remarks:
+        refusal = f"{rows.source} is unlike the training data, which --strict refuses:"
+        raise InputError("\n".join([refusal, *(remark.text for remark in readout.remarks)]))
+
+
+def _say_what_is_unusual(rows: Rows, *, as_trained: bool) -> None:
+    if rows.settings and as_trained:
+        listed = "; ".join(f"{name}: {value}" for name, value in rows.settings.items())
+        _say(f"{rows.source}: read as the file of training was written ({listed})")
+    if rows.blank:
+        _say(f"{rows.source}: {rows.blank:,} {'record' if rows.blank == 1 else 'records'} without any value skipped")
+    if bad := rows.bad():
+        listed = ", ".join(map(str, bad[:_LISTED])) + (", ..." if len(bad) > _LISTED else "")
+        faults = (fault.text for fault in rows.readout.faults)
+        _say(f"{rows.source}: {len(bad):,} of {rows.count:,} rows left out ({listed})", *faults)
+    if rows.readout.remarks:
+        _say(f"{rows.source}: unlike the training data", *(remark.text for remark in rows.readout.remarks))
 
 
 def _say(*lines: str) -> None:
@@ -133,121 +150,33 @@ def _check_target(source: Path, target: Path) -> None:
         raise InputError(f"{target}: no such folder: {target.parent}")
 
 
-def _settings(source: Path, settings: Mapping[str, str]) -> Source:
-    """Return how the file is written, as far as anyone says so.
-
-    Raises:
-        InputError: a file has no such setting, or it is wrong.
-    """
-    from pydantic import ValidationError
-
-    from steps.tables.source import Source
-
-    names = [name for name in Source.model_fields if name not in ("path", "decimal", "thousands", "missing")]
-    fields: dict[str, Any] = {"path": source.name}
-    for key, text in settings.items():
-        from pipelines.problem.yaml_lines import parse
-
-        name = key.removeprefix("input.")
-        if name not in names:
-            raise InputError(f"--set {key}: use one of {', '.join(f'input.{name}' for name in names)}")
-        fields[name], _ = parse(f"--set {key}", text)
-    try:
-        return Source.model_validate(fields)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise InputError(f"--set input.{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-
-
-def _open(
-    source: Path, inputs: Sequence[dict[str, Any]], settings: Mapping[str, str]
-) -> tuple[pl.DataFrame, pl.Series, int]:
-    """Return the cells of a file as text (or as the types of its format), the number of each row, and the blank records.
-
-    Raises:
-        InputError: the file cannot be read; the message says why.
-    """
-    from steps.errors import refuse_full_disk
-    from steps.tables.readers import read_parts
-
-    advice = "settings of the file are given as --set input.FIELD=VALUE"
-    with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
-        raw = _lay_out(source, Path(place))
-        try:
-            [part] = read_parts(raw / "input", "input", _settings(source, settings), Path(place))
-        except InputError as error:
-            raise InputError(f"{error}\n({advice})" if _SETTING.search(str(error)) else str(error)) from None
-        if part.dialect is not None and (fault := part.fault("input")):
-            raise InputError(f"{source}, {fault}\n({advice})")
-        try:
-            frame = part.text().collect(engine="streaming")
-        except pl.exceptions.PolarsError as error:
-            refuse_full_disk(error)
-            raise InputError(f"{source}: cannot be read: {str(error).splitlines()[0]}") from None
-    if frame.is_empty():
-        raise InputError(f"{source}: there are no rows below the header; at least one is needed")
-    rows = pl.Series("row", range(1, frame.height + 1), dtype=pl.Int64)
-    if part.dialect is None:
-        return frame, rows, 0
-    some_value = _has_value(frame, inputs)
-    return frame.filter(some_value), rows.filter(some_value), frame.height - int(some_value.sum())
-
-
-def _has_value(frame: pl.DataFrame, inputs: Sequence[dict[str, Any]]) -> pl.Series:
-    """Return for each record of a text file whether any of its cells holds a value."""
-    from model_code.tabular import MISSING
-    from model_code.tabular.values import cleaned
-
-    markers = {entry["name"]: entry["reading"]["missing"] for entry in inputs if entry.get("reading")}
-    present = [cleaned(pl.col(name), markers.get(name, MISSING)).is_not_null() for name in frame.columns]
-    return frame.select(pl.any_horizontal(present)).to_series()
-
-
-def _read(predictor: Predictor, source: Path, frame: pl.DataFrame, rows: pl.Series, *, skip_bad: bool) -> Readout:
-    """Read the values for the model.
-
-    Raises:
-        InputError: a column is missing; values cannot be read and are not to be skipped; no row is left.
-    """
-    try:
-        readout = predictor.read(frame, rows=rows, skip=True)
-    except ValueError as error:
-        nameless = all(re.fullmatch(r"column_\d+", name) for name in frame.columns)
-        hint = "\nThe file has no header: name all its columns with --set 'input.names=[a, b]'" if nameless else ""
-        raise InputError(f"{source}: {error}{hint}") from None
-    if readout.faults and (not skip_bad or readout.frame.is_empty()):
-        advice = "No row can be read." if skip_bad else "Correct these cells, or leave out their rows with --skip-bad."
-        raise InputError("\n".join([f"{source}: {fault.text}" for fault in readout.faults] + [advice]))
-    return readout
-
-
-def _with_columns(
-    answers: pl.DataFrame, source: Path, frame: pl.DataFrame, readout: Readout, keep: Sequence[str]
-) -> pl.DataFrame:
+def _with_columns(answers: pl.DataFrame, rows: Rows, keep: Sequence[str]) -> pl.DataFrame:
     """Return the answers behind the row number and the columns that are copied from the input.
 
     Raises:
         InputError: the input has no such column, or the answers have one of that name.
     """
-    columns = [readout.rows.alias("row")]
+    columns = [rows.readout.rows.alias("row")]
+    names = rows.cells.columns
     for name in dict.fromkeys(keep):
-        if name not in frame.columns:
+        if name not in names:
+            listed = ", ".join(names)
             raise InputError(
-                f"--keep {name}: {source} has no such column{near(name, frame.columns)}; its columns are: "
-                f"{', '.join(frame.columns)}"
+                f"--keep {name}: {rows.source} has no such column{near(name, names)}; its columns are: {listed}"
             )
         if name in ("row", *answers.columns):
-            raise InputError(f"--keep {name}: the output has a column of that name already; rename it in {source}")
-        columns.append(frame[name])
+            raise InputError(f"--keep {name}: the output has a column of that name already; rename it in {rows.source}")
+        columns.append(rows.cells[name])
     return pl.DataFrame([*columns, *answers])
 
 
-def _lay_out(source: Path, place: Path) -> Path:
-    """Lay the file out as a raw artifact in ``place``, where every file name begins with a number."""
-    raw = place / "raw"
-    (raw / "input").mkdir(parents=True)
-    (raw / "input" / f"01-{source.name}").symlink_to(source.resolve())
-    return raw
+def without_formulas(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table in whose text and names an apostrophe stands before what a spreadsheet would run as a formula."""
+    for name in table.select(pl.selectors.string(include_categorical=True)).columns:
+        text = pl.col(name).cast(pl.String)
+        is_formula = text.str.contains(_FORMULA) & ~text.str.contains(_SIGNED_NUMBER)
+        table = table.with_columns(pl.when(is_formula).then("'" + text).otherwise(text).alias(name))
+    return table.rename(lambda name: f"'{name}" if re.match(_FORMULA, name) else name)
 
 
 def _write(answers: pl.DataFrame, target: Path) -> None:

@@ -234,7 +234,18 @@ def _schema(
                 reading=readings.get(name),
             )
         )
-    return TableSchema(rows=examination.rows, digest=examination.digest, columns=tuple(columns))
+    return TableSchema(
+        rows=examination.rows, digest=examination.digest, columns=tuple(columns), layout=_layout(config.sources)
+    )
+
+
+def _layout(sources: Mapping[str, Source]) -> dict[str, Any]:
+    """Return how the files of a single source are written, so far as its config says so for all columns."""
+    if len(sources) > 1:
+        return {}
+    [source] = sources.values()
+    by_column = {"decimal", "thousands", "missing"}
+    return source.model_dump(mode="json", exclude={"path", *by_column}, exclude_defaults=True)
 
 
 def _string_type(

@@ -286,6 +286,7 @@ def _publish(
             digest=table_digest(data),
             columns=with_missing(data, columns),
             target=Target(name=config.target, task=config.task, classes=classes),
+            layout=schema.layout,
         ),
     )
 

@@ -191,7 +191,13 @@ def _encode(frame: pl.DataFrame, schema: TableSchema, family_name: str, task: st
     family = families.get(family_name)
     columns = [column.model_dump(include={"name", "type", "timezone", "reading"}) for column in schema.features()]
     described = model_schema(
-        family_name, family.describe(frame, columns), task=task, target=target, classes=classes, architecture=""
+        family_name,
+        family.describe(frame, columns),
+        task=task,
+        target=target,
+        classes=classes,
+        architecture="",
+        layout=schema.layout,
     )
     return Dataset(family.encode(frame, described), truth, described, heads.create(task, truth, classes))
 

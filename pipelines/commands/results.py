@@ -37,6 +37,9 @@ def report(run: str | None, workspace: Path, as_json: bool) -> None:
 @click.option("--keep", multiple=True, metavar="COLUMN", help="Copy this column of INPUT; may be repeated.")
 @click.option("--skip-bad", is_flag=True, help="Leave out rows with values that cannot be read, and list them.")
 @click.option("--strict", is_flag=True, help="Refuse values that are unlike those of training.")
+@click.option(
+    "--neutralize-formulas", "neutralize", is_flag=True, help="Put ' before text that a spreadsheet would run."
+)
 @click.option("--rejected", is_flag=True, help="Use the model of a run that was rejected all the same.")
 @click.option("--trust", metavar="WHY", help="Use a model that is not of a run of this workspace; say why.")
 @settings_option("A setting of INPUT: input.skip=2.")
@@ -51,6 +54,7 @@ def predict(
     keep: tuple[str, ...],
     skip_bad: bool,
     strict: bool,
+    neutralize: bool,
     rejected: bool,
     trust: str | None,
     settings: dict[str, str],
@@ -79,6 +83,7 @@ def predict(
         keep=keep,
         skip_bad=skip_bad,
         strict=strict,
+        neutralize=neutralize,
         settings=settings,
         rejected=rejected,
         trust=trust,

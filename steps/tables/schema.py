@@ -7,7 +7,7 @@ A table is a directory with ``data.parquet`` and ``schema.json``. Every table ha
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -84,6 +84,9 @@ class TableSchema(Document):
     )
     columns: tuple[Column, ...]
     target: Target | None = None
+    layout: dict[str, Any] = Field(
+        default={}, description="How the files of the only source are written, where its config says so."
+    )
 
     def features(self) -> tuple[Column, ...]:
         """Return the columns that a model may use: role feature, known at prediction time, not the target, not free text."""

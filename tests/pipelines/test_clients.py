@@ -19,7 +19,7 @@ from mlflow import MlflowException
 from infra.tracking import registry
 from model_code.serving import load
 from model_code.tabular.encoding import describe
-from pipelines.predict import _open
+from pipelines.rows import read_rows
 from steps import documents
 from steps.errors import InputError
 from steps.ingest import ColumnConfig, IngestConfig, Source, ingest
@@ -190,8 +190,10 @@ def sentence(error):
 
 
 def of_file(served, path):
-    frame, rows, _ = _open(path, served.predictor.schema["inputs"], {})
-    return served.predictor.answers(served.predictor.read(frame, rows=rows).frame)["prediction"].to_list()
+    readout = read_rows(served.predictor, path).readout
+    if readout.faults:
+        raise InputError("\n".join(fault.text for fault in readout.faults))
+    return served.predictor.answers(readout.frame)["prediction"].to_list()
 
 
 def of_server(served, body, kind):

@@ -14,9 +14,10 @@ from tracked import SCHEMA, write_model
 
 from infra.store.local import LocalStore
 from infra.store.manifest import Manifest, is_published
+from model_code.serving import Predictor
 from model_code.tabular.encoding import describe
-from model_code.tabular.reading import read
-from pipelines.predict import WRITERS, _model_directory, _open, _write, predict_file
+from pipelines.predict import WRITERS, _model_directory, _write, predict_file, without_formulas
+from pipelines.rows import read_rows
 from steps import documents
 from steps.errors import GateRefused, InputError
 from steps.ingest import IngestConfig, ingest
@@ -66,8 +67,9 @@ def trained(tmp_path):
 def serve(tmp_path):
     def serve(inputs, content, name="new ü.csv"):
         (tmp_path / name).write_text(content, encoding="utf-8")
-        frame, rows, _ = _open(tmp_path / name, inputs, {})
-        readout = read(frame, {"inputs": inputs}, rows=rows)
+        readout = read_rows(Predictor({"inputs": inputs, "target": "y"}, None), tmp_path / name).readout
+        if readout.faults:
+            raise ValueError(readout.faults[0].text)
         return readout.frame.insert_column(0, readout.rows.alias("_row"))
 
     return serve
@@ -425,3 +427,17 @@ def test_predicting_loads_no_library_of_training_or_tracking(model, tmp_path):
     heavy = ["torch", "pandas", "sklearn", "mlflow", "duckdb", "boto3", "great_expectations", "pyarrow"]
     arguments = [sys.executable, "-c", code, *map(str, places), *heavy]
     assert subprocess.run(arguments, capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_text_that_a_spreadsheet_would_run_is_neutralized_on_request(fourscore, tmp_path):
+    formulas = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\tx", "-5", "+1,234.5", "-1e5", "a=b"]
+    table = pl.DataFrame({"=name": formulas, "number": [-1.5] * len(formulas)})
+    neutral = without_formulas(table)
+    assert neutral.columns == ["'=name", "number"]
+    assert neutral.to_series(0).to_list() == [*(f"'{cell}" for cell in formulas[:5]), *formulas[5:]]
+    assert neutral["number"].to_list() == table["number"].to_list()
+    content = GOOD.replace("007", "=1+1")
+    assert fourscore(content, "--keep", "id").exit_code == 0
+    assert pl.read_csv(tmp_path / "out.csv")["id"].to_list() == ["=1+1", "008"]
+    assert fourscore(content, "--keep", "id", "--neutralize-formulas").exit_code == 0
+    assert pl.read_csv(tmp_path / "out.csv")["id"].to_list() == ["'=1+1", "008"]
