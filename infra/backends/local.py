@@ -138,8 +138,6 @@ class _Execution:
                 except GateRefused as refused:
                     refusal = refused
                     log.verdict("refused", refused.reasons)
-            for name in self.outside(planned):
-                self.plan.sources[name].check()
         finally:
             shutil.rmtree(directory.with_name(f"{directory.name}.in"), ignore_errors=True)
         verdicts = [event for event in read_events(directory / JOURNAL) if event["kind"] == "verdict"]

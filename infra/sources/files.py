@@ -40,10 +40,9 @@ class ResolvedFile:
     path: Path
     sha256: str
     size: int
-    stamp: tuple[int, ...] = ()
-    """The result of :func:`stamp_of` when the content was read."""
 
 
+_CHUNK = 1 << 20
 Clock = Callable[[], int]
 Resolved = Mapping[str, tuple[ResolvedFile, ...]]
 """Source name -> its files in order."""
@@ -75,16 +74,16 @@ class Memory:
         key = str(path.resolve())
         try:
             for _ in range(3):
-                stamp = size, mtime, ctime, inode = stamp_of(path.stat())
+                stamp = size, mtime, ctime, inode = _stamp(path.stat())
                 entry = self._entries.get(key)
                 if isinstance(entry, list) and [*entry[:2], *entry[3:]] == [*stamp]:
-                    return ResolvedFile(path.name, path, str(entry[2]), size, stamp)
+                    return ResolvedFile(path.name, path, str(entry[2]), size)
                 digest = sha256_of(path)
-                if stamp_of(path.stat()) != stamp:
+                if _stamp(path.stat()) != stamp:
                     continue
                 if self.clock() - max(mtime, ctime) > _RACY:
                     self._entries[key] = self._new[key] = [size, mtime, digest, ctime, inode]
-                return ResolvedFile(path.name, path, digest, size, stamp)
+                return ResolvedFile(path.name, path, digest, size)
         except OSError as error:
             raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
         raise FourscoreError(f"{path} is being written to while it is read; run again when it is complete")
@@ -97,7 +96,7 @@ class Memory:
             self._new = {}
 
 
-def stamp_of(stat: os.stat_result) -> tuple[int, int, int, int]:
+def _stamp(stat: os.stat_result) -> tuple[int, int, int, int]:
     """Return size, time of modification (which a copy may keep), time of change and inode (which it cannot keep)."""
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
@@ -216,28 +215,31 @@ def _kind(name: str) -> str:
 
 
 def materialise(resolved: Resolved, directory: Path) -> None:
-    """Link the files as ``directory/<source>/NN-<file>``, the raw artifact that ingest reads."""
+    """Copy the files as ``directory/<source>/NN-<file>``, the raw artifact that a step reads.
+
+    A step reads what was planned, whatever happens to the original meanwhile: the copy is digested while it is made.
+
+    Raises:
+        FourscoreError: a file is no longer what it was when the plan was made.
+    """
     for name, files in resolved.items():
         folder = directory / name
         folder.mkdir(parents=True, exist_ok=True)
         width = max(2, len(str(len(files))))
         for number, file in enumerate(files, 1):
-            (folder / f"{number:0{width}}-{file.name}").symlink_to(file.path.resolve())
+            if not _is_copied(file, folder / f"{number:0{width}}-{file.name}"):
+                raise FourscoreError(f"{file.path} changed since the plan was made; nothing was kept, run again")
 
 
-def check_unchanged(resolved: Resolved) -> None:
-    """Compare the files with what was resolved, after a step has read them.
-
-    A file that only got another name, owner or permission has size, time and content as before.
-
-    Raises:
-        FourscoreError: a file changed meanwhile, so the step's result is of neither content.
-    """
-    for file in (file for files in resolved.values() for file in files):
-        try:
-            stamp = stamp_of(file.path.stat())
-            same = stamp == file.stamp or (stamp[:2] == file.stamp[:2] and sha256_of(file.path) == file.sha256)
-        except OSError:
-            same = False
-        if not same:
-            raise FourscoreError(f"{file.path} changed while the run read it; nothing was kept, run again")
+def _is_copied(file: ResolvedFile, target: Path) -> bool:
+    """Copy a file and return whether the copy has the digest of the plan."""
+    digest = hashlib.sha256()
+    try:
+        source = file.path.open("rb")
+    except OSError:
+        return False
+    with source, target.open("wb") as copy:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            copy.write(chunk)
+    return digest.hexdigest() == file.sha256

@@ -1,4 +1,4 @@
-"""Raw files as a source: links on this machine; for jobs, objects raw/<sha256>/<name> that are uploaded once."""
+"""Raw files as a source: copies on this machine; for jobs, objects raw/<sha256>/<name> that are uploaded once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from infra.files import sha256_of
-from infra.sources.files import Resolved, ResolvedFile, check_unchanged, digest, materialise, resolve, stamp_of
+from infra.sources.files import Resolved, ResolvedFile, digest, materialise, resolve
 from infra.sources.source import Document, Executions, SharedExecutions, Source
 from steps.errors import FourscoreError
 
@@ -33,9 +33,6 @@ class RawFiles(Source):
     def lay_out(self, directory: Path, store: Executions) -> Path:
         materialise(self.files, directory)
         return directory
-
-    def check(self) -> None:
-        check_unchanged(self.files)
 
     def describe(self) -> dict[str, Any]:
         return {
@@ -70,5 +67,4 @@ def _fetch(store: SharedExecutions, entry: Document, directory: Path) -> Resolve
         raise FourscoreError(f"{store.objects.uri(name)} is missing; run again from where the data is") from None
     if sha256_of(path) != entry["sha256"]:
         raise FourscoreError(f"{store.objects.uri(name)} changed since the plan was made; remove it and run again")
-    stat = path.stat()
-    return ResolvedFile(entry["name"], path, entry["sha256"], stat.st_size, stamp_of(stat))
+    return ResolvedFile(entry["name"], path, entry["sha256"], entry["size"])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from infra.sources import files
-from infra.sources.files import check_unchanged, digest, materialise, resolve
+from infra.sources.files import digest, materialise, resolve
 from steps.errors import FourscoreError, InputError
 
 
@@ -177,48 +177,68 @@ def test_processes_share_the_memory_without_losing_entries(base, workspace):
     assert all(f"p{number}.csv" in text for number in range(12))
 
 
-def test_links_are_made_in_order_and_point_to_the_files(base, workspace, tmp_path):
+def test_copies_are_made_in_order(base, workspace, tmp_path):
     resolved = resolve({"s": ("b.csv", "c d.csv")}, base, workspace)
     materialise(resolved, tmp_path / "raw")
     assert [path.name for path in sorted((tmp_path / "raw/s").iterdir())] == ["01-b.csv", "02-c d.csv"]
     assert (tmp_path / "raw/s/02-c d.csv").read_text() == "x\n3\n"
 
 
-def test_a_source_that_changes_during_the_run_is_noticed(base, workspace):
+def grow(path):
+    path.write_text("x\n1\n2\n")
+
+
+def exchange_link(path):
+    path.unlink()
+    path.symlink_to("b.csv")
+
+
+CHANGES = {"longer": grow, "gone": Path.unlink, "same size and time": lambda path: exchange(path, "x\n9\n")}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_source_that_changed_since_the_plan_is_refused(base, workspace, tmp_path, change):
     resolved = resolve({"s": "a.csv"}, base, workspace)
-    check_unchanged(resolved)
-    (base / "a.csv").write_text("x\n1\n2\n")
-    with pytest.raises(FourscoreError, match=r"a.csv changed while the run read it"):
-        check_unchanged(resolved)
-    (base / "a.csv").unlink()
-    with pytest.raises(FourscoreError, match="changed while"):
-        check_unchanged(resolved)
+    CHANGES[change](base / "a.csv")
+    with pytest.raises(FourscoreError, match=r"a.csv changed since the plan was made; nothing was kept, run again"):
+        materialise(resolved, tmp_path / "raw")
 
 
-def test_other_content_of_the_same_size_and_time_is_noticed_after_the_run(base, workspace):
-    resolved = resolve({"s": "a.csv"}, base, workspace)
-    exchange(base / "a.csv", "x\n9\n")
-    with pytest.raises(FourscoreError, match=r"a.csv changed while the run read it"):
-        check_unchanged(resolved)
-
-
-def test_a_link_that_points_elsewhere_after_the_run_is_noticed(base, workspace):
+def test_a_link_that_points_elsewhere_since_the_plan_is_refused(base, workspace, tmp_path):
     link = base / "link.csv"
     link.symlink_to("a.csv")
     resolved = resolve({"s": "link.csv"}, base, workspace)
-    check_unchanged(resolved)
-    link.unlink()
-    link.symlink_to("b.csv")
-    assert (base / "a.csv").stat().st_mtime_ns == (base / "b.csv").stat().st_mtime_ns
-    with pytest.raises(FourscoreError, match=r"link.csv changed while the run read it"):
-        check_unchanged(resolved)
+    exchange_link(link)
+    with pytest.raises(FourscoreError, match=r"link.csv changed since the plan was made"):
+        materialise(resolved, tmp_path / "raw")
 
 
-def test_a_file_that_only_got_another_name_or_permission_is_unchanged(base, workspace):
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_step_reads_what_was_planned_even_if_the_file_is_exchanged_and_put_back(base, workspace, tmp_path, in_place):
+    """Whoever compares before and after the step notices nothing; the step must not see what was there between."""
+    path = base / "a.csv"
+    text, stat = path.read_text(), path.stat()
+    resolved = resolve({"s": "a.csv"}, base, workspace)
+    materialise(resolved, tmp_path / "raw")
+    if in_place:
+        path.write_text("x\n9\n")
+    else:
+        path.rename(base / "kept.csv")
+        path.write_text("x\n9\n")
+    assert (tmp_path / "raw/s/01-a.csv").read_text() == text
+    if in_place:
+        path.write_text(text)
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    else:
+        (base / "kept.csv").replace(path)
+    assert (tmp_path / "raw/s/01-a.csv").read_text() == text
+
+
+def test_a_file_that_only_got_another_name_or_permission_is_unchanged(base, workspace, tmp_path):
     resolved = resolve({"s": "a.csv"}, base, workspace)
     (base / "a.csv").chmod(0o600)
     (base / "another name.csv").hardlink_to(base / "a.csv")
-    check_unchanged(resolved)
+    materialise(resolved, tmp_path / "raw")
 
 
 def test_the_module_imports_nothing_heavy():
