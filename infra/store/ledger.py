@@ -1,14 +1,16 @@
 """The ledger of the sealed test set: each reading of it by a step is a line that no run rewrites.
 
 <workspace>/seals/<key of the split>.jsonl     {"time", "run", "step", "key", "divided", "before"} per reading
+<workspace>/seals/<key of the split>.head      digest of the last line that this workspace wrote
 <root>/seals/<key of the split>/<id>.jsonl     the same on S3 where a store is shared: readings of all machines
 
 ``divided`` is the key of the table that the split divided. Divisions of one table are counted together, so that nobody
 divides it with seed after seed until the result pleases.
 
-``before`` is the digest of the readable line before, and every published execution that read a test set has a line: so
-a line that was cut off or deleted is noticed and still counts, as does one that cannot be read (a full disk leaves half
-of one). Such a line is not sent to other machines.
+``before`` is the digest of the readable line before, the head is that of the last, and every published execution that read
+a test set has a line: so a line that was cut off or deleted is noticed and still counts, as does one that cannot be read (a
+full disk leaves half of one). Such a line is not sent to other machines. Whoever deletes the last lines and the head, too,
+of readings that led to no result leaves no trace here, only on S3, where a store is shared.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from infra.files import append_lines, locked, write_json
+from infra.files import append_lines, locked, write_atomically, write_json
 from infra.runs.records import now
 from infra.store.local import LocalStore
 from infra.store.manifest import Manifest
@@ -45,7 +47,9 @@ def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str
     ledger = workspace / "seals" / f"{split}.jsonl"
     with locked(ledger.with_suffix(".lock")):
         before = [_digest(earlier) for earlier in _lines(ledger) if _read(earlier) is not None]
-        append_lines(ledger, [json.dumps({**line, "before": before[-1] if before else ""}).encode()])
+        content = json.dumps({**line, "before": before[-1] if before else ""}).encode()
+        append_lines(ledger, [content])
+        write_atomically(ledger.with_suffix(".head"), _digest(content))
 
 
 def exchange(objects: Objects, workspace: Path, memory: Path) -> None:
@@ -122,13 +126,16 @@ def ledgers(workspace: Path) -> dict[str, list[dict[str, Any]]]:
     for manifest in LocalStore(workspace).manifests():
         if split := manifest.ingredients.get(f"input {SEALED}"):
             uses.setdefault(split, []).append(manifest)
-    names = {path.stem for path in (workspace / "seals").glob("*.jsonl")} | uses.keys()
+    names = {
+        path.stem for pattern in ("*.jsonl", "*.head") for path in (workspace / "seals").glob(pattern)
+    } | uses.keys()
     return {split: _rows(workspace, split, uses.get(split, [])) for split in sorted(names)}
 
 
 def _rows(workspace: Path, split: str, uses: Iterable[Manifest]) -> list[dict[str, Any]]:
     """Return the readings in a ledger, and those that it should have."""
     ledger = workspace / "seals" / f"{split}.jsonl"
+    head = ledger.with_suffix(".head")
     lines = {number: line for number, line in enumerate(_lines(ledger), 1) if line.strip()}
     whole = {number: row for number, line in lines.items() if (row := _read(line)) is not None}
     torn = [{"unreadable": f"{ledger}, line {number}"} for number in lines if number not in whole]
@@ -143,6 +150,8 @@ def _rows(workspace: Path, split: str, uses: Iterable[Manifest]) -> list[dict[st
         for number, row in whole.items()
         if row.get("before", "") not in digests
     ]
+    if head.is_file() and head.read_text() not in digests:
+        gaps.append({"unreadable": f"{ledger}, the deleted last line"})
     rows = [*whole.values(), *torn, *deleted, *gaps[len(deleted) :]]  # a gap may be one of the deleted
     return sorted(rows, key=lambda line: str(line.get("time", "")))
 

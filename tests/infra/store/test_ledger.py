@@ -100,3 +100,41 @@ def test_a_line_that_was_cut_out_is_noticed_and_counts(workspace):
         assert len(seals.readings(workspace, ledger.stem)) == 3
     ledger.write_bytes(lines[0].replace(b"first", b"other") + b"".join(lines[1:]))
     assert len(seals.unreadable(workspace)) == 1, "an edited line is none that the next one follows"
+
+
+@pytest.mark.parametrize("what", ["the last line", "the whole ledger"])
+def test_a_reading_that_led_to_no_result_is_noticed_when_it_is_deleted(workspace, what):
+    plan = toy_plan(workspace, {})
+    split = plan.steps[1].key
+    seals.note_reading(workspace, plan.steps[2], plan.divided, "first")
+    seals.note_reading(workspace, plan.steps[2], plan.divided, "second")
+    ledger = workspace / "seals" / f"{split}.jsonl"
+    assert seals.unreadable(workspace) == []
+    ledger.write_bytes(b"".join(ledger.read_bytes().splitlines(keepends=True)[:-1]))
+    if what == "the whole ledger":
+        ledger.unlink()
+    assert seals.unreadable(workspace) == [f"{ledger}, the deleted last line"]
+
+
+def test_the_last_of_two_readings_for_one_result_is_noticed_when_it_is_deleted(workspace):
+    """The result vouches for one reading; that it was made twice, only the head says."""
+    store = LocalStore(workspace)
+    split = judged(store, "toy-1")
+    plan = toy_plan(workspace, {})
+    store.quarantine(plan.steps[2].key)
+    judged(store, "toy-2")
+    ledger = workspace / "seals" / f"{split}.jsonl"
+    first, second = ledger.read_bytes().splitlines(keepends=True)
+    assert (json.loads(first)["key"], seals.unreadable(workspace)) == (json.loads(second)["key"], [])
+    ledger.write_bytes(first)
+    assert seals.unreadable(workspace) == [f"{ledger}, the deleted last line"]
+
+
+def test_a_process_that_is_killed_before_it_notes_the_head_leaves_a_ledger_without_gaps(workspace):
+    split = judged(LocalStore(workspace), "toy-1")
+    head = workspace / "seals" / f"{split}.head"
+    before = head.read_text()
+    plan = toy_plan(workspace, {})
+    seals.note_reading(workspace, plan.steps[2], plan.divided, "toy-2")
+    head.write_text(before)
+    assert seals.unreadable(workspace) == []
