@@ -6,7 +6,10 @@ with a password on the command line; it reaches the server and nothing else.
 
 from __future__ import annotations
 
+import io
 import re
+import sys
+from typing import TextIO
 from urllib.parse import parse_qsl, urlsplit
 
 from steps.credentials import masked
@@ -24,6 +27,26 @@ _FIELD = re.compile(rf"([?&;#]{_NAME}=)[^\s&;#'\"<>]+", re.IGNORECASE)
 def redacted(text: str) -> str:
     """Return a text without credentials, in which no URI has a user name, a password, a signature or a token."""
     return masked(_FIELD.sub(r"\1***", _USER.sub("", text)))
+
+
+class RedactedLines(io.TextIOBase):
+    """A stream that passes on lines of text, each redacted: a credential may come in pieces."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream, self.rest = stream, ""
+
+    def write(self, text: str) -> int:
+        lines, newline, self.rest = (self.rest + text).rpartition("\n")
+        self.stream.write(redacted(lines + newline))
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+
+def redact_output() -> None:
+    """Redact what this process writes from now on, since its output is a log: tracebacks and libraries name URIs."""
+    sys.stdout, sys.stderr = RedactedLines(sys.stdout), RedactedLines(sys.stderr)
 
 
 def credentials_in(uri: str) -> str | None:

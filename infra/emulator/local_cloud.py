@@ -21,6 +21,7 @@ from infra.emulator.jobs import Options
 from infra.emulator.server import Address, Server
 from infra.files import locked, write_json
 from infra.processes import spawn_module
+from infra.secrets import redact_output
 from steps.errors import FourscoreError, InputError
 
 START_SECONDS = 60.0
@@ -143,4 +144,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    redact_output()
     main()

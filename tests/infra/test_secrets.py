@@ -1,8 +1,11 @@
 """What counts as a credential in a URI, and what is left of a text without them."""
 
+import io
+import logging
+
 import pytest
 
-from infra.secrets import credentials_in, redacted
+from infra.secrets import RedactedLines, credentials_in, redacted
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,20 @@ def test_a_credential_is_named_and_its_value_is_not_shown(uri, secret):
 def test_what_is_no_credential_is_left_alone(uri):
     assert credentials_in(uri) is None
     assert redacted(uri) == uri
+
+
+def test_lines_of_a_log_are_redacted_in_whatever_pieces_they_come():
+    log = io.StringIO()
+    stream = RedactedLines(log)
+    for piece in (
+        "no answer of https://me:CAN",
+        "ARY@host/a.csv?to",
+        "ken=CANARY tried ",
+        "twice\nhttp://u:CANARY@h\n",
+    ):
+        stream.write(piece)
+        stream.flush()
+    handler = logging.StreamHandler(stream)
+    handler.emit(logging.makeLogRecord({"msg": "retry of %s", "args": ("postgresql://me:CANARY@db/x",)}))
+    lines = ["no answer of https://host/a.csv?token=*** tried twice", "http://h", "retry of postgresql://db/x"]
+    assert log.getvalue().splitlines() == lines
