@@ -34,7 +34,7 @@ def examine(workspace: Path) -> list[Finding]:
         _readings,
         _unfinished,
         _promotions,
-        _registered,
+        _tracking,
     )
     return [finding for check in checks for finding in check(workspace)]
 
@@ -164,20 +164,20 @@ def _promotions(workspace: Path) -> Iterator[Finding]:
     yield _finding("promotions", not cut, detail or "all ended")
 
 
-def _registered(workspace: Path) -> Iterator[Finding]:
-    """Check that the files of registered models are where MLflow looks, which a moved workspace breaks."""
-    if not (workspace / "mlflow.db").is_file():
+def _tracking(workspace: Path) -> Iterator[Finding]:
+    """Check the workspace's own MLflow database, and that no model that may not be used is a version in it."""
+    path = workspace / "mlflow.db"
+    if not path.is_file():
         return
-    from infra.tracking import follower
+    from infra.tracking import database, registry
 
-    misplaced = follower.misplaced_models(workspace)
-    lost = [version for version, own in misplaced.items() if not own]
-    detail = "the files of every version are where MLflow looks"
-    if misplaced:
-        detail = (
-            f"MLflow looks for the files of {', '.join(misplaced)} in another place, since this workspace was moved or "
-            "copied; 'fourscore predict' takes those of this workspace"
-        )
-    if lost:
-        detail += f", which has none of {', '.join(lost)}: run the problem again"
-    yield _finding("registered models", not lost, detail)
+    if fault := database.fault_of(path):
+        detail = f"{path}: {fault}; 'fourscore runs --sync' makes it again from the run files and journals"
+        yield _finding("tracking", ok=False, detail=detail)
+        return
+    versions = registry.rejected_versions(workspace)
+    detail = (
+        f"{', '.join(versions)}: registered by an earlier release though rejected, or of a smoke run, so models:/NAME/latest "
+        "may load it; 'fourscore runs --sync' removes such versions, and their runs keep the models"
+    )
+    yield _finding("tracking", not versions, detail if versions else "the database of MLflow is whole")

@@ -96,6 +96,7 @@ def _new_record(prepared: Prepared) -> RunRecord:
         store=prepared.store.uri,
         on=request.on,
         pipeline=plan.pipeline,
+        number=records.next_number(prepared.workspace),
         stack=prepared.place.stack,
         tracked_by_jobs=bool(request.tracking and detached and detached.tracking_uri),
     )

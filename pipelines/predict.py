@@ -216,9 +216,9 @@ def _model_directory(
             raise InputError(f"run {model} has no model: {why}")
         _warn_of(record, rejected=rejected)
         return store.open(train.key, "model")
-    from infra.tracking import follower
+    from infra.tracking import registry
 
-    return follower.load_registered(workspace, tracking_uri, model, store_of, trust=trust is not None)
+    return registry.load(workspace, tracking_uri, model, store_of, trust=trust is not None)
 
 
 def _warn_of(record: RunRecord, *, rejected: bool) -> None:

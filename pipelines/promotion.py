@@ -8,9 +8,8 @@ only names the keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from infra.files import locked, write_atomically
 from infra.places import store_of
@@ -22,54 +21,71 @@ from infra.store.manifest import CorruptExecution, Manifest
 from infra.store.store import Store
 from pipelines.training import TRAINING
 from steps import documents
-from steps.cards.document import Registration, unwritten
+from steps.cards.document import ProblemCard, Registration, unwritten
 from steps.errors import FourscoreError, GateRefused, InputError
 from steps.evaluation.wording import listed
 from steps.register import directory_digest
 
-Move = Callable[[Path, str, str | None, str], str | None]
-"""Moves the registry's alias: workspace, run, tracking URI, digest of the model -> version."""
+
+class Registry(Protocol):
+    """The registry of models, as far as promotions need it."""
+
+    def version_of(self, run: str, digest: str) -> str:
+        """Return the version that a run registered, which is of the model with this digest."""
+
+    def move_champion(self, run: str, name: str, version: str, digest: str) -> None:
+        """Move the alias ``champion`` to a version, in the registry where the run was tracked."""
 
 
-def _move(workspace: Path, run: str, tracking_uri: str | None, digest: str) -> str | None:
-    from infra.tracking import follower
+def promote(workspace: Path, run: str, tracking_uri: str | None, registry: Registry | None = None) -> dict[str, Any]:
+    """Make the candidate of a run the champion, in the store and then in the registry.
 
-    return follower.promote(workspace, run, tracking_uri, store_of, digest)
-
-
-def promote(workspace: Path, run: str, tracking_uri: str | None, move: Move = _move) -> dict[str, Any]:
-    """Move ``champion`` to the candidate of a run, here and in the registry; one promotion of a workspace at a time.
+    The champion's file decides: whoever moves the alias looks at the file afterwards and follows it, so that promotions
+    at once, on one machine or on two that share a store, leave both equal.
 
     Raises:
         InputError: the run is not finished, or is a smoke run.
         GateRefused: the store has a verdict that is not "pass", or nobody answers for the problem yet.
         CorruptExecution: the store has not what was published.
+        FourscoreError: another promotion was faster, or the registry is away.
     """
+    if registry is None:
+        from infra.tracking.registry import Registry as ModelRegistry
+
+        registry = ModelRegistry(workspace, tracking_uri, store_of)
     with locked(workspace / "locks" / "promotion"):
         record = records.load(workspace, run)
         store = store_of(workspace, record)
         request, training = _candidate(store, record)
         before = champions.read(store, request.name)
+        digest = request.tags["model_digest"]
+        version = registry.version_of(run, digest)
+        champion = Champion(request.name, run, training, digest, version, since=records.now())
         pending = workspace / "champions" / f"{request.name}.pending"
         pending.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(pending, run)
-        digest = request.tags["model_digest"]
-        try:
-            version = move(workspace, run, tracking_uri, digest)
-        except FourscoreError:  # the registry is as it was
+        if not champions.write(store, champion, before):
             pending.unlink()
-            raise
-        champion = Champion(
-            name=request.name,
-            run=run,
-            train_key=training,
-            model_digest=digest,
-            version=version,
-            since=records.now(),
-        )
-        champions.write(store, champion)
+            raise FourscoreError(
+                f"another promotion of {request.name} was faster; nothing was changed: look at its champion, then promote again"
+            )
+        _follow(store, champion, registry)
         pending.unlink()
     return {"name": champion.name, "run": run, "version": version, "before": before.run if before else None}
+
+
+def _follow(store: Store, champion: Champion, registry: Registry) -> None:
+    """Move the registry's alias to the champion, and on to whatever champion took its place meanwhile."""
+    current: Champion | None = champion
+    moved = None
+    while current is not None and current != moved:
+        try:
+            registry.move_champion(champion.run, current.name, str(current.version), current.model_digest)
+        except CorruptExecution:
+            if current == champion:
+                raise
+            return  # the other one is in a registry of its own
+        moved, current = current, champions.read(store, champion.name)
 
 
 def interrupted(workspace: Path) -> dict[str, str]:
@@ -89,11 +105,6 @@ def _candidate(store: Store, record: RunRecord) -> tuple[Registration, str]:
         raise _smoke(record.run)
     if record.status == "rejected":
         raise GateRefused(f"run {record.run} was rejected and cannot be promoted:\n{record.message}")
-    if fields := unwritten(record.problem):
-        raise GateRefused(
-            f"run {record.run} cannot be promoted, since nobody answers for it: write the {listed(fields)} in "
-            f"{record.problem_path}, then run it again (finished stages are not repeated)"
-        )
     record.check_outputs()
     registering = record.producer("registration")
     if record.status != "pass" or not registering or registering.status == "skipped":
@@ -108,7 +119,14 @@ def _candidate(store: Store, record: RunRecord) -> tuple[Registration, str]:
             raise GateRefused(
                 f"run {record.run} cannot be promoted: its stage {manifest.step} says {manifest.verdict}\n{reasons}"
             )
-    training = lineage[registering.key].ingredients["input model"]
+    made_from = lineage[registering.key].ingredients
+    training = made_from["input model"]
+    card = documents.read(ProblemCard, store.open(made_from["input card"], "card"))
+    if fields := unwritten(card.model_dump()):
+        raise GateRefused(
+            f"run {record.run} cannot be promoted, since nobody answers for it: write the {listed(fields)} in "
+            f"{record.problem_path}, then run it again (finished stages are not repeated)"
+        )
     request = documents.read(Registration, store.open(registering.key, "registration"))
     if request.smoke:
         raise _smoke(record.run)

@@ -7,14 +7,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator
+from dataclasses import asdict, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from infra.files import locked, write_atomically
 from infra.secrets import redacted
@@ -26,21 +28,15 @@ NOT_REQUESTED = "not asked for"
 """The reason of a stage after the last one that a run was to reach."""
 FINAL = ("pass", "rejected", "error", "interrupted", "killed")
 
-TYPES: dict[str, type | tuple[type, ...]] = {
-    "str": str,
-    "str | None": (str, type(None)),
-    "bool": bool,
-    "float": (int, float),
-    "dict": dict,
-    "list": list,
-}
+TYPED = ConfigDict(strict=True, extra="ignore")
+"""Fields have the types that they say, and those that a later version added are left out."""
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@dataclass
+@dataclass(config=TYPED)
 class StageRecord:
     """One stage of one run."""
 
@@ -65,7 +61,7 @@ class StageRecord:
     """Names of the artifacts that the stage writes; empty in records of earlier versions."""
 
 
-@dataclass
+@dataclass(config=TYPED)
 class RunRecord:
     """One run of one problem."""
 
@@ -101,6 +97,8 @@ class RunRecord:
     """Job -> status; NotExecuted for jobs that the execution did not reach."""
     pipeline: str = "training"
     """Name of the pipeline."""
+    number: int = 0
+    """The place among the runs of the workspace, which no clock decides; 0 in records of earlier versions."""
 
     def stage(self, name: str) -> StageRecord:
         return next(stage for stage in self.stages if stage.name == name)
@@ -120,6 +118,9 @@ class RunRecord:
                 f"run {self.run} was recorded by an earlier version of Fourscore; "
                 f"run the problem again with 'fourscore run {self.problem_path}'"
             )
+
+
+_READER = TypeAdapter(RunRecord)
 
 
 def path_of(workspace: Path, run: str) -> Path:
@@ -167,57 +168,50 @@ def _read(path: Path) -> RunRecord:
     """
     try:
         return _parse(path)
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError) as error:
+        fault = first_fault(error) if isinstance(error, ValueError) else str(error)
         advice = "move it away or restore it: other runs do without it"
-        raise InputError(f"run file {path} cannot be read ({error}); {advice}") from None
+        raise InputError(f"run file {path} cannot be read ({fault}); {advice}") from None
 
 
 def _parse(path: Path) -> RunRecord:
     if not NAME.fullmatch(path.stem):
         raise ValueError("its name is not one that a run has")
-    values = json.loads(path.read_bytes())
-    stages = [StageRecord(**checked_fields(StageRecord, stage)) for stage in values.get("stages", [])]
-    return RunRecord(
-        **{"problem_name": path.stem, **checked_fields(RunRecord, values), "run": path.stem, "stages": stages}
-    )
+    record = _READER.validate_json(path.read_bytes())
+    record.run, record.problem_name = path.stem, record.problem_name or path.stem
+    return record
 
 
-def checked_fields(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a dataclass's own fields; those that a later version added are left out.
-
-    Raises:
-        TypeError: one has the wrong type.
-    """
-    types = {entry.name: str(entry.type).partition("[")[0] for entry in fields(kind)}
-    for name, value in values.items():
-        expected = types.get(name)
-        if expected and (not isinstance(value, TYPES[expected]) or (isinstance(value, bool) and expected != "bool")):
-            raise TypeError(f"{name} is {value!r:.40}")
-    return {name: value for name, value in values.items() if name in types}
+def first_fault(error: ValueError) -> str:
+    """Return what is wrong with a file in one line: its first field that has another type than its dataclass says."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    fault = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, fault['loc'])) or 'it'} is {fault['input']!r:.60}: {fault['msg']}"
 
 
 def every(workspace: Path) -> Iterator[RunRecord]:
     """Yield all runs, the newest first, without those that :func:`unreadable` names."""
-    records = []
-    for path in _files(workspace):
-        with contextlib.suppress(InputError):
-            records.append(_read(path))
-    yield from sorted(records, key=lambda record: (record.started, record.run), reverse=True)
+    runs = [entry for entry in _all(workspace) if isinstance(entry, RunRecord)]
+    yield from sorted(runs, key=lambda record: (record.number, record.started, record.run), reverse=True)
 
 
 def unreadable(workspace: Path) -> list[str]:
     """Return an error message for each run file that cannot be read."""
-    errors = []
-    for path in _files(workspace):
-        try:
-            _read(path)
-        except InputError as error:
-            errors.append(str(error))
-    return errors
+    return [str(entry) for entry in _all(workspace) if isinstance(entry, InputError)]
 
 
-def _files(workspace: Path) -> list[Path]:
-    return sorted(path for path in (workspace / "runs").glob("*.json") if not path.name.endswith(".tracking.json"))
+def _all(workspace: Path) -> Iterator[RunRecord | InputError]:
+    for path in sorted((workspace / "runs").glob("*.json")):
+        if not path.name.endswith(".tracking.json"):
+            try:
+                yield _read(path)
+            except InputError as error:
+                yield error
+
+
+def next_number(workspace: Path) -> int:
+    return next((record.number for record in every(workspace)), 0) + 1
 
 
 def is_alive(workspace: Path, run: str) -> bool:
@@ -232,9 +226,7 @@ def mark_killed(workspace: Path) -> list[RunRecord]:
     """Mark the running runs whose process is gone (kill -9, power), and return those marked now."""
     marked = []
     for running in every(workspace):
-        if (
-            running.status != "running" or running.execution is not None
-        ):  # an execution needs no process on this machine
+        if running.status != "running" or running.execution:  # an execution needs no process on this machine
             continue
         with locked(lock_of(workspace, running.run), blocking=False) as free:
             record = load(workspace, running.run) if free else running

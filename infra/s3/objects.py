@@ -110,10 +110,15 @@ class Objects:
 
     def get(self, name: str) -> bytes | None:
         """Return the content; None if there is no such object."""
+        content, _ = self.read(name) or (None, None)
+        return content
+
+    def read(self, name: str) -> tuple[bytes, str] | None:
+        """Return the content and its tag, which another content does not have; None if there is no such object."""
         try:
             with self._request(name) as target:
-                content: bytes = self.client.get_object(**target)["Body"].read()
-                return content
+                answer = self.client.get_object(**target)
+                return answer["Body"].read(), answer["ETag"]
         except Absent:
             return None
         except Denied:  # also the response for a missing object to a role that may list only below some prefix
@@ -122,17 +127,21 @@ class Objects:
                 raise
             return None
 
-    def put(self, name: str, data: bytes, *, absent: bool = False) -> bool:
-        """Write a small object, with ``absent`` (always below ``store/``) only if there is none yet.
+    def put(self, name: str, data: bytes, *, absent: bool = False, tag: str | None = None) -> bool:
+        """Write a small object.
+
+        Args:
+            absent: only if there is none yet; always so below ``store/``.
+            tag: only if the object still is the one with this tag.
 
         Returns:
             Whether it was written.
         """
-        condition = {"IfNoneMatch": "*"} if absent else {}
+        condition = {"IfNoneMatch": "*"} if absent else {"IfMatch": tag} if tag else {}
         try:
             with self._request(name) as target:
                 self.client.put_object(**target, **condition, Body=data, ChecksumAlgorithm="SHA256", **self.encryption)
-        except Conflict:
+        except (Absent, Conflict):
             return False
         return True
 

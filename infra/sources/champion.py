@@ -50,11 +50,16 @@ def read(store: Executions, name: str) -> Champion | None:
     return champion
 
 
-def write(store: Executions, champion: Champion) -> None:
-    """Make it the champion for all users of the store."""
+def write(store: Executions, champion: Champion, before: Champion | None = None) -> bool:
+    """Make it the champion for all users of the store, unless another one took the place of ``before`` meanwhile.
+
+    Returns:
+        Whether it is the champion now.
+    """
+    data = store.get(_name(champion.name))
     content = asdict(champion)
     text = json.dumps({**content, "digest": digest_of(content)}, indent=1, ensure_ascii=False)
-    store.put(_name(champion.name), f"{text}\n".encode())
+    return read(store, champion.name) == before and store.swap(_name(champion.name), data, f"{text}\n".encode())
 
 
 def _name(name: str) -> str:

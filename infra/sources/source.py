@@ -21,8 +21,8 @@ class Executions(Protocol):
     def get(self, name: str) -> bytes | None:
         """Return a small file beside the executions; None if there is none."""
 
-    def put(self, name: str, data: bytes) -> None:
-        """Write a small file beside the executions, for all users of the store."""
+    def swap(self, name: str, before: bytes | None, data: bytes) -> bool:
+        """Replace a small file if it still is what it was before; return whether it was."""
 
     def open(self, key: str, artifact: str) -> Path:
         """Return a local directory with the artifact, verified against its manifest."""
@@ -73,9 +73,6 @@ class Source:
     def beside(self, keys: Mapping[str, str]) -> Self:
         """Return the source as a step reads it; ``keys`` has artifact -> key of the steps planned before."""
         return self
-
-    def check(self) -> None:
-        """Raise FourscoreError if the source changed since it was resolved; called after a step has read it."""
 
     def describe(self) -> dict[str, Any]:
         """Return as JSON what a job needs to restore the source, without paths of this machine."""

@@ -94,6 +94,13 @@ class LocalStore:
         write_atomically(path, data)
         fsync_directory(path.parent)
 
+    def swap(self, name: str, before: bytes | None, data: bytes) -> bool:
+        with locked(self.workspace / "locks" / name.replace("/", "-")):
+            if self.get(name) != before:
+                return False
+            self.put(name, data)
+        return True
+
     def exchange_readings(self) -> None:
         """Do nothing: the ledger of the workspace has all readings."""
 

@@ -75,8 +75,8 @@ class Store(Protocol):
     def get(self, name: str) -> bytes | None:
         """Return a small file beside the executions, such as ``champions/NAME.json``; None if there is none."""
 
-    def put(self, name: str, data: bytes) -> None:
-        """Write a small file beside the executions, for all users of the store."""
+    def swap(self, name: str, before: bytes | None, data: bytes) -> bool:
+        """Write a small file beside the executions if it still has the content of before; return whether it was written."""
 
     def exchange_readings(self) -> None:
         """Share readings of sealed test sets with the store's other users."""

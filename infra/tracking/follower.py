@@ -8,7 +8,6 @@ Stores are opened by the caller (``open_store``); infra/track.py is the entry of
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import select
@@ -22,10 +21,7 @@ from infra.processes import spawn_module
 from infra.runs import records
 from infra.runs.records import RunRecord
 from infra.tracking.mlflow_client import (
-    connect,
     default_uri,
-    lock_projection,
-    translate_mlflow_errors,
     without_credentials,
 )
 from infra.tracking.projection import Projection
@@ -39,7 +35,6 @@ from infra.tracking.state import (
     registered_model,
     write_state,
 )
-from steps.errors import FourscoreError
 
 POLL = 1.0
 """Seconds between two looks at the journals."""
@@ -56,7 +51,7 @@ def follow(workspace: Path, run: str, uri: str | None) -> subprocess.Popen[bytes
     uri = uri or default_uri(workspace)
     model = registered_model(workspace, run, uri)
     write_state(workspace, records.load(workspace, run), uri, TrackingStatus.RUNNING, model=model)
-    return _start(workspace, run, uri, piped=True)
+    return _start(workspace, run, uri)
 
 
 def finish(process: subprocess.Popen[bytes], patience: float = PATIENCE) -> None:
@@ -83,7 +78,8 @@ def parent_of(workspace: Path, run: str, patience: float = PATIENCE) -> str | No
 def project_aside(workspace: Path, record: RunRecord) -> None:
     """Start projecting the end of a run whose follower died with it, where it was tracked; do not wait."""
     if uri := place_of(workspace, record):
-        _aside.append(_start(workspace, record.run, uri, piped=False))
+        _aside.append(_start(workspace, record.run, uri))
+        finish(_aside[-1], patience=0)
 
 
 def place_of(workspace: Path, record: RunRecord, *alternatives: str | None) -> str | None:
@@ -91,15 +87,15 @@ def place_of(workspace: Path, record: RunRecord, *alternatives: str | None) -> s
     stored = read_state(workspace, record.run).get("uri")
     if stored == OWN:
         return default_uri(workspace)
-    candidates = (_uri_of(workspace, record, None), default_uri(workspace), *filter(None, alternatives))
+    candidates = (requested_uri(workspace, record, None), default_uri(workspace), *filter(None, alternatives))
     return next((uri for uri in candidates if without_credentials(uri) == stored), stored)
 
 
-def _start(workspace: Path, run: str, uri: str, *, piped: bool) -> subprocess.Popen[bytes]:
+def _start(workspace: Path, run: str, uri: str) -> subprocess.Popen[bytes]:
     log = workspace / "runs" / f"{run}.tracking.log"
     log.unlink(missing_ok=True)
-    arguments = ["--follow", str(records.path_of(workspace, run).absolute()), *(["--piped"] if piped else [])]
-    return spawn_module("infra.track", *arguments, directory=workspace, log=log, environment={URI: uri}, piped=piped)
+    run_file = records.path_of(workspace, run).absolute()
+    return spawn_module("infra.track", str(run_file), directory=workspace, log=log, environment={URI: uri}, piped=True)
 
 
 def project(run_file: Path, tracking_uri: str, open_store: OpenStore, *, live: bool = False) -> TrackingState:
@@ -109,15 +105,19 @@ def project(run_file: Path, tracking_uri: str, open_store: OpenStore, *, live: b
 
 
 def sync(workspace: Path, uri: str | None, open_store: OpenStore) -> dict[str, str]:
-    """Project every run that is missing or partial, the oldest first.
+    """Project every run that is missing or partial, the oldest first; remove what no version should be.
 
     Returns:
         run -> status, of the runs that were not complete before.
     """
+    if (workspace / "mlflow.db").is_file():
+        from infra.tracking import registry
+
+        registry.rejected_versions(workspace, remove=True)  # first, since it makes a damaged database again
     statuses: dict[str, str] = {}
     away: set[str] = set()
-    for record in sorted(records.every(workspace), key=lambda record: record.started):
-        place = _uri_of(workspace, record, uri)
+    for record in reversed(list(records.every(workspace))):
+        place = requested_uri(workspace, record, uri)
         if record.status == "running" or place in away or is_complete(workspace, record, place):
             continue
         state = project(records.path_of(workspace, record.run), place, open_store)
@@ -127,103 +127,34 @@ def sync(workspace: Path, uri: str | None, open_store: OpenStore) -> dict[str, s
     return statuses
 
 
-def _uri_of(workspace: Path, record: RunRecord, uri: str | None) -> str:
+def requested_uri(workspace: Path, record: RunRecord, uri: str | None) -> str:
     """Return the requested URI, else the problem's, else the workspace's own."""
     return uri or record.problem.get("tracking_uri") or default_uri(workspace)
 
 
-def promote(workspace: Path, run: str, uri: str | None, open_store: OpenStore, digest: str) -> str | None:
-    """Move the registry's alias ``champion`` to the version that the run registered; return the version.
-
-    Args:
-        digest: that of the model which the version must be.
-
-    Raises:
-        FourscoreError: the server is away or has no such version; nothing was changed.
-    """
-    from infra.tracking import registry
-
-    record = records.load(workspace, run)
-    uri = uri or place_of(workspace, record) or _uri_of(workspace, record, None)
-    if not is_complete(workspace, record, uri):
-        state = project(records.path_of(workspace, run), uri, open_store)
-        if state["status"] != TrackingStatus.COMPLETE:
-            raise FourscoreError(f"run {run} cannot be promoted now, nothing was changed: {state['message']}")
-    model = read_state(workspace, run).get("model")
-    if not model:
-        raise FourscoreError(f"run {run} registered no model version: it has no candidate; nothing was changed")
-    with translate_mlflow_errors(uri), lock_projection(workspace, uri):
-        registry.promote(connect(workspace, uri), model["name"], model["version"], digest)
-    return str(model["version"])
-
-
-def misplaced_models(workspace: Path) -> dict[str, bool]:
-    """Return the versions in the workspace's own registry whose files are not where MLflow looks; see ``registry.misplaced``."""
-    from infra.tracking import registry
-
-    uri = default_uri(workspace)
-    with translate_mlflow_errors(uri):
-        return registry.misplaced(connect(workspace, uri), workspace)
-
-
-def load_registered(
-    workspace: Path, uri: str | None, reference: str, open_store: OpenStore, *, trust: bool = False
-) -> Path:
-    """Return the model directory of ``name``, ``name@alias`` or ``name/version``, each with or without ``models:/``.
-
-    Args:
-        trust: take a model that no run of this workspace registered.
-
-    Raises:
-        InputError: there is no such model; the message lists the known ones. Or it is not of a run.
-    """
-    from infra.tracking import registry
-
-    uri = uri or default_uri(workspace)
-    client = connect(workspace, uri)
-    with translate_mlflow_errors(uri):
-        return registry.download(client, uri, reference, workspace, open_store, trust=trust)
-
-
-def _follow(run_file: Path, uri: str, open_store: OpenStore, *, piped: bool) -> None:
-    """Project until the run is over or its process is gone."""
+def main(open_store: OpenStore) -> None:
+    """Project the run whose file is named on the command line until it is over or its process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # the run's own work goes first
+    run_file = Path(sys.argv[1]).absolute()
     workspace, run = run_file.parent.parent, run_file.stem
-    projection = Projection(workspace, run, uri, open_store)
+    projection = Projection(workspace, run, os.environ.get(URI) or default_uri(workspace), open_store)
     over = False
     while not over:
-        over = _is_over(workspace, run, piped=piped)
+        over = _is_over(workspace, run)
         if projection.advance(final=over)["status"] == TrackingStatus.TRASHED:
             return
 
 
-def _is_over(workspace: Path, run: str, *, piped: bool) -> bool:
+def _is_over(workspace: Path, run: str) -> bool:
     """Wait a moment, then return whether nothing more will come."""
-    if piped:
-        ready, _, _ = select.select([sys.stdin], [], [], POLL)
-        if not ready:
-            return False
-    else:
-        time.sleep(POLL)
-        if records.is_alive(workspace, run):
-            return records.load(workspace, run).status in records.FINAL
+    ready, _, _ = select.select([sys.stdin], [], [], POLL)
+    if not ready:
+        return False
     for _ in range(50):  # a dying process closes the pipe a moment before it frees the lock
         record = records.load(workspace, run)
         if record.status in records.FINAL or record.execution:  # nobody watches its execution any more
-            return True
+            break
         records.mark_killed(workspace)
         time.sleep(0.1)
     return True
-
-
-def main(open_store: OpenStore) -> None:
-    """Follow the run whose file is named on the command line."""
-    parser = argparse.ArgumentParser(description="Project a run to MLflow while it goes on.")
-    parser.add_argument("--follow", type=Path, required=True, metavar="RUN_FILE")
-    parser.add_argument("--uri", help=f"default: the environment's {URI}, or sqlite in the workspace")
-    parser.add_argument("--piped", action="store_true", help="the run is over when standard input ends")
-    arguments = parser.parse_args()
-    run_file = arguments.follow.absolute()
-    uri = arguments.uri or os.environ.get(URI) or default_uri(run_file.parent.parent)
-    _follow(run_file, uri, open_store, piped=arguments.piped)

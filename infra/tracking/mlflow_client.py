@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 
 from infra.files import locked, make_workspace
 from infra.secrets import redacted
+from infra.tracking import database
 from steps.errors import FourscoreError, InputError
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def lock_projection(workspace: Path, uri: str) -> AbstractContextManager[bool]:
 
 
 def connect(workspace: Path, uri: str) -> MlflowClient:
-    """Return a client of the server. On a new sqlite file the first client creates the tables, which takes seconds.
+    """Return a client of the server. On a new sqlite file the first client makes the tables, which takes seconds.
 
     Raises:
         InputError: the URI cannot be parsed, or MLflow no longer writes to its kind.
@@ -130,6 +131,8 @@ def connect(workspace: Path, uri: str) -> MlflowClient:
         mlflow.set_registry_uri(uri)
         path = sqlite_path(uri)
         with locked(path.absolute().with_name(f".{path.name}.lock")) if path else contextlib.nullcontext():
+            if path and uri == default_uri(workspace):
+                database.prepare(path)
             client = mlflow.MlflowClient(uri, uri)
             client.search_experiments(max_results=1)
             client.search_registered_models(max_results=1)

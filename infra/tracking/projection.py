@@ -10,9 +10,7 @@ times on the metrics (MLflow keeps one row per name, time, step and value), and 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
-import platform
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +31,15 @@ from infra.tracking.mlflow_client import (
 )
 from infra.tracking.mlflow_run import MlflowRun, MlflowStatus, Trashed, allowed_name, milliseconds
 from infra.tracking.stage_run import PUBLISHED, REHEARSAL, StageRun
-from infra.tracking.state import OpenStore, TrackingState, TrackingStatus, has_report, registered_model, write_state
+from infra.tracking.state import (
+    OpenStore,
+    TrackingState,
+    TrackingStatus,
+    has_report,
+    identity_of,
+    registered_model,
+    write_state,
+)
 from steps.cards.markdown import bullets, escape
 
 if TYPE_CHECKING:
@@ -163,7 +169,7 @@ class Projection:
             self.experiment = str(info.experiment_id)
             return MlflowRun(self.client, record.mlflow_run, info.start_time, set())
         self.experiment = self._open_experiment(record.problem_name)
-        identity = {"fourscore.run": record.run, "fourscore.workspace": _identity_of(self.workspace)}
+        identity = {"fourscore.run": record.run, "fourscore.workspace": identity_of(self.workspace)}
         tags, start = {"smoke": str(record.smoke).lower()}, milliseconds(record.started)
         parent = MlflowRun.open(self.client, self.experiment, record.run, identity, tags, start)
         parent.log(parameters=_parameters(record.problem))
@@ -258,8 +264,3 @@ def _parameters(problem: Mapping[str, Any]) -> dict[str, str]:
         for name, value in fields.items()
         if value not in (None, "", [], {})
     }
-
-
-def _identity_of(workspace: Path) -> str:
-    """Return a digest of this machine and workspace, which tells workspaces on a shared server apart."""
-    return hashlib.sha256(f"{platform.node()}\0{workspace.absolute()}".encode()).hexdigest()[:12]

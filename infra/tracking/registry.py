@@ -12,7 +12,7 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,11 +23,13 @@ from infra.sources import champion as champions
 from infra.store.local import LocalStore
 from infra.store.manifest import CorruptExecution, is_published
 from infra.store.store import Store
-from infra.tracking.state import OpenStore
+from infra.tracking import follower
+from infra.tracking.mlflow_client import connect, default_uri, lock_projection, translate_mlflow_errors
+from infra.tracking.state import OpenStore, TrackingStatus, identity_of, is_complete, read_state
 from steps import documents
 from steps.cards.document import Registration
 from steps.cards.markdown import bullets, escape
-from steps.errors import InputError
+from steps.errors import FourscoreError, InputError
 from steps.register import directory_digest
 from steps.training.document import ModelSchema
 
@@ -38,12 +40,15 @@ if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 CHAMPION, CANDIDATE = "champion", "candidate"
+WORKSPACE, NUMBER = "fourscore.workspace", "fourscore.number"
+"""Tags of a version: the workspace of its run, and the run's number there."""
 REQUIREMENTS = ("polars", "numpy", "pandas", "pyarrow")
 """What loading and predicting needs, pinned to the versions that trained the model."""
-Registered = dict[str, Any]
 
 
-def register(client: MlflowClient, store: Store, record: RunRecord, experiment: str, parent: str) -> Registered | None:
+def register(
+    client: MlflowClient, store: Store, record: RunRecord, experiment: str, parent: str
+) -> dict[str, Any] | None:
     """Log the model of a run, and create or find its version if it is a candidate; None if it is not.
 
     A model that was rejected or rehearsed, or that nobody answers for, stays with its run: ``models:/NAME/latest`` would
@@ -64,78 +69,211 @@ def register(client: MlflowClient, store: Store, record: RunRecord, experiment: 
     request = documents.read(Registration, store.open(registering.key, "registration"))
     name = request.name
     tags = request.tags | {"verdict": request.verdict, "smoke": str(record.smoke).lower()}
-    tags |= {"fourscore.run": record.run, "fourscore.started": record.started, "fourscore.parent": parent}
+    tags |= {"fourscore.run": record.run, "fourscore.parent": parent}
+    tags |= {WORKSPACE: identity_of(store.workspace), NUMBER: str(record.number)}
     is_candidate = request.alias is not None and not record.smoke
-    version = _find(client, name, tags) if is_candidate else None
+    aliases, versions = _model(client, name)
+    same = [tag for tag in tags if tag.endswith("digest")] + ["fourscore.parent"]
+    alike = [one for one in versions.values() if all(one.tags.get(tag) == tags[tag] for tag in same)]
+    version = alike[0] if alike and is_candidate else None
     if version is None:
-        model = _verified(store, training.key, tags)
+        model = store.open(training.key, "model")
+        if (digest := directory_digest(model)) != tags.get("model_digest"):
+            raise CorruptExecution(
+                f"{model} has the digest {digest[:12]}, the request is for {tags['model_digest'][:12]}"
+            )
         logged = _logged(client, experiment, parent, model, name, tags)
         if not is_candidate:
             return None
         version = _create(client, name, logged, parent, tags, _description(record, request))
-    _move_forward(client, name, str(request.alias), version)
+    holder = versions.get(aliases.get(str(request.alias), ""))
+    if holder is None or _order(holder, version) < _order(version, holder):
+        client.set_registered_model_alias(name, str(request.alias), str(version.version))
+    if CHAMPION not in aliases:
+        _restore_champion(client, store, record, version)
     return {"name": name, "version": str(version.version), "alias": request.alias}
 
 
-def _verified(store: Store, key: str, tags: dict[str, str]) -> Path:
-    """Return the model directory if it has the digest that the request was written for."""
-    model = store.open(key, "model")
-    digest, expected = directory_digest(model), tags.get("model_digest")
-    if digest != expected:
-        raise CorruptExecution(f"{model} has the digest {digest[:12]}, the request is for {str(expected)[:12]}")
-    return model
+def _order(version: ModelVersion, other: ModelVersion) -> tuple[int, int]:
+    """Return the place of a version among those of its workspace, by the runs' numbers: a clock may have jumped.
+
+    So an old run that is projected late takes no alias back from a later one.
+    """
+    is_comparable = version.tags.get(WORKSPACE) == other.tags.get(WORKSPACE)
+    return int(version.tags.get(NUMBER, 0)) if is_comparable else 0, int(version.version)
 
 
-def promote(client: MlflowClient, name: str, version: str, digest: str) -> None:
+def _restore_champion(client: MlflowClient, store: Store, record: RunRecord, version: ModelVersion) -> None:
+    """Give the champion its alias again in a registry that was made anew."""
+    with contextlib.suppress(InputError):  # doctor and promote say that the champion's file is damaged
+        champion = champions.read(store, version.name)
+        if champion and champion.run == record.run:
+            promote(client, version.name, str(version.version), champion.model_digest)
+
+
+def _model(client: MlflowClient, name: str) -> tuple[dict[str, str], dict[str, ModelVersion]]:
+    """Return the aliases of a registered model and its versions by number; both are empty if there is no such model."""
+    quoted = f'"{name}"' if "'" in name else f"'{name}'"
+    versions = {str(version.version): version for version in client.search_model_versions(f"name = {quoted}")}
+    aliases = client.get_registered_model(name).aliases if versions else {}
+    return {alias: str(number) for alias, number in aliases.items()}, versions
+
+
+def check_version(client: MlflowClient, name: str, number: str, digest: str) -> None:
+    """Check that a version is of the model with this digest.
+
+    Raises:
+        CorruptExecution: it is of another model, or there is none.
+    """
+    version = _model(client, name)[1].get(number)
+    if version is None or version.tags.get("model_digest") != digest:
+        raise CorruptExecution(f"version {number} of {name} is not the model of this run")
+
+
+def promote(client: MlflowClient, name: str, number: str, digest: str) -> None:
     """Move the alias ``champion`` to a version; tags link it and the previous champion.
 
     Raises:
         CorruptExecution: the version is not of the model with this digest; nothing was changed.
     """
-    if client.get_model_version(name, version).tags.get("model_digest") != digest:
-        raise CorruptExecution(f"version {version} of {name} is not the model of this run; nothing was changed")
-    before = _holder(client, name, CHAMPION)
-    if before is not None and str(before.version) == str(version):
+    check_version(client, name, number, digest)
+    before = _model(client, name)[0].get(CHAMPION)
+    if before == number:
         return
-    client.set_model_version_tag(name, version, "promoted", now())
-    if before is not None:
-        client.set_model_version_tag(name, version, "previous_champion", str(before.version))
-        client.set_model_version_tag(name, str(before.version), "succeeded_by", str(version))
-    client.set_registered_model_alias(name, CHAMPION, str(version))
+    client.set_model_version_tag(name, number, "promoted", now())
+    if before:
+        client.set_model_version_tag(name, number, "previous_champion", before)
+        client.set_model_version_tag(name, before, "succeeded_by", number)
+    client.set_registered_model_alias(name, CHAMPION, number)
 
 
-def download(
-    client: MlflowClient, uri: str, reference: str, workspace: Path, open_store: OpenStore, *, trust: bool
-) -> Path:
-    """Return the model directory of a registered version; a plain name means its champion, or else its candidate.
+@dataclass(frozen=True)
+class Registry:
+    """The model registry of a workspace's runs, as far as promotions need it."""
 
-    The workspace's own copy comes first: MLflow records absolute places, which a workspace that was moved no longer has.
+    workspace: Path
+    uri: str | None
+    open_store: OpenStore
+
+    def version_of(self, run: str, digest: str) -> str:
+        """Return the version that a run registered; one that was not tracked is projected first.
+
+        Raises:
+            FourscoreError: the server is away, or has no such version.
+            CorruptExecution: the version is not of the model with this digest.
+        """
+        record = records.load(self.workspace, run)
+        uri = self._uri_of(record)
+        if not is_complete(self.workspace, record, uri):
+            state = follower.project(records.path_of(self.workspace, run), uri, self.open_store)
+            if state["status"] != TrackingStatus.COMPLETE:
+                raise FourscoreError(f"run {run} cannot be promoted now, nothing was changed: {state['message']}")
+        model = read_state(self.workspace, run).get("model")
+        if not model:
+            raise FourscoreError(f"run {run} registered no model version: it has no candidate; nothing was changed")
+        with translate_mlflow_errors(uri):
+            check_version(connect(self.workspace, uri), model["name"], model["version"], digest)
+        return str(model["version"])
+
+    def move_champion(self, run: str, name: str, version: str, digest: str) -> None:
+        """Move the alias ``champion`` to a version, in the registry where the run was tracked.
+
+        Raises:
+            FourscoreError: the server is away.
+            CorruptExecution: the version is not of the model with this digest.
+        """
+        uri = self._uri_of(records.load(self.workspace, run))
+        with translate_mlflow_errors(uri), lock_projection(self.workspace, uri):
+            promote(connect(self.workspace, uri), name, version, digest)
+
+    def _uri_of(self, record: RunRecord) -> str:
+        tracked = self.uri or follower.place_of(self.workspace, record)
+        return tracked or follower.requested_uri(self.workspace, record, None)
+
+
+def rejected_versions(workspace: Path, *, remove: bool = False) -> list[str]:
+    """Return as name/version the rejected and smoke models that earlier releases registered, unless an alias names them.
+
+    Args:
+        remove: delete these versions, too; their runs keep the models.
+    """
+    uri = default_uri(workspace)
+    with translate_mlflow_errors(uri):
+        client = connect(workspace, uri)
+        versions = [
+            version
+            for version in client.search_model_versions()
+            if "model_digest" in version.tags
+            and (version.tags.get("verdict") == "rejected" or version.tags.get("smoke") == "true")
+            and not client.get_model_version(version.name, version.version).aliases
+        ]
+        for version in versions if remove else ():
+            client.delete_model_version(version.name, version.version)
+    return [f"{version.name}/{version.version}" for version in versions]
+
+
+def load(workspace: Path, uri: str | None, reference: str, open_store: OpenStore, *, trust: bool = False) -> Path:
+    """Return the model directory of ``name``, ``name@alias`` or ``name/version``, each with or without ``models:/``.
+
+    A plain name means its champion, or else its candidate. The copy in the workspace's store comes first.
+
+    Args:
+        trust: take a model that no run of this workspace registered.
 
     Raises:
         InputError: there is no such version, its files are nowhere, or are not those that a run registered.
     """
-    name, version = _resolve(client, reference.removeprefix("models:/").strip("/"))
-    tags = client.get_model_version(name, version).tags
-    if (own := own_model(workspace, tags)) is not None:
-        return own
-    if (directory := _downloaded(uri, name, version)) is None:
+    uri = uri or default_uri(workspace)
+    with translate_mlflow_errors(uri):
+        version = _resolve(connect(workspace, uri), reference.removeprefix("models:/").strip("/"))
+        run = version.tags.get("fourscore.run", "")
+        record = records.find(workspace, run) if records.NAME.fullmatch(run) else None
+        if own := _own_model(workspace, record, version):
+            return own
+        directory = _downloaded(uri, version)
+    what = f"model {version.name} version {version.version}: its files are"
+    if directory is None:
+        raise InputError(f"{what} neither where MLflow looks for them nor in {workspace}; run the problem again")
+    if not trust and directory_digest(directory) not in _registered_digests(
+        workspace, version.name, record, open_store
+    ):
         raise InputError(
-            f"model {name} version {version}: its files are neither where MLflow looks for them nor in {workspace}; run "
-            "the problem again"
-        )
-    if not trust and directory_digest(directory) not in _registered_digests(workspace, name, tags, open_store):
-        raise InputError(
-            f"model {name} version {version}: its files are not those of a run of {workspace} or its store, and a model is "
-            "a program of whoever wrote it; run the problem again, or say --trust 'why you trust it'"
+            f"{what} not those of a run of {workspace} or its store, and a model is a program of whoever wrote it; run the "
+            "problem again, or say --trust 'why you trust it'"
         )
     return directory
 
 
-def _registered_digests(workspace: Path, name: str, tags: Mapping[str, str], open_store: OpenStore) -> set[str]:
+def _resolve(client: MlflowClient, reference: str) -> ModelVersion:
+    name, at, alias = reference.partition("@")
+    name, slash, number = name.partition("/")
+    aliases, versions = _model(client, name)
+    numbers = [number] if slash else [aliases.get(choice, "") for choice in ([alias] if at else [CHAMPION, CANDIDATE])]
+    for choice in numbers:
+        if choice in versions:
+            return versions[choice]
+    known = [f"{name}/{one}" for one in list(versions)[:5]] + [f"{name}@{one}" for one in aliases]
+    advice = f"known are: {', '.join(known)}"
+    if not known:
+        names = [model.name for model in client.search_registered_models(max_results=10)]
+        advice = f"registered are: {', '.join(names)}" if names else "none is registered yet: run a problem first"
+    raise InputError(f"no registered model {reference!r}; {advice}")
+
+
+def _own_model(workspace: Path, record: RunRecord | None, version: ModelVersion) -> Path | None:
+    """Return the model of a version's run from the workspace's store, if it has the digest that the version names."""
+    training = record.producer("model") if record else None
+    if training is None:
+        return None
+    directory = LocalStore(workspace).directory(training.key) / "model"
+    is_whole = is_published(workspace, directory) and directory_digest(directory) == version.tags.get("model_digest")
+    return directory if is_whole else None
+
+
+def _registered_digests(workspace: Path, name: str, record: RunRecord | None, open_store: OpenStore) -> set[str]:
     """Return the digests that a version's model may have: that of the champion, and that which its run registered."""
     champion = champions.read(LocalStore(workspace), name)
     digests = {champion.model_digest} if champion else set()
-    record = _record_of(workspace, tags)
     registering = record.producer("registration") if record else None
     if record and registering:
         with contextlib.suppress(CorruptExecution, InputError):
@@ -144,45 +282,7 @@ def _registered_digests(workspace: Path, name: str, tags: Mapping[str, str], ope
     return digests
 
 
-def _record_of(workspace: Path, tags: Mapping[str, str]) -> RunRecord | None:
-    """Return the record of a version's run; None if the workspace has none."""
-    run = tags.get("fourscore.run", "")
-    exists = records.NAME.fullmatch(run) and records.path_of(workspace, run).is_file()
-    return records.load(workspace, run) if exists else None
-
-
-def own_model(workspace: Path, tags: Mapping[str, str]) -> Path | None:
-    """Return the model of a version's run from the workspace's store, if it has the digest that the version names."""
-    record = _record_of(workspace, tags)
-    training = record.producer("model") if record else None
-    directory = LocalStore(workspace).directory(training.key) / "model" if training else None
-    if directory is None or not is_published(workspace, directory):
-        return None
-    return directory if directory_digest(directory) == tags.get("model_digest") else None
-
-
-def misplaced(client: MlflowClient, workspace: Path) -> dict[str, bool]:
-    """Return the versions whose files MLflow looks for outside of the workspace or where they no longer are.
-
-    Returns:
-        for each version, as name/version, whether the workspace has its model.
-    """
-    from mlflow.utils.file_utils import local_file_uri_to_path
-
-    versions = {}
-    for version in client.search_model_versions():
-        source = version.source or ""
-        model_id = source.removeprefix("models:/")
-        place = source if model_id == source else client.get_logged_model(model_id).artifact_location
-        if not place.startswith(("/", "file:")):
-            continue
-        directory = Path(local_file_uri_to_path(place))  # type: ignore[no-untyped-call]
-        if not directory.is_dir() or not directory.resolve().is_relative_to(workspace.resolve()):
-            versions[f"{version.name}/{version.version}"] = own_model(workspace, version.tags) is not None
-    return versions
-
-
-def _downloaded(uri: str, name: str, version: str) -> Path | None:
+def _downloaded(uri: str, version: ModelVersion) -> Path | None:
     """Return the model directory of a version from where MLflow keeps its files; None if they are not there.
 
     Raises:
@@ -191,8 +291,9 @@ def _downloaded(uri: str, name: str, version: str) -> Path | None:
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 
+    reference = f"{version.name}/{version.version}"
     try:
-        saved = Path(download_artifacts(artifact_uri=f"models:/{name}/{version}", tracking_uri=uri, registry_uri=uri))
+        saved = Path(download_artifacts(artifact_uri=f"models:/{reference}", tracking_uri=uri, registry_uri=uri))
     except FileNotFoundError:
         return None
     except MlflowException as error:
@@ -201,60 +302,8 @@ def _downloaded(uri: str, name: str, version: str) -> Path | None:
         return None
     directory = saved / "artifacts" / "model"
     if not directory.is_dir():
-        raise InputError(f"model {name} version {version} was not registered by fourscore: it has no artifacts/model")
+        raise InputError(f"model {reference} was not registered by fourscore: it has no artifacts/model")
     return directory
-
-
-def _resolve(client: MlflowClient, reference: str) -> tuple[str, str]:
-    from mlflow.exceptions import MlflowException
-
-    name, at, alias = reference.partition("@")
-    name, slash, version = name.partition("/")
-    try:
-        if slash:
-            return name, str(client.get_model_version(name, version).version)
-        for choice in [alias] if at else [CHAMPION, CANDIDATE]:
-            if (holder := _holder(client, name, choice)) is not None:
-                return name, str(holder.version)
-    except MlflowException:
-        pass
-    raise InputError(f"no registered model {reference!r}; {_known_models(client, name)}")
-
-
-def _known_models(client: MlflowClient, name: str) -> str:
-    versions = client.search_model_versions(f"name = {_quoted(name)}")
-    if versions:
-        aliases = client.get_registered_model(name).aliases
-        references = [f"{name}/{version.version}" for version in versions[:5]] + [
-            f"{name}@{alias}" for alias in aliases
-        ]
-        return f"known are: {', '.join(references)}"
-    names = [model.name for model in client.search_registered_models(max_results=10)]
-    return f"registered are: {', '.join(names)}" if names else "none is registered yet: run a problem first"
-
-
-def _quoted(text: str) -> str:
-    return f'"{text}"' if "'" in text else f"'{text}'"
-
-
-def _holder(client: MlflowClient, name: str, alias: str) -> ModelVersion | None:
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return client.get_model_version_by_alias(name, alias)
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        raise
-
-
-def _find(client: MlflowClient, name: str, tags: dict[str, str]) -> ModelVersion | None:
-    """Return the version of this run with these digests."""
-    same = [key for key in tags if key.endswith("digest")] + ["fourscore.parent"]
-    for version in client.search_model_versions(f"name = {_quoted(name)}"):
-        if all(version.tags.get(key) == tags[key] for key in same):
-            return version
-    return None
 
 
 def _create(
@@ -270,14 +319,6 @@ def _create(
     return client.create_model_version(
         name, f"models:/{logged.model_id}", run_id, tags=tags, description=description, model_id=logged.model_id
     )
-
-
-def _move_forward(client: MlflowClient, name: str, alias: str, version: ModelVersion) -> None:
-    """Move the alias to the version, unless a later run holds it: an old run projected late takes nothing back."""
-    holder = _holder(client, name, alias)
-    started = "fourscore.started"
-    if holder is None or holder.tags.get(started, "") < version.tags.get(started, ""):
-        client.set_registered_model_alias(name, alias, str(version.version))
 
 
 def _description(record: RunRecord, request: Registration) -> str:

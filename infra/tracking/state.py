@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import platform
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any, TypedDict, cast
 from infra.files import write_json
 from infra.runs.records import RunRecord
 from infra.store.store import Store
+from infra.tracking import database
 from infra.tracking.mlflow_client import default_uri, sqlite_path, without_credentials
 
 
@@ -120,14 +123,22 @@ def attempt_of(record: RunRecord) -> str:
     return f"{record.started} {record.finished or ''}"
 
 
+def identity_of(workspace: Path) -> str:
+    """Return a digest of this machine and workspace, which tells workspaces on a shared server apart."""
+    return hashlib.sha256(f"{platform.node()}\0{workspace.absolute()}".encode()).hexdigest()[:12]
+
+
 def has_report(workspace: Path, run: str) -> bool:
     """Return whether the run has a report."""
     return (workspace / "reports" / f"{run}.html").is_file()
 
 
 def is_complete(workspace: Path, record: RunRecord, uri: str | None) -> bool:
-    """Return whether MLflow holds the whole run, report included; reads a small file and asks no server."""
+    """Return whether MLflow holds the whole run, report included; reads small files and asks no server."""
     state = read_state(workspace, record.run)
+    path, parent = sqlite_path(uri or default_uri(workspace)), state.get("parent")
+    if path and parent and not database.holds(path, parent):
+        return False
     return (
         state.get("status") in SETTLED
         and state.get("uri") == stored_uri(workspace, uri)

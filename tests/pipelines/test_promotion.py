@@ -11,28 +11,34 @@ from infra.runs.records import RunRecord, StageRecord
 from infra.sources import champion as champions
 from infra.store.local import LocalStore
 from infra.store.manifest import CorruptExecution, Manifest
+from infra.store.s3 import S3Store
 from pipelines import doctor
 from pipelines.promotion import promote
 from steps import documents
-from steps.cards.document import Registration
+from steps.cards.document import ProblemCard, Registration
 from steps.errors import FourscoreError, GateRefused, InputError
 from steps.register import directory_digest
 
-STAGES = {"train": "model", "evaluate": "evaluation", "register": "registration"}
+STAGES = {"define": "card", "train": "model", "evaluate": "evaluation", "register": "registration"}
 
 
 def key_of(run, stage):
     return f"{stage}-{run}".ljust(64, "0")
 
 
-def judged(workspace, run, verdict="pass", *, says=None, smoke=False, changes=None):
+def judged(workspace, run, verdict="pass", *, says=None, smoke=False, changes=None, owner="Alice", store=None):
     """A finished run whose evaluation came to a verdict; ``says`` is what its registration says of it."""
-    store = LocalStore(workspace)
+    store = store or LocalStore(workspace)
     for stage, artifact in STAGES.items():
         inputs = {"evaluate": {"input model": key_of(run, "train"), "input raw": "digest"}}
         inputs["register"] = inputs["evaluate"] | {"input evaluation": key_of(run, "evaluate")}
+        inputs["register"] |= {"input card": key_of(run, "define")}
         with store.working(key_of(run, stage)) as directory:
             (directory / artifact).mkdir()
+            if stage == "define":
+                names = ("name", "question", "decision", "cost_of_error", "task", "target")
+                card = ProblemCard(**{name: str(PROBLEM.get(name, "x")) for name in names}, owner=owner)
+                documents.write(directory / artifact, card)
             if stage == "train":
                 (directory / artifact / "model.pt2").write_text(run)
             if stage == "register":
@@ -43,23 +49,38 @@ def judged(workspace, run, verdict="pass", *, says=None, smoke=False, changes=No
                     description="",
                 )  # fmt: skip
                 documents.write(directory / artifact, request)
-            outcome = "pass" if stage == "train" else verdict
+            outcome = "pass" if stage in ("define", "train") else verdict
             reasons = [] if outcome == "pass" else ["not good enough"]
             store.publish(directory, Manifest(key_of(run, stage), stage, inputs.get(stage, {}), outcome, reasons))
     stages = [StageRecord(stage, key_of(run, stage), "ran", outputs=[name]) for stage, name in STAGES.items()]
     status = "pass" if smoke or verdict == "pass" else "rejected"
     record = RunRecord(
-        run, "flights", problem=PROBLEM, status=status, started=records.now(), stages=stages, smoke=smoke
+        run,
+        "flights",
+        problem=PROBLEM,
+        status=status,
+        started=records.now(),
+        stages=stages,
+        smoke=smoke,
+        store=store.uri,
     )
     records.save(workspace, record)
     return record
 
 
-def moved(workspace, run, uri, digest):
-    """A registry that is a file."""
-    time.sleep(0.1)
-    (workspace / "alias").write_text(run)
-    return "1"
+class Models:
+    """A registry that is a file; the version of a run is its name."""
+
+    def __init__(self, workspace, on_move=lambda: None):
+        self.alias, self.on_move = workspace / "alias", on_move
+
+    def version_of(self, run, digest):
+        return run
+
+    def move_champion(self, run, name, version, digest):
+        time.sleep(0.1)
+        self.alias.write_text(version)
+        self.on_move()
 
 
 def champion(workspace):
@@ -69,16 +90,14 @@ def champion(workspace):
 def test_what_passed_becomes_champion(workspace):
     judged(workspace, "one")
     judged(workspace, "two")
-    assert promote(workspace, "one", None, moved)["before"] is None
-    assert promote(workspace, "two", None, moved)["before"] == "one"
+    assert promote(workspace, "one", None, Models(workspace))["before"] is None
+    assert promote(workspace, "two", None, Models(workspace))["before"] == "one"
     assert (champion(workspace).run, champion(workspace).train_key) == ("two", key_of("two", "train"))
 
 
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"problem": {**PROBLEM, "decision": "to be written: what it serves", "owner": "to be written"}},
-         "nobody answers for it: write the decision and owner in /examples/flights/problem.yaml, then run it again"),
         ({"status": "rejected", "message": "roc_auc >= 0.7: not met"}, "was rejected and cannot be promoted"),
         ({"smoke": True}, "is a smoke run on a sample"),
     ],
@@ -92,22 +111,30 @@ def test_a_model_that_may_not_be_used_is_not_promoted(workspace, fields, sentenc
     assert champion(workspace) is None
 
 
+def test_a_model_that_nobody_answers_for_is_not_promoted_whatever_its_run_file_says(workspace):
+    record = judged(workspace, "one", owner="to be written")
+    assert "to be written" not in str(record.problem)
+    with pytest.raises(GateRefused, match="since nobody answers for it: write the owner in"):
+        promote(workspace, "one", None, Models(workspace))
+    assert champion(workspace) is None
+
+
 @pytest.mark.parametrize("says", ["pass", "rejected"])
 def test_an_edited_run_file_promotes_no_rejected_model(workspace, says):
     judged(workspace, "one", "rejected", says=says)
     with pytest.raises(GateRefused, match="was rejected"):
-        promote(workspace, "one", None, moved)
+        promote(workspace, "one", None, Models(workspace))
     path = records.path_of(workspace, "one")
     path.write_text(path.read_text().replace('"rejected"', '"pass"'))
     with pytest.raises(GateRefused, match="says rejected\nnot good enough"):
-        promote(workspace, "one", None, moved)
+        promote(workspace, "one", None, Models(workspace))
     assert champion(workspace) is None
 
 
 def test_a_registration_that_says_rejected_is_enough(workspace):
     judged(workspace, "one", says="rejected")
     with pytest.raises(GateRefused, match="its registration says rejected"):
-        promote(workspace, "one", None, moved)
+        promote(workspace, "one", None, Models(workspace))
 
 
 def test_the_registration_of_a_run_that_passed_promotes_no_other_model(workspace):
@@ -117,11 +144,11 @@ def test_the_registration_of_a_run_that_passed_promotes_no_other_model(workspace
     record.status, record.message = "pass", ""
     record.producer("registration").key = key_of("good", "register")
     records.save(workspace, record)
-    promote(workspace, "bad", None, moved)
+    promote(workspace, "bad", None, Models(workspace))
     assert champion(workspace).train_key == key_of("good", "train")
     judged(workspace, "odd", changes={"model_digest": "d" * 64})
     with pytest.raises(CorruptExecution, match="is not the model that run odd judged"):
-        promote(workspace, "odd", None, moved)
+        promote(workspace, "odd", None, Models(workspace))
 
 
 def test_a_smoke_run_is_one_whatever_its_run_file_says(workspace):
@@ -129,7 +156,7 @@ def test_a_smoke_run_is_one_whatever_its_run_file_says(workspace):
     record.smoke = False
     records.save(workspace, record)
     with pytest.raises(InputError, match="smoke run"):
-        promote(workspace, "one", None, moved)
+        promote(workspace, "one", None, Models(workspace))
 
 
 def test_three_promotions_at_once_leave_registry_and_champion_equal(workspace):
@@ -137,7 +164,7 @@ def test_three_promotions_at_once_leave_registry_and_champion_equal(workspace):
     for run in runs:
         judged(workspace, run)
     context = multiprocessing.get_context("fork")
-    racers = [context.Process(target=promote, args=(workspace, run, None, moved)) for run in runs]
+    racers = [context.Process(target=promote, args=(workspace, run, None, Models(workspace))) for run in runs]
     for racer in racers:
         racer.start()
     for racer in racers:
@@ -146,19 +173,52 @@ def test_three_promotions_at_once_leave_registry_and_champion_equal(workspace):
     assert (workspace / "alias").read_text() == champion(workspace).run
 
 
+def test_two_machines_that_promote_at_once_leave_registry_and_champion_equal(workspace, root):
+    """The second decides while the first is about to move the alias of the registry that both use."""
+    places = [workspace / "one", workspace / "two"]
+    for place in places:
+        judged(place, place.name, store=S3Store(place, root))
+    overtaken = []
+
+    def overtake():
+        if not overtaken:
+            overtaken.append(promote(places[1], "two", None, Models(workspace)))
+            (workspace / "alias").write_text("one")  # the first machine's request comes last
+
+    promote(places[0], "one", None, Models(workspace, overtake))
+    assert overtaken[0]["before"] == "one"
+    assert champions.read(S3Store(places[0], root), "flights").run == "two"
+    assert (workspace / "alias").read_text() == "two"
+
+
+def test_a_promotion_that_comes_second_changes_nothing_and_says_so(workspace, root):
+    places = [workspace / "one", workspace / "two"]
+    for place in places:
+        judged(place, place.name, store=S3Store(place, root))
+
+    class Slow(Models):
+        def version_of(self, run, digest):
+            promote(places[1], "two", None, Models(workspace))
+            return run
+
+    with pytest.raises(FourscoreError, match="another promotion of flights was faster; nothing was changed"):
+        promote(places[0], "one", None, Slow(workspace))
+    assert champions.read(S3Store(places[0], root), "flights").run == (workspace / "alias").read_text() == "two"
+    assert [finding["ok"] for finding in doctor._promotions(places[0])] == [True]
+
+
 def test_a_promotion_that_was_cut_is_named_by_doctor_and_ended_by_promoting_again(workspace):
     judged(workspace, "one")
 
-    def cut(*arguments):
-        moved(*arguments)
+    def cut():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        promote(workspace, "one", None, cut)
+        promote(workspace, "one", None, Models(workspace, cut))
     (finding,) = doctor._promotions(workspace)
     assert not finding["ok"]
     assert "'fourscore promote one --yes' ends it" in finding["found"]
-    promote(workspace, "one", None, moved)
+    promote(workspace, "one", None, Models(workspace))
     assert [finding["ok"] for finding in doctor._promotions(workspace)] == [True]
     assert champion(workspace).run == "one"
 
@@ -166,9 +226,11 @@ def test_a_promotion_that_was_cut_is_named_by_doctor_and_ended_by_promoting_agai
 def test_a_registry_that_is_away_leaves_no_promotion_open(workspace):
     judged(workspace, "one")
 
-    def away(*_):
-        raise FourscoreError("the server does not answer")
+    class Away(Models):
+        def version_of(self, run, digest):
+            raise FourscoreError("the server does not answer")
 
     with pytest.raises(FourscoreError, match="does not answer"):
-        promote(workspace, "one", None, away)
+        promote(workspace, "one", None, Away(workspace))
+    assert champion(workspace) is None
     assert [finding["ok"] for finding in doctor._promotions(workspace)] == [True]

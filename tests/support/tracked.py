@@ -17,6 +17,7 @@ from infra.runs.records import RunRecord, StageRecord
 from infra.store.local import LocalStore
 from infra.tracking import follower, mlflow_server
 from infra.tracking.mlflow_client import connect, default_uri
+from infra.tracking.registry import Registry
 from pipelines.training import TRAINING
 from steps.journal import Journal
 
@@ -72,7 +73,7 @@ def write_model(directory):
 
 
 def write_run(
-    workspace, run="flights-1", *, model=None, status="pass", smoke=False, cached=(), started=None, epochs=30
+    workspace, run="flights-1", *, model=None, status="pass", smoke=False, cached=(), started=None, epochs=30, number=1
 ):
     """A run file with published stages and their journals; returns the path of the run file."""
     (workspace / "runs").mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,7 @@ def write_run(
         started=started or records.now(),
         finished=records.now(),
         message="" if status == "pass" else f"why it is {status}",
+        number=number,
     )
     for step in TRAINING:
         name = step.name
@@ -178,13 +180,16 @@ def sync(workspace, uri):
 
 
 def promote(workspace, run, uri):
-    """Promote a run whose results are in its workspace."""
+    """Move the registry's champion to the version of a run whose results are in its workspace."""
     registering = records.load(workspace, run).producer("registration")
-    digest = ""
+    content = {"name": "", "tags": {"model_digest": ""}}
     if registering:
         request = LocalStore(workspace).directory(registering.key) / "registration/registration.json"
-        digest = json.loads(request.read_text())["tags"]["model_digest"]
-    return follower.promote(workspace, run, uri, open_local_store, digest)
+        content = json.loads(request.read_text())
+    models, digest = Registry(workspace, uri, open_local_store), content["tags"]["model_digest"]
+    version = models.version_of(run, digest)
+    models.move_champion(run, content["name"], version, digest)
+    return version
 
 
 def rows_of(database: Path):

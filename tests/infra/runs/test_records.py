@@ -82,3 +82,20 @@ def test_a_run_that_an_earlier_version_recorded_without_outputs_is_to_be_run_aga
         stage.outputs = []
     with pytest.raises(InputError, match=r"earlier version of Fourscore; run the problem again with 'fourscore run "):
         record.check_outputs()
+
+
+def test_a_run_file_has_no_password_whatever_the_record_says(workspace, record):
+    record.problem["tracking_uri"] = "https://me:CANARY@host/?token=CANARY"
+    record.message = "https://me:CANARY@host does not answer"
+    records.save(workspace, record)
+    assert "CANARY" not in records.path_of(workspace, record.run).read_text()
+
+
+def test_the_newest_run_is_the_one_that_began_last_whatever_the_clock_said(workspace, record):
+    record.started = "2100-01-01T00:00:00+00:00"
+    record.number = records.next_number(workspace)
+    records.save(workspace, record)
+    later = toy_record(toy_plan(workspace, {}), "later")
+    later.number = records.next_number(workspace)
+    records.save(workspace, later)
+    assert [entry.run for entry in records.every(workspace)] == ["later", record.run]

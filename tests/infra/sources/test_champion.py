@@ -30,13 +30,13 @@ def test_a_damaged_file_is_named(workspace, text):
 
 
 def test_every_flipped_bit_of_the_file_is_noticed_or_harmless(workspace):
-    store, path = LocalStore(workspace), workspace / "champions/flights.json"
+    store = LocalStore(workspace)
     champions.write(store, CHAMPION)
-    content = path.read_bytes()
+    content = store.get("champions/flights.json")
     for position in range(8 * len(content)):
         flipped = bytearray(content)
         flipped[position // 8] ^= 1 << position % 8
-        path.write_bytes(bytes(flipped))
+        store.get = lambda _, content=bytes(flipped): content
         with contextlib.suppress(InputError):
             assert champions.read(store, "flights") == CHAMPION
 
@@ -53,3 +53,48 @@ def test_the_champion_of_a_shared_store_is_that_of_every_machine(workspace, root
     champions.write(one, CHAMPION)
     assert champions.read(two, "flights") == CHAMPION
     assert champions.read(LocalStore(two.workspace), "flights") == CHAMPION, "for a report without a network"
+
+
+def stores(place, workspace, root):
+    """Two machines that share a store, or two processes of one workspace."""
+    if place == "S3":
+        return S3Store(workspace / "one", root), S3Store(workspace / "two", root)
+    return LocalStore(workspace), LocalStore(workspace)
+
+
+@pytest.mark.parametrize("place", ["a disk", "S3"])
+def test_of_two_that_read_the_same_champion_only_the_first_replaces_it(place, workspace, root):
+    one, two = stores(place, workspace, root)
+    for before in (None, CHAMPION):
+        first, second = replace(CHAMPION, run=f"first after {before}"), replace(CHAMPION, run="second")
+        assert champions.write(one, first, before)
+        assert not champions.write(two, second, before)
+        assert champions.read(two, "flights") == champions.read(one, "flights") == first
+        assert champions.write(two, CHAMPION, first)
+
+
+def test_what_another_machine_wrote_between_reading_and_writing_stays(workspace, root, monkeypatch):
+    one, two = stores("S3", workspace, root)
+    champions.write(one, CHAMPION)
+    read = champions.read
+    other = replace(CHAMPION, run="other")
+
+    def read_and_lose(store, name):
+        champion = read(store, name)
+        assert one.swap("champions/flights.json", one.get("champions/flights.json"), content_of(other))
+        return champion
+
+    monkeypatch.setattr(champions, "read", read_and_lose)
+    assert not champions.write(two, replace(CHAMPION, run="mine"), CHAMPION)
+    assert read(two, "flights") == other
+
+
+def content_of(champion):
+    return json.dumps(asdict(champion)).encode()
+
+
+def test_a_champion_that_only_the_workspace_has_is_replaced_in_the_store(workspace, root):
+    store = S3Store(workspace, root)
+    champions.write(LocalStore(workspace), CHAMPION)
+    assert champions.write(store, replace(CHAMPION, run="next"), CHAMPION)
+    assert store.objects.get("champions/flights.json") == LocalStore(workspace).get("champions/flights.json")

@@ -36,8 +36,8 @@ def whole(tmp_path_factory, database, model, write_run):
 
 
 def start_projector(run_file, uri):
-    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
-    argv = [sys.executable, "-P", "-m", "infra.track", "--follow", str(run_file), "--uri", uri]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1", follower.URI: uri}
+    argv = [sys.executable, "-P", "-m", "infra.track", str(run_file)]
     return subprocess.Popen(
         argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
     )

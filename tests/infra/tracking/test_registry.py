@@ -13,11 +13,14 @@ import tracked
 from tracked import SCHEMA, rows_of
 
 from infra.runs import records
+from infra.sources import champion as champions
+from infra.sources.champion import Champion
 from infra.store.local import LocalStore
 from infra.tracking import follower, registry
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.projection import Projection
 from infra.tracking.state import read_state
+from pipelines import doctor
 from steps.errors import FourscoreError, InputError
 from steps.register import directory_digest
 from steps.training.document import ModelSchema
@@ -28,7 +31,7 @@ NAME = "late flights"
 
 
 def load_registered(workspace, reference, **options):
-    return follower.load_registered(workspace, None, reference, tracked.open_local_store, **options)
+    return registry.load(workspace, None, reference, tracked.open_local_store, **options)
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +86,8 @@ def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias
 
 @pytest.mark.parametrize("unfit", [{"status": "rejected"}, {"smoke": True}])
 def test_a_model_that_may_not_be_used_stays_with_its_run_and_is_never_the_latest_version(place, model, project, unfit):
-    project(place, "good", model=model, started="2026-01-01T00:00:00+00:00")
-    state = project(place, "unfit", model=model, started="2026-01-02T00:00:00+00:00", **unfit)
+    project(place, "good", model=model)
+    state = project(place, "unfit", model=model, number=2, **unfit)
     assert state["model"] is None
     client = connect(place, default_uri(place))
     assert [version.tags["fourscore.run"] for version in client.search_model_versions(f"name = '{NAME}'")] == ["good"]
@@ -100,15 +103,58 @@ def test_a_run_without_register_stage_registers_nothing(place, project):
 
 
 def test_the_next_run_is_the_next_version_and_takes_the_alias(place, model, project):
-    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
-    assert project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")["model"]["version"] == "2"
+    project(place, "first", model=model, number=1)
+    assert project(place, "second", model=model, number=2)["model"]["version"] == "2"
     assert aliases(place) == {"candidate": "2"}
 
 
 def test_an_old_run_that_is_projected_late_does_not_take_the_alias_back(place, model, project):
-    project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
-    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    project(place, "second", model=model, number=2)
+    project(place, "first", model=model, number=1)
     assert aliases(place) == {"candidate": "1"}
+
+
+def test_a_run_that_a_wrong_clock_put_into_the_future_keeps_no_later_run_from_becoming_candidate(place, model, project):
+    project(place, "future", model=model, started="2027-12-31T00:00:00+00:00", number=1)
+    project(place, "later", model=model, started="2026-11-30T00:00:00+00:00", number=2)
+    assert aliases(place) == {"candidate": "2"}
+
+
+def test_a_candidate_of_an_earlier_release_or_another_workspace_gives_way_to_the_next_version(place, model, project):
+    project(place, "first", model=model, number=7)
+    client = connect(place, default_uri(place))
+    client.set_model_version_tag(NAME, "1", registry.WORKSPACE, "another")
+    project(place, "second", model=model, number=1)
+    assert aliases(place) == {"candidate": "2"}
+
+
+def test_a_registry_that_was_made_anew_gives_the_champion_its_alias_again(place, model, project):
+    state = project(place, "first", model=model)
+    digest = directory_digest(model)
+    champions.write(LocalStore(place), Champion(NAME, "first", "train-first", digest, "7", since=records.now()))
+    (place / "mlflow.db").unlink()
+    assert tracked.sync(place, None) == {"first": "complete"}
+    assert aliases(place) == {"candidate": "1", "champion": "1"}
+    assert read_state(place, "first")["parent"] != state["parent"]
+
+
+def test_what_earlier_releases_registered_though_it_was_rejected_is_named_by_doctor_and_removed_by_sync(
+    place, model, project
+):
+    project(place, model=model)
+    client = connect(place, default_uri(place))
+    good = client.get_model_version(NAME, "1")
+    for tags in ({"verdict": "rejected"}, {"smoke": "true"}):
+        client.create_model_version(NAME, good.source, good.run_id, tags=good.tags | tags)
+    client.create_registered_model("foreign")
+    client.create_model_version("foreign", good.source, tags={"verdict": "rejected"})
+    (finding,) = doctor._tracking(place)
+    assert not finding["ok"]
+    assert f"{NAME}/3, {NAME}/2: registered by an earlier release though rejected" in finding["found"]
+    tracked.sync(place, None)
+    assert [version.version for version in client.search_model_versions(f"name = '{NAME}'")] == [1]
+    assert len(client.search_model_versions()) == 2, "what others registered is theirs"
+    assert [finding["ok"] for finding in doctor._tracking(place)] == [True]
 
 
 def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model, write_run):
@@ -188,8 +234,8 @@ def test_what_was_registered_before_it_rotted_stays_registered(place, model, pro
 
 
 def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model, project):
-    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
-    project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
+    project(place, "first", model=model, number=1)
+    project(place, "second", model=model, number=2)
     assert tracked.promote(place, "first", None) == "1"
     assert tracked.promote(place, "second", None) == "2"
     assert tracked.promote(place, "second", None) == "2"
@@ -219,10 +265,10 @@ def test_a_registered_model_is_found_by_name_alias_or_version(registered, model,
 
 
 def test_a_plain_name_means_the_champion_before_the_candidate(place, model, project):
-    project(place, "first", model=model, started="2026-01-01T00:00:00+00:00")
+    project(place, "first", model=model, number=1)
     tracked.promote(place, "first", None)
-    project(place, "second", model=model, started="2026-01-02T00:00:00+00:00")
-    assert registry._resolve(connect(place, default_uri(place)), NAME) == (NAME, "1")
+    project(place, "second", model=model, number=2)
+    assert registry._resolve(connect(place, default_uri(place)), NAME).version == 1
 
 
 @pytest.mark.parametrize(
@@ -271,8 +317,8 @@ def test_the_saved_folder_says_nothing_of_the_places_on_this_machine(saved, mode
 
 
 def test_what_is_registered_says_nothing_of_the_places_on_this_machine(registered):
-    connect(registered, default_uri(registered))  # MLflow looks models up in the place of the last client
-    directory = registry._downloaded(default_uri(registered), NAME, "1")
+    client = connect(registered, default_uri(registered))  # MLflow looks models up in the place of the last client
+    directory = registry._downloaded(default_uri(registered), client.get_model_version(NAME, "1"))
     assert_no_places(directory.parent.parent / "MLmodel", registered)
 
 
@@ -398,27 +444,19 @@ def test_the_scoring_server_refuses_with_the_sentence_of_the_model(scoring_serve
     assert "column 'age': 1 value cannot be read as a whole number (row 1): 'old'; training had" in reply["message"]
 
 
-def test_a_workspace_that_was_moved_still_has_its_models_and_doctor_says_what_mlflow_lost(place, model, project):
-    from pipelines import doctor
-
+def test_a_workspace_that_was_moved_still_has_its_models(place, model, project):
     project(place, model=model)
-    (finding,) = doctor._registered(place)
-    assert (finding["ok"], finding["found"]) == (True, "the files of every version are where MLflow looks")
     elsewhere = place.rename(place.with_name("moved"))
-    directory = load_registered(elsewhere, NAME)
-    assert directory.is_relative_to(elsewhere)
+    assert load_registered(elsewhere, NAME).is_relative_to(elsewhere / "store")
+    shutil.rmtree(elsewhere / "store")
+    directory = load_registered(elsewhere, NAME, trust=True)
+    assert directory.is_relative_to(elsewhere / "mlartifacts")
     assert (directory / "model.pt2").read_bytes() == (model / "model.pt2").read_bytes()
-    (finding,) = doctor._registered(elsewhere)
-    assert finding["ok"]
-    assert f"MLflow looks for the files of {NAME}/1 in another place" in finding["found"]
-    shutil.rmtree(directory)
+    shutil.rmtree(elsewhere / "mlartifacts")
     with pytest.raises(
         InputError, match=r"version 1: its files are neither where MLflow looks .* run the problem again"
     ):
         load_registered(elsewhere, NAME)
-    (finding,) = doctor._registered(elsewhere)
-    assert not finding["ok"]
-    assert f"none of {NAME}/1: run the problem again" in finding["found"]
 
 
 def test_a_copied_workspace_takes_its_own_model_and_not_that_of_the_original(registered, tmp_path):
@@ -451,13 +489,22 @@ def test_files_that_no_run_of_the_workspace_registered_are_refused_unless_they_a
     ).read_text()
 
 
-def test_promoting_in_a_copied_workspace_writes_nothing_to_the_original(place, model, project, tmp_path):
-    project(place, model=model)
+@pytest.mark.parametrize("is_tracked", [True, False])
+def test_promoting_in_a_copied_workspace_writes_nothing_to_the_original(
+    place, model, project, write_run, tmp_path, is_tracked
+):
+    """MLflow remembers where an experiment's artifacts are; in a copy that is the original's folder."""
+    project(place, "first", model=model)
+    if not is_tracked:
+        write_run(place, "second", model=model, number=2)
     copy = shutil.copytree(place, tmp_path / "copy")
     before = {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and path.suffix != ".lock"}
-    assert tracked.promote(copy, "flights-1", None) == "1"
+    run, version = ("first", "1") if is_tracked else ("second", "2")
+    assert tracked.promote(copy, run, None) == version
     assert {path: path.read_bytes() for path in place.rglob("*") if path.is_file() and path.suffix != ".lock"} == before
-    assert (aliases(place), aliases(copy)["champion"]) == ({"candidate": "1"}, "1")
+    assert (aliases(place), aliases(copy)["champion"]) == ({"candidate": "1"}, version)
+    parent = read_state(copy, run)["parent"]
+    assert connect(copy, default_uri(copy)).get_run(parent).info.artifact_uri.startswith(copy.as_uri())
 
 
 def test_a_copied_state_of_the_version_before_names_the_copy_too(place, model, project, tmp_path):
