@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -26,24 +27,16 @@ def make_workspace(workspace: Path) -> None:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside, flush to the disk, rename; the temporary name is this process's own."""
-    data = content.encode() if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    """Write a whole file at once; a reader sees the old content or the new."""
+    with arriving(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 @contextlib.contextmanager
 def arriving(path: Path) -> Iterator[IO[bytes]]:
     """A file to write piece by piece that stands under its name only when it is whole and on the disk."""
-    temporary = path.with_name(f".{os.getpid()}.part")
+    # the name of the file itself may be as long as a file system takes
+    temporary = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file

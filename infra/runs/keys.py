@@ -79,20 +79,14 @@ class ModuleDigests:
 
 
 def _origin(name: str) -> str | None:
-    loaded = sys.modules.get(name)
-    if loaded is not None:
+    """Return the file of a module, looked up by path: ``find_spec`` imports the parents, torch with them."""
+    if loaded := sys.modules.get(name):
         return getattr(loaded, "__file__", None)
-    if name.partition(".")[0] in PACKAGES:
-        return _file(name)
-    spec = find_spec(name)
-    return spec.origin if spec else None
-
-
-def _file(name: str) -> str | None:
-    """Return the file of one of our modules, looked up by path: ``find_spec`` imports the parents, torch with them."""
     package, *rest = name.split(".")
     spec = find_spec(package)
-    for folder in spec.submodule_search_locations or () if spec else ():
+    if spec is None or not rest:
+        return spec.origin if spec else None
+    for folder in spec.submodule_search_locations or ():
         place = Path(folder, *rest)
         for path in (place.with_name(f"{place.name}.py"), place / "__init__.py"):
             if path.is_file():
@@ -116,7 +110,7 @@ def imports(source: bytes) -> set[str]:
 
 
 def _is_module(name: str) -> bool:
-    return name.partition(".")[0] not in PACKAGES or _file(name) is not None
+    return name.partition(".")[0] not in PACKAGES or _origin(name) is not None
 
 
 def flatten(value: Any, prefix: str) -> dict[str, Any]:

@@ -8,32 +8,33 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic.dataclasses import dataclass
 
 from infra.files import digest_of, sha256_of
-from infra.runs.records import checked_fields
+from infra.runs.records import TYPED, first_fault
 from steps.errors import FourscoreError
 
 MANIFEST = "manifest.json"
 JOURNAL = "journal.jsonl"
 FORMAT = 2
-VERDICTS = ("pass", "rejected", "refused")
 
 
 class CorruptExecution(FourscoreError):
     """Files of a published execution differ from its manifest: a disk that rots, or a hand that edits."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=TYPED)
 class Manifest:
     """A published execution. Only the journal and the three times depend on where and when it ran."""
 
     key: str
     step: str
     ingredients: dict[str, Any]
-    verdict: str
+    verdict: Literal["pass", "rejected", "refused"]
     """pass | rejected (goes on, never a candidate) | refused (a gate stopped the run)"""
     reasons: list[str] = field(default_factory=list)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -70,11 +71,12 @@ def manifest_of(data: bytes, key: str, where: str) -> Manifest:
     """
     try:
         content = json.loads(data)
-        manifest = Manifest(**checked_fields(Manifest, content))
+        manifest = Manifest(**content)
         _check_contents(manifest)
         _check_format(content)
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise CorruptExecution(f"{where} is not a manifest ({error})") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        fault = first_fault(error) if isinstance(error, ValueError) else error
+        raise CorruptExecution(f"{where} is not a manifest ({fault})") from None
     if manifest.key != key:
         raise CorruptExecution(f"{where} is the manifest of another execution ({manifest.key[:12]})")
     return manifest
@@ -95,11 +97,6 @@ def _check_format(content: Mapping[str, Any]) -> None:
 
 
 def _check_contents(manifest: Manifest) -> None:
-    if manifest.verdict not in VERDICTS:
-        raise ValueError(f"verdict is {manifest.verdict!r:.40}; expected {', '.join(VERDICTS)}")
-    for name in ("reasons", "directories"):
-        if wrong := [item for item in getattr(manifest, name) if not isinstance(item, str)]:
-            raise TypeError(f"{name} has {wrong[0]!r:.100}")
     for name, entry in manifest.published.items():
         if not (isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)):
             raise TypeError(f'{name} is {entry!r:.100}; expected {{"size": bytes, "sha256": hex}}')

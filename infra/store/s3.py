@@ -2,8 +2,8 @@
 
 s3://bucket/prefix/store/<key>/...           as in a workspace (infra/store/local.py)
                   /quarantine/<key>.<time>/  manifests of broken executions
-<workspace>/s3/<digest of the root>/<key>/   cache: manifest.json, journal.jsonl, whole artifacts and, in .files/, single
-                                             files; compared with the manifest before they are read
+<workspace>/s3/<digest of the root>/<key>/   cache: manifest.json, journal.jsonl and files of artifacts; compared with the
+                                             manifest before they are read
 
 No object of an execution is ever overwritten, so the first of two racing publications counts, whole. S3 has no lock: if
 two machines make the same result at once, both work, one publishes, and the other takes the published result.
@@ -14,8 +14,8 @@ from __future__ import annotations
 import hashlib
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +83,14 @@ class S3Store:
 
     def _cache_manifest(self, manifest: Manifest) -> None:
         """Cache manifest and journal, which are small, for reports and tracking."""
-        place, data = self.cache / manifest.key, self._manifest_bytes[manifest.key]
-        if (place / MANIFEST).is_file() and (place / MANIFEST).read_bytes() == data:
+        path, data = self.cache / manifest.key / MANIFEST, self._manifest_bytes[manifest.key]
+        if path.is_file() and path.read_bytes() == data:
             return
-        with self._fetching(manifest.key):
-            write_atomically(place / MANIFEST, data)
-            if manifest.journal and not is_intact(place / JOURNAL, manifest.journal):
-                write_atomically(place / JOURNAL, self.objects.get(f"store/{manifest.key}/{JOURNAL}") or b"")
+        shutil.rmtree(path.parent, ignore_errors=True)  # of another execution, which was put aside
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+        with suppress(CorruptExecution):  # whoever reads the journal is told
+            self.file(manifest.key, JOURNAL)
 
     def look(self, key: str) -> Manifest | None:
         """Return the manifest, preferably a cached one, so that a report needs no network."""
@@ -128,23 +129,14 @@ class S3Store:
                     raise
         if manifest is None:
             raise self._lost(key)
-        target = self.cache / key / artifact
+        place = self.cache / key
         if (key, artifact) not in self._verified:
-            self._fetch_artifact(manifest, artifact, target)
-            self._verified.add((key, artifact))
-        return target
-
-    def _fetch_artifact(self, manifest: Manifest, artifact: str, target: Path) -> None:
-        entries = {name: entry for name, entry in manifest.files.items() if name.startswith(f"{artifact}/")}
-        with self._fetching(manifest.key) as arriving:
-            if target.is_dir() and all(is_intact(target.parent / name, entry) for name, entry in entries.items()):
-                return
-            self._fetch(manifest, entries, arriving)
+            self._fetch(manifest, [name for name in manifest.files if name.startswith(f"{artifact}/")])
             for directory in (artifact, *manifest.directories):
                 if directory == artifact or directory.startswith(f"{artifact}/"):
-                    (arriving / directory).mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(target, ignore_errors=True)
-            (arriving / artifact).rename(target)
+                    (place / directory).mkdir(parents=True, exist_ok=True)
+            self._verified.add((key, artifact))
+        return place / artifact
 
     def file(self, key: str, name: str) -> Path:
         """Return one file, fetched without the rest of its artifact."""
@@ -153,16 +145,9 @@ class S3Store:
         manifest = self.look(key)
         if manifest is None:
             raise self._lost(key)
-        entry, place = manifest.published.get(name), self.cache / key
-        if entry is None or is_intact(place / name, entry):
-            return place / name
-        target = place / name if name == JOURNAL else place / ".files" / name
-        with self._fetching(key) as arriving:
-            if not is_intact(target, entry):
-                self._fetch(manifest, {name: entry}, arriving)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (arriving / name).replace(target)
-        return target
+        if name in manifest.published:
+            self._fetch(manifest, [name])
+        return self.cache / key / name
 
     def verify(self, manifest: Manifest, prefix: str = "") -> None:
         if self._is_local(manifest.key):
@@ -183,29 +168,30 @@ class S3Store:
             if self.find(key) is None:
                 raise
 
-    @contextmanager
-    def _fetching(self, key: str) -> Iterator[Path]:
-        """Yield a directory for downloads beside the cached execution; one process at a time, so that each file comes once."""
-        arriving = self.cache / key / ".arriving"
-        with locked(self.workspace / "locks" / f"{self.cache.name}-{key}"):
+    def _fetch(self, manifest: Manifest, names: Iterable[str]) -> None:
+        """Bring files to the cache that are not there as they were published; one process at a time, each file once."""
+        place = self.cache / manifest.key
+        arriving = place / ".arriving"
+        with locked(self.workspace / "locks" / f"{self.cache.name}-{manifest.key}"):
             shutil.rmtree(arriving, ignore_errors=True)  # of a process that was killed
-            arriving.mkdir(parents=True)
+            objects = {
+                f"store/{manifest.key}/{name}": name
+                for name in names
+                if not is_intact(place / name, manifest.published[name])
+            }
             try:
-                yield arriving
+                self.objects.download({uri: arriving / name for uri, name in objects.items()})
+                for uri, name in objects.items():
+                    if not is_intact(arriving / name, manifest.published[name]):
+                        raise self._corrupt(uri, "differs from its manifest", manifest)
+                    (place / name).parent.mkdir(parents=True, exist_ok=True)
+                    (arriving / name).replace(place / name)
+            except Absent as absent:
+                raise self._corrupt(str(absent), "is missing", manifest) from None
+            except Conflict as changed:
+                raise self._corrupt(str(changed), "changed while it was read", manifest) from None
             finally:
                 shutil.rmtree(arriving, ignore_errors=True)
-
-    def _fetch(self, manifest: Manifest, entries: Mapping[str, Entry], arriving: Path) -> None:
-        names = {f"store/{manifest.key}/{name}": name for name in entries}
-        try:
-            self.objects.download({name: arriving / inside for name, inside in names.items()})
-        except Absent as absent:
-            raise self._corrupt(str(absent), "is missing", manifest) from None
-        except Conflict as changed:
-            raise self._corrupt(str(changed), "changed while it was read", manifest) from None
-        for name, inside in names.items():
-            if not is_intact(arriving / inside, entries[inside]):
-                raise self._corrupt(name, "differs from its manifest", manifest)
 
     def _corrupt(self, name: str, fault: str, manifest: Manifest) -> CorruptExecution:
         return CorruptExecution(f"{self.objects.uri(name)} {fault} (stage {manifest.step}); it is not used")
@@ -299,9 +285,14 @@ class S3Store:
                 self.local.put(name, shared)
         return own if shared is None else shared
 
-    def put(self, name: str, data: bytes) -> None:
-        self.objects.put(name, data)
-        self.local.put(name, data)
+    def swap(self, name: str, before: bytes | None, data: bytes) -> bool:
+        content, tag = self.objects.read(name) or (None, None)
+        if before != (self.local.get(name) if content is None else content):
+            return False
+        written = self.objects.put(name, data, absent=tag is None, tag=tag) or self.objects.get(name) == data
+        if written:
+            self.local.put(name, data)
+        return written
 
     def exchange_readings(self) -> None:
         exchange(self.objects, self.workspace, self.cache / "readings.json")

@@ -19,6 +19,11 @@ def test_a_machine_with_other_code_or_packages_is_known_by_its_ingredients(tmp_p
     assert differences({"code steps.gone": "digest"}) == ["code steps.gone is not there, the plan has digest"]
 
 
+def test_a_key_has_the_versions_of_the_packages_that_a_step_imports(tmp_path):
+    contents = ingredients(next(iter(CHAIN)), StartConfig(), {}, ModuleDigests(tmp_path / "memory.json"))
+    assert contents["package pydantic"] == version("pydantic")
+
+
 def test_reading_what_a_module_imports_does_not_import_it():
     code = (
         "import sys; from infra.runs.keys import ModuleDigests; digests, packages = ModuleDigests(None).closure('steps.train');"

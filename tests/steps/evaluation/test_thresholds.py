@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from steps.evaluation.document import Estimate
 from steps.evaluation.thresholds import Threshold
 
 
@@ -26,3 +27,8 @@ def test_a_bound_is_written_with_all_its_digits_and_no_more(bound, text):
     where = Threshold(metric="r2", at_least=bound, on="value", slice="a=b")
     assert where.requirement == f"r2 >= {text} (value) on a=b"
     assert float(text) == bound
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_is_not_finite_is_no_number_that_could_meet_a_bound(value):
+    assert Estimate(value=value, low=value, high=value) == Estimate()

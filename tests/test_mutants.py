@@ -1,0 +1,290 @@
+"""A promise that no test guards is none: each source line that keeps one is broken here, and a test must fail.
+
+A mutant is one textual change in a copy of the tree. Its test passes on the tree itself, as the rest of the suite shows.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = Path(__file__).parents[1]
+PARTS = ("pipelines", "infra", "steps", "model_code", "examples", "tests", "pyproject.toml", "README.md")
+
+
+class Mutant(NamedTuple):
+    """A promise of README.md or ARCHITECTURE.md, the line that keeps it, what breaks it, and the test that notices."""
+
+    promise: str
+    file: str
+    line: str
+    broken: str
+    test: str
+
+
+STORE, S3 = "infra/store/local.py", "infra/store/s3.py"
+LOCAL_TESTS, CONTRACT, S3_TESTS = (f"tests/infra/store/test_{name}.py" for name in ("local", "contract", "s3"))
+PROMOTION, PROMOTION_TESTS = "pipelines/promotion.py", "tests/pipelines/test_promotion.py"
+UI, UI_TESTS = "infra/tracking/ui_app.py", "tests/infra/tracking/test_ui_app.py"
+MUTANTS = (
+    Mutant(
+        "files are flushed", STORE, "                os.fsync(file.fileno())\n", "                pass\n", LOCAL_TESTS
+    ),
+    Mutant(
+        "files are flushed before they are seen",
+        STORE,
+        '        for path in sorted(directory.rglob("*")):\n            if path.is_dir():\n                fsync_directory(path)',
+        '        for path in sorted(directory.rglob("*")):\n            if path.is_dir():\n                pass',
+        LOCAL_TESTS,
+    ),
+    Mutant(
+        "a result is there when its directory is flushed",
+        STORE,
+        "        fsync_directory(directory)\n        self.root.mkdir",
+        "        self.root.mkdir",
+        LOCAL_TESTS,
+    ),
+    Mutant(
+        "a result is published whole or not at all",
+        STORE,
+        "        try:\n            directory.rename(target)\n",
+        "        try:\n            shutil.copytree(directory, target)\n",
+        CONTRACT,
+    ),
+    Mutant(
+        "a file that rotted is not read",
+        "infra/store/manifest.py",
+        ' and sha256_of(path) == entry["sha256"]\n',
+        "\n",
+        CONTRACT,
+    ),
+    Mutant(
+        "a manifest has a digest of itself",
+        "infra/store/manifest.py",
+        'if version > 1 and content.get("digest") != digest_of(content):',
+        "if version < 1:",
+        "tests/infra/store/test_manifest.py",
+    ),
+    Mutant(
+        "no default decides a verdict",
+        "infra/store/manifest.py",
+        "    verdict: Literal[",
+        "    verdict: str | Literal[",
+        "tests/infra/store/test_manifest.py",
+    ),
+    Mutant(
+        "two equal runs work once",
+        "infra/backends/local.py",
+        "            with self.store.lock(planned.key):",
+        "            with contextlib.nullcontext():",
+        "tests/infra/backends/test_local.py",
+    ),
+    Mutant(
+        "a reading of the test set is counted",
+        "infra/backends/local.py",
+        "            note_reading(self.store.workspace, planned, self.plan.divided, self.record.run)\n",
+        "",
+        "tests/infra/backends/test_local.py",
+    ),
+    Mutant(
+        "a deleted line of a ledger is noticed",
+        "infra/store/ledger.py",
+        '        write_atomically(ledger.with_suffix(".head"), _digest(content))\n',
+        "",
+        "tests/infra/store/test_ledger.py",
+    ),
+    Mutant(
+        "nothing below store/ on S3 is overwritten",
+        "infra/s3/objects.py",
+        '            params.setdefault("IfNoneMatch", "*")',
+        "            pass",
+        S3_TESTS,
+    ),
+    Mutant(
+        "what S3 has is compared with the manifest",
+        S3,
+        "if not is_intact(arriving / name, manifest.published[name]):",
+        "if not (arriving / name).is_file():",
+        CONTRACT,
+    ),
+    Mutant(
+        "a key has the versions of packages",
+        "infra/runs/keys.py",
+        '    recipe |= {f"package {name}": _version(name) for name in sorted(packages)}\n',
+        "",
+        "tests/infra/runs/test_keys.py",
+    ),
+    Mutant(
+        "a key has the content of the code",
+        "infra/runs/keys.py",
+        "hashlib.sha256(source).hexdigest()",
+        "hashlib.sha256(b'%d' % len(source)).hexdigest()",
+        "tests/pipelines/test_plan.py",
+    ),
+    Mutant(
+        "a step sees no order that its key does not see",
+        "steps/core.py",
+        "config=canonical(config)",
+        "config=config",
+        "tests/steps/test_core.py",
+    ),
+    Mutant(
+        "raw files are those of the plan",
+        "infra/sources/files.py",
+        "    return digest.hexdigest() == file.sha256",
+        "    return True",
+        "tests/infra/sources/test_files.py",
+    ),
+    Mutant(
+        "a redirect does not leave https",
+        "infra/sources/https.py",
+        "        check_scheme(newurl)\n",
+        "",
+        "tests/infra/sources/test_files.py",
+    ),
+    Mutant(
+        "a source with a credential is refused",
+        "infra/sources/files.py",
+        "    if secret := credentials_in(text):",
+        "    if secret := '':",
+        "tests/infra/sources/test_files.py",
+    ),
+    Mutant(
+        "no secrets in run files",
+        "infra/runs/records.py",
+        "text = redacted(json.dumps(",
+        "text = str(json.dumps(",
+        "tests/infra/runs/test_records.py",
+    ),
+    Mutant(
+        "no secrets in logs",
+        "infra/secrets.py",
+        "self.stream.write(redacted(lines + newline))",
+        "self.stream.write(lines + newline)",
+        "tests/infra/test_secrets.py",
+    ),
+    Mutant(
+        "one promotion at a time",
+        PROMOTION,
+        '    with locked(workspace / "locks" / "promotion"):',
+        "    if True:",
+        PROMOTION_TESTS,
+    ),
+    Mutant(
+        "a champion is exchanged for the one that was read",
+        S3,
+        "absent=tag is None, tag=tag)",
+        ")",
+        "tests/infra/sources/test_champion.py",
+    ),
+    Mutant(
+        "registry and champion are equal",
+        PROMOTION,
+        "    while current is not None and current != moved:",
+        "    if current != moved:",
+        PROMOTION_TESTS,
+    ),
+    Mutant(
+        "verdicts are read from the store",
+        PROMOTION,
+        '        if manifest.verdict != "pass":',
+        "        if False:",
+        PROMOTION_TESTS,
+    ),
+    Mutant(
+        "nobody answers, nothing is promoted",
+        PROMOTION,
+        "    if fields := unwritten(card.model_dump()):",
+        "    if fields := unwritten(record.problem):",
+        PROMOTION_TESTS,
+    ),
+    Mutant(
+        "a champion's file has a digest",
+        "infra/sources/champion.py",
+        'is_whole = content.pop("digest", digest_of(content)) == digest_of(content)',
+        'is_whole = content.pop("digest", "") is not None',
+        "tests/infra/sources/test_champion.py",
+    ),
+    Mutant(
+        "a checkpoint has a digest",
+        "model_code/training.py",
+        "        if hashlib.sha256(content[:-64]).hexdigest().encode() == content[-64:]:",
+        "        if content:",
+        "tests/model_code/test_training.py",
+    ),
+    Mutant(
+        "a model holds only what the export writes",
+        "model_code/archive.py",
+        "    if unexpected := sorted(members.keys() - output.keys()):",
+        "    if unexpected := []:",
+        "tests/model_code/test_archive.py",
+    ),
+    Mutant(
+        "only a finite number meets a bound",
+        "steps/evaluation/document.py",
+        "value is None or not math.isfinite(value)",
+        "value is None",
+        "tests/steps/evaluation/test_thresholds.py",
+    ),
+    Mutant(
+        "documents hold finite numbers",
+        "steps/documents.py",
+        "        if not math.isfinite(value):",
+        "        if False:",
+        "tests/steps/test_documents.py",
+    ),
+    Mutant(
+        "a newer document is refused",
+        "steps/documents.py",
+        "version > latest:",
+        "version > latest + 9:",
+        "tests/steps/test_documents.py",
+    ),
+    Mutant(
+        "the page of MLflow wants the token",
+        UI,
+        "if not self._is_token(_cookie(headers, self.cookie)) and not self._is_token(_bearer(headers)):",
+        "if False:",
+        UI_TESTS,
+    ),
+    Mutant("the page of MLflow is read-only", UI, "            not self.write\n", "            False\n", UI_TESTS),
+    Mutant(
+        "other pages change nothing in MLflow",
+        UI,
+        'if headers.get("origin", self.origin) != self.origin:',
+        "if False:",
+        UI_TESTS,
+    ),
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.promise)
+def test_a_broken_promise_fails_a_test(mutant, tmp_path):
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for part in PARTS:
+        source = REPOSITORY / part
+        if source.is_file():
+            shutil.copy(source, tree)
+        else:
+            shutil.copytree(source, tree / part, ignore=shutil.ignore_patterns("__pycache__", ".fourscore"))
+    path = tree / mutant.file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(mutant.line) == 1, f"{mutant.file} no longer has this line once: {mutant.line}"
+    path.write_text(text.replace(mutant.line, mutant.broken), encoding="utf-8")
+    result = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", mutant.test],
+        cwd=tree,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(tree)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1, f"nothing fails though this is broken: {mutant.promise}\n{result.stdout[-2000:]}"
+    assert "error" not in result.stdout.splitlines()[-1], "the mutant is no program"
