@@ -54,7 +54,8 @@ MUTANTS = (
         "a result is published whole or not at all",
         STORE,
         "        try:\n            directory.rename(target)\n",
-        "        try:\n            shutil.copytree(directory, target)\n",
+        "        target.mkdir()\n        for child in sorted(directory.iterdir(), reverse=True):\n"
+        "            child.rename(target / child.name)\n        try:\n            directory.rmdir()\n",
         CONTRACT,
     ),
     Mutant(
@@ -153,7 +154,7 @@ MUTANTS = (
         "infra/sources/files.py",
         "    if secret := credentials_in(text):",
         "    if secret := '':",
-        "tests/infra/sources/test_files.py",
+        "tests/pipelines/problem/test_definition.py",
     ),
     Mutant(
         "no secrets in run files",

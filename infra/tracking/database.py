@@ -14,7 +14,12 @@ from pathlib import Path
 
 UNREADABLE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 ARTIFACTS = "mlartifacts"
-PLACES = (("experiments", "artifact_location"), ("runs", "artifact_uri"), ("logged_models", "artifact_location"))
+PLACES = (
+    ("experiments", "artifact_location"),
+    ("runs", "artifact_uri"),
+    ("logged_models", "artifact_location"),
+    ("model_versions", "storage_location"),
+)
 """Tables and columns with absolute places, which a workspace that was moved or copied no longer has."""
 
 

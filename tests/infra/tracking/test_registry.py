@@ -128,14 +128,15 @@ def test_a_candidate_of_an_earlier_release_or_another_workspace_gives_way_to_the
     assert aliases(place) == {"candidate": "2"}
 
 
-def test_a_registry_that_was_made_anew_gives_the_champion_its_alias_again(place, model, project):
+def test_a_registry_that_was_made_anew_gives_the_champion_its_alias_again(place, database, model, project, tmp_path):
     state = project(place, "first", model=model)
     digest = directory_digest(model)
-    champions.write(LocalStore(place), Champion(NAME, "first", "train-first", digest, "7", since=records.now()))
-    (place / "mlflow.db").unlink()
-    assert tracked.sync(place, None) == {"first": "complete"}
-    assert aliases(place) == {"candidate": "1", "champion": "1"}
-    assert read_state(place, "first")["parent"] != state["parent"]
+    copy = shutil.copytree(place, tmp_path / "copy")
+    champions.write(LocalStore(copy), Champion(NAME, "first", "train-first", digest, "7", since=records.now()))
+    shutil.copy(database, copy / "mlflow.db")
+    assert tracked.sync(copy, None) == {"first": "complete"}
+    assert aliases(copy) == {"candidate": "1", "champion": "1"}
+    assert read_state(copy, "first")["parent"] != state["parent"]
 
 
 def test_what_earlier_releases_registered_though_it_was_rejected_is_named_by_doctor_and_removed_by_sync(
