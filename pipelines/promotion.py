@@ -119,9 +119,9 @@ def _candidate(store: Store, record: RunRecord) -> tuple[Registration, str]:
             raise GateRefused(
                 f"run {record.run} cannot be promoted: its stage {manifest.step} says {manifest.verdict}\n{reasons}"
             )
-    made_from = lineage[registering.key].ingredients
-    training = made_from["input model"]
-    card = documents.read(ProblemCard, store.open(made_from["input card"], "card"))
+    ingredients = lineage[registering.key].ingredients
+    training = ingredients["input model"]
+    card = documents.read(ProblemCard, store.open(ingredients["input card"], "card"))
     if fields := unwritten(card.model_dump()):
         raise GateRefused(
             f"run {record.run} cannot be promoted, since nobody answers for it: write the {listed(fields)} in "

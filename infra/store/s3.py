@@ -289,10 +289,10 @@ class S3Store:
         content, tag = self.objects.read(name) or (None, None)
         if before != (self.local.get(name) if content is None else content):
             return False
-        written = self.objects.put(name, data, absent=tag is None, tag=tag) or self.objects.get(name) == data
-        if written:
-            self.local.put(name, data)
-        return written
+        if not self.objects.put(name, data, absent=tag is None, tag=tag) and self.objects.get(name) != data:
+            return False
+        self.local.put(name, data)
+        return True
 
     def exchange_readings(self) -> None:
         exchange(self.objects, self.workspace, self.cache / "readings.json")

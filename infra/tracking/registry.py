@@ -252,9 +252,9 @@ def _resolve(client: MlflowClient, reference: str) -> ModelVersion:
     for choice in numbers:
         if choice in versions:
             return versions[choice]
-    known = [f"{name}/{one}" for one in list(versions)[:5]] + [f"{name}@{one}" for one in aliases]
-    advice = f"known are: {', '.join(known)}"
-    if not known:
+    references = [f"{name}/{one}" for one in list(versions)[:5]] + [f"{name}@{one}" for one in aliases]
+    advice = f"known are: {', '.join(references)}"
+    if not references:
         names = [model.name for model in client.search_registered_models(max_results=10)]
         advice = f"registered are: {', '.join(names)}" if names else "none is registered yet: run a problem first"
     raise InputError(f"no registered model {reference!r}; {advice}")

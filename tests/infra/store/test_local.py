@@ -79,16 +79,16 @@ def test_the_journal_is_verified_with_the_whole_execution_and_is_none_of_its_fil
 
 
 def test_every_file_of_a_publication_is_flushed_to_the_disk_before_it_is_seen(workspace, monkeypatch):
-    directory, hidden, seen, flush = workspace / "store" / KEY, set(), set(), os.fsync
+    directory, before, after, flush = workspace / "store" / KEY, set(), set(), os.fsync
 
     def note(number):
-        (seen if directory.exists() else hidden).add(os.fstat(number).st_ino)
+        (after if directory.exists() else before).add(os.fstat(number).st_ino)
         flush(number)
 
     monkeypatch.setattr(os, "fsync", note)
     publish(LocalStore(workspace))
-    assert {path.name for path in (directory, *directory.rglob("*")) if path.stat().st_ino not in hidden} == set()
-    assert directory.parent.stat().st_ino in seen
+    assert {path.name for path in (directory, *directory.rglob("*")) if path.stat().st_ino not in before} == set()
+    assert directory.parent.stat().st_ino in after
 
 
 def test_what_lost_its_manifest_is_put_aside_and_published_again(workspace):

@@ -38,9 +38,9 @@ FAULTS = {"cut": (cut, "damaged"), "overwritten": (overwrite, "damaged"), "half 
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory, database, write_run):
+def original(tmp_path_factory, database, write_run):
     """A workspace with a run in MLflow, to be copied."""
-    place = tmp_path_factory.mktemp("written") / ".fourscore"
+    place = tmp_path_factory.mktemp("original") / ".fourscore"
     place.mkdir()
     shutil.copy(database, place / "mlflow.db")
     tracked.project(write_run(place), default_uri(place))
@@ -64,11 +64,11 @@ def content(place):
 
 @pytest.mark.usefixtures("quickly")
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_broken_database_is_named_by_doctor_and_made_again_from_the_journals(written, tmp_path, fault):
+def test_a_broken_database_is_named_by_doctor_and_made_again_from_the_journals(original, tmp_path, fault):
     damage, name = FAULTS[fault]
-    place = shutil.copytree(written, tmp_path / "copy")
+    place = shutil.copytree(original, tmp_path / "copy")
     path = place / "mlflow.db"
-    before = content(written)  # a client of MLflow keeps the file open that it opened first
+    before = content(original)  # a client of MLflow keeps the file open that it opened first
     damage(path)
     (finding,) = doctor._tracking(place)
     assert not finding["ok"]
@@ -80,19 +80,19 @@ def test_a_broken_database_is_named_by_doctor_and_made_again_from_the_journals(w
     assert len(list(place.glob("mlflow.db.damaged-*"))) == 1, "what was there is put aside"
 
 
-def test_a_run_is_not_complete_in_a_database_that_does_not_have_it(written, tmp_path):
-    place = shutil.copytree(written, tmp_path / "copy")
+def test_a_run_is_not_complete_in_a_database_that_does_not_have_it(original, tmp_path):
+    place = shutil.copytree(original, tmp_path / "copy")
     record = records.load(place, "flights-1")
     assert is_complete(place, record, None)
     (place / "mlflow.db").unlink()
     assert not is_complete(place, record, None)
 
 
-def test_a_database_of_an_older_mlflow_is_migrated_in_a_copy(written, tmp_path, monkeypatch):
+def test_a_database_of_an_older_mlflow_is_migrated_in_a_copy(original, tmp_path, monkeypatch):
     """The older one stays until the migration of the copy has ended."""
     from mlflow.store.db import utils
 
-    path = shutil.copytree(written, tmp_path / "copy") / "mlflow.db"
+    path = shutil.copytree(original, tmp_path / "copy") / "mlflow.db"
     before = path.read_bytes()
     monkeypatch.setattr(utils, "_get_latest_schema_revision", lambda: "newer")
     migrated = []
