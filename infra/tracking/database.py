@@ -32,10 +32,9 @@ def fault_of(path: Path) -> str | None:
         with closing(_open(path)) as connection:
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-            known = "alembic_version" in tables
-            revision = (
-                connection.execute("SELECT max(version_num) FROM alembic_version").fetchone()[0] if known else None
-            )
+            revision = None
+            if "alembic_version" in tables:
+                (revision,) = connection.execute("SELECT max(version_num) FROM alembic_version").fetchone()
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode not in UNREADABLE:
             raise
