@@ -17,6 +17,8 @@ class FileReport(Section):
     bytes: int
     member: str | None = None
     """The file inside of an archive."""
+    layout: str | None = None
+    """Where a JSON file holds the table, if it is not a list of objects."""
     encoding: str | None = None
     delimiter: str | None = None
     quote: str | None = None

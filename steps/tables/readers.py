@@ -9,21 +9,21 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from glob import escape
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
 
-from steps.errors import InputError, install, refuse_full_disk
-from steps.tables.dialect import Dialect, Overrides, detect, titles_above, uses_carriage_returns
+from steps.errors import InputError, refuse_full_disk
+from steps.tables.dialect import Dialect, Overrides, detect, uses_carriage_returns
 from steps.tables.encodings import encoding_of, looks_foreign, transcode
+from steps.tables.json_files import scan_json
 from steps.tables.mending import without_blanks_before_quotes, without_footer
 from steps.tables.schema import LABEL_SOURCE, ROW
 from steps.tables.source import Source
 from steps.tables.structure import faults
 from steps.tables.unpacking import unpack
-from steps.tables.workbooks import check_extent
+from steps.tables.workbooks import UNNAMED, read_workbook
 
 RESERVED = (ROW, LABEL_SOURCE)
 _FORMATS = {
@@ -42,12 +42,7 @@ _FORMATS = {
     ".xlsb": "excel",
     ".ods": "excel",
 }
-_UNNAMED = "__UNNAMED__"
-"""What the reader of workbooks calls columns without a name."""
-_FIRST_ROWS = 50
 _TRAILING, _NUMBER, _HEADER = f"{ROW}:", f"{ROW}#", f"{ROW}!"  # no column has such names
-_START = 1 << 20
-"""Bytes from which the layout of a JSON file is seen."""
 
 
 @dataclass(frozen=True)
@@ -198,6 +193,8 @@ def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
         raise InputError(f"{name}: the file is empty; it needs a header and rows")
     if kind in ("csv", "tsv"):
         return _delimited(readable, name, source, kind, scratch, report, whole=whole)
+    if kind in ("json", "ndjson"):
+        readable, report["encoding"] = _decoded(readable, name, source, scratch, whole=whole)
     try:
         frame = _scan(readable, name, source, kind, report)
         frame = _flat(frame)
@@ -230,11 +227,7 @@ def _delimited(
     path: Path, name: str, source: Source, kind: str, scratch: Path, report: dict[str, Any], *, whole: bool
 ) -> Part:
     raw = path
-    encoding = source.encoding or encoding_of(path, name, whole=whole)
-    if encoding.lower().replace("_", "-") not in ("utf-8", "utf-8-sig", "utf8", "ascii") or uses_carriage_returns(path):
-        decoded = scratch / "decoded"
-        transcode(path, encoding, decoded, name)
-        path = decoded
+    path, encoding = _decoded(path, name, source, scratch, whole=whole)
     if source.skip_footer:
         path = without_footer(path, source.skip_footer, scratch / "footless", name)
     overrides = Overrides(
@@ -271,6 +264,17 @@ def _delimited(
     )
 
 
+def _decoded(path: Path, name: str, source: Source, scratch: Path, *, whole: bool) -> tuple[Path, str]:
+    """Return text as UTF-8 with line feeds, and the encoding that it had."""
+    encoding = source.encoding or encoding_of(path, name, whole=whole)
+    if encoding.lower().replace("_", "-") in ("utf-8", "utf-8-sig", "utf8", "ascii") and not uses_carriage_returns(
+        path
+    ):
+        return path, encoding
+    transcode(path, encoding, scratch / "decoded", name)
+    return scratch / "decoded", encoding
+
+
 def _column_names(columns: Sequence[str], name: str, source: Source, report: dict[str, Any]) -> tuple[str, ...]:
     """Return the names that the source gives, or the header's with blank ones numbered and repeated ones suffixed.
 
@@ -279,7 +283,7 @@ def _column_names(columns: Sequence[str], name: str, source: Source, report: dic
     """
     if source.names is not None and len(source.names) != len(columns):
         raise InputError(f"{name}: the source gives {len(source.names)} names and the file has {len(columns)} columns")
-    header = source.names or ["" if column.startswith(_UNNAMED) else column for column in columns]
+    header = source.names or ["" if column.startswith(UNNAMED) else column for column in columns]
     renamed = {number: f"column_{number}" for number, column in enumerate(header, 1) if not column.strip()}
     if renamed:
         report["renamed"] = list(renamed.values())
@@ -319,16 +323,9 @@ def _scan(path: Path, name: str, source: Source, kind: str, report: dict[str, An
     if kind == "parquet":
         return pl.scan_parquet(path, glob=False)
     if kind == "excel":
-        return _workbook(path, name, source, report)
-    with path.open("rb") as file:
-        start = file.read(_START).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if start.startswith(b"["):
-        return pl.read_json(path, infer_schema_length=None).lazy()
-    if not start.partition(b"\n")[0].rstrip().endswith(b"}"):
-        raise InputError(
-            f"{name}: not JSON of a table; write a list of objects [{{...}}, {{...}}], or one object on each line (ndjson)"
-        )
-    return pl.scan_ndjson(escape(str(path)), infer_schema_length=None)
+        return read_workbook(path, name, source, report)
+    member = None if "member" in report else source.member
+    return scan_json(path, name, member, report)
 
 
 def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
@@ -347,37 +344,3 @@ def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
     columns = [column for name, dtype in schema.items() for column in fields(name, pl.col(name), dtype)]
     names, _ = _distinct(tuple(column.meta.output_name() for column in columns))
     return frame.select(column.alias(name) for column, name in zip(columns, names, strict=True))
-
-
-def _workbook(path: Path, name: str, source: Source, report: dict[str, Any]) -> pl.LazyFrame:
-    try:
-        import fastexcel  # noqa: F401 - an extra; polars' own message does not say how to install it
-    except ImportError:
-        raise InputError(f"{name}: reading workbooks needs fastexcel; {install('excel')}") from None
-    check_extent(path, name)
-    frame = _sheet(path, source, source.skip or 0)
-    if source.skip is None and any(column.startswith(_UNNAMED) for column in frame.columns):
-        options: dict[str, Any] = {"n_rows": _FIRST_ROWS, "dtypes": "string"}
-        start = _read_sheet(path, source, options, has_header=False, drop_empty_rows=False, drop_empty_cols=False)
-        rows = [[(cell or "").strip() for cell in row] for row in start.rows()]
-        if skip := titles_above(rows, set(source.missing)):
-            frame = _sheet(path, source, skip)
-            report["titles"] = [" ".join(filter(None, row)) for row in rows[:skip] if any(row)]
-            source = source.model_copy(update={"skip": skip})
-    if source.skip_footer:  # again, since a word among totals makes a column of numbers text
-        frame = _sheet(path, source, source.skip or 0, n_rows=max(0, frame.height - source.skip_footer))
-    return frame.lazy()
-
-
-def _sheet(path: Path, source: Source, skip: int, **options: Any) -> pl.DataFrame:
-    """Return a sheet without its first rows; columns without a name have none."""
-    has_header = source.header is not False
-    start = ({"header_row": skip} if has_header else {"skip_rows": skip}) if skip else {}
-    return _read_sheet(path, source, {**start, **options}, has_header=has_header, infer_schema_length=None)
-
-
-def _read_sheet(path: Path, source: Source, read_options: dict[str, Any], **options: Any) -> pl.DataFrame:
-    sheet: dict[str, Any] = {"sheet_name": source.sheet} if source.sheet else {"sheet_id": 1}
-    frame = pl.read_excel(path, read_options=read_options, **sheet, **options)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

@@ -56,7 +56,9 @@ class Source(Config):
     drop_rows: tuple[int, ...] = Field(
         default=(), description="Records that are left out, such as a row of units: their numbers, 1 below the header."
     )
-    member: str | None = Field(default=None, description="The file of a zip archive that is read.")
+    member: str | None = Field(
+        default=None, description="The file of a zip archive, or the list of rows in a JSON object, that is read."
+    )
     sheet: str | None = Field(
         default=None, description="The sheet of a workbook that is read; the first when left out."
     )

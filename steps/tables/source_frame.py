@@ -104,8 +104,8 @@ class SourceFrame:
                 column = pl.struct(column).struct.json_encode()
             elif dtype.is_nested() or dtype in (pl.Binary, pl.Object):
                 raise InputError(
-                    f"{part.name}: column {name!r} holds {dtype}, and a table needs one value in each cell; flatten "
-                    "the column, or leave it out of the file"
+                    f"{part.name}: column {name!r} holds {_kind(dtype)}, and a table needs one value in each cell; write its parts as "
+                    f"columns, or leave it out with --ignore {name} or data.columns.{name}: {{type: text, role: ignore}}"
                 )
             elif dtype != pl.String and not (self.dtypes[name] == pl.String and _whole(dtype)):
                 canonical_values = canonical(column, dtype)
@@ -146,6 +146,10 @@ class SourceFrame:
             f"declare type: {parse.type}{form}"
         )
         return Parse("category", note=note, sure=False)
+
+
+def _kind(dtype: pl.DataType) -> str:
+    return "lists" if isinstance(dtype, pl.List | pl.Array) else "binary values" if dtype == pl.Binary else str(dtype)
 
 
 _STRINGS = (pl.String, pl.Categorical, pl.Enum)

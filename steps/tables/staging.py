@@ -128,6 +128,8 @@ def _note_layout(part: Part, file: FileReport, source: str, log: Journal) -> Non
             f"{part.name}: {count} above the table {'were' if len(file.titles) > 1 else 'was'} left out: "
             f"{_shortened(file.titles)} (set data.sources.{source}.skip if that is wrong)"
         )
+    if file.layout:
+        log.note(f"{part.name}: the table is read from {file.layout}")
     if file.trailing_delimiter:
         log.note(f"{part.name}: every line ends with a delimiter; the empty cells behind it are no column")
     if file.lone_returns:

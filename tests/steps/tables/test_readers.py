@@ -138,7 +138,7 @@ def test_files_of_a_source_must_agree_on_their_columns(read):
     ("name", "content", "match"),
     [
         ("d.parquet", b"PAR1 not really", "d.parquet: cannot be read as parquet"),
-        ("d.json", '{"a": {\n"b": 1}}', "write a list of objects"),
+        ("d.json", '{"a": {\n"b": 1}}', "a table is a list of objects"),
         ("d.ndjson", '{"a": 1}\n{"a": [1, 2]}\n', "d.ndjson"),
         ("d.ndjson", '{"a": 1}\n{"a": \n', "d.ndjson"),
         ("d.csv.gz", b"no gzip", "cannot be unpacked"),
