@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,15 @@ import polars as pl
 from steps.tables.document import IngestReport, NearlyType, SourceReport
 from steps.tables.parsing import Odd
 from steps.tables.schema import TableSchema
+from steps.tables.strict import RaggedRows, UnparsedValues
 
 _LONGEST_FOOTER = 5
 _MOST_WORDS = 12
 """With more different words, a column is hardly one of numbers or dates."""
 _TOTAL = re.compile(
     r"(grand|sub|sum)?[ -]*(total|totals|totaux|totale|sum|summe|gesamt|insgesamt|suma|somma|ukupno|average|mean)\b.*"
-    r"|page -?\d+( of \d+)?|\d+ (rows|records) .*|end of (file|report|data).*|source: .*",
+    r"|page -?\d+( of \d+)?|\d+ (rows|records)( .*)?|end of (file|report|data).*|(source|notes?|quelle|fuente): .*"
+    r"|(exported|generated|printed|created) (by|on|at|from)\b.*",
     re.IGNORECASE,
 )
 
@@ -57,27 +59,17 @@ def amend(report: IngestReport, content: dict[str, Any], untouched: str | None =
     """
     result = Amendments()
     for name, source in report.sources.items():
+        settings = content["data"]["sources"][name]
         nearly = {column: kind.almost for column, kind in source.types.items() if kind.almost}
         if lines := _footer(source, list(nearly.values())):
-            before = content["data"]["sources"][name].get("skip_footer", 0)
             last = source.rows + (source.blank_records or 0)
             words = dict.fromkeys(word for a in nearly.values() if min(a.rows) > last - lines for word in a.words)
-            result.sources[name] = {"skip_footer": before + lines}
-            result.questions.append(
-                f"the end of {source.files[0].file} looks like a footer ({_quoted(words)}): {lines} left out "
-                f"(data.sources.{name}.skip_footer: {before + lines})"
-            )
+            _leave_out_footer(result, name, source.files[0].file, settings, lines, words)
             continue
         rows = _shared_rows(source, list(nearly.values()))
         if rows:
-            result.sources[name] = {
-                "drop_rows": sorted({*content["data"]["sources"][name].get("drop_rows", ()), *rows})
-            }
             words = dict.fromkeys(word for almost in nearly.values() if almost.rows == rows for word in almost.words)
-            result.questions.append(
-                f"row{'' if len(rows) == 1 else 's'} {', '.join(map(str, rows))} of {source.files[0].file} seem to be no rows of the "
-                f"table ({_quoted(words)}): they are left out (data.sources.{name}.drop_rows)"
-            )
+            _leave_out_rows(result, name, source.files[0].file, settings, rows, words)
         for column, almost in nearly.items():
             if column == untouched or almost.rows == rows:
                 continue
@@ -86,13 +78,44 @@ def amend(report: IngestReport, content: dict[str, Any], untouched: str | None =
     return result
 
 
-def amend_odd(columns: dict[str, Odd]) -> Amendments:
-    """Return what values suggest that could not be read."""
+def amend_refused(error: UnparsedValues | RaggedRows, content: dict[str, Any]) -> Amendments:
+    """Return what the values or records suggest that could not be read."""
     result = Amendments()
-    for column, odd in columns.items():
+    if isinstance(error, RaggedRows):
+        _leave_out(result, error, content["data"]["sources"][error.source])
+        return result
+    for column, odd in error.columns.items():
         if odd.type not in ("category", "text", "boolean"):
             _declare(result, column, odd, {})
     return result
+
+
+def _leave_out(result: Amendments, error: RaggedRows, settings: dict[str, Any]) -> None:
+    """Leave out a footer, and records inside that are totals or hold a single cell."""
+    if error.at_end and len(error.rows) <= _LONGEST_FOOTER:
+        _leave_out_footer(result, error.source, error.file, settings, len(error.rows), list(error.rows.values()))
+    elif all(_TOTAL.match(text) or not re.search(r"\w.*[,;|\t].*\w", text) for text in error.rows.values()):
+        _leave_out_rows(result, error.source, error.file, settings, tuple(error.rows), list(error.rows.values()))
+
+
+def _leave_out_footer(
+    result: Amendments, source: str, file: str, settings: dict[str, Any], lines: int, words: Collection[str]
+) -> None:
+    count = settings.get("skip_footer", 0) + lines
+    result.sources[source] = {"skip_footer": count}
+    result.questions.append(
+        f"the end of {file} looks like a footer ({_quoted(words)}): {lines} left out (data.sources.{source}.skip_footer: {count})"
+    )
+
+
+def _leave_out_rows(
+    result: Amendments, source: str, file: str, settings: dict[str, Any], rows: Sequence[int], words: Collection[str]
+) -> None:
+    result.sources[source] = {"drop_rows": sorted({*settings.get("drop_rows", ()), *rows})}
+    result.questions.append(
+        f"row{'' if len(rows) == 1 else 's'} {', '.join(map(str, rows))} of {file} seem to be no rows of the "
+        f"table ({_quoted(words)}): they are left out (data.sources.{source}.drop_rows)"
+    )
 
 
 def _declare(result: Amendments, column: str, odd: Odd, fields: dict[str, Any]) -> None:

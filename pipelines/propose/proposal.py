@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from infra.sources.files import materialise, resolve
-from pipelines.propose.amendments import Amendments, amend, amend_odd, totals
+from pipelines.propose.amendments import Amendments, amend, amend_refused, totals
 from pipelines.propose.draft import PROBLEM, Draft, Options, amended, is_incomplete, make_draft
 from pipelines.propose.problem_text import SUITE, Proposal, incomplete_text, problem_text
 from pipelines.propose.profile import Request, profile_table
@@ -32,7 +32,7 @@ from steps.tables.document import IngestReport, SourceReport
 from steps.tables.readers import Part, read_parts
 from steps.tables.schema import TableSchema
 from steps.tables.secrets import SecretValues
-from steps.tables.strict import UnparsedValues
+from steps.tables.strict import RaggedRows, UnparsedValues
 
 _ATTEMPTS = 3
 _DIVIDING = ("split", "split.by", "split.key", "split.stratify")
@@ -218,8 +218,8 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
             amendments = ignore_secrets(error, request.target)
             if not amendments or attempt == _ATTEMPTS - 1:
                 raise Unreadable(str(error), draft, columns) from None
-        except UnparsedValues as error:
-            amendments = amend_odd(error.columns)
+        except (UnparsedValues, RaggedRows) as error:
+            amendments = amend_refused(error, draft.content)
             if not amendments or attempt == _ATTEMPTS - 1:
                 raise Unreadable(str(error), draft, columns) from None
         except InputError as error:

@@ -21,7 +21,7 @@ from steps.tables.json_files import scan_json
 from steps.tables.mending import without_blanks_before_quotes, without_footer
 from steps.tables.schema import LABEL_SOURCE, ROW
 from steps.tables.source import Source
-from steps.tables.structure import faults
+from steps.tables.structure import Faults, faults
 from steps.tables.unpacking import unpack
 from steps.tables.workbooks import UNNAMED, read_workbook
 
@@ -115,6 +115,11 @@ class Part:
             missing_columns="insert",  # polars takes a blank first line for a record with one column
         )
 
+    def faults(self) -> Faults:
+        """Return what is wrong with the shape of delimited text; reads the whole file."""
+        assert self.dialect is not None
+        return faults(self.path, self.dialect, self.drop_rows)
+
     def fault(self, settings: str = "the source's settings") -> str | None:
         """Return what is wrong with the shape of delimited text, in words; reads the whole file.
 
@@ -122,7 +127,7 @@ class Part:
             settings: where the settings of the source are, such as ``data.sources.people``.
         """
         assert self.dialect is not None
-        if fault := faults(self.path, self.dialect).describe(self.dialect.width, settings):
+        if fault := self.faults().describe(settings):
             return fault
         if not self.dialect.trailing:
             return None

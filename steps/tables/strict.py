@@ -16,6 +16,7 @@ from steps.tables.casting import as_type, refuse_unfit
 from steps.tables.examine import Examination, examine
 from steps.tables.parquet import numbered, write
 from steps.tables.parsing import Odd, Parse, natural_type
+from steps.tables.readers import Part
 from steps.tables.schema import ROW
 from steps.tables.source_frame import SourceFrame
 
@@ -31,6 +32,29 @@ class UnparsedValues(InputError):
         self.columns = columns
 
 
+class RaggedRows(InputError):
+    """A few records of the only file of a source have too few cells, as a footer or subtotals have."""
+
+    def __init__(self, message: str, source: str, file: str, rows: Mapping[int, str], *, at_end: bool) -> None:
+        super().__init__(message)
+        self.source = source
+        self.file = file
+        self.rows = rows
+        """The text of the records by their numbers."""
+        self.at_end = at_end
+        """True if they stand below all other records."""
+
+
+def _shape_error(source: SourceFrame, part: Part, message: str) -> InputError:
+    faults = part.faults()
+    if not faults.short or len(source.parts) > 1:
+        return InputError(message)
+    numbers = {ragged.line: ragged.record for ragged in faults.short}
+    with part.path.open(encoding="utf-8", errors="replace") as lines:
+        rows = {numbers[number]: line.strip() for number, line in enumerate(lines, 1) if number in numbers}
+    return RaggedRows(message, source.name, part.name, rows, at_end=faults.at_end)
+
+
 def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], Examination]:
     """Write the table.
 
@@ -39,7 +63,7 @@ def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], E
     """
     for part in source.parts:
         if source.delimited and (fault := part.fault(f"data.sources.{source.name}")):
-            raise InputError(f"{part.name}, {fault}")
+            raise _shape_error(source, part, f"{part.name}, {fault}")
     files = ", ".join(part.name for part in source.parts)
     try:
         frame = source.text()

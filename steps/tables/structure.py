@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,25 @@ _NEWLINE, _RETURN = ord("\n"), ord("\r")
 Numbers = NDArray[np.int64]
 
 
+class Ragged(NamedTuple):
+    """A record with too few or too many cells."""
+
+    line: int
+    """The line on which it starts."""
+    cells: int
+    record: int
+    """Its number, 1 below the header; blank lines count."""
+
+
 @dataclass
 class Faults:
     """The faults of a file; lines are physical ones, counted from 1."""
 
+    width: int
+    """The number of cells that records must have."""
     records: int = 0
-    ragged: list[tuple[int, int]] = field(default_factory=list)
-    """The first records of another width: the line on which each starts and how many cells it has."""
+    ragged: list[Ragged] = field(default_factory=list)
+    """The first records of another width."""
     ragged_count: int = 0
     even_count: int = 0
     last_even: int = 0
@@ -39,7 +52,7 @@ class Faults:
     zero_byte: int | None = None
     """The line of the first zero byte."""
 
-    def describe(self, width: int, settings: str) -> str | None:
+    def describe(self, settings: str) -> str | None:
         """Return the faults in words, or None when the shape is right.
 
         Args:
@@ -48,10 +61,10 @@ class Faults:
         if self.zero_byte is not None:
             return f"line {self.zero_byte}: a zero byte; the file is damaged, or not text (encoding: utf-16?)"
         if self.ragged:
-            lines = ", ".join(f"line {line} has {cells}" for line, cells in self.ragged)
+            lines = ", ".join(f"line {line} has {cells}" for line, cells, _ in self.ragged)
             more = f" and {self.ragged_count - len(self.ragged):,} more" if self.ragged_count > len(self.ragged) else ""
             quote = f"; a quote opened on line {self.open_quote} is never closed" if self.open_quote else ""
-            return f"the file has {width} columns, but {lines}{more}{quote}. {self._advice(width, settings)}"
+            return f"the file has {self.width} columns, but {lines}{more}{quote}. {self._advice(settings)}"
         if self.open_quote is not None:
             return (
                 f"a quote opened on line {self.open_quote} is never closed; close it, or set {settings}.quote: '' if quotes are "
@@ -59,9 +72,21 @@ class Faults:
             )
         return None
 
-    def _advice(self, width: int, settings: str) -> str:
+    @property
+    def at_end(self) -> bool:
+        """True if all ragged records stand below all others."""
+        return self.even_count > 0 and bool(self.ragged) and self.ragged[0].line > self.last_even
+
+    @property
+    def short(self) -> tuple[Ragged, ...]:
+        """The ragged records if they are few and short, and nothing else explains them."""
+        explained = self.open_quote is not None or self.lone_return is not None or self.zero_byte is not None
+        few = 0 < self.ragged_count == len(self.ragged) <= max(1, self.even_count / 20)
+        return tuple(self.ragged) if few and not explained and self.width > max(self.widths) else ()
+
+    def _advice(self, settings: str) -> str:
         """Return what would help, by the pattern of the ragged records."""
-        first, cells = self.ragged[0]
+        cells = self.ragged[0].cells
         if self.open_quote is not None:
             return f"Close the quote, or set {settings}.quote: '' if quotes are ordinary characters"
         if self.lone_return is not None:
@@ -69,18 +94,18 @@ class Faults:
                 f"Line {self.lone_return} holds a carriage return alone, which some programs write as a line end: replace "
                 "them by line feeds"
             )
-        if self.even_count and first > self.last_even:
+        if self.at_end:
             count = f"{self.ragged_count:,} lines are" if self.ragged_count > 1 else "line is"
             return f"The last {count} unlike the others: for a footer, set {settings}.skip_footer: {self.ragged_count}"
         if len(self.widths) == 1 and self.ragged_count > self.even_count:
             other = f"Nearly all lines have {cells} cells"
-            if cells == width + 1:
+            if cells == self.width + 1:
                 return (
                     f"{other}, one more than the header: add its name to the header, or set {settings}.names for all "
                     f"{cells} columns with header: true"
                 )
             return f"{other}: set {settings}.skip to the number of lines above the header, or {settings}.delimiter"
-        if self.widths == {width + 1}:
+        if self.widths == {self.width + 1}:
             return (
                 f"A cell that holds the delimiter needs quotes, and a line needs no delimiter at its end: fix these lines, "
                 f"or set {settings}.delimiter or {settings}.quote"
@@ -97,12 +122,16 @@ def _line_of_lone_return(path: Path) -> int | None:
         return next((number for number, line in enumerate(lines, 1) if _LONE_RETURN.search(line)), None)
 
 
-def faults(path: Path, dialect: Dialect, chunk_size: int = CHUNK) -> Faults:
-    """Return what is wrong with the shape of a file, read in chunks."""
+def faults(path: Path, dialect: Dialect, dropped: Sequence[int] = (), chunk_size: int = CHUNK) -> Faults:
+    """Return what is wrong with the shape of a file, read in chunks.
+
+    Args:
+        dropped: the numbers of records that are left out.
+    """
     with path.open("rb") as file:
         for _ in range(dialect.skipped):
             file.readline()
-        result = _Scanner(dialect).scan(file, chunk_size)
+        result = _Scanner(dialect, dropped).scan(file, chunk_size)
     if result.ragged:
         result.lone_return = _line_of_lone_return(path)
     return result
@@ -115,9 +144,10 @@ class _Scanner:
     of the record that a chunk cuts is carried over to the next chunk.
     """
 
-    def __init__(self, dialect: Dialect) -> None:
-        self.faults = Faults()
-        self.width = dialect.width
+    def __init__(self, dialect: Dialect, dropped: Sequence[int] = ()) -> None:
+        self.faults = Faults(dialect.width)
+        self.dropped = np.array(dropped, np.int64)
+        self.count = 0
         self.delimiter = ord(dialect.delimiter)
         self.quote = ord(dialect.quote) if dialect.quote else None
         self.special = np.zeros(256, bool)
@@ -174,13 +204,18 @@ class _Scanner:
         """Count records: the cells and length of each, and the line after it; the first starts on ``self.start``."""
         real = lengths > 0
         self.faults.records += int(np.count_nonzero(real))
-        wrong = np.flatnonzero(real & (cells != self.width))
+        numbers = self.count + 1 + np.arange(len(cells))
+        self.count += len(cells)
+        if len(self.dropped):
+            real &= ~np.isin(numbers, self.dropped)
+        right = cells == self.faults.width
+        wrong = np.flatnonzero(real & ~right)
         self.faults.ragged_count += len(wrong)
         self.faults.widths |= set(cells[wrong][:1000].tolist())
-        even = np.flatnonzero(real & (cells == self.width))
+        even = np.flatnonzero(real & right)
         self.faults.even_count += len(even)
         if len(even):
             self.faults.last_even = self.start if even[-1] == 0 else int(next_lines[even[-1] - 1])
         for index in wrong[: _LISTED - len(self.faults.ragged)]:
             line = self.start if index == 0 else int(next_lines[index - 1])
-            self.faults.ragged.append((line, int(cells[index])))
+            self.faults.ragged.append(Ragged(line, int(cells[index]), int(numbers[index])))

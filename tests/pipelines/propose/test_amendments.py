@@ -4,6 +4,7 @@ import pytest
 
 from pipelines.problem.definition import load
 from pipelines.propose.proposal import propose, write
+from steps.errors import InputError
 
 
 def people(line, count=120):
@@ -121,3 +122,38 @@ def test_a_row_of_units_is_proposed_to_be_left_out(tmp_path):
     assert (problem.data.columns["age"].type, problem.data.columns["income"].type) == ("integer", "float")
     assert proposal.rows == 120
     assert any("row 1 of people.csv" in text and "'years', 'EUR'" in text for text in proposal.decide)
+
+
+@pytest.mark.parametrize(
+    "footer",
+    [
+        ["Grand total: 120"],
+        ["", "Grand total: 120", "Page -1 of 1"],
+        ["Total;4000"],
+        ["Total;4000", "exported by hand"],
+    ],
+)
+def test_a_footer_with_fewer_cells_is_proposed_to_be_left_out(tmp_path, footer):
+    proposal, problem = proposed(tmp_path, [*people("{n};{m};{c};{y}"), *footer])
+    assert problem.data.sources["people"].skip_footer == len([line for line in footer if line])
+    assert problem.data.columns["age"].type == "integer"
+    assert proposal.rows == 120
+    assert any("looks like a footer" in text for text in proposal.decide)
+
+
+@pytest.mark.parametrize("line", ["Subtotal;4000", "Section two", "Total"])
+def test_lines_with_fewer_cells_in_the_middle_are_proposed_to_be_left_out(tmp_path, line):
+    lines = people("{n};{m};{c};{y}")
+    lines[40] = lines[80] = line
+    proposal, problem = proposed(tmp_path, lines)
+    assert problem.data.sources["people"].drop_rows == (41, 81)
+    assert proposal.rows == 118
+    assert any("rows 41, 81 of people.csv" in text and line in text for text in proposal.decide)
+
+
+@pytest.mark.parametrize("line", ["33;12.5", "33;12.5;a", "33;12.5;a;yes;no"])
+def test_a_record_that_lost_cells_is_not_left_out(tmp_path, line):
+    lines = people("{n};{m};{c};{y}")
+    lines[40] = line
+    with pytest.raises(InputError, match="line 42 has"):
+        proposed(tmp_path, lines)

@@ -39,7 +39,9 @@ def test_the_list_is_chosen_by_its_key(read):
     content = json.dumps({"a": ROWS, "b": {"c": [{"x": 1}, {"x": 2}], "d": [{"x": 3}]}})
     assert read({"d.json": content})["age"] == [26, 46]
     assert read({"d.json": content}, member="b.c")["x"] == [1, 2]
-    refused(read, {"d.json": content}, match=r"no list of objects is called 'e'; the lists are: a, b\.c, b\.d", member="e")
+    refused(
+        read, {"d.json": content}, match=r"no list of objects is called 'e'; the lists are: a, b\.c, b\.d", member="e"
+    )
     refused(read, {"d.json": json.dumps({"a": ROWS, "b": ROWS})}, match=r"several lists of objects: a, b; .* member: a")
 
 
@@ -63,7 +65,10 @@ def test_small_faults_are_forgiven(read, name, content, values):
 @pytest.mark.parametrize(
     ("content", "match"),
     [
-        ('{"a":1},\n{"a":2},\n', "line 1: no JSON: it ends with ','; write one object on each line and nothing between"),
+        (
+            '{"a":1},\n{"a":2},\n',
+            "line 1: no JSON: it ends with ','; write one object on each line and nothing between",
+        ),
         ('{"a":1}\n{"a":\n', "line 2: no JSON: Expecting value: column 6"),
         ('{"a":1}\n{"a":2}\n3\n', "line 3: no object: '3'; a table is a list of objects"),
         ('{"a":1}\n{"a":Infinity}\n', "line 2: no JSON: Infinity is no number"),
