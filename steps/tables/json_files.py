@@ -78,8 +78,8 @@ def _lines(path: Path, name: str) -> Records:
     """
     records = []
     with path.open("rb") as file:
-        for number, written in enumerate(file, 1):
-            line = written.removeprefix(b"\xef\xbb\xbf").strip()
+        for number, raw in enumerate(file, 1):
+            line = raw.removeprefix(b"\xef\xbb\xbf").strip()
             if not line:
                 continue
             try:
@@ -146,14 +146,14 @@ def _rows_of_list(rows: Sequence[Any], name: str, report: dict[str, Any]) -> Rec
         header = all(isinstance(cell, str) for cell in rows[0]) and len(set(rows[0])) == len(rows[0])
         names = rows[0] if header else [f"column_{number}" for number in range(1, len(rows[0]) + 1)]
         report["layout"] = "a list of rows" + (", of which the first has the names" if header else " without names")
-        return _named(names, rows[1:] if header else rows, name)
+        return _with_names(names, rows[1:] if header else rows, name)
     wrong = next((number for number, row in enumerate(rows, 1) if not isinstance(row, dict)), None)
     if wrong is not None:
         raise InputError(f"{name}: item {wrong} of the list is no object: {str(rows[wrong - 1])[:40]!r}; {_TABLE}")
     return list(rows)
 
 
-def _named(names: Sequence[str], rows: Sequence[Sequence[Any]], name: str) -> Records:
+def _with_names(names: Sequence[str], rows: Sequence[Sequence[Any]], name: str) -> Records:
     for number, row in enumerate(rows, 1):
         if len(row) != len(names):
             raise InputError(f"{name}: row {number} has {len(row)} values and there are {len(names)} columns")
@@ -165,7 +165,7 @@ def _of_pandas(content: Mapping[str, Any], report: dict[str, Any]) -> Records | 
     columns, rows = content.get("columns"), content.get("data")
     if isinstance(columns, list) and isinstance(rows, list) and all(isinstance(row, list) for row in rows):
         report["layout"] = "the parts 'columns' and 'data' (pandas' orient split)"
-        return _named([str(column) for column in columns], rows, report["file"])
+        return _with_names([str(column) for column in columns], rows, report["file"])
     parts = list(content.values())
     if parts and all(isinstance(part, list) for part in parts) and len({len(part) for part in parts}) == 1:
         if any(isinstance(item, list | dict) for part in parts for item in part[:1]):
