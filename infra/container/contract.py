@@ -16,7 +16,7 @@ import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from steps.errors import FourscoreError
 
@@ -29,7 +29,8 @@ class Container:
 
     base: Path
     """``/opt/ml``, or another directory in its place."""
-    kind: Literal["processing", "training"]
+    trains: bool
+    """True in a training job, which has checkpoints and leaves a model; others leave a result."""
     host: str
     hosts: tuple[str, ...]
 
@@ -38,19 +39,12 @@ class Container:
         """Read the files that SageMaker wrote below ``base``.
 
         Raises:
-            FourscoreError: there are none, or they do not have the documented format.
+            FourscoreError: there are none.
         """
-        for kind, config in (("processing", base / "config"), ("training", base / "input/config")):
-            resources = config / "resourceconfig.json"
-            if not resources.is_file():
-                continue
-            try:
-                hosts = json.loads(resources.read_bytes())
-                return cls(base, kind, str(hosts["current_host"]), tuple(map(str, hosts["hosts"])))  # type: ignore[arg-type]
-            except (ValueError, KeyError, TypeError) as error:
-                raise FourscoreError(
-                    f"{resources} does not have the format that SageMaker documents ({error!r})"
-                ) from None
+        for trains, path in ((False, "config/resourceconfig.json"), (True, "input/config/resourceconfig.json")):
+            if (base / path).is_file():
+                resources = json.loads((base / path).read_bytes())
+                return cls(base, trains, resources["current_host"], tuple(resources["hosts"]))
         raise FourscoreError(
             f"there is neither {base}/config/resourceconfig.json (Processing) nor "
             f"{base}/input/config/resourceconfig.json (Training): this command runs inside a SageMaker job; "
@@ -59,22 +53,7 @@ class Container:
 
     def input(self, name: str) -> Path:
         """Return the directory of an input or channel."""
-        return self.base / ("processing/input" if self.kind == "processing" else "input/data") / name
-
-    @property
-    def result(self) -> Path | None:
-        """The directory of the output ``result``; None in a training job."""
-        return self.base / "processing/output/result" if self.kind == "processing" else None
-
-    @property
-    def checkpoints(self) -> Path | None:
-        """The directory that outlives an interruption of spot capacity; None in a processing job."""
-        return self.base / "checkpoints" if self.kind == "training" else None
-
-    @property
-    def model(self) -> Path | None:
-        """The directory of the model artifact; None in a processing job."""
-        return self.base / "model" if self.kind == "training" else None
+        return self.base / ("input/data" if self.trains else "processing/input") / name
 
     @property
     def leads(self) -> bool:
@@ -85,13 +64,10 @@ class Container:
         """Return the job's description.
 
         Raises:
-            FourscoreError: it is missing, unreadable, or another job's.
+            FourscoreError: it is another job's, or of another version.
         """
         path = self.input("job") / "job.json"
-        try:
-            spec: dict[str, Any] = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
-            raise FourscoreError(f"{path}: the job's description cannot be read ({error})") from None
+        spec: dict[str, Any] = json.loads(path.read_bytes())
         if spec.get("job") != job or spec.get("format") != 1:
             raise FourscoreError(
                 f"{path} describes job {spec.get('job')!r} in format {spec.get('format')!r}; expected {job!r} in format 1"

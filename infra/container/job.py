@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
 
 def _run(container: Container, name: str) -> None:
     spec = container.spec(name)
-    run, root = _variable("FOURSCORE_RUN"), _variable("FOURSCORE_ROOT")
+    run, root = os.environ["FOURSCORE_RUN"], os.environ["FOURSCORE_ROOT"]  # which the definition sets
     steps = tuple(map(_planned, spec["steps"]))
     _check_container(steps)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
@@ -86,13 +86,6 @@ def _run(container: Container, name: str) -> None:
         with _tracked(store.workspace, record, silent=not leads), Live(store, record, silent=not leads) as live:
             _execute(store, plan, record, live)
         _deliver(container, store, plan, record)
-
-
-def _variable(name: str) -> str:
-    try:
-        return os.environ[name]
-    except KeyError:
-        raise FourscoreError(f"the environment has no {name}; the pipeline's definition sets it") from None
 
 
 def _planned(step: Mapping[str, Any]) -> PlannedStep:
@@ -118,13 +111,12 @@ def _check_container(steps: tuple[PlannedStep, ...]) -> None:
 
 def _lay_checkpoints(container: Container, store: S3Store, planned: PlannedStep) -> None:
     """Link the step's scratch directories to the checkpoints, which SageMaker keeps between attempts."""
-    if container.checkpoints is None:
-        return
-    for name in planned.step.scratch:
-        (container.checkpoints / name).mkdir(parents=True, exist_ok=True)
+    for name in planned.step.scratch if container.trains else ():
+        checkpoints = container.base.absolute() / "checkpoints" / name
+        checkpoints.mkdir(parents=True, exist_ok=True)
         link = store.workspace / "scratch" / planned.key / name
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(container.checkpoints.absolute() / name)
+        link.symlink_to(checkpoints)
 
 
 def _record(run: str, spec: Mapping[str, Any]) -> RunRecord:
@@ -210,14 +202,15 @@ def _stopping() -> Iterator[list[int]]:
 
 def _deliver(container: Container, store: S3Store, plan: Plan, record: RunRecord) -> None:
     """Leave what SageMaker itself reads: the verdict as a property file, the model as an artifact."""
-    if container.result is not None:
-        container.result.mkdir(parents=True, exist_ok=True)
+    if not container.trains:
+        result = container.base / "processing/output/result"
+        result.mkdir(parents=True, exist_ok=True)
         document = _verdict(store, plan, record)
-        (container.result / "verdict.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-    if container.model is not None and processes.leads(container):
+        (result / "verdict.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+    elif processes.leads(container):
         for planned in plan.steps:
             if "model" in planned.step.outputs:
-                shutil.copytree(store.open(planned.key, "model"), container.model, dirs_exist_ok=True)
+                shutil.copytree(store.open(planned.key, "model"), container.base / "model", dirs_exist_ok=True)
 
 
 def _verdict(store: S3Store, plan: Plan, record: RunRecord) -> dict[str, Any]:

@@ -22,7 +22,7 @@ CODE = "FOURSCORE_EXIT_CODE"
 
 def process_count(container: Container) -> int:
     """Return how many processes to start; 1 in a process that torchrun started."""
-    if container.kind != "training" or RANK in os.environ:
+    if not container.trains or RANK in os.environ:
         return 1
     return len(container.hosts) * gpu_count()
 
@@ -57,8 +57,12 @@ def launch(container: Container, job: str) -> int:
     """
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "code"
-        code = _launch(command(container, job, gpu_count()), os.environ | {CODE: str(file)})
-        return int(file.read_text()) if code and file.exists() else code
+        process = subprocess.Popen(command(container, job, gpu_count()), env=os.environ | {CODE: str(file)})
+        with pass_on(process):
+            code = process.wait()
+        if code and file.exists():
+            return int(file.read_text())
+        return code if code >= 0 else 1
 
 
 def note_code(code: int) -> None:
@@ -77,10 +81,3 @@ def leave(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def _launch(command: list[str], environment: dict[str, str]) -> int:
-    process = subprocess.Popen(command, env=environment)
-    with pass_on(process):
-        code = process.wait()
-    return code if code >= 0 else 1

@@ -38,16 +38,6 @@ DIE_WITH_PARENT = "import ctypes, os, sys; sys.platform == 'linux' and ctypes.CD
 
 
 @dataclass(frozen=True)
-class Options:
-    """How jobs are run; the defaults are those of AWS."""
-
-    grace: float = 120.0
-    """Seconds between SIGTERM and SIGKILL."""
-    sync: float = 1.0
-    """Seconds between two uploads of changed checkpoints."""
-
-
-@dataclass(frozen=True)
 class Machine:
     """What jobs run with."""
 
@@ -56,7 +46,10 @@ class Machine:
     buckets: Buckets
     environment: Mapping[str, str]
     """Variables that make an AWS SDK in a job talk to this cloud."""
-    options: Options
+    grace: float = 120.0
+    """Seconds between SIGTERM and SIGKILL."""
+    sync: float = 1.0
+    """Seconds between two uploads of changed checkpoints."""
 
     def take_fault(self, step: str) -> str:
         """Return what happens to the next job of a step, and forget it: a failure's reason, an interruption, or ''.
@@ -229,7 +222,7 @@ class Job:
                 return "stop", 0
             if time.monotonic() - began > limit:
                 return "limit", 0
-            if time.monotonic() - synced > self.machine.options.sync:
+            if time.monotonic() - synced > self.machine.sync:
                 synced = time.monotonic()
                 if self._save_checkpoints() and self.fault and self.request.get("EnableManagedSpotTraining"):
                     self.fault = ""
@@ -239,7 +232,7 @@ class Job:
         """Send SIGTERM to every container, and wait for as long as SageMaker does."""
         for process in self.processes:
             process.terminate()
-        until = time.monotonic() + self.machine.options.grace
+        until = time.monotonic() + self.machine.grace
         while time.monotonic() < until and any(process.poll() is None for process in self.processes):
             time.sleep(0.05)
 

@@ -17,7 +17,6 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from infra.emulator.jobs import Options
 from infra.emulator.server import Address, Server
 from infra.files import locked, write_json
 from infra.processes import spawn_module
@@ -50,7 +49,7 @@ def _address(place: Path) -> Address | None:
         return None
 
 
-def start(workspace: Path, *, idle_minutes: float = IDLE_MINUTES, options: Options | None = None) -> Address:
+def start(workspace: Path, *, idle_minutes: float = IDLE_MINUTES) -> Address:
     """Return the address of the workspace's local cloud; start it if it does not run. It outlives this process.
 
     Raises:
@@ -64,7 +63,6 @@ def start(workspace: Path, *, idle_minutes: float = IDLE_MINUTES, options: Optio
         (place / "server.json").unlink(missing_ok=True)  # of a process that was killed
         log = place / "server.log"
         arguments = ["--workspace", str(workspace.absolute()), "--idle-minutes", str(idle_minutes)]
-        arguments += ["--options", json.dumps(asdict(options or Options()))]
         process = spawn_module("infra.emulator.local_cloud", *arguments, directory=Path("/"), log=log)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and process.poll() is None:
@@ -99,50 +97,37 @@ def delete(workspace: Path) -> None:
         shutil.rmtree(home(workspace))
 
 
-def serve(workspace: Path, idle_minutes: float, options: Options) -> None:
+def serve(workspace: Path, idle_minutes: float) -> None:
     """Be the local cloud of a workspace until SIGTERM, or until nothing has happened for a while."""
     place = home(workspace)
-    for _ in range(50):  # `running` holds the lock for a moment when it looks
-        with locked(place / "alive", blocking=False) as free:
-            if free:
-                _serve(place, idle_minutes, options)
-                return
-        time.sleep(0.1)
-
-
-def _serve(place: Path, idle_minutes: float, options: Options) -> None:
     os.umask(0o077)  # whoever reads the key may start jobs
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    server = Server(place, options)
-    write_json(place / "server.json", asdict(server.address))
-    _log(f"listens on {server.address.endpoint}")
-    while not ended.wait(min(1.0, idle_minutes * 6)):
-        if _address(place) != server.address:
-            _log("the workspace was deleted")
-            break
-        if server.idle_seconds > 60 * idle_minutes:
-            _log(f"no request and no job for {idle_minutes:g} minutes")
-            break
-    server.close()
-    _log("ends")
+    with locked(place / "alive"):  # `running` looks for a moment whether it is free
+        server = Server(place)
+        write_json(place / "server.json", asdict(server.address))
+        _log(f"listens on {server.address.endpoint}")
+        while not ended.wait(min(1.0, idle_minutes * 6)):
+            if _address(place) != server.address:
+                _log("the workspace was deleted")
+                break
+            if server.idle_seconds > 60 * idle_minutes:
+                _log(f"no request and no job for {idle_minutes:g} minutes")
+                break
+        server.close()
+        _log("ends")
 
 
 def _log(text: str) -> None:
     print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)  # noqa: T201 -- the process's own log
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m infra.emulator.local_cloud")
-    parser.add_argument("--workspace", type=Path, required=True)
-    parser.add_argument("--idle-minutes", type=float, default=IDLE_MINUTES)
-    parser.add_argument("--options", type=lambda text: Options(**json.loads(text)), default=Options())
-    arguments = parser.parse_args()
-    serve(arguments.workspace, arguments.idle_minutes, arguments.options)
-    os._exit(0)  # without waiting for threads
-
-
 if __name__ == "__main__":
     redact_output()
-    main()
+    parser = argparse.ArgumentParser(prog="python -m infra.emulator.local_cloud")
+    parser.add_argument("--workspace", type=Path, required=True)
+    parser.add_argument("--idle-minutes", type=float, required=True)
+    arguments = parser.parse_args()
+    serve(arguments.workspace, arguments.idle_minutes)
+    os._exit(0)  # without waiting for threads

@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from infra.emulator import s3
 from infra.emulator.api import Api, ApiError
-from infra.emulator.jobs import Machine, Options
+from infra.emulator.jobs import Machine
 from infra.emulator.local_stack import BUCKET, REGION
 from infra.s3.objects import PART
 from steps.errors import InputError, install
@@ -79,9 +79,13 @@ class Address:
 
 
 class Server:
-    """Listens from the moment it is made until :meth:`close`."""
+    """Listens from the moment it is made until :meth:`close`.
 
-    def __init__(self, directory: Path, options: Options | None = None) -> None:
+    Args:
+        pace: what :class:`Machine` has in seconds, for tests.
+    """
+
+    def __init__(self, directory: Path, **pace: float) -> None:
         self.http = _Http(("127.0.0.1", 0), _Handler)
         endpoint = f"http://127.0.0.1:{self.http.server_port}"
         self.address = Address(endpoint, "AKIA" + secrets.token_hex(8).upper(), secrets.token_hex(20), os.getpid())
@@ -90,7 +94,7 @@ class Server:
         buckets = s3.Buckets(directory / "s3")
         (buckets.directory / BUCKET).mkdir(exist_ok=True)
         self.http.access_key = self.address.access_key
-        self.http.api = self.api = Api(Machine(directory, buckets, self.address.environment, options or Options()))
+        self.http.api = self.api = Api(Machine(directory, buckets, self.address.environment, **pace))
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
 
     @property

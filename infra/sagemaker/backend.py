@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -155,21 +155,16 @@ class SageMakerBackend:
             InputError: it is active, or it succeeded.
             FourscoreError: as :meth:`run`.
         """
-        arn, before = str(record.execution), replace(record)
         state = self._state(record)
         if not state.over or state.status == "Succeeded":
             raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
         record.stages, record.status, record.finished, record.message = reset_stages(record), "running", None, ""
-        # Saved first: whatever happens now, an execution that is active can be stopped.
+        # Saved first: whatever happens now, an execution that is active can be watched and stopped.
         records.save(self.store.workspace, record)
         try:
-            self.service.retry(arn, uuid.uuid4().hex)
+            self.service.retry(state.arn, uuid.uuid4().hex)
         except KeyboardInterrupt:
             raise Interrupted(_detached(record)) from None
-        except FourscoreError:
-            if self.service.execution(arn).over:
-                records.save(self.store.workspace, before)
-            raise
         return self.attach(record, reporter)
 
     def refresh(self, record: RunRecord) -> bool:

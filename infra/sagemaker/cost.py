@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +149,7 @@ def check_cap(estimate: Estimate) -> None:
     if total <= cap:
         return
     lines = [
-        f"  {job['job']}: ${job['dollars']['worst']:.2f} for up to {job['minutes']['limit']} minutes on {_machine(job)}, "
+        f"  {job['job']}: ${job['dollars']['worst']:.2f} for up to {job['minutes']['limit']} minutes on {machine(job)}, "
         f"{ATTEMPTS} times if SageMaker itself breaks it"
         for job in jobs
         if job["dollars"]["worst"]
@@ -164,7 +164,7 @@ def check_cap(estimate: Estimate) -> None:
 
 
 def require_prices(estimate: Estimate) -> None:
-    """Check that every price is priced, without which nobody can say that a run stays below its cap.
+    """Check that every price is in the table, without which nobody can say that a run stays below its cap.
 
     Raises:
         InputError: the price of a type that a job may run on is unknown.
@@ -174,52 +174,6 @@ def require_prices(estimate: Estimate) -> None:
         raise InputError("\n  ".join([f"{cap}:", *unknown]) + f"\n{prices.renewal(estimate['prices']['region'])}")
 
 
-def bill(estimate: Estimate) -> str:
-    """Return an estimate as text: one line per job, the total beside the cap, the age of the prices."""
-    if not estimate["jobs"]:
-        return "no job is started: everything is in the store already"
-    rows = [("job", "stages", "on", "minutes", "dollars")]
-    for job in estimate["jobs"]:
-        machine = f"{_machine(job)}{' (spot)' if job['spot'] else ''}"
-        rows.append((job["job"], ", ".join(job["stages"]), machine, *_ranges(job)))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    minutes, dollars = _ranges(estimate)
-    cap = f"cap {estimate['dollars']['cap']:.2f} dollars (sagemaker.max_dollars)"
-    return "\n".join([*lines, f"total: {minutes} minutes; {dollars} dollars; {cap}", *_remarks(estimate)])
-
-
-def _machine(job: Mapping[str, Any]) -> str:
+def machine(job: Mapping[str, Any]) -> str:
+    """Return the instances of a job in words."""
     return f"{job['instances']} x {job['instance']}" if job["instances"] > 1 else str(job["instance"])
-
-
-def _ranges(part: Mapping[str, Any]) -> tuple[str, str]:
-    minutes, dollars = part["minutes"], part["dollars"]
-    return _range(minutes["expected"], minutes["limit"], ".0f"), _range(dollars["expected"], dollars["worst"], ".2f")
-
-
-def _range(expected: float | None, most: float | None, form: str) -> str:
-    upper = "unknown" if most is None else f"at most {most:{form}}"
-    return upper if expected is None else f"about {expected:{form}}, {upper}"
-
-
-def _remarks(estimate: Estimate) -> Iterator[str]:
-    table = estimate["prices"]
-    renewal = f"; {prices.renewal(table['region'])}"
-    if table["oldest"]:
-        old = renewal if table["days"] > prices.OLD else ""
-        yield f"prices: {table['region']}, {table['days']} days old ({table['source']}){old}"
-    for unknown in table["unknown"]:
-        yield f"{unknown}{renewal}"
-    if table["spot_share"] is not None:
-        share = f"{table['spot_share']:.0%} of the price on demand"
-        yield f"spot is assumed to cost {share}; at most includes all of it"
-    for job in estimate["jobs"]:
-        expected, limit = job["minutes"]["expected"], job["minutes"]["limit"]
-        if expected is not None and expected > limit:
-            took = f"{job['job']} took {expected:.0f} minutes before and is stopped after {limit}"
-            yield f"{took}: raise sagemaker.{job['job']}.minutes, unless its machine is that much faster"
-    if estimate["minutes"]["expected"] is None:
-        yield "minutes are unknown until each stage has run once; the limits stand for them"
-    else:
-        yield f"minutes are those of earlier executions, plus {STARTUP_MINUTES:g} for each job to start"

@@ -11,7 +11,6 @@ Version 2020-12-01 of the definition's JSON is SageMaker's stable public contrac
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from copy import deepcopy
@@ -70,11 +69,6 @@ def compile_plan(
 def text(definition: Definition) -> str:
     """Return the definition's JSON, as it is sent and as golden files hold it."""
     return json.dumps(definition, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def digest(definition: Definition) -> str:
-    """Return the digest of the definition's JSON."""
-    return hashlib.sha256(text(definition).encode()).hexdigest()
 
 
 def pipeline_name(problem: str) -> str:

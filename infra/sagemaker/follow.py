@@ -42,10 +42,6 @@ class Following:
         self._tails = {stage.name: Tail() for stage in record.stages}
         self._reported: dict[str, str] = {}
         """Stage -> the status that the reporter heard last."""
-        self._tags: dict[str, str] = {}
-        """Live object -> the tag of the version that was read last."""
-        self._live: dict[str, dict[str, Any]] = {}
-        """Stage -> the status and progress that its job sent last."""
 
     def until_over(self, wait: Callable[[], None]) -> ExecutionState:
         """Update the record until the execution is over; return its last state.
@@ -68,12 +64,12 @@ class Following:
             step = state.step(stage.job)
             if stage.status in FINISHED or step is None:
                 continue
-            live = self._live_status(stage, objects)
+            live = self._live(stage, objects)
             over = step.status in ENDED or live.get("status") in ("ran", "refused")
             if over and (manifest := self.store.find(stage.key)):
                 self._note_published(stage, manifest)
             elif live.get("status") in ("running", "failed"):
-                self._note_running(stage, live, objects)
+                self._note_running(stage, live)
         for step in state.steps:
             self.record.package = step.package or self.record.package
             if step.job and step.name in self.spot:
@@ -119,10 +115,10 @@ class Following:
         self._report_status(stage)
         self._journal_path(stage).unlink(missing_ok=True)
 
-    def _note_running(self, stage: StageRecord, live: Mapping[str, Any], objects: Mapping[str, Listed]) -> None:
+    def _note_running(self, stage: StageRecord, live: Mapping[str, Any]) -> None:
         stage.status = "running"
         self._report_status(stage)
-        if journal := self._if_changed(f"{stage.name}.jsonl", objects):
+        if journal := self.store.objects.get(f"runs/{self.run}/live/{stage.name}.jsonl"):
             path = self._journal_path(stage)
             write_atomically(path, journal)
             stage.journal = str(path.relative_to(self.store.workspace))
@@ -141,19 +137,11 @@ class Following:
         """Return where the journal of a stage lies on this machine until the stage is published."""
         return self.store.workspace / "runs" / f"{self.record.run}.{stage.name}.journal.jsonl"
 
-    def _live_status(self, stage: StageRecord, objects: Mapping[str, Listed]) -> dict[str, Any]:
+    def _live(self, stage: StageRecord, objects: Mapping[str, Listed]) -> dict[str, Any]:
         """Return the status and progress that the stage's job sent last; nothing if it sent none."""
-        content = self._if_changed(f"{stage.name}.now.json", objects)
-        if content is not None:
-            self._live[stage.name] = json.loads(content)
-        return self._live.get(stage.name, {})
-
-    def _if_changed(self, name: str, objects: Mapping[str, Listed]) -> bytes | None:
-        """Return the content of a live object if it changed since it was read last."""
-        if name not in objects or self._tags.get(name) == objects[name].tag:
-            return None
-        self._tags[name] = objects[name].tag
-        return self.store.objects.get(objects[name].name)
+        listed = objects.get(f"{stage.name}.now.json")
+        live: dict[str, Any] = json.loads((listed and self.store.objects.get(listed.name)) or b"{}")
+        return live
 
     def _report_status(self, stage: StageRecord) -> None:
         if self._reported.get(stage.name) != stage.status:

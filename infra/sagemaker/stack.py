@@ -86,7 +86,6 @@ def load(workspace: Path, name: str) -> Stack:
     remedy = f"'fourscore infra up --stack {name}' creates it"
     try:
         stack = TypeAdapter(Stack).validate_json(path.read_bytes())
-        _check(stack)
     except FileNotFoundError:
         names = sorted(other.stem for other in path.parent.glob("*.json"))
         listed = f", which has {', '.join(names)}" if names else ""
@@ -94,15 +93,10 @@ def load(workspace: Path, name: str) -> Stack:
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
         raise InputError(f"stack file {path} cannot be read: {faults}; {remedy} again") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"stack file {path} cannot be read: {error}; {remedy} again") from None
+    missing = [f"role of {role}" for role in ROLES if role not in stack.roles]
+    unpinned = [f"digest of image {uri}" for uri in stack.images.values() if "@sha256:" not in uri]
+    if missing or unpinned:
+        raise InputError(f"stack file {path} lacks the {', '.join(missing + unpinned)}; {remedy} again")
     if "cpu" not in stack.images:
         raise InputError(f"stack {name} has no image 'cpu' yet: 'fourscore infra image --stack {name}' builds one")
     return stack
-
-
-def _check(stack: Stack) -> None:
-    if missing := [role for role in ROLES if role not in stack.roles]:
-        raise ValueError(f"no role for {', '.join(missing)}")
-    if unpinned := [uri for uri in stack.images.values() if "@sha256:" not in uri]:
-        raise ValueError(f"image {', '.join(unpinned)} is not pinned by a digest")

@@ -134,7 +134,7 @@ def plan(request: Request, as_json: bool) -> None:
     click.echo(f"run {prepared.run}")
     click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
     if detached:
-        from infra.sagemaker.cost import bill
+        from pipelines.bill import bill
 
         click.echo(bill(cost))
 

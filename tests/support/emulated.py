@@ -7,11 +7,9 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.emulator.jobs import Options
-
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/fourscore:1"
-QUICK = Options(grace=1.0, sync=0.05)
+QUICK = {"grace": 1.0, "sync": 0.05}
 VERDICT = [{"PropertyFileName": "verdict", "OutputName": "result", "FilePath": "verdict.json"}]
 
 

@@ -22,23 +22,16 @@ def container(tmp_path):
     return make
 
 
-def test_a_processing_job_has_inputs_and_a_result(container, tmp_path):
+def test_a_processing_job_has_inputs(container, tmp_path):
     container_of_job = container("processing")
-    assert (container_of_job.input("job"), container_of_job.result) == (
-        tmp_path / "processing/input/job",
-        tmp_path / "processing/output/result",
-    )
-    assert (container_of_job.checkpoints, container_of_job.model) == (None, None)
+    assert container_of_job.input("job") == tmp_path / "processing/input/job"
+    assert not container_of_job.trains
 
 
-def test_a_training_job_has_channels_checkpoints_and_a_model(container, tmp_path):
+def test_a_training_job_has_channels(container, tmp_path):
     container_of_job = container("training")
     assert container_of_job.input("job") == tmp_path / "input/data/job"
-    assert (container_of_job.checkpoints, container_of_job.model, container_of_job.result) == (
-        tmp_path / "checkpoints",
-        tmp_path / "model",
-        None,
-    )
+    assert container_of_job.trains
 
 
 @pytest.mark.parametrize(("host", "leads"), [("algo-1", True), ("algo-2", False)])
@@ -51,14 +44,7 @@ def test_outside_of_a_job_it_says_what_to_use_instead(tmp_path):
         Container.at(tmp_path)
 
 
-def test_a_resource_file_that_is_none_is_named(container, tmp_path):
-    container()
-    (tmp_path / "config/resourceconfig.json").write_text("[]")
-    with pytest.raises(FourscoreError, match=r"resourceconfig\.json does not have the format that SageMaker documents"):
-        Container.at(tmp_path)
-
-
-@pytest.mark.parametrize("spec", ["", "{}", '{"format": 1, "job": "train"}', '{"format": 9, "job": "prepare"}'])
+@pytest.mark.parametrize("spec", ["{}", '{"format": 1, "job": "train"}', '{"format": 9, "job": "prepare"}'])
 def test_another_jobs_description_is_refused(container, spec):
     container_of_job = container()
     container_of_job.input("job").mkdir(parents=True)

@@ -9,7 +9,7 @@ from infra.emulator.server import Server
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory):
     place = tmp_path_factory.mktemp("cloud")
-    server = Server(place, emulated.QUICK)
+    server = Server(place, **emulated.QUICK)
     yield place, server
     server.close()
 

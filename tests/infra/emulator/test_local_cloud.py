@@ -13,7 +13,7 @@ from pathlib import Path
 
 import emulated
 import pytest
-from emulated import QUICK, step, wait_until
+from emulated import step, wait_until
 
 from infra.emulator import local_cloud
 
@@ -27,7 +27,7 @@ def workspace(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cloud(workspace):
-    yield local_cloud.start(workspace, options=QUICK)
+    yield local_cloud.start(workspace)
     local_cloud.stop(workspace)
 
 
@@ -105,7 +105,7 @@ while not os.environ.get("GO"):
 
 def test_killed_it_takes_its_job_with_it_and_the_next_one_continues_from_the_checkpoint(tmp_path):
     mark = uuid.uuid4().hex
-    lab = emulated.Lab(tmp_path / "cloud", local_cloud.start(tmp_path, options=QUICK))
+    lab = emulated.Lab(tmp_path / "cloud", local_cloud.start(tmp_path))
     checkpoints = {"S3Uri": lab.uri("checkpoints/")}
     train = lab.training(["python", "-c", WORKING.replace("MARK", mark)], CheckpointConfig=checkpoints)
     arn = lab.start(step("train", "Training", train))
@@ -113,7 +113,7 @@ def test_killed_it_takes_its_job_with_it_and_the_next_one_continues_from_the_che
     os.kill(lab.address.pid, signal.SIGKILL)
     wait_until(lambda: not processes_with(mark))
     wait_until(lambda: local_cloud.running(tmp_path) is None)
-    again = emulated.Lab(tmp_path / "cloud", local_cloud.start(tmp_path, options=QUICK))
+    again = emulated.Lab(tmp_path / "cloud", local_cloud.start(tmp_path))
     try:
         assert emulated.refused(lambda: again.look(arn)) == "ResourceNotFound"
         ran = again.run(step("train", "Training", {**train, "Environment": {"BASE": "/opt/ml", "GO": "1"}}))

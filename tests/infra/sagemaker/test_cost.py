@@ -18,6 +18,7 @@ from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.jobs import fuse
 from infra.sagemaker.prices import Price, Prices
 from infra.store.manifest import Manifest
+from pipelines.bill import bill
 from steps.errors import InputError
 
 ROOT = Path(__file__).parents[3]
@@ -109,7 +110,7 @@ def test_a_price_that_is_not_known_makes_dollars_unknown_and_the_plan_still_work
     assert document["dollars"]["worst"] is None
     assert document["jobs"][0]["dollars"]["worst"] is not None
     assert document["prices"]["unknown"] == [listed.unknown(REGION, "ml.m5.xlarge", "training")]
-    assert "the price of ml.m5.xlarge (training) in us-east-1 is unknown" in cost.bill(document)
+    assert "the price of ml.m5.xlarge (training) in us-east-1 is unknown" in bill(document)
     with pytest.raises(InputError, match=r"could cost \$4\.07"):
         cost.check_cap(cost.estimate(JOBS, config(max_dollars=4), REGION, table=listed))
 
@@ -168,31 +169,6 @@ def test_history_is_of_the_newest_execution_of_each_stage_wherever_it_ran(worksp
     assert cost.history(workspace, "flights", find) == {"define": 2.0, "train": 600.0}
     assert cost.history(workspace, "flights", find, smoke=True) == {"define": 2.0}
     assert cost.history(workspace, "nobody", find) == {}
-
-
-def test_a_person_reads_jobs_minutes_dollars_the_cap_and_the_age_of_the_prices():
-    text = cost.bill(cost.estimate(JOBS, config(spot=True), REGION, SECONDS, ONE_DOLLAR))
-    lines = text.splitlines()
-    assert lines[0].split() == ["job", "stages", "on", "minutes", "dollars"]
-    assert lines[1].startswith("prepare  define, ingest, validate, label, split  ml.m5.xlarge")
-    assert "ml.m5.xlarge (spot)  about 12, at most 120  about 0.07, at most 4.03" in lines[2]
-    assert lines[4].startswith("total: about 21, at most 240 minutes; about ")
-    assert "cap 10.00 dollars (sagemaker.max_dollars)" in lines[4]
-    assert re.search(r"prices: us-east-1, \d+ days old \(a list\)", text)
-    assert "spot is assumed to cost 40% of the price on demand" in text
-    assert cost.bill(cost.estimate((), config(), REGION)) == "no job is started: everything is in the store already"
-
-
-def test_a_job_that_took_longer_than_its_limit_before_is_pointed_out():
-    text = cost.bill(cost.estimate(JOBS, config(minutes=5), REGION, SECONDS, ONE_DOLLAR))
-    assert "train took 12 minutes before and is stopped after 5: raise sagemaker.train.minutes" in text
-
-
-def test_old_prices_say_how_they_are_renewed():
-    old = Prices([replace(row, date="2020-01-01") for row in ONE_DOLLAR.rows.values()], 0.4, "an assumption")
-    assert "'fourscore infra prices --refresh --region us-east-1' fetches" in cost.bill(
-        cost.estimate(JOBS, config(), REGION, {}, old)
-    )
 
 
 def test_the_default_problem_is_priced_in_the_regions_that_the_table_has():

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.sagemaker.config import SageMakerConfig
-from infra.sagemaker.definition import all_steps, compile_plan, digest, fit, gets, pipeline_name, text
+from infra.sagemaker.definition import all_steps, compile_plan, fit, gets, pipeline_name, text
 from infra.sagemaker.jobs import Decision, decided, fuse
 from infra.sagemaker.limits import LONGEST
 from infra.sagemaker.requests import package_group
@@ -54,8 +54,8 @@ def test_the_golden_files_are_what_the_compiler_writes(name):
     assert (compiled.GOLDEN / name).read_text(encoding="utf-8") == FILES[name]
 
 
-def test_a_thousand_compiles_have_one_digest():
-    assert len({digest(make_definition(make_plan())) for _ in range(1000)}) == 1
+def test_a_hundred_compiles_have_one_text():
+    assert {text(make_definition(make_plan())) for _ in range(100)} == {FILES["all-stages.json"]}
 
 
 def test_another_process_with_other_hashes_compiles_the_same_bytes():

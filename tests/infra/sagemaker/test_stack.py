@@ -31,8 +31,8 @@ def test_a_missing_stack_is_answered_with_the_command_that_creates_it(workspace)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"roles": {"pipeline": "arn"}}, "no role for prepare, train, assess"),
-        ({"images": {"cpu": "repository:latest"}}, "repository:latest is not pinned by a digest"),
+        ({"roles": {"pipeline": "arn"}}, "lacks the role of prepare, role of train, role of assess"),
+        ({"images": {"cpu": "repository:latest"}}, "lacks the digest of image repository:latest"),
         ({"images": {}}, "no image 'cpu'"),
         ({"bucket": None}, "bucket: Input should be a valid string"),
         ({"roles": ["arn"]}, "roles: Input should be"),
