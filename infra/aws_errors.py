@@ -10,6 +10,8 @@ from steps.errors import FourscoreError, InputError, install
 
 ATTEMPTS = 10
 """How often a request is sent before it counts as failed; nothing else tries again on top of this."""
+CONNECTIONS = 12
+"""Connections of a client: parallel transfers, and two for other requests meanwhile."""
 _SIGN_IN = "sign in: run 'aws configure' or 'aws sso login', set AWS_PROFILE, or give the machine or job a role"
 _HINTS = (
     {
@@ -61,12 +63,12 @@ def translate_aws_errors(subject: str, service: str = "AWS", denied: str = _DENI
     try:
         from botocore import exceptions
     except ImportError:
-        raise InputError(f"{subject}: this needs boto3; {install('aws')}") from None
+        raise InputError(f"{subject}: {service} needs boto3; {install('aws')}") from None
     unreachable = f"{subject}: {service} cannot be reached or does not answer"
     try:
         yield
-    except ImportError as error:
-        raise InputError(f"{subject}: {error}; {install('aws')}") from None
+    except ImportError:
+        raise InputError(f"{subject}: {service} needs boto3; {install('aws')}") from None
     except exceptions.ClientError as error:
         raise _of_response(f"{subject}: {service}", error, denied) from None
     except (
@@ -87,6 +89,25 @@ def translate_aws_errors(subject: str, service: str = "AWS", denied: str = _DENI
         if type(error).__name__ != "RetriesExceededError":  # s3transfer's, known only where files were transferred
             raise
         raise FourscoreError(f"{unreachable}: {error}; run again later") from None
+
+
+def client(service: str, region: str | None = None, attempts: int = ATTEMPTS) -> Any:
+    """Return a client for the region and endpoint of the environment, as every tool that uses boto3 has it.
+
+    Args:
+        region: instead of the environment's.
+        attempts: how often a request is sent before its failure counts.
+
+    Raises:
+        InputError: botocore is missing, or the environment names a profile that does not exist.
+    """
+    with translate_aws_errors(service):
+        from botocore.config import Config
+        from botocore.session import get_session  # not boto3, which imports its transfers, a fifth of a plan's time
+
+        retries = {"mode": "adaptive", "total_max_attempts": attempts}
+        config = Config(retries=retries, max_pool_connections=CONNECTIONS, connect_timeout=10, read_timeout=60)
+        return get_session().create_client(service, region, config=config)
 
 
 @contextlib.contextmanager

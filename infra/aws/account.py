@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from infra import aws_errors
 from infra.aws_errors import translate_aws_errors
 from steps.errors import FourscoreError, InputError
 
@@ -19,18 +20,14 @@ class Account:
     region: str
     account: str
     partition: str
-    session: Any
     pause: float = 3.0
     """Seconds between two requests while something is going on."""
     _clients: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def client(self, service: str) -> Any:
-        """Return a client that retries, and slows down while AWS throttles it."""
-        from botocore.config import Config
-
+        """Return the client of a service; the same one each time."""
         if service not in self._clients:
-            retries = Config(retries={"mode": "adaptive", "max_attempts": 10})
-            self._clients[service] = self.session.client(service, config=retries)
+            self._clients[service] = aws_errors.client(service, self.region)
         return self._clients[service]
 
     @property
@@ -47,11 +44,11 @@ def region_of(region: str | None) -> str:
         InputError: there is none, or it is not the name of a region.
     """
     with translate_aws_errors("AWS"):
-        import boto3
+        from botocore.session import get_session
 
-        name = boto3.Session(region_name=region).region_name
+        name = region or get_session().get_config_variable("region")
         if name is None:
-            raise InputError("no region: pass --region, such as --region eu-central-1, or set AWS_REGION")
+            raise InputError("no region: pass --region, such as --region eu-central-1, or set AWS_DEFAULT_REGION")
         if not REGION.fullmatch(name):
             raise InputError(f"{name!r} is not a region; regions have names such as eu-central-1")
     return str(name)
@@ -63,12 +60,10 @@ def account(region: str | None) -> Account:
     Raises:
         InputError: boto3, a region or credentials are missing.
     """
+    name = region_of(region)
     with translate_aws_errors("AWS"):
-        import boto3
-
-        session = boto3.Session(region_name=region_of(region))
-        identity = session.client("sts").get_caller_identity()
-    return Account(session.region_name, identity["Account"], identity["Arn"].split(":")[1], session)
+        identity = aws_errors.client("sts", name).get_caller_identity()
+    return Account(name, identity["Account"], identity["Arn"].split(":")[1])
 
 
 class StackFailed(FourscoreError):

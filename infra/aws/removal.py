@@ -137,9 +137,13 @@ def _delete_data(account: Account, stack: str, outputs: dict[str, str], log: Pri
             account.client("ecr").delete_repository(repositoryName=repository, force=True)
             log(f"deleted image repository {repository}")
         with ignore_errors("NoSuchBucket"):
-            objects = account.session.resource("s3").Bucket(bucket)
-            objects.object_versions.delete()
-            objects.delete()
+            s3 = account.client("s3")
+            for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
+                versions = [*page.get("Versions", ()), *page.get("DeleteMarkers", ())]
+                keys = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
+                if keys:
+                    s3.delete_objects(Bucket=bucket, Delete={"Objects": keys, "Quiet": True})
+            s3.delete_bucket(Bucket=bucket)
             log(f"deleted bucket {bucket}")
         with ignore_errors("KMSInvalidStateException", "NotFoundException"):
             account.client("kms").schedule_key_deletion(KeyId=key.rpartition("/")[2], PendingWindowInDays=KEY_DAYS)

@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from infra.aws_errors import ATTEMPTS, translate_aws_errors
+from infra import aws_errors
 from infra.files import make_workspace, write_json
-from infra.s3 import client as s3_client
 from infra.sagemaker.config import JOBS
 from steps.errors import InputError
 
@@ -47,14 +46,7 @@ class Stack:
         Raises:
             InputError: botocore is missing, or the environment names a profile that does not exist.
         """
-        if service == "s3":
-            return s3_client.client(self.root, self.region)
-        with translate_aws_errors(service):
-            from botocore.config import Config
-            from botocore.session import get_session
-
-            retries = Config(retries={"mode": "adaptive", "total_max_attempts": ATTEMPTS})
-            return get_session().create_client(service, self.region, config=retries)
+        return aws_errors.client(service, self.region)
 
     @property
     def root(self) -> str:
