@@ -97,17 +97,13 @@ def client(service: str, region: str | None = None, attempts: int = ATTEMPTS) ->
     Args:
         region: instead of the environment's.
         attempts: how often a request is sent before its failure counts.
-
-    Raises:
-        InputError: botocore is missing, or the environment names a profile that does not exist.
     """
-    with translate_aws_errors(service):
-        from botocore.config import Config
-        from botocore.session import get_session  # not boto3, which imports its transfers, a fifth of a plan's time
+    from botocore.config import Config
+    from botocore.session import get_session  # not boto3, which imports its transfers, a fifth of a plan's time
 
-        retries = {"mode": "adaptive", "total_max_attempts": attempts}
-        config = Config(retries=retries, max_pool_connections=CONNECTIONS, connect_timeout=10, read_timeout=60)
-        return get_session().create_client(service, region, config=config)
+    retries = {"mode": "adaptive", "total_max_attempts": attempts}
+    config = Config(retries=retries, max_pool_connections=CONNECTIONS, connect_timeout=10, read_timeout=60)
+    return get_session().create_client(service, region, config=config)
 
 
 @contextlib.contextmanager

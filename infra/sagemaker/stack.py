@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from infra import aws_errors
+from infra.aws_errors import translate_aws_errors
 from infra.files import make_workspace, write_json
 from infra.sagemaker.config import JOBS
 from steps.errors import InputError
@@ -46,7 +47,8 @@ class Stack:
         Raises:
             InputError: botocore is missing, or the environment names a profile that does not exist.
         """
-        return aws_errors.client(service, self.region)
+        with translate_aws_errors(service):
+            return aws_errors.client(service, self.region)
 
     @property
     def root(self) -> str:
