@@ -21,6 +21,8 @@ QUERY = re.compile(
     r"/graphql|/(ajax-)?api/\d\.\d/mlflow/[a-z-]+/(search|search-datasets|get-latest-versions|batchGetInfos|metrics)"
 )
 """Paths whose POST requests only read; MLflow's page sends its searches so."""
+LONGEST_QUERY = 1 << 20
+"""Bytes of a request that only reads."""
 OUTWARD = re.compile(r"/(gateway|gateway-proxy|assistant|webhooks|jobs)(/|$)")
 """Parts of MLflow that call other servers or start programs; tracking needs none of them."""
 
@@ -64,6 +66,9 @@ class Guard:
             and not (method == "POST" and QUERY.fullmatch(path))
         ):
             return 403, "read-only; `fourscore ui --write` lets you edit"
+        length = headers.get("content-length", "0")
+        if not self.write and ("transfer-encoding" in headers or not length.isdigit() or int(length) > LONGEST_QUERY):
+            return 413, "a query has at most one MiB, and says its length"
         return None
 
     def _is_token(self, text: str) -> bool:

@@ -54,6 +54,14 @@ def test_pages_of_other_servers_are_refused_though_they_share_the_cookie(origin)
     assert request(ALIAS, "POST", headers, write=True)[0] == 403
 
 
+@pytest.mark.parametrize(
+    "headers", [{"Content-Length": str(2 << 20)}, {"Content-Length": "-1"}, {"Transfer-Encoding": "chunked"}], ids=str
+)
+def test_a_query_that_is_too_long_or_of_no_length_is_refused_before_it_is_read(headers):
+    assert request(SEARCH, "POST", {**BEARER, **headers})[0] == 413
+    assert request(SEARCH, "POST", {**BEARER, "Content-Length": "100"})[0] == 200
+
+
 def test_searches_are_answered_and_changes_are_refused_unless_writing_was_allowed():
     for path in (
         SEARCH,
