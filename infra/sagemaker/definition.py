@@ -50,7 +50,7 @@ def compile_plan(
         FourscoreError: nothing is left to do.
     """
     requests = Requests(problem, config, stack, code)
-    jobs = () if decision and decision.verdict == "refused" else fuse(plan)
+    jobs = fuse(plan)
     steps = [*(requests.job(job) for job in jobs), *_ending(requests, plan, jobs, decision)]
     if not steps:
         raise FourscoreError("everything is in the store already: there is nothing to compile")
@@ -113,9 +113,6 @@ def _parameters(config: SageMakerConfig, used: set[str]) -> Iterator[Definition]
 
 def _ending(requests: Requests, plan: Plan, jobs: tuple[Job, ...], decision: Decision | None) -> Iterator[Definition]:
     """Yield what follows from the verdict: a model package or the reasons; nothing if there is nothing to decide."""
-    if decision and decision.verdict == "refused":
-        yield _fail("refused", _cut(f"refused: {decision.stage}: " + "\n".join(decision.reasons)))
-        return
     registering = plan.producer("registration")
     if registering is None or registering not in plan.steps or plan.smoke:
         return

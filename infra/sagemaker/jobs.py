@@ -48,8 +48,6 @@ class Decision:
     """A decision that results in the store have made already."""
 
     verdict: Literal["pass", "rejected", "refused"]
-    stage: str
-    """The stage that decided it."""
     reasons: tuple[str, ...] = ()
 
 
@@ -116,10 +114,10 @@ def decided(plan: Plan, find: Callable[[str], Manifest | None]) -> Decision | No
     for planned in plan.steps:
         manifest = find(planned.key) if planned.cached else None
         if manifest and manifest.verdict == "refused":
-            return Decision("refused", planned.step.name, tuple(manifest.reasons))
+            return Decision("refused", tuple(manifest.reasons))
         if planned.step.job == DECIDING:
             if manifest is None:
                 return None
             rejected = manifest.verdict == "rejected" or bool(verdict and verdict.verdict == "rejected")
-            verdict = Decision("rejected" if rejected else "pass", planned.step.name, tuple(manifest.reasons))
+            verdict = Decision("rejected" if rejected else "pass", tuple(manifest.reasons))
     return verdict

@@ -108,9 +108,7 @@ def test_whatever_is_cached_the_definition_is_whole(cached, until, smoke, config
     assert [step["step"].partition(":")[2] for job in fuse(plan) for step in job.spec["steps"]] == waiting
     assert all(JOB_OF[step["step"]] == job.name for job in fuse(plan) for step in job.spec["steps"])
     try:
-        definition = make_definition(
-            plan, Decision(verdict, "register", ("x" * 500,)), make_stack(kms_key=key), **config
-        )
+        definition = make_definition(plan, Decision(verdict, ("x" * 500,)), make_stack(kms_key=key), **config)
     except FourscoreError:
         assert not waiting
         return
@@ -228,20 +226,14 @@ def test_a_cached_prefix_leaves_the_rest():
 
 def test_a_known_verdict_leaves_the_package_or_the_reasons():
     cached_plan = make_plan(STAGES)
-    assert list(by_name(make_definition(cached_plan, Decision("pass", "register")))) == ["register-model"]
-    rejected = make_definition(cached_plan, Decision("rejected", "register", ("roc_auc is too low",)))
+    assert list(by_name(make_definition(cached_plan, Decision("pass")))) == ["register-model"]
+    rejected = make_definition(cached_plan, Decision("rejected", ("roc_auc is too low",)))
     assert by_name(rejected) == {"rejected": {"Name": "rejected", "Type": "Fail", "Arguments": {"ErrorMessage": "rejected: roc_auc is too low"}}}  # fmt: skip
     assert rejected["Parameters"] == []
 
 
-def test_what_a_cached_gate_refused_starts_nothing():
-    definition = make_definition(make_plan(PREPARE[:3]), Decision("refused", "validate", ("12 ages are negative",)))
-    (step,) = definition["Steps"]
-    assert step["Arguments"]["ErrorMessage"] == "refused: validate: 12 ages are negative"
-
-
 def test_a_model_lost_from_the_store_is_trained_again_before_it_is_registered():
-    names = list(by_name(make_definition(make_plan(set(STAGES) - {"train"}), Decision("pass", "register"))))
+    names = list(by_name(make_definition(make_plan(set(STAGES) - {"train"}), Decision("pass"))))
     assert names == ["train", "register-model"]
 
 
@@ -367,11 +359,9 @@ def of(verdicts):
 
 def test_what_is_decided_already_is_read_from_the_store():
     cached_plan = make_plan(STAGES)
-    assert decided(cached_plan, of({})) == Decision("pass", "register", ("because of register",))
+    assert decided(cached_plan, of({})) == Decision("pass", ("because of register",))
     assert decided(cached_plan, of({"evaluate": "rejected", "register": "rejected"})).verdict == "rejected"
-    assert decided(cached_plan, of({"validate": "refused"})) == Decision(
-        "refused", "validate", ("because of validate",)
-    )
+    assert decided(cached_plan, of({"validate": "refused"})) == Decision("refused", ("because of validate",))
 
 
 def test_nothing_is_decided_before_the_whole_assessment_is_cached():
