@@ -110,7 +110,7 @@ def open_store(workspace: Path, uri: str | None = None) -> Store:
 
 
 def store_of(workspace: Path, record: RunRecord) -> Store:
-    """Return the store with a run's results; a local cloud starts only for what is not in the workspace."""
+    """Return the store with a run's results."""
     if record.on != SAGEMAKER_LOCAL or not record.store:
         return open_store(workspace, record.store)
     return _local_cloud(workspace)[1]
@@ -118,8 +118,8 @@ def store_of(workspace: Path, record: RunRecord) -> Store:
 
 def _local_cloud(workspace: Path) -> tuple[LocalStack, S3Store]:
     """Return the stack and the store of the workspace's local cloud, which starts when it is needed."""
-    from infra.emulator.local_stack import LocalObjects, local_stack
+    from infra.emulator.local_stack import local_objects, local_stack
     from infra.store.s3 import S3Store
 
     stack = local_stack(workspace)
-    return stack, S3Store(workspace, stack.root, objects=LocalObjects(stack))
+    return stack, S3Store(workspace, stack.root, objects=local_objects(stack))

@@ -1,9 +1,10 @@
 """One job of a pipeline inside its container: fetch its inputs, run its steps with the store, report how it ended.
 
-The same on SageMaker, on the local cloud and in tests. Its input are SageMaker's files and three variables:
+The same on SageMaker, on the local cloud and in tests. Its input are SageMaker's files and these variables:
 
 FOURSCORE_BASE   the folder of SageMaker's files (/opt/ml)    FOURSCORE_ROOT   the store's root, s3://bucket/prefix/
-FOURSCORE_RUN    the run's name                               job.json         the description (infra/sagemaker/jobs.py)
+FOURSCORE_RUN    the run's name                               FOURSCORE_FOLDER the local cloud's folder in place of S3
+job.json         the description (infra/sagemaker/jobs.py)
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from infra.runs import records
 from infra.runs.keys import differences
 from infra.runs.plan import Plan, PlannedStep
 from infra.runs.records import RunRecord, StageRecord
+from infra.s3.folder import FolderObjects
 from infra.signals import handle, interrupt
 from infra.sources.source import restore
 from infra.store.s3 import S3Store
@@ -74,7 +76,9 @@ def _run(container: Container, name: str) -> None:
     _check_container(steps)
     with tempfile.TemporaryDirectory(prefix="fourscore-") as place:
         leads = processes.leads(container)
-        store = S3Store(Path(place), root, publishes=leads)
+        folder = os.environ.get("FOURSCORE_FOLDER")
+        objects = FolderObjects(root, Path(folder)) if folder else None
+        store = S3Store(Path(place), root, objects=objects, publishes=leads)
         sources = {
             name: restore(description, store, Path(place) / "sources" / name)
             for name, description in spec["sources"].items()

@@ -1,1 +1,1 @@
-"""The local cloud: a test double of SageMaker and S3 for our own pipelines."""
+"""The local cloud: a test double of SageMaker for our own pipelines."""

@@ -31,6 +31,10 @@ class ApiError(Exception):
     message: str
     status: int = 400
 
+    @property
+    def document(self) -> Fields:
+        return {"__type": self.code, "message": self.message}
+
 
 class Api:
     """Pipelines, executions, jobs, model packages and logs."""

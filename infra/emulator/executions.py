@@ -15,6 +15,7 @@ from typing import Any
 
 from infra.emulator.definition import Scope, parameter_values, read, resolve
 from infra.emulator.jobs import Job, JobFailed, Machine
+from infra.s3.folder import FolderObjects
 from infra.sagemaker.definition import Definition, all_steps
 from steps.errors import FourscoreError
 
@@ -115,8 +116,7 @@ class Execution:
         file = next(file for file in listed if file["PropertyFileName"] == name)
         outputs = self.jobs[step].request["ProcessingOutputConfig"]["Outputs"]
         uri = next(output["S3Output"]["S3Uri"] for output in outputs if output["OutputName"] == file["OutputName"])
-        bucket, _, key = f"{uri.rstrip('/')}/{file['FilePath']}".removeprefix("s3://").partition("/")
-        return json.loads(self.machine.buckets.path(bucket, key).read_bytes())
+        return json.loads(FolderObjects(uri, self.machine.folder).path(file["FilePath"]).read_bytes())
 
     def _note(self, step: Definition, **fields: Any) -> None:
         self.states = {**self.states, step["Name"]: {**self.states.get(step["Name"], {}), **fields}}

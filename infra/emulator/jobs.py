@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.emulator.local_stack import ACCOUNT, REGION
-from infra.emulator.s3 import Buckets, S3Error
+from infra.s3.folder import FolderObjects
 from steps.errors import FourscoreError
 
 BASE = "/opt/ml"
@@ -43,13 +43,15 @@ class Machine:
 
     directory: Path
     """Has s3/, logs/, containers/, and faults/ if a test injects any."""
-    buckets: Buckets
-    environment: Mapping[str, str]
-    """Variables that make an AWS SDK in a job talk to this cloud."""
     grace: float = 120.0
     """Seconds between SIGTERM and SIGKILL."""
     sync: float = 1.0
     """Seconds between two uploads of changed checkpoints."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder in place of S3."""
+        return self.directory / "s3"
 
     def take_fault(self, step: str) -> str:
         """Return what happens to the next job of a step, and forget it: a failure's reason, an interruption, or ''.
@@ -191,7 +193,7 @@ class Job:
         temporary.mkdir()
         environment = {name: os.environ[name] for name in INHERITED if name in os.environ}
         environment |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath]), "LANG": "C.UTF-8"}
-        environment |= {"HOME": str(temporary), "TMPDIR": str(temporary), **self.machine.environment}
+        environment |= {"HOME": str(temporary), "TMPDIR": str(temporary), "FOURSCORE_FOLDER": str(self.machine.folder)}
         for name, value in self.request.get("Environment", {}).items():
             environment[name] = str(base) + value.removeprefix(BASE) if value.startswith(BASE) else value
         log = self.machine.directory / "logs" / self.name / f"{host}-{time.time_ns() // 1_000_000}.log"
@@ -240,30 +242,20 @@ class Job:
         self.record = {**self.record, f"{self.kind}JobStatus": status, **fields}
 
     def _download(self, uri: str, directory: Path) -> int:
-        """Copy the objects whose keys begin with a URI, as File mode does; return how many there are."""
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-        try:
-            keys = self.machine.buckets.keys(bucket, prefix)
-        except S3Error as error:
-            raise JobFailed(f"ClientError: {uri}: {error.message}") from None
-        for key in keys:
-            path = directory / key[prefix.rfind("/") + 1 :]
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self.machine.buckets.path(bucket, key), path)
-        return len(keys)
+        """Copy the objects below a URI, as File mode does; return how many there are."""
+        objects = FolderObjects(uri, self.machine.folder)
+        listed = objects.list("")
+        objects.download({name: directory / name for name in listed})
+        return len(listed)
 
     def _upload(self, inside: str, uri: str) -> bool:
         """Upload the files of every container below a directory that S3 does not have; return whether there were any."""
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
-        before = dict(self.versions)
+        objects, before = FolderObjects(uri, self.machine.folder), dict(self.versions)
         for base in self.folders:
             for path in _files(base / inside):
                 with contextlib.suppress(FileNotFoundError):  # a checkpoint that the job has just replaced
                     if self.versions.get(path) != (version := _version(path)):
-                        copy = self.machine.buckets.new_file()
-                        shutil.copyfile(path, copy)
-                        key = f"{prefix.rstrip('/')}/{path.relative_to(base / inside).as_posix()}"
-                        self.machine.buckets.put(copy, bucket, key)
+                        objects.put(path.relative_to(base / inside).as_posix(), path.read_bytes())
                         self.versions[path] = version
         return self.versions != before
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.s3.objects import Objects
+from infra.s3.folder import FolderObjects
 from infra.sagemaker.stack import ROLES, Stack
 
 NAME = "local"
@@ -27,18 +27,9 @@ class LocalStack(Stack):
         return local_cloud.start(self.workspace).client(service)
 
 
-class LocalObjects(Objects):
-    """The objects of a workspace's local cloud; single ones are read from its files, so that a plan starts no process."""
-
-    def __init__(self, stack: LocalStack) -> None:
-        super().__init__(stack.root, client=lambda: stack.client("s3"))
-        self.folder = stack.workspace.absolute() / "cloud" / "s3" / self.bucket
-
-    def get(self, name: str) -> bytes | None:
-        try:
-            return (self.folder / name).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+def local_objects(stack: LocalStack) -> FolderObjects:
+    """Return the objects of a workspace's local cloud, which need no process."""
+    return FolderObjects(stack.root, stack.workspace.absolute() / "cloud" / "s3")
 
 
 def local_stack(workspace: Path) -> LocalStack:

@@ -1,1 +1,1 @@
-"""S3: the client and the objects below a root."""
+"""S3: the objects below a root, there or in a folder in its place."""

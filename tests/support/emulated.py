@@ -7,6 +7,8 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.s3.folder import FolderObjects
+
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/fourscore:1"
 QUICK = {"grace": 1.0, "sync": 0.05}
@@ -56,21 +58,20 @@ class Lab:
     def __init__(self, place, address):
         self.place, self.address = place, address
         self.bucket, self.pipeline = f"lake-{uuid.uuid4().hex[:12]}", f"p-{uuid.uuid4().hex[:12]}"
-        (place / "s3" / self.bucket).mkdir()
-        self.s3, self.sagemaker, self.logs = (address.client(service) for service in ("s3", "sagemaker", "logs"))
+        self.objects = FolderObjects(f"s3://{self.bucket}/", place / "s3")
+        self.sagemaker, self.logs = (address.client(service) for service in ("sagemaker", "logs"))
 
     def inject(self, step, fault, times=1):
         inject(self.place, step, fault, times)
 
     def put(self, key, text):
-        self.s3.put_object(Bucket=self.bucket, Key=key, Body=text.encode())
+        self.objects.put(key, text.encode())
 
     def read(self, key):
-        return self.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read().decode()
+        return self.objects.get(key).decode()
 
     def keys(self, prefix=""):
-        listing = self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
-        return [entry["Key"] for entry in listing.get("Contents", ())]
+        return [key for key in self.objects.list("") if key.startswith(prefix)]
 
     def uri(self, key=""):
         return f"s3://{self.bucket}/{key}"

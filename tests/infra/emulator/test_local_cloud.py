@@ -16,6 +16,7 @@ import pytest
 from emulated import step, wait_until
 
 from infra.emulator import local_cloud
+from infra.emulator.local_stack import local_objects, local_stack
 
 ROOT = Path(__file__).parents[3]
 
@@ -82,13 +83,12 @@ def test_it_listens_on_loopback_only_and_only_its_owner_can_read_the_key(workspa
 
 
 def test_what_is_not_deleted_stays_and_what_runs_is_not_deleted(tmp_path):
-    local_cloud.start(tmp_path).client("s3").put_object(Bucket="fourscore-local", Key="kept", Body=b"x")
+    local_objects(local_stack(tmp_path)).put("kept", b"x")
+    local_cloud.start(tmp_path)
     with pytest.raises(ValueError, match="runs; end it before its data is deleted"):
         local_cloud.delete(tmp_path)
     local_cloud.stop(tmp_path)
-    again = local_cloud.start(tmp_path)
-    assert again.client("s3").get_object(Bucket="fourscore-local", Key="kept")["Body"].read() == b"x"
-    local_cloud.stop(tmp_path)
+    assert local_objects(local_stack(tmp_path)).get("kept") == b"x"
     local_cloud.delete(tmp_path)
     assert not (tmp_path / "cloud").exists()
 

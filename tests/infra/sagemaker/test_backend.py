@@ -21,6 +21,7 @@ from emulated import inject
 from infra.backends.local import LocalBackend
 from infra.emulator import local_cloud
 from infra.emulator.jobs import INTERRUPTION
+from infra.emulator.local_stack import local_objects, local_stack
 from infra.places import store_of
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
@@ -83,6 +84,10 @@ class Workspace:
     def cloud(self):
         return local_cloud.running(self.path)
 
+    @property
+    def objects(self):
+        return local_objects(local_stack(self.path))
+
     def inject(self, step, fault):
         inject(self.path / "cloud", step, fault)
 
@@ -138,10 +143,8 @@ def test_a_run_that_passes_leaves_a_model_package_that_waits_for_approval(worksp
     assert described["mlflow_run_id"] == tracking["parent"]
     assert tracking["status"] == "complete"
     (container,) = package["InferenceSpecification"]["Containers"]
-    place = container["ModelDataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://")
-    bucket, _, prefix = place.partition("/")
-    listed = workspace.cloud.client("s3").list_objects_v2(Bucket=bucket, Prefix=prefix)
-    assert {item["Key"].removeprefix(prefix) for item in listed["Contents"]} >= {"model.pt2", "schema.json"}
+    place = container["ModelDataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://fourscore-local/")
+    assert {"model.pt2", "schema.json"} <= set(workspace.objects.list(place))
 
 
 def test_jobs_track_their_stages_below_the_one_parent(workspace, passed, server):
@@ -193,15 +196,6 @@ def test_the_jobs_made_byte_for_byte_what_a_laptop_makes(workspace, passed, tmp_
             store.open(planned.key, artifact)
         directories = store.directory(planned.key), alone.directory(planned.key)
         assert containers.contents(directories[0]) == containers.contents(directories[1]), planned.step.name
-
-
-def test_a_laptop_run_after_it_is_cached_too(workspace, passed, tmp_path, monkeypatch):
-    for name, value in workspace.cloud.environment.items():
-        monkeypatch.setenv(name, value)
-    shared = ("--no-tracking", "--store", passed["store"])
-    code, document, printed = Workspace(tmp_path)("run", EXAMPLE, *shared, *options({}))
-    assert code == 0, printed
-    assert set(statuses(document).values()) == {"cached"}
 
 
 def test_a_requirement_that_is_not_met_ends_with_exit_code_3_and_the_fail_step_names_it(workspace, passed):
@@ -267,8 +261,7 @@ def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(workspace,
     keys = [next(stage["key"] for stage in item["stages"] if stage["name"] == "train") for item in (document, plain)]
     assert keys[0] == keys[1]
     directory = LocalStore(alone.path).directory(keys[1]) / "model/model.pt2"
-    response = workspace.cloud.client("s3").get_object(Bucket="fourscore-local", Key=f"store/{keys[0]}/model/model.pt2")
-    assert response["Body"].read() == directory.read_bytes()
+    assert workspace.objects.get(f"store/{keys[0]}/model/model.pt2") == directory.read_bytes()
 
 
 @pytest.mark.slow  # a whole run

@@ -137,15 +137,15 @@ def test_help_needs_nothing_of_aws():
 
 def test_the_local_cloud_ends_by_the_same_command_and_keeps_what_it_holds(tmp_path):
     from infra.emulator import local_cloud
+    from infra.emulator.local_stack import local_objects, local_stack
 
-    name = {"Bucket": "fourscore-local", "Key": "kept"}
-    local_cloud.start(tmp_path).client("s3").put_object(**name, Body=b"x")
+    local_cloud.start(tmp_path)
+    local_objects(local_stack(tmp_path)).put("kept", b"x")
     for executed in (True, False):
         result = document(run("down", "--stack", "local", "--workspace", str(tmp_path), "--json"))
         assert result["executed"] is executed
     assert local_cloud.running(tmp_path) is None
-    assert local_cloud.start(tmp_path).client("s3").get_object(**name)["Body"].read() == b"x"
-    local_cloud.stop(tmp_path)
+    assert local_objects(local_stack(tmp_path)).get("kept") == b"x"
 
 
 def test_the_local_clouds_data_is_deleted_by_who_says_so(tmp_path):
