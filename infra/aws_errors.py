@@ -106,6 +106,12 @@ def client(service: str, region: str | None = None, attempts: int = ATTEMPTS) ->
     return get_session().create_client(service, region, config=config)
 
 
+def listed(client: Any, operation: str, field: str, **request: Any) -> Iterator[Any]:
+    """Yield the entries of every page of a listing, such as ``listed(client, "list_pipelines", "PipelineSummaries")``."""
+    for page in client.get_paginator(operation).paginate(**request):
+        yield from page.get(field, ())
+
+
 @contextlib.contextmanager
 def ignore_errors(*words: str) -> Iterator[None]:
     """Suppress errors of AWS whose code or message has any of these words."""

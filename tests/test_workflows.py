@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from templates import load
 
 FOLDER = Path(__file__).parents[1] / ".github/workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
@@ -78,9 +79,7 @@ def test_the_environments_are_those_that_the_roles_trust_by_default():
 
 
 def test_credentials_last_no_longer_than_the_role_allows():
-    from infra.aws import templates
-
-    longest = templates.load("compute")["Resources"]["GithubTrainRole"]["Properties"]["MaxSessionDuration"]
+    longest = load("compute")["Resources"]["GithubTrainRole"]["Properties"]["MaxSessionDuration"]
     (step,) = (step for step in WORKFLOWS["train"]["jobs"]["train"]["steps"] if "configure-aws" in step.get("uses", ""))
     assert int(step["with"]["role-duration-seconds"]) <= longest
 

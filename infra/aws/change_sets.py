@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from infra.aws import templates
 from infra.aws.account import Account, StackFailed
-from infra.aws_errors import ignore_errors, translate_aws_errors
+from infra.aws_errors import ignore_errors, listed, translate_aws_errors
 
 UNCHANGED = ("didn't contain changes", "No updates are to be performed")
 LOOKS = 1200
@@ -93,9 +93,8 @@ def propose(account: Account, stack: str, template: str, parameters: Mapping[str
             if any(words in reason for words in UNCHANGED):
                 return None
             raise StackFailed(f"stack {stack}: CloudFormation refuses the change: {reason}{_advice(reason)}") from None
-        pages = client.get_paginator("describe_change_set").paginate(ChangeSetName=arn)
-        changes = (_change(entry["ResourceChange"]) for page in pages for entry in page.get("Changes", ()))
-        return ChangeSet(stack, arn, creates, tuple(changes))
+        changes = listed(client, "describe_change_set", "Changes", ChangeSetName=arn)
+        return ChangeSet(stack, arn, creates, tuple(_change(entry["ResourceChange"]) for entry in changes))
     return None
 
 
@@ -153,9 +152,8 @@ def _wait(account: Account, change: str, stack: str) -> None:
 
 def _explain(account: Account, change: str, stack: str) -> str:
     """Return the first resource that failed in the last change of a stack, and what to do."""
-    pages = account.client("cloudformation").get_paginator("describe_stack_events").paginate(StackName=stack)
-    first = None
-    for event in (event for page in pages for event in page["StackEvents"]):  # the newest first
+    first, client = None, account.client("cloudformation")
+    for event in listed(client, "describe_stack_events", "StackEvents", StackName=stack):  # the newest first
         reason = event.get("ResourceStatusReason", "no reason given")
         if event["LogicalResourceId"] == stack and event["ResourceStatus"] == f"{change}_IN_PROGRESS":
             break

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from infra.aws import change_sets
 from infra.aws.account import Account
 from infra.aws.stacks import Print, names
-from infra.aws_errors import ignore_errors, translate_aws_errors
+from infra.aws_errors import ignore_errors, listed, translate_aws_errors
 from steps.errors import FourscoreError, InputError
 
 KEY_DAYS = 30
@@ -96,27 +96,23 @@ _KINDS = {"Bucket": "bucket", "ImageRepository": "image repository", "KeyArn": "
 def _groups(account: Account, stack: str) -> list[str]:
     prefix = f"{names(stack)[1]}-"
     with translate_aws_errors(f"model package groups {prefix}*"):
-        pages = account.client("sagemaker").get_paginator("list_model_package_groups").paginate(NameContains=prefix)
-        groups = [group["ModelPackageGroupName"] for page in pages for group in page["ModelPackageGroupSummaryList"]]
+        operation = "list_model_package_groups", "ModelPackageGroupSummaryList"
+        summaries = listed(account.client("sagemaker"), *operation, NameContains=prefix)
+        groups = [group["ModelPackageGroupName"] for group in summaries]
     return [group for group in groups if group.startswith(prefix)]
 
 
 def _users(account: Account, stack: str, role: str | None) -> Iterator[str]:
     """Yield executions and endpoints of the stack that are active."""
     sagemaker = account.client("sagemaker")
-
-    def listed(operation: str, field: str, **request: str) -> Iterator[dict[str, str]]:
-        for page in sagemaker.get_paginator(operation).paginate(**request):
-            yield from page[field]
-
+    executions = "list_pipeline_executions", "PipelineExecutionSummaries"
     with translate_aws_errors(f"users of stack {stack}"):
-        for pipeline in listed("list_pipelines", "PipelineSummaries", PipelineNamePrefix="fourscore-"):
+        for pipeline in listed(sagemaker, "list_pipelines", "PipelineSummaries", PipelineNamePrefix="fourscore-"):
             if role and pipeline.get("RoleArn") == role:
-                name = pipeline["PipelineName"]
-                for run in listed("list_pipeline_executions", "PipelineExecutionSummaries", PipelineName=name):
+                for run in listed(sagemaker, *executions, PipelineName=pipeline["PipelineName"]):
                     if run["PipelineExecutionStatus"] in RUNNING:
                         yield f"execution {run['PipelineExecutionArn']} is {run['PipelineExecutionStatus']}"
-        for endpoint in listed("list_endpoints", "Endpoints"):
+        for endpoint in listed(sagemaker, "list_endpoints", "Endpoints"):
             tags = sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"]
             if {"Key": "fourscore:stack", "Value": stack} in tags:
                 yield f"endpoint {endpoint['EndpointName']} is {endpoint['EndpointStatus']}"
@@ -128,8 +124,8 @@ def _delete_data(account: Account, stack: str, outputs: dict[str, str], log: Pri
     sagemaker = account.client("sagemaker")
     with translate_aws_errors(f"data of {stack}"):
         for group in _groups(account, stack):
-            pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
-            for package in [package for page in pages for package in page["ModelPackageSummaryList"]]:
+            packages = "list_model_packages", "ModelPackageSummaryList"
+            for package in list(listed(sagemaker, *packages, ModelPackageGroupName=group)):
                 sagemaker.delete_model_package(ModelPackageName=package["ModelPackageArn"])
             sagemaker.delete_model_package_group(ModelPackageGroupName=group)
             log(f"deleted model package group {group}")

@@ -11,7 +11,7 @@ from infra.aws import change_sets, templates
 from infra.aws.account import Account
 from infra.aws.change_sets import ChangeSet, Deployment
 from infra.aws.templates import COMPUTE, DATA
-from infra.aws_errors import ignore_errors, translate_aws_errors
+from infra.aws_errors import ignore_errors, listed, translate_aws_errors
 from infra.sagemaker.stack import Stack
 from steps.errors import InputError
 
@@ -125,9 +125,8 @@ def images(account: Account, repository: str) -> dict[str, str]:
     newest: dict[str, str] = {}
     missing = ignore_errors("ImageNotFoundException", "RepositoryNotFoundException")
     with translate_aws_errors(f"repository {repository}"), missing:
-        pages = account.client("ecr").get_paginator("describe_images")
-        pages = pages.paginate(repositoryName=repository, filter={"tagStatus": "TAGGED"})
-        details = [image for page in pages for image in page["imageDetails"]]
+        request = {"repositoryName": repository, "filter": {"tagStatus": "TAGGED"}}
+        details = listed(account.client("ecr"), "describe_images", "imageDetails", **request)
         for image in sorted(details, key=lambda image: image["imagePushedAt"]):
             for kind in {tag.partition("-")[0] for tag in image["imageTags"]} & {"cpu", "gpu"}:
                 newest[kind] = f"{account.registry}/{repository}@{image['imageDigest']}"

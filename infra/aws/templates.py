@@ -19,32 +19,15 @@ def text(name: str) -> str:
 
 
 @cache
-def load(name: str) -> dict[str, Any]:
-    """Return the template as a dictionary, short forms in full: ``!Ref X`` is ``{"Ref": "X"}``."""
+def declared(name: str) -> dict[str, dict[str, Any]]:
+    """Return the template's parameters and what it says of them."""
     import yaml
 
     class Loader(yaml.CSafeLoader):
-        pass
+        """Passes over short forms such as ``!Ref``, which parameters do not have."""
 
-    def in_full(loader: yaml.CSafeLoader, tag: str, node: yaml.Node) -> dict[str, Any]:
-        value: Any
-        if isinstance(node, yaml.ScalarNode):
-            value = loader.construct_scalar(node)
-        elif isinstance(node, yaml.SequenceNode):
-            value = loader.construct_sequence(node, deep=True)
-        else:
-            value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
-        if tag == "GetAtt":
-            value = value.split(".", 1)
-        return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
-
-    Loader.add_multi_constructor("!", in_full)
-    return dict(yaml.load(text(name), Loader))  # noqa: S506 - a safe loader
-
-
-def declared(name: str) -> dict[str, dict[str, Any]]:
-    """Return the template's parameters and what it says of them."""
-    return dict(load(name)["Parameters"])
+    Loader.add_multi_constructor("!", lambda *_: None)
+    return dict(yaml.load(text(name), Loader)["Parameters"])  # noqa: S506 - a safe loader
 
 
 def defaults() -> dict[str, str]:

@@ -126,18 +126,9 @@ def _lay_checkpoints(container: Container, store: S3Store, planned: PlannedStep)
 def _record(run: str, spec: Mapping[str, Any]) -> RunRecord:
     """Return a record of all stages in their order; the job knows the keys of its own."""
     keys = {step["step"].partition(":")[2]: step["key"] for step in spec["steps"]}
-    return RunRecord(
-        run=run,
-        problem_name=run,
-        problem_path="",
-        problem={},
-        overrides={},
-        smoke=spec["smoke"],
-        status="running",
-        started=records.now(),
-        stages=[StageRecord(key=keys.get(stage["name"], ""), **stage) for stage in spec["stages"]],
-        pipeline=spec["pipeline"],
-    )
+    stages = [StageRecord(key=keys.get(stage["name"], ""), **stage) for stage in spec["stages"]]
+    more = {"smoke": spec["smoke"], "pipeline": spec["pipeline"], "stages": stages}
+    return RunRecord(run, problem_name=run, status="running", started=records.now(), **more)
 
 
 @contextmanager

@@ -73,9 +73,7 @@ class Live:
             if stage.name in self.now:
                 self._put(f"{place}.now.json", json.dumps(self.now[stage.name]).encode())
             if stage.journal:
-                with contextlib.suppress(
-                    OSError
-                ):  # it is being published at this moment; the next upload finds it in the store
+                with contextlib.suppress(OSError):  # it is being published; the next upload finds it in the store
                     self._put(f"{place}.jsonl", (self.store.workspace / stage.journal).read_bytes())
 
     def _put(self, name: str, content: bytes) -> None:

@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import json
 import os
-import shutil
 import signal
 import threading
 import time
@@ -21,7 +20,7 @@ from infra.emulator.server import Address, Server
 from infra.files import locked, write_json
 from infra.processes import spawn_module
 from infra.secrets import redact_output
-from steps.errors import FourscoreError, InputError
+from steps.errors import FourscoreError
 
 START_SECONDS = 60.0
 """How long the process may take until it listens; it takes a fraction of a second."""
@@ -83,18 +82,6 @@ def stop(workspace: Path) -> bool:
         os.kill(address.pid, signal.SIGTERM)
     with locked(home(workspace) / "alive"):
         return True
-
-
-def delete(workspace: Path) -> None:
-    """Delete everything that the local cloud keeps.
-
-    Raises:
-        InputError: its process runs.
-    """
-    with locked(home(workspace) / "alive", blocking=False) as free:
-        if not free:
-            raise InputError(f"the local cloud of {workspace} runs; end it before its data is deleted")
-        shutil.rmtree(home(workspace))
 
 
 def serve(workspace: Path, idle_minutes: float) -> None:

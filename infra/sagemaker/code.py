@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 
 PACKAGES = ("infra", "steps", "model_code")
@@ -17,16 +16,13 @@ COMPLETE = "COMPLETE"
 @cache
 def modules() -> Mapping[str, Path]:
     """Return name below ``code/<digest>/`` -> file, in order."""
-    files: dict[str, Path] = {}
-    for package in PACKAGES:
-        spec = find_spec(package)
-        assert spec is not None
-        assert spec.origin is not None
-        folder = Path(spec.origin).parent
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith("."):
-                files[path.relative_to(folder.parent).as_posix()] = path
-    return files
+    folders = [Path(__file__).parents[2] / package for package in PACKAGES]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*"))]
+    return {
+        path.relative_to(folders[0].parent).as_posix(): path
+        for path in paths
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    }
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,28 +30,20 @@ TO_BE_WRITTEN = "to_be_written"
 """The property of a model package that lists the fields of the problem that nobody wrote yet."""
 
 FILES = {"S3DataType": "S3Prefix", "S3InputMode": "File"}
-CALLS: Arguments = {
-    "ExceptionType": ["Step.SERVICE_FAULT", "Step.THROTTLING"],
-    "IntervalSeconds": 5,
-    "BackoffRate": 2.0,
-    "MaxAttempts": 6,
-}
-BROKEN: Arguments = {
-    "ExceptionType": ["SageMaker.JOB_INTERNAL_ERROR"],
-    "IntervalSeconds": 30,
-    "BackoffRate": 2.0,
-    "MaxAttempts": INTERNAL_RETRIES,
-}
-CAPACITY: Arguments = {
-    "ExceptionType": ["SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT"],
-    "IntervalSeconds": 60,
-    "BackoffRate": 1.5,
-    "ExpireAfterMin": 20,
-}
-"""Ends early, so that the backend can start again with the next type of the fallback list.
 
-Source of the three: SageMaker Developer Guide, "Retry Policy for Pipeline Steps" (of MaxAttempts and ExpireAfterMin one).
-"""
+
+def _retries(seconds: int, rate: float, end: Mapping[str, int], *types: str) -> dict[str, Any]:
+    """Return a retry policy, which has one end: MaxAttempts or ExpireAfterMin.
+
+    Source of the three: SageMaker Developer Guide, "Retry Policy for Pipeline Steps".
+    """
+    return {"ExceptionType": list(types), "IntervalSeconds": seconds, "BackoffRate": rate, **end}
+
+
+CALLS = _retries(5, 2.0, {"MaxAttempts": 6}, "Step.SERVICE_FAULT", "Step.THROTTLING")
+BROKEN = _retries(30, 2.0, {"MaxAttempts": INTERNAL_RETRIES}, "SageMaker.JOB_INTERNAL_ERROR")
+CAPACITY = _retries(60, 1.5, {"ExpireAfterMin": 20}, "SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT")
+"""Ends early, so that the backend can start again with the next type of the fallback list."""
 
 
 def parameter(name: str) -> Arguments:

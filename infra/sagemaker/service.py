@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.aws_errors import ignore_errors, translate_aws_errors
+from infra.aws_errors import ignore_errors, listed, translate_aws_errors
 from infra.sagemaker.stack import Stack
 
 LOOKS, PAUSE = 60, 0.5
 """How often, and after how many seconds each, a retry is looked for."""
+NEWEST_FIRST = {"SortBy": "CreationTime", "SortOrder": "Descending"}
 ENDED = ("Succeeded", "Failed", "Stopped")
 _MISSING = ("ResourceNotFound", "ValidationException")
 """How the API says that a pipeline or a group does not exist."""
@@ -66,12 +67,12 @@ class Service:
         from botocore.exceptions import ClientError
 
         content = {"PipelineName": name, "PipelineDefinition": definition, "RoleArn": role}
-        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
         with translate_aws_errors(f"pipeline {name}"):
             current = self._pipeline(name)
             if current is None:
                 try:
-                    self.api.create_pipeline(**content, ClientRequestToken=token, Tags=listed)
+                    self.api.create_pipeline(**content, ClientRequestToken=token, Tags=pairs)
                 except ClientError:
                     if self._pipeline(name) is None:  # else another process created it at this very moment
                         raise
@@ -87,9 +88,9 @@ class Service:
 
     def create_group(self, group: str, tags: Mapping[str, str]) -> None:
         """Create the group that model packages are registered in, unless it exists."""
-        listed = [{"Key": key, "Value": value} for key, value in tags.items()]
+        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
         with translate_aws_errors(f"model package group {group}"), ignore_errors("already exists"):
-            self.api.create_model_package_group(ModelPackageGroupName=group, Tags=listed)
+            self.api.create_model_package_group(ModelPackageGroupName=group, Tags=pairs)
 
     def start(self, name: str, parameters: Mapping[str, str], token: str, title: str, work: str) -> str:
         """Start an execution, or find the one that this token started; return its ARN.
@@ -110,15 +111,10 @@ class Service:
     def latest(self, name: str, work: str) -> ExecutionState | None:
         """Return the newest execution of this work, without its steps; None if there is none."""
         with translate_aws_errors(f"pipeline {name}"), ignore_errors(*_MISSING):
-            pages = self.api.get_paginator("list_pipeline_executions").paginate(
-                PipelineName=name, SortBy="CreationTime", SortOrder="Descending"
-            )
-            for page in pages:
-                for summary in page["PipelineExecutionSummaries"]:
-                    if summary.get("PipelineExecutionDescription") == work:
-                        return ExecutionState(
-                            summary["PipelineExecutionArn"], summary["PipelineExecutionStatus"], "", ()
-                        )
+            executions = "list_pipeline_executions", "PipelineExecutionSummaries"
+            for summary in listed(self.api, *executions, PipelineName=name, **NEWEST_FIRST):
+                if summary.get("PipelineExecutionDescription") == work:
+                    return ExecutionState(summary["PipelineExecutionArn"], summary["PipelineExecutionStatus"], "", ())
         return None
 
     def execution(self, arn: str) -> ExecutionState:
@@ -129,11 +125,10 @@ class Service:
         """
         with translate_aws_errors(f"execution {arn}"):
             response = self.api.describe_pipeline_execution(PipelineExecutionArn=arn)
-            pages = self.api.get_paginator("list_pipeline_execution_steps").paginate(
-                PipelineExecutionArn=arn, SortOrder="Ascending"
-            )
-            steps = tuple(_step(step) for page in pages for step in page["PipelineExecutionSteps"])
-        return ExecutionState(arn, response["PipelineExecutionStatus"], response.get("FailureReason", ""), steps)
+            order = {"PipelineExecutionArn": arn, "SortOrder": "Ascending"}
+            steps = listed(self.api, "list_pipeline_execution_steps", "PipelineExecutionSteps", **order)
+            states = tuple(_step(step) for step in steps)
+        return ExecutionState(arn, response["PipelineExecutionStatus"], response.get("FailureReason", ""), states)
 
     def definition_of(self, arn: str) -> str:
         """Return the definition that the execution was started with."""
@@ -144,8 +139,9 @@ class Service:
     def parameters_of(self, arn: str) -> dict[str, str]:
         """Return the parameters that the execution was started with."""
         with translate_aws_errors(f"execution {arn}"):
-            pages = self.api.get_paginator("list_pipeline_parameters_for_execution").paginate(PipelineExecutionArn=arn)
-            return {value["Name"]: value["Value"] for page in pages for value in page["PipelineParameters"]}
+            operation = "list_pipeline_parameters_for_execution"
+            values = listed(self.api, operation, "PipelineParameters", PipelineExecutionArn=arn)
+            return {value["Name"]: value["Value"] for value in values}
 
     def stop(self, arn: str) -> None:
         """Ask the execution to stop."""
@@ -167,12 +163,9 @@ class Service:
     def packages(self, group: str) -> Iterator[Mapping[str, Any]]:
         """Yield the model packages of a group as DescribeModelPackage has them, the newest first."""
         with translate_aws_errors(f"model package group {group}"), ignore_errors(*_MISSING):
-            pages = self.api.get_paginator("list_model_packages").paginate(
-                ModelPackageGroupName=group, SortBy="CreationTime", SortOrder="Descending"
-            )
-            for page in pages:
-                for summary in page["ModelPackageSummaryList"]:
-                    yield self.api.describe_model_package(ModelPackageName=summary["ModelPackageArn"])
+            packages = "list_model_packages", "ModelPackageSummaryList"
+            for summary in listed(self.api, *packages, ModelPackageGroupName=group, **NEWEST_FIRST):
+                yield self.api.describe_model_package(ModelPackageName=summary["ModelPackageArn"])
 
     def exit_message(self, job_arn: str) -> str:
         """Return what a processing job's container wrote about its failure, which its step does not repeat."""

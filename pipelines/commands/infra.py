@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -112,7 +113,7 @@ def _stop_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json:
         deleted = yes or click.prompt(f"data cannot be restored; type {NAME} to delete it", err=True) == NAME
     stopped = local_cloud.stop(workspace)
     if deleted:
-        local_cloud.delete(workspace)
+        shutil.rmtree(local_cloud.home(workspace))
     if as_json:
         goes, stays = (data, []) if deleted else ([], data)
         print_json({"stack": NAME, "executed": stopped or deleted, "gone": goes, "kept": stays})

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from moto.cloudformation.models import ChangeSet
 from moto.server import ThreadedMotoServer
+from templates import load
 
 from infra.aws import change_sets, stacks, templates
 from infra.aws.account import account
@@ -61,7 +62,7 @@ def apply_with_outputs(change_set):
 
 
 def simplified(name):
-    template = copy.deepcopy(templates.load(name))
+    template = copy.deepcopy(load(name))
     for resource in template["Resources"].values():
         if "DeletionPolicy" in resource:
             resource["DeletionPolicy"] = "Retain"

@@ -3,6 +3,8 @@
 import functools
 import re
 
+import yaml
+
 from infra.aws import templates
 
 ACCOUNT = "123456789012"
@@ -38,11 +40,33 @@ ATTRIBUTES = {
 REMOVED = object()
 
 
+@functools.cache
+def load(name):
+    """Return the template as a dictionary, short forms in full: ``!Ref X`` is ``{"Ref": "X"}``."""
+
+    class Loader(yaml.CSafeLoader):
+        pass
+
+    def in_full(loader, tag, node):
+        if isinstance(node, yaml.ScalarNode):
+            value = loader.construct_scalar(node)
+        elif isinstance(node, yaml.SequenceNode):
+            value = loader.construct_sequence(node, deep=True)
+        else:
+            value = loader.construct_mapping(node, deep=True)
+        if tag == "GetAtt":
+            value = value.split(".", 1)
+        return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
+
+    Loader.add_multi_constructor("!", in_full)
+    return dict(yaml.load(templates.text(name), Loader))  # noqa: S506 - a safe loader
+
+
 class Filled:
     """A template with values for its parameters: conditions decided, references and substitutions made."""
 
     def __init__(self, name, **values):
-        self.template = templates.load(name)
+        self.template = load(name)
         defaults = {key: str(entry.get("Default", "")) for key, entry in self.template["Parameters"].items()}
         assigned = {key: value for key, value in values.items() if key in defaults}
         pseudo = {"AccountId": ACCOUNT, "Region": REGION, "Partition": "aws", "URLSuffix": "amazonaws.com"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from iam import decide
 from needs import DIGEST
-from templates import ACCOUNT, BUCKET, FULL, KEY, REGION, RULE, SMALL, Filled, full, small
+from templates import ACCOUNT, BUCKET, FULL, KEY, REGION, RULE, SMALL, Filled, full, load, small
 
 from infra.aws import templates
 from infra.aws.templates import COMPUTE, DATA
@@ -30,7 +30,7 @@ def test_a_template_is_small_enough_for_one_request(name):
 
 
 def test_outputs_of_the_data_stack_are_parameters_of_the_compute_stack():
-    assert set(templates.load(DATA)["Outputs"]) < set(templates.declared(COMPUTE))
+    assert set(load(DATA)["Outputs"]) < set(templates.declared(COMPUTE))
     both = set(templates.declared(DATA)) & set(templates.declared(COMPUTE))
     assert both == {"Stack", "Prefix"}
     assert {name: templates.declared(DATA)[name].get("Default") for name in both} == {

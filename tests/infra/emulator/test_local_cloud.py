@@ -16,7 +16,6 @@ import pytest
 from emulated import step, wait_until
 
 from infra.emulator import local_cloud
-from infra.emulator.local_stack import local_objects, local_stack
 
 ROOT = Path(__file__).parents[3]
 
@@ -80,17 +79,6 @@ def test_it_listens_on_loopback_only_and_only_its_owner_can_read_the_key(workspa
     assert [address for address in listening if address.endswith(f":{port}")] == [f"0100007F:{port}"]
     assert stat.S_IMODE((workspace / "cloud/server.json").stat().st_mode) == 0o600
     assert stat.S_IMODE((workspace / "cloud").stat().st_mode) == 0o700
-
-
-def test_what_is_not_deleted_stays_and_what_runs_is_not_deleted(tmp_path):
-    local_objects(local_stack(tmp_path)).put("kept", b"x")
-    local_cloud.start(tmp_path)
-    with pytest.raises(ValueError, match="runs; end it before its data is deleted"):
-        local_cloud.delete(tmp_path)
-    local_cloud.stop(tmp_path)
-    assert local_objects(local_stack(tmp_path)).get("kept") == b"x"
-    local_cloud.delete(tmp_path)
-    assert not (tmp_path / "cloud").exists()
 
 
 WORKING = """
