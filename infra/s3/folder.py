@@ -6,11 +6,11 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from infra.files import sha256_of
+from infra.files import locked, sha256_of
 from infra.s3.objects import WRITE_ONCE, Absent, Conflict, Entry, Listed, Objects
 from steps.errors import FourscoreError
 
@@ -36,14 +36,17 @@ class FolderObjects(Objects):
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return None
 
-    def put(self, name: str, data: bytes, *, absent: bool = False) -> bool:
+    def put(self, name: str, data: bytes, *, absent: bool = False, tag: str | None = None) -> bool:
         part = self._part()
         part.write_bytes(data)
-        return self._place(part, name, absent=absent)
+        if tag is None:
+            return self._place(part, name, absent=absent)
+        with self._at_version(name, tag) as current:
+            return current and self._place(part, name)
 
     def delete(self, name: str, tag: str) -> None:
-        with suppress(FileNotFoundError):
-            if _tag(self.path(name).stat()) == tag:
+        with self._at_version(name, tag) as current:
+            if current:
                 self.path(name).unlink()
 
     def list(self, prefix: str) -> dict[str, Listed]:
@@ -76,6 +79,14 @@ class FolderObjects(Objects):
                 shutil.copyfile(self.path(name), path)
             except FileNotFoundError:
                 raise Absent(name) from None
+
+    @contextmanager
+    def _at_version(self, name: str, tag: str) -> Iterator[bool]:
+        """Yield whether the object still is the one with this tag, and let no other process change it meanwhile."""
+        self.parts.mkdir(parents=True, exist_ok=True)
+        with locked(self.parts / "versions"):
+            path = self.path(name)
+            yield path.is_file() and _tag(path.stat()) == tag
 
     def _part(self) -> Path:
         self.parts.mkdir(parents=True, exist_ok=True)

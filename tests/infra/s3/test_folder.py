@@ -51,6 +51,16 @@ def test_an_object_is_deleted_only_in_the_version_that_was_read(objects):
     objects.delete("x", old)
 
 
+def test_of_many_who_replace_one_version_one_does(objects):
+    objects.put("x", b"1")
+    tag = objects.list("")["x"].tag
+    with ThreadPoolExecutor(8) as pool:
+        results = list(pool.map(lambda number: objects.put("x", b"%d" % number, tag=tag), range(10, 20)))
+    assert results.count(True) == 1
+    assert objects.get("x") == b"%d" % (10 + results.index(True))
+    assert not objects.put("nothing", b"", tag=tag)
+
+
 def test_below_the_store_the_first_of_many_writers_wins(objects):
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(lambda number: objects.put("store/key/manifest.json", b"%d" % number), range(24)))
