@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra import places
 from infra.places import Place
@@ -14,8 +16,13 @@ from infra.store.store import Store
 from pipelines.plan import make_plan
 from pipelines.problem.definition import Loaded, Problem, load
 from pipelines.training import TRAINING
+from steps import documents
 from steps.core import Pipeline
 from steps.errors import InputError
+from steps.tables.schema import TableSchema
+
+if TYPE_CHECKING:
+    from pipelines.problem.checks import Columns
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,36 @@ def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:
     )
     last = plan.steps[-1].key
     return Prepared(request, loaded, plan, request.name or f"{problem.name}-{last[:8]}", place)
+
+
+def check(prepared: Prepared) -> None:
+    """Check what can be checked without running anything: the problem, and its columns against the data's.
+
+    Raises:
+        InputError: a stage would refuse something; one line per fault, with file and line or the setting.
+    """
+    from pipelines.problem.checks import check_problem
+
+    check_problem(prepared.loaded, lambda: _columns(prepared))
+
+
+def _columns(prepared: Prepared) -> Columns | None:
+    """Return the columns of the table, from its schema if it was ingested, else from the headers of its files."""
+    from pipelines.problem.checks import Columns
+
+    ingest = prepared.plan.producer("table")
+    if ingest is None or "raw" not in prepared.plan.sources:
+        return None
+    if ingest.cached:
+        schema = prepared.store.file(ingest.key, f"table/{TableSchema.file}")
+        return Columns([column.name for column in documents.read(TableSchema, schema.parent).columns])
+    from pipelines.header import columns_of
+
+    with tempfile.TemporaryDirectory(prefix="fourscore-") as scratch:
+        raw = Path(scratch) / "raw"
+        raw.mkdir()
+        raw = prepared.plan.sources["raw"].lay_out(raw, prepared.store)
+        return columns_of(prepared.loaded.problem.data, raw, Path(scratch))
 
 
 def _place(request: Request, problem: Problem) -> Place:

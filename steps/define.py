@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from model_code.tasks import Metric, Task
 
 
+Fault = tuple[tuple[str | int, ...], str]
+"""The place of a fault in the problem, and the fault in words."""
+
+
 class DefineConfig(Config):
     """The question and its success criteria."""
 
@@ -42,9 +46,10 @@ def define(card: Output, config: DefineConfig, log: Journal) -> None:
         InputError: no task or metric has such a name.
         GateRefused: thresholds are missing, cannot be measured or contradict each other; the card is written first.
     """
-    task = _task(config)
-    _check_metrics(config, task)
-    reasons = [*_blank_fields(config), *_unmeasurable(config.success, task), *_contradictory(config.success)]
+    if unknown := [text for _, text in _unknown(config)]:
+        raise InputError("\n".join(unknown))
+    task = tasks.get(config.task)
+    reasons = [text for _, text in faults(config)]
     documents.write(card, ProblemCard(**config.model_dump()))
     (card / "card.md").write_text(_card(config, task, reasons), encoding="utf-8")
     log.parameter("define.task", config.task)
@@ -59,42 +64,46 @@ def define(card: Output, config: DefineConfig, log: Journal) -> None:
         raise GateRefused(*reasons)
 
 
-def _task(config: DefineConfig) -> Task:
+def faults(config: DefineConfig) -> list[Fault]:
+    """Return what makes a problem impossible to judge."""
+    if unknown := [*_unknown(config)]:
+        return unknown
+    task = tasks.get(config.task)
+    return [*_blank_fields(config, task), *_unmeasurable(config.success, task), *_contradictory(config.success)]
+
+
+def _unknown(config: DefineConfig) -> Iterator[Fault]:
+    """Yield a task or metrics that do not exist."""
     try:
-        return tasks.get(config.task)
+        task = tasks.get(config.task)
     except ValueError as error:
-        raise InputError(f"task: {error}") from None
-
-
-def _check_metrics(config: DefineConfig, task: Task) -> None:
-    """Check that every metric is one of the task's."""
-    unknown = []
-    for metric in dict.fromkeys(threshold.metric for threshold in config.success):
+        yield ("task",), f"task: {error}"
+        return
+    for metric, position in {t.metric: i for i, t in reversed([*enumerate(config.success)])}.items():
         if metric not in task.metrics:
             homes = [name for name in tasks.names() if metric in tasks.get(name).metrics]
             hint = f" (it is a metric of {' and '.join(homes)})" if homes else ""
-            unknown.append(
+            text = (
                 f"success: {metric!r} is not a metric of {task.name}{hint}; its metrics are: {', '.join(task.metrics)}"
             )
-    if unknown:
-        raise InputError("\n".join(unknown))
+            yield ("success", position, "metric"), text
 
 
-def _blank_fields(config: DefineConfig) -> Iterator[str]:
+def _blank_fields(config: DefineConfig, task: Task) -> Iterator[Fault]:
     if not config.success:
-        metric = tasks.get(config.task).headline
-        yield f"success: no threshold is declared, so no model could succeed; declare one, such as on {metric}"
+        text = "no threshold is declared, so no model could succeed; declare one, such as on " + task.headline
+        yield ("success",), f"success: {text}"
     for field in ("question", "decision", "owner", "cost_of_error", "target"):
         if not getattr(config, field).strip():
-            yield f"{field}: it is blank; readers of the report need it in words"
+            yield (field,), f"{field}: it is blank; readers of the report need it in words"
 
 
-def _unmeasurable(success: Sequence[Threshold], task: Task) -> Iterator[str]:
+def _unmeasurable(success: Sequence[Threshold], task: Task) -> Iterator[Fault]:
     """Yield the thresholds that every model or no model meets, or that point the wrong way."""
-    for threshold in success:
+    for position, threshold in enumerate(success):
         problem = _problem(threshold, task.metrics[threshold.metric])
         if problem:
-            yield f"success: {threshold.requirement}: {problem}"
+            yield ("success", position), f"success: {threshold.requirement}: {problem}"
 
 
 def _problem(threshold: Threshold, metric: Metric) -> str | None:
@@ -119,19 +128,16 @@ def _range(metric: Metric) -> str:
     return f"at or above {metric.low:g}" if metric.low is not None else f"at or below {metric.high:g}"
 
 
-def _contradictory(success: Sequence[Threshold]) -> Iterator[str]:
+def _contradictory(success: Sequence[Threshold]) -> Iterator[Fault]:
     """Yield thresholds that judge the same number twice: the same metric, rows and end of the interval."""
     by_number: dict[tuple[str, str | None, str], Threshold] = {}
-    for threshold in success:
-        key = (threshold.metric, threshold.slice, threshold.on)
-        earlier = by_number.setdefault(key, threshold)
+    for position, threshold in enumerate(success):
+        earlier = by_number.setdefault((threshold.metric, threshold.slice, threshold.on), threshold)
         if earlier is threshold:
             continue
-        if earlier == threshold:
-            yield f"success: {threshold.requirement}: it is declared twice; remove one"
-        else:
-            both = f"{earlier.requirement} and {threshold.requirement}"
-            yield f"success: {both}: two bounds for the same number; keep one of them"
+        both = f"{earlier.requirement} and {threshold.requirement}: two bounds for the same number; keep one of them"
+        twice = f"{threshold.requirement}: it is declared twice; remove one"
+        yield ("success", position), f"success: {twice if earlier == threshold else both}"
 
 
 def _card(config: DefineConfig, task: Task, reasons: Sequence[str]) -> str:

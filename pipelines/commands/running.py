@@ -117,11 +117,12 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
 @click.command()
 @on_problem
 def plan(request: Request, as_json: bool) -> None:
-    """Show for every stage whether it is cached or runs, and why."""
-    from pipelines.request import prepare
+    """Show for every stage whether it is cached or runs, and why; refuse what a run would refuse at its start."""
+    from pipelines.request import check, prepare
     from pipelines.terminal import table
 
     prepared = prepare(request)
+    check(prepared)
     stages = [
         {"name": step.step.name, "status": "cached" if step.cached else "runs", "reason": step.reason, "key": step.key}
         for step in prepared.plan.steps

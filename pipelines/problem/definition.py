@@ -19,6 +19,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from infra.sagemaker.config import SageMakerConfig
 from infra.secrets import UNSAFE, credentials_in
 from model_code import tasks
+from pipelines.problem.checks import contradictions, refuse
 from pipelines.problem.suite import read_suite, suite_of_sample
 from pipelines.problem.yaml_lines import Document, complain, parse, read
 from steps.core import Config, Pipeline
@@ -163,12 +164,15 @@ class Loaded(Config):
         content = [problem, self.suite.model_dump(mode="json")]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
+    def card(self) -> DefineConfig:
+        """Return the config of the stage that freezes the problem."""
+        return DefineConfig(**{name: getattr(self.problem, name) for name in DefineConfig.model_fields})
+
     def configs(self, pipeline: Pipeline) -> dict[str, Config]:
         """Return the config of each stage; one that the problem does not mention has its defaults."""
         p = self.problem
-        card = {name: getattr(p, name) for name in DefineConfig.model_fields}
         configs: dict[str, Config] = {
-            "define": DefineConfig(**card),
+            "define": self.card(),
             "ingest": p.data,
             "validate": suite_of_sample(self.suite) if self.smoke else self.suite,
             "label": p.label,
@@ -207,9 +211,11 @@ def check(
     content = _override(document.content, overrides)
     _refuse_shared(document, settings)
     try:
-        return Problem.model_validate(_share(content)), content
+        problem = Problem.model_validate(_share(content))
     except ValidationError as error:
         raise complain(document, error, Problem, overrides, SHARED) from None
+    refuse(contradictions(problem), document, overrides)
+    return problem, content
 
 
 def _override(content: dict[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:
@@ -268,7 +274,7 @@ def _share(content: dict[str, Any]) -> dict[str, Any]:
     column = split.get("column") or _of_role(content, split.get("by"))
     shared = {
         **{name: content.get(name) for name in ("target", "task", "success")},
-        "split.by": by,
+        "split.by": by if column else None,  # the problem is refused with the reason
         "split.column": column,
         "split.key": split.get("key"),
         "split": column if by in ("group", "time") else None,

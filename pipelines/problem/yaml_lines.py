@@ -186,19 +186,20 @@ def complain(
     return InputError("\n".join(_fault(document, fault, model, overrides) for fault in original or faults))
 
 
+def place_of(document: Document, location: Location, overrides: Mapping[str, str]) -> str:
+    """Return ``file:line`` of a location, or the ``--set`` that decides it."""
+    dotted = ".".join(map(str, location))
+    absent = location not in document.lines
+    for key, value in overrides.items():
+        if f"{dotted}.".startswith(f"{key}.") or (absent and key.startswith(f"{dotted}.")):
+            return f"--set {key}={value}"
+    return document.place(location)
+
+
 def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Mapping[str, str]) -> str:
     location: Location = tuple(fault["loc"])
     dotted = ".".join(map(str, location))
-    absent = location not in document.lines
-    place = next(
-        (
-            f"--set {key}={value}"
-            for key, value in overrides.items()
-            if f"{dotted}.".startswith(f"{key}.") or (absent and key.startswith(f"{dotted}."))
-        ),
-        None,
-    )
-    place = place or document.place(location)
+    place = place_of(document, location, overrides)
     if fault["type"] == "extra_forbidden":
         fields = _fields(model, location[:-1])
         choices = near(str(location[-1]), fields) or f"; the keys are: {', '.join(fields)}"

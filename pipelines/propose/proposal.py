@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from infra.sources.files import materialise, resolve
+from pipelines.header import first_parts, needs_all
 from pipelines.propose.amendments import Amendments, amend, amend_refused, totals
 from pipelines.propose.draft import PROBLEM, Draft, Options, amended, is_incomplete, make_draft
 from pipelines.propose.problem_text import SUITE, Proposal, incomplete_text, problem_text
@@ -194,7 +195,7 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
     config = draft.problem.data
     columns: list[str] = []
     try:
-        parts = _first_parts(config, raw, scratch / "header") if len(config.sources) > 1 or not _eager(raw) else {}
+        parts = first_parts(config, raw, scratch / "header") if len(config.sources) > 1 or not needs_all(raw) else {}
         columns = list(dict.fromkeys(name for part in parts.values() for name in part.columns))
         if len(config.sources) > 1 and config.query is None:
             config = config.model_copy(update={"query": _join({name: part.columns for name, part in parts.items()})})
@@ -257,18 +258,6 @@ def _class_target(reading: _Reading, target: str) -> str | None:
         return None
     values = pl.scan_parquet(reading.table / "data.parquet", glob=False).select(pl.col(target).n_unique())
     return target if values.collect(engine="streaming").item() <= _FEW_CLASSES else None
-
-
-def _eager(raw: Path) -> bool:
-    """Return whether looking at the columns of a file means to read all of it."""
-    return any(path.suffix.lower() in (".xlsx", ".xls", ".xlsb", ".ods", ".json") for path in raw.glob("*/*"))
-
-
-def _first_parts(config: IngestConfig, raw: Path, scratch: Path) -> dict[str, Part]:
-    """Return the first file of each source, of which only the columns and the layout are looked at."""
-    return {
-        name: read_parts(raw / name, name, source, scratch, whole=False)[0] for name, source in config.sources.items()
-    }
 
 
 def _ingest(config: IngestConfig, raw: Path, scratch: Path) -> _Reading:
