@@ -149,6 +149,8 @@ def _cells(source: Path, config: Source) -> tuple[Part, pl.DataFrame]:
         except pl.exceptions.PolarsError as error:
             refuse_full_disk(error)
             raise InputError(f"{source}: cannot be read: {str(error).splitlines()[0]}") from None
+        except pl.exceptions.PanicException:  # not an Exception; Parquet files with wrong offsets end in it
+            raise InputError(f"{source}: cannot be read: the file is damaged") from None
 
 
 def _has_value(cells: pl.DataFrame, inputs: Sequence[dict[str, Any]]) -> pl.Series:

@@ -198,19 +198,22 @@ class Vocabulary:
         """Return the words of training that may be meant by a truth value or a number spelled ``word``."""
         if word.lower() in ("true", "false"):
             return [candidate for candidate in self.words if candidate.lower() == word.lower()]
-        return [*dict.fromkeys(candidate for key in _number_keys(word) for candidate in self._numbers.get(key, ()))]
+        return next((self._numbers[key] for key in _number_keys(word) if key in self._numbers), [])
 
     @cached_property
     def _numbers(self) -> dict[str, list[str]]:
         numbers: dict[str, list[str]] = defaultdict(list)
         for word in self.words:
-            for key in _number_keys(word):
+            keys = list(_number_keys(word))
+            if len(keys) > 1:  # spreadsheets and the JSON of pandas leave 15 digits
+                keys.append(repr(float(f"{float(word):.15g}")))
+            for key in dict.fromkeys(keys):
                 numbers[key].append(word)
-        return numbers
+        return dict(numbers)
 
 
 def _number_keys(word: str) -> Iterator[str]:
-    """Return what is equal for spellings of one number: 01234, 1234 and 1234.0; long ones also as a float shows them."""
+    """Yield what is equal for spellings of one number: 01234, 1234 and 1234.0; then long ones as a float shows them."""
     if whole := _WHOLE.fullmatch(word):
         digits = whole[2]
         yield ("-" if whole[1] == "-" and digits != "0" else "") + digits

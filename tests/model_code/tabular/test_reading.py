@@ -104,6 +104,13 @@ def remarks(schema, *foreign):
         (learned(["1.10", "2.30"], "category"), [1.1, 2.3], ["1.10", "2.30"]),
         (learned(["-1", "-02"], "category"), [-1, -2], ["-1", "-02"]),
         (learned(["123456789012345678", "7"], "category"), [123456789012345678.0], ["123456789012345678"]),
+        (learned(["123456789012345678", "7"], "category"), [1.23456789012346e17], ["123456789012345678"]),
+        (learned(["123456789012345678", "7"], "category"), ["123456789012345111"], ["123456789012345111"]),
+        (
+            learned(["123456789012345678", "123456789012345677"], "category"),
+            [123456789012345677],
+            ["123456789012345677"],
+        ),
         (learned(["True", "False", "x"], "category"), [True, False], ["True", "False"]),
         (learned(["TRUE", "FALSE"], "category"), [True, False], ["TRUE", "FALSE"]),
         (learned(["true", "false", "x"], "category"), ["True", "FALSE"], ["true", "false"]),
