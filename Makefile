@@ -38,8 +38,9 @@ check: setup  # style, types and import contracts, without the tests
 test: check
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
-test-slow: setup  # what takes minutes, and property tests on new examples each time
+test-slow: setup  # what takes minutes, the other tests in an order of chance, and property tests on new examples
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --timeout 1200 -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder --shuffle $$(date +%s)
 	$(BIN)/python -m pytest -n 2 -m "hypothesis and not slow" --hypothesis-profile=random
 
 bench: setup

@@ -1,6 +1,7 @@
 """Fixtures that every test may use; nasty values on purpose, since paths and names break code first."""
 
 import functools
+import random
 import uuid
 
 import botocore.session
@@ -24,9 +25,31 @@ WHOLE_RUNS = (
 """Where the modules with whole runs begin, which take longest."""
 
 
-def pytest_collection_modifyitems(items):
-    """Begin with whole runs, so that no worker is left with one at the end."""
-    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_RUNS))
+def pytest_addoption(parser):
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run the modules, and the tests of each, in another order"
+    )
+
+
+def pytest_report_header(config):
+    seed = config.getoption("shuffle")
+    return None if seed is None else f"the order of the tests is that of --shuffle {seed}"
+
+
+def pytest_collection_modifyitems(config, items):
+    """Begin with whole runs, so that no worker is left with one at the end; or run in an order of chance."""
+    seed = config.getoption("shuffle")
+    if seed is None:
+        items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_RUNS))
+        return
+    chance, modules = random.Random(seed), {}  # noqa: S311
+    for item in items:
+        modules.setdefault(item.path, []).append(item)
+    order = list(modules.values())
+    chance.shuffle(order)
+    for tests in order:
+        chance.shuffle(tests)
+    items[:] = [item for tests in order for item in tests]
 
 
 @pytest.fixture

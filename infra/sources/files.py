@@ -6,8 +6,7 @@ A source's path is a local file (relative to the problem file), a glob, or a URI
     https://host/data.csv                          fetched into the workspace, again only if it changed
     s3://bucket/data/part-*.csv                    the newest version of each object, or ?versionId=... (extra: aws)
 
-The sha256 of the content is remembered in ``<workspace>/memory/files.json`` by size, times of change and inode, so that
-an unchanged gigabyte is not read again. Fetched files are in ``<workspace>/downloads/``.
+Fetched files are in ``<workspace>/downloads/``.
 """
 
 from __future__ import annotations
@@ -16,19 +15,14 @@ import glob
 import hashlib
 import json
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from infra.files import locked, make_workspace, sha256_of, write_json
+from infra.files import make_workspace, sha256_of
 from infra.secrets import UNSAFE, credentials_in
 from steps.errors import FourscoreError, InputError, near
-
-_RACY = 2_000_000_000
-"""A file changed less than so many nanoseconds before it was hashed may change again within one tick of its clock."""
 
 
 @dataclass(frozen=True)
@@ -43,93 +37,35 @@ class ResolvedFile:
 
 
 _CHUNK = 1 << 20
-Clock = Callable[[], int]
 Resolved = Mapping[str, tuple[ResolvedFile, ...]]
 """Source name -> its files in order."""
 
 
-class Memory:
-    """Digests of files by their stamps; processes may share it."""
-
-    def __init__(self, workspace: Path, clock: Clock = time.time_ns) -> None:
-        self.clock = clock
-        self.path = workspace / "memory" / "files.json"
-        self._entries = self._read()
-        self._new: dict[str, list[Any]] = {}
-
-    def _read(self) -> dict[str, list[Any]]:
-        try:
-            entries = json.loads(self.path.read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return entries if isinstance(entries, dict) else {}
-
-    def resolved(self, path: Path) -> ResolvedFile:
-        """Return the file with its digest, read only if it is new or changed.
-
-        Raises:
-            InputError: it cannot be read.
-            FourscoreError: it keeps changing while it is read.
-        """
-        key = str(path.resolve())
-        try:
-            for _ in range(3):
-                stamp = size, mtime, ctime, inode = _stamp(path.stat())
-                entry = self._entries.get(key)
-                if isinstance(entry, list) and [*entry[:2], *entry[3:]] == [*stamp]:
-                    return ResolvedFile(path.name, path, str(entry[2]), size)
-                digest = sha256_of(path)
-                if _stamp(path.stat()) != stamp:
-                    continue
-                if self.clock() - max(mtime, ctime) > _RACY:
-                    self._entries[key] = self._new[key] = [size, mtime, digest, ctime, inode]
-                return ResolvedFile(path.name, path, digest, size)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
-        raise FourscoreError(f"{path} is being written to while it is read; run again when it is complete")
-
-    def save(self) -> None:
-        """Write the new entries, keeping those of other processes."""
-        if self._new:
-            with locked(self.path.with_suffix(".lock")):
-                write_json(self.path, {**self._read(), **self._new})
-            self._new = {}
-
-
-def _stamp(stat: os.stat_result) -> tuple[int, int, int, int]:
-    """Return size, time of modification (which a copy may keep), time of change and inode (which it cannot keep)."""
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
-
-
 def resolve(
-    sources: Mapping[str, str | Sequence[str]], base: Path, workspace: Path, clock: Clock = time.time_ns
+    sources: Mapping[str, str | Sequence[str]], base: Path, workspace: Path
 ) -> dict[str, tuple[ResolvedFile, ...]]:
     """Return every file of every source.
 
     Args:
         sources: source name -> its path or paths.
         base: the folder that relative paths start from (the problem file's).
-        clock: the time in nanoseconds since 1970.
 
     Raises:
-        InputError: a file does not exist, or a URI is wrong.
+        InputError: a file does not exist or cannot be read, or a URI is wrong.
     """
     make_workspace(workspace)
-    memory = Memory(workspace, clock)
-    files = {name: tuple(_source(name, source, base, workspace, memory)) for name, source in sources.items()}
-    memory.save()
-    return files
+    return {name: tuple(_source(name, source, base, workspace)) for name, source in sources.items()}
 
 
-def _source(
-    name: str, paths: str | Sequence[str], base: Path, workspace: Path, memory: Memory
-) -> Iterable[ResolvedFile]:
-    for text in [paths] if isinstance(paths, str) else paths:
-        try:
+def _source(name: str, paths: str | Sequence[str], base: Path, workspace: Path) -> Iterable[ResolvedFile]:
+    try:
+        for text in [paths] if isinstance(paths, str) else paths:
             for path in _paths(text, base, workspace):
-                yield memory.resolved(path)
-        except InputError as error:
-            raise InputError(f"source {name!r}: {error}") from None
+                yield ResolvedFile(path.name, path, sha256_of(path), path.stat().st_size)
+    except InputError as error:
+        raise InputError(f"source {name!r}: {error}") from None
+    except OSError as error:
+        raise InputError(f"source {name!r}: {error.filename}: cannot be read: {error.strerror or error}") from None
 
 
 def _paths(text: str, base: Path, workspace: Path) -> Sequence[Path]:
@@ -214,10 +150,13 @@ def _kind(name: str) -> str:
     return "".join(suffixes[-2:] if suffixes[-1:] in ([".gz"], [".zip"]) else suffixes[-1:])
 
 
-def materialise(resolved: Resolved, directory: Path) -> None:
+def materialise(resolved: Resolved, directory: Path, *, links: bool = False) -> None:
     """Copy the files as ``directory/<source>/NN-<file>``, the raw artifact that a step reads.
 
     A step reads what was planned, whatever happens to the original meanwhile: the copy is digested while it is made.
+
+    Args:
+        links: link the files instead, for one who only looks.
 
     Raises:
         FourscoreError: a file is no longer what it was when the plan was made.
@@ -227,7 +166,10 @@ def materialise(resolved: Resolved, directory: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         width = max(2, len(str(len(files))))
         for number, file in enumerate(files, 1):
-            if not _is_copied(file, folder / f"{number:0{width}}-{file.name}"):
+            target = folder / f"{number:0{width}}-{file.name}"
+            if links:
+                target.symlink_to(file.path.resolve())
+            elif not _is_copied(file, target):
                 raise FourscoreError(f"{file.path} changed since the plan was made; nothing was kept, run again")
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from infra.files import append_lines, locked, write_atomically, write_json
+from infra.files import append_lines, locked, write_atomically
 from infra.runs.records import now
 from infra.store.local import LocalStore
 from infra.store.manifest import Manifest
@@ -52,24 +52,14 @@ def note_reading(workspace: Path, planned: PlannedStep, tables: Mapping[str, str
         write_atomically(ledger.with_suffix(".head"), _digest(content))
 
 
-def exchange(objects: Objects, workspace: Path, memory: Path) -> None:
-    """Merge the readings of the store's other users into the ledgers of this workspace, and share its own.
-
-    Args:
-        memory: file with the names of the objects that were merged; they never change.
-    """
-    merged: list[str] = json.loads(memory.read_bytes()) if memory.is_file() else []
-    shared = {entry.name for entry in objects.list("seals/").values()}
-    for name in sorted(shared - set(merged)):
-        _merge(
-            workspace / "seals" / f"{PurePosixPath(name).parent.name}.jsonl", (objects.get(name) or b"").splitlines()
-        )
-    unsent = {name: line for name, line in to_send(workspace) if name not in shared}
-    for name, line in unsent.items():
-        objects.put(name, line)
-    if shared | set(unsent) != set(merged):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        write_json(memory, sorted(shared | set(unsent)))
+def exchange(objects: Objects, workspace: Path) -> None:
+    """Merge the readings of the store's other users into the ledgers of this workspace, and share its own."""
+    own, shared = dict(to_send(workspace)), {entry.name for entry in objects.list("seals/").values()}
+    for name in sorted(shared - own.keys()):
+        ledger = workspace / "seals" / f"{PurePosixPath(name).parent.name}.jsonl"
+        _merge(ledger, (objects.get(name) or b"").splitlines())
+    for name in sorted(own.keys() - shared):
+        objects.put(name, own[name])
 
 
 def to_send(workspace: Path) -> Iterator[tuple[str, bytes]]:

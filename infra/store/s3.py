@@ -295,7 +295,7 @@ class S3Store:
         return True
 
     def exchange_readings(self) -> None:
-        exchange(self.objects, self.workspace, self.cache / "readings.json")
+        exchange(self.objects, self.workspace)
 
     def quarantine(self, key: str) -> None:
         self.local.quarantine(key)

@@ -136,20 +136,7 @@ def connect(workspace: Path, uri: str) -> MlflowClient:
             client = mlflow.MlflowClient(uri, uri)
             client.search_experiments(max_results=1)
             client.search_registered_models(max_results=1)
-        _remove_stray_directory(uri)
     return client
-
-
-def _remove_stray_directory(uri: str) -> None:
-    """Remove the empty directory that MLflow creates for a sqlite URI whose percent signs it does not decode."""
-    path = sqlite_path(uri)
-    literal_path = Path(uri.removeprefix(SQLITE))
-    if path and path != literal_path:
-        for directory in (literal_path.parent, *literal_path.parent.parents):
-            try:
-                directory.rmdir()
-            except OSError:  # not empty
-                return
 
 
 @contextlib.contextmanager

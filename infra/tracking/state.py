@@ -70,21 +70,13 @@ def read_state(workspace: Path, run: str) -> TrackingState:
     """Return the tracking state of a run; empty if there is none or the file holds something else."""
     try:
         state = json.loads(state_path(workspace, run).read_bytes())
-    except (FileNotFoundError, ValueError):
+        path = sqlite_path(state.get("uri") or "")
+    except (FileNotFoundError, ValueError, AttributeError):
         return {}
-    if not isinstance(state, dict):
-        return {}
-    if _was_own(state.get("uri"), run):
+    # earlier states have the place of the database, which a workspace that was moved or copied must not follow
+    if path and path.name == "mlflow.db" and (not path.parent.exists() or state_path(path.parent, run).exists()):
         state["uri"] = OWN
     return cast(TrackingState, state)
-
-
-def _was_own(stored: object, run: str) -> bool:
-    """Return whether the URI, of a version that stored all of it, is the own database of this or the original workspace."""
-    path = sqlite_path(stored) if isinstance(stored, str) else None
-    if path is None or path.name != "mlflow.db":
-        return False
-    return not path.parent.exists() or state_path(path.parent, run).exists()
 
 
 def stored_uri(workspace: Path, uri: str | None) -> str:

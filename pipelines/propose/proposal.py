@@ -180,7 +180,7 @@ def _lay_out(draft: Draft, scratch: Path) -> Path:
     resolved = resolve(paths, draft.options.directory, scratch / "workspace")
     raw = scratch / "raw"
     raw.mkdir()
-    materialise(resolved, raw)
+    materialise(resolved, raw, links=True)
     return raw
 
 

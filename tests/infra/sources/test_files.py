@@ -1,11 +1,9 @@
 """Sources: which files a path stands for, and whether their content is still the same."""
 
-import json
 import os
 import subprocess
 import sys
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,11 +22,6 @@ def base(tmp_path):
         (folder / name).write_text(text)
         os.utime(folder / name, (1_600_000_000, 1_600_000_000))
     return folder
-
-
-def resolve_settled(sources, base, workspace):
-    """Resolve by a clock that is ten seconds ahead, so that files of this moment count as settled."""
-    return resolve(sources, base, workspace, lambda: time.time_ns() + 10_000_000_000)
 
 
 def exchange(path, text):
@@ -106,75 +99,19 @@ def test_the_digest_knows_content_not_names(base, workspace):
     assert digest(resolve({"s": "a.tsv"}, base, workspace)) != before
 
 
-def test_an_unchanged_file_is_not_read_again_and_a_changed_one_is(base, workspace):
-    first = resolve_settled({"s": "a.csv"}, base, workspace)
-    memory = workspace / "memory/files.json"
-    memory.write_text(memory.read_text().replace(first["s"][0].sha256, "remembered"))
-    assert resolve_settled({"s": "a.csv"}, base, workspace)["s"][0].sha256 == "remembered"
-    (base / "a.csv").write_text("x\n9\n")
-    os.utime(base / "a.csv", (1_600_000_001, 1_600_000_001))
-    assert resolve_settled({"s": "a.csv"}, base, workspace)["s"][0].sha256 not in ("remembered", first["s"][0].sha256)
-
-
-def test_a_file_changed_this_moment_is_not_remembered(base, workspace):
-    """Within one tick of the clock it could change again and look the same."""
-    (base / "a.csv").write_text("x\n9\n")
-    resolve({"s": "a.csv"}, base, workspace)
-    assert not (workspace / "memory/files.json").exists()
-
-
-def test_a_file_that_came_this_moment_with_an_old_time_is_not_remembered(base, workspace):
-    resolve({"s": "a.csv"}, base, workspace)
-    assert not (workspace / "memory/files.json").exists()
-
-
 def test_other_content_of_the_same_size_and_time_is_read(base, workspace):
-    first = resolve_settled({"s": "a.csv"}, base, workspace)["s"][0]
+    first = resolve({"s": "a.csv"}, base, workspace)["s"][0]
     exchange(base / "a.csv", "x\n9\n")
-    second = resolve_settled({"s": "a.csv"}, base, workspace)["s"][0]
-    assert second.sha256 != first.sha256
-    other = base / "other.csv"
-    other.write_text("x\n8\n")
-    os.utime(other, ns=(0, (base / "a.csv").stat().st_mtime_ns))
-    other.replace(base / "a.csv")
-    assert resolve_settled({"s": "a.csv"}, base, workspace)["s"][0].sha256 not in (first.sha256, second.sha256)
+    assert resolve({"s": "a.csv"}, base, workspace)["s"][0].sha256 != first.sha256
 
 
-def test_what_was_remembered_by_size_and_time_alone_is_unknown(base, workspace):
-    path = base / "a.csv"
-    first = resolve_settled({"s": "a.csv"}, base, workspace)
-    memory = workspace / "memory/files.json"
-    for entry in ([path.stat().st_size, path.stat().st_mtime_ns, "0" * 64], [], [1], {"a": 1}, "text", 5, None):
-        memory.write_text(json.dumps({str(path.resolve()): entry}))
-        assert resolve_settled({"s": "a.csv"}, base, workspace) == first
-    assert first["s"][0].sha256 in memory.read_text()
+def test_a_file_that_cannot_be_read_is_named(base, workspace, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
 
-
-def test_a_broken_memory_is_made_anew(base, workspace):
-    first = resolve_settled({"s": "a.csv"}, base, workspace)
-    for rubbish in ("", "{", "[]", "\0"):
-        (workspace / "memory/files.json").write_text(rubbish)
-        assert resolve_settled({"s": "a.csv"}, base, workspace) == first
-
-
-def test_processes_share_the_memory_without_losing_entries(base, workspace):
-    for number in range(12):
-        path = base / f"p{number}.csv"
-        path.write_text(str(number))
-        os.utime(path, (1_600_000_000, 1_600_000_000))
-    program = (
-        "import sys; from pathlib import Path; from infra.sources import files as sources\n"
-        "sources._RACY = 0\n"
-        "sources.resolve({'s': sys.argv[3]}, Path(sys.argv[1]), Path(sys.argv[2]))"
-    )
-    root = Path(files.__file__).parents[2]
-    running = [
-        subprocess.Popen([sys.executable, "-c", program, str(base), str(workspace), f"p{number}.csv"], cwd=root)
-        for number in range(12)
-    ]
-    assert [process.wait() for process in running] == [0] * 12
-    text = (workspace / "memory/files.json").read_text()
-    assert all(f"p{number}.csv" in text for number in range(12))
+    monkeypatch.setattr(files, "sha256_of", refuse)
+    with pytest.raises(InputError, match=r"source 's': .*a\.csv: cannot be read: Permission denied"):
+        resolve({"s": "a.csv"}, base, workspace)
 
 
 def test_copies_are_made_in_order(base, workspace, tmp_path):

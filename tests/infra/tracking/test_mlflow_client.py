@@ -4,7 +4,7 @@ import pytest
 from tracked import free_port, open_local_store, project, sync
 
 from infra.runs import records
-from infra.tracking import follower
+from infra.tracking import registry
 from infra.tracking.mlflow_client import default_uri, without_credentials
 from infra.tracking.mlflow_server import serve
 from infra.tracking.state import state_path
@@ -47,7 +47,7 @@ def test_no_byte_that_a_run_leaves_holds_a_credential_whichever_way_it_came_in(p
     [
         sync,
         lambda place, uri: serve(place, uri, 5000, print),
-        lambda place, uri: follower.load_registered(place, uri, "model", open_local_store),
+        lambda place, uri: registry.load(place, uri, "model", open_local_store),
     ],
     ids=["sync", "ui", "predict"],
 )
