@@ -81,13 +81,15 @@ def evaluate(
 
     A verdict of "rejected" does not stop the run: the model is registered as rejected.
     """
-    from model_code import parallel, serving
+    from threadpoolctl import threadpool_limits
+
+    from model_code import serving
     from steps.evaluation import calibration, predictors, resampling, statistics
 
     task = tasks.get(config.task)
     train, test = documents.read(TableSchema, train_set), documents.read(TableSchema, test_set)
     _check_columns(config, test)
-    with parallel.limit_threads():
+    with threadpool_limits(1):
         predictor = serving.load(model)
         classes = tuple(predictor.schema["classes"])
         table = _read(test_set, test, config)

@@ -56,6 +56,6 @@ def clean_text(values: pl.Series, entry: Mapping[str, Any], more: Sequence[str] 
     elif values.dtype == pl.Boolean:
         text = values.replace_strict({True: "True", False: "False"}, default=None, return_dtype=pl.String)
     else:
-        text = evaluate(canonical_text(pl.lit(values), values.dtype))
+        text = values if values.dtype == pl.String else evaluate(canonical_text(pl.lit(values), values.dtype))
     markers = (entry.get("reading") or {}).get("missing")
     return evaluate(cleaned(pl.lit(text), {*(MISSING if markers is None else markers), *more})).alias(entry["name"])

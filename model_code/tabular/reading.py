@@ -137,12 +137,14 @@ def _numbers(values: pl.Series, entry: Mapping[str, Any], _: bool) -> Column:
                 {"true": 1.0, "false": 0.0}, default=None, return_dtype=pl.Float64
             )
             numbers = first_present(numbers, truth)
-    wrong = original.is_not_null() & ~(numbers.abs() <= LARGEST).fill_null(False)
+    number = pl.lit(numbers)
+    is_wrong = pl.lit(original).is_not_null() & ~(number.abs() <= LARGEST).fill_null(False)
     if entry["type"] == "integer":
-        wrong |= (numbers % 1 != 0).fill_null(False)
+        is_wrong |= (number % 1 != 0).fill_null(False)
     if was_text and (marks := _numeric_markers(entry)):
-        marked = numbers.is_in(marks).fill_null(False)
-        numbers, wrong = evaluate(pl.when(~marked).then(numbers)), wrong & ~marked
+        is_marked = number.is_in(marks).fill_null(False)
+        numbers, is_wrong = evaluate(pl.when(~is_marked).then(number)), is_wrong & ~is_marked
+    wrong = evaluate(is_wrong)
     return Column(entry, numbers.alias(entry["name"]), original, wrong, why if wrong.any() else "")
 
 
@@ -173,7 +175,9 @@ def _other_forms(form: Form) -> Iterator[Form]:
 
 def _numeric_markers(entry: Mapping[str, Any]) -> list[float]:
     """Return the words for missing values that are numbers, which a client may send as such."""
-    texts = pl.Series("", entry["reading"]["missing"], dtype=pl.String)
+    texts = pl.Series("", filter(re.compile(r"\d").search, entry["reading"]["missing"]), dtype=pl.String)
+    if texts.is_empty():
+        return []
     numbers = evaluate(converted(pl.lit(texts), replace(Form.of(entry), type="float")))
     return numbers.drop_nulls().to_list()
 

@@ -133,9 +133,9 @@ def _outside(column: Column, present: int) -> Iterator[Remark]:
     low, high = column.entry["range"]
     if column.entry["kind"] == "datetime":
         low, high = instants_of_text(pl.Series([low, high]), replace(Form.of(column.entry), format=None))
-    outside = values.filter((values < low) | (values > high))
-    if outside.is_empty():
+    if values.min() >= low and values.max() <= high:
         return
+    outside = values.filter((values < low) | (values > high))
     extremes = [*dict.fromkeys([outside.min(), outside.max()])]
     counts = {_display(value): int((outside == value).sum()) for value in extremes}
     text = (
