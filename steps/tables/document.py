@@ -34,6 +34,8 @@ class FileReport(Section):
     """Whether some lines end with a carriage return alone."""
     foreign: bool | None = None
     """Whether the text is hardly western European, though it was read as such."""
+    errors: int | None = None
+    """The cells of a workbook that hold errors, such as #DIV/0!, and are missing values."""
     suffixed: tuple[str, ...] | None = None
     """New names of columns whose names the header repeats."""
 

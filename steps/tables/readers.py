@@ -17,6 +17,7 @@ import polars as pl
 from steps.errors import InputError, refuse_full_disk
 from steps.tables.dialect import Dialect, Overrides, detect, uses_carriage_returns
 from steps.tables.encodings import encoding_of, looks_foreign, transcode
+from steps.tables.guards import check_lines, check_parquet
 from steps.tables.json_files import scan_json
 from steps.tables.mending import without_blanks_before_quotes, without_footer
 from steps.tables.schema import LABEL_SOURCE, ROW
@@ -232,6 +233,7 @@ def _delimited(
     path: Path, name: str, source: Source, kind: str, scratch: Path, report: dict[str, Any], *, whole: bool
 ) -> Part:
     raw = path
+    check_lines(path, name)
     path, encoding = _decoded(path, name, source, scratch, whole=whole)
     if source.skip_footer:
         path = without_footer(path, source.skip_footer, scratch / "footless", name)
@@ -326,6 +328,7 @@ def _distinct(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
 
 def _scan(path: Path, name: str, source: Source, kind: str, report: dict[str, Any]) -> pl.LazyFrame:
     if kind == "parquet":
+        check_parquet(path, name)
         return pl.scan_parquet(path, glob=False)
     if kind == "excel":
         return read_workbook(path, name, source, report)

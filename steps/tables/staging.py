@@ -128,6 +128,8 @@ def _note_layout(part: Part, file: FileReport, source: str, log: Journal) -> Non
             f"{part.name}: {count} above the table {'were' if len(file.titles) > 1 else 'was'} left out: "
             f"{_shortened(file.titles)} (set data.sources.{source}.skip if that is wrong)"
         )
+    if file.errors:
+        log.note(f"{part.name}: {file.errors:,} cells hold errors such as #DIV/0! and count as missing")
     if file.layout:
         log.note(f"{part.name}: the table is read from {file.layout}")
     if file.trailing_delimiter:
