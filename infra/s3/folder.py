@@ -6,8 +6,8 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from infra.files import locked, sha256_of
@@ -39,14 +39,11 @@ class FolderObjects(Objects):
     def put(self, name: str, data: bytes, *, absent: bool = False, tag: str | None = None) -> bool:
         part = self._part()
         part.write_bytes(data)
-        if tag is None:
-            return self._place(part, name, absent=absent)
-        with self._at_version(name, tag) as current:
-            return current and self._place(part, name)
+        return self._place(part, name, absent=absent, tag=tag)
 
     def delete(self, name: str, tag: str) -> None:
-        with self._at_version(name, tag) as current:
-            if current:
+        with self._alone():
+            if self._tag(name) == tag:
                 self.path(name).unlink()
 
     def list(self, prefix: str) -> dict[str, Listed]:
@@ -80,32 +77,33 @@ class FolderObjects(Objects):
             except FileNotFoundError:
                 raise Absent(name) from None
 
-    @contextmanager
-    def _at_version(self, name: str, tag: str) -> Iterator[bool]:
-        """Yield whether the object still is the one with this tag, and let no other process change it meanwhile."""
-        self.parts.mkdir(parents=True, exist_ok=True)
-        with locked(self.parts / "versions"):
-            path = self.path(name)
-            yield path.is_file() and _tag(path.stat()) == tag
-
     def _part(self) -> Path:
         self.parts.mkdir(parents=True, exist_ok=True)
         return self.parts / secrets.token_hex(16)
 
-    def _place(self, part: Path, name: str, *, absent: bool = False) -> bool:
-        """Give a file the name of an object, if there may be one; return whether it has it now."""
+    def _place(self, part: Path, name: str, *, absent: bool = False, tag: str | None = None) -> bool:
+        """Give a file the name of an object, if the conditions hold; return whether they do."""
         target = self.path(name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not absent and not name.startswith(WRITE_ONCE):
+        with self._alone():
+            current = self._tag(name)
+            if tag not in (None, current) or (current and (absent or name.startswith(WRITE_ONCE))):
+                part.unlink()
+                return False
             part.replace(target)
             return True
+
+    def _alone(self) -> AbstractContextManager[object]:
+        """Return a lock: of all processes that have the folder, one looks and writes at a time."""
+        self.parts.mkdir(parents=True, exist_ok=True)
+        return locked(self.parts / "lock")
+
+    def _tag(self, name: str) -> str | None:
+        """Return the tag of the version that is there; None without any."""
         try:
-            os.link(part, target)
-        except FileExistsError:
-            return False
-        finally:
-            part.unlink()
-        return True
+            return _tag(self.path(name).stat())
+        except FileNotFoundError:
+            return None
 
 
 def _tag(status: os.stat_result) -> str:
