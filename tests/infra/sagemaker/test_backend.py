@@ -112,16 +112,9 @@ def workspace(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A tracking server that jobs reach, too."""
-    with tracked.serving(tmp_path_factory.mktemp("server")) as uri:
-        yield uri
-
-
-@pytest.fixture(scope="module")
-def passed(workspace, server):
-    """The example with a short training, tracked: every other test finds stages of it cached."""
-    code, document, printed = workspace.run(None, "--tracking-uri", server)
+def passed(workspace):
+    """The example with a short training: every other test finds stages of it cached."""
+    code, document, printed = workspace.run()
     assert code == 0, printed
     return document
 
@@ -139,27 +132,36 @@ def test_a_run_that_passes_leaves_a_model_package_that_waits_for_approval(worksp
     described = package["CustomerMetadataProperties"]
     assert described["run"] == passed["run"]
     assert described["verdict"] == "pass"
-    tracking = json.loads((workspace.path / f"runs/{passed['run']}.tracking.json").read_text())
-    assert described["mlflow_run_id"] == tracking["parent"]
-    assert tracking["status"] == "complete"
     (container,) = package["InferenceSpecification"]["Containers"]
     place = container["ModelDataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://fourscore-local/")
     assert {"model.pt2", "schema.json"} <= set(workspace.objects.list(place))
 
 
-def test_jobs_track_their_stages_below_the_one_parent(workspace, passed, server):
+@pytest.mark.slow  # a whole run, tracked by its jobs; tests/infra/container/test_job.py has one job alone
+def test_jobs_track_their_stages_below_the_one_parent_which_the_package_names(tmp_path):
     import mlflow
 
-    client = mlflow.MlflowClient(server, server)
-    (experiment,) = client.search_experiments(filter_string="name = 'breast-cancer'")
-    listed = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
-    (parent,) = [item for item in listed if "mlflow.parentRunId" not in item.data.tags]
-    assert (parent.info.status, parent.data.tags["fourscore.on"]) == ("FINISHED", "sagemaker-local")
-    children = [item for item in listed if item.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-    assert [item.info.run_name for item in children] == [f"{n:02}-{step.name}" for n, step in enumerate(TRAINING, 1)]
-    assert {item.info.status for item in children} == {"FINISHED"}
-    assert parent.data.metrics["model/roc_auc"] > 0.95
-    assert len(client.get_metric_history(children[5].info.run_id, "model/train_loss")) > 1
+    workspace = Workspace(tmp_path / ".fourscore")
+    with tracked.serving(tmp_path / "server") as server:
+        try:
+            code, document, printed = workspace.run(None, "--tracking-uri", server)
+            assert code == 0, printed
+            package = workspace.cloud.client("sagemaker").describe_model_package(ModelPackageName=document["package"])
+        finally:
+            local_cloud.stop(workspace.path)
+        client = mlflow.MlflowClient(server, server)
+        (experiment,) = client.search_experiments(filter_string="name = 'breast-cancer'")
+        listed = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+        (parent,) = [item for item in listed if "mlflow.parentRunId" not in item.data.tags]
+        assert (parent.info.status, parent.data.tags["fourscore.on"]) == ("FINISHED", "sagemaker-local")
+        assert package["CustomerMetadataProperties"]["mlflow_run_id"] == parent.info.run_id
+        children = [item for item in listed if item.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        assert [item.info.run_name for item in children] == [
+            f"{n:02}-{step.name}" for n, step in enumerate(TRAINING, 1)
+        ]
+        assert {item.info.status for item in children} == {"FINISHED"}
+        assert parent.data.metrics["model/roc_auc"] > 0.95
+        assert len(client.get_metric_history(children[5].info.run_id, "model/train_loss")) > 1
 
 
 def test_jobs_leave_what_sagemaker_itself_reads(workspace, passed):
