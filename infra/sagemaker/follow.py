@@ -84,7 +84,12 @@ class Following:
         verdicts = [manifest for stage in record.stages if (manifest := self.store.find(stage.key))]
         refused = [manifest for manifest in verdicts if manifest.verdict == "refused"]
         rejected = [manifest for manifest in verdicts if manifest.verdict == "rejected"]
-        if refused or (rejected and not record.smoke):
+        is_rejected = bool(refused or (rejected and not record.smoke))
+        if not refused and (is_rejected or state.status == "Succeeded"):  # what is cached has no job in the execution
+            for stage in record.stages:
+                if stage.status == "pending" and (manifest := self.store.find(stage.key)):
+                    self._note_published(stage, manifest)
+        if is_rejected:
             record.status = "rejected"
             record.message = "\n".join((refused or rejected)[-1].reasons)
         elif state.status == "Succeeded":
@@ -98,10 +103,6 @@ class Following:
             record.message = f"stopped; 'fourscore retry {record.run}' continues from the last published stage and checkpoint"  # fmt: skip
         else:
             record.status, record.message = "error", self._failure(state)
-        if not refused and record.status in ("pass", "rejected"):
-            for stage in record.stages:
-                if stage.status == "pending" and (manifest := self.store.find(stage.key)):
-                    self._note_published(stage, manifest)
         self._mark_unfinished(state)
         self.store.exchange_readings()  # jobs read the test set, too
         records.save(self.store.workspace, record)
