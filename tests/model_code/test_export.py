@@ -81,6 +81,18 @@ def test_served_answers_are_those_of_the_module_for_any_number_of_rows(tmp_path,
             assert np.allclose(prediction.sum(axis=1), 1)
 
 
+def test_a_network_of_another_family_answers_as_its_module(tmp_path):
+    from numbers_family.network import AsTuple, PlainNetwork
+
+    torch.manual_seed(0)
+    head = heads.create("regression", np.array([7.0, 13.0]), [])
+    model = Model(AsTuple(), PlainNetwork(4, head.width), head).eval()
+    export.export(model, tmp_path, lambda rows: (np.ones((rows, 4), np.float32),))
+    inputs = np.random.default_rng(0).normal(size=(300, 4)).astype(np.float32)
+    expected = model(torch.from_numpy(inputs)).detach().numpy()
+    assert np.allclose(runtime.load(tmp_path / archive.MODEL)(inputs), expected, rtol=1e-6, atol=1e-6)
+
+
 @pytest.mark.parametrize("columns", [COLUMNS[:1], COLUMNS[2:3]], ids=["numbers only", "categories only"])
 @pytest.mark.parametrize("architecture", TABULAR.architectures)
 def test_tables_of_one_kind_of_column_export_too(tmp_path, architecture, columns):
