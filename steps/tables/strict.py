@@ -86,6 +86,8 @@ def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], E
     except pl.exceptions.PolarsError as error:
         refuse_full_disk(error)
         raise InputError(f"{files}: cannot be read: {str(error).splitlines()[0]}") from None
+    except pl.exceptions.PanicException:  # not an Exception; Parquet files with wrong offsets end in it
+        raise InputError(f"{files}: cannot be read: the file is damaged") from None
     examination = examine(target)
     _refuse_contents(source, examination)
     natural = {name: natural_type(source.dtypes[name]) for name in source.columns}

@@ -113,11 +113,13 @@ def test_several_sources_leave_no_layout(tmp_path):
     assert documents.read(TableSchema, tmp_path / "table").layout == {}
 
 
-def test_a_damaged_parquet_file_is_refused(tmp_path):
+def test_a_damaged_parquet_file_is_refused_in_prediction_and_in_training(tmp_path):
     predictor, _ = learn(tmp_path, "city,sales,open\n" + "Ulm,1.5,yes\nBonn,2.5,no\n" * 9)
     path = tmp_path / "new.parquet"
     pl.DataFrame({"city": ["Ulm"], "sales": [1.5], "open": [True]}).write_parquet(path)
     content = path.read_bytes()
     path.write_bytes(content[:175] + content[145:])  # polars panics, which is no Exception
-    with pytest.raises(InputError, match=r"new\.parquet: cannot be read"):
+    with pytest.raises(InputError, match=r"new\.parquet: cannot be read: the file is damaged"):
         read_rows(predictor, path)
+    with pytest.raises(InputError, match=r"new\.parquet: cannot be read: the file is damaged"):
+        learn(tmp_path / "training", path.read_bytes(), "new.parquet")
