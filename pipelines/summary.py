@@ -15,7 +15,7 @@ def summary(facts: Facts) -> dict[str, Any]:
     """Return the run as one JSON-able document.
 
     Returns:
-        run, verdict (pass | rejected | error; running while it runs), status, message, smoke,
+        run, verdict (pass | rejected | error; running while it runs; rehearsal: a smoke run has none), status, message, smoke,
         reused (True if the run had finished before it was asked for again, so that no stage ran now), stages,
         metrics (flat, ``layer/name``), thresholds, yardsticks (name -> metric -> value, on the same test rows),
         model, on (where it ran), store, execution, package and jobs (of a run on S3 or SageMaker: URI, ARNs, status by step),
@@ -24,7 +24,7 @@ def summary(facts: Facts) -> dict[str, Any]:
     evaluation = facts.evaluation
     return {
         "run": facts.run,
-        "verdict": facts.verdict,
+        "verdict": "rehearsal" if facts.record.smoke and facts.verdict == "pass" else facts.verdict,
         "status": facts.record.status,
         "message": facts.record.message,
         "smoke": facts.record.smoke,

@@ -1,10 +1,10 @@
-"""Questions about the classes of a target: codes that may be quantities, and spellings of one word."""
+"""Questions about classes and categories: codes that may be quantities, and spellings of one word."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
@@ -12,6 +12,10 @@ from steps.label import FEW
 from steps.labeling.twins import twins
 
 _MOST_CODES = 10
+_MOST_VALUES = 1000
+"""A column with more different values is hardly one of categories."""
+_LISTED, _MOST_WORDS = 5, 30
+"""How many words of a column are listed, and how many a query may replace."""
 _QUANTITY = re.compile(
     r"(^|[\W_])(n|no|nr|num|number|count|counts|cnt|qty|quantity|total|sum|amount|size|age|price|cost|score|rating|stars?|points?|"
     r"quality|grade|rank|goals?|visits?|children|kids|items?|rooms?|bedrooms?|claims?|clicks?|days?|weeks?|months?|years?|hours?|"
@@ -35,28 +39,54 @@ def are_codes(name: str, values: pl.Series) -> bool:
     )
 
 
-def spellings(target: str, counts: Mapping[str, int], source: str | None) -> Iterator[str]:
-    """Ask about classes that differ in case or blanks only.
+def spellings(columns: Mapping[str, Mapping[str, int]], target: str, source: str | None) -> Iterator[str]:
+    """Ask about classes, and categories of features, that differ in case or blanks only.
 
     Args:
-        counts: the rows of each class.
+        columns: the rows of each value, by column.
         source: the only source, where no query reads it yet.
     """
-    words = [sorted(names, key=lambda name: -counts[name]) for names in twins(counts)]
+    words = {
+        name: [sorted(group, key=lambda value: -counts[value]) for group in twins(counts)]
+        for name, counts in columns.items()
+    }
+    words = {name: groups for name, groups in words.items() if groups}
     if not words:
         return
-    listed = "; ".join(", ".join(f"{name!r} ({counts[name]:,})" for name in names) for names in words)
-    question = (
-        f"classes of {target!r} that differ in case or blanks only count as different: {listed}; are they one class?"
-    )
-    if source is not None:
-        column = _name(target)
-        whens = " ".join(
-            f"WHEN {column} IN ({', '.join(map(_text, rarer))}) THEN {_text(first)}" for first, *rarer in words
+    texts = []
+    for name, groups in words.items():
+        listed = "; ".join(", ".join(f"{v!r} ({columns[name][v]:,})" for v in group) for group in groups[:_LISTED])
+        what = "classes" if name == target else "values"
+        texts.append(
+            f"{what} of {name!r} that differ in case or blanks only count as different: {listed}"
+            f"{' ...' if len(groups) > _LISTED else ''}"
         )
-        query = " ".join(["SELECT * REPLACE", f"(CASE {whens} ELSE {column} END AS {column})", "FROM", _name(source)])
+    question = f"{'. '.join(texts)}; {'is each of them one word' if len(texts) > 1 else 'are they one word'}?"
+    if source is not None and sum(map(len, words.values())) <= _MOST_WORDS:
+        replaced = ", ".join(_replaced(name, groups) for name, groups in words.items())
+        query = f"SELECT * REPLACE ({replaced}) FROM {_name(source)}"  # noqa: S608 - shown to a person, and checked
         question += f" If so: --set data.query={shlex.quote(query)}"
     yield question
+
+
+def categories(data: pl.LazyFrame, names: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return the rows of each value of columns of categories; columns of many values are left out."""
+    counts = {}
+    for name in names:
+        rows = data.select(pl.col(name).drop_nulls().value_counts()).head(_MOST_VALUES + 1)
+        values = rows.collect(engine="streaming").unnest(name).rows()
+        if len(values) <= _MOST_VALUES:
+            counts[name] = {str(value): number for value, number in sorted(values)}
+    return counts
+
+
+def _replaced(name: str, groups: Sequence[Sequence[str]]) -> str:
+    """Return the SQL that gives each group of spellings the most frequent one."""
+    column = _name(name)
+    whens = " ".join(
+        f"WHEN {column} IN ({', '.join(map(_text, rarer))}) THEN {_text(first)}" for first, *rarer in groups
+    )
+    return f"CASE {whens} ELSE {column} END AS {column}"
 
 
 def _text(value: str) -> str:

@@ -14,7 +14,7 @@ from model_code import tasks
 from model_code.tabular.values import Form, converted
 from model_code.tasks import Task, labels
 from pipelines.propose import questions, trial
-from pipelines.propose.classes import are_codes, spellings
+from pipelines.propose.classes import are_codes, categories, spellings
 from pipelines.propose.trial import Outcome
 from steps.errors import InputError
 from steps.label import FEW, LabelConfig, listed_counts
@@ -154,6 +154,9 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: Col
     )
     columns = [Guess(c.name, *advice.columns[c.name]) if c.name in advice.columns else c for c in columns]
     _check_features(columns, request)
+    words = categories(
+        data, [c.name for c in columns if (c.type, c.role) == ("category", "feature") and c.name != request.target]
+    )
     return Profile(
         task=task.name,
         target=request.target,
@@ -166,7 +169,7 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: Col
         guessed=(*task_notes, *label_notes, *advice.guesses),
         decide=(
             *_rare_classes(request.target, left_out),
-            *spellings(request.target, counts, request.source),
+            *spellings({request.target: {**counts, **left_out}, **words}, request.target, request.source),
             *advice.questions,
             *(() if advice.timed else _dates(columns, request)),
             *_numbers_for_dates(data, columns, request),
@@ -384,7 +387,8 @@ def _dates(columns: Sequence[Guess], request: Request) -> Iterator[str]:
     dates = [c.name for c in columns if c.type in ("date", "datetime") and c.role == "feature"]
     if dates and request.by == "row":
         yield (
-            f"rows have times ({', '.join(map(repr, dates))}): if the model will predict the future, split by time: "
+            f"rows have times ({', '.join(map(repr, dates))}): if they say when a row was made, and the model will predict the "
+            "future, split by time: "
             f"--split time:{dates[0]}"
         )
 

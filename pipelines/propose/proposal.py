@@ -39,8 +39,8 @@ _ATTEMPTS = 3
 _DIVIDING = ("split", "split.by", "split.key", "split.stratify")
 """The settings by which a person says how rows are divided."""
 _FEW_CLASSES = 20
-_EMPTY = "has no values at all"
-"""A warning of the ingest stage that the list of columns says too."""
+_REPEATS = re.compile("has no values at all|taken as text, which is not a feature")
+"""Notes of the ingest stage that the list of columns says too."""
 
 
 class Unreadable(InputError):
@@ -232,7 +232,7 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
     assert reading is not None
     reading = _with_codes(reading, raw, scratch)
     questions += totals(reading.table, reading.schema, reading.report)
-    notes, more_questions = remarks(words, reading.schema, request.target)
+    notes, more_questions = remarks(words, reading.schema, reading.report, request.target)
     return draft, replace(
         reading, notes=(*reading.notes, *notes), questions=(*questions, *more_questions, *reading.questions)
     )
@@ -265,14 +265,15 @@ def _ingest(config: IngestConfig, raw: Path, scratch: Path) -> _Reading:
     table.mkdir(parents=True)
     with Journal(scratch / "journal.jsonl") as log:
         ingest(raw, table, config, log)
-    notes = [event for event in read_events(scratch / "journal.jsonl") if event["kind"] == "note"]
+    events = read_events(scratch / "journal.jsonl")
+    notes = [event for event in events if event["kind"] == "note" and not _REPEATS.search(event["text"])]
     return _Reading(
         table=table,
         schema=documents.read(TableSchema, table),
         report=documents.read(IngestReport, table),
         config=config,
         notes=tuple(note["text"] for note in notes if note["level"] == "info"),
-        questions=tuple(note["text"] for note in notes if note["level"] == "warning" and _EMPTY not in note["text"]),
+        questions=tuple(note["text"] for note in notes if note["level"] == "warning"),
     )
 
 

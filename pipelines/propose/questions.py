@@ -16,6 +16,7 @@ from pipelines.propose.flattery import SAMPLE, Flattery, flattery
 from pipelines.propose.order import Order, find_order
 from pipelines.propose.subjects import Subject, grouping, subjects
 from pipelines.propose.trial import Outcome
+from steps.evaluation.wording import listed
 from steps.splitting.document import Finding
 from steps.splitting.ids import names_subject
 from steps.splitting.leaks import NEAR_TARGET
@@ -135,13 +136,14 @@ def _about_ids(advice: Advice, study: Study, ids: Sequence[Subject], group: str 
 def _identity_question(subject: Subject, study: Study, by: str) -> str:
     name = subject.name
     role = "it is ignored" if names_subject(name) else "it is taken as a category"
+    only = "; if it only meets known ones: {type: category, role: feature}" if names_subject(name) else ""
     missing = f"; {subject.missing:,} rows have none, which a split by group refuses" if subject.missing else ""
     figures = (
         "" if subject.missing or by == "time" else _in_figures(_between_groups(study, name), "rows of other values")
     )
     return (
         f"{subject.in_words}, {role}: will the model meet new ones? Then --split group:{name} keeps the rows of each together"
-        f"{figures}{missing}; if it only meets known ones: {{type: category, role: feature}}"
+        f"{figures}{missing}{only}"
     )
 
 
@@ -177,7 +179,7 @@ def _about_order(advice: Advice, study: Study, source: str | None) -> None:
 def _signs(order: Order, study: Study) -> str:
     signs = []
     if order.parts:
-        signs.append(f"{' and '.join(map(repr, order.parts))} together say when a row was made")
+        signs.append(f"{listed(map(repr, order.parts))} together say when a row was made")
     if order.autocorrelation is not None:
         signs.append(
             f"the {study.target!r} of consecutive rows is alike (autocorrelation {order.autocorrelation:.2f}), as it is where "
@@ -220,7 +222,7 @@ def _about_leaks(advice: Advice, study: Study, leaks: Sequence[Finding]) -> None
         evidence = (
             f"column {leak.columns[0]!r} alone predicts {study.target!r} ({measure} {score:.3f})"
             if leak.check == NEAR_TARGET
-            else f"a weighted sum of {' and '.join(map(repr, leak.columns))} is {study.target!r}"
+            else f"a weighted sum of {listed(map(repr, leak.columns))} is {study.target!r}"
         )
         doubt = f"{question} known when the prediction is made?"
         if leak.level == "refused":

@@ -30,16 +30,16 @@ _LISTED = 5
 
 
 def missing_words(config: IngestConfig, schema: TableSchema, raw: Path, scratch: Path) -> Words:
-    """Return the words that count as missing, of the columns that have missing values."""
-    gaps = {column.name for column in schema.columns if column.missing}
+    """Return the words that count as missing, of the columns that have missing values or that a query may rename."""
+    complete = {column.name for column in schema.columns if not column.missing}
     words: Words = {}
     for name, source in config.sources.items():
         markers = [word for word in source.missing if word]
         counts: dict[str, dict[str, int]] = {}
-        for part in read_parts(raw / name, name, source, scratch / "words", whole=False) if gaps and markers else ():
+        for part in read_parts(raw / name, name, source, scratch / "words", whole=False) if markers else ():
             text = part.text()
             dtypes = text.collect_schema()
-            columns = [column for column in part.columns if column in gaps and dtypes[column] == pl.String]
+            columns = [column for column in part.columns if column not in complete and dtypes[column] == pl.String]
             tallies = [
                 pl.col(column)
                 .str.strip_chars()
@@ -105,11 +105,14 @@ def _class_question(word: str, number: int, rows: int, target: str) -> str:
     )
 
 
-def remarks(words: Words, schema: TableSchema, target: str) -> tuple[list[str], list[str]]:
+def remarks(words: Words, schema: TableSchema, report: IngestReport, target: str) -> tuple[list[str], list[str]]:
     """Return what is worth knowing of words that count as missing, and what is worth asking, as sentences."""
-    types = {column.name: column.type for column in schema.columns if column.role != "ignore"}
+    of_table = {column.name: str(column.type) for column in schema.columns if column.role != "ignore"}
+    left = {column.name for column in schema.columns} - of_table.keys()
     notes, questions = [], []
     for name, counts in words.items():
+        of_source = report.sources[name].types if report.query else {}
+        types = {column: kind.type for column, kind in of_source.items() if column not in left} | of_table
         for word in dict.fromkeys(word for tally in counts.values() for word in tally):
             of_word = {column: tally[word] for column, tally in counts.items() if word in tally and column in types}
             questionable = {

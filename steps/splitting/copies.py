@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ SAMPLE = 50_000
 """The test rows that are looked up."""
 DIGITS = 3
 """The significant digits to which numbers are rounded."""
+_CELLS = 5_000_000
+"""The cells that are read at once."""
 _JUDGED = 20_000
 """The rows on which it is judged whether the values of a column repeat."""
 _SHARED = 3
@@ -56,11 +58,10 @@ def near_copies(train: Path, test: Path, features: Sequence[Column]) -> NearCopi
     near = np.zeros(len(test_total), bool)
     differing: dict[str, int] = {}
     telling: list[str] = []
-    for name in names[:MOST_COLUMNS]:
-        column = unsalted_hashes(train, [name])
-        if _hardly_repeats(column):
+    for name, in_train, in_test in _by_column(train, test, names[:MOST_COLUMNS], len(train_total)):
+        if _hardly_repeats(in_train):
             telling.append(name)
-        copies = _among(test_total - unsalted_hashes(test, [name])[::step], train_total - column) & ~equal
+        copies = _among(test_total - in_test[::step], train_total - in_train) & ~equal
         near |= copies
         if copies.any():
             differing[name] = int(copies.sum())
@@ -72,6 +73,17 @@ def near_copies(train: Path, test: Path, features: Sequence[Column]) -> NearCopi
         differing=tuple(ordered),
         rounded=_equal_when_rounded(train, test, features, step, equal),
     )
+
+
+def _by_column(train: Path, test: Path, names: Sequence[str], rows: int) -> Iterator[tuple[str, Hashes, Hashes]]:
+    """Yield each column with its hashes in both parts; several are read at once where rows are few."""
+    width = max(1, min(50, _CELLS // max(rows, 1)))
+    for start in range(0, len(names), width):
+        part = names[start : start + width]
+        frames = [pl.scan_parquet(path, glob=False).select(part).collect() for path in (train, test)]
+        for name in part:
+            in_train, in_test = (hash_frame(frame, [name]) for frame in frames)
+            yield name, in_train, in_test
 
 
 def _hardly_repeats(hashes: Hashes) -> bool:

@@ -154,7 +154,7 @@ def _near_copies(parts: Parts) -> Iterator[Finding]:
     if chance:
         text += "; features with few values agree that often by chance"
     elif warns:
-        text += "; repeated measurements stay together with split.by: group and a column that says what was measured"
+        text += "; if they are repeated measurements, split.by: group and a column that says what was measured keep them together"
     numbers = {"all_but_one": copies.all_but_one, "rounded": copies.rounded, "share": share}
     yield Finding(check="near copies", level="warning" if warns else "note", text=text, numbers=numbers)
 
@@ -241,8 +241,11 @@ def _near_target(parts: Parts) -> Iterator[Finding]:
     fold = fold_of_rows(len(truth))
     moment = parts_of_moment(features)  # a trend over time is no leak: when a row is made is known
     single: list[str] = []
+    dividing: list[Column] = []
     for column in features:
         result = strength(frame[column.name], column, truth, len(target.classes), fold)
+        if 2 <= result.distinct + bool(frame[column.name].null_count()) <= frame.height / 10:
+            dividing.append(column)
         level = _judge(result, truth, len(target.classes))
         if level == "refused" and column.name in moment:
             level = "warning"
@@ -250,7 +253,7 @@ def _near_target(parts: Parts) -> Iterator[Finding]:
             single.append(column.name)
             yield _proxy(parts, column.name, level, result)
     yield from _sums(parts, frame, [column for column in features if column.name not in single], truth)
-    yield from _same(frame, features)
+    yield from _same(frame, dividing)
 
 
 def _sample(path: Path, columns: Sequence[str], size: int = SAMPLE) -> pl.DataFrame:
@@ -343,13 +346,15 @@ def _sums(parts: Parts, frame: pl.DataFrame, features: Sequence[Column], truth: 
     yield Finding(check=SUM_IS_TARGET, level=level, columns=tuple(names), text=text, numbers={"R2": score})
 
 
-def _same(frame: pl.DataFrame, features: Sequence[Column]) -> Iterator[Finding]:
-    """Report columns that divide the rows in the same way as another: harmless, but one of them is enough."""
+def _same(frame: pl.DataFrame, columns: Sequence[Column]) -> Iterator[Finding]:
+    """Report columns that divide the rows in the same way as another: harmless, but one of them is enough.
+
+    Args:
+        columns: those of few values; constants divide nothing, and columns of many values may divide rows alike by chance.
+    """
     by_signature: dict[bytes, str] = {}
-    for column in features:
+    for column in columns:
         series = frame[column.name]
-        if not 2 <= series.n_unique() <= frame.height / 10:
-            continue  # constants divide nothing, and columns of many different values may divide rows alike by chance
         codes = series.rank("dense").fill_null(0).to_numpy().astype(np.int64)
         # Classes of rows are numbered by their first row, so that names play no part.
         _, first, place = np.unique(codes, return_index=True, return_inverse=True)

@@ -53,10 +53,10 @@ def strength(values: pl.Series, column: Column, truth: Array, classes: int, fold
     if column.type in ("category", "text"):
         codes = values.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype("int64")
         numbers = None
+        distinct = int(codes.max()) if len(codes) else 0
     else:
         numbers = number_array(values)
-        codes = _bins(numbers)
-    distinct = values.n_unique() - bool(values.null_count())
+        codes, distinct = _bins(numbers)
     if classes:
         binned = _classification(codes, truth, classes, fold, distinct)
         if classes == 2 and numbers is not None and distinct > 2 and not values.null_count():
@@ -65,8 +65,10 @@ def strength(values: pl.Series, column: Column, truth: Array, classes: int, fold
     return _regression(codes, numbers, truth, fold, distinct)
 
 
-def _bins(numbers: Array) -> Array:
-    """Return a bin for each number, 0 for a missing one: one for each value while there are few, else between cuts.
+def _bins(numbers: Array) -> tuple[Array, int]:
+    """Return a bin for each number, 0 for a missing one, and how many different numbers there are.
+
+    There is one bin for each value while there are few, else they lie between cuts.
 
     Half of the cuts divide the rows, half the distinct values, so that a long tail has bins too; a frequent value
     has a bin of its own.
@@ -80,7 +82,7 @@ def _bins(numbers: Array) -> Array:
         cuts = [np.quantile(values, shares, method="lower") for values in (present, distinct)]
         frequent = distinct[counts > len(numbers) / bins]
         edges = np.unique(np.concatenate([*cuts, frequent, np.nextafter(frequent, np.inf)]))
-    return np.where(np.isnan(numbers), 0, np.searchsorted(edges, numbers, side="right"))
+    return np.where(np.isnan(numbers), 0, np.searchsorted(edges, numbers, side="right")), len(distinct)
 
 
 def _out_of_fold_sums(codes: Array, weights: Array, fold: Array) -> Array:

@@ -92,7 +92,8 @@ def _mix(x: Hashes) -> Hashes:
 
 def _canonical(series: pl.Series) -> Hashes:
     """Return 64 bits for each value; equal values have equal bits."""
-    missing = series.is_null().to_numpy()
+    gaps = series.null_count() > 0  # an expression costs a millisecond, which counts with thousands of columns
+    missing = series.is_null().to_numpy() if gaps else np.zeros(len(series), bool)
     if series.dtype in (pl.Date, pl.Datetime):
         series = series.cast(pl.Datetime("us")).to_physical()
     if series.dtype == pl.Boolean or series.dtype.is_numeric():
@@ -106,7 +107,8 @@ def _canonical(series: pl.Series) -> Hashes:
 def _number_bits(series: pl.Series) -> tuple[Hashes, NDArray[np.bool_]]:
     """Return the bits of each number (any bits for nulls), and a mask of NaN."""
     whole = series.dtype.is_integer()
-    values = (series.cast(pl.Int64) if whole else series.cast(pl.Float64)).fill_null(0).to_numpy()
+    numbers = series.cast(pl.Int64) if whole else series.cast(pl.Float64)
+    values = (numbers.fill_null(0) if numbers.null_count() else numbers).to_numpy()
     as_float = values.astype(np.float64) + 0.0  # + 0.0 turns -0.0 into 0.0
     bits = as_float.view(np.uint64).copy()
     large = (np.abs(as_float) > 2.0**53) & (np.abs(as_float) < 2.0**63)

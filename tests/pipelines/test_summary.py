@@ -34,6 +34,11 @@ def test_the_summary_is_one_flat_document_that_a_machine_reads(workspace):
     assert document["report"].endswith("flights-1.html")
 
 
+def test_a_rehearsal_has_no_verdict(workspace):
+    document = summary(gather(workspace, make_run(workspace, smoke=True), history=False))
+    assert (document["verdict"], document["status"], document["smoke"]) == ("rehearsal", "pass", True)
+
+
 @pytest.mark.parametrize(
     ("status", "last_status", "verdict"),
     [("rejected", "refused", "rejected"), ("error", "failed", "error"), ("interrupted", "stopped", "error")],

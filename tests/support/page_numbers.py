@@ -152,7 +152,7 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
     if section == "data" and facts.table:
         yield [facts.table.model_dump(), len(facts.table.columns) - 1, len(facts.table.features())]
     if section == "validation" and (validation := facts.get(ValidationResults)):
-        yield [len(validation.results), sum(result.success for result in validation.results)]
+        yield [len(validation.results), sum(result.success for result in validation.results), validation.rows]
     if section == "training":
         yield facts.metrics
         training = facts.get(TrainingRecord)

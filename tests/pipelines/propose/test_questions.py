@@ -158,7 +158,7 @@ def hourly() -> pl.DataFrame:
 def test_a_moment_in_several_columns_proposes_a_split_by_time_that_runs(tmp_path):
     shuffled = hourly().sample(fraction=1, shuffle=True, seed=1)
     _, _, text = propose_for(tmp_path / "one", shuffled, "demand")
-    assert "'yr' and 'mnth' and 'day' and 'hr' together say when a row was made" in text
+    assert "'yr', 'mnth', 'day' and 'hr' together say when a row was made" in text
     assert "on later rows the mean does better" in text
     query = 'SELECT *, "yr" * 10000000 + "mnth" * 100000 + "day" * 100 + "hr" AS moment FROM "table"'
     assert f"--set data.query='{query}' --split time:moment" in text
@@ -335,3 +335,37 @@ def test_several_words_in_several_spellings_become_classes_by_one_query(tmp_path
     assert run_to_split(tmp_path / "two", proposal).balance[0].train > 0
     labelled = pl.read_parquet(tmp_path / "two" / "run" / "labeled" / "data.parquet")
     assert labelled["plan"].n_unique() == 3
+
+
+def test_categories_of_a_feature_that_are_spellings_of_one_word_are_asked_about(tmp_path):
+    answers = ["Yes", "yes", "no", "N o", "N  O"]
+    places = ["Bern", "bern", "Basel"]
+    frame = plans("x", "y").with_columns(
+        answer=pl.Series([answers[index % 5] for index in range(300)]),
+        place=pl.Series([places[index % 3] for index in range(300)]),
+    )
+    _, _, text = propose_for(tmp_path / "one", frame, "plan")
+    assert "values of 'answer' that differ in case or blanks only count as different: " in text
+    assert "'Yes' (60), 'yes' (60)" in text
+    assert "values of 'place' that differ in case or blanks only count as different: 'Bern' (100), 'bern' (100)" in text
+    query = shlex.split(text.split("If so: ")[1].split("\n")[0])[1].removeprefix("data.query=")
+    proposal, _, text = propose_for(tmp_path / "two", frame, "plan", settings={"data.query": query})
+    assert "count as different" not in text
+    run_to_split(tmp_path / "two", proposal)
+    table = pl.read_parquet(tmp_path / "two" / "run" / "table" / "data.parquet")
+    assert (table["answer"].n_unique(), table["place"].n_unique()) == (3, 2)
+
+
+@pytest.mark.parametrize("expression", ["plan AS y", "UPPER(plan) AS y", "CONCAT(plan, '!') AS y"])
+def test_words_that_count_as_missing_are_named_though_a_query_renames_their_column(tmp_path, expression):
+    frame = plans("NA", "Basic", "Gold")
+    settings = {"data.query": f'SELECT age, income, {expression} FROM "table"'}  # noqa: S608 - a test's own
+    _, _, text = propose_for(tmp_path, frame, "y", settings=settings)
+    assert f"cells 'NA' count as missing: {frame['plan'].eq('NA').sum()} in 'plan'" in text
+
+
+def test_a_spelling_with_few_rows_is_asked_about_before_it_is_left_out(tmp_path):
+    answers = ["yes"] * 150 + ["Yes"] * 3 + ["no"] * 147
+    _, _, text = propose_for(tmp_path, plans("x").with_columns(plan=pl.Series(answers)), "plan")
+    assert "'yes' (150), 'Yes' (3); are they one word?" in text
+    assert "classes of 'plan' with fewer than 5 rows are left out" in text
