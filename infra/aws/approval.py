@@ -10,6 +10,7 @@ from typing import Any
 from infra.aws.account import Account
 from infra.aws_errors import translate_aws_errors
 from infra.places import open_store
+from infra.sagemaker.requests import TO_BE_WRITTEN
 from infra.sagemaker.stack import Stack
 from steps.errors import GateRefused, InputError
 
@@ -19,7 +20,7 @@ def approved(account: Account, stack: Stack, package: str) -> dict[str, Any]:
 
     Raises:
         InputError: the ARN is not one of this stack's packages.
-        GateRefused: the package is not approved.
+        GateRefused: the package is not approved, or its problem has fields that nobody wrote yet.
     """
     example = f"arn:{account.partition}:sagemaker:{stack.region}:{stack.account}:model-package/{stack.package_group}-NAME/VERSION"
     pattern = re.escape(example).replace("NAME", r"[A-Za-z0-9-]+").replace("VERSION", r"\d+")
@@ -30,8 +31,11 @@ def approved(account: Account, stack: Stack, package: str) -> dict[str, Any]:
     status = answer.get("ModelApprovalStatus", "PendingManualApproval")
     if status != "Approved":
         raise GateRefused(f"{package} is not approved ({status}); approve it in the SageMaker registry first")
-    author = answer.get("LastModifiedBy") or answer.get("CreatedBy") or {}
     properties = answer.get("CustomerMetadataProperties", {})
+    if missing := properties.get(TO_BE_WRITTEN):
+        fields = ", ".join(missing.split())
+        raise GateRefused(f"nobody answers for {package}: write {fields} in the problem file and run again")
+    author = answer.get("LastModifiedBy") or answer.get("CreatedBy") or {}
     return {
         "package": package,
         "status": status,

@@ -104,7 +104,7 @@ def refresh(region: str, path: Path = TABLE, url: str = OFFER) -> list[Price]:
     try:
         write_atomically(path, _text([*rest, *rows], table))
     except OSError as error:
-        raise InputError(f"{path} cannot be written ({error}); give the path of your own table") from None
+        raise InputError(f"{path} cannot be written ({error})") from None
     load.cache_clear()
     return rows
 

@@ -14,15 +14,19 @@ KEY = "ab" * 32
 PACKAGE = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model-package/fourscore-dev-x/1"
 
 
+def with_metadata(aws, properties):
+    def add(parsed, **_):
+        parsed["CustomerMetadataProperties"] = properties
+
+    aws.client("sagemaker").meta.events.register("after-call.sagemaker.DescribeModelPackage", add)
+
+
 @pytest.fixture
 def package(aws):
     """A model package of the stack that waits; its metadata, which moto forgets, is put back into the responses."""
 
-    def add_metadata(parsed, **_):
-        parsed["CustomerMetadataProperties"] = {"run": "r1", "problem": "x", "train_key": KEY}
-
+    with_metadata(aws, {"run": "r1", "problem": "x", "train_key": KEY})
     sagemaker = aws.client("sagemaker")
-    sagemaker.meta.events.register("after-call.sagemaker.DescribeModelPackage", add_metadata)
     sagemaker.create_model_package_group(ModelPackageGroupName="fourscore-dev-x")
     specification = {"Containers": [{"Image": "i"}], "SupportedContentTypes": [], "SupportedResponseMIMETypes": []}
     return sagemaker.create_model_package(
@@ -38,6 +42,13 @@ def test_a_package_that_waits_is_refused_and_an_approved_one_described(aws, pack
     aws.client("sagemaker").update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
     document = approved(aws, STACK, package)
     assert (document["status"], document["run"], document["train_key"]) == ("Approved", "r1", KEY)
+
+
+def test_a_model_that_nobody_answers_for_is_refused_whoever_approved_it(aws, package):
+    aws.client("sagemaker").update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
+    with_metadata(aws, {"run": "r1", "to_be_written": "owner cost_of_error"})
+    with pytest.raises(GateRefused, match="write owner, cost_of_error in the problem file"):
+        approved(aws, STACK, package)
 
 
 @pytest.mark.parametrize(
