@@ -214,11 +214,18 @@ def _schema(
     config: IngestConfig,
     log: Journal,
 ) -> TableSchema:
+    from steps.tables.examine import MANY
+
     columns = []
+    texts = []
     for name, content in examination.columns.items():
         declared = config.columns.get(name, ColumnConfig())
         values = examination.rows - content.missing
-        kind = content.type or _string_type(name, content.distinct, values, declared, config, log)
+        kind = content.type or _string_type(name, content.distinct, values, declared, config)
+        if kind == "text" and declared.type is None and declared.role == "feature":
+            texts.append(
+                f"{name!r} ({content.distinct or MANY:,}{'' if content.distinct else ' or more'} in {values:,} rows)"
+            )
         if not values:
             log.warning(f"column {name!r} has no values at all")  # noqa: G004 - a journal, not logging
         if (parse := parses.get(name)) and parse.note:
@@ -234,6 +241,9 @@ def _schema(
                 reading=readings.get(name),
             )
         )
+    if texts:
+        those = f"column {texts[0]} has" if len(texts) == 1 else f"columns {', '.join(texts)} have"
+        log.note(f"{those} too many different values for categories: taken as text, which is not a feature")
     return TableSchema(
         rows=examination.rows, digest=examination.digest, columns=tuple(columns), layout=_layout(config.sources)
     )
@@ -248,24 +258,14 @@ def _layout(sources: Mapping[str, Source]) -> dict[str, Any]:
     return source.model_dump(mode="json", exclude={"path", *by_column}, exclude_defaults=True)
 
 
-def _string_type(
-    name: str, distinct: int | None, values: int, declared: ColumnConfig, config: IngestConfig, log: Journal
-) -> Type:
+def _string_type(name: str, distinct: int | None, values: int, declared: ColumnConfig, config: IngestConfig) -> Type:
     """Return whether strings are categories or free text: as declared, or by how many distinct ones there are."""
-    from steps.tables.examine import MANY
-
     if declared.type in ("category", "text"):
         return declared.type
     if name == config.target:
         return "category"
-    if distinct is not None and (distinct <= 20 or distinct <= values / 2):
-        return "category"
-    if declared.role == "feature":
-        how_many = f"more than {MANY:,}" if distinct is None else f"{distinct:,}"
-        log.note(
-            f"column {name!r} has {how_many} different values in {values:,} rows: taken as text, which is not a feature"
-        )
-    return "text"
+    few = distinct is not None and (distinct <= 20 or distinct <= values / 2)
+    return "category" if few else "text"
 
 
 def _log(log: Journal, schema: TableSchema, staged: Mapping[str, Staged], table: Path) -> None:

@@ -11,9 +11,8 @@ from typing import Any
 import polars as pl
 
 from model_code import tasks
-from model_code.tabular.values import Form, converted
 from model_code.tasks import Task, labels
-from pipelines.propose import questions, trial
+from pipelines.propose import instants, questions, trial
 from pipelines.propose.classes import are_codes, categories, spellings
 from pipelines.propose.trial import Outcome
 from steps.errors import InputError
@@ -29,13 +28,6 @@ _FREE_TEXT = "free text, not a feature"
 _SLICE_VALUES = range(2, 9)
 _LISTED = 20
 """How many columns a message names."""
-_WRITTEN_AS_NUMBERS: tuple[tuple[int, int, str, str | None, str], ...] = (
-    (19_000_101, 21_001_231, "date", "%Y%m%d", "dates written as %Y%m%d"),
-    (19_000_101_000_000, 21_001_231_235_959, "datetime", "%Y%m%d%H%M%S", "times written as %Y%m%d%H%M%S"),
-    (631_152_000, 2_114_380_800, "datetime", "%s", "seconds since 1970"),
-    (631_152_000_000, 2_114_380_800_000, "datetime", None, "milliseconds since 1970"),
-)
-"""Ranges of whole numbers that may be dates, from 1990 to 2036 for those since 1970."""
 _MOST_ROWS = 2_000_000
 """With more rows, equal ones are not counted: that would need all of them in memory."""
 
@@ -394,27 +386,14 @@ def _dates(columns: Sequence[Guess], request: Request) -> Iterator[str]:
 
 
 def _numbers_for_dates(data: pl.LazyFrame, columns: Sequence[Guess], request: Request) -> Iterator[str]:
-    """Ask about whole numbers that may be dates or instants."""
-    names = [
-        c.name for c in columns if c.type == "integer" and c.role in ("feature", "key") and c.name != request.target
-    ]
-    ranges: dict[str, int] = _answers(
-        data,
-        [getattr(pl.col(name), end)().alias(f"{end} {name}") for name in names for end in ("min", "max")],
-    )
-    for name in names:
-        low, high = ranges[f"min {name}"], ranges[f"max {name}"]
-        for first, last, kind, form, what in _WRITTEN_AS_NUMBERS:
-            if low is None or not first <= low < high <= last:
-                continue
-            if form is None:
-                yield f"column {name!r} may be {what}, such as {low}: divide by 1000 in data.query to use it as a time"
-                continue
-            text = pl.col(name).drop_nulls().cast(pl.String)
-            fits = converted(text, Form(kind, form)).is_not_null().all()
-            if data.select(fits).collect(engine="streaming").item():
-                declaration = f"{{type: {kind}, format: '{form}'}}"
-                yield f'column {name!r} may be {what}, such as {low}: --set data.columns.{name}="{declaration}"'
+    """Ask about numbers that may be dates or instants."""
+    types = {
+        c.name: c.type
+        for c in columns
+        if c.type in ("integer", "float") and c.role in ("feature", "key") and c.name != request.target
+    }
+    ends = [getattr(pl.col(name), end)().alias(f"{end} {name}") for name in types for end in ("min", "max")]
+    return instants.questions(data, types, _answers(data, ends))
 
 
 def _equal_rows(data: pl.LazyFrame, schema: TableSchema, columns: Sequence[Guess]) -> Iterator[str]:

@@ -64,6 +64,9 @@ def disagreeing(
             how = f"type: {kind}" + (f", format: {form!r}" if form else "")
             listed = ", ".join(json.dumps(word, ensure_ascii=False) for word in words)
             advice = f"; if they mean 'no value', declare {how} and missing: [{listed}]"
+        elif kind in ("integer", "float") and _plain(frame.filter(~odd), name):
+            number = {"integer": "BIGINT", "float": "DOUBLE"}[kind]
+            advice = f'; to use the numbers alone: data.query with SELECT * REPLACE (TRY_CAST("{name}" AS {number}) AS "{name}")'
         return text_with(
             f"is taken as text: {fitting:,} of its {values:,} values are {what}, and the others are not, such as "
             f"{', '.join(repr(word[:40]) for word in words.head(_LISTED))}{advice}"
@@ -79,3 +82,10 @@ def disagreeing(
     )
     note = almost.note() + (f"; the others are written as {form}" if form else "")
     return Parse("category", note=note, sure=False, almost=almost)
+
+
+def _plain(numbers: pl.LazyFrame, name: str) -> bool:
+    """Return whether nearly all numbers are written as any program reads them."""
+    readable = pl.col(name).cast(pl.Float64, strict=False).is_not_null()
+    plain: bool = numbers.select(readable.mean() >= NEARLY).collect(engine="streaming").item()
+    return plain

@@ -106,3 +106,18 @@ def test_a_unit_can_be_left_out(read, unit, cells):
 @pytest.mark.parametrize("values", [["A11", "A12"], ["12 Main Street", "7 High Street"], ["1st", "2nd"], ["a", "b"]])
 def test_other_text_says_nothing(read, values):
     assert "taken as text;" not in read(csv_file("a;b\n" + "".join(f"{value};1\n" for value in values * 5))).notes
+
+
+def test_a_column_of_numbers_and_many_other_words_says_how_to_use_the_numbers(read):
+    cells = [str(1800 + number) for number in range(40)] + [f"{1800 + number} [{number}]" for number in range(20)]
+    notes = read(csv_file("year;b\n" + "".join(f"{cell};1\n" for cell in cells))).notes
+    assert "40 of its 60 values are whole numbers, and the others are not, such as '1800 [0]'" in notes
+    assert 'SELECT * REPLACE (TRY_CAST("year" AS BIGINT) AS "year")' in notes
+
+
+def test_columns_of_free_text_are_named_in_one_note(read):
+    rows = "".join(f"text {number},other {number},{number % 3}\n" for number in range(30))
+    assert (
+        "columns 'a' (30 in 30 rows), 'b' (30 in 30 rows) have too many different values"
+        in read(csv_file(f"a,b,c\n{rows}")).notes
+    )
