@@ -1,8 +1,9 @@
 """The exported graph: the same answers as the module, any number of rows, the same bytes each time, no pickle."""
 
 import json
+import shutil
 import zipfile
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 import polars as pl
@@ -63,10 +64,22 @@ def write_model(folder, **case):
     return model, schema
 
 
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A function from an architecture and a task to the directory, module and schema of an exported model."""
+
+    @cache
+    def export_once(architecture, task):
+        folder = tmp_path_factory.mktemp("model")
+        return folder, *write_model(folder, architecture=architecture, task=task)
+
+    return lambda architecture="mlp", task="binary-classification": export_once(architecture, task)
+
+
 @pytest.mark.parametrize(("architecture", "task"), CASES)
-def test_served_answers_are_those_of_the_module_for_any_number_of_rows(tmp_path, architecture, task):
-    model, schema = write_model(tmp_path, architecture=architecture, task=task)
-    predictor = serving.load(tmp_path)
+def test_served_answers_are_those_of_the_module_for_any_number_of_rows(exported, architecture, task):
+    folder, model, schema = exported(architecture, task)
+    predictor = serving.load(folder)
     hard = FRAME.with_columns(
         size=pl.Series([None, float("inf"), -1e30] * 20), place=pl.Series(["new", None, "süd"] * 20)
     )
@@ -100,10 +113,9 @@ def test_tables_of_one_kind_of_column_export_too(tmp_path, architecture, columns
     assert serving.load(tmp_path).predict(FRAME.head(3)).shape == (3, 2)
 
 
-def test_the_same_model_gives_the_same_bytes_without_paths(tmp_path):
-    for name in ("one", "two"):
-        write_model(tmp_path / name)
-    first, second = ((tmp_path / name / archive.MODEL) for name in ("one", "two"))
+def test_the_same_model_gives_the_same_bytes_without_paths(exported, tmp_path):
+    write_model(tmp_path)
+    first, second = exported()[0] / archive.MODEL, tmp_path / archive.MODEL
     assert first.read_bytes() == second.read_bytes()
     with zipfile.ZipFile(first) as file:
         content = b"".join(file.read(member) for member in file.infolist())
@@ -111,26 +123,24 @@ def test_the_same_model_gives_the_same_bytes_without_paths(tmp_path):
     assert b".py" not in content
 
 
-def test_a_folder_that_is_no_model_says_what_is_missing(tmp_path):
+def test_a_folder_that_is_no_model_says_what_is_missing(exported, tmp_path):
     with pytest.raises(ValueError, match=r"no model\.pt2; a model directory has"):
         serving.load(tmp_path)
-    write_model(tmp_path)
+    shutil.copy(exported()[0] / archive.MODEL, tmp_path)
     (tmp_path / "schema.json").write_text('{"format": 9}')
     with pytest.raises(ValueError, match="format 9; this version reads format 1"):
         serving.load(tmp_path)
 
 
-def test_large_inputs_go_through_in_chunks_to_the_same_answers(tmp_path):
-    write_model(tmp_path, task="regression")
-    predictor = serving.load(tmp_path)
+def test_large_inputs_go_through_in_chunks_to_the_same_answers(exported):
+    predictor = serving.load(exported(task="regression")[0])
     times = serving.CHUNK // FRAME.height + 2
     answers = predictor.predict(pl.concat([FRAME] * times))
     assert np.allclose(answers, np.tile(predictor.predict(FRAME), times), rtol=1e-6)
 
 
-def test_answers_are_class_names_with_their_probabilities(tmp_path):
-    write_model(tmp_path, task="multiclass-classification")
-    answers = serving.load(tmp_path).answers(FRAME)
+def test_answers_are_class_names_with_their_probabilities(exported):
+    answers = serving.load(exported(task="multiclass-classification")[0]).answers(FRAME)
     assert answers.columns == ["prediction", "probability_a", "probability_b", "probability_c"]
     best = answers.select(pl.concat_list(pl.exclude("prediction")).list.arg_max()).to_series()
     assert answers["prediction"].to_list() == ["abc"[i] for i in best]
@@ -146,9 +156,8 @@ def test_a_network_with_an_operator_that_is_not_served_is_refused_at_export(tmp_
     assert not list(tmp_path.iterdir())
 
 
-def test_inputs_of_another_model_are_refused_with_what_the_graph_takes(tmp_path):
-    write_model(tmp_path)
-    graph = runtime.load(tmp_path / archive.MODEL)
+def test_inputs_of_another_model_are_refused_with_what_the_graph_takes(exported):
+    graph = runtime.load(exported()[0] / archive.MODEL)
     with pytest.raises(ValueError, match=r"inputs_0 is float64\(2, 9\), not float64\('rows', 3\)"):
         graph(np.zeros((2, 9)), np.zeros((2, 1), np.int64))
     with pytest.raises(ValueError, match=r"model\.pt2 does not run on these inputs"):
