@@ -42,9 +42,20 @@ class Rows:
     encoding: str | None
     """The encoding of a text file."""
 
+    unreadable: pl.DataFrame
+    """The other rows as they are written."""
+
     def bad(self) -> list[int]:
         """Return the numbers of the rows with values that cannot be read."""
         return sorted({row for fault in self.readout.faults for row in fault.rows})
+
+    def beside_the_table(self) -> bool:
+        """True if some rows cannot be read and hold little else, as totals and remarks do; a record has one wrong cell."""
+        cells = self.unreadable
+        text = [(cells[name].str.strip_chars() != "").sum() for name in cells.select(pl.col(pl.String)).columns]
+        typed = [column.count() for column in cells.select(pl.exclude(pl.String))]
+        wrong = sum(fault.count for fault in self.readout.faults)
+        return 2 * (sum(text) + sum(typed) - wrong) < cells.height * cells.width
 
 
 def read_rows(predictor: Predictor, source: Path, settings: Mapping[str, str] | None = None) -> Rows:
@@ -70,7 +81,7 @@ def read_rows(predictor: Predictor, source: Path, settings: Mapping[str, str] | 
             continue
         is_guess = "encoding" in trained.keys() - layout.keys() and not str(rows.encoding).startswith("utf")
         readable.append((len(rows.bad()), is_guess, rows))
-        if readable[-1][:2] == (0, False):
+        if not is_guess and not rows.beside_the_table():
             break
     if not readable:
         raise errors[0]
@@ -123,9 +134,11 @@ def _rows(predictor: Predictor, source: Path, settings: Mapping[str, Any]) -> Ro
         some_value = _has_value(cells, predictor.schema["inputs"])
         cells, numbers = cells.filter(some_value), numbers.filter(some_value)
     readout = _readout(predictor, source, cells, numbers)
-    if readout.faults:
-        cells = cells.filter(numbers.is_in(readout.rows.to_list()))
-    return Rows(source, cells, readout, len(numbers), total - len(numbers), settings, part.report.get("encoding"))
+    is_readable = numbers.is_in(readout.rows.to_list())
+    encoding = part.report.get("encoding")
+    blank = total - len(numbers)
+    readable, unreadable = cells.filter(is_readable), cells.filter(~is_readable)
+    return Rows(source, readable, readout, len(numbers), blank, settings, encoding, unreadable)
 
 
 def _cells(source: Path, config: Source) -> tuple[Part, pl.DataFrame]:

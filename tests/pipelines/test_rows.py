@@ -74,6 +74,16 @@ def test_no_row_of_another_file_is_lost_to_lines_that_only_the_training_file_had
     assert rows.settings == {}
 
 
+def test_a_last_record_with_a_wrong_cell_is_no_footer(tmp_path):
+    records = "Ulm,1.5,yes\nBonn,2.5,no\n" * 9
+    predictor, path = learn(tmp_path, f"city,sales,open\n{records}total,,many\n", skip_footer=1)
+    assert read_rows(predictor, path).bad() == []
+    path.write_text(f"city,sales,open\n{records}Ulm,unknown,yes\n")
+    rows = read_rows(predictor, path)
+    assert rows.bad() == [19]
+    assert rows.settings == {}
+
+
 def test_a_file_that_is_not_in_utf_8_is_read_in_the_encoding_of_training(tmp_path):
     content = "city,sales,open\n" + "".join(f"{'Łódź' if i % 2 else 'Płock'},{i},yes\n" for i in range(1, 20))
     predictor, path = learn(tmp_path, content.encode("cp1250"), encoding="cp1250")
