@@ -19,7 +19,7 @@ from pipelines.propose.trial import Outcome
 from steps.evaluation.wording import listed
 from steps.splitting.document import Finding
 from steps.splitting.ids import names_subject
-from steps.splitting.leaks import NEAR_TARGET
+from steps.splitting.leaks import LATER_TARGET, NEAR_TARGET, PRODUCT_IS_TARGET, SUM_IS_TARGET
 from steps.tables.schema import Column, TableSchema, unused
 from steps.tables.truth import Array
 
@@ -219,11 +219,13 @@ def _about_leaks(advice: Advice, study: Study, leaks: Sequence[Finding]) -> None
     for leak in leaks:
         these, question = ("it is", "is it") if len(leak.columns) == 1 else ("they are", "are they")
         measure, score = next(iter(leak.numbers.items()))
-        evidence = (
-            f"column {leak.columns[0]!r} alone predicts {study.target!r} ({measure} {score:.3f})"
-            if leak.check == NEAR_TARGET
-            else f"a weighted sum of {listed(map(repr, leak.columns))} is {study.target!r}"
-        )
+        names = listed(map(repr, leak.columns))
+        evidence = {
+            NEAR_TARGET: f"column {names} alone predicts {study.target!r} ({measure} {score:.3f})",
+            SUM_IS_TARGET: f"a weighted sum of {names} is {study.target!r}",
+            PRODUCT_IS_TARGET: f"a product (or quotient) of {names} is {study.target!r}",
+            LATER_TARGET: f"column {names} is the {study.target!r} of a later row",
+        }[leak.check]
         doubt = f"{question} known when the prediction is made?"
         if leak.level == "refused":
             reasons = ", ".join(f"{name}: <why it is known>" for name in leak.columns)

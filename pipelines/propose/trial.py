@@ -15,7 +15,7 @@ from steps.journal import Journal
 from steps.label import LabelConfig, label
 from steps.split import SplitConfig, UnusablePart, split
 from steps.splitting.document import Finding, SplitReport
-from steps.splitting.leaks import NEAR_TARGET, SUM_IS_TARGET
+from steps.splitting.leaks import GIVES_AWAY
 from steps.tables.schema import TableSchema
 
 Roles = Mapping[str, tuple[str, str]]
@@ -55,7 +55,7 @@ def attempt(table: Path, schema: TableSchema, roles: Roles, labelling: LabelConf
         refused: list[Finding] = []
         while True:
             report, seed = _split(labeled, place / str(len(refused)), division, log)
-            leaks = [finding for finding in report.findings if finding.check in (NEAR_TARGET, SUM_IS_TARGET)]
+            leaks = [finding for finding in report.findings if finding.check in GIVES_AWAY]
             reasons = [f.text for f in report.findings if f.level == "refused" and f not in leaks]
             if reasons:
                 raise InputError("\n".join(reasons))

@@ -14,23 +14,29 @@ import numpy as np
 import polars as pl
 
 from steps.errors import InputError, near
+from steps.evaluation.wording import listed
 from steps.splitting.copies import MOST_COLUMNS, near_copies
 from steps.splitting.document import Finding, Level
 from steps.splitting.ids import names_id, names_subject
 from steps.splitting.moments import parts_of_moment
 from steps.splitting.proxies import Strength, fold_of_rows, identity, strength
 from steps.splitting.rowhash import row_hashes
+from steps.splitting.shifted import later_targets
 from steps.tables.schema import Column, TableSchema, unused
 from steps.tables.truth import Array, number_array, truth_array
 
-NEAR_TARGET, SUM_IS_TARGET = "near target", "sum is target"
-"""The checks of single columns and of sums of columns."""
+NEAR_TARGET, SUM_IS_TARGET, PRODUCT_IS_TARGET = "near target", "sum is target", "product is target"
+LATER_TARGET = "later target"
+GIVES_AWAY = (NEAR_TARGET, SUM_IS_TARGET, PRODUCT_IS_TARGET, LATER_TARGET)
+"""The checks of columns that give the target away."""
 SAMPLE = 50_000
 """The training rows on which columns are compared with the target."""
 ENOUGH = 300
 """With fewer rows, a number that separates the classes may just be a good feature; a column of few values is not."""
 NEARLY_ALL, SKILL = 0.99, 0.95
 """The score from which a single column counts as the target itself; of more than two classes, the skill as well."""
+PRODUCT = 0.999
+"""The R2 of logarithms from which a product of few columns counts as the target."""
 RARE = 20
 """With fewer rows of the rarer class, one column may separate it by chance."""
 STRONG = 0.985
@@ -75,7 +81,7 @@ def find_leaks(parts: Parts) -> list[Finding]:
                 f"split.allow_proxies: the table has no column {name!r}{near(name, names)}; its columns are: "
                 f"{', '.join(names)}"
             )
-    checks = (_later, _duplicates, _near_copies, _groups, _ids, _times, _near_target)
+    checks = (_later, _duplicates, _near_copies, _groups, _ids, _times, _near_target, _later_target)
     return [finding for check in checks for finding in check(parts)]
 
 
@@ -321,7 +327,7 @@ def _unless_allowed(parts: Parts, names: Sequence[str], evidence: str, verdict: 
 
 
 def _sums(parts: Parts, frame: pl.DataFrame, features: Sequence[Column], truth: Array) -> Iterator[Finding]:
-    """Report columns of which a weighted sum is the target."""
+    """Report columns of which a weighted sum, or a product of powers, is the target."""
     target = parts.schema.target
     assert target is not None
     moment = parts_of_moment(features)
@@ -334,16 +340,33 @@ def _sums(parts: Parts, frame: pl.DataFrame, features: Sequence[Column], truth: 
     if len(numeric) < 2:
         return
     matrix = np.column_stack([number_array(frame[name]) for name in numeric])
-    result = identity(matrix, numeric, truth, len(target.classes))
+    check, what, result = SUM_IS_TARGET, "a weighted sum", identity(matrix, numeric, truth, len(target.classes))
+    if result is None and not target.classes and (truth > 0).all():
+        check, what = PRODUCT_IS_TARGET, "a product (or quotient)"
+        positive = np.flatnonzero(~(matrix <= 0).any(axis=0)).tolist()
+        logarithms = np.log(matrix[:, positive])
+        result = identity(logarithms, [numeric[i] for i in positive], np.log(truth), 0, nearly=PRODUCT)
     if result is None:
         return
     names, _, score = result
     evidence = (
-        f"a weighted sum of {' and '.join(map(repr, names))} gives {target.name!r} with R2 {score:.6f} on "
-        f"held-out training rows"
+        f"{what} of {listed(map(repr, names))} gives {target.name!r} with R2 {score:.6f} on held-out training rows"
     )
     level, text = _unless_allowed(parts, names, evidence, "together they are the target")
-    yield Finding(check=SUM_IS_TARGET, level=level, columns=tuple(names), text=text, numbers={"R2": score})
+    yield Finding(check=check, level=level, columns=tuple(names), text=text, numbers={"R2": score})
+
+
+def _later_target(parts: Parts) -> Iterator[Finding]:
+    """Report columns that hold the target of a later row."""
+    target = parts.schema.target
+    assert target is not None
+    columns = [column for column in parts.schema.features() if column.type not in ("date", "datetime")]
+    for name, distance, share in later_targets((parts.train, parts.test), columns, target.name):
+        rows = "the next row" if distance == 1 else f"the row {distance} rows later"
+        evidence = f"column {name!r} is the {target.name!r} of {rows} in {share:.1%} of the rows"
+        level, text = _unless_allowed(parts, [name], evidence, "it is not known yet when the prediction is made")
+        numbers = {"share": share}
+        yield Finding(check=LATER_TARGET, level=level, columns=(name,), text=text, numbers=numbers)
 
 
 def _same(frame: pl.DataFrame, columns: Sequence[Column]) -> Iterator[Finding]:

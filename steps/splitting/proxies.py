@@ -177,12 +177,13 @@ def _interpolated(numbers: Array, fallback: Array, truth: Array, fold: Array) ->
 
 
 def identity(
-    matrix: Array, names: Sequence[str], truth: Array, classes: int
+    matrix: Array, names: Sequence[str], truth: Array, classes: int, nearly: float = NEARLY
 ) -> tuple[list[str], list[float], float] | None:
     """Return the fewest columns of which a weighted sum is the target, if there are any.
 
     Args:
         matrix: float64 [rows, columns], NaN where missing; rows with missing values are left out.
+        nearly: the R2 from which a sum of few columns counts.
 
     Returns:
         the columns' names, their weights and the R2 on rows that the weights were not fitted on; None when no sum does.
@@ -202,7 +203,7 @@ def identity(
     if (np.ptp(outputs, axis=0) == 0).any():
         return None
     score, weights = _fit(matrix[:, columns], outputs)
-    for enough, most in ((IDENTITY, len(columns)), (NEARLY, FEW)):
+    for enough, most in ((IDENTITY, len(columns)), (nearly, FEW)):
         if score >= enough:
             order = np.asarray(columns)[np.argsort(-np.abs(weights).max(axis=1), kind="stable")].tolist()
             fewest = _fewest(matrix, outputs, order, enough)

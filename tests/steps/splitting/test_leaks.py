@@ -448,3 +448,45 @@ def test_easy_teaching_data_passes(tmp_path, name, task):
     )
     findings, _ = divide(tmp_path, frame, "y", task)
     assert {level for _, level, _ in findings} <= {"note"}
+
+
+@pytest.mark.parametrize(
+    ("target", "columns"),
+    [
+        (pl.col("pieces") * pl.col("price"), ["pieces", "price"]),
+        (pl.col("price") / pl.col("pieces"), ["pieces", "price"]),
+        (pl.col("pieces") * pl.col("price") * pl.col("rate"), ["pieces", "price", "rate"]),
+        (pl.col("pieces") * pl.col("price") * (1 + pl.col("b") / 300), ["pieces", "price"]),
+        (pl.col("price") - pl.col("pieces"), ["pieces", "price"]),
+    ],
+)
+def test_a_product_a_quotient_or_a_difference_of_columns_is_refused(tmp_path, target, columns):
+    random = np.random.default_rng(2)
+    frame = features(FRAME, "number").with_columns(
+        pieces=pl.Series(random.integers(1, 40, FRAME.height)),
+        price=pl.Series(random.lognormal(2, 1, FRAME.height)),
+        rate=pl.Series(random.uniform(0.5, 2, FRAME.height)),
+    )
+    findings, reasons = divide(tmp_path, frame.with_columns(total=target), "total", REGRESSION)
+    assert len(reasons) == 1
+    assert [names for check, level, names in findings if level == "refused"] == [columns]
+
+
+@pytest.mark.parametrize("by", ["row", "time"])
+@pytest.mark.parametrize(("target", "task"), [("number", REGRESSION), ("flag", BINARY), ("kind", MULTICLASS)])
+def test_the_target_of_a_later_row_is_refused_and_that_of_an_earlier_one_is_not(tmp_path, target, task, by):
+    frame = features(FRAME, target).with_columns(
+        when=pl.int_range(pl.len()), next=pl.col(target).shift(-1), before=pl.col(target).shift(1)
+    )
+    options = {"by": by, **({"column": "when"} if by == "time" else {}), "columns": {"when": {"role": "time"}}}
+    findings, reasons = divide(tmp_path, frame, target, task, **options)
+    assert [(check, names) for check, level, names in findings if level == "refused"] == [("later target", ["next"])]
+    assert f"column 'next' is the '{target}' of the next row in 100.0% of the rows" in reasons[0]
+
+
+def test_a_target_that_hardly_changes_is_not_taken_for_that_of_a_later_row(tmp_path):
+    frame = features(FRAME).with_columns(
+        state=pl.when(pl.int_range(pl.len()) % 400 < 200).then(pl.lit("a")).otherwise(pl.lit("b"))
+    )
+    findings, _ = divide(tmp_path, frame.with_columns(next=pl.col("state").shift(-1)), "state", BINARY)
+    assert "later target" not in {check for check, _, _ in findings}
