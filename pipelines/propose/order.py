@@ -71,5 +71,7 @@ def autocorrelation(truth: Array, classes: int) -> float | None:
     if classes and int((np.diff(values) != 0).sum()) <= 2 * classes:
         return None
     ranks = pl.Series(values).rank().to_numpy()
+    if ranks[:-1].std() == 0 or ranks[1:].std() == 0:
+        return None
     result = float(np.corrcoef(ranks[:-1], ranks[1:])[0, 1])
     return result if result > max(_AUTOCORRELATED, 6 / np.sqrt(len(values))) else None

@@ -183,7 +183,7 @@ def _signs(order: Order, study: Study) -> str:
     if order.autocorrelation is not None:
         signs.append(
             f"the {study.target!r} of consecutive rows is alike (autocorrelation {order.autocorrelation:.2f}), as it is where "
-            "rows are in the order of time"
+            "rows are in the order of time, or sorted by something close to it"
         )
     return "; ".join(signs)
 
