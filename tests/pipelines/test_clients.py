@@ -235,7 +235,9 @@ def clients(served, table, number):
         "pandas, nullable": lambda: of_frame(read().convert_dtypes()),
         "pandas, Arrow": lambda: of_frame(read(dtype_backend="pyarrow")),
         "pandas, categories": lambda: of_frame(read().astype("category")),
-        "polars": lambda: of_frame(pl.read_csv(text.encode(), separator=table.delimiter).to_pandas()),
+        "polars": lambda: of_frame(
+            pl.read_csv(text.encode(), separator=table.delimiter, schema_overrides={"word": pl.String}).to_pandas()
+        ),
         "server, CSV": lambda: of_server(served, csv_text(table.rows, ",").encode(), "text/csv"),
         "server, records": lambda: of_server(served, json_bytes(read(), "records"), "application/json"),
         "server, split": lambda: of_server(served, json_bytes(read(), "split"), "application/json"),
