@@ -13,7 +13,7 @@ from infra.aws_errors import ResourceNotFound
 from infra.runs import records
 from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
-from infra.sagemaker import code, cost
+from infra.sagemaker import cost
 from infra.sagemaker.config import SageMakerConfig, TrainJobConfig
 from infra.sagemaker.definition import Definition, all_steps, compile_plan, missing_answers, pipeline_name
 from infra.sagemaker.follow import Following, exit_code, reset_stages
@@ -23,7 +23,7 @@ from infra.sagemaker.requests import TO_BE_WRITTEN, fit, model_name, package_gro
 from infra.sagemaker.service import ExecutionState, Service
 from infra.sagemaker.stack import Stack
 from infra.sagemaker.starting import Work, start
-from infra.sagemaker.upload import upload
+from infra.sagemaker.upload import code_digest, upload
 from infra.store.manifest import JOURNAL
 from steps.errors import FourscoreError, InputError, Interrupted
 
@@ -61,7 +61,7 @@ def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, st
     if not jobs and not (passed and plan.producer("registration") in plan.steps and not plan.smoke):
         return Compiled((), None, decision)
     cost.check_cap(cost.estimate(jobs, config, stack.region))
-    return Compiled(jobs, compile_plan(plan, problem, config, stack, code.digest(), decision), decision)
+    return Compiled(jobs, compile_plan(plan, problem, config, stack, code_digest(), decision), decision)
 
 
 class SageMakerBackend:

@@ -1,18 +1,49 @@
-"""Objects that jobs need in S3 before they start: our code, their descriptions, sources, results of this machine."""
+"""Objects that jobs need in S3 before they start: our code, their descriptions, sources, results of this machine.
+
+Our modules lie below ``code/<digest>/``, on the import path of jobs, so an image changes with its packages only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.files import sha256_of
 from infra.runs.plan import Plan, Reporter
-from infra.sagemaker import code
 from infra.sagemaker.jobs import Job
 
 if TYPE_CHECKING:
     from infra.store.s3 import S3Store
+
+
+PACKAGES = ("infra", "steps", "model_code")
+"""The packages that a job imports; the command line is not among them."""
+COMPLETE = "COMPLETE"
+"""The object that is written last: without it, an upload of the code was cut short."""
+
+
+@cache
+def modules() -> Mapping[str, Path]:
+    """Return name below ``code/<digest>/`` -> file, in order."""
+    top = Path(__file__).parents[2]
+    paths = [path for package in PACKAGES for path in sorted((top / package).rglob("*"))]
+    return {
+        path.relative_to(top).as_posix(): path
+        for path in paths
+        if path.is_file() and "__pycache__" not in path.parts and not path.name.startswith(".")
+    }
+
+
+@cache
+def code_digest() -> str:
+    """Return the digest of all names and contents of our modules."""
+    total = hashlib.sha256()
+    for name, path in modules().items():
+        total.update(f"{name}\n{sha256_of(path)}\n".encode())
+    return total.hexdigest()
 
 
 def upload(store: S3Store, plan: Plan, jobs: tuple[Job, ...], reporter: Reporter) -> None:
@@ -29,13 +60,13 @@ def upload(store: S3Store, plan: Plan, jobs: tuple[Job, ...], reporter: Reporter
 
 
 def _send_code(store: S3Store) -> None:
-    folder = f"code/{code.digest()}"
-    if store.objects.get(f"{folder}/{code.COMPLETE}") is not None:
+    folder = f"code/{code_digest()}"
+    if store.objects.get(f"{folder}/{COMPLETE}") is not None:
         return
-    files = {f"{folder}/{name}": path for name, path in code.modules().items()}
+    files = {f"{folder}/{name}": path for name, path in modules().items()}
     entries = {name: {"size": path.stat().st_size, "sha256": sha256_of(path)} for name, path in files.items()}
     store.objects.upload(files, entries)
-    store.objects.put(f"{folder}/{code.COMPLETE}", b"")
+    store.objects.put(f"{folder}/{COMPLETE}", b"")
 
 
 def _send_description(store: S3Store, job: Job) -> None:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 
-from infra.sagemaker import code
+from infra.sagemaker.upload import modules
 
 
 def lay(base, job, text, hosts=("algo-1",), host="algo-1"):
@@ -18,7 +18,7 @@ def lay(base, job, text, hosts=("algo-1",), host="algo-1"):
         place.mkdir(parents=True, exist_ok=True)
     (inputs / "job/job.json").write_text(text)
     (config / "resourceconfig.json").write_text(json.dumps({"current_host": host, "hosts": list(hosts)}))
-    for name, path in code.modules().items():
+    for name, path in modules().items():
         (inputs / "code" / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, inputs / "code" / name)
     return {
