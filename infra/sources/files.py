@@ -103,6 +103,10 @@ def _local(text: str, base: Path) -> Sequence[Path]:
         suffixes = sorted(child.suffix for child in path.iterdir() if child.is_file() and child.suffix)
         pattern = f"*{suffixes[0]}" if suffixes else "*.csv"
         raise InputError(f"{path} is a folder; name its files, such as {text.rstrip('/')}/{pattern}")
+    if path.is_symlink():
+        raise InputError(f"{path} is a link to {path.readlink()}, where there is no file")
+    if path.exists():
+        raise InputError(f"{path} is no regular file, but a device or pipe; write its content to a file first")
     if not glob.has_magic(text):
         raise InputError(f"there is no file {path}{_alternatives(path)}")
     matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]  # noqa: PTH207 - ** and absolute patterns

@@ -92,7 +92,8 @@ def predict(
         print_json(summary)
     else:
         place = "" if target == STANDARD_OUTPUT else f" in {target}"
-        click.echo(f"{summary['rows']:,} predictions{place} (columns {', '.join(summary['columns'])})", err=True)
+        noun = "prediction" if summary["rows"] == 1 else "predictions"
+        click.echo(f"{summary['rows']:,} {noun}{place} (columns {', '.join(summary['columns'])})", err=True)
 
 
 @click.command()

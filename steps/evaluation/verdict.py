@@ -128,12 +128,16 @@ def reasons_against(
             )
         elif comparisons[name].better != MODEL:
             metric, difference = comparisons[name].metric, comparisons[name].difference
-            ends = "undefined" if difference.low is None else f"{difference.low:+.4g} to {difference.high:+.4g}"
+            size = (
+                "too few rows for an interval of the difference"
+                if difference.low is None
+                else f"differs by {difference.low:+.4g} to {difference.high:+.4g} (95 % interval)"
+            )
             if rival == CONSTANT:
                 reasons.append(
-                    f"it is not clearly better than a constant prediction: {metric} differs by {ends} (95 % interval); if "
-                    "that is right for this problem, give the reason under evaluate.need_not_beat_constant"
+                    f"it is not clearly better than a constant prediction: {metric}: {size}; if that is right for this "
+                    "problem, give the reason under evaluate.need_not_beat_constant"
                 )
             else:
-                reasons.append(f"must_beat {rival}: not clearly better; {metric} differs by {ends} (95 % interval)")
+                reasons.append(f"must_beat {rival}: not clearly better; {metric}: {size}")
     return reasons

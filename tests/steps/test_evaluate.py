@@ -318,7 +318,7 @@ def test_a_model_that_is_no_better_than_a_constant_passes_only_with_a_reason(pla
     assert [threshold["met"] for threshold in document["thresholds"]] == [True]
     assert document["verdict"] == "rejected"
     (reason,) = document["reasons"]
-    assert reason.startswith("it is not clearly better than a constant prediction: roc_auc differs by ")
+    assert reason.startswith("it is not clearly better than a constant prediction: roc_auc: differs by ")
     assert "give the reason under evaluate.need_not_beat_constant" in reason
     assert run(directories, need_not_beat_constant="it only has to be well calibrated")[0]["verdict"] == "pass"
 

@@ -44,6 +44,14 @@ def test_a_tilde_in_front_of_a_name_is_part_of_it(base, workspace, monkeypatch):
     assert resolve_one("~/a.csv", base, workspace) == ["a.csv"]
 
 
+def test_a_link_to_nothing_and_a_device_are_named_as_what_they_are(base, workspace):
+    (base / "link.csv").symlink_to("gone.csv")
+    with pytest.raises(InputError, match=r"link\.csv is a link to gone\.csv, where there is no file"):
+        resolve_one("link.csv", base, workspace)
+    with pytest.raises(InputError, match="/dev/null is no regular file"):
+        resolve_one("/dev/null", base, workspace)
+
+
 def test_paths_are_relative_to_the_problem_file_and_may_be_absolute(base, workspace):
     assert resolve_one("a.csv", base, workspace) == ["a.csv"]
     assert resolve_one(str(base / "c d.csv"), Path("/"), workspace) == ["c d.csv"]
