@@ -21,6 +21,7 @@ from steps.tables.guards import check_lines, check_parquet
 from steps.tables.json_files import scan_json
 from steps.tables.mending import without_blanks_before_quotes, without_footer
 from steps.tables.schema import LABEL_SOURCE, ROW
+from steps.tables.signatures import check_text, content_of, unknown_suffix
 from steps.tables.source import Source
 from steps.tables.structure import Faults, faults
 from steps.tables.unpacking import unpack
@@ -191,12 +192,14 @@ def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
     scratch.mkdir(parents=True)
     name = re.sub(r"^\d+-", "", path.name)
     readable, inner = unpack(path, name, source.member, _FORMATS, scratch)
-    kind = _format(inner, source)
+    kind = _format(readable, inner, source)
     report: dict[str, Any] = {"file": name, "format": kind, "bytes": path.stat().st_size}
     if inner != name:
         report["member"] = inner
     if readable.stat().st_size == 0:
         raise InputError(f"{name}: the file is empty; it needs a header and rows")
+    if kind in ("csv", "tsv", "json", "ndjson") and (content := content_of(readable)):
+        raise InputError(f"{name}: this is {content}")
     if kind in ("csv", "tsv"):
         return _delimited(readable, name, source, kind, scratch, report, whole=whole)
     if kind in ("json", "ndjson"):
@@ -217,15 +220,12 @@ def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
     return Part(name, readable, kind, names, report=report, frame=frame)
 
 
-def _format(name: str, source: Source) -> str:
+def _format(path: Path, name: str, source: Source) -> str:
     if source.format != "auto":
         return source.format
     suffix = PurePosixPath(name).suffix.lower()
     if suffix not in _FORMATS:
-        raise InputError(
-            f"{name}: no format is known by the suffix {suffix!r}; known suffixes are {', '.join(_FORMATS)}; or give "
-            "the source's format"
-        )
+        raise InputError(unknown_suffix(path, name, suffix, _FORMATS))
     return _FORMATS[suffix]
 
 
@@ -235,6 +235,7 @@ def _delimited(
     raw = path
     check_lines(path, name)
     path, encoding = _decoded(path, name, source, scratch, whole=whole)
+    check_text(path, name)
     if source.skip_footer:
         path = without_footer(path, source.skip_footer, scratch / "footless", name)
     overrides = Overrides(
