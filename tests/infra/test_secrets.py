@@ -2,6 +2,8 @@
 
 import io
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -57,3 +59,9 @@ def test_lines_of_a_log_are_redacted_in_whatever_pieces_they_come():
     handler.emit(logging.makeLogRecord({"msg": "retry of %s", "args": ("postgresql://me:CANARY@db/x",)}))
     lines = ["no answer of https://host/a.csv?token=*** tried twice", "http://h", "retry of postgresql://db/x"]
     assert log.getvalue().splitlines() == lines
+
+
+def test_the_traceback_of_a_process_whose_output_is_a_log_is_redacted():
+    program = "from infra.secrets import redact_output; redact_output(); raise ValueError('https://me:CANARY@host/?sig=CANARY')"
+    process = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert process.stderr.splitlines()[-1] == "ValueError: https://host/?sig=***"
