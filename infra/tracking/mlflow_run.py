@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -32,15 +31,6 @@ SOURCE_TAGS = {"mlflow.source.name": "fourscore", "mlflow.source.type": "PROJECT
 
 class Trashed(FourscoreError):
     """A person deleted the run in MLflow; it stays as it is."""
-
-
-class MlflowStatus(StrEnum):
-    """Statuses of runs in MLflow."""
-
-    RUNNING = "RUNNING"
-    FINISHED = "FINISHED"
-    FAILED = "FAILED"
-    KILLED = "KILLED"
 
 
 @dataclass

@@ -29,7 +29,7 @@ from infra.tracking.mlflow_client import (
     translate_mlflow_errors,
     without_secrets,
 )
-from infra.tracking.mlflow_run import MlflowRun, MlflowStatus, Trashed, allowed_name, milliseconds
+from infra.tracking.mlflow_run import MlflowRun, Trashed, allowed_name, milliseconds
 from infra.tracking.stage_run import PUBLISHED, REHEARSAL, StageRun
 from infra.tracking.state import (
     OpenStore,
@@ -46,10 +46,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 PARENT_STATUS = {
-    "running": MlflowStatus.RUNNING,
-    "pass": MlflowStatus.FINISHED,
-    "rejected": MlflowStatus.FAILED,
-    "error": MlflowStatus.FAILED,
+    "running": "RUNNING",
+    "pass": "FINISHED",
+    "rejected": "FAILED",
+    "error": "FAILED",
 }
 VERDICTS = {"running": "pending", "interrupted": "error", "killed": "error"}
 """The verdict of a run by its status, where the status is none itself."""
@@ -234,7 +234,7 @@ class Projection:
         if tags == self._parent_tags:
             return
         parent.log(tags=tags)
-        status = PARENT_STATUS.get(record.status, MlflowStatus.KILLED)
+        status = PARENT_STATUS.get(record.status, "KILLED")
         if record.status in records.FINAL:
             end = milliseconds(record.finished) if record.finished else None
             self.client.set_terminated(parent.id, status, end)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from infra.runs.records import RunRecord, StageRecord
 from infra.runs.tail import Tail
-from infra.tracking.mlflow_run import MlflowRun, MlflowStatus, allowed_name, metric, milliseconds
+from infra.tracking.mlflow_run import MlflowRun, allowed_name, metric, milliseconds
 from steps.cards.markdown import bullets
 from steps.journal import Event
 
@@ -42,7 +42,7 @@ class StageRun:
     def open(self) -> None:
         """Mark the run as running; an earlier attempt of the same run may have left it failed."""
         if not self.is_open:
-            self.run.client.update_run(self.run.id, MlflowStatus.RUNNING)
+            self.run.client.update_run(self.run.id, "RUNNING")
             self.run.log(tags={"fourscore.status": "running"})
             self.is_open = True
 
@@ -84,10 +84,10 @@ class StageRun:
             tags["mlflow.note.content"] = text
         return tags
 
-    def _status(self, record: RunRecord, stage: StageRecord) -> MlflowStatus:
+    def _status(self, record: RunRecord, stage: StageRecord) -> str:
         """Return how a stage ends in MLflow, which has no other sign than failure for one that says no."""
         if stage.status not in PUBLISHED:
-            return MlflowStatus.FAILED if record.status == "error" else MlflowStatus.KILLED
+            return "FAILED" if record.status == "error" else "KILLED"
         verdicts = [event["verdict"] for event in self._events("verdict")]
         rejected = "evaluation" in stage.outputs and verdicts[-1:] == ["rejected"] and not record.smoke
-        return MlflowStatus.FAILED if rejected or stage.status == "refused" else MlflowStatus.FINISHED
+        return "FAILED" if rejected or stage.status == "refused" else "FINISHED"
