@@ -34,7 +34,7 @@ def later_targets(parts: Sequence[Path], columns: Sequence[Column], target: str)
             for part in parts
         ]
     )
-    frame = rows.sort(ROW).head(_ROWS).collect(engine="streaming")
+    frame = rows.filter(pl.col(ROW) <= _ROWS).sort(ROW).collect(engine="streaming")
     text = frame[target].cast(pl.String)
     numbers = text.cast(pl.Float64, strict=False).to_numpy()
     for column in columns:
