@@ -6,8 +6,6 @@ Whatever is detected is reported, and the problem file can override it.
 from __future__ import annotations
 
 import codecs
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -15,15 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from steps.errors import InputError
+from steps.tables.layout import DELIMITERS, SAMPLE, Layout, layout_of
 
-DELIMITERS = ",;\t|"
-_SAMPLE = 1 << 20
-"""Bytes from which a dialect is detected."""
-_RECORDS = 500
-_LONE_RETURN = re.compile(r"\r(?!\n)")
-_RETURN = "\ufdd0"
-"""Stands for a carriage return within a cell: the csv module takes one for a line end, polars does not."""
-_SPACED_QUOTE = re.compile(rf'[{re.escape(DELIMITERS)}][ ]+"')
 _COMMENTS = ("#", "//", "%")
 _MOST_TITLES = 20
 _NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?%?")
@@ -78,7 +69,7 @@ class Overrides:
 def uses_carriage_returns(path: Path) -> bool:
     """Return whether lines end with a carriage return alone, as on old Macs; polars does not take it for a line end."""
     with path.open("rb") as file:
-        start = file.read(_SAMPLE)
+        start = file.read(SAMPLE)
     return b"\r" in start and b"\n" not in start
 
 
@@ -89,7 +80,7 @@ def detect(path: Path, name: str, overrides: Overrides) -> Dialect:
         InputError: the file is empty, or nothing is left below the skipped lines.
     """
     with path.open("rb") as file:
-        start = file.read(_SAMPLE)
+        start = file.read(SAMPLE)
         complete = not file.read(1)
     text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(start)
     if not text.strip():
@@ -102,7 +93,7 @@ def detect(path: Path, name: str, overrides: Overrides) -> Dialect:
     _, *rest = text.split("\n", skip) if skip else ("", text)
     if not rest or not rest[-1].strip():
         raise InputError(f"{name}: nothing is left below the {skip} skipped lines")
-    layout = _layout_of(rest[-1], overrides, complete=complete)
+    layout = layout_of(rest[-1], overrides.delimiter, overrides.quote, complete=complete)
     if (
         overrides.skip is None
         and skip
@@ -144,9 +135,9 @@ def _comment_lines(text: str) -> int:
     return count
 
 
-def _with_header_comment(text: str, skip: int, below: _Layout, overrides: Overrides) -> _Layout | None:
+def _with_header_comment(text: str, skip: int, below: Layout, overrides: Overrides) -> Layout | None:
     """Return the layout that begins with the last comment line if that line is the header, as in ``#id,name``."""
-    layout = _layout_of(text.split("\n", skip - 1)[-1], overrides, complete=True)
+    layout = layout_of(text.split("\n", skip - 1)[-1], overrides.delimiter, overrides.quote, complete=True)
     rows = [[cell.strip() for cell in row] for _, row in layout.records]
     missing = set(overrides.missing)
     as_wide = len(rows) > 1 and len(rows[0]) == len(rows[1]) == len(below.records[0][1]) > 1
@@ -204,127 +195,8 @@ def _empty_ends(rows: Sequence[Sequence[str]], width: int, *, header: bool) -> i
     return max(0, width - max(last_name, filled))
 
 
-Records = list[tuple[int, list[str]]]
-"""The first records without blank lines: the physical line on which each ends, and its cells."""
-
-
 def _lines_of(row: Sequence[str]) -> int:
     return 1 + sum(cell.count("\n") for cell in row)
-
-
-@dataclass(frozen=True)
-class _Layout:
-    delimiter: str
-    quote: str | None
-    records: Records
-    spaced: bool = False
-    lone_returns: bool = False
-
-    @property
-    def even(self) -> bool:
-        """True if all records have the same number of cells, more than one."""
-        widths = {len(row) for _, row in self.records}
-        return len(widths) == 1 and widths != {1}
-
-
-def _layout_of(text: str, overrides: Overrides, *, complete: bool) -> _Layout:
-    """Choose how text is divided into cells; what is less usual is tried where the usual leaves records uneven."""
-    layout = _Layout(*_layout(_LONE_RETURN.sub(_RETURN, text), overrides, complete=complete))
-    if layout.even:
-        return layout
-    returns = bool(_LONE_RETURN.search(text))
-    spaced = overrides.quote != "" and _SPACED_QUOTE.search(text) is not None
-    for lone, blanks in ((True, False), (False, True), (True, True)):
-        if lone <= returns and blanks <= spaced:
-            other = _LONE_RETURN.sub("\n" if lone else _RETURN, text)
-            parts = _layout(other, overrides, complete=complete, spaced=blanks)
-            candidate = _Layout(*parts, spaced=blanks, lone_returns=lone)
-            if candidate.even:
-                return candidate
-    return layout
-
-
-def _layout(
-    text: str, overrides: Overrides, *, complete: bool, spaced: bool = False
-) -> tuple[str, str | None, Records]:
-    """Choose the delimiter and quote with which the records are most alike, then widest; earlier candidates win ties."""
-    delimiters = [overrides.delimiter] if overrides.delimiter else list(DELIMITERS)
-    if overrides.quote is not None:
-        return _best(text, delimiters, [overrides.quote or None], complete=complete, strict=False, spaced=spaced)
-    if spaced:
-        return _best(text, delimiters, ['"'], complete=complete, strict=True, spaced=True)
-    single = "'" if '"' not in text and _encloses(text, "'") else None
-    quotes = [single, '"', None] if single else ['"', None]
-    delimiter, quote, records = _best(text, delimiters, quotes, complete=complete, strict=True)
-    if quote is None and len({len(row) for _, row in records}) > 1 and _encloses(text, '"'):
-        # Quotes do enclose cells, and one of them is damaged: reading with quotes will lead to a message about it.
-        return _best(text, delimiters, ['"'], complete=complete, strict=False)
-    return delimiter, quote, records
-
-
-def _best(
-    text: str,
-    delimiters: Sequence[str],
-    quotes: Sequence[str | None],
-    *,
-    complete: bool,
-    strict: bool,
-    spaced: bool = False,
-) -> tuple[str, str | None, Records]:
-    best: tuple[float, str, str | None, Records] | None = None
-    for quote in quotes:
-        for delimiter in delimiters:
-            records = _records(text, delimiter, quote, complete=complete, strict=strict, spaced=spaced)
-            if not records:
-                continue
-            width, count = Counter(len(row) for _, row in records).most_common(1)[0]
-            score = count / len(records) + (0 if width == 1 else 1) + min(width, 50) / 1000
-            if best is None or score > best[0] + 1e-9:
-                best = score, delimiter, quote, records
-    if best is None:
-        return delimiters[0], '"', _records(text, delimiters[0], None, complete=complete, strict=False)
-    return best[1:]
-
-
-def _encloses(text: str, quote: str) -> bool:
-    """Return whether a quote encloses a whole cell anywhere."""
-    edge = rf"[{re.escape(DELIMITERS)}]"
-    return bool(re.search(rf"(?:^|{edge}){quote}[^{quote}\n]*{quote}(?:$|\r|{edge})", text, re.MULTILINE))
-
-
-def _records(
-    text: str, delimiter: str, quote: str | None, *, complete: bool, strict: bool, spaced: bool = False
-) -> Records:
-    """Return the first records; none when the quotes do not fit."""
-    if delimiter == quote:
-        return []  # the csv module of Python 3.13 raises for equal marks
-    reader = csv.reader(
-        io.StringIO(text, newline="\n"),
-        delimiter=delimiter,
-        quotechar=quote,
-        quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
-        strict=strict and quote is not None,
-        skipinitialspace=spaced,
-    )
-    records: Records = []
-    csv.field_size_limit(_SAMPLE)
-    try:
-        for cells in reader:
-            row = [cell.replace(_RETURN, "\r") for cell in cells]
-            if row and not (len(row) == 1 and not row[0].strip()):
-                if strict and quote and _stray(row, quote, text):
-                    return []
-                records.append((reader.line_num, row))
-            if len(records) >= _RECORDS:
-                break
-    except csv.Error:
-        return records if not complete and records and quote else []
-    return records
-
-
-def _stray(row: Sequence[str], quote: str, text: str) -> bool:
-    """Return whether a cell that is not enclosed holds a quote, which only a reader without quotes keeps."""
-    return any(quote in cell and quote * 2 not in text and not cell.startswith(quote) for cell in row)
 
 
 def _has_header(rows: Sequence[Sequence[str]], missing: set[str]) -> bool:

@@ -6,8 +6,7 @@ Delimited text becomes a frame of strings, as it is written; other formats keep 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,14 +19,14 @@ from steps.tables.encodings import encoding_of, looks_foreign, transcode
 from steps.tables.guards import check_lines, check_parquet
 from steps.tables.json_files import scan_json
 from steps.tables.mending import without_blanks_before_quotes, without_footer
-from steps.tables.schema import LABEL_SOURCE, ROW
+from steps.tables.naming import column_names, without_objects
+from steps.tables.schema import ROW
 from steps.tables.signatures import check_text, content_of, unknown_suffix
 from steps.tables.source import Source
 from steps.tables.structure import Faults, faults
 from steps.tables.unpacking import unpack
-from steps.tables.workbooks import UNNAMED, read_workbook
+from steps.tables.workbooks import read_workbook
 
-RESERVED = (ROW, LABEL_SOURCE)
 _FORMATS = {
     ".csv": "csv",
     ".tsv": "tsv",
@@ -173,19 +172,13 @@ def read_parts(directory: Path, source_name: str, source: Source, scratch: Path,
                 "of a source need the same format"
             )
         if set(part.columns) != set(first.columns):
+            first_names, names = set(first.columns), set(part.columns)
+            extra = {first.name: first_names - names, part.name: names - first_names}
+            only = (f"only {name} has {', '.join(map(repr, sorted(more)))}" for name, more in extra.items() if more)
             raise InputError(
-                f"source {source_name!r}: {first.name} and {part.name} have different columns: "
-                f"{_difference(first, part)}"
+                f"source {source_name!r}: {first.name} and {part.name} have different columns: {'; '.join(only)}"
             )
     return parts
-
-
-def _difference(first: Part, second: Part) -> str:
-    return "; ".join(
-        f"only {part.name} has {', '.join(map(repr, sorted(extra)))}"
-        for part, other in ((first, second), (second, first))
-        if (extra := set(part.columns) - set(other.columns))
-    )
 
 
 def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
@@ -206,14 +199,14 @@ def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
         readable, report["encoding"] = _decoded(readable, name, source, scratch, whole=whole)
     try:
         frame = _scan(readable, name, source, kind, report)
-        frame = _flat(frame)
+        frame = without_objects(frame)
         columns = frame.collect_schema().names()
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - readers of other formats raise what they like
         refuse_full_disk(error)
         raise InputError(f"{name}: cannot be read as {kind}: {str(error).splitlines()[0]}") from None
-    names = _column_names(columns, name, source, report)
+    names = column_names(columns, name, source, report)
     if source.drop_rows:
         frame = frame.with_row_index(_NUMBER, 1).filter(~pl.col(_NUMBER).is_in(source.drop_rows)).drop(_NUMBER)
     frame = frame.rename(dict(zip(columns, names, strict=True)), strict=False)
@@ -268,7 +261,7 @@ def _delimited(
     }
     columns = header or tuple(f"column_{number}" for number in range(1, dialect.width - dialect.trailing + 1))
     return Part(
-        name, path, kind, _column_names(columns, name, source, report), dialect, report, drop_rows=source.drop_rows
+        name, path, kind, column_names(columns, name, source, report), dialect, report, drop_rows=source.drop_rows
     )
 
 
@@ -283,50 +276,6 @@ def _decoded(path: Path, name: str, source: Source, scratch: Path, *, whole: boo
     return scratch / "decoded", encoding
 
 
-def _column_names(columns: Sequence[str], name: str, source: Source, report: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names that the source gives, or the header's with blank ones numbered and repeated ones suffixed.
-
-    Raises:
-        InputError: two given names are equal, or one is reserved or would be a pattern of names to polars.
-    """
-    if source.names is not None and len(source.names) != len(columns):
-        raise InputError(f"{name}: the source gives {len(source.names)} names and the file has {len(columns)} columns")
-    header = source.names or ["" if column.startswith(UNNAMED) else column for column in columns]
-    renamed = {number: f"column_{number}" for number, column in enumerate(header, 1) if not column.strip()}
-    if renamed:
-        report["renamed"] = list(renamed.values())
-    names = tuple(renamed.get(number, column) for number, column in enumerate(header, 1))
-    where, cure = f"{name}, line 1: the column name", "give names: [...] for all columns of the source"
-    if source.names is not None:
-        for column, count in Counter(names).items():
-            if count > 1:
-                raise InputError(f"{name}: the source's names hold {column!r} {count} times; each column needs its own")
-    names, suffixed = _distinct(names)
-    if suffixed:
-        report["suffixed"] = suffixed
-    for column in names:
-        if column in RESERVED:
-            raise InputError(f"{where} {column!r} is reserved; {cure}")
-        if column == "*" or (column.startswith("^") and column.endswith("$")):
-            raise InputError(f"{where} {column!r} would be a pattern of names; {cure}")
-    return names
-
-
-def _distinct(names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
-    """Return names in which repeated ones have a number, as in ``price_2``, and the new ones among them."""
-    distinct: list[str] = []
-    suffixed = []
-    for name in names:
-        unique, number = name, 1
-        while unique in distinct or (number > 1 and unique in names):
-            number += 1
-            unique = f"{name}_{number}"
-        if number > 1:
-            suffixed.append(unique)
-        distinct.append(unique)
-    return tuple(distinct), suffixed
-
-
 def _scan(path: Path, name: str, source: Source, kind: str, report: dict[str, Any]) -> pl.LazyFrame:
     if kind == "parquet":
         check_parquet(path, name)
@@ -335,21 +284,3 @@ def _scan(path: Path, name: str, source: Source, kind: str, report: dict[str, An
         return read_workbook(path, name, source, report)
     member = None if "member" in report else source.member
     return scan_json(path, name, member, report)
-
-
-def _flat(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """Return the fields of objects as columns of their own, named like ``home.city``."""
-
-    def fields(name: str, column: pl.Expr, dtype: Any) -> Iterator[pl.Expr]:
-        if not isinstance(dtype, pl.Struct):
-            yield column.alias(name)
-        else:
-            for field in dtype.fields:
-                yield from fields(f"{name}.{field.name}", column.struct.field(field.name), field.dtype)
-
-    schema = frame.collect_schema()
-    if not any(isinstance(dtype, pl.Struct) for dtype in schema.values()):
-        return frame
-    columns = [column for name, dtype in schema.items() for column in fields(name, pl.col(name), dtype)]
-    names, _ = _distinct(tuple(column.meta.output_name() for column in columns))
-    return frame.select(column.alias(name) for column, name in zip(columns, names, strict=True))

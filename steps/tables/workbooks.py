@@ -10,10 +10,9 @@ import polars as pl
 from steps.errors import InputError, install
 from steps.tables.dialect import titles_above
 from steps.tables.guards import check_workbook
+from steps.tables.naming import UNNAMED
 from steps.tables.source import Source
 
-UNNAMED = "__UNNAMED__"
-"""What the reader of workbooks calls columns without a name."""
 _FIRST_ROWS = 50
 
 
