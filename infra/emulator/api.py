@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from infra.emulator.definition import read
 from infra.emulator.executions import STEP_FAILURE, Execution
 from infra.emulator.jobs import Machine
-from infra.emulator.local_stack import ACCOUNT, REGION
+from infra.emulator.local_cloud import ACCOUNT, REGION
 from steps.errors import InputError
 
 Fields = Mapping[str, Any]

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra.emulator.local_stack import ACCOUNT, REGION
+from infra.emulator.local_cloud import ACCOUNT, REGION
 from infra.s3.folder import FolderObjects
 from steps.errors import FourscoreError
 

@@ -6,26 +6,58 @@ listens, and its key), ``server.log``. Jobs end with the process, and their exec
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
 import signal
-import threading
 import time
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from infra.emulator.server import Address, Server
-from infra.files import locked, write_json
+from infra.files import locked
 from infra.processes import spawn_module
-from infra.secrets import redact_output
-from steps.errors import FourscoreError
+from steps.errors import FourscoreError, InputError, install
 
+REGION, ACCOUNT = "us-east-1", "123456789012"
+"""An account that belongs to nobody."""
+ATTEMPTS = 3
+"""How often a client sends a request: a local cloud that does not answer has ended."""
 START_SECONDS = 60.0
 """How long the process may take until it listens; it takes a fraction of a second."""
 IDLE_MINUTES = 30.0
 """The process ends when for so long there was no request and no job; until then an execution that failed can be retried."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the local cloud of a workspace listens, and the key that it takes."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    pid: int
+
+    def client(self, service: str) -> Any:
+        """Return a client that talks to this cloud, whatever the environment or the user's profile say.
+
+        Raises:
+            InputError: boto3 is not installed.
+        """
+        try:
+            import botocore.session  # boto3 itself brings its transfers along, a fifth of a plan's time
+            from botocore.config import Config
+        except ImportError:
+            raise InputError(f"the local cloud needs boto3; {install('aws')}") from None
+        profile = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
+        return botocore.session.Session(profile).create_client(
+            service,
+            region_name=REGION,
+            endpoint_url=self.endpoint,
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+            config=Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}),
+        )
 
 
 def home(workspace: Path) -> Path:
@@ -38,10 +70,10 @@ def running(workspace: Path) -> Address | None:
     if not (place / "alive").exists():
         return None
     with locked(place / "alive", blocking=False) as free:
-        return None if free else _address(place)
+        return None if free else read_address(place)
 
 
-def _address(place: Path) -> Address | None:
+def read_address(place: Path) -> Address | None:
     try:
         return Address(**json.loads((place / "server.json").read_bytes()))
     except (OSError, ValueError, TypeError):
@@ -62,7 +94,7 @@ def start(workspace: Path, *, idle_minutes: float = IDLE_MINUTES) -> Address:
         (place / "server.json").unlink(missing_ok=True)  # of a process that was killed
         log = place / "server.log"
         arguments = ["--workspace", str(workspace.absolute()), "--idle-minutes", str(idle_minutes)]
-        process = spawn_module("infra.emulator.local_cloud", *arguments, directory=Path("/"), log=log)
+        process = spawn_module("infra.emulator", *arguments, directory=Path("/"), log=log)
         until = time.monotonic() + START_SECONDS
         while time.monotonic() < until and process.poll() is None:
             if address := running(workspace):
@@ -82,39 +114,3 @@ def stop(workspace: Path) -> bool:
         os.kill(address.pid, signal.SIGTERM)
     with locked(home(workspace) / "alive"):
         return True
-
-
-def serve(workspace: Path, idle_minutes: float) -> None:
-    """Be the local cloud of a workspace until SIGTERM, or until nothing has happened for a while."""
-    place = home(workspace)
-    os.umask(0o077)  # whoever reads the key may start jobs
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
-    with locked(place / "alive"):  # `running` looks for a moment whether it is free
-        server = Server(place)
-        write_json(place / "server.json", asdict(server.address))
-        _log(f"listens on {server.address.endpoint}")
-        while not ended.wait(min(1.0, idle_minutes * 6)):
-            if _address(place) != server.address:
-                _log("the workspace was deleted")
-                break
-            if server.idle_seconds > 60 * idle_minutes:
-                _log(f"no request and no job for {idle_minutes:g} minutes")
-                break
-        server.close()
-        _log("ends")
-
-
-def _log(text: str) -> None:
-    print(time.strftime("%Y-%m-%dT%H:%M:%S"), text, flush=True)  # noqa: T201 -- the process's own log
-
-
-if __name__ == "__main__":
-    redact_output()
-    parser = argparse.ArgumentParser(prog="python -m infra.emulator.local_cloud")
-    parser.add_argument("--workspace", type=Path, required=True)
-    parser.add_argument("--idle-minutes", type=float, required=True)
-    arguments = parser.parse_args()
-    serve(arguments.workspace, arguments.idle_minutes)
-    os._exit(0)  # without waiting for threads

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from infra.emulator import local_cloud
+from infra.emulator.local_cloud import ACCOUNT, REGION
 from infra.s3.folder import FolderObjects
 from infra.sagemaker.stack import ROLES, Stack
 
 NAME = "local"
-REGION, ACCOUNT = "us-east-1", "123456789012"
-"""An account that belongs to nobody."""
 BUCKET = "fourscore-local"
 
 
@@ -22,8 +22,6 @@ class LocalStack(Stack):
     workspace: Path = Path()
 
     def client(self, service: str) -> Any:
-        from infra.emulator import local_cloud
-
         return local_cloud.start(self.workspace).client(service)
 
 

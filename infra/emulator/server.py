@@ -13,51 +13,16 @@ import secrets
 import shutil
 import threading
 import time
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 from infra.emulator.api import Api, ApiError
 from infra.emulator.jobs import Machine
-from infra.emulator.local_stack import REGION
-from steps.errors import InputError, install
+from infra.emulator.local_cloud import Address
 
-ATTEMPTS = 3
-"""How often a client sends a request: a local cloud that does not answer has ended."""
 LONGEST_BODY = 4 << 20
 """Bytes of a request's body; a definition has a few thousand."""
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where the local cloud of a workspace listens, and the key that it takes."""
-
-    endpoint: str
-    access_key: str
-    secret_key: str
-    pid: int
-
-    def client(self, service: str) -> Any:
-        """Return a client that talks to this cloud, whatever the environment or the user's profile say.
-
-        Raises:
-            InputError: boto3 is not installed.
-        """
-        try:
-            import botocore.session  # boto3 itself brings its transfers along, a fifth of a plan's time
-            from botocore.config import Config
-        except ImportError:
-            raise InputError(f"the local cloud needs boto3; {install('aws')}") from None
-        profile = {"profile": (None, None, None, None), "config_file": (None, None, os.devnull, None)}
-        return botocore.session.Session(profile).create_client(
-            service,
-            region_name=REGION,
-            endpoint_url=self.endpoint,
-            aws_access_key_id=self.access_key,
-            aws_secret_access_key=self.secret_key,
-            config=Config(retries={"mode": "standard", "total_max_attempts": ATTEMPTS}),
-        )
 
 
 class Server:

@@ -86,7 +86,8 @@ import os, pathlib, subprocess, sys, time
 epoch = pathlib.Path(os.environ["BASE"], "checkpoints/epoch")
 print("from", epoch.read_text() if epoch.exists() else "nothing", flush=True)
 while not os.environ.get("GO"):
-    epoch.write_text("MARK")
+    epoch.with_name("new").write_text("MARK")
+    epoch.with_name("new").replace(epoch)
     time.sleep(0.02)
 """
 
