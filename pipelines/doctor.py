@@ -169,15 +169,15 @@ def _tracking(workspace: Path) -> Iterator[Finding]:
     path = workspace / "mlflow.db"
     if not path.is_file():
         return
-    from infra.tracking import database, registry
+    from infra.tracking import database, versions
 
     if fault := database.fault_of(path):
         detail = f"{path}: {fault}; 'fourscore runs --sync' makes it again from the run files and journals"
         yield _finding("tracking", ok=False, detail=detail)
         return
-    versions = registry.rejected_versions(workspace)
+    rejected = versions.rejected_versions(workspace)
     detail = (
-        f"{', '.join(versions)}: registered by an earlier release though rejected, or of a smoke run, so models:/NAME/latest "
+        f"{', '.join(rejected)}: registered by an earlier release though rejected, or of a smoke run, so models:/NAME/latest "
         "may load it; 'fourscore runs --sync' removes such versions, and their runs keep the models"
     )
-    yield _finding("tracking", not versions, detail if versions else "the database of MLflow is whole")
+    yield _finding("tracking", not rejected, detail if rejected else "the database of MLflow is whole")

@@ -111,9 +111,9 @@ def sync(workspace: Path, uri: str | None, open_store: OpenStore) -> dict[str, s
         run -> status, of the runs that were not complete before.
     """
     if (workspace / "mlflow.db").is_file():
-        from infra.tracking import registry
+        from infra.tracking import versions
 
-        registry.rejected_versions(workspace, remove=True)  # first, since it makes a damaged database again
+        versions.rejected_versions(workspace, remove=True)  # first, since it makes a damaged database again
     statuses: dict[str, str] = {}
     away: set[str] = set()
     for record in reversed(list(records.every(workspace))):

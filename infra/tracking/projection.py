@@ -128,12 +128,12 @@ class Projection:
 
     def _finish(self, record: RunRecord, parent: MlflowRun) -> dict[str, Any] | None:
         """Log the documents, register the model, and return its version."""
-        from infra.tracking import registry
+        from infra.tracking import versions
 
         if record.mlflow_run:  # the stages of one job: the process that leads the run finishes it
             return None
         self._log_documents(record, parent)
-        return registry.register(self.client, self.store, record, self.experiment, parent.id)
+        return versions.register(self.client, self.store, record, self.experiment, parent.id)
 
     def _log_documents(self, record: RunRecord, parent: MlflowRun) -> None:
         """Log the files that a person looks for; those that differ from what was published are named at the end."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from model_code import tasks
-from pipelines.problem.yaml_lines import Document, Location, place_of, read
+from pipelines.problem.yaml_lines import Location, read, refuse
 from steps import define
 from steps.define import Fault
 from steps.errors import InputError, near
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from pipelines.problem.definition import Loaded, Problem
 
 
@@ -43,44 +40,6 @@ def check_problem(loaded: Loaded, columns: Callable[[], Columns | None]) -> None
         refuse(_unknown_columns(loaded.problem, header), document, loaded.overrides)
         if lines := [*_unknown_in_suite(loaded, header.table)]:
             raise InputError("\n".join(lines))
-
-
-def refuse(faults: Iterable[Fault], document: Document, overrides: Mapping[str, str]) -> None:
-    """Raise an InputError with one line per fault, if there are any."""
-    if lines := [f"{place_of(document, location, overrides)}: {text}" for location, text in faults]:
-        raise InputError("\n".join(lines))
-
-
-def contradictions(problem: Problem) -> Iterator[Fault]:
-    """Yield settings that no data could make possible."""
-    split, label, has_classes = problem.split, problem.label, tasks.get(problem.task).has_classes
-    of_role = [name for name, column in problem.data.columns.items() if column.role == split.by]
-    if split.by != "row" and split.column is None and len(of_role) != 1:
-        count = f"{len(of_role)} columns have it: {', '.join(of_role)}" if of_role else "no column has it"
-        yield ("split", "by"), f"split.by: {split.by} needs split.column, or one column of role {split.by}; {count}"
-    if split.by != "row" and problem.target in (split.column, *of_role):
-        yield ("split",), f"split.column: {problem.target!r} is the target, which is not known before"
-    name = split.column or next(iter(of_role), "")
-    column = problem.data.columns.get(name)
-    if split.by == "time" and column and column.type in ("boolean", "category", "text"):
-        text = f"split.by: time needs dates or numbers, and column {name!r} is declared as {column.type}"
-        yield ("split", "column"), text
-    if split.stratify == "exact" and not has_classes:
-        yield ("split", "stratify"), "split.stratify: exact gives each class its share, and a regression has no classes"
-    for setting in ("positive", "classes", "leave_out"):
-        if getattr(label, setting) and not has_classes:
-            yield ("label", setting), f"label.{setting}: a regression has no classes"
-    if label.positive and label.classes and label.positive not in label.classes:
-        yield ("label", "positive"), f"label.positive: {label.positive!r} is not in label.classes"
-    if (
-        label.rule is None
-        and (column := problem.data.columns.get(problem.target))
-        and column.type in ("date", "datetime")
-    ):
-        yield (
-            ("target",),
-            f"target: {problem.target!r} holds dates; predict a number or a class, computed by label.rule",
-        )
 
 
 def _unknown_columns(problem: Problem, header: Columns) -> Iterator[Fault]:

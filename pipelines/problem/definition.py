@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,11 +19,10 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from infra.sagemaker.config import SageMakerConfig
 from infra.secrets import UNSAFE, credentials_in
 from model_code import tasks
-from pipelines.problem.checks import contradictions, refuse
 from pipelines.problem.suite import read_suite, suite_of_sample
-from pipelines.problem.yaml_lines import Document, complain, parse, read
+from pipelines.problem.yaml_lines import Document, complain, parse, read, refuse
 from steps.core import Config, Pipeline
-from steps.define import DefineConfig
+from steps.define import DefineConfig, Fault
 from steps.errors import InputError
 from steps.evaluate import EvaluateConfig
 from steps.evaluation.thresholds import Threshold
@@ -214,8 +213,40 @@ def check(
         problem = Problem.model_validate(_share(content))
     except ValidationError as error:
         raise complain(document, error, Problem, overrides, SHARED) from None
-    refuse(contradictions(problem), document, overrides)
+    refuse(_contradictions(problem), document, overrides)
     return problem, content
+
+
+def _contradictions(problem: Problem) -> Iterator[Fault]:
+    """Yield settings that no data could make possible."""
+    split, label, has_classes = problem.split, problem.label, tasks.get(problem.task).has_classes
+    of_role = [name for name, column in problem.data.columns.items() if column.role == split.by]
+    if split.by != "row" and split.column is None and len(of_role) != 1:
+        count = f"{len(of_role)} columns have it: {', '.join(of_role)}" if of_role else "no column has it"
+        yield ("split", "by"), f"split.by: {split.by} needs split.column, or one column of role {split.by}; {count}"
+    if split.by != "row" and problem.target in (split.column, *of_role):
+        yield ("split",), f"split.column: {problem.target!r} is the target, which is not known before"
+    name = split.column or next(iter(of_role), "")
+    column = problem.data.columns.get(name)
+    if split.by == "time" and column and column.type in ("boolean", "category", "text"):
+        text = f"split.by: time needs dates or numbers, and column {name!r} is declared as {column.type}"
+        yield ("split", "column"), text
+    if split.stratify == "exact" and not has_classes:
+        yield ("split", "stratify"), "split.stratify: exact gives each class its share, and a regression has no classes"
+    for setting in ("positive", "classes", "leave_out"):
+        if getattr(label, setting) and not has_classes:
+            yield ("label", setting), f"label.{setting}: a regression has no classes"
+    if label.positive and label.classes and label.positive not in label.classes:
+        yield ("label", "positive"), f"label.positive: {label.positive!r} is not in label.classes"
+    if (
+        label.rule is None
+        and (column := problem.data.columns.get(problem.target))
+        and column.type in ("date", "datetime")
+    ):
+        yield (
+            ("target",),
+            f"target: {problem.target!r} holds dates; predict a number or a class, computed by label.rule",
+        )
 
 
 def _override(content: dict[str, Any], overrides: Mapping[str, str]) -> dict[str, Any]:

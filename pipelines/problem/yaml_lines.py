@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from steps.define import Fault
 from steps.errors import InputError, near
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -163,6 +164,12 @@ def _number(source: Path | str, node: Any, location: Location, lines: dict[Locat
     elif isinstance(node, yaml.SequenceNode):
         for index, value in enumerate(node.value):
             _number(source, value, (*location, index), lines)
+
+
+def refuse(faults: Iterable[Fault], document: Document, overrides: Mapping[str, str]) -> None:
+    """Raise an InputError with one line per fault, if there are any."""
+    if lines := [f"{place_of(document, location, overrides)}: {text}" for location, text in faults]:
+        raise InputError("\n".join(lines))
 
 
 def complain(

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowException
 
-from infra.tracking import registry
+from infra.tracking import versions
 from model_code.serving import load
 from model_code.tabular.encoding import describe
 from pipelines.rows import read_rows
@@ -155,7 +155,7 @@ def served(tmp_path_factory):
     }
     schema["category"] = [name for name in TYPES if name not in NUMERIC]
     (folder / "model/schema.json").write_text(json.dumps(schema))
-    registry.save(folder / "saved", folder / "model")
+    versions.save(folder / "saved", folder / "model")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import mlflow

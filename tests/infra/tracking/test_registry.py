@@ -16,7 +16,7 @@ from infra.runs import records
 from infra.sources import champion as champions
 from infra.sources.champion import Champion
 from infra.store.local import LocalStore
-from infra.tracking import follower, registry
+from infra.tracking import follower, registry, versions
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.projection import Projection
 from infra.tracking.state import read_state
@@ -38,7 +38,7 @@ def load_registered(workspace, reference, **options):
 def saved(model, tmp_path_factory):
     """The pyfunc folder as MLflow keeps it."""
     target = tmp_path_factory.mktemp("pyfunc") / "saved"
-    registry.save(target, model)
+    versions.save(target, model)
     return target
 
 
@@ -123,7 +123,7 @@ def test_a_run_that_a_wrong_clock_put_into_the_future_keeps_no_later_run_from_be
 def test_a_candidate_of_an_earlier_release_or_another_workspace_gives_way_to_the_next_version(place, model, project):
     project(place, "first", model=model, number=7)
     client = connect(place, default_uri(place))
-    client.set_model_version_tag(NAME, "1", registry.WORKSPACE, "another")
+    client.set_model_version_tag(NAME, "1", versions.WORKSPACE, "another")
     project(place, "second", model=model, number=1)
     assert aliases(place) == {"candidate": "2"}
 
@@ -302,7 +302,7 @@ def test_the_saved_folder_holds_no_pickle(saved):
 
 def test_the_saved_folder_pins_what_it_needs(saved):
     lines = (saved / "requirements.txt").read_text().split()
-    assert {line.partition("==")[0] for line in lines} == {"mlflow", *registry.REQUIREMENTS}
+    assert {line.partition("==")[0] for line in lines} == {"mlflow", *versions.REQUIREMENTS}
     assert all("==" in line and "+" not in line for line in lines)
 
 
@@ -390,10 +390,10 @@ def test_a_frame_without_a_column_is_refused_by_name(saved):
 
 
 def test_the_signature_types_every_answer_and_leaves_the_inputs_to_the_model():
-    signature = registry.signature(ModelSchema.model_validate(SCHEMA))
+    signature = versions.signature(ModelSchema.model_validate(SCHEMA))
     assert signature.inputs is None
     assert signature.outputs.input_names() == ["prediction", "probability_no", "probability_yes"]
-    regression = registry.signature(ModelSchema.model_validate(SCHEMA | {"classes": []}))
+    regression = versions.signature(ModelSchema.model_validate(SCHEMA | {"classes": []}))
     assert regression.outputs.input_names() == ["prediction"]
 
 
