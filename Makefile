@@ -12,17 +12,20 @@ export OMP_NUM_THREADS ?= 1
 setup: $(STAMP)
 
 # pip installs torch first, since uv alone takes the CUDA build, which is twice as large; an index of CPU builds can be
-# named in PIP_EXTRA_INDEX_URL. uv installs the rest, or pip where there is no uv.
+# named in PIP_EXTRA_INDEX_URL. uv installs the rest, or pip where there is no uv; both refuse a file that has none of the
+# digests in the lock. torch has none there, since its builds differ by index.
 $(STAMP): requirements.lock pyproject.toml
 	@echo "1/3 environment: $(VENV)"
 	@command -v $(PYTHON) >/dev/null && $(PYTHON) -m venv $(VENV) || python3 -m venv $(VENV)
 	@$(BIN)/python -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Fourscore needs Python 3.11 or newer: make PYTHON=python3.x")'
 	@echo "2/3 $(TORCH)"
-	@$(PIP) --constraint requirements.lock $(TORCH)
+	@grep == requirements.lock | tr -d ' \\' > $(VENV)/constraints.txt
+	@$(PIP) --constraint $(VENV)/constraints.txt $(TORCH)
 	@echo "3/3 $$(grep -c == requirements.lock) packages"
+	@grep -v '^torch==' requirements.lock > $(VENV)/packages.txt
 	@$(PIP) uv >/dev/null 2>&1 || true
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --requirement requirements.lock 2>/dev/null \
-		|| $(PIP) --requirement requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --requirement $(VENV)/packages.txt 2>/dev/null \
+		|| $(PIP) --no-deps --require-hashes --requirement $(VENV)/packages.txt
 	@$(PIP) --no-deps --editable .
 	@touch $(STAMP)
 
@@ -62,7 +65,10 @@ audit: setup  # scanners of templates, image and workflows; installs checkov and
 
 lock: setup  # after a change of dependencies in pyproject.toml: install the newest that fit and write down their versions
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[aws,excel,examples,dev]' torch==2.13.0
-	$(BIN)/python -m pip freeze --exclude-editable --exclude fourscore --exclude uv | sed 's/+cpu$$//' > requirements.lock
+	$(BIN)/python -m pip freeze --exclude-editable --exclude fourscore --exclude uv | sed 's/+cpu$$//' > $(VENV)/frozen.txt
+	grep '^torch==' $(VENV)/frozen.txt > requirements.lock
+	grep -v '^torch==' $(VENV)/frozen.txt | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate \
+		--python $(BIN)/python - >> requirements.lock
 	$(BIN)/python .ci/lock_image.py
 
 clean:

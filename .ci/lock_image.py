@@ -33,7 +33,7 @@ def normal(name: str) -> str:
 def lock() -> dict[str, str]:
     """Return name -> pin of requirements.lock."""
     lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-    return {normal(line): line for line in lines if line and not line.startswith("#")}
+    return {normal(line): line.rstrip(" \\") for line in lines if "==" in line}
 
 
 def pins() -> list[str]:

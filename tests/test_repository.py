@@ -101,3 +101,13 @@ def test_every_action_of_the_workflows_is_pinned_by_its_digest():
 def test_ci_runs_the_readmes_test_command():
     assert "make test" in README
     assert "make test" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+def test_every_locked_package_but_torch_has_digests():
+    pins = (ROOT / "requirements.lock").read_text().split("\n")
+    without = [
+        line
+        for line, following in zip(pins, [*pins[1:], ""], strict=True)
+        if "==" in line and "--hash" not in following
+    ]
+    assert [line.partition("==")[0] for line in without] == ["torch"], "run: make lock"
