@@ -8,14 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.backends.backend import Backend, Detached
-from infra.backends.local import LocalBackend
 from infra.runs.records import RunRecord
 from infra.store.local import LocalStore
 from infra.store.store import Store
 from steps.errors import InputError
 
 if TYPE_CHECKING:
+    from infra.backends.backend import Backend, Detached
     from infra.emulator.local_stack import LocalStack
     from infra.sagemaker.stack import Stack
     from infra.store.s3 import S3Store
@@ -36,11 +35,15 @@ class Place:
     @property
     def detached(self) -> Detached | None:
         """The backend, if its runs outlive this process."""
+        from infra.backends.backend import Detached
+
         return self.backend if isinstance(self.backend, Detached) else None
 
 
 def local(workspace: Path, uri: str | None = None) -> Place:
     """Return this process with the workspace's store, or with the store at ``s3://bucket/prefix/``."""
+    from infra.backends.local import LocalBackend  # a prediction, which opens a store alone, starts without it
+
     store = open_store(workspace, uri)
     return Place(LOCAL, store, LocalBackend(store))
 
