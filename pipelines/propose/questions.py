@@ -16,7 +16,7 @@ from pipelines.propose.flattery import SAMPLE, Flattery, flattery
 from pipelines.propose.order import Order, find_order
 from pipelines.propose.subjects import Subject, grouping, subjects
 from pipelines.propose.trial import Outcome
-from steps.evaluation.wording import listed
+from steps.errors import listed
 from steps.splitting.document import Finding
 from steps.splitting.ids import names_subject
 from steps.splitting.leaks import LATER_TARGET, NEAR_TARGET, PRODUCT_IS_TARGET, SUM_IS_TARGET

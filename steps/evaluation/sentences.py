@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from model_code import tasks
+from steps.errors import listed
 from steps.evaluation.document import CHAMPION, MODEL, Comparison, Estimate, Evaluation, SliceResult, ThresholdResult
 from steps.evaluation.wording import (
     count,
@@ -16,7 +17,6 @@ from steps.evaluation.wording import (
     exact,
     interval,
     isolate,
-    listed,
     number,
     signed,
     with_interval,

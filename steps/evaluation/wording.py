@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 
 from steps.evaluation.document import Estimate
 from steps.evaluation.thresholds import digits
@@ -130,9 +129,3 @@ def percent(part: float | None, whole: float = 1) -> str:
 def count(number_of: int, noun: str, plural: str | None = None) -> str:
     """Return ``1 row``, ``1,204 rows``."""
     return f"{number(number_of)} {noun if number_of == 1 else plural or noun + 's'}"
-
-
-def listed(items: Iterable[str], last: str = "and") -> str:
-    """Return ``a, b and c``."""
-    words = list(items)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from steps.errors import InputError, near
-from steps.evaluation.wording import listed
+from steps.errors import InputError, listed, near
 from steps.splitting.copies import MOST_COLUMNS, near_copies
 from steps.splitting.document import Finding, Level
 from steps.splitting.ids import names_id, names_subject
