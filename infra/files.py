@@ -7,7 +7,7 @@ import fcntl
 import hashlib
 import json
 import os
-import zlib
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -35,8 +35,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 @contextlib.contextmanager
 def arriving(path: Path) -> Iterator[IO[bytes]]:
     """A file to write piece by piece that stands under its name only when it is whole and on the disk."""
-    # the name of the file itself may be as long as a file system takes
-    temporary = path.with_name(f".{zlib.crc32(os.fsencode(path.name)):08x}.{os.getpid()}.tmp")
+    # the name of the file itself may be as long as a file system takes, and threads may write the same file at once
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:
             yield file

@@ -69,6 +69,8 @@ def make_draft(options: Options) -> Draft:
     if path.exists():
         _keep_settings(sources, read(path).content)
     by, column = _split(options.split or "row")
+    if column == options.target:
+        raise InputError(f"--split {by}:{column}: it is the target, which is not known before; split by another column")
     task = options.task or tasks.names()[0]
     content = {
         "name": _name(options.directory),

@@ -138,8 +138,6 @@ def _check_columns(request: Request, names: Sequence[str], doubts: str = "") -> 
             )
     if target in request.ignore:
         raise InputError(f"--ignore {target}: it is the target")
-    if column == target:
-        raise InputError(f"--split {by}:{column}: it is the target, which is not known before; split by another column")
     if column in request.ignore:
         raise InputError(
             f"--ignore {column}: it divides the rows (--split {by}:{column}) and is never a feature anyway"

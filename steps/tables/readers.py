@@ -113,6 +113,7 @@ class Part:
             quote_char=self.dialect.quote,
             schema={name: dtypes.get(name, pl.String) for name in names},
             null_values=list(missing) or None,
+            truncate_ragged_lines=bool(self.drop_rows),  # only rows that are left out have more cells
             missing_columns="insert",  # polars takes a blank first line for a record with one column
         )
 

@@ -1,7 +1,6 @@
 """The price table: every number has a date and a source, what it lacks is unknown, and AWS's list renews it."""
 
 import json
-import os
 import re
 import threading
 from contextlib import contextmanager
@@ -184,7 +183,9 @@ def test_a_region_that_is_none_and_a_server_that_is_away_are_told_apart(table):
 
 
 def test_a_table_that_cannot_be_written_is_named(table):
-    """A directory stands where the new table would be written; as root no permission is refused."""
-    (table.parent / f".{table.name}.{os.getpid()}.tmp").mkdir()
+    """A directory stands where the table was read; as root no permission is refused."""
+    prices.load(table)
+    table.unlink()
+    table.mkdir()
     with serving({"/eu-central-1/index.json": json.dumps(OFFER).encode()}) as url, pytest.raises(InputError, match="cannot be written"):  # fmt: skip
         prices.refresh("eu-central-1", table, url)

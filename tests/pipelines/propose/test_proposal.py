@@ -328,20 +328,19 @@ def test_a_file_without_a_header_gets_names(tmp_path, small):
 
 
 def test_what_is_known_is_written_where_reading_fails_and_the_next_try_begins_there(tmp_path, small):
-    path = small("age,income,place,bought\n" + rows_of() + "Total: 60\n")
-    with pytest.raises(Unreadable, match=r"set data.sources.people.skip_footer: 1") as caught:
+    path = small("age,income,place,bought\n" + rows_of(30) + "1,2,a,yes,5,6\n" + rows_of(30))
+    with pytest.raises(Unreadable, match=r"4 columns, but line 32 has 6") as caught:
         propose(tmp_path / "p", [str(path)], "bought", settings={"owner": "sales"})
     file = write_incomplete(caught.value)
     text = file.read_text()
     assert text.startswith("# Incomplete: ")
-    assert "skip_footer" in text
     problem = load_incomplete(file)
     assert (problem.owner, problem.target, list(problem.data.columns)) == (
         "sales", "bought", ["age", "income", "place", "bought"],
     )  # fmt: skip
-    file.write_text(text.replace("people: {path: ../people.csv", "people: {path: ../people.csv, skip_footer: 1"))
+    file.write_text(text.replace("people: {path: ../people.csv", "people: {path: ../people.csv, drop_rows: [31]"))
     write(propose(tmp_path / "p", [str(path)], "bought"))
-    assert load(file).problem.data.sources["people"].skip_footer == 1
+    assert load(file).problem.data.sources["people"].drop_rows == (31,)
     run_to_validate(tmp_path / "p", tmp_path / "run")
     with pytest.raises(InputError, match="exists and is not overwritten"):
         propose(tmp_path / "p", [str(path)], "bought")

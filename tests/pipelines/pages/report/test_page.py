@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+from full_disk import nothing_can_be_written
 from reported import (
     ALLOWED,
     EVALUATION,
@@ -194,11 +195,12 @@ def test_a_report_is_not_replaced_by_one_that_knows_less(workspace):
 
 def test_a_report_that_cannot_be_replaced_is_located(workspace):
     run = make_run(workspace)
-    (workspace / f"reports/.{run}.html.{os.getpid()}.tmp").mkdir(parents=True)  # root too cannot write there
-    with pytest.raises(IsADirectoryError):
+    (workspace / "reports").mkdir()
+    with nothing_can_be_written(), pytest.raises(OSError, match="File too large"):
         write_report(workspace, run)
     (workspace / f"reports/{run}.html").write_text("the report")
-    assert write_report(workspace, run).read_text() == "the report"
+    with nothing_can_be_written():
+        assert write_report(workspace, run).read_text() == "the report"
 
 
 CHROMIUM = next(
