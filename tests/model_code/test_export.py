@@ -156,6 +156,15 @@ def test_a_network_with_an_operator_that_is_not_served_is_refused_at_export(tmp_
     assert not list(tmp_path.iterdir())
 
 
+def test_rounding_of_large_numbers_that_cancel_is_no_difference(tmp_path):
+    torch.manual_seed(0)
+    network = torch.nn.Linear(200, 1, bias=False)
+    torch.nn.init.normal_(network.weight, std=1_000)
+    random = np.random.default_rng(0)
+    export.export(network, tmp_path, lambda rows: (random.standard_normal((rows, 200)).astype(np.float32),))
+    assert (tmp_path / archive.MODEL).is_file()
+
+
 def test_inputs_of_another_model_are_refused_with_what_the_graph_takes(exported):
     graph = runtime.load(exported()[0] / archive.MODEL)
     with pytest.raises(ValueError, match=r"inputs_0 is float64\(2, 9\), not float64\('rows', 3\)"):
