@@ -15,7 +15,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +84,12 @@ class S3Store:
     def _cache_manifest(self, manifest: Manifest) -> None:
         """Cache manifest and journal, which are small, for reports and tracking."""
         path, data = self.cache / manifest.key / MANIFEST, self._manifest_bytes[manifest.key]
-        if path.is_file() and path.read_bytes() == data:
-            return
-        shutil.rmtree(path.parent, ignore_errors=True)  # of another execution, which was put aside
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data)
+        with self._locked(manifest.key):  # two runs at once would remove each other's
+            if path.is_file() and path.read_bytes() == data:
+                return
+            shutil.rmtree(path.parent, ignore_errors=True)  # of another execution, which was put aside
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, data)
         with suppress(CorruptExecution):  # whoever reads the journal is told
             self.file(manifest.key, JOURNAL)
 
@@ -168,11 +169,15 @@ class S3Store:
             if self.find(key) is None:
                 raise
 
+    def _locked(self, key: str) -> AbstractContextManager[bool]:
+        """Hold the cache of an execution for one process."""
+        return locked(self.workspace / "locks" / f"{self.cache.name}-{key}")
+
     def _fetch(self, manifest: Manifest, names: Iterable[str]) -> None:
         """Bring files to the cache that are not there as they were published; one process at a time, each file once."""
         place = self.cache / manifest.key
         arriving = place / ".arriving"
-        with locked(self.workspace / "locks" / f"{self.cache.name}-{manifest.key}"):
+        with self._locked(manifest.key):
             shutil.rmtree(arriving, ignore_errors=True)  # of a process that was killed
             objects = {
                 f"store/{manifest.key}/{name}": name
