@@ -66,9 +66,10 @@ audit: setup  # scanners of templates, image and workflows; installs checkov and
 lock: setup  # after a change of dependencies in pyproject.toml: install the newest that fit and write down their versions
 	$(BIN)/python -m pip install --quiet --upgrade --editable '.[aws,excel,examples,dev]' torch==2.13.0
 	$(BIN)/python -m pip freeze --exclude-editable --exclude fourscore --exclude uv | sed 's/+cpu$$//' > $(VENV)/frozen.txt
-	grep '^torch==' $(VENV)/frozen.txt > requirements.lock
+	grep '^torch==' $(VENV)/frozen.txt > $(VENV)/new.lock
 	grep -v '^torch==' $(VENV)/frozen.txt | $(BIN)/uv pip compile --quiet --no-deps --generate-hashes --no-header --no-annotate \
-		--python $(BIN)/python - >> requirements.lock
+		--python $(BIN)/python - >> $(VENV)/new.lock
+	mv $(VENV)/new.lock requirements.lock
 	$(BIN)/python .ci/lock_image.py
 
 clean:
