@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from infra import places
 from infra.places import Place
@@ -14,15 +13,14 @@ from infra.runs import records
 from infra.runs.plan import Plan
 from infra.store.store import Store
 from pipelines.plan import make_plan
-from pipelines.problem.definition import Loaded, Problem, load
+from pipelines.problem.checks import Columns, check_columns
+from pipelines.problem.definition import Loaded, Problem
+from pipelines.problem.loading import load
 from pipelines.training import TRAINING
-from steps import documents
+from steps import define, documents
 from steps.core import Pipeline
 from steps.errors import InputError
 from steps.tables.schema import TableSchema
-
-if TYPE_CHECKING:
-    from pipelines.problem.checks import Columns
 
 
 @dataclass(frozen=True)
@@ -113,15 +111,14 @@ def check(prepared: Prepared) -> None:
     Raises:
         InputError: a stage would refuse something; one line per fault, with file and line or the setting.
     """
-    from pipelines.problem.checks import check_problem
-
-    check_problem(prepared.loaded, lambda: _columns(prepared))
+    loaded = prepared.loaded
+    loaded.document.refuse(define.faults(loaded.problem.card()))
+    if header := _columns(prepared):
+        check_columns(loaded, header)
 
 
 def _columns(prepared: Prepared) -> Columns | None:
     """Return the columns of the table, from its schema if it was ingested, else from the headers of its files."""
-    from pipelines.problem.checks import Columns
-
     ingest = prepared.plan.producer("table")
     if ingest is None or "raw" not in prepared.plan.sources:
         return None
@@ -134,7 +131,7 @@ def _columns(prepared: Prepared) -> Columns | None:
         raw = Path(scratch) / "raw"
         raw.mkdir()
         raw = prepared.plan.sources["raw"].lay_out(raw, prepared.store)
-        return columns_of(prepared.loaded.problem.data, raw, Path(scratch))
+        return columns_of(prepared.loaded.problem.table(), raw, Path(scratch))
 
 
 def _place(request: Request, problem: Problem) -> Place:

@@ -31,13 +31,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
-class EvaluateConfig(Config):
+class EvaluateSection(Config):
     """How the model is judged on the held-out test set."""
 
-    task: str = Field(description="The task; follows from the problem.")
-    success: tuple[Threshold, ...] = Field(
-        default=(), description="What the model must reach; follows from the problem."
-    )
     slices: tuple[str, ...] = Field(
         default=(), description="Columns whose values are judged one by one (numbers in quarters)."
     )
@@ -52,10 +48,6 @@ class EvaluateConfig(Config):
         min_length=1,
         description="Why a model may pass that is not clearly better than a constant prediction; without a reason, none does.",
     )
-    clusters: str | None = Field(
-        default=None,
-        description="The column of a split by group or time: its rows are resampled together; follows from the split.",
-    )
 
     @field_validator("must_beat")
     @classmethod
@@ -65,6 +57,16 @@ class EvaluateConfig(Config):
                 f"the model cannot be compared with {', '.join(map(repr, unknown))}; there are: {', '.join(RIVALS)}"
             )
         return value
+
+
+class EvaluateConfig(EvaluateSection):
+    """How the model is judged on the held-out test set, and what it has to reach."""
+
+    task: str = Field(description="The task, as in the problem.")
+    success: tuple[Threshold, ...] = Field(default=(), description="The thresholds, as in the problem.")
+    clusters: str | None = Field(
+        default=None, description="The column of a split by group or time: its rows are resampled together."
+    )
 
 
 def evaluate(

@@ -73,15 +73,26 @@ class ColumnConfig(Config):
         return self
 
 
-class IngestConfig(Config):
+class DataSection(Config):
     """The sources of the data and its columns."""
 
-    sources: dict[str, Source] = Field(min_length=1, description="The files, by a name that the query may use.")
+    sources: dict[str, Source] = Field(
+        min_length=1,
+        description=(
+            "The files, by a name that the query may use: letters, digits, _ and -, beginning with a letter or _, at "
+            "most 64 characters."
+        ),
+    )
     query: str | None = Field(default=None, description="SQL over the sources; needed if there are several.")
     columns: dict[str, ColumnConfig] = Field(default={}, description="The declarations of columns, by name.")
     sample_rows: int | None = Field(
         default=None, gt=0, description="Keep about this many rows, chosen evenly (smoke runs)."
     )
+
+
+class IngestConfig(DataSection):
+    """The data, and the column of it that is predicted."""
+
     target: str | None = Field(default=None, description="The predicted column, which is never taken for free text.")
 
 

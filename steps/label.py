@@ -31,11 +31,9 @@ FEW = 5
 """The rows that each class needs; fewer may all end in one part, and no metric on them means anything."""
 
 
-class LabelConfig(Config):
-    """The predicted column and how each row gets its label."""
+class LabelSection(Config):
+    """How each row gets its label."""
 
-    target: str = Field(description="The predicted column, or the name of the column that the rule computes.")
-    task: str = Field(description="binary-classification, multiclass-classification or regression.")
     rule: str | None = Field(
         default=None, description="A SQL expression over the table's columns that computes the label: arr_delay >= 15."
     )
@@ -54,6 +52,13 @@ class LabelConfig(Config):
     leave_out: tuple[str, ...] = Field(
         default=(), description="Classes whose rows are left out, such as those with fewer than 5 rows."
     )
+
+
+class LabelConfig(LabelSection):
+    """The predicted column and how each row gets its label."""
+
+    target: str = Field(description="The predicted column, or the name of the column that the rule computes.")
+    task: str = Field(description="binary-classification, multiclass-classification or regression.")
 
 
 def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> None:

@@ -23,14 +23,21 @@ from steps.training.document import ModelColumn, ModelSchema, TrainingRecord
 CANDIDATE = "candidate"
 
 
-class RegisterConfig(Config):
+class RegisterSection(Config):
     """The name that the model is registered under."""
 
-    name: str = Field(
+    name: str | None = Field(
+        default=None,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$",
         description="Name of the registered model (letters, digits, - _ .); the problem's name when left out.",
     )
-    problem_digest: str = Field(default="", description="sha256 of the whole problem; follows from it.")
+
+
+class RegisterConfig(Config):
+    """The name that the model is registered under, and what it was made for."""
+
+    name: str = Field(description="Name of the registered model.")
+    problem_digest: str = Field(default="", description="sha256 of the whole problem.")
     smoke: bool = Field(default=False, description="A smoke run on a sample: recorded, never a candidate.")
 
 

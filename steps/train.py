@@ -46,10 +46,9 @@ class Budget(Config):
     )
 
 
-class TrainConfig(Config):
+class TrainSection(Config):
     """Which models are tried and how one is chosen."""
 
-    task: str = Field(description="The task, as in the problem.")
     candidates: tuple[str, ...] = Field(
         default=("linear", "mlp"), min_length=1, description="Architectures to try, cheapest first."
     )
@@ -58,18 +57,12 @@ class TrainConfig(Config):
         description="'first': the first that reaches the thresholds on the validation folds; "
         "'best': the best on the validation folds, but a cheaper one within one standard error wins.",
     )
-    success: tuple[Threshold, ...] = Field(default=(), description="The thresholds, as in the problem.")
     budget: Budget = Field(default=Budget(), description="What training may cost.")
     folds: int | None = Field(
         default=None,
         ge=1,
         le=20,
         description="Validation folds inside the training part; left out: by the number of rows.",
-    )
-    by: By = Field(default="row", description="How the folds are divided, as the test set was: row, group or time.")
-    column: str | None = Field(default=None, description="The column of the group or time.")
-    key: tuple[str, ...] = Field(
-        default=(), description="By row: the columns that name a row; when left out, all features together do."
     )
     seed: int = Field(default=0, ge=0, description="Of initial weights, order of rows, folds and resamples.")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(
@@ -86,6 +79,18 @@ class TrainConfig(Config):
         if len(set(value)) < len(value):
             raise ValueError(f"a candidate is named twice: {', '.join(value)}")
         return value
+
+
+class TrainConfig(TrainSection):
+    """Which models are tried, for what, and how the rows that choose one are divided."""
+
+    task: str = Field(description="The task, as in the problem.")
+    success: tuple[Threshold, ...] = Field(default=(), description="The thresholds, as in the problem.")
+    by: By = Field(default="row", description="How the folds are divided, as the test set was: row, group or time.")
+    column: str | None = Field(default=None, description="The column of the group or time.")
+    key: tuple[str, ...] = Field(
+        default=(), description="By row: the columns that name a row; when left out, all features together do."
+    )
 
     @model_validator(mode="after")
     def _column_given(self) -> TrainConfig:

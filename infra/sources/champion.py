@@ -77,7 +77,7 @@ class ChampionModel(Source):
 
     @classmethod
     def find(cls, problem: Document, folder: Path, store: Executions) -> Self:  # noqa: ARG003  the store has it
-        champion = read(store, problem["register_as"]["name"])
+        champion = read(store, problem["register_as"]["name"] or problem["name"])
         return cls(champion.train_key if champion else None)
 
     @property

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from pipelines.problem.yaml_lines import Location, read, refuse
-from steps import define
+from infra.secrets import UNSAFE, credentials_in
+from model_code import tasks
+from pipelines.problem.definition import Loaded, Problem
+from pipelines.problem.yaml_lines import Location
 from steps.define import Fault
 from steps.errors import InputError, near
 
-if TYPE_CHECKING:
-    from pipelines.problem.definition import Loaded, Problem
+SOURCE = re.compile(r"[^\W\d][\w-]{0,63}")
+"""The names that a source may have; folders and files are named after it."""
 
 
 @dataclass(frozen=True)
@@ -25,21 +27,70 @@ class Columns:
     """Of its sources, which can be declared, too; None where that was checked before."""
 
 
-def check_problem(loaded: Loaded, columns: Callable[[], Columns | None]) -> None:
-    """Check what can be checked before anything runs.
-
-    Args:
-        columns: returns the columns of the table; None where they are not known yet.
+def check_columns(loaded: Loaded, header: Columns) -> None:
+    """Check that the problem and its suite name no column that the table does not have.
 
     Raises:
-        InputError: a stage would refuse something; one line per fault, with file and line or the setting.
+        InputError: they do; one line per fault, with file and line or the setting.
     """
-    document = read(loaded.path)
-    refuse(define.faults(loaded.card()), document, loaded.overrides)
-    if header := columns():
-        refuse(_unknown_columns(loaded.problem, header), document, loaded.overrides)
-        if lines := [*_unknown_in_suite(loaded, header.table)]:
-            raise InputError("\n".join(lines))
+    loaded.document.refuse(_unknown_columns(loaded.problem, header))
+    if lines := [*_unknown_in_suite(loaded, header.table)]:
+        raise InputError("\n".join(lines))
+
+
+def contradictions(problem: Problem) -> Iterator[Fault]:
+    """Yield settings that no data could make possible, and those that are unsafe."""
+    yield from _sources(problem)
+    if secret := credentials_in(problem.tracking_uri or ""):
+        text = (
+            f"tracking_uri: holds {secret}, which would be copied to run files and MLflow; write it without, and set the "
+            "environment variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or say --tracking-uri"
+        )
+        yield ("tracking_uri",), text
+    yield from _division(problem)
+    yield from _labels(problem)
+
+
+def _sources(problem: Problem) -> Iterator[Fault]:
+    for name, source in problem.data.sources.items():
+        location = ("data", "sources", name)
+        if not SOURCE.fullmatch(name):
+            text = (
+                f"data.sources.{name}: {name!r} cannot be the name of a source; use letters, digits, _ and -, beginning "
+                "with a letter or _, at most 64 characters"
+            )
+            yield location, text
+        for path in [source.path] if isinstance(source.path, str) else source.path:
+            if secret := credentials_in(path):
+                yield (*location, "path"), f"data.sources.{name}.path: holds {secret}, {UNSAFE}"
+
+
+def _division(problem: Problem) -> Iterator[Fault]:
+    split, of_role = problem.split, problem.columns_of_role(problem.split.by)
+    if split.by != "row" and split.column is None and len(of_role) != 1:
+        count = f"{len(of_role)} columns have it: {', '.join(of_role)}" if of_role else "no column has it"
+        yield ("split", "by"), f"split.by: {split.by} needs split.column, or one column of role {split.by}; {count}"
+    if split.by != "row" and problem.target in (split.column, *of_role):
+        yield ("split",), f"split.column: {problem.target!r} is the target, which is not known before"
+    name = problem.division_column
+    column = problem.data.columns.get(name or "")
+    if split.by == "time" and column and column.type in ("boolean", "category", "text"):
+        text = f"split.by: time needs dates or numbers, and column {name!r} is declared as {column.type}"
+        yield ("split", "column"), text
+    if split.stratify == "exact" and not tasks.get(problem.task).has_classes:
+        yield ("split", "stratify"), "split.stratify: exact gives each class its share, and a regression has no classes"
+
+
+def _labels(problem: Problem) -> Iterator[Fault]:
+    label, column = problem.label, problem.data.columns.get(problem.target)
+    for setting in ("positive", "classes", "leave_out"):
+        if getattr(label, setting) and not tasks.get(problem.task).has_classes:
+            yield ("label", setting), f"label.{setting}: a regression has no classes"
+    if label.positive and label.classes and label.positive not in label.classes:
+        yield ("label", "positive"), f"label.positive: {label.positive!r} is not in label.classes"
+    if label.rule is None and column and column.type in ("date", "datetime"):
+        text = f"target: {problem.target!r} holds dates; predict a number or a class, computed by label.rule"
+        yield ("target",), text
 
 
 def _unknown_columns(problem: Problem, header: Columns) -> Iterator[Fault]:
@@ -66,7 +117,7 @@ def _unknown_columns(problem: Problem, header: Columns) -> Iterator[Fault]:
 
 
 def _unknown_in_suite(loaded: Loaded, columns: Sequence[str]) -> Iterator[str]:
-    path = loaded.path.parent / loaded.problem.expectations
+    path = loaded.document.path.parent / loaded.problem.expectations
     for position, expectation in enumerate(loaded.suite.suite):
         name = expectation.kwargs.get("column")
         if isinstance(name, str) and name not in columns and expectation.type != "expect_column_to_exist":

@@ -6,29 +6,20 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
-from pipelines.problem.definition import SHARED, Problem
+from pipelines.problem.definition import Problem
 
 PATH = Path(__file__).with_name("problem.schema.json")
 REFERENCE = Path(__file__).parents[2] / "docs" / "problem.md"
 
 
 def schema() -> dict[str, Any]:
-    """Return the schema of Problem without the fields that a problem file does not write there."""
+    """Return the schema of a problem file."""
     whole = Problem.model_json_schema(by_alias=True)
-    for section, names in SHARED.items():
-        reference = whole["properties"][section]["$ref"]
-        definition = whole["$defs"][reference.rpartition("/")[2]]
-        for name in names:
-            definition["properties"].pop(name, None)
-        definition["required"] = [name for name in definition.get("required", ()) if name not in names]
-    whole["$defs"]["RegisterConfig"]["required"] = []
-    whole["required"] = [
-        name for name in whole["required"] if name not in {"label", "split", "train", "evaluate", "register"}
-    ]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "title": "A Fourscore problem"}
 
 
@@ -68,8 +59,8 @@ def _left_out(value: dict[str, Any]) -> str:
 
 
 def _title(name: str) -> str:
-    """Return the name of a section as the file writes it; the ingest stage is configured by the section data."""
-    return {"IngestConfig": "data", "TrainJobConfig": "training-job"}.get(name, name.removesuffix("Config").lower())
+    """Return the name of a section as the file writes it."""
+    return "training-job" if name == "TrainJobConfig" else re.sub("(Config|Section)$", "", name).lower()
 
 
 def _kind(value: dict[str, Any]) -> str:

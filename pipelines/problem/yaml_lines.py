@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,44 @@ DEEPEST = 50
 
 @dataclass(frozen=True)
 class Document:
-    """A YAML document and the line of every key and value in it."""
+    """A YAML document with the line of every key and value in it, and the ``--set`` overrides of its content."""
 
     path: Path
     content: dict[str, Any]
-    lines: Mapping[Location, int]
+    lines: Mapping[Location, int] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
 
-    def place(self, location: Iterable[str | int]) -> str:
-        """Return ``file:line`` of a location, or of its nearest parent that the document has."""
-        nearest = tuple(location)
+    def override(self, overrides: Mapping[str, str]) -> Document:
+        """Return the document with other values in its content.
+
+        Raises:
+            InputError: a value is not YAML, or its key leads nowhere.
+        """
+        content: dict[str, Any] = json.loads(json.dumps(self.content, default=str))
+        for key, text in overrides.items():
+            _set(content, key, text)
+        return replace(self, content=content, overrides=overrides)
+
+    def place(self, location: Location) -> str:
+        """Return the ``--set`` that decides a location, or ``file:line`` of it or its nearest parent in the document."""
+        dotted = ".".join(map(str, location))
+        absent = location not in self.lines
+        for key, value in self.overrides.items():
+            if f"{dotted}.".startswith(f"{key}.") or (absent and key.startswith(f"{dotted}.")):
+                return f"--set {key}={value}"
+        nearest = location
         while nearest and nearest not in self.lines:
             nearest = nearest[:-1]
         return f"{self.path}:{self.lines.get(nearest, 1)}"
+
+    def refuse(self, faults: Iterable[Fault]) -> None:
+        """Refuse the document if it has faults.
+
+        Raises:
+            InputError: it has; one line per fault.
+        """
+        if lines := [f"{self.place(location)}: {text}" for location, text in faults]:
+            raise InputError("\n".join(lines))
 
 
 def read(path: Path) -> Document:
@@ -166,47 +193,54 @@ def _number(source: Path | str, node: Any, location: Location, lines: dict[Locat
             _number(source, value, (*location, index), lines)
 
 
-def refuse(faults: Iterable[Fault], document: Document, overrides: Mapping[str, str]) -> None:
-    """Raise an InputError with one line per fault, if there are any."""
-    if lines := [f"{place_of(document, location, overrides)}: {text}" for location, text in faults]:
-        raise InputError("\n".join(lines))
+def _set(content: dict[str, Any], key: str, text: str) -> None:
+    """Set the value at a dotted key; sections on the way there that are absent are added."""
+    *parents, last = key.split(".")
+    section: Any = content
+    for parent in parents:
+        if isinstance(section, dict) and section.get(parent) is None:
+            section[parent] = {}
+        section = _enter(section, parent, key)
+    try:
+        value, _ = parse(f"--set {key}", text)
+    except InputError as error:
+        raise InputError(f"{error}. If text is meant, quote it: --set {key}='\"...\"'") from None
+    if isinstance(section, list):
+        _enter(section, last, key)
+        section[int(last)] = value
+    elif isinstance(section, dict):
+        section[last] = value
+    else:
+        raise InputError(f"--set {key}: {'.'.join(parents)} is a single value without fields")
+
+
+def _enter(section: Any, name: str, key: str) -> Any:
+    if isinstance(section, list):
+        if not name.isdigit() or int(name) >= len(section):
+            raise InputError(f"--set {key}: {name!r} is not an index of a list of {len(section)}; indices start at 0")
+        return section[int(name)]
+    if isinstance(section, dict):
+        return section[name]
+    raise InputError(f"--set {key}: the parent of {name!r} is a single value without fields")
 
 
 def complain(
-    document: Document,
-    error: ValidationError,
-    model: type[BaseModel],
-    overrides: Mapping[str, str],
-    shared: Mapping[str, Collection[str]],
+    document: Document, error: ValidationError, model: type[BaseModel], shared: Mapping[str, str]
 ) -> InputError:
     """Return a pydantic error as one line per fault: file, line, the wrong value, what would work.
 
     Args:
-        shared: the fields of sections that are filled in from elsewhere; their faults are reported there.
+        shared: names of fields that are not written in sections -> where they are written.
     """
-    faults = error.errors(include_url=False)
-    original = [
-        fault
-        for fault in faults
-        if len(fault["loc"]) < 2 or fault["loc"][1] not in shared.get(str(fault["loc"][0]), ())
-    ]
-    return InputError("\n".join(_fault(document, fault, model, overrides) for fault in original or faults))
+    return InputError("\n".join(_fault(document, fault, model, shared) for fault in error.errors(include_url=False)))
 
 
-def place_of(document: Document, location: Location, overrides: Mapping[str, str]) -> str:
-    """Return ``file:line`` of a location, or the ``--set`` that decides it."""
-    dotted = ".".join(map(str, location))
-    absent = location not in document.lines
-    for key, value in overrides.items():
-        if f"{dotted}.".startswith(f"{key}.") or (absent and key.startswith(f"{dotted}.")):
-            return f"--set {key}={value}"
-    return document.place(location)
-
-
-def _fault(document: Document, fault: Any, model: type[BaseModel], overrides: Mapping[str, str]) -> str:
+def _fault(document: Document, fault: Any, model: type[BaseModel], shared: Mapping[str, str]) -> str:
     location: Location = tuple(fault["loc"])
     dotted = ".".join(map(str, location))
-    place = place_of(document, location, overrides)
+    place = document.place(location)
+    if fault["type"] == "extra_forbidden" and len(location) == 2 and (origin := shared.get(str(location[1]))):
+        return f"{place}: {dotted}: it follows from {origin} and is not written here"
     if fault["type"] == "extra_forbidden":
         fields = _fields(model, location[:-1])
         choices = near(str(location[-1]), fields) or f"; the keys are: {', '.join(fields)}"

@@ -11,7 +11,8 @@ from typing import Any
 
 from infra.sources.files import expand_home
 from model_code import tasks
-from pipelines.problem.definition import Problem, check
+from pipelines.problem.definition import Problem
+from pipelines.problem.loading import problem_of
 from pipelines.problem.yaml_lines import Document, read
 from steps.cards.document import TO_BE_WRITTEN
 from steps.errors import InputError
@@ -92,14 +93,13 @@ def make_draft(options: Options) -> Draft:
         "evaluate": {},
         "register": {},
     }
-    problem, content = check(Document(path, content, {}), options.settings or {})
-    return Draft(options, problem, content)
+    document = Document(path, content).override(options.settings or {})
+    return Draft(options, problem_of(document), document.content)
 
 
 def amended(draft: Draft, content: dict[str, Any]) -> Draft:
     """Return a draft with other content."""
-    problem, content = check(Document(draft.options.directory / PROBLEM, content, {}), {})
-    return replace(draft, problem=problem, content=content)
+    return replace(draft, problem=problem_of(Document(draft.options.directory / PROBLEM, content)), content=content)
 
 
 def is_incomplete(path: Path) -> bool:

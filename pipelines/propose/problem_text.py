@@ -11,15 +11,14 @@ import yaml
 from pydantic import BaseModel
 
 from model_code import tasks
-from pipelines.problem.definition import SHARED
 from pipelines.propose.draft import INCOMPLETE, Draft
 from pipelines.propose.profile import Guess
-from steps.evaluate import EvaluateConfig
+from steps.evaluate import EvaluateSection
 from steps.ingest import ColumnConfig, Source
-from steps.label import LabelConfig
-from steps.register import RegisterConfig
+from steps.label import LabelSection
+from steps.register import RegisterSection
 from steps.split import SplitConfig
-from steps.train import TrainConfig
+from steps.train import TrainSection
 
 SUITE = "expectations.json"
 
@@ -104,15 +103,15 @@ def _text(proposal: Proposal, title: str) -> str:
         "# Great Expectations suite; 'critical' stops the run, 'warning' and 'info' are reported.",
         f"expectations: {scalar(content['expectations'])}",
         "",
-        *_section("label", LabelConfig, {**proposal.label, **content["label"]}),
+        *_section("label", LabelSection, {**proposal.label, **content["label"]}),
         "",
         *_section("split", SplitConfig, content["split"]),
         "",
-        *_section("train", TrainConfig, {"choose": "best", **content["train"]}),
+        *_section("train", TrainSection, {"choose": "best", **content["train"]}),
         "",
-        *_section("evaluate", EvaluateConfig, {"slices": list(proposal.slices), **content["evaluate"]}),
+        *_section("evaluate", EvaluateSection, {"slices": list(proposal.slices), **content["evaluate"]}),
         "",
-        *_section("register", RegisterConfig, {"name": content["name"], **content["register"]}),
+        *_section("register", RegisterSection, {"name": content["name"], **content["register"]}),
         *(f"{name}: {scalar(content[name])}" for name in ("tracking_uri", "sagemaker") if name in content),
     ]
     return "\n".join(lines) + "\n"
@@ -149,19 +148,17 @@ def _data(proposal: Proposal) -> Iterable[str]:
 def _section(name: str, config: type[BaseModel], values: Mapping[str, Any]) -> Iterable[str]:
     """Yield one section with every field that may be written in it."""
     yield f"{name}:"
-    yield from _fields(config, values, SHARED.get(name, ()), "  ")
+    yield from _fields(config, values, "  ")
 
 
-def _fields(config: type[BaseModel], values: Mapping[str, Any], left_out: Iterable[str], indent: str) -> Iterable[str]:
+def _fields(config: type[BaseModel], values: Mapping[str, Any], indent: str) -> Iterable[str]:
     for name, info in config.model_fields.items():
-        if name in left_out:
-            continue
         if info.description:
             yield f"{indent}# {info.description}"
         value = values.get(name, info.get_default(call_default_factory=True))
         default = info.get_default(call_default_factory=True)
         if isinstance(default, BaseModel):
             yield f"{indent}{name}:"
-            yield from _fields(type(default), {**default.model_dump(), **dict(value)}, (), indent + "  ")
+            yield from _fields(type(default), {**default.model_dump(), **dict(value)}, indent + "  ")
         else:
             yield f"{indent}{name}: {scalar(list(value) if isinstance(value, tuple) else value)}"

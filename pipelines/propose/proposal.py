@@ -190,7 +190,7 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
     Raises:
         Unreadable: a file cannot be read.
     """
-    config = draft.problem.data
+    config = draft.problem.table()
     columns: list[str] = []
     try:
         parts = first_parts(config, raw, scratch / "header") if len(config.sources) > 1 or not needs_all(raw) else {}
@@ -206,7 +206,7 @@ def _read(draft: Draft, request: Request, raw: Path, scratch: Path) -> tuple[Dra
     words: Words = {}
     for attempt in range(_ATTEMPTS):
         try:
-            data = draft.problem.data.model_copy(update={"query": config.query})
+            data = draft.problem.table().model_copy(update={"query": config.query})
             reading = _ingest(data, raw, scratch / f"attempt-{attempt}")
             words = missing_words(data, reading.schema, raw, scratch / f"attempt-{attempt}")
             amendments = keep_classes(

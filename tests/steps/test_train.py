@@ -12,7 +12,7 @@ import pytest
 
 from model_code import fitting, serving, yardsticks
 from model_code.tabular import mlp
-from pipelines.problem.definition import load
+from pipelines.problem.loading import load
 from pipelines.training import TRAINING
 from steps import documents
 from steps.core import execute, step

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from infra.sources.files import materialise, resolve
-from pipelines.problem.definition import load
+from pipelines.problem.loading import load
 from pipelines.training import TRAINING
 from steps.core import execute
 from steps.journal import Journal

@@ -88,14 +88,14 @@ def is_judged(record: RunRecord) -> bool:
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     """Yield every field that differs, in the order of the new problem; thresholds are matched by metric, bound and slice.
 
-    Fields that only repeat what is written elsewhere in the problem are left out.
+    Fields that only repeat what is written elsewhere, as records of earlier releases have them, are left out.
     """
     from pipelines.problem.definition import SHARED
 
-    repeated = {f"{section}.{name}" for section, names in SHARED.items() for name in names}
     before, after = dict(_flat(old)), dict(_flat(new))
     for path in dict.fromkeys([*after, *before]):
-        if before.get(path) != after.get(path) and path not in repeated:
+        is_written = SHARED.get(path.partition(".")[2], path) == path
+        if before.get(path) != after.get(path) and is_written:
             yield Change(path, before.get(path), after.get(path))
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.problem import editor_schema
-from pipelines.problem.definition import load
+from pipelines.problem.loading import load
 from pipelines.problem.yaml_lines import read
 from pipelines.training import TRAINING
 from steps.errors import InputError
@@ -42,7 +42,7 @@ def test_a_time_split_reaches_the_folds_and_the_intervals(problem):
 def test_an_override_is_typed_checked_and_recorded(problem):
     loaded = load(problem, {"split.test_fraction": "0.25"})
     assert loaded.problem.split.test_fraction == 0.25
-    assert loaded.overrides == {"split.test_fraction": "0.25"}
+    assert loaded.document.overrides == {"split.test_fraction": "0.25"}
     with pytest.raises(InputError, match=r"--set split\.test_fraction=much: .*number"):
         load(problem, {"split.test_fraction": "much"})
 
@@ -69,9 +69,8 @@ def test_words_that_yaml_takes_for_true_and_false_are_keys_and_named_as_values(p
 
 def test_smoke_is_the_same_problem_on_a_small_sample(problem):
     loaded, whole = load(problem, smoke=True), load(problem)
-    smoke = loaded.problem
-    assert smoke.data.sample_rows == 2000
-    assert smoke.register_as.smoke
+    assert loaded.problem.data.sample_rows == 2000
+    assert loaded.configs(TRAINING)["register"].smoke
     assert whole.problem.data.sample_rows is None
     assert loaded.digest() != whole.digest()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.problem.definition import load
+from pipelines.problem.loading import load
 from pipelines.propose.proposal import propose, write
 from steps.errors import InputError
 

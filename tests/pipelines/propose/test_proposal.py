@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from stages import run_stages
 
-from pipelines.problem.definition import check, load
+from pipelines.problem.loading import load, problem_of
 from pipelines.problem.yaml_lines import read
 from pipelines.propose.proposal import Unreadable, as_document, describe, propose, write, write_incomplete
 from steps import documents
@@ -309,7 +309,7 @@ def test_every_setting_of_a_problem_can_be_given_and_is_written(tmp_path, small)
     ("settings", "match"),
     [
         ({"data.sources.people.skipp": "2"}, r"--set data.sources.people.skipp=2: unknown key .*did you mean 'skip'"),
-        ({"label.target": "x"}, "--set label.target: it follows from target"),
+        ({"label.target": "x"}, "--set label.target=x: label.target: it follows from target"),
         ({"split.test_fraction": "much"}, "--set split.test_fraction=much: .*number"),
     ],
 )
@@ -349,7 +349,7 @@ def test_what_is_known_is_written_where_reading_fails_and_the_next_try_begins_th
 def load_incomplete(file):
     """The problem of a file beside which there is no suite yet."""
     document = read(file)
-    return check(document, {})[0]
+    return problem_of(document)
 
 
 def test_an_ignored_column_is_not_parsed(tmp_path, small):

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from cli import fourscore
 
-from pipelines.problem.definition import load
+from pipelines.problem.loading import load
 from pipelines.propose.proposal import describe, propose, write
 from steps import documents
 from steps.credentials import masked
