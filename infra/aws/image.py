@@ -1,4 +1,4 @@
-"""The image of the jobs: built and pushed by Docker or CodeBuild, named by its digest.
+"""The image of the jobs: built and pushed by Docker, named by its digest.
 
 A tag is the digest of what the image is made from, and tags never move: an image is built once.
 """
@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import shutil
 import subprocess
 import sys
-import time
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +21,6 @@ from infra.aws_errors import ignore_errors, translate_aws_errors
 from steps.errors import FourscoreError, InputError
 
 FOLDER = Path(__file__).parents[1] / "docker"
-FILES = ("Dockerfile", ".dockerignore", "buildspec.yml", "requirements.txt", "torch-cpu.txt", "torch-gpu.txt")
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 """What SageMaker accepts; to OCI manifests it answers "Unsupported manifest media type"."""
 OCI = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json")
@@ -45,24 +41,20 @@ class Image:
     """False if the repository had it already."""
 
 
-def make_image(account: Account, compute: Deployment, kind: Kind, builder: str, workspace: Path, log: Print) -> Image:
+def make_image(account: Account, compute: Deployment, kind: Kind, workspace: Path, log: Print) -> Image:
     """Build and push the image, unless the repository has the one made from the same files.
 
     Args:
         compute: the stack, by :func:`infra.aws.stacks.deployment`.
-        builder: docker or codebuild.
 
     Raises:
-        InputError: there is no Docker, or no builder in the stack.
+        InputError: there is no Docker.
         FourscoreError: the build failed, or its result is not what SageMaker accepts.
     """
     repository, tag = compute.parameters["ImageRepository"], tag_of(kind)
     digest = _digest(account, repository, tag)
     if built := digest is None:
-        if builder == "codebuild":
-            _build_with_codebuild(account, compute, tag, kind, log)
-        else:
-            _build_with_docker(account, f"{account.registry}/{repository}:{tag}", kind, workspace / "images" / tag, log)
+        _build(account, f"{account.registry}/{repository}:{tag}", kind, workspace / "images" / tag, log)
         digest = _digest(account, repository, tag)
     if digest is None:
         raise FourscoreError(f"image {repository}:{tag} was built but is not in the repository; run again")
@@ -88,17 +80,19 @@ def _digest(account: Account, repository: str, tag: str) -> str | None:
         )["images"]
         if images and (media_type := images[0].get("imageManifestMediaType", MANIFEST)) != MANIFEST:
             raise FourscoreError(
-                f"image {repository}:{tag} is of type {media_type}, which SageMaker does not accept; delete it from the repository, "
-                "switch off Docker's containerd image store (Docker Desktop: Settings, General) or use --with codebuild"
+                f"image {repository}:{tag} is of type {media_type}, which SageMaker does not accept; delete it from the repository "
+                "and switch off Docker's containerd image store (Docker Desktop: Settings, General)"
             )
         return str(images[0]["imageId"]["imageDigest"]) if images else None
     return None
 
 
-def _build_with_docker(account: Account, name: str, kind: Kind, materials: Path, log: Print) -> None:
+def _build(account: Account, name: str, kind: Kind, materials: Path, log: Print) -> None:
     docker = shutil.which("docker")
     if docker is None:
-        raise InputError("there is no docker on this machine; install it, or use --with codebuild")
+        raise InputError(
+            "there is no docker on this machine; install it, or name an image that was built elsewhere: --use URI@sha256:DIGEST"
+        )
     with translate_aws_errors("registry"):
         token = account.client("ecr").get_authorization_token()["authorizationData"][0]["authorizationToken"]
     password = base64.b64decode(token).partition(b":")[2]
@@ -122,47 +116,3 @@ def _run(command: list[str], stdin: bytes | None = None) -> None:
     if code:
         advice = "is the Docker engine running?" if command[1] == "login" else "its last lines give the reason"
         raise FourscoreError(f"docker {command[1]} ended with exit code {code}; {advice}")
-
-
-def _build_with_codebuild(account: Account, compute: Deployment, tag: str, kind: Kind, log: Print) -> None:
-    if "Builder" not in compute.outputs:
-        stack = compute.parameters["Stack"]
-        raise InputError(f"stack {stack} has no builder; 'fourscore infra up --stack {stack} --codebuild' adds one")
-    with translate_aws_errors("CodeBuild"):
-        key = f"{compute.parameters['Prefix']}images/source.zip"
-        upload = account.client("s3").put_object(Bucket=compute.parameters["Bucket"], Key=key, Body=source())
-        client = account.client("codebuild")
-        build = client.start_build(
-            projectName=compute.outputs["Builder"],
-            sourceVersion=upload.get("VersionId", ""),
-            environmentVariablesOverride=[{"name": "TORCH", "value": kind}, {"name": "TAG", "value": tag}],
-        )["build"]
-        log(f"build {build['id']}")
-        _follow(account, build["id"], log)
-
-
-def _follow(account: Account, build: str, log: Print) -> None:
-    """Report the build's phases until CodeBuild ends it, after an hour at the latest."""
-    phase = ""
-    while True:
-        (current,) = account.client("codebuild").batch_get_builds(ids=[build])["builds"]
-        if current.get("currentPhase", "") != phase:
-            phase = current["currentPhase"]
-            log(phase.lower().replace("_", " "))
-        if current["buildStatus"] == "SUCCEEDED":
-            return
-        if current["buildStatus"] != "IN_PROGRESS":
-            url = current.get("logs", {}).get("deepLink", "the CodeBuild console")
-            raise FourscoreError(f"build {build} ended as {current['buildStatus']} in phase {phase}; its log: {url}")
-        time.sleep(account.pause)
-
-
-def source() -> bytes:
-    """Return a ZIP archive of the files that an image is made from; the same bytes for the same files."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in FILES:
-            entry = zipfile.ZipInfo(f"infra/docker/{name}", date_time=(1980, 1, 1, 0, 0, 0))
-            entry.external_attr = 0o644 << 16
-            archive.writestr(entry, (FOLDER / name).read_bytes())
-    return packed.getvalue()

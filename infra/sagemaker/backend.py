@@ -14,7 +14,7 @@ from infra.runs import records
 from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
 from infra.sagemaker import cost
-from infra.sagemaker.config import SageMakerConfig, TrainJobConfig
+from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import Definition, all_steps, compile_plan, missing_answers, pipeline_name
 from infra.sagemaker.follow import Following, exit_code, reset_stages
 from infra.sagemaker.jobs import Decision, Job, decided, fuse
@@ -34,8 +34,6 @@ POLL_AWS, POLL_LOCAL = 5.0, 0.5
 """Seconds between two looks at an execution, on AWS and on this machine."""
 TITLE = 82
 """Greatest number of characters of an execution's display name."""
-CAPACITY = ("CapacityError", "InsufficientInstanceCapacity", "no capacity")
-"""Words of a job's failure reason that start the next type of the fallback list."""
 
 
 @dataclass(frozen=True)
@@ -204,17 +202,9 @@ class SageMakerBackend:
         if self.stack.endpoint is None:
             cost.require_prices(cost.estimate(work.jobs, self.config, self.stack.region))
         upload(self.store, plan, work.jobs, reporter)
-        training = any(isinstance(self.config.jobs[job.name], TrainJobConfig) for job in work.jobs)
-        types = self.config.train.types if training else ("",)
-        for instance in types:
-            self._start(work.definition, record, instance)
-            reporter("", _note(f"execution {record.execution}"))
-            state = self._follow(record, reporter)
-            if instance == types[-1] or not _lacks_capacity(state):
-                break
-            reporter("", _note(f"there is no capacity for {instance}; trying the next type", "warning"))
-            record.stages, record.status, record.finished = reset_stages(record), "running", None
-        return _outcome(record, state)
+        self._start(work.definition, record)
+        reporter("", {"kind": "note", "level": "info", "text": f"execution {record.execution}"})
+        return _outcome(record, self._follow(record, reporter))
 
     def _follow(self, record: RunRecord, reporter: Reporter) -> ExecutionState:
         poll = POLL_LOCAL if self.stack.endpoint else POLL_AWS
@@ -253,7 +243,7 @@ class SageMakerBackend:
                 return True
         return False
 
-    def _start(self, definition: Definition, record: RunRecord, instance: str) -> None:
+    def _start(self, definition: Definition, record: RunRecord) -> None:
         def note(arn: str) -> None:
             record.execution = arn
             records.save(self.store.workspace, record)
@@ -261,7 +251,6 @@ class SageMakerBackend:
         work = Work(
             pipeline=pipeline_name(f"{self.stack.name}-{record.problem_name}"),
             definition=definition,
-            instance=instance,
             role=self.stack.roles["pipeline"],
             tags=tags(record.problem_name, None, self.stack),
             title=fit(record.run, TITLE),
@@ -301,12 +290,3 @@ def _outcome(record: RunRecord, state: ExecutionState) -> RunRecord:
     if record.status == "error":
         raise (InputError if exit_code(state) == InputError.exit_code else FourscoreError)(record.message)
     return record
-
-
-def _lacks_capacity(state: ExecutionState) -> bool:
-    failures = [step.failure for step in state.steps if step.job and step.status == "Failed"]
-    return state.status == "Failed" and any(word in failure for failure in failures for word in CAPACITY)
-
-
-def _note(text: str, level: str = "info") -> dict[str, str]:
-    return {"kind": "note", "level": level, "text": text}

@@ -45,11 +45,6 @@ class JobConfig(Config):
     minutes: int = Field(default=60, ge=1, le=7200, description="The job is stopped after so many minutes.")
     volume_gb: int = Field(default=30, ge=1, le=16384, description="Size of the disk.")
 
-    @property
-    def types(self) -> tuple[str, ...]:
-        """Every type that the job may run on, the preferred one first."""
-        return (self.instance,)
-
     @model_validator(mode="after")
     def _runs_our_image(self) -> JobConfig:
         if _UNSUPPORTED.match(self.instance):
@@ -67,9 +62,6 @@ class TrainJobConfig(JobConfig):
         description="Instance type; one with a GPU is ml.g5.xlarge, one with four of them ml.g5.12xlarge.",
     )
     instances: int = Field(default=1, ge=1, le=64, description="How many of them train one model together.")
-    fallback: tuple[Instance, ...] = Field(
-        default=(), max_length=4, description="Types to try in this order when there is no capacity for the first."
-    )
     minutes: int = Field(default=120, ge=1, le=7200, description="The job is stopped after so many minutes.")
     spot: bool = Field(
         default=False,
@@ -81,27 +73,6 @@ class TrainJobConfig(JobConfig):
         le=7200,
         description="Of a spot job: how long it may wait for capacity, on top of its minutes.",
     )
-    warm_minutes: int = Field(
-        default=0,
-        ge=0,
-        le=360,
-        description="Keep the instances so long after the job, paid for, so that the next training starts at once; not with spot.",
-    )
-
-    @model_validator(mode="after")
-    def _fit_together(self) -> TrainJobConfig:
-        if self.spot and self.warm_minutes:
-            raise ValueError("spot and warm_minutes exclude each other: spot capacity cannot be kept; leave one out")
-        types = (self.instance, *self.fallback)
-        if len(set(types)) < len(types):
-            raise ValueError(f"a type is named twice in instance and fallback: {', '.join(types)}")
-        if len(set(map(has_gpu, types))) > 1:
-            raise ValueError(f"{', '.join(types)}: some have a GPU and some have none; the image fits one kind only")
-        return self
-
-    @property
-    def types(self) -> tuple[str, ...]:
-        return (self.instance, *self.fallback)
 
 
 class SageMakerConfig(Config):

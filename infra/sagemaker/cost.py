@@ -50,12 +50,11 @@ def estimate(
     for job in jobs:
         machine = config.jobs[job.name]
         kind: prices.Job = "training" if isinstance(machine, TrainJobConfig) else "processing"
-        listed = [table.find(region, instance, kind) for instance in machine.types]
-        priced += [price for price in listed if price]
-        missing = [instance for instance, price in zip(machine.types, listed, strict=True) if price is None]
-        unknown |= {table.unknown(region, instance, kind) for instance in missing}
-        hours = [price.dollars if price else None for price in listed]
-        entries.append(_entry(job, machine, hours, seconds, table.spot_share))
+        if price := table.find(region, machine.instance, kind):
+            priced.append(price)
+        else:
+            unknown.add(table.unknown(region, machine.instance, kind))
+        entries.append(_entry(job, machine, price.dollars if price else None, seconds, table.spot_share))
     oldest = min(priced, key=lambda price: price.date, default=None)
     return {
         "jobs": entries,
@@ -80,21 +79,18 @@ def estimate(
 
 
 def _entry(
-    job: Job, machine: JobConfig, hours: Sequence[float | None], seconds: Mapping[str, float], spot_share: float
+    job: Job, machine: JobConfig, hour: float | None, seconds: Mapping[str, float], spot_share: float
 ) -> dict[str, Any]:
-    """Return the minutes and dollars of one job, by the hourly prices of the types that it may run on."""
-    instances, warm, spot = 1, 0, False
-    if isinstance(machine, TrainJobConfig):
-        instances, warm, spot = machine.instances, machine.warm_minutes, machine.spot
+    """Return the minutes and dollars of one job, by the hourly price of its instances."""
+    instances, spot = (machine.instances, machine.spot) if isinstance(machine, TrainJobConfig) else (1, False)
     stages = [planned.step.name for planned in job.steps]
     minutes = sum(seconds[stage] for stage in stages) / 60 if set(stages) <= set(seconds) else None
     expected = worst = None
-    if hours[0] and minutes is not None:
+    if hour and minutes is not None:
         paid = (PAID_STARTUP_MINUTES + minutes) * (spot_share if spot else 1)
-        expected = round(hours[0] * instances * (paid + warm) / 60, 4)
-    if None not in hours:  # every attempt takes all its minutes on the most expensive type, and spot saves nothing
-        paid = ATTEMPTS * (PAID_STARTUP_MINUTES + machine.minutes)
-        worst = round(max(hour or 0 for hour in hours) * instances * (paid + warm) / 60, 4)
+        expected = round(hour * instances * paid / 60, 4)
+    if hour:  # every attempt takes all its minutes, and spot saves nothing
+        worst = round(hour * instances * ATTEMPTS * (PAID_STARTUP_MINUTES + machine.minutes) / 60, 4)
     return {
         "job": job.name,
         "stages": stages,
@@ -106,7 +102,7 @@ def _entry(
             "startup": STARTUP_MINUTES,
             "limit": machine.minutes,
         },
-        "dollars": {"hour": hours[0], "expected": expected, "worst": worst},
+        "dollars": {"hour": hour, "expected": expected, "worst": worst},
     }
 
 

@@ -27,11 +27,9 @@ def check_limits(config: SageMakerConfig, stack: Stack) -> None:
 def _faults(config: SageMakerConfig, tracking_uri: str) -> Iterator[str]:
     for job, machine in config.jobs.items():
         kind = "Training" if isinstance(machine, TrainJobConfig) else "Processing"
-        for instance in machine.types:
-            if instance not in (types := instance_types(kind)):
-                field = "instance" if instance == machine.instance else "fallback"
-                hint = near(instance, types) or "; if it is new, update boto3"
-                yield f"sagemaker.{job}.{field}: {instance} is not an instance type for {kind.lower()} jobs{hint}"
+        if machine.instance not in (types := instance_types(kind)):
+            hint = near(machine.instance, types) or "; if it is new, update boto3"
+            yield f"sagemaker.{job}.instance: {machine.instance} is not an instance type for {kind.lower()} jobs{hint}"
     if secret := credentials_in(tracking_uri):
         yield (
             f"tracking_uri contains {secret}, which everyone who may describe a job could read; use a URI without one, "

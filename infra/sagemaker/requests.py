@@ -43,7 +43,6 @@ def _retries(seconds: int, rate: float, end: Mapping[str, int], *types: str) -> 
 CALLS = _retries(5, 2.0, {"MaxAttempts": 6}, "Step.SERVICE_FAULT", "Step.THROTTLING")
 BROKEN = _retries(30, 2.0, {"MaxAttempts": INTERNAL_RETRIES}, "SageMaker.JOB_INTERNAL_ERROR")
 CAPACITY = _retries(60, 1.5, {"ExpireAfterMin": 20}, "SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT")
-"""Ends early, so that the backend can start again with the next type of the fallback list."""
 
 
 def parameter(name: str) -> Arguments:
@@ -141,8 +140,6 @@ class Requests:
             "InstanceCount": parameter(f"{name}InstanceCount"),
             **self._disk(machine),
         }
-        if machine.warm_minutes:
-            resources["KeepAlivePeriodInSeconds"] = 60 * machine.warm_minutes
         stopping = {"MaxRuntimeInSeconds": 60 * machine.minutes}
         if machine.spot:
             stopping["MaxWaitTimeInSeconds"] = 60 * (machine.minutes + machine.spot_wait_minutes)
@@ -238,7 +235,7 @@ class Requests:
         return {field: self.stack.kms_key} if self.stack.kms_key else {}
 
     def _disk(self, machine: JobConfig) -> Arguments:
-        key = {} if any(map(has_local_disk, machine.types)) else self._key("VolumeKmsKeyId")
+        key = {} if has_local_disk(machine.instance) else self._key("VolumeKmsKeyId")
         return {"VolumeSizeInGB": machine.volume_gb, **key}
 
     def _network(self) -> Arguments:

@@ -24,8 +24,6 @@ class Work:
 
     pipeline: str
     definition: Definition
-    instance: str
-    """The type of machine to train on; '' if nothing is trained."""
     role: str
     tags: Mapping[str, str]
     title: str
@@ -36,14 +34,14 @@ class Work:
     @cached_property
     def digest(self) -> str:
         """What makes two executions the same work: not who asks, nor when."""
-        return hashlib.sha256(f"{text(self.definition)}\n{self.instance}".encode()).hexdigest()
+        return hashlib.sha256(text(self.definition).encode()).hexdigest()
 
     @property
     def parameters(self) -> dict[str, str]:
         """The values of the execution's parameters that are not left at their defaults."""
         declared = {parameter["Name"] for parameter in self.definition["Parameters"]}
-        values = {"Run": self.run, "MlflowRunId": self.mlflow_run, "TrainInstanceType": self.instance}
-        return {name: value for name, value in values.items() if name in declared and value}
+        values = {"Run": self.run, "MlflowRunId": self.mlflow_run}
+        return {name: value for name, value in values.items() if name in declared}
 
 
 def start(service: Service, work: Work, note: Callable[[str], None]) -> None:

@@ -20,10 +20,7 @@ from pathlib import Path
 from infra.processes import spawn_module
 from infra.runs import records
 from infra.runs.records import RunRecord
-from infra.tracking.mlflow_client import (
-    default_uri,
-    without_credentials,
-)
+from infra.tracking.mlflow_client import connect, default_uri, without_credentials
 from infra.tracking.projection import Projection
 from infra.tracking.state import (
     OWN,
@@ -105,15 +102,13 @@ def project(run_file: Path, tracking_uri: str, open_store: OpenStore, *, live: b
 
 
 def sync(workspace: Path, uri: str | None, open_store: OpenStore) -> dict[str, str]:
-    """Project every run that is missing or partial, the oldest first; remove what no version should be.
+    """Project every run that is missing or partial, the oldest first.
 
     Returns:
         run -> status, of the runs that were not complete before.
     """
     if (workspace / "mlflow.db").is_file():
-        from infra.tracking import versions
-
-        versions.rejected_versions(workspace, remove=True)  # first, since it makes a damaged database again
+        connect(workspace, default_uri(workspace))  # which makes a damaged database again
     statuses: dict[str, str] = {}
     away: set[str] = set()
     for record in reversed(list(records.every(workspace))):

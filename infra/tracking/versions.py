@@ -20,7 +20,6 @@ from infra.runs.records import RunRecord, now
 from infra.sources import champion as champions
 from infra.store.manifest import CorruptExecution
 from infra.store.store import Store
-from infra.tracking.mlflow_client import connect, default_uri, translate_mlflow_errors
 from infra.tracking.state import identity_of
 from steps import documents
 from steps.cards.document import Registration
@@ -141,27 +140,6 @@ def promote(client: MlflowClient, name: str, number: str, digest: str) -> None:
         client.set_model_version_tag(name, number, "previous_champion", before)
         client.set_model_version_tag(name, before, "succeeded_by", number)
     client.set_registered_model_alias(name, CHAMPION, number)
-
-
-def rejected_versions(workspace: Path, *, remove: bool = False) -> list[str]:
-    """Return as name/version the rejected and smoke models that earlier releases registered, unless an alias names them.
-
-    Args:
-        remove: delete these versions, too; their runs keep the models.
-    """
-    uri = default_uri(workspace)
-    with translate_mlflow_errors(uri):
-        client = connect(workspace, uri)
-        versions = [
-            version
-            for version in client.search_model_versions()
-            if "model_digest" in version.tags
-            and (version.tags.get("verdict") == "rejected" or version.tags.get("smoke") == "true")
-            and not client.get_model_version(version.name, version.version).aliases
-        ]
-        for version in versions if remove else ():
-            client.delete_model_version(version.name, version.version)
-    return [f"{version.name}/{version.version}" for version in versions]
 
 
 def _create(

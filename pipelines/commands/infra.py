@@ -44,9 +44,6 @@ def infra() -> None:
 @click.option("--train-environment", help="GitHub environment that may train; default train.")
 @click.option("--deploy-environment", help="GitHub environment that may fetch approved models; default deploy.")
 @click.option("--oidc-provider", type=click.Choice(["create", "existing"]), help="GitHub's; default: looked up.")
-@click.option(
-    "--codebuild/--no-codebuild", default=None, help="A project that builds images, for machines without Docker."
-)
 @click.option("--private/--no-private", default=None, help="Jobs may run in a network of your own.")
 @click.option("--tracking-uri", help="MLflow as the jobs reach it: a server's URL, or the ARN of a managed one.")
 @click.option("--prefix", help="Keys in the bucket begin with it; default fourscore.")
@@ -185,7 +182,6 @@ def show(stack: str, region: str | None, workspace: Path, as_json: bool) -> None
 @stack_option
 @region_option
 @click.option("--gpu", is_flag=True, help="For instances with NVIDIA GPUs; default: for CPUs.")
-@click.option("--with", "builder", type=click.Choice(["docker", "codebuild"]), default="docker", show_default=True)
 @click.option("--propose", is_flag=True, help="Name AWS's own image that is nearest, and do nothing.")
 @click.option("--use", metavar="URI@sha256:DIGEST", help="Pin this image, built elsewhere, and build none.")
 @in_workspace
@@ -194,7 +190,6 @@ def image(
     stack: str,
     region: str | None,
     gpu: bool,
-    builder: str,
     propose: bool,
     use: str | None,
     workspace: Path,
@@ -214,7 +209,7 @@ def image(
     tag, uri, built = None, check_pinned(use) if use else "", False
     signed_in = account(region)
     if not use:
-        result = make_image(signed_in, deployment(signed_in, stack), kind, builder, workspace, _note)
+        result = make_image(signed_in, deployment(signed_in, stack), kind, workspace, _note)
         tag, uri, built = result.tag, result.uri, result.built
     current = show_stack(signed_in, stack)
     file = save(workspace, replace(current, images={**current.images, kind: uri}))

@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
-from infra.aws.image import FILES, FOLDER
+from infra.aws.image import FOLDER
 
 DOCKERFILE = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
 
@@ -122,14 +121,3 @@ def test_both_builds_of_torch_are_the_locks(lock_image):
     torch = lock_image.lock()["torch"]
     assert pins("torch-cpu.txt") == {f"{torch}+cpu"}
     assert torch in pins("torch-gpu.txt")
-
-
-def test_codebuild_does_what_docker_does():
-    spec = yaml.safe_load((FOLDER / "buildspec.yml").read_text(encoding="utf-8"))
-    (build,) = spec["phases"]["build"]["commands"]
-    for option in ("--provenance=false", "--sbom=false", "--platform linux/amd64", "push=true,oci-mediatypes=false"):
-        assert option in build, "SageMaker accepts Docker's manifests, not OCI's"
-
-
-def test_the_folder_holds_what_an_image_is_made_from_and_nothing_else():
-    assert set(FILES) == {path.name for path in FOLDER.iterdir()}

@@ -92,7 +92,7 @@ def cases():
     whole, assessed = make_plan(), make_plan(cached=STAGES)
     reasons = ("roc_auc at least 0.999: the interval's lower end is 0.981",)
     network = {"subnets": ["subnet-0123456789abcdef0"], "security_groups": ["sg-0123456789abcdef0"]}
-    gpu = {"instance": "ml.g5.xlarge", "fallback": ["ml.g5.2xlarge", "ml.g6.xlarge"], "warm_minutes": 30}
+    gpu = {"instance": "ml.g5.xlarge"}
     private = make_stack(
         prefix="",
         kms_key=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/01234567-89ab-cdef-0123-456789abcdef",

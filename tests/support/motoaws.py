@@ -66,8 +66,6 @@ def simplified(name):
     for resource in template["Resources"].values():
         if "DeletionPolicy" in resource:
             resource["DeletionPolicy"] = "Retain"
-        if resource["Type"] == "AWS::KMS::Key":
-            del resource["Properties"]["Tags"]
         if "Roles" in resource["Properties"]:
             roles = resource["Properties"]["Roles"]
             resource["Properties"]["Roles"] = [role for role in roles if "Fn::If" not in role]

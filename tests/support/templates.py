@@ -26,7 +26,6 @@ FULL = {
     "Branch": "release/next",
     "TrainEnvironment": "training",
     "DeployEnvironment": "production",
-    "Codebuild": "true",
     "Private": "true",
     "TrackingUri": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/prod",
     "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",

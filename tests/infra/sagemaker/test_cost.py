@@ -69,10 +69,10 @@ def test_at_worst_a_job_takes_its_limit_twice_since_what_sagemaker_breaks_is_sta
     assert total == pytest.approx(sum(item["dollars"]["worst"] for item in costs.values()), abs=1e-4)
 
 
-def test_instances_and_minutes_kept_warm_are_paid_for():
-    costs = by_job(config(instances=3, warm_minutes=30))["train"]
-    assert costs["dollars"]["expected"] == pytest.approx(3 * (10 + 30) / 60, abs=1e-4)
-    assert costs["dollars"]["worst"] == pytest.approx(3 * (2 * 121 + 30) / 60, abs=1e-4)
+def test_every_instance_is_paid_for():
+    costs = by_job(config(instances=3))["train"]
+    assert costs["dollars"]["expected"] == pytest.approx(3 * 10 / 60, abs=1e-4)
+    assert costs["dollars"]["worst"] == pytest.approx(3 * 2 * 121 / 60, abs=1e-4)
 
 
 def test_spot_is_expected_to_save_and_at_worst_saves_nothing():
@@ -80,12 +80,6 @@ def test_spot_is_expected_to_save_and_at_worst_saves_nothing():
     assert costs["train"]["dollars"]["expected"] == pytest.approx(0.4 * 10 / 60, abs=1e-4)
     assert costs["train"]["dollars"]["worst"] == by_job(config())["train"]["dollars"]["worst"]
     assert costs["prepare"]["dollars"]["expected"] == by_job(config())["prepare"]["dollars"]["expected"]
-
-
-def test_at_worst_the_dearest_type_of_the_fallback_list_is_taken():
-    costs = by_job(config(fallback=["ml.m5.2xlarge"]))["train"]
-    assert costs["dollars"]["worst"] == pytest.approx(2 * 2 * 121 / 60, abs=1e-4)
-    assert costs["dollars"]["expected"] == pytest.approx(10 / 60, abs=1e-4)
 
 
 def test_only_what_is_left_to_do_costs():
@@ -118,7 +112,7 @@ def test_a_price_that_is_not_known_makes_dollars_unknown_and_the_plan_still_work
 def test_no_money_is_spent_where_the_cap_cannot_be_checked():
     cost.require_prices(cost.estimate(JOBS, config(), REGION, table=ONE_DOLLAR))
     with pytest.raises(InputError, match=r"max_dollars \(\$10\.00\) cannot be checked; nothing was started") as refused:
-        cost.require_prices(cost.estimate(JOBS, config(fallback=["ml.m5.4xlarge"]), REGION, table=ONE_DOLLAR))
+        cost.require_prices(cost.estimate(JOBS, config(instance="ml.m5.4xlarge"), REGION, table=ONE_DOLLAR))
     assert "ml.m5.4xlarge (training)" in str(refused.value)
     assert "fourscore infra prices --refresh" in str(refused.value)
 

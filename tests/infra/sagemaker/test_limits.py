@@ -14,7 +14,7 @@ from steps.errors import InputError
     ("config", "message"),
     [
         ({"train": {"instance": "ml.p99.xlarge"}}, r"sagemaker\.train\.instance: ml\.p99\.xlarge is not an instance type for training"),
-        ({"train": {"fallback": ["ml.m5.5xlarge"]}}, r"sagemaker\.train\.fallback: ml\.m5\.5xlarge .*did you mean 'ml\.m5\.xlarge'"),
+        ({"train": {"instance": "ml.m5.5xlarge"}}, r"sagemaker\.train\.instance: ml\.m5\.5xlarge .*did you mean 'ml\.m5\.xlarge'"),
         ({"assess": {"instance": "ml.g5g.xlarge"}}, r"sagemaker\.assess\.instance: ml\.g5g\.xlarge is not an instance type for processing"),
     ],
 )  # fmt: skip

@@ -20,7 +20,6 @@ from infra.tracking import follower, registry, versions
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.projection import Projection
 from infra.tracking.state import read_state
-from pipelines import doctor
 from steps.errors import FourscoreError, InputError
 from steps.register import directory_digest
 from steps.training.document import ModelSchema
@@ -137,25 +136,6 @@ def test_a_registry_that_was_made_anew_gives_the_champion_its_alias_again(place,
     assert tracked.sync(copy, None) == {"first": "complete"}
     assert aliases(copy) == {"candidate": "1", "champion": "1"}
     assert read_state(copy, "first")["parent"] != state["parent"]
-
-
-def test_what_earlier_releases_registered_though_it_was_rejected_is_named_by_doctor_and_removed_by_sync(
-    place, model, project
-):
-    project(place, model=model)
-    client = connect(place, default_uri(place))
-    good = client.get_model_version(NAME, "1")
-    for tags in ({"verdict": "rejected"}, {"smoke": "true"}):
-        client.create_model_version(NAME, good.source, good.run_id, tags=good.tags | tags)
-    client.create_registered_model("foreign")
-    client.create_model_version("foreign", good.source, tags={"verdict": "rejected"})
-    (finding,) = doctor._tracking(place)
-    assert not finding["ok"]
-    assert f"{NAME}/3, {NAME}/2: registered by an earlier release though rejected" in finding["found"]
-    tracked.sync(place, None)
-    assert [version.version for version in client.search_model_versions(f"name = '{NAME}'")] == [1]
-    assert len(client.search_model_versions()) == 2, "what others registered is theirs"
-    assert [finding["ok"] for finding in doctor._tracking(place)] == [True]
 
 
 def test_an_upload_that_was_cut_off_is_done_again_in_the_same_place(place, model, write_run):
