@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# bytecode, since where PYTHONDONTWRITEBYTECODE is set each start of a command would compile the modules again
+COMPILE := $(BIN)/python -m compileall -q pipelines infra steps model_code
 TORCH := $(shell grep '^torch==' requirements.lock)
 export OMP_NUM_THREADS ?= 1
 
@@ -24,9 +26,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@echo "3/3 $$(grep -c == requirements.lock) packages"
 	@grep -v '^torch==' requirements.lock > $(VENV)/packages.txt
 	@$(PIP) uv >/dev/null 2>&1 || true
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --requirement $(VENV)/packages.txt 2>/dev/null \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --no-deps --require-hashes --requirement $(VENV)/packages.txt 2>/dev/null \
 		|| $(PIP) --no-deps --require-hashes --requirement $(VENV)/packages.txt
 	@$(PIP) --no-deps --editable .
+	@$(COMPILE)
 	@touch $(STAMP)
 
 demo: setup
@@ -39,6 +42,7 @@ check: setup  # style, types and import contracts, without the tests
 	$(BIN)/lint-imports
 
 test: check
+	$(COMPILE)
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 test-slow: setup  # what takes minutes, the other tests in an order of chance, and property tests on new examples

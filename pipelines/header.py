@@ -8,8 +8,8 @@ import polars as pl
 
 from pipelines.problem.checks import Columns
 from steps.ingest import IngestConfig
+from steps.tables.names import ROW
 from steps.tables.readers import Part, read_parts
-from steps.tables.schema import ROW
 from steps.tables.sql import check_query
 
 

@@ -7,18 +7,20 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from pydantic import ValidationError
 
 from model_code.families import Readout
 from model_code.serving import Predictor
 from model_code.tabular import MISSING
 from model_code.tabular.values import cleaned
 from steps.errors import InputError, refuse_full_disk
+from steps.tables.file_settings import FileSettings
 from steps.tables.readers import Part, read_parts
-from steps.tables.source import Source
+
+if TYPE_CHECKING:
+    from steps.tables.file_settings import Settings
 
 _SETTING = re.compile(r"\b(encoding|names|format|quote|delimiter|sheet|member): ")
 """What is said of settings in messages of the readers."""
@@ -52,6 +54,8 @@ class Rows:
     def beside_the_table(self) -> bool:
         """True if some rows cannot be read and hold little else, as totals and remarks do; a record has one wrong cell."""
         cells = self.unreadable
+        if cells.is_empty():
+            return False
         text = [(cells[name].str.strip_chars() != "").sum() for name in cells.select(pl.col(pl.String)).columns]
         typed = [column.count() for column in cells.select(pl.exclude(pl.String))]
         wrong = sum(fault.count for fault in self.readout.faults)
@@ -105,6 +109,7 @@ def _parsed(settings: Mapping[str, str]) -> Iterator[tuple[str, Any]]:
         InputError: a file has no such setting.
     """
     from pipelines.problem.yaml_lines import parse
+    from steps.tables.source import Source
 
     names = [name for name in Source.model_fields if name not in ("path", "decimal", "thousands", "missing")]
     for key, text in settings.items():
@@ -120,12 +125,7 @@ def _rows(predictor: Predictor, source: Path, settings: Mapping[str, Any]) -> Ro
     Raises:
         InputError: see ``read_rows``.
     """
-    try:
-        config = Source.model_validate({"path": source.name, **settings})
-    except ValidationError as error:
-        fault = error.errors()[0]
-        raise InputError(f"--set input.{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
-    part, cells = _cells(source, config)
+    part, cells = _cells(source, _checked(source, settings) if settings else FileSettings())
     total = cells.height
     if not total:
         raise InputError(f"{source}: there are no rows below the header; at least one is needed")
@@ -141,7 +141,24 @@ def _rows(predictor: Predictor, source: Path, settings: Mapping[str, Any]) -> Ro
     return Rows(source, readable, readout, len(numbers), blank, settings, encoding, unreadable)
 
 
-def _cells(source: Path, config: Source) -> tuple[Part, pl.DataFrame]:
+def _checked(source: Path, settings: Mapping[str, Any]) -> Settings:
+    """Return the settings of a file.
+
+    Raises:
+        InputError: one is wrong.
+    """
+    from pydantic import ValidationError
+
+    from steps.tables.source import Source
+
+    try:
+        return Source.model_validate({"path": source.name, **settings})
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise InputError(f"--set input.{'.'.join(map(str, fault['loc']))}: {fault['msg']}") from None
+
+
+def _cells(source: Path, config: Settings) -> tuple[Part, pl.DataFrame]:
     """Return the cells of a file as text, or as the types of its format.
 
     Raises:

@@ -17,7 +17,8 @@ from steps.errors import FourscoreError, InputError
 from steps.evaluation.document import CHAMPION, CONSTANT, MODEL, RIVALS, Champion, Evaluation, EvaluationData, published
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
-from steps.tables.schema import ROW, TableSchema
+from steps.tables.names import ROW
+from steps.tables.schema import TableSchema
 from steps.training.document import TrainingRecord
 
 if TYPE_CHECKING:

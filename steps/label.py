@@ -18,7 +18,8 @@ from steps.journal import Journal
 from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.document import ClassShare, LabelReport, PositiveClass
 from steps.labeling.twins import twins
-from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target, unused
+from steps.tables.names import LABEL_SOURCE, ROW
+from steps.tables.schema import Column, TableSchema, Target, unused
 
 if TYPE_CHECKING:
     import polars as pl

@@ -17,7 +17,8 @@ from steps.errors import FourscoreError, InputError
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
 from steps.splitting import By
-from steps.tables.schema import LABEL_SOURCE, ROW, TableSchema
+from steps.tables.names import LABEL_SOURCE, ROW
+from steps.tables.schema import TableSchema
 from steps.training.document import CandidateRecord, FinalFit, FoldFit, FoldRows, ModelSchema, TrainingRecord
 
 if TYPE_CHECKING:

@@ -10,14 +10,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.dataclasses import dataclass
-
+from infra import typed_json
 from infra.files import locked, write_atomically
 from infra.secrets import redacted
 from steps.errors import InputError
@@ -28,15 +26,12 @@ NOT_REQUESTED = "not asked for"
 """The reason of a stage after the last one that a run was to reach."""
 FINAL = ("pass", "rejected", "error", "interrupted", "killed")
 
-TYPED = ConfigDict(strict=True, extra="ignore")
-"""Fields have the types that they say, and those that a later version added are left out."""
-
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-@dataclass(config=TYPED)
+@dataclass
 class StageRecord:
     """One stage of one run."""
 
@@ -61,7 +56,7 @@ class StageRecord:
     """Names of the artifacts that the stage writes; empty in records of earlier versions."""
 
 
-@dataclass(config=TYPED)
+@dataclass
 class RunRecord:
     """One run of one problem."""
 
@@ -120,9 +115,6 @@ class RunRecord:
             )
 
 
-_READER = TypeAdapter(RunRecord)
-
-
 def path_of(workspace: Path, run: str) -> Path:
     return workspace / "runs" / f"{run}.json"
 
@@ -169,25 +161,16 @@ def _read(path: Path) -> RunRecord:
     try:
         return _parse(path)
     except (OSError, ValueError) as error:
-        fault = first_fault(error) if isinstance(error, ValueError) else str(error)
         advice = "move it away or restore it: other runs do without it"
-        raise InputError(f"run file {path} cannot be read ({fault}); {advice}") from None
+        raise InputError(f"run file {path} cannot be read ({error}); {advice}") from None
 
 
 def _parse(path: Path) -> RunRecord:
     if not NAME.fullmatch(path.stem):
         raise ValueError("its name is not one that a run has")
-    record = _READER.validate_json(path.read_bytes())
+    record = typed_json.parse(RunRecord, path.read_bytes())
     record.run, record.problem_name = path.stem, record.problem_name or path.stem
     return record
-
-
-def first_fault(error: ValueError) -> str:
-    """Return what is wrong with a file in one line: its first field that has another type than its dataclass says."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    fault = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, fault['loc'])) or 'it'} is {fault['input']!r:.60}: {fault['msg']}"
 
 
 def every(workspace: Path) -> Iterator[RunRecord]:

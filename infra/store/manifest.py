@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic.dataclasses import dataclass
-
+from infra import typed_json
 from infra.files import digest_of, sha256_of
-from infra.runs.records import TYPED, first_fault
 from steps.errors import FourscoreError
 
 MANIFEST = "manifest.json"
@@ -27,7 +25,7 @@ class CorruptExecution(FourscoreError):
     """Files of a published execution differ from its manifest: a disk that rots, or a hand that edits."""
 
 
-@dataclass(frozen=True, config=TYPED)
+@dataclass(frozen=True)
 class Manifest:
     """A published execution. Only the journal and the three times depend on where and when it ran."""
 
@@ -71,12 +69,11 @@ def manifest_of(data: bytes, key: str, where: str) -> Manifest:
     """
     try:
         content = json.loads(data)
-        manifest = Manifest(**content)
+        manifest = typed_json.of_object(Manifest, content)
         _check_contents(manifest)
         _check_format(content)
     except (ValueError, TypeError, RecursionError) as error:
-        fault = first_fault(error) if isinstance(error, ValueError) else error
-        raise CorruptExecution(f"{where} is not a manifest ({fault})") from None
+        raise CorruptExecution(f"{where} is not a manifest ({error})") from None
     if manifest.key != key:
         raise CorruptExecution(f"{where} is the manifest of another execution ({manifest.key[:12]})")
     return manifest

@@ -18,7 +18,8 @@ import polars as pl
 from steps.errors import InputError, near
 from steps.expectations.plain import Outcome, Request
 from steps.tables.frames import pandas_frame
-from steps.tables.schema import ROW, Column, TableSchema
+from steps.tables.names import ROW
+from steps.tables.schema import Column, TableSchema
 
 _EVALUATION = ("batch_id", "catch_exceptions", "meta", "result_format", "windows")
 """Arguments that control the evaluation itself, such as whether an exception ends up in the result."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from steps.errors import InputError
-from steps.tables.schema import ROW
+from steps.tables.names import ROW
 from steps.tables.sql import check_tables
 
 

@@ -14,7 +14,7 @@ import polars as pl
 
 from steps.errors import InputError
 from steps.splitting.rowhash import Hashes, row_hashes, salted
-from steps.tables.schema import ROW
+from steps.tables.names import ROW
 from steps.tables.truth import Array
 
 FEW_GROUPS = 20

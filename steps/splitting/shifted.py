@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from steps.tables.schema import ROW, Column
+from steps.tables.names import ROW
+from steps.tables.schema import Column
 from steps.tables.truth import number_array
 
 _ROWS = 50_000

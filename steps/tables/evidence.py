@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import polars as pl
 
 from steps.tables.document import NearlyType
+from steps.tables.names import ROW
 from steps.tables.parsing import Parse
-from steps.tables.schema import ROW, Type
+from steps.tables.schema import Type
 
 NEARLY, PARTLY = 0.95, 0.5
 """The shares of values of a type from which a column of text is said to be nearly, or partly, of that type."""

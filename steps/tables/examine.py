@@ -12,8 +12,9 @@ import polars as pl
 
 from model_code.tabular.values import LARGEST
 from steps.tables.digest import BATCH, ContentDigest
+from steps.tables.names import ROW
 from steps.tables.parsing import natural_type
-from steps.tables.schema import ROW, Type
+from steps.tables.schema import Type
 
 MANY = 10_000
 """Distinct strings are counted up to here; columns with more are free text."""

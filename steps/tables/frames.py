@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
-from steps.tables.schema import ROW
+from steps.tables.names import ROW
 
 
 def pandas_frame(frame: pl.DataFrame) -> pd.DataFrame:

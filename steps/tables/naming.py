@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from steps.errors import InputError
-from steps.tables.schema import LABEL_SOURCE, ROW
-from steps.tables.source import Source
+from steps.tables.names import LABEL_SOURCE, ROW
+
+if TYPE_CHECKING:
+    from steps.tables.file_settings import Settings
 
 RESERVED = (ROW, LABEL_SOURCE)
 UNNAMED = "__UNNAMED__"
 """What the reader of workbooks calls columns without a name."""
 
 
-def column_names(columns: Sequence[str], name: str, source: Source, report: dict[str, Any]) -> tuple[str, ...]:
+def column_names(columns: Sequence[str], name: str, source: Settings, report: dict[str, Any]) -> tuple[str, ...]:
     """Return the names that the source gives, or the header's with blank ones numbered and repeated ones suffixed.
 
     Raises:

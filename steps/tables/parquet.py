@@ -8,7 +8,8 @@ from pathlib import Path
 import polars as pl
 
 from steps.tables.digest import ROW_GROUP
-from steps.tables.schema import ROW, unused
+from steps.tables.names import ROW
+from steps.tables.schema import unused
 
 _GOLDEN = 2_654_435_761
 """2^32 divided by the golden ratio; its multiples modulo 2^32 are spread evenly and have no period that data could share

@@ -9,9 +9,9 @@ import polars as pl
 
 from steps.errors import InputError
 from steps.tables.casting import as_type, canonical, refuse_unfit
+from steps.tables.names import LABEL_SOURCE, ROW
 from steps.tables.parquet import numbered, write
 from steps.tables.parsing import Parse, natural_type
-from steps.tables.schema import LABEL_SOURCE, ROW
 from steps.tables.sql import check_query
 
 

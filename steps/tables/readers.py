@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -19,13 +19,15 @@ from steps.tables.encodings import encoding_of, looks_foreign, transcode
 from steps.tables.guards import check_lines, check_parquet
 from steps.tables.json_files import scan_json
 from steps.tables.mending import without_blanks_before_quotes, without_footer
+from steps.tables.names import ROW
 from steps.tables.naming import column_names, without_objects
-from steps.tables.schema import ROW
 from steps.tables.signatures import check_text, content_of, unknown_suffix
-from steps.tables.source import Source
 from steps.tables.structure import Faults, faults
 from steps.tables.unpacking import unpack
 from steps.tables.workbooks import read_workbook
+
+if TYPE_CHECKING:
+    from steps.tables.file_settings import Settings
 
 _FORMATS = {
     ".csv": "csv",
@@ -147,7 +149,7 @@ class Part:
         )
 
 
-def read_parts(directory: Path, source_name: str, source: Source, scratch: Path, *, whole: bool = True) -> list[Part]:
+def read_parts(directory: Path, source_name: str, source: Settings, scratch: Path, *, whole: bool = True) -> list[Part]:
     """Return the files of a source in order, all with the same columns.
 
     Args:
@@ -182,7 +184,7 @@ def read_parts(directory: Path, source_name: str, source: Source, scratch: Path,
     return parts
 
 
-def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
+def _part(path: Path, source: Settings, scratch: Path, *, whole: bool) -> Part:
     scratch.mkdir(parents=True)
     name = re.sub(r"^\d+-", "", path.name)
     readable, inner = unpack(path, name, source.member, _FORMATS, scratch)
@@ -214,7 +216,7 @@ def _part(path: Path, source: Source, scratch: Path, *, whole: bool) -> Part:
     return Part(name, readable, kind, names, report=report, frame=frame)
 
 
-def _format(path: Path, name: str, source: Source) -> str:
+def _format(path: Path, name: str, source: Settings) -> str:
     if source.format != "auto":
         return source.format
     suffix = PurePosixPath(name).suffix.lower()
@@ -224,7 +226,7 @@ def _format(path: Path, name: str, source: Source) -> str:
 
 
 def _delimited(
-    path: Path, name: str, source: Source, kind: str, scratch: Path, report: dict[str, Any], *, whole: bool
+    path: Path, name: str, source: Settings, kind: str, scratch: Path, report: dict[str, Any], *, whole: bool
 ) -> Part:
     raw = path
     check_lines(path, name)
@@ -266,7 +268,7 @@ def _delimited(
     )
 
 
-def _decoded(path: Path, name: str, source: Source, scratch: Path, *, whole: bool) -> tuple[Path, str]:
+def _decoded(path: Path, name: str, source: Settings, scratch: Path, *, whole: bool) -> tuple[Path, str]:
     """Return text as UTF-8 with line feeds, and the encoding that it had."""
     encoding = source.encoding or encoding_of(path, name, whole=whole)
     if encoding.lower().replace("_", "-") in ("utf-8", "utf-8-sig", "utf8", "ascii") and not uses_carriage_returns(
@@ -277,7 +279,7 @@ def _decoded(path: Path, name: str, source: Source, scratch: Path, *, whole: boo
     return scratch / "decoded", encoding
 
 
-def _scan(path: Path, name: str, source: Source, kind: str, report: dict[str, Any]) -> pl.LazyFrame:
+def _scan(path: Path, name: str, source: Settings, kind: str, report: dict[str, Any]) -> pl.LazyFrame:
     if kind == "parquet":
         check_parquet(path, name)
         return pl.scan_parquet(path, glob=False)

@@ -13,9 +13,6 @@ from pydantic import Field
 
 from steps.documents import Document, Section
 
-ROW = "_row"
-LABEL_SOURCE = "_label_source"
-
 Type = Literal["integer", "float", "boolean", "category", "text", "date", "datetime"]
 Role = Literal["feature", "key", "group", "time", "ignore"]
 Available = Literal["at-prediction", "later"]

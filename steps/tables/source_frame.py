@@ -12,10 +12,10 @@ from model_code.tabular.values import cleaned
 from steps.errors import InputError
 from steps.tables.casting import canonical
 from steps.tables.inference import infer
+from steps.tables.names import ROW
 from steps.tables.numerals import Marks
 from steps.tables.parsing import Parse, natural_type
 from steps.tables.readers import Part
-from steps.tables.schema import ROW
 from steps.tables.source import Source
 
 

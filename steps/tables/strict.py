@@ -14,10 +14,10 @@ from model_code.tabular.values import converted
 from steps.errors import InputError, refuse_full_disk
 from steps.tables.casting import as_type, refuse_unfit
 from steps.tables.examine import Examination, examine
+from steps.tables.names import ROW
 from steps.tables.parquet import numbered, write
 from steps.tables.parsing import Odd, Parse, natural_type
 from steps.tables.readers import Part
-from steps.tables.schema import ROW
 from steps.tables.source_frame import SourceFrame
 
 _ROWS, _EXAMPLES, _LONGEST, _WORDS = 5, 3, 40, 12

@@ -16,7 +16,7 @@ from steps.evaluation.thresholds import Threshold
 from steps.evaluation.verdict import judge
 from steps.splitting import By
 from steps.splitting.rowhash import hash_frame
-from steps.tables.schema import LABEL_SOURCE, ROW
+from steps.tables.names import LABEL_SOURCE, ROW
 
 Array = np.ndarray[Any, Any]
 

@@ -424,7 +424,18 @@ def test_predicting_loads_no_library_of_training_or_tracking(model, tmp_path):
         "print([name for name in heavy if name in sys.modules])"
     )
     places = [model, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "workspace"]
-    heavy = ["torch", "pandas", "sklearn", "mlflow", "duckdb", "boto3", "great_expectations", "pyarrow"]
+    heavy = [
+        "torch",
+        "pandas",
+        "sklearn",
+        "mlflow",
+        "duckdb",
+        "boto3",
+        "great_expectations",
+        "pyarrow",
+        "pydantic",
+        "yaml",
+    ]
     arguments = [sys.executable, "-c", code, *map(str, places), *heavy]
     assert subprocess.run(arguments, capture_output=True, text=True, check=True).stdout == "[]\n"
 

@@ -14,7 +14,8 @@ from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate, metric_suffix
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal, read_events
-from steps.tables.schema import ROW, Column, TableSchema, Target
+from steps.tables.names import ROW
+from steps.tables.schema import Column, TableSchema, Target
 
 EVALUATE = step(evaluate)
 TASKS = {"binary-classification": ("no", "yes"), "multiclass-classification": ("a", "b", "c"), "regression": ()}

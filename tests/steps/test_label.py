@@ -15,7 +15,8 @@ from steps.journal import check_metric_name
 from steps.label import LabelConfig, label
 from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.rules import apply_rule
-from steps.tables.schema import LABEL_SOURCE, TableSchema
+from steps.tables.names import LABEL_SOURCE
+from steps.tables.schema import TableSchema
 
 BINARY, MULTICLASS, REGRESSION = "binary-classification", "multiclass-classification", "regression"
 

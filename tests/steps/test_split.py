@@ -14,7 +14,8 @@ from steps import documents
 from steps.errors import GateRefused, InputError
 from steps.split import SplitConfig, split
 from steps.splitting.division import by_class, by_group, by_row, by_time
-from steps.tables.schema import LABEL_SOURCE, TableSchema, Target
+from steps.tables.names import LABEL_SOURCE
+from steps.tables.schema import TableSchema, Target
 
 CLASSES = ("no", "yes")
 random = np.random.default_rng(0)

@@ -10,7 +10,8 @@ from steps import documents
 from steps.core import execute, step
 from steps.journal import Journal, read_events
 from steps.tables.digest import table_digest, with_missing
-from steps.tables.schema import LABEL_SOURCE, ROW, Column, TableSchema, Target
+from steps.tables.names import LABEL_SOURCE, ROW
+from steps.tables.schema import Column, TableSchema, Target
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 

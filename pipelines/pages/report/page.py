@@ -21,7 +21,7 @@ from steps.expectations.document import Severity, ValidationResults
 from steps.labeling.document import LabelReport
 from steps.splitting.document import SplitReport
 from steps.tables.document import IngestReport
-from steps.tables.schema import LABEL_SOURCE, ROW
+from steps.tables.names import LABEL_SOURCE, ROW
 from steps.training.document import TrainingRecord
 
 CONFUSION_CLASSES = 30
