@@ -120,7 +120,7 @@ def store_of(workspace: Path, record: RunRecord) -> Store:
 
 
 def _local_cloud(workspace: Path) -> tuple[LocalStack, S3Store]:
-    """Return the stack and the store of the workspace's local cloud, which starts when it is needed."""
+    """Return the stack and the store of the workspace's local cloud."""
     from infra.emulator.local_stack import local_objects, local_stack
     from infra.store.s3 import S3Store
 

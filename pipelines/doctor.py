@@ -107,7 +107,7 @@ def _stores_on_s3(workspace: Path) -> Iterator[Finding]:
     """Check that each store on S3 answers and holds the results of the newest run that used it."""
     newest: dict[str, RunRecord] = {}
     for record in records.every(workspace):
-        if record.store and record.on != "sagemaker-local":  # the emulator's store ends with its process
+        if record.store and record.on != "sagemaker-local":  # its store is in the workspace
             newest.setdefault(record.store, record)
     for uri, record in newest.items():
         from infra.store.s3 import S3Store

@@ -1,22 +1,23 @@
 """SageMaker's API for our pipelines, and the logs of their jobs: the operations that infra/sagemaker/service.py calls.
 
-All of it is in memory. When the process ends it is forgotten; the same command starts another execution, which goes on
-from the store's results and from checkpoints.
+All of it is in files, which the processes of executions share; one process at a time has the lock of the folder.
 """
 
 from __future__ import annotations
 
-import secrets
-import threading
+import json
+import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
+from infra.emulator import local_cloud
 from infra.emulator.definition import read
-from infra.emulator.executions import STEP_FAILURE, Execution
-from infra.emulator.jobs import Machine
-from infra.emulator.local_cloud import ACCOUNT, REGION
+from infra.emulator.executions import Execution
+from infra.emulator.local_cloud import ACCOUNT, REGION, is_alive
+from infra.files import locked, write_json
 from steps.errors import InputError
 
 Fields = Mapping[str, Any]
@@ -29,23 +30,17 @@ class ApiError(Exception):
 
     code: str
     message: str
-    status: int = 400
-
-    @property
-    def document(self) -> Fields:
-        return {"__type": self.code, "message": self.message}
 
 
 class Api:
-    """Pipelines, executions, jobs, model packages and logs."""
+    """Pipelines, executions, jobs, model packages and logs in a folder.
 
-    def __init__(self, machine: Machine) -> None:
-        self.machine = machine
-        self.pipelines: dict[str, Fields] = {}
-        self.executions: dict[str, Execution] = {}
-        self.packages: dict[str, list[Fields]] = {}
-        """Model package group -> its versions, the oldest first."""
-        self.lock = threading.RLock()
+    Args:
+        begin: starts the process of the execution in a folder.
+    """
+
+    def __init__(self, directory: Path, begin: Callable[[Path], None] = local_cloud.begin) -> None:
+        self.directory, self.begin = directory, begin
         self.operations: Mapping[str, Callable[[Fields], Fields]] = {
             "CreatePipeline": self.put_pipeline,
             "UpdatePipeline": self.put_pipeline,
@@ -76,18 +71,10 @@ class Api:
         if operation not in self.operations:
             raise ApiError("UnknownOperationException", f"the local cloud does not know {operation}")
         try:
-            with self.lock:
+            with locked(self.directory / "lock"):
                 return self.operations[operation](request)
         except InputError as error:
             raise _invalid(str(error)) from None
-
-    def busy(self) -> bool:
-        return any(not execution.outcome for execution in list(self.executions.values()))
-
-    def kill_jobs(self) -> None:
-        """End every job at once."""
-        for execution in self.executions.values():
-            execution.kill()
 
     # pipelines and executions
 
@@ -96,24 +83,28 @@ class Api:
         read(request["PipelineDefinition"])
         arn = _arn("pipeline", request["PipelineName"])
         content = {key: request[key] for key in ("PipelineName", "PipelineDefinition", "RoleArn")}
-        self.pipelines[request["PipelineName"]] = {**content, "PipelineArn": arn, "PipelineStatus": "Active"}
+        self._write("pipelines", request["PipelineName"], {**content, "PipelineArn": arn, "PipelineStatus": "Active"})
         return {"PipelineArn": arn}
 
     def describe_pipeline(self, request: Fields) -> Fields:
-        return _existing(self.pipelines, request["PipelineName"])
+        pipeline: Fields = self._read("pipelines", request["PipelineName"])
+        return pipeline
 
     def start_execution(self, request: Fields) -> Fields:
         """Start an execution; the same token again answers with the execution that it started."""
         pipeline = self.describe_pipeline(request)
-        for earlier in self.executions.values():
-            if earlier.request["ClientRequestToken"] == request["ClientRequestToken"]:
-                if earlier.request != request:
+        earlier = list(self._executions())
+        for execution in earlier:
+            if execution.request["ClientRequestToken"] == request["ClientRequestToken"]:
+                if execution.request != request:
                     raise ApiError("ConflictException", "this token started an execution with another request")
-                return {"PipelineExecutionArn": earlier.arn}
-        arn = f"{pipeline['PipelineArn']}/execution/{secrets.token_hex(6)}"
-        execution = Execution(arn, pipeline["PipelineDefinition"], request, self.machine, self._register)
-        self.executions[arn] = execution
-        execution.start()
+                return {"PipelineExecutionArn": execution.arn}
+        if not any(execution.alive for execution in earlier):
+            shutil.rmtree(self.directory / "containers", ignore_errors=True)  # of executions that were killed
+        folder = self.directory / "executions" / f"{time.time_ns() >> 16:012x}"
+        arn = f"{pipeline['PipelineArn']}/execution/{folder.name}"
+        Execution.create(folder, arn, pipeline["PipelineDefinition"], request)
+        self.begin(folder)
         return {"PipelineExecutionArn": arn}
 
     def retry_execution(self, request: Fields) -> Fields:
@@ -121,75 +112,93 @@ class Api:
         execution = self._execution(request)
         if execution.outcome not in ("Failed", "Stopped"):
             raise _invalid(f"only a failed or stopped execution can be retried; this one is {execution.status}")
-        execution.start()
+        execution.reset()
+        self.begin(execution.folder)
         return {"PipelineExecutionArn": execution.arn}
 
     def stop_execution(self, request: Fields) -> Fields:
         execution = self._execution(request)
-        execution.stopping.set()
+        (execution.folder / "stop").touch()
         return {"PipelineExecutionArn": execution.arn}
 
+    def _executions(self) -> Iterator[Execution]:
+        """Yield the executions, the newest first."""
+        for folder in sorted((self.directory / "executions").glob("*"), reverse=True):
+            yield Execution(folder, alive=is_alive(folder))
+
     def _execution(self, request: Fields) -> Execution:
-        return _existing(self.executions, request["PipelineExecutionArn"])
+        arn = request["PipelineExecutionArn"]
+        return _existing({execution.arn: execution for execution in self._executions()}, arn)
 
     def describe_execution(self, request: Fields) -> Fields:
         execution = self._execution(request)
-        reason = {"FailureReason": STEP_FAILURE} if execution.outcome == "Failed" else {}
-        return {**_summary(execution), **reason}
+        return {**_summary(execution), **({"FailureReason": execution.failure} if execution.failure else {})}
 
     def list_executions(self, request: Fields) -> Fields:
         """List the executions of a pipeline, the newest first."""
-        name = self.describe_pipeline(request)["PipelineName"]
-        executions = [execution for execution in self.executions.values() if execution.request["PipelineName"] == name]
-        return {"PipelineExecutionSummaries": [_summary(execution) for execution in executions[::-1]]}
+        arn = self.describe_pipeline(request)["PipelineArn"]
+        executions = [execution for execution in self._executions() if execution.arn.startswith(f"{arn}/")]
+        return {"PipelineExecutionSummaries": [_summary(execution) for execution in executions]}
 
     def list_steps(self, request: Fields) -> Fields:
         """List the steps that were started, the earliest first."""
         return {"PipelineExecutionSteps": list(self._execution(request).states.values())}
 
     def list_parameters(self, request: Fields) -> Fields:
-        values = self._execution(request).scope.parameters
+        values = self._execution(request).parameters
         return {"PipelineParameters": [{"Name": name, "Value": str(value)} for name, value in values.items()]}
 
     def describe_definition(self, request: Fields) -> Fields:
         return {"PipelineDefinition": self._execution(request).definition}
 
     def describe_job(self, request: Fields) -> Fields:
-        (name,) = request.values()
-        jobs = {job.name: job for execution in self.executions.values() for job in list(execution.jobs.values())}
-        return _existing(jobs, name).record
+        ((field, name),) = request.items()
+        jobs = [job for execution in self._executions() for job in execution.jobs.values()]
+        return _existing({job.get(field, ""): job for job in jobs}, name)
 
     # model packages
 
     def create_group(self, request: Fields) -> Fields:
         name = request["ModelPackageGroupName"]
-        if name in self.packages:
+        if (self.directory / "packages" / f"{name}.json").exists():
             raise _invalid(f"Model Package Group already exists: {name}")
-        self.packages[name] = []
+        self._write("packages", name, [])
         return {"ModelPackageGroupArn": _arn("model-package-group", name)}
 
-    def _register(self, request: Fields) -> str:
+    def register(self, request: Fields) -> str:
         """Add a version to the group and return its ARN."""
-        with self.lock:
-            versions = _existing(self.packages, request["ModelPackageGroupName"])
-            arn = _arn("model-package", f"{request['ModelPackageGroupName']}/{len(versions) + 1}")
+        group = request["ModelPackageGroupName"]
+        with locked(self.directory / "lock"):
+            versions: list[Fields] = self._read("packages", group)
+            arn = _arn("model-package", f"{group}/{len(versions) + 1}")
             more = {"ModelPackageArn": arn, "ModelPackageVersion": len(versions) + 1, "CreationTime": time.time()}
-            versions.append({**request, **more, "ModelPackageStatus": "Completed"})
+            self._write("packages", group, [*versions, {**request, **more, "ModelPackageStatus": "Completed"}])
             return arn
 
     def list_packages(self, request: Fields) -> Fields:
         """List the versions of a group, the newest first."""
-        return {"ModelPackageSummaryList": _existing(self.packages, request["ModelPackageGroupName"])[::-1]}
+        return {"ModelPackageSummaryList": self._read("packages", request["ModelPackageGroupName"])[::-1]}
 
     def describe_package(self, request: Fields) -> Fields:
-        packages = {package["ModelPackageArn"]: package for group in self.packages.values() for package in group}
-        return _existing(packages, request["ModelPackageName"])
+        arn = request["ModelPackageName"]
+        versions: list[Fields] = self._read("packages", arn.split("/")[-2])
+        return _existing({package["ModelPackageArn"]: package for package in versions}, arn)
+
+    def _read(self, kind: str, name: str) -> Any:
+        path = self.directory / kind / f"{name}.json"
+        if not path.exists():
+            raise ApiError("ResourceNotFound", f"{name} does not exist")
+        return json.loads(path.read_bytes())
+
+    def _write(self, kind: str, name: str, content: object) -> None:
+        (self.directory / kind).mkdir(exist_ok=True)
+        write_json(self.directory / kind / f"{name}.json", content)
 
     # logs
 
     def describe_log_streams(self, request: Fields) -> Fields:
         """List the logs of a job; the prefix of a stream's name is the job's name and a slash."""
-        paths = sorted((self.machine.directory / "logs" / request["logStreamNamePrefix"]).glob("*"))
+        paths = sorted((self.directory / "logs" / request["logStreamNamePrefix"]).glob("*"))
         streams = [
             {"logStreamName": f"{path.parent.name}/{path.name}", "creationTime": int(path.stat().st_mtime * 1000)}
             for path in paths
@@ -198,7 +207,7 @@ class Api:
 
     def get_log_events(self, request: Fields) -> Fields:
         """Return the last lines of a log."""
-        path = self.machine.directory / "logs" / request["logStreamName"]
+        path = self.directory / "logs" / request["logStreamName"]
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()[-request["limit"] :]
         return {"events": [{"timestamp": 0, "message": line} for line in lines]}
 

@@ -1,4 +1,4 @@
-"""One execution of a pipeline: its steps one after another, in a thread of its own.
+"""One execution of a pipeline, in its folder: its request, how far it has come, and its steps run one after another.
 
 Definitions of infra/sagemaker/definition.py have their steps in a row, so they are run in the order in which they stand.
 Retry policies have no effect: nothing that they are for happens on this machine.
@@ -8,118 +8,155 @@ from __future__ import annotations
 
 import json
 import secrets
-import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from infra.emulator.definition import Scope, parameter_values, read, resolve
 from infra.emulator.jobs import Job, JobFailed, Machine
+from infra.files import write_json
 from infra.s3.folder import FolderObjects
 from infra.sagemaker.definition import Definition, all_steps
 from steps.errors import FourscoreError
 
 STEP_FAILURE = "Step failure: One or multiple steps failed."
 """What DescribePipelineExecution says of an execution with a failed step; the list of steps says why."""
+KILLED = "the process of this execution on this machine was ended"
 
 
 class Execution:
-    """One execution; :meth:`start` runs it.
+    """One execution as it is now; :meth:`run` goes on with it.
 
     Args:
-        definition: the pipeline's definition.
-        request: of StartPipelineExecution.
-        register: adds a model package and returns its ARN.
-
-    Raises:
-        InputError: the request's parameters are not those of the definition.
+        folder: has what :meth:`create` wrote.
+        alive: whether the execution's process lives, as it was before this call.
     """
 
-    def __init__(
-        self,
-        arn: str,
-        definition: str,
-        request: Mapping[str, Any],
-        machine: Machine,
-        register: Callable[[Mapping[str, Any]], str],
-    ) -> None:
-        self.arn, self.definition, self.request = arn, definition, request
-        self.machine, self.register = machine, register
-        self.steps: list[Definition] = read(definition)["Steps"]
-        arguments = {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
-        self.scope = Scope(parameter_values(read(definition), arguments), self._property_file)
-        self.states: Mapping[str, Mapping[str, Any]] = {}
-        """The steps that were started as ListPipelineExecutionSteps has them; replaced at every change."""
-        self.jobs: dict[str, Job] = {}
-        """Step -> its last job."""
-        self.stopping = threading.Event()
-        self.outcome = ""
+    def __init__(self, folder: Path, *, alive: bool) -> None:
+        content = json.loads((folder / "request.json").read_bytes())
+        self.folder, self.alive = folder, alive
+        self.arn: str = content["arn"]
+        self.definition: str = content["definition"]
+        self.request: Mapping[str, Any] = content["request"]
+        state = json.loads((folder / "state.json").read_bytes())
+        self.outcome: str = state["outcome"]
         """Succeeded | Failed | Stopped; empty while it runs."""
+        self.states: dict[str, dict[str, Any]] = state["states"]
+        """The steps that were started as ListPipelineExecutionSteps has them."""
+        self.jobs: dict[str, Mapping[str, Any]] = state["jobs"]
+        """Step -> its last job as DescribeProcessingJob or DescribeTrainingJob has it."""
+        if not alive and not self.outcome:
+            self.outcome = "Failed"
+            for step in self.states.values():
+                if step["StepStatus"] == "Executing":
+                    step |= {"StepStatus": "Failed", "FailureReason": KILLED}
+
+    @staticmethod
+    def create(folder: Path, arn: str, definition: str, request: Mapping[str, Any]) -> None:
+        """Write a new execution.
+
+        Raises:
+            InputError: the request's parameters are not those of the definition.
+        """
+        parameter_values(read(definition), _arguments(request))
+        folder.mkdir(parents=True)
+        write_json(folder / "request.json", {"arn": arn, "definition": definition, "request": request})
+        write_json(folder / "state.json", {"outcome": "", "states": {}, "jobs": {}})
 
     @property
     def status(self) -> str:
-        return self.outcome or ("Stopping" if self.stopping.is_set() else "Executing")
+        return self.outcome or ("Stopping" if self.stopping() else "Executing")
 
-    def start(self) -> None:
-        """Run the steps that have not succeeded yet."""
+    @property
+    def failure(self) -> str:
+        """What DescribePipelineExecution says of its failure."""
+        return "" if self.outcome != "Failed" else STEP_FAILURE if self.states else f"{KILLED}: {self.folder / 'log'}"
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        return parameter_values(read(self.definition), _arguments(self.request))
+
+    def stopping(self) -> bool:
+        return (self.folder / "stop").exists()
+
+    def reset(self) -> None:
+        """Make the execution ready to go on from the steps that did not succeed."""
+        (self.folder / "stop").unlink(missing_ok=True)
         self.states = {name: state for name, state in self.states.items() if state["StepStatus"] == "Succeeded"}
-        self.stopping, self.outcome = threading.Event(), ""
-        threading.Thread(target=self._run, daemon=True).start()
+        self.outcome = ""
+        self._save()
 
-    def kill(self) -> None:
-        """End the execution and the processes of its jobs at once."""
-        self.stopping.set()
-        for job in self.jobs.values():
-            job.kill()
+    def run(self, machine: Machine, register: Callable[[Mapping[str, Any]], str]) -> None:
+        """Run the steps that have not succeeded yet.
 
-    def _run(self) -> None:
-        waiting, status = [*self.steps], "Succeeded"
-        while waiting and status == "Succeeded" and not self.stopping.is_set():
+        Args:
+            register: adds a model package and returns its ARN.
+        """
+        steps: list[Definition] = read(self.definition)["Steps"]
+        waiting, status = [*steps], "Succeeded"
+        while waiting and status == "Succeeded" and not self.stopping():
             step = waiting.pop(0)
             if step["Name"] not in self.states:
                 self._note(step, StepName=step["Name"], StepStatus="Executing", StartTime=time.time(), Metadata={})
                 try:
-                    status, reason = self._run_step(step), {}
+                    status, reason = self._run_step(step, machine, register), {}
                 except Exception as error:  # noqa: BLE001 -- whatever broke is the reason that a follower reads
                     status, reason = "Failed", {"FailureReason": _reason(error)}
                 self._note(step, EndTime=time.time(), StepStatus=status, **reason)
             if step["Type"] == "Condition" and status == "Succeeded":
                 passed = self.states[step["Name"]]["Metadata"]["Condition"]["Outcome"] == "True"
                 waiting = step["Arguments"]["IfSteps" if passed else "ElseSteps"] + waiting
-        self.outcome = "Stopped" if self.stopping.is_set() and status != "Failed" else status
+        self.outcome = "Stopped" if self.stopping() and status != "Failed" else status
+        self._save()
 
-    def _run_step(self, step: Definition) -> str:
+    def _run_step(self, step: Definition, machine: Machine, register: Callable[[Mapping[str, Any]], str]) -> str:
         """Run a step to its end and return its status.
 
         Raises:
             Exception: it failed.
         """
+        scope = Scope(self.parameters, lambda source, name: self._property_file(machine, source, name))
         if step["Type"] == "Condition":
-            outcome = all(resolve(step["Arguments"]["Conditions"], self.scope))
+            outcome = all(resolve(step["Arguments"]["Conditions"], scope))
             self._note(step, Metadata={"Condition": {"Outcome": str(outcome)}})
             return "Succeeded"
-        request = resolve(step["Arguments"], self.scope)
+        request = resolve(step["Arguments"], scope)
         if step["Type"] == "Fail":
             raise FourscoreError(request["ErrorMessage"])
         if step["Type"] == "RegisterModel":
-            self._note(step, Metadata={"RegisterModel": {"Arn": self.register(request)}})
+            self._note(step, Metadata={"RegisterModel": {"Arn": register(request)}})
             return "Succeeded"
         name = f"pipelines-{self.arn[-12:]}-{step['Name']}-{secrets.token_hex(5)}"
-        fault = self.machine.take_fault(step["Name"])
-        job = self.jobs[step["Name"]] = Job(step["Type"], name, request, self.machine, self.stopping, fault)
+
+        def note(record: Mapping[str, Any]) -> None:
+            self.jobs[step["Name"]] = record
+            self._save()
+
+        job = Job(step["Type"], name, request, machine, self.stopping, machine.take_fault(step["Name"]), note)
         self._note(step, Metadata={f"{step['Type']}Job": {"Arn": job.arn}})
         return "Stopped" if job.run() == "stop" else "Succeeded"
 
-    def _property_file(self, step: str, name: str) -> Any:
+    def _property_file(self, machine: Machine, step: str, name: str) -> Any:
         """Return the JSON of a property file that a step's job wrote to one of its outputs."""
-        listed = next(other for other in all_steps(self.steps) if other["Name"] == step)["PropertyFiles"]
+        steps = all_steps(read(self.definition)["Steps"])
+        listed = next(other for other in steps if other["Name"] == step)["PropertyFiles"]
         file = next(file for file in listed if file["PropertyFileName"] == name)
-        outputs = self.jobs[step].request["ProcessingOutputConfig"]["Outputs"]
+        outputs = self.jobs[step]["ProcessingOutputConfig"]["Outputs"]
         uri = next(output["S3Output"]["S3Uri"] for output in outputs if output["OutputName"] == file["OutputName"])
-        return json.loads(FolderObjects(uri, self.machine.folder).path(file["FilePath"]).read_bytes())
+        return json.loads(FolderObjects(uri, machine.folder).path(file["FilePath"]).read_bytes())
 
     def _note(self, step: Definition, **fields: Any) -> None:
-        self.states = {**self.states, step["Name"]: {**self.states.get(step["Name"], {}), **fields}}
+        self.states.setdefault(step["Name"], {}).update(fields)
+        self._save()
+
+    def _save(self) -> None:
+        state = {"outcome": self.outcome, "states": self.states, "jobs": self.jobs}
+        write_json(self.folder / "state.json", state)
+
+
+def _arguments(request: Mapping[str, Any]) -> dict[str, str]:
+    return {item["Name"]: item["Value"] for item in request.get("PipelineParameters", [])}
 
 
 def _reason(error: Exception) -> str:

@@ -15,9 +15,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,15 +74,23 @@ class Job:
 
     Args:
         kind: Processing | Training.
-        stop: is set when the job has to stop.
+        is_stopped: whether the job has to stop.
         fault: what :meth:`Machine.take_fault` returned.
+        note: takes what DescribeProcessingJob or DescribeTrainingJob answers, at every change.
     """
 
     def __init__(
-        self, kind: str, name: str, request: Mapping[str, Any], machine: Machine, stop: threading.Event, fault: str
+        self,
+        kind: str,
+        name: str,
+        request: Mapping[str, Any],
+        machine: Machine,
+        is_stopped: Callable[[], bool],
+        fault: str,
+        note: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self.kind, self.name, self.request = kind, name, request
-        self.machine, self.stop, self.fault = machine, stop, fault
+        self.machine, self.is_stopped, self.fault, self.note = machine, is_stopped, fault, note
         self.arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind.lower()}-job/{name}"
         self.processes: list[subprocess.Popen[bytes]] = []
         self.folders: list[Path] = []
@@ -91,7 +98,6 @@ class Job:
         self.versions: dict[Path, tuple[int, int]] = {}
         """File -> time and size of the version that S3 has."""
         self.record: Mapping[str, Any] = {**request, f"{kind}JobName": name, f"{kind}JobArn": self.arn}
-        """What DescribeProcessingJob or DescribeTrainingJob answers; replaced at every change, since others read it."""
         self._note("InProgress", CreationTime=time.time(), SecondaryStatusTransitions=[])
         if kind == "Training":
             self.specification, cluster = request["AlgorithmSpecification"], request["ResourceConfig"]
@@ -149,6 +155,7 @@ class Job:
     def _attempt(self) -> str:
         """Run the containers once; return why they ended: "exit", "stop", "limit" or an interruption."""
         folder = self.machine.directory / "containers"
+        folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=self.name, dir=folder, ignore_cleanup_errors=True) as place:
             self.folders = [Path(place) / host / "ml" for host in self.hosts]
             for host, base in zip(self.hosts, self.folders, strict=True):
@@ -162,7 +169,7 @@ class Job:
             self._save_checkpoints()
             reason_text = "".join(map(_text, (base / self.reason_file for base in self.folders)))[:LONGEST_REASON]
             if self.kind == "Processing":  # its FailureReason does not have what the container wrote
-                self.record = {**self.record, "ExitMessage": reason_text}
+                self._note("InProgress", ExitMessage=reason_text)
                 reason_text = ""
             if code:
                 ending = f", exit code: {code}"
@@ -220,7 +227,7 @@ class Job:
                 return "exit", code if code > 0 else 128 - code
             if None not in codes:
                 return "exit", 0
-            if self.stop.wait(0.05):
+            if self.is_stopped():
                 return "stop", 0
             if time.monotonic() - began > limit:
                 return "limit", 0
@@ -229,6 +236,7 @@ class Job:
                 if self._save_checkpoints() and self.fault and self.request.get("EnableManagedSpotTraining"):
                     self.fault = ""
                     return INTERRUPTION, 0
+            time.sleep(0.05)
 
     def _terminate(self) -> None:
         """Send SIGTERM to every container, and wait for as long as SageMaker does."""
@@ -240,6 +248,7 @@ class Job:
 
     def _note(self, status: str, **fields: Any) -> None:
         self.record = {**self.record, f"{self.kind}JobStatus": status, **fields}
+        self.note(self.record)
 
     def _download(self, uri: str, directory: Path) -> int:
         """Copy the objects below a URI, as File mode does; return how many there are."""

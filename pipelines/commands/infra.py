@@ -115,8 +115,8 @@ def _stop_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json:
         goes, stays = (data, []) if deleted else ([], data)
         print_json({"stack": NAME, "executed": stopped or deleted, "gone": goes, "kept": stays})
         return
-    rest = "its data is deleted" if deleted else "its data stays, and --on sagemaker-local starts it again"
-    click.echo(f"the local cloud of {workspace} {'has stopped' if stopped else 'is not running'}; {rest}", err=True)
+    ended = "its executions were ended" if stopped else "no execution is active"
+    click.echo(f"the local cloud of {workspace}: {ended}; its data {'is deleted' if deleted else 'stays'}", err=True)
 
 
 @infra.command()
@@ -127,7 +127,7 @@ def _stop_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json:
 @in_workspace
 @as_json
 def down(stack: str, region: str | None, delete_data: bool, yes: bool, workspace: Path, as_json: bool) -> None:
-    """Delete the stack, but not its data; refuses while it is in use. --stack local: stop the local cloud."""
+    """Delete the stack, but not its data; refuses while it is in use. --stack local: end what runs there."""
     from infra.emulator.local_stack import NAME
 
     if stack == NAME:

@@ -1,4 +1,4 @@
-"""Pipelines of tiny scripts, in a local cloud inside the test's own process or in one of its own."""
+"""Pipelines of tiny scripts on a local cloud."""
 
 import json
 import time
@@ -7,6 +7,7 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
+from infra.emulator.local_stack import client
 from infra.s3.folder import FolderObjects
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
@@ -51,15 +52,14 @@ class Lab:
     """A bucket and a pipeline of a test's own in a local cloud.
 
     Args:
-        place: the cloud's directory.
-        address: where the cloud listens.
+        api: the cloud.
     """
 
-    def __init__(self, place, address):
-        self.place, self.address = place, address
+    def __init__(self, api):
+        self.place = place = api.directory
         self.bucket, self.pipeline = f"lake-{uuid.uuid4().hex[:12]}", f"p-{uuid.uuid4().hex[:12]}"
         self.objects = FolderObjects(f"s3://{self.bucket}/", place / "s3")
-        self.sagemaker, self.logs = (address.client(service) for service in ("sagemaker", "logs"))
+        self.sagemaker, self.logs = (client(api, service) for service in ("sagemaker", "logs"))
 
     def inject(self, step, fault, times=1):
         inject(self.place, step, fault, times)
@@ -145,7 +145,7 @@ class Lab:
 
     def under_way(self, arn, step):
         """Wait until the container of a step's job writes to its log."""
-        wait_until(lambda: step in (ran := self.look(arn)).steps and self.log(ran, step))
+        wait_until(lambda: (ran := self.look(arn)).steps.get(step, {}).get("Metadata") and self.log(ran, step))
 
     def log(self, ran, step):
         """What a step's job printed, a line an item."""

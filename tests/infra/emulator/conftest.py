@@ -1,20 +1,36 @@
-"""One local cloud in the tests' own process; each test has a bucket and a pipeline of its own."""
+"""One local cloud whose executions are threads of the tests' own process; each test has a bucket and a pipeline of its own."""
+
+import threading
+import time
 
 import emulated
 import pytest
 
-from infra.emulator.server import Server
+from infra.emulator.api import Api
+from infra.emulator.executions import Execution
+from infra.emulator.jobs import Machine
+from infra.emulator.local_cloud import is_alive
+from infra.files import locked
 
 
 @pytest.fixture(scope="session")
-def cloud(tmp_path_factory):
+def api(tmp_path_factory):
     place = tmp_path_factory.mktemp("cloud")
-    server = Server(place, **emulated.QUICK)
-    yield place, server
-    server.close()
+
+    def run(folder):
+        with locked(folder / "alive"):
+            Execution(folder, alive=True).run(Machine(place, **emulated.QUICK), api.register)
+
+    def begin(folder):
+        thread = threading.Thread(target=run, args=[folder], daemon=True)
+        thread.start()
+        while thread.is_alive() and not is_alive(folder):
+            time.sleep(0.001)
+
+    api = Api(place, begin)
+    return api
 
 
 @pytest.fixture
-def lab(cloud):
-    place, server = cloud
-    return emulated.Lab(place, server.address)
+def lab(api):
+    return emulated.Lab(api)

@@ -11,11 +11,11 @@ from infra.sagemaker import service
 NUMBER = {"Name": "Number", "Type": "Integer", "DefaultValue": 3}
 
 
-def test_it_knows_every_operation_that_our_backend_uses_and_no_other(lab, cloud):
+def test_it_knows_every_operation_that_our_backend_uses_and_no_other(lab, api):
     source = inspect.getsource(service)
     names = {*re.findall(r"(?:self\.api|logs)\.([a-z_]+)\(", source), *re.findall(r'"(list_\w+)"', source)}
     operations = {name.title().replace("_", "") for name in names}
-    assert operations == set(cloud[1].api.operations)
+    assert operations == set(api.operations)
     assert refused(lab.sagemaker.list_endpoints, "the local cloud does not know ListEndpoints")
 
 

@@ -1,13 +1,12 @@
-"""The stack of the local cloud makes clients that talk to it, and changes nothing else in the process."""
+"""The stack of the local cloud makes clients that it answers itself, and changes nothing else in the process."""
 
 import os
 from dataclasses import replace
 
-from infra.emulator import local_cloud
 from infra.emulator.local_stack import local_objects, local_stack
 
 
-def test_objects_need_no_process_and_the_first_client_starts_it(tmp_path):
+def test_neither_objects_nor_clients_need_a_process(tmp_path):
     environment = dict(os.environ)
     stack = local_stack(tmp_path)
     objects = local_objects(stack)
@@ -15,12 +14,7 @@ def test_objects_need_no_process_and_the_first_client_starts_it(tmp_path):
     assert not (tmp_path / "cloud").exists()
     objects.put("x", b"x")
     assert local_objects(local_stack(tmp_path)).get("x") == b"x"
-    assert local_cloud.running(tmp_path) is None
-    try:
-        tracked = replace(stack, tracking_uri="http://127.0.0.1:5000")
-        group = tracked.client("sagemaker").create_model_package_group(ModelPackageGroupName="g")
-        assert group["ModelPackageGroupArn"].endswith(":model-package-group/g")
-        assert local_cloud.running(tmp_path) is not None
-        assert os.environ == environment
-    finally:
-        local_cloud.stop(tmp_path)
+    tracked = replace(stack, tracking_uri="http://127.0.0.1:5000")
+    group = tracked.client("sagemaker").create_model_package_group(ModelPackageGroupName="g")
+    assert group["ModelPackageGroupArn"].endswith(":model-package-group/g")
+    assert os.environ == environment

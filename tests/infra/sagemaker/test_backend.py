@@ -81,8 +81,8 @@ class Workspace:
         return prepare(Request(EXAMPLE, self.path, {**QUICK, **(settings or {})}, tracking=False, **more))
 
     @property
-    def cloud(self):
-        return local_cloud.running(self.path)
+    def sagemaker(self):
+        return local_stack(self.path).client("sagemaker")
 
     @property
     def objects(self):
@@ -92,12 +92,12 @@ class Workspace:
         inject(self.path / "cloud", step, fault)
 
     def executions(self):
-        answer = self.cloud.client("sagemaker").list_pipeline_executions(PipelineName="fourscore-local-breast-cancer")
+        answer = self.sagemaker.list_pipeline_executions(PipelineName="fourscore-local-breast-cancer")
         return [item["PipelineExecutionArn"] for item in answer["PipelineExecutionSummaries"]]
 
     def steps(self, run):
         arn = records.load(self.path, run).execution
-        answer = self.cloud.client("sagemaker").list_pipeline_execution_steps(PipelineExecutionArn=arn)
+        answer = self.sagemaker.list_pipeline_execution_steps(PipelineExecutionArn=arn)
         return {item["StepName"]: item for item in answer["PipelineExecutionSteps"]}
 
 
@@ -106,8 +106,7 @@ def workspace(tmp_path_factory):
     workspace = tmp_path_factory.mktemp("cloud") / ".fourscore"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
-        local_cloud.start(workspace)
-    yield Workspace(workspace)
+        yield Workspace(workspace)
     local_cloud.stop(workspace)
 
 
@@ -126,8 +125,7 @@ def statuses(document):
 def test_a_run_that_passes_leaves_a_model_package_that_waits_for_approval(workspace, passed):
     assert passed["verdict"] == "pass"
     assert set(statuses(passed).values()) == {"ran"}
-    client = workspace.cloud.client("sagemaker")
-    package = client.describe_model_package(ModelPackageName=passed["package"])
+    package = workspace.sagemaker.describe_model_package(ModelPackageName=passed["package"])
     assert package["ModelApprovalStatus"] == "PendingManualApproval"
     described = package["CustomerMetadataProperties"]
     assert described["run"] == passed["run"]
@@ -143,12 +141,9 @@ def test_jobs_track_their_stages_below_the_one_parent_which_the_package_names(tm
 
     workspace = Workspace(tmp_path / ".fourscore")
     with tracked.serving(tmp_path / "server") as server:
-        try:
-            code, document, printed = workspace.run(None, "--tracking-uri", server)
-            assert code == 0, printed
-            package = workspace.cloud.client("sagemaker").describe_model_package(ModelPackageName=document["package"])
-        finally:
-            local_cloud.stop(workspace.path)
+        code, document, printed = workspace.run(None, "--tracking-uri", server)
+        assert code == 0, printed
+        package = workspace.sagemaker.describe_model_package(ModelPackageName=document["package"])
         client = mlflow.MlflowClient(server, server)
         (experiment,) = client.search_experiments(filter_string="name = 'breast-cancer'")
         listed = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
@@ -244,7 +239,7 @@ def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(workspace,
     assert code == 0, printed
     assert "job train: AWS took the spot instance back" in printed
     job = workspace.steps(document["run"])["train"]["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
-    described = workspace.cloud.client("sagemaker").describe_training_job(TrainingJobName=job)
+    described = workspace.sagemaker.describe_training_job(TrainingJobName=job)
     assert "Interrupted" in [item["Status"] for item in described["SecondaryStatusTransitions"]]
     alone = Workspace(tmp_path / "alone")
     code, plain, printed = alone("run", EXAMPLE, "--no-tracking", *options(settings), "--until", "train")
@@ -291,7 +286,7 @@ def test_a_run_that_ended_while_nobody_watched_is_found_by_runs_sync(workspace, 
     record = wait_for(lambda: running_execution(workspace))
     process.kill()
     process.communicate()
-    client = workspace.cloud.client("sagemaker")
+    client = workspace.sagemaker
     wait_for(lambda: client.describe_pipeline_execution(PipelineExecutionArn=record.execution)["PipelineExecutionStatus"] == "Succeeded")  # fmt: skip
     assert workspace("runs", "--sync")[0] == 0
     assert records.load(workspace.path, record.run).status == "pass"
@@ -311,25 +306,22 @@ def test_a_run_that_was_stopped_says_so_and_is_retried(workspace, passed):
 
 
 @pytest.mark.slow  # two runs
-def test_the_local_cloud_killed_in_the_middle_of_train_is_survived_by_the_same_command(tmp_path):
+def test_an_execution_killed_in_the_middle_of_train_is_survived_by_the_same_command(tmp_path):
     workspace = Workspace(tmp_path / ".fourscore")
     process = workspace.start({"train.candidates": "[linear, mlp]", "train.budget.epochs": "30"})
     checkpoints = workspace.path / "cloud/s3/fourscore-local/checkpoints"
     wait_for(lambda: [path for path in checkpoints.rglob("*") if path.is_file()], seconds=250)
-    os.kill(workspace.cloud.pid, signal.SIGKILL)
+    os.kill(*local_cloud.running(workspace.path), signal.SIGKILL)
     code, _, printed = workspace.end(process)
     assert code != 0
     assert "Traceback" not in printed
     code, document, printed = workspace.run({"train.candidates": "[linear, mlp]", "train.budget.epochs": "30"})
-    try:
-        assert (code, document["verdict"]) == (0, "pass"), printed
-        assert statuses(document) == {
-            **dict.fromkeys(("define", "ingest", "validate", "label", "split"), "cached"),
-            **dict.fromkeys(("train", "evaluate", "register"), "ran"),
-        }
-        assert "prepare" not in workspace.steps(document["run"])
-    finally:
-        local_cloud.stop(workspace.path)
+    assert (code, document["verdict"]) == (0, "pass"), printed
+    assert statuses(document) == {
+        **dict.fromkeys(("define", "ingest", "validate", "label", "split"), "cached"),
+        **dict.fromkeys(("train", "evaluate", "register"), "ran"),
+    }
+    assert "prepare" not in workspace.steps(document["run"])
 
 
 def test_a_run_whose_execution_is_forgotten_is_closed_and_says_how_it_goes_on(workspace):
@@ -370,7 +362,7 @@ def test_two_who_start_the_same_plan_at_once_get_one_execution(workspace, passed
     assert {records.load(workspace.path, name).execution for name in ("first", "second")} == {execution}
 
 
-def test_a_plan_starts_no_local_cloud(tmp_path):
+def test_a_plan_makes_no_local_cloud(tmp_path):
     code, document, printed = Workspace(tmp_path)("plan", EXAMPLE, "--on", "sagemaker-local")
     assert code == 0, printed
     assert [job["job"] for job in document["jobs"]] == ["prepare", "train", "assess"]

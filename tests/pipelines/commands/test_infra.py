@@ -135,27 +135,21 @@ def test_help_needs_nothing_of_aws():
         assert "--json" in result.stdout
 
 
-def test_the_local_cloud_ends_by_the_same_command_and_keeps_what_it_holds(tmp_path):
-    from infra.emulator import local_cloud
+def test_the_local_cloud_keeps_what_it_holds_when_its_executions_are_stopped(tmp_path):
     from infra.emulator.local_stack import local_objects, local_stack
 
-    local_cloud.start(tmp_path)
     local_objects(local_stack(tmp_path)).put("kept", b"x")
-    for executed in (True, False):
-        result = document(run("down", "--stack", "local", "--workspace", str(tmp_path), "--json"))
-        assert result["executed"] is executed
-    assert local_cloud.running(tmp_path) is None
+    result = document(run("down", "--stack", "local", "--workspace", str(tmp_path), "--json"))
+    assert (result["executed"], result["kept"]) == (False, [str(tmp_path / "cloud")])
     assert local_objects(local_stack(tmp_path)).get("kept") == b"x"
 
 
 def test_the_local_clouds_data_is_deleted_by_who_says_so(tmp_path):
-    from infra.emulator import local_cloud
-
-    local_cloud.start(tmp_path)
+    (tmp_path / "cloud").mkdir()
     ask = ("down", "--stack", "local", "--delete-data", "--workspace", str(tmp_path), "--json")
     refusal = run(*ask)
     assert (refusal.exit_code, "--delete-data --yes" in refusal.stderr) == (2, True)
-    assert local_cloud.running(tmp_path) is not None
+    assert (tmp_path / "cloud").exists()
     result = document(run(*ask, "--yes"))
     assert (result["executed"], result["gone"], result["kept"]) == (True, [str(tmp_path / "cloud")], [])
     assert not (tmp_path / "cloud").exists()
