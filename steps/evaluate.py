@@ -15,7 +15,7 @@ from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import FourscoreError, InputError
 from steps.evaluation.document import CHAMPION, CONSTANT, MODEL, RIVALS, Champion, Evaluation, EvaluationData, published
-from steps.evaluation.thresholds import Threshold
+from steps.evaluation.thresholds import Goal
 from steps.journal import Journal
 from steps.tables.names import ROW
 from steps.tables.schema import TableSchema
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from model_code.tasks import Task
-    from steps.evaluation.slices import Part
     from steps.evaluation.statistics import Resampling
 
     Array = np.ndarray[Any, Any]
@@ -60,14 +59,8 @@ class EvaluateSection(Config):
         return value
 
 
-class EvaluateConfig(EvaluateSection):
+class EvaluateConfig(EvaluateSection, Goal):
     """How the model is judged on the held-out test set, and what it has to reach."""
-
-    task: str = Field(description="The task, as in the problem.")
-    success: tuple[Threshold, ...] = Field(default=(), description="The thresholds, as in the problem.")
-    clusters: str | None = Field(
-        default=None, description="The column of a split by group or time: its rows are resampled together."
-    )
 
 
 def evaluate(
@@ -87,7 +80,8 @@ def evaluate(
     from threadpoolctl import threadpool_limits
 
     from model_code import serving
-    from steps.evaluation import calibration, predictors, resampling, statistics
+    from steps.evaluation import calibration, predictors, statistics
+    from steps.evaluation.resampling import resampling
 
     task = tasks.get(config.task)
     train, test = documents.read(TableSchema, train_set), documents.read(TableSchema, test_set)
@@ -104,9 +98,7 @@ def evaluate(
             predictions[CHAMPION] = of_champion
             notes += _flattered(champion, train.digest)
         absent = {name: _absent(name, model, notes) for name in RIVALS if name not in predictions}
-        drawing = resampling.of_test_rows(
-            config.clusters, test, train_set, test_set, resamples=config.resamples, seed=config.seed
-        )
+        drawing = resampling(table, config, test, config.resamples, config.seed)
         if drawing.clusters is not None and drawing.count < statistics.FEW_CLUSTERS:
             few = f"intervals rest on only {drawing.count} {drawing.resampled}"
             notes.append(f"{few}: they are rough and probably too narrow")
@@ -168,23 +160,23 @@ def _judge(
     log: Journal,
 ) -> dict[str, Any]:
     """Return everything that rests on the resamples: metrics, slices, comparisons, thresholds, verdict."""
+    import polars as pl
+
     from steps.evaluation import slices, statistics, verdict
     from steps.evaluation.slices import Part
 
-    parts = _parts(config, table, train_set)
-    selected = {
-        threshold.slice: slices.select(table, parts, threshold.slice) for threshold in config.success if threshold.slice
-    }
-    parts = {name: parts[name] for name in config.slices}
+    columns = [column for column in _slice_columns(config) if column in table.columns]
+    reference = pl.read_parquet(train_set / "data.parquet", columns=columns, glob=False) if columns else pl.DataFrame()
+    parts = {name: slices.parts(table[name], reference[name]) for name in config.slices}
+    promised = [slices.of_threshold(threshold.slice, table, reference, "test") for threshold in config.success]
     measured = [part for listed in parts.values() for part in listed]
-    measured += [part for part in selected.values() if isinstance(part, Part)]
+    measured += [part for part in promised if isinstance(part, Part)]
     measures = verdict.measures_of(task, truth, predictions, measured)
     sampled = statistics.bootstrap(measures, resampling, lambda count, total: log.progress(count, total, "resamples"))
     metrics = {name: verdict.metrics_of(name, task, sampled) for name in predictions}
     comparisons = {name: verdict.compare(task, sampled, name) for name in predictions if name != MODEL}
     thresholds = []
-    for threshold in config.success:
-        part = selected[threshold.slice] if threshold.slice else None
+    for threshold, part in zip(config.success, promised, strict=True):
         key = verdict.key_of(threshold.metric, part if isinstance(part, Part) else None)
         thresholds.append(verdict.judge(threshold, sampled[key], part))
     required = config.must_beat
@@ -206,7 +198,7 @@ def _judge(
 
 def _check_columns(config: EvaluateConfig, schema: TableSchema) -> None:
     columns = [column.name for column in schema.columns if column.name != ROW]
-    fields = {"evaluate.slices": config.slices, "the split's column": (config.clusters,) if config.clusters else ()}
+    fields = {"evaluate.slices": config.slices, "the split's column": _division_columns(config)}
     for field, names in fields.items():
         if unknown := [name for name in names if name not in columns]:
             raise InputError(f"{field}: no column {', '.join(map(repr, unknown))}; there are: {', '.join(columns)}")
@@ -220,15 +212,9 @@ def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.Da
     """Return the rows without free text, which no model takes, unless a slice or cluster is made of it."""
     import polars as pl
 
-    always = [
-        ROW,
-        *config.slices,
-        *([config.clusters] if config.clusters else []),
-        *([schema.target.name] if schema.target else []),
-    ]
-    always += [name for name in _of_thresholds(config) if any(column.name == name for column in schema.columns)]
-    columns = dict.fromkeys([*always, *(column.name for column in schema.columns if column.type != "text")])
-    return pl.read_parquet(directory / "data.parquet", columns=list(columns), glob=False)
+    always = {schema.target and schema.target.name, *_division_columns(config), *_slice_columns(config)}
+    columns = [column.name for column in schema.columns if column.type != "text" or column.name in always]
+    return pl.read_parquet(directory / "data.parquet", columns=list(dict.fromkeys([ROW, *columns])), glob=False)
 
 
 def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequence[str]) -> Array:
@@ -246,23 +232,17 @@ def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequen
     return values.to_numpy()
 
 
-def _of_thresholds(config: EvaluateConfig) -> list[str]:
-    """Return the names that may be columns in the slices of thresholds."""
+def _division_columns(config: EvaluateConfig) -> tuple[str, ...]:
+    """Return the columns whose equal values the split kept together; none where all features together do."""
+    return (str(config.column),) if config.by != "row" else config.key
+
+
+def _slice_columns(config: EvaluateConfig) -> list[str]:
+    """Return the columns of slices that are shown, and the names that may be columns in those of thresholds."""
     from steps.evaluation import slices
 
-    return [column for threshold in config.success for column, _ in slices.readings(threshold.slice or "")]
-
-
-def _parts(config: EvaluateConfig, table: pl.DataFrame, train_set: Path) -> dict[str, list[Part]]:
-    """Return the parts of every column whose slices are shown or have a threshold."""
-    import polars as pl
-
-    from steps.evaluation import slices
-
-    promised = [column for column in _of_thresholds(config) if column in table.columns]
-    columns = list(dict.fromkeys([*config.slices, *promised]))
-    reference = pl.read_parquet(train_set / "data.parquet", columns=columns, glob=False) if columns else pl.DataFrame()
-    return {name: slices.parts(table[name], reference[name]) for name in columns}
+    promised = [column for threshold in config.success for column, _ in slices.readings(threshold.slice or "")]
+    return list(dict.fromkeys([*config.slices, *promised]))
 
 
 def _prediction_table(

@@ -8,15 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from model_code import families, tasks
 from steps import documents
 from steps.core import Config, Input, Output, Scratch
 from steps.errors import FourscoreError, InputError
-from steps.evaluation.thresholds import Threshold
+from steps.evaluation.thresholds import Goal
 from steps.journal import Journal
-from steps.splitting import By
 from steps.tables.names import LABEL_SOURCE, ROW
 from steps.tables.schema import TableSchema
 from steps.training.document import CandidateRecord, FinalFit, FoldFit, FoldRows, ModelSchema, TrainingRecord
@@ -82,22 +81,8 @@ class TrainSection(Config):
         return value
 
 
-class TrainConfig(TrainSection):
-    """Which models are tried, for what, and how the rows that choose one are divided."""
-
-    task: str = Field(description="The task, as in the problem.")
-    success: tuple[Threshold, ...] = Field(default=(), description="The thresholds, as in the problem.")
-    by: By = Field(default="row", description="How the folds are divided, as the test set was: row, group or time.")
-    column: str | None = Field(default=None, description="The column of the group or time.")
-    key: tuple[str, ...] = Field(
-        default=(), description="By row: the columns that name a row; when left out, all features together do."
-    )
-
-    @model_validator(mode="after")
-    def _column_given(self) -> TrainConfig:
-        if self.by != "row" and self.column is None:
-            raise ValueError(f"by {self.by!r} wants the column of the {self.by}")
-        return self
+class TrainConfig(TrainSection, Goal):
+    """Which models are tried, for what, and how one is chosen; the folds are divided as the test set was."""
 
 
 def train(
@@ -135,8 +120,9 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     import numpy as np
 
     from model_code.training import Options, choose_device
+    from steps.evaluation.resampling import resampling
     from steps.training.candidates import TrainingContext
-    from steps.training.selection import resampling
+    from steps.training.selection import RESAMPLES
 
     schema = documents.read(TableSchema, train_set)
     frame = _read(train_set, schema)
@@ -157,7 +143,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         frame=frame,
         dataset=dataset,
         folds=divided,
-        resampling=resampling(validated, config.by, config.column, config.seed, unit),
+        resampling=resampling(validated, config, schema, RESAMPLES, config.seed),
         options=Options(seed=config.seed, device=device),
         names=config.candidates,
         choose=config.choose,

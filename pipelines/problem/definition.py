@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -36,7 +36,6 @@ SHARED: Mapping[str, str] = {
     "by": "split.by",
     "column": "split.column",
     "key": "split.key",
-    "clusters": "split",
     "problem_digest": "the whole problem",
     "smoke": "--smoke",
 }
@@ -133,15 +132,15 @@ class Loaded:
     def configs(self, pipeline: Pipeline) -> dict[str, Config]:
         """Return the config of each stage; one that the problem does not mention has its defaults."""
         p, column = self.problem, self.problem.division_column
-        goal: dict[str, Any] = {"task": p.task, "success": p.success}
+        goal = {"task": p.task, "success": p.success, "by": p.split.by, "column": column, "key": p.split.key}
         configs: dict[str, Config] = {
             "define": p.card(),
             "ingest": p.table(),
             "validate": suite_of_sample(self.suite) if self.smoke else self.suite,
             "label": LabelConfig(**dict(p.label), target=p.target, task=p.task),
             "split": p.split,
-            "train": TrainConfig(**dict(p.train), **goal, by=p.split.by, column=column, key=p.split.key),
-            "evaluate": EvaluateConfig(**dict(p.evaluate), **goal, clusters=None if p.split.by == "row" else column),
+            "train": TrainConfig(**dict(p.train), **goal),
+            "evaluate": EvaluateConfig(**dict(p.evaluate), **goal),
             "register": RegisterConfig(
                 name=p.register_as.name or p.name, problem_digest=self.digest(), smoke=self.smoke
             ),

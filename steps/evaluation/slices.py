@@ -71,6 +71,19 @@ def select(table: pl.DataFrame, by_column: Mapping[str, Sequence[Part]], text: s
     return f"there is no column for slice {text!r} in the {kind} set"
 
 
+def of_threshold(text: str | None, table: pl.DataFrame, reference: pl.DataFrame, kind: str) -> Part | str | None:
+    """Return the rows of a threshold's slice, or in words why there are none; None for all rows.
+
+    Args:
+        reference: the training rows, which say where numbers are cut into quarters.
+        kind: of the rows of the table, for those words.
+    """
+    if text is None:
+        return None
+    columns = {column for column, _ in readings(text) if column in table.columns}
+    return select(table, {column: parts(table[column], reference[column]) for column in columns}, text, kind)
+
+
 def readings(text: str) -> Iterator[tuple[str, str]]:
     """Every way to read ``column=value``; either side may hold a = of its own."""
     for match in re.finditer("=", text):

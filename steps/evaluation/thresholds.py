@@ -1,4 +1,4 @@
-"""What success means: thresholds on a metric's value or on the bound of its interval, optionally on one slice."""
+"""What success means: thresholds on a metric's value or on the bound of its interval, and the rows that they are about."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from steps.core import Config
+from steps.splitting import By
 
 _SMALL, _LARGE = 1e-9, 1e16
 """Between them a number is written without an exponent."""
@@ -56,3 +57,21 @@ class Threshold(Config):
             return value >= self.at_least
         assert self.at_most is not None
         return value <= self.at_most
+
+
+class Goal(Config):
+    """What a model predicts and has to reach, and how its rows were divided: as the problem says it for several stages."""
+
+    task: str = Field(description="The task.")
+    success: tuple[Threshold, ...] = Field(default=(), description="The thresholds.")
+    by: By = Field(default="row", description="How the rows are divided: row, group or time.")
+    column: str | None = Field(default=None, description="The column of the group or time.")
+    key: tuple[str, ...] = Field(
+        default=(), description="By row: the columns that name a row; when left out, all features together do."
+    )
+
+    @model_validator(mode="after")
+    def _column_given(self) -> Self:
+        if self.by != "row" and self.column is None:
+            raise ValueError(f"by {self.by!r} wants the column of the {self.by}")
+        return self

@@ -8,7 +8,6 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,7 @@ LISTED = 20
 """How many failing rows are listed."""
 HEAD = 50_000
 """Where more rows than this fail, the listed ones are taken from this many first rows."""
-_COLUMN_ARGUMENTS = ("column", "column_A", "column_B", "column_list", "column_set")
+_COLUMN_ARGUMENTS = {"column", "column_A", "column_B", "column_list", "column_set"}
 _NEEDS_ALL_ROWS = ("unique", "z_scores", "outliers")
 
 _WHOLE_TABLE = ("expect_table_column", "unexpected_rows", "expect_query")
@@ -56,44 +55,54 @@ _REACH_OUTSIDE = (
 )
 
 
-def check_suite(suite: Mapping[int, Request], schema: TableSchema) -> None:
-    """Check that every expectation exists, has valid arguments and names columns of the table.
-
-    Args:
-        suite: the expectations by their positions.
+def run_suite(table: Path, suite: Mapping[int, Request], schema: TableSchema) -> dict[int, Outcome]:
+    """Return the outcome of each expectation by its position.
 
     Raises:
-        InputError: some do not; one line for each, with what would work.
+        InputError: an expectation does not exist, has invalid arguments or names a column that the table does not have;
+            one line for each, with what would work.
     """
+    aliases = {column.name: f"c{position}" for position, column in enumerate(schema.columns)}
     with _quiet():
-        from great_expectations.expectations.registry import list_registered_expectation_implementations
+        built = _build_all(suite, schema, aliases)
+        frame = _pandas(table, [*suite.values()], schema).rename(columns=aliases)
+        results = _evaluate(frame, [*built.values()], "BASIC")
+        _add_rows(frame, built, results)
+    return {position: _outcome(request, results.get(position), schema, aliases) for position, request in suite.items()}
 
-        kinds = sorted(set(list_registered_expectation_implementations()) - set(_REACH_OUTSIDE))
-        types, aliases = {column.name: column for column in schema.columns}, _Aliases.of(schema)
-        faults = [
-            f"expectation {position} ({request[0]}): {fault}"
-            for position, request in suite.items()
-            if (fault := _fault(request, kinds, types, aliases))
-        ]
+
+def _build_all(suite: Mapping[int, Request], schema: TableSchema, aliases: Mapping[str, str]) -> dict[int, Any]:
+    """Return the expectations of Great Expectations by position."""
+    from great_expectations.expectations.registry import list_registered_expectation_implementations
+
+    kinds = sorted(set(list_registered_expectation_implementations()) - set(_REACH_OUTSIDE))
+    types = {column.name: column for column in schema.columns}
+    built, faults = {}, []
+    for position, request in suite.items():
+        fault = _fault(request, kinds, [*types])
+        if fault is None:
+            try:
+                built[position] = _build(position, request, types, aliases)
+            except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
+                fault = _first_line(error)
+        if fault is not None:
+            faults.append(f"expectation {position} ({request[0]}): {fault}")
     if faults:
         raise InputError("\n".join(faults))
+    return built
 
 
-def _fault(request: Request, kinds: Sequence[str], types: Mapping[str, Column], aliases: _Aliases) -> str | None:
-    """Return why an expectation cannot be evaluated; None if it can."""
+def _fault(request: Request, kinds: Sequence[str], names: Sequence[str]) -> str | None:
+    """Return why an expectation must not be evaluated; None if it may."""
     kind, kwargs = request
     if kind not in kinds:
         return f"no such expectation{near(kind, kinds)}; Great Expectations has {len(kinds)}, such as {', '.join(kinds[:3])}"
     if code := next(_code(kwargs), None):
         return code
-    names = [] if kind == "expect_column_to_exist" else _columns(kwargs)
-    for name in [*names, *_condition_columns(kwargs)]:
-        if name not in types:
-            return f"the table has no column {name!r}{near(name, [*types])}; its columns are: {', '.join(types)}"
-    try:
-        _build(0, request, types, aliases)
-    except Exception as error:  # noqa: BLE001 - pydantic 1 inside Great Expectations, and whatever a custom check raises
-        return _first_line(error)
+    used = [] if kind == "expect_column_to_exist" else _columns(kwargs)
+    for name in [*used, *_condition_columns(kwargs)]:
+        if name not in names:
+            return f"the table has no column {name!r}{near(name, names)}; its columns are: {', '.join(names)}"
     return None
 
 
@@ -137,8 +146,14 @@ def _parts(value: Any) -> Iterator[Any]:
 
 def _condition_columns(kwargs: Mapping[str, Any]) -> list[str]:
     """Return the columns that a row condition names."""
-    columns = [part.get("column") for part in _parts(kwargs.get("row_condition")) if isinstance(part, Mapping)]
-    return [str(column.get("name")) for column in columns if isinstance(column, Mapping)]
+    columns = map(_column_of, _parts(kwargs.get("row_condition")))
+    return [str(column.get("name")) for column in columns if column]
+
+
+def _column_of(part: Any) -> Mapping[str, Any] | None:
+    """Return the column of a part of a row condition, as ``{"name": ...}``."""
+    column = part.get("column") if isinstance(part, Mapping) else None
+    return column if isinstance(column, Mapping) else None
 
 
 def _first_line(error: BaseException) -> str:
@@ -156,62 +171,52 @@ def _columns(kwargs: Mapping[str, Any]) -> list[str]:
     return [*single, *(name for name in kwargs.get("column_list") or () if isinstance(name, str))]
 
 
-@dataclass(frozen=True)
-class _Aliases:
-    """Neutral column names for Great Expectations, which takes `amount` and `AMOUNT` for one column."""
+def _with_aliases(kwargs: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """Return arguments with neutral column names, since Great Expectations takes `amount` and `AMOUNT` for one column.
 
-    by_name: Mapping[str, str]
+    The neutral name of a column which the table does not have is no column's.
+    """
 
-    @classmethod
-    def of(cls, schema: TableSchema) -> _Aliases:
-        return cls({column.name: f"c{position}" for position, column in enumerate(schema.columns)})
+    def alias(name: Any) -> Any:
+        return aliases.get(name, f"absent {name}") if isinstance(name, str) else name
 
-    def alias(self, name: str) -> str:
-        """Return the neutral name of a column; that of a column which the table does not have is no column's."""
-        return self.by_name.get(name, f"absent {name}")
-
-    def arguments(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the arguments of an expectation with neutral names."""
-        renamed = dict(kwargs)
-        for key in _COLUMN_ARGUMENTS:
-            value = kwargs.get(key)
-            if isinstance(value, str):
-                renamed[key] = self.alias(value)
-            elif isinstance(value, list | tuple | set):
-                renamed[key] = [self.alias(name) if isinstance(name, str) else name for name in value]
-        if "row_condition" in kwargs:
-            renamed["row_condition"] = self._condition(kwargs["row_condition"])
-        return renamed
-
-    def _condition(self, part: Any) -> Any:
+    def within(part: Any) -> Any:
         if isinstance(part, list | tuple):
-            return [self._condition(item) for item in part]
+            return [within(item) for item in part]
         if not isinstance(part, Mapping):
             return part
-        inner = {key: self._condition(value) for key, value in part.items()}
-        column = part.get("column")
-        if isinstance(column, Mapping) and isinstance(column.get("name"), str):
-            inner["column"] = {**column, "name": self.alias(column["name"])}
-        return inner
+        inner = {key: within(value) for key, value in part.items()}
+        return inner | (
+            {"column": {**column, "name": alias(column.get("name"))}} if (column := _column_of(part)) else {}
+        )
 
-    def original(self, value: Any) -> Any:
-        """Return an observation with the names of the table: a list of columns, or a row as a mapping."""
-        names = {alias: name for name, alias in self.by_name.items()}
-        if isinstance(value, Mapping):
-            return {names.get(key, key): item for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [names.get(item, item) if isinstance(item, str) else item for item in value]
-        return value
+    renamed = dict(kwargs)
+    for key in kwargs.keys() & _COLUMN_ARGUMENTS:
+        value = kwargs[key]
+        renamed[key] = [*map(alias, value)] if isinstance(value, list | tuple | set) else alias(value)
+    if "row_condition" in kwargs:
+        renamed["row_condition"] = within(kwargs["row_condition"])
+    return renamed
 
 
-def _build(position: int, request: Request, types: Mapping[str, Column], aliases: _Aliases) -> Any:
+def _with_names(value: Any, aliases: Mapping[str, str]) -> Any:
+    """Return an observation with the names of the table: a list of columns, or a row as a mapping."""
+    names = {alias: name for name, alias in aliases.items()}
+    if isinstance(value, Mapping):
+        return {names.get(key, key): item for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [names.get(item, item) if isinstance(item, str) else item for item in value]
+    return value
+
+
+def _build(position: int, request: Request, types: Mapping[str, Column], aliases: Mapping[str, str]) -> Any:
     from great_expectations.expectations.registry import get_expectation_impl
 
     kind, kwargs = request
     column = types.get(str(kwargs.get("column")))
     converted = {
         key: _instant(value, column) if key in ("min_value", "max_value", "value_set") else value
-        for key, value in aliases.arguments(kwargs).items()
+        for key, value in _with_aliases(kwargs, aliases).items()
     }
     return get_expectation_impl(kind)(**converted, meta={"position": position})
 
@@ -231,18 +236,6 @@ def _instant(value: Any, column: Column | None) -> Any:
             f"{value!r} is not a date, and column {column.name!r} holds {column.type}s; write dates as 2013-01-31"
         ) from None
     return instant.tz_localize(column.timezone) if column.timezone and instant.tzinfo is None else instant
-
-
-def run_suite(table: Path, suite: Mapping[int, Request], schema: TableSchema) -> dict[int, Outcome]:
-    """Evaluate a checked suite and return the outcome of each expectation by its position."""
-    aliases = _Aliases.of(schema)
-    frame = _pandas(table, [*suite.values()], schema).rename(columns=aliases.by_name)
-    types = {column.name: column for column in schema.columns}
-    with _quiet():
-        built = {position: _build(position, request, types, aliases) for position, request in suite.items()}
-        results = _evaluate(frame, [*built.values()], "BASIC")
-        _add_rows(frame, built, results)
-    return {position: _outcome(request, results.get(position), schema, aliases) for position, request in suite.items()}
 
 
 def _add_rows(frame: pd.DataFrame, built: Mapping[int, Any], results: Mapping[int, Any]) -> None:
@@ -286,7 +279,7 @@ def _evaluate(frame: pd.DataFrame, expectations: Sequence[Any], result_format: s
     return {result.expectation_config.meta["position"]: result for result in validation.results}
 
 
-def _outcome(request: Request, result: Any, schema: TableSchema, aliases: _Aliases) -> Outcome:
+def _outcome(request: Request, result: Any, schema: TableSchema, aliases: Mapping[str, str]) -> Outcome:
     kind, kwargs = request
     if result is None:
         return Outcome(error="Great Expectations dropped it silently")
@@ -295,8 +288,9 @@ def _outcome(request: Request, result: Any, schema: TableSchema, aliases: _Alias
     detail: Mapping[str, Any] = result.result
     success = bool(result.success)
     count = detail.get("unexpected_count")
-    columns_observed = kind.startswith("expect_table_column")
-    value = aliases.original(detail.get("observed_value")) if columns_observed else detail.get("observed_value")
+    value = detail.get("observed_value")
+    if kind.startswith("expect_table_column"):
+        value = _with_names(value, aliases)
     elements, missing = detail.get("element_count"), detail.get("missing_count")
     if success and elements == 0 and schema.rows and kwargs.get("row_condition") is not None:
         success = False
@@ -326,12 +320,11 @@ def _outcome(request: Request, result: Any, schema: TableSchema, aliases: _Alias
         observed_values=observed if count is not None else str(value),
         failing=int(count or 0),
         rows=tuple(rows[:LISTED]),
-        values=tuple(_row_in_words(item, aliases) for item in (detail.get("partial_unexpected_list") or ())[:LISTED]),
+        values=tuple(
+            str(_with_names(item, aliases) if isinstance(item, Mapping) else item)
+            for item in (detail.get("partial_unexpected_list") or ())[:LISTED]
+        ),
     )
-
-
-def _row_in_words(value: Any, aliases: _Aliases) -> str:
-    return str(aliases.original(value) if isinstance(value, Mapping) else value)
 
 
 def _percent(count: int, total: int) -> str:

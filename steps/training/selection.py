@@ -10,35 +10,13 @@ import polars as pl
 
 from model_code.tasks import Metric, Task
 from steps.evaluation import slices, statistics
-from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Resampling, Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.evaluation.verdict import judge
-from steps.splitting import By
-from steps.splitting.rowhash import hash_frame
-from steps.tables.names import LABEL_SOURCE, ROW
 
 Array = np.ndarray[Any, Any]
 
 RESAMPLES = 400
-_LISTED = 5  # columns that make rows equal, in words
-
-
-def resampling(
-    frame: pl.DataFrame, by: By, column: str | None, seed: int, unit: Sequence[str] | None = None
-) -> Resampling:
-    """Return how to resample the validated rows: dependent rows (groups, blocks of time, equal rows) as a whole.
-
-    Args:
-        frame: the rows of all validation folds.
-        unit: by row, the columns that make rows equal; all columns when None.
-    """
-    if by == "row":
-        columns = [name for name in frame.columns if name not in (ROW, LABEL_SOURCE)] if unit is None else list(unit)
-        what = "values" if unit is None or len(columns) > _LISTED else ", ".join(columns)
-        return statistics.by_unit(hash_frame(frame, columns), what, RESAMPLES, seed)
-    draw = statistics.by_group if by == "group" else statistics.by_time
-    return draw(frame[str(column)], RESAMPLES, seed)
 
 
 def score(metric: Metric, truth: Array, prediction: Array, resamples: Resampling, rows: Array | None = None) -> Sampled:
@@ -70,7 +48,7 @@ def unmet(
     """
     reasons = []
     for threshold in success:
-        part = _slice(threshold, frame, frame if reference is None else reference)
+        part = slices.of_threshold(threshold.slice, frame, frame if reference is None else reference, "validation")
         sampled = None
         if not isinstance(part, str):
             sampled = score(task.metrics[threshold.metric], truth, prediction, resamples, part.rows if part else None)
@@ -78,15 +56,6 @@ def unmet(
         if not result.met:
             reasons.append(f"{result.wanted}: not met on the validation folds, {result.reason}")
     return reasons
-
-
-def _slice(threshold: Threshold, frame: pl.DataFrame, reference: pl.DataFrame) -> Part | str | None:
-    """Return the rows of a threshold's slice, as the evaluation reads it, or why there are none; None for all rows."""
-    if threshold.slice is None:
-        return None
-    columns = {column for column, _ in slices.readings(threshold.slice) if column in frame.columns}
-    parts = {column: slices.parts(frame[column], reference[column]) for column in columns}
-    return slices.select(frame, parts, threshold.slice, "validation")
 
 
 def better_by(metric: Metric, challenger: Sampled, holder: Sampled) -> tuple[float, float]:

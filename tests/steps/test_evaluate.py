@@ -423,9 +423,16 @@ def test_what_must_be_beaten_is_known_by_name():
         EvaluateConfig(task="regression", must_beat=("liner", "constant", "mlp"))
 
 
-@pytest.mark.parametrize(("column", "resampled"), [("region", "groups of region"), ("day", "blocks of time by day")])
-def test_intervals_resample_what_the_split_kept_together(place, column, resampled):
-    document, _ = run(place(), clusters=column)
+@pytest.mark.parametrize(
+    ("by", "column", "resampled"),
+    [
+        ("group", "region", "groups of region"),
+        ("time", "day", "blocks of time by day"),
+        ("time", "age", "blocks of time by age"),
+    ],
+)
+def test_intervals_resample_what_the_split_kept_together(place, by, column, resampled):
+    document, _ = run(place(), by=by, column=column)
     assert document["interval"]["resampled"] == resampled
     assert document["interval"]["resamples"] == 200
     assert ("intervals rest on only" in "".join(document["notes"])) == (document["interval"]["drawn"] < 30)
@@ -451,12 +458,13 @@ def width_of(document):
 
 
 @pytest.mark.parametrize(
-    ("columns", "what"), [({}, "features"), ({"region": KEY, "age": pl.Series("age", np.arange(420))}, "region")]
+    ("columns", "key", "what"),
+    [({}, (), "features"), ({"region": KEY, "age": pl.Series("age", np.arange(420))}, ("region",), "region")],
 )
-def test_equal_rows_that_the_split_kept_together_are_resampled_together(place, columns, what):
+def test_equal_rows_that_the_split_kept_together_are_resampled_together(place, columns, key, what):
     directories = place()
     six_times(directories, "elsewhere", **columns)
-    together, _ = run(directories)
+    together, _ = run(directories, key=key)
     assert together["interval"]["resampled"] == f"groups of rows with equal {what}"
     assert together["interval"]["drawn"] == 70
     six_times(directories, "elsewhere", age=pl.Series("age", np.arange(420)))
@@ -464,22 +472,6 @@ def test_equal_rows_that_the_split_kept_together_are_resampled_together(place, c
     assert (alone["interval"]["resampled"], alone["interval"]["drawn"]) == ("rows", 420)
     assert together["metrics"]["accuracy"]["value"] == alone["metrics"]["accuracy"]["value"]
     assert width_of(together) > 1.8 * width_of(alone)
-
-
-def test_equal_rows_that_the_split_did_not_keep_together_are_resampled_one_by_one(place):
-    """A key that repeats, and is in the training part too, is not what the split went by."""
-    directories = place()
-    six_times(directories, "u3", region=KEY, age=pl.Series("age", np.arange(420)))
-    assert run(directories)[0]["interval"]["resampled"] == "rows"
-
-
-def test_a_number_after_which_every_test_row_comes_is_a_time(place):
-    directories = place()
-    for artifact, years in (("train_set", (2001, 2010)), ("test_set", (2010, 2019))):
-        table = pl.read_parquet(directories[artifact] / "data.parquet", glob=False)
-        age = pl.Series("age", np.linspace(*years, table.height).astype(int))
-        write_table(directories[artifact], table.with_columns(age), "binary-classification")
-    assert run(directories, clusters="age")[0]["interval"]["resampled"] == "blocks of time by age"
 
 
 def test_a_column_that_is_not_there_is_the_users_error_with_the_choices(place):

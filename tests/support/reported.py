@@ -418,10 +418,9 @@ EVALUATION = "evaluate/evaluation/evaluation.json"
 
 
 ALLOWED = {
-    "a", "b", "bdi", "body", "br", "circle", "clippath", "code", "dd", "defs", "desc", "div", "dl", "dt",
-    "figcaption", "figure", "footer", "g", "h1", "h2", "h3", "head", "header", "html", "i", "image", "li", "line",
-    "link", "main", "meta", "nav", "p", "path", "pre", "rect", "section", "small", "span", "style", "svg", "table",
-    "tbody", "td", "text", "th", "thead", "title", "tr", "tspan", "ul", "use",
+    "a", "b", "bdi", "body", "br", "circle", "code", "dd", "div", "dl", "dt", "figcaption", "figure", "footer",
+    "h1", "h2", "h3", "head", "header", "html", "i", "img", "li", "line", "link", "main", "meta", "nav", "p", "pre",
+    "rect", "section", "small", "span", "style", "svg", "table", "tbody", "td", "th", "thead", "title", "tr", "ul",
 }  # fmt: skip
 
 

@@ -109,9 +109,11 @@ def total_seconds(facts: Facts) -> tuple[str, str]:
 
 def notes(facts: Facts) -> list[tuple[str, str]]:
     """Return what the stages warned about, and all notes of stages that this page does not know: (stage, text)."""
-    producers = list(facts.producers.values())
-    levels = {stage.record.name: ("warning",) if stage in producers else ("warning", "info") for stage in facts.stages}
-    return [(s.record.name, text) for s in facts.stages for text in s.notes(*levels[s.record.name])[:20]]
+    return [
+        (stage.record.name, text)
+        for stage in facts.stages
+        for text in stage.notes("warning", *(() if stage.documents else ("info",)))[:20]
+    ]
 
 
 def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -125,9 +127,9 @@ def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
     for name, what in (("table", "Table"), ("train_set", "Training part"), ("test_set", "Test part, held out")):
         if schema := facts.tables.get(name):
             yield f"{what}, digest", schema.digest
-    train = facts.producers.get(TrainingRecord)
-    if train and "model/model.pt2" in train.files:
-        yield "model.pt2, sha256", str(train.files["model/model.pt2"].get("sha256"))
+    train = facts.producer(TrainingRecord)
+    if train and train.manifest and (model := train.manifest.files.get("model/model.pt2")):
+        yield "model.pt2, sha256", str(model.get("sha256"))
     registration = facts.get(Registration)
     for name, value in registration.tags.items() if registration else ():
         if name.endswith("_digest"):

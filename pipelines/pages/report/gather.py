@@ -62,6 +62,11 @@ class Stage:
     manifest: Manifest | None
     events: Sequence[Event]
     directory: Path
+    documents: Mapping[type[Document], Document] = field(default_factory=dict)
+    tables: Mapping[str, TableSchema] = field(default_factory=dict)
+    """The schema of each table by the name of its artifact."""
+    other_documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """JSON documents that this page has never seen, by path."""
 
     @property
     def seconds(self) -> float:
@@ -72,11 +77,6 @@ class Stage:
     def metrics(self) -> dict[str, float]:
         """Each metric's last value."""
         return {event["name"]: event["value"] for event in self.events if event.get("kind") == "metric"}
-
-    @property
-    def files(self) -> Mapping[str, Mapping[str, Any]]:
-        """Return the published files by path, with size and digest."""
-        return self.manifest.files if self.manifest else {}
 
     def notes(self, *levels: str) -> list[str]:
         """Return what the stage noted in its journal at these levels."""
@@ -90,13 +90,6 @@ class Facts:
     workspace: Path
     record: RunRecord
     stages: Sequence[Stage]
-    documents: Mapping[type[Document], Document] = field(default_factory=dict)
-    tables: Mapping[str, TableSchema] = field(default_factory=dict)
-    """The schema of each table by the name of its artifact, in the order of the stages."""
-    producers: Mapping[type[Document], Stage] = field(default_factory=dict)
-    """Which stage published a document."""
-    other_documents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """JSON documents of stages that this page has never seen, by path."""
     rotten: Sequence[str] = ()
     """What was changed after it was published, as sentences; none of it is among the documents and events."""
     tracking: Mapping[str, Any] = field(default_factory=dict)
@@ -116,9 +109,19 @@ class Facts:
     def problem(self) -> Mapping[str, Any]:
         return self.record.problem
 
+    def producer(self, kind: type[Document]) -> Stage | None:
+        """Return the stage that published the document of a type."""
+        return next((stage for stage in self.stages if kind in stage.documents), None)
+
     def get(self, kind: type[D]) -> D | None:
         """Return the document of a type, None where the run has none."""
-        return cast("D | None", self.documents.get(kind))
+        producer = self.producer(kind)
+        return cast("D", producer.documents[kind]) if producer else None
+
+    @property
+    def tables(self) -> dict[str, TableSchema]:
+        """The schema of each table by the name of its artifact, in the order of the stages."""
+        return {name: schema for stage in self.stages for name, schema in stage.tables.items()}
 
     @property
     def table(self) -> TableSchema | None:
@@ -167,7 +170,7 @@ class Facts:
 
         The place is a directory, or a URI while the model was not fetched from the store.
         """
-        train, registration = self.producers.get(ModelSchema), self.get(Registration)
+        train, registration = self.producer(ModelSchema), self.get(Registration)
         path: object = train.directory / "model" if train else None
         if train and self.record.store and not (train.directory / "model").is_dir():
             path = f"{self.record.store}store/{train.record.key}/model/"
@@ -203,36 +206,15 @@ def gather(workspace: Path, run: str, *, history: bool = True) -> Facts:
     """
     record = records.load(workspace, run)
     published = _Published(store_of(workspace, record))
-    stages = tuple(published.stage(stage) for stage in record.stages)
-    documents: dict[type[Document], Document] = {}
-    producers: dict[type[Document], Stage] = {}
-    tables: dict[str, TableSchema] = {}
-    other_documents: dict[str, Mapping[str, Any]] = {}
-    for stage in stages:
-        unknown: dict[str, Mapping[str, Any]] = {}
-        for kind in TYPES:
-            if document := published.document(kind, kind.path(), stage):
-                documents[kind], producers[kind] = document, stage
-        for path in stage.files:
-            artifact, _, name = path.partition("/")
-            if name == TABLE and f"{artifact}/{DATA}" in stage.files:
-                if schema := published.document(TableSchema, path, stage):
-                    tables[artifact] = schema
-            elif name.endswith(".json") and "/" not in name:
-                unknown[path] = _object(published.content(stage.manifest, path) or b"")
-        if stage not in producers.values():
-            other_documents |= unknown
+    stages = tuple(map(published.stage, record.stages))
     if published.rotten:  # said wherever the run's own message is
         record = replace(record, message="\n".join(filter(None, [*published.rotten, record.message])))
-    split = next((stage for stage in stages if f"{SEALED}/{TABLE}" in stage.files), None)
+    sealed = f"{SEALED}/{TABLE}"
+    split = next((stage for stage in stages if stage.manifest and sealed in stage.manifest.files), None)
     return Facts(
         workspace=workspace,
         record=record,
         stages=stages,
-        documents=documents,
-        tables=tables,
-        producers=producers,
-        other_documents=other_documents,
         rotten=tuple(dict.fromkeys(published.rotten)),
         tracking=read_object(workspace / "runs" / f"{run}.tracking.json"),
         history=earlier.history(record, records.every(workspace)) if history else History(),
@@ -251,13 +233,26 @@ class _Published:
     def stage(self, record: StageRecord) -> Stage:
         """Return a stage with its manifest and journal; early manifests hold no digest of the journal."""
         manifest = self.manifest(record.key) if record.status in PUBLISHED else None
-        path = None
+        journal = None
         if record.status in PUBLISHED:
             intact = not (manifest and manifest.journal) or self.content(manifest, JOURNAL) is not None
-            path = self.store.directory(record.key) / JOURNAL if intact else None
+            journal = self.store.directory(record.key) / JOURNAL if intact else None
         elif record.journal and record.status != "skipped":
-            path = self.store.workspace / record.journal
-        return Stage(record, manifest, _events(path) if path else (), self.store.directory(record.key))
+            journal = self.store.workspace / record.journal
+        events = _events(journal) if journal else ()
+        if manifest is None:
+            return Stage(record, None, events, self.store.directory(record.key))
+        documents = {kind: content for kind in TYPES if (content := self.document(kind, kind.path(), manifest))}
+        tables: dict[str, TableSchema] = {}
+        unknown: dict[str, Mapping[str, Any]] = {}
+        for path in manifest.files:
+            artifact, _, name = path.partition("/")
+            if name == TABLE and f"{artifact}/{DATA}" in manifest.files:
+                if schema := self.document(TableSchema, path, manifest):
+                    tables[artifact] = schema
+            elif not documents and name.endswith(".json") and "/" not in name:
+                unknown[path] = _object(self.content(manifest, path) or b"")
+        return Stage(record, manifest, events, self.store.directory(record.key), documents, tables, unknown)
 
     def manifest(self, key: str) -> Manifest | None:
         """Return the manifest of a published execution, None where it is broken or gone."""
@@ -270,12 +265,12 @@ class _Published:
             self.rotten.append(f"{self.store.directory(key)} is no longer in the store")
         return manifest
 
-    def document(self, kind: type[D], path: str, stage: Stage) -> D | None:
+    def document(self, kind: type[D], path: str, manifest: Manifest) -> D | None:
         """Return a document that a stage published, as its manifest says; None where there is none, or another."""
-        if (data := self.content(stage.manifest, path)) is None:
+        if (data := self.content(manifest, path)) is None:
             return None
         try:
-            return parse(kind, data, str(stage.directory / path))
+            return parse(kind, data, str(self.store.directory(manifest.key) / path))
         except FourscoreError as error:
             self.rotten.append(str(error))
             return None

@@ -150,7 +150,9 @@ def _context(facts: Facts) -> dict[str, Any]:
         "mistakes": _mistakes(evaluation) if evaluation else [],
         "total_seconds": evidence.total_seconds(facts),
         "notes": evidence.notes(facts),
-        "others": [(path, evidence.plain(content)) for path, content in facts.other_documents.items()],
+        "others": [
+            (path, evidence.plain(content)) for stage in facts.stages for path, content in stage.other_documents.items()
+        ],
         "lineage": list(evidence.lineage(facts)),
     }
     sections = {

@@ -83,7 +83,7 @@ def lines(message: str) -> tuple[str, ...]:
 def _refused(facts: Facts, stage: Stage) -> Verdict:
     reasons = (stage.manifest and stage.manifest.reasons) or lines(facts.record.message)
     title = f"Stopped by the {stage.record.name} gate: no model was trained on this data."
-    advice = (text for kind, text in AFTER_REFUSAL.items() if facts.producers.get(kind) is stage)
+    advice = (text for kind, text in AFTER_REFUSAL.items() if kind in stage.documents)
     return Verdict("refused", CROSS, title, reasons, (next(advice, RERUN),))
 
 

@@ -6,9 +6,9 @@ import pytest
 
 from model_code import tasks
 from steps.evaluation import slices
-from steps.evaluation.statistics import by_row
+from steps.evaluation.statistics import by_group, by_row, by_time
 from steps.evaluation.thresholds import Threshold
-from steps.training.selection import better_by, resampling, score, unmet
+from steps.training.selection import better_by, score, unmet
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.normal(size=400)
@@ -105,10 +105,9 @@ def test_rows_that_belong_together_make_the_choice_less_sure():
     """Twenty groups, each twenty times the same row: as much is known as of twenty rows."""
     error = np.repeat(np.random.default_rng(1).normal(size=(2, 20)), 20, axis=1)
     frame = pl.DataFrame({"team": [f"t{i // 20}" for i in range(400)], "day": [i // 20 for i in range(400)]})
-    frame = frame.with_columns(x=pl.Series(range(400)))
     metric, ratios = TASK.metrics["rmse"], {}
-    for by, column in (("row", None), ("group", "team"), ("time", "day")):
-        resamples = resampling(frame, by, column, 0)
+    drawn = {"row": ROWS, "group": by_group(frame["team"], 400, 0), "time": by_time(frame["day"], 400, 0)}
+    for by, resamples in drawn.items():
         worse, better = (score(metric, TRUTH, TRUTH + shift, resamples) for shift in (error[0], error[1] * 0.9))
         estimate = worse.estimate()
         ratios[by] = (estimate.high - estimate.low, better_by(metric, better, worse)[1])
@@ -116,18 +115,8 @@ def test_rows_that_belong_together_make_the_choice_less_sure():
         assert all(clustered > 3 * alone for clustered, alone in zip(ratios[by], ratios["row"], strict=True))
 
 
-def test_equal_rows_are_drawn_together_and_rows_that_differ_one_by_one():
-    once = pl.DataFrame({"_row": range(1, 401), "x": [i // 5 for i in range(400)], "y": TRUTH})
-    assert resampling(once, "row", None, 0) == ROWS
-    repeated = once.with_columns(y=pl.col("x") * 0.5)
-    assert resampling(repeated, "row", None, 0).count == 80
-    assert resampling(repeated, "row", None, 0).resampled == "groups of rows with equal values"
-    by_x = resampling(once, "row", None, 0, unit=["x"])
-    assert (by_x.count, by_x.resampled) == (80, "groups of rows with equal x")
-
-
 def test_one_group_gives_no_interval_and_so_reaches_no_bound_and_beats_nobody():
-    resamples = resampling(pl.DataFrame({"team": ["a"] * 400}), "group", "team", 0)
+    resamples = by_group(pl.Series("team", ["a"] * 400), 400, 0)
     success = [Threshold(metric="rmse", at_most=100)]
     assert "the value is 0.1" in unmet(success, TASK, TRUTH, CLOSE, pl.DataFrame({"a": range(400)}), resamples)[0]
     metric = TASK.metrics["rmse"]
