@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -14,6 +15,8 @@ from steps.labeling.twins import twins
 _MOST_CODES = 10
 _MOST_VALUES = 1000
 """A column with more different values is hardly one of categories."""
+_QUESTIONS = 50
+"""Questions asked at once: the engine holds buffers for each, gigabytes for thousands of columns."""
 _LISTED, _MOST_WORDS = 5, 30
 """How many words of a column are listed, and how many a query may replace."""
 _QUANTITY = re.compile(
@@ -69,15 +72,23 @@ def spellings(columns: Mapping[str, Mapping[str, int]], target: str, source: str
     yield question
 
 
+def answers(data: pl.LazyFrame, questions: Sequence[pl.Expr]) -> dict[str, Any]:
+    """Return the answer to each question about the columns, by the name of its column."""
+    result: dict[str, Any] = {}
+    for start in range(0, len(questions), _QUESTIONS):
+        batch = data.select(questions[start : start + _QUESTIONS])
+        result |= batch.collect(engine="streaming").row(0, named=True)
+    return result
+
+
 def categories(data: pl.LazyFrame, names: Sequence[str]) -> dict[str, dict[str, int]]:
     """Return the rows of each value of columns of categories; columns of many values are left out."""
-    counts = {}
-    for name in names:
-        rows = data.select(pl.col(name).drop_nulls().value_counts()).head(_MOST_VALUES + 1)
-        values = rows.collect(engine="streaming").unnest(name).rows()
-        if len(values) <= _MOST_VALUES:
-            counts[name] = {str(value): number for value, number in sorted(values)}
-    return counts
+    tallies = [pl.col(name).drop_nulls().value_counts().head(_MOST_VALUES + 1).implode() for name in names]
+    return {
+        name: dict(sorted((str(row[name]), row["count"]) for row in rows))
+        for name, rows in answers(data, tallies).items()
+        if len(rows) <= _MOST_VALUES
+    }
 
 
 def _replaced(name: str, groups: Sequence[Sequence[str]]) -> str:

@@ -13,7 +13,7 @@ import polars as pl
 from model_code import tasks
 from model_code.tasks import Task, labels
 from pipelines.propose import instants, questions, trial
-from pipelines.propose.classes import are_codes, categories, spellings
+from pipelines.propose.classes import answers, are_codes, categories, spellings
 from pipelines.propose.trial import Outcome
 from steps.errors import InputError
 from steps.label import FEW, LabelConfig, listed_counts
@@ -238,10 +238,10 @@ def _count(name: str, values: pl.Series) -> tuple[dict[str, int], dict[str, int]
 def _column_profiles(data: pl.LazyFrame, schema: TableSchema, codes: Collection[str]) -> list[ColumnProfile]:
     floats = [column.name for column in schema.columns if column.type == "float"]
     counted = [column.name for column in schema.columns if column.type != "float"]
-    distinct: dict[str, int] = _answers(data, [pl.col(name).drop_nulls().n_unique() for name in counted])
-    constant: dict[str, bool] = _answers(data, [pl.col(name).min() == pl.col(name).max() for name in floats])
+    distinct: dict[str, int] = answers(data, [pl.col(name).drop_nulls().n_unique() for name in counted])
+    constant: dict[str, bool] = answers(data, [pl.col(name).min() == pl.col(name).max() for name in floats])
     unique = [c.name for c in schema.columns if c.type == "integer" and distinct[c.name] == schema.rows]
-    counting: dict[str, bool] = _answers(data, [(pl.col(name).diff().drop_nulls() == 1).all() for name in unique])
+    counting: dict[str, bool] = answers(data, [(pl.col(name).diff().drop_nulls() == 1).all() for name in unique])
     return [
         ColumnProfile(
             column=column,
@@ -253,19 +253,6 @@ def _column_profiles(data: pl.LazyFrame, schema: TableSchema, codes: Collection[
         )
         for column in schema.columns
     ]
-
-
-BATCH = 50
-"""Questions asked at once: the engine holds buffers for each, gigabytes for thousands of columns."""
-
-
-def _answers(data: pl.LazyFrame, questions: Sequence[pl.Expr]) -> dict[str, Any]:
-    """Return the answer to each question about the columns, by the name of its column."""
-    answers: dict[str, Any] = {}
-    for start in range(0, len(questions), BATCH):
-        batch = data.select(questions[start : start + BATCH])
-        answers |= batch.collect(engine="streaming").row(0, named=True)
-    return answers
 
 
 def _guess(profile: ColumnProfile, request: Request) -> Guess:
@@ -363,7 +350,7 @@ def _slices(data: pl.LazyFrame, columns: Sequence[Guess], target: str) -> list[s
     candidates = [
         c.name for c in columns if c.role == "feature" and c.type in ("category", "boolean") and c.name != target
     ]
-    distinct = _answers(data, [pl.col(name).n_unique() for name in candidates])
+    distinct = answers(data, [pl.col(name).n_unique() for name in candidates])
     return [name for name, count in distinct.items() if count in _SLICE_VALUES][:2]
 
 
@@ -393,7 +380,7 @@ def _numbers_for_dates(data: pl.LazyFrame, columns: Sequence[Guess], request: Re
         if c.type in ("integer", "float") and c.role in ("feature", "key") and c.name != request.target
     }
     ends = [getattr(pl.col(name), end)().alias(f"{end} {name}") for name in types for end in ("min", "max")]
-    return instants.questions(data, types, _answers(data, ends))
+    return instants.questions(data, types, answers(data, ends))
 
 
 def _equal_rows(data: pl.LazyFrame, schema: TableSchema, columns: Sequence[Guess]) -> Iterator[str]:

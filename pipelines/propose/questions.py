@@ -19,7 +19,8 @@ from pipelines.propose.trial import Outcome
 from steps.errors import listed
 from steps.splitting.document import Finding
 from steps.splitting.ids import names_subject
-from steps.splitting.leaks import LATER_TARGET, NEAR_TARGET, PRODUCT_IS_TARGET, SUM_IS_TARGET
+from steps.splitting.leaks import LATER_TARGET, NEAR_TARGET
+from steps.splitting.proxies import PAIR_IS_TARGET, PRODUCT_IS_TARGET, SUM_IS_TARGET
 from steps.tables.schema import Column, TableSchema, unused
 from steps.tables.truth import Array
 
@@ -224,6 +225,7 @@ def _about_leaks(advice: Advice, study: Study, leaks: Sequence[Finding]) -> None
             NEAR_TARGET: f"column {names} alone predicts {study.target!r} ({measure} {score:.3f})",
             SUM_IS_TARGET: f"a weighted sum of {names} is {study.target!r}",
             PRODUCT_IS_TARGET: f"a product (or quotient) of {names} is {study.target!r}",
+            PAIR_IS_TARGET: f"{names} together give {study.target!r} ({measure} {score:.3f})",
             LATER_TARGET: f"column {names} is the {study.target!r} of a later row",
         }[leak.check]
         doubt = f"{question} known when the prediction is made?"

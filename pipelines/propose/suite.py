@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from pipelines.propose.classes import answers
 from pipelines.propose.profile import Profile
 from steps.tables.schema import Column, TableSchema
 
@@ -20,17 +22,12 @@ _MARGIN = 0.25
 def propose_suite(table: Path, schema: TableSchema, profile: Profile) -> tuple[Expectation, ...]:
     """Return the expectations, in the order of the columns."""
     data = pl.scan_parquet(table / "data.parquet", glob=False)
-    ignored = {guess.name for guess in profile.columns if guess.role == "ignore"}
+    guesses = {guess.name: guess for guess in profile.columns}
     target = next(column for column in schema.columns if column.name == profile.target)
-    return (
-        *_whole(schema, target),
-        *(
-            expectation
-            for column in schema.columns
-            if column.name not in ignored and column is not target
-            for expectation in _column(data, column, profile)
-        ),
-    )
+    columns = [column for column in schema.columns if guesses[column.name].role != "ignore" and column is not target]
+    as_read = [c for c in columns if guesses[c.name].role != "key" and guesses[c.name].type == c.type]
+    seen = answers(data, [question for column in as_read for question in _questions(column)])
+    return (*_whole(schema, target), *(expectation for column in columns for expectation in _column(column, seen)))
 
 
 def _expectation(kind: str, severity: str, notes: str, **kwargs: Any) -> Expectation:
@@ -65,7 +62,22 @@ def _floor(share: float) -> float:
     return math.floor(share * 100) / 100
 
 
-def _column(data: pl.LazyFrame, column: Column, profile: Profile) -> list[Expectation]:
+def _questions(column: Column) -> list[pl.Expr]:
+    """Return what is asked of the values of a column: the categories if they are few, or the range."""
+    values = pl.col(column.name)
+    if column.type == "category":
+        return [values.drop_nulls().unique().sort().head(_FEW + 1).implode()]
+    if column.type in ("integer", "float"):
+        return [pl.concat_list(values.min(), values.max())]
+    return []
+
+
+def _column(column: Column, seen: Mapping[str, Any]) -> list[Expectation]:
+    """Return the expectations about one column.
+
+    Args:
+        seen: the values of columns of few categories and the range of columns of numbers, by column.
+    """
     name = column.name
     expectations = []
     if not column.missing:
@@ -74,40 +86,25 @@ def _column(data: pl.LazyFrame, column: Column, profile: Profile) -> list[Expect
                 "expect_column_values_to_not_be_null", "warning", "complete when this was proposed", column=name
             )
         )
-    guess = next(guess for guess in profile.columns if guess.name == name)
-    if guess.role == "key" or guess.type != column.type:
-        return expectations
-    if column.type == "category":
-        values = (
-            data.select(pl.col(name).drop_nulls().unique().sort())
-            .head(_FEW + 1)
-            .collect(engine="streaming")[name]
-            .to_list()
-        )
-        if 0 < len(values) <= _FEW:
-            expectations.append(
-                _expectation(
-                    "expect_column_values_to_be_in_set", "warning", "the categories seen", column=name, value_set=values
-                )
+    values = seen.get(name, [])
+    if column.type == "category" and 0 < len(values) <= _FEW:
+        expectations.append(
+            _expectation(
+                "expect_column_values_to_be_in_set", "warning", "the categories seen", column=name, value_set=values
             )
-    elif column.type in ("integer", "float"):
-        low, high = (
-            data.select(pl.col(name).min().alias("low"), pl.col(name).max().alias("high"))
-            .collect(engine="streaming")
-            .row(0)
         )
-        if low is not None and low < high:
-            least, most = _widened(low, high, whole=column.type == "integer")
-            expectations.append(
-                _expectation(
-                    "expect_column_values_to_be_between",
-                    "warning",
-                    "the range seen, and a quarter of it on either side",
-                    column=name,
-                    min_value=least,
-                    max_value=most,
-                )
+    elif column.type in ("integer", "float") and values and values[0] is not None and values[0] < values[1]:
+        least, most = _widened(*values, whole=column.type == "integer")
+        expectations.append(
+            _expectation(
+                "expect_column_values_to_be_between",
+                "warning",
+                "the range seen, and a quarter of it on either side",
+                column=name,
+                min_value=least,
+                max_value=most,
             )
+        )
     return expectations
 
 

@@ -18,15 +18,24 @@ from steps.splitting.copies import MOST_COLUMNS, near_copies
 from steps.splitting.document import Finding, Level
 from steps.splitting.ids import names_id, names_subject
 from steps.splitting.moments import parts_of_moment
-from steps.splitting.proxies import Strength, fold_of_rows, identity, strength
+from steps.splitting.proxies import (
+    PAIR_IS_TARGET,
+    PRODUCT_IS_TARGET,
+    SUM_IS_TARGET,
+    Strength,
+    fold_of_rows,
+    identity,
+    pair,
+    product,
+    strength,
+)
 from steps.splitting.rowhash import row_hashes
 from steps.splitting.shifted import later_targets
 from steps.tables.schema import Column, TableSchema, unused
 from steps.tables.truth import Array, number_array, truth_array
 
-NEAR_TARGET, SUM_IS_TARGET, PRODUCT_IS_TARGET = "near target", "sum is target", "product is target"
-LATER_TARGET = "later target"
-GIVES_AWAY = (NEAR_TARGET, SUM_IS_TARGET, PRODUCT_IS_TARGET, LATER_TARGET)
+NEAR_TARGET, LATER_TARGET = "near target", "later target"
+GIVES_AWAY = (NEAR_TARGET, SUM_IS_TARGET, PRODUCT_IS_TARGET, PAIR_IS_TARGET, LATER_TARGET)
 """The checks of columns that give the target away."""
 SAMPLE = 50_000
 """The training rows on which columns are compared with the target."""
@@ -34,8 +43,8 @@ ENOUGH = 300
 """With fewer rows, a number that separates the classes may just be a good feature; a column of few values is not."""
 NEARLY_ALL, SKILL = 0.99, 0.95
 """The score from which a single column counts as the target itself; of more than two classes, the skill as well."""
-PRODUCT = 0.999
-"""The R2 of logarithms from which a product of few columns counts as the target."""
+MOST_SUMMED, MOST_PAIRED = 500, 16
+"""The columns, the best by themselves first, of which sums and pairs are tried."""
 RARE = 20
 """With fewer rows of the rarer class, one column may separate it by chance."""
 STRONG = 0.985
@@ -237,15 +246,18 @@ def _time_columns(parts: Parts) -> list[str]:
 
 
 def _near_target(parts: Parts) -> Iterator[Finding]:
-    """Report single columns and sums of columns that are nearly the target, and columns that duplicate another."""
+    """Report columns that are nearly the target alone or in combination, and columns that duplicate another."""
     target = parts.schema.target
     assert target is not None, "the labelled table has a target"
     features = parts.schema.features()
     frame = _sample(parts.train / "data.parquet", [*(column.name for column in features), target.name])
     truth = truth_array(frame[target.name], target)
+    words = [column.name for column in features if column.type in ("category", "text")]
+    frame = frame.with_columns(pl.col(words).cast(pl.String).rank("dense"))
     fold = fold_of_rows(len(truth))
     moment = parts_of_moment(features)  # a trend over time is no leak: when a row is made is known
     single: list[str] = []
+    scores: dict[str, float] = {}
     dividing: list[Column] = []
     for column in features:
         result = strength(frame[column.name], column, truth, len(target.classes), fold)
@@ -257,7 +269,9 @@ def _near_target(parts: Parts) -> Iterator[Finding]:
         if level:
             single.append(column.name)
             yield _proxy(parts, column.name, level, result)
-    yield from _sums(parts, frame, [column for column in features if column.name not in single], truth)
+        elif _is_quantity(column, frame) and column.name not in moment:
+            scores[column.name] = result.score
+    yield from _combinations(parts, frame, scores, truth)
     yield from _same(frame, dividing)
 
 
@@ -294,9 +308,12 @@ def _is_target(result: Strength, truth: Array, classes: int) -> bool:
     skilled = result.skill >= SKILL
     if result.distinct <= max(10, 2 * classes) and skilled:
         return True
-    if len(truth) < ENOUGH:
-        return False
-    return skilled if classes > 2 else int(np.bincount(truth, minlength=2).min()) >= RARE
+    return _are_enough(truth, classes) and (skilled or classes == 2)
+
+
+def _are_enough(truth: Array, classes: int) -> bool:
+    """Return whether there are so many rows that no column separates the classes by chance."""
+    return len(truth) >= ENOUGH and (classes != 2 or int(np.bincount(truth, minlength=2).min()) >= RARE)
 
 
 def _proxy(parts: Parts, name: str, level: Level, result: Strength) -> Finding:
@@ -325,34 +342,41 @@ def _unless_allowed(parts: Parts, names: Sequence[str], evidence: str, verdict: 
     )
 
 
-def _sums(parts: Parts, frame: pl.DataFrame, features: Sequence[Column], truth: Array) -> Iterator[Finding]:
-    """Report columns of which a weighted sum, or a product of powers, is the target."""
+def _is_quantity(column: Column, frame: pl.DataFrame) -> bool:
+    is_number = column.type in ("integer", "float", "boolean")
+    return is_number and frame[column.name].null_count() <= frame.height / 2
+
+
+def _combinations(parts: Parts, frame: pl.DataFrame, scores: Mapping[str, float], truth: Array) -> Iterator[Finding]:
+    """Report columns of which a weighted sum, a product of powers, or a simple function of two is the target.
+
+    Args:
+        scores: columns of numbers, and how well each of them predicts the target by itself.
+    """
     target = parts.schema.target
     assert target is not None
-    moment = parts_of_moment(features)
-    numeric = [
-        column.name
-        for column in features
-        if column.type in ("integer", "float", "boolean") and column.name not in moment
-    ]
-    numeric = [name for name in numeric if frame[name].null_count() <= frame.height / 2]
-    if len(numeric) < 2:
+    best = sorted(scores, key=lambda name: -scores[name])
+    summed = set(best[:MOST_SUMMED])
+    names = [name for name in scores if name in summed]
+    if len(names) < 2:
         return
-    matrix = np.column_stack([number_array(frame[name]) for name in numeric])
-    check, what, result = SUM_IS_TARGET, "a weighted sum", identity(matrix, numeric, truth, len(target.classes))
-    if result is None and not target.classes and (truth > 0).all():
-        check, what = PRODUCT_IS_TARGET, "a product (or quotient)"
-        positive = np.flatnonzero(~(matrix <= 0).any(axis=0)).tolist()
-        logarithms = np.log(matrix[:, positive])
-        result = identity(logarithms, [numeric[i] for i in positive], np.log(truth), 0, nearly=PRODUCT)
+    classes = len(target.classes)
+    matrix = np.column_stack([number_array(frame[name]) for name in names])
+    result = identity(matrix, names, truth, classes)
+    if result is None and not classes:
+        result = product(matrix, names, truth)
+    if result is None and classes <= 2 and _are_enough(truth, classes):
+        few = [names.index(name) for name in best[:MOST_PAIRED]]
+        result = pair(matrix[:, few], best[:MOST_PAIRED], truth, classes)
     if result is None:
         return
-    names, _, score = result
     evidence = (
-        f"{what} of {listed(map(repr, names))} gives {target.name!r} with R2 {score:.6f} on held-out training rows"
+        f"{result.what} of {listed(map(repr, result.columns))} gives {target.name!r} with {result.measure} {result.score:.6f} on "
+        "held-out training rows"
     )
-    level, text = _unless_allowed(parts, names, evidence, "together they are the target")
-    yield Finding(check=check, level=level, columns=tuple(names), text=text, numbers={"R2": score})
+    level, text = _unless_allowed(parts, result.columns, evidence, "together they are the target")
+    numbers = {result.measure: result.score}
+    yield Finding(check=result.check, level=level, columns=tuple(result.columns), text=text, numbers=numbers)
 
 
 def _later_target(parts: Parts) -> Iterator[Finding]:
@@ -376,10 +400,8 @@ def _same(frame: pl.DataFrame, columns: Sequence[Column]) -> Iterator[Finding]:
     """
     by_signature: dict[bytes, str] = {}
     for column in columns:
-        series = frame[column.name]
-        codes = series.rank("dense").fill_null(0).to_numpy().astype(np.int64)
         # Classes of rows are numbered by their first row, so that names play no part.
-        _, first, place = np.unique(codes, return_index=True, return_inverse=True)
+        _, first, place = np.unique(number_array(frame[column.name]), return_index=True, return_inverse=True)
         signature = np.argsort(np.argsort(first))[place].tobytes()
         if signature in by_signature:
             text = f"{column.name!r} duplicates {by_signature[signature]!r}; keep one of them"

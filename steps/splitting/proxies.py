@@ -1,9 +1,11 @@
-"""How well one column alone, or a weighted sum of columns, predicts the target, out of fold on the training part."""
+"""How well one column alone, or a combination of columns, predicts the target, out of fold on the training part."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -21,6 +23,11 @@ NEARLY = 0.99
 """R2 from which a sum of few columns counts as the target itself: an identity but for small amounts."""
 FEW = 5
 """How many columns are few."""
+PRECISELY = 0.999
+"""R2 from which a product of few columns counts as the target, and R2 or ROC AUC from which two columns do."""
+SUM_IS_TARGET, PRODUCT_IS_TARGET, PAIR_IS_TARGET = "sum is target", "product is target", "pair is target"
+_FIRST = 2000
+"""The rows on which all pairs are tried."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,16 @@ class Strength:
     distinct: int
 
 
+class Combination(NamedTuple):
+    """What some columns together predict the target with: ``what`` is the subject of a sentence, such as a weighted sum."""
+
+    check: str
+    what: str
+    columns: list[str]
+    measure: str
+    score: float
+
+
 def fold_of_rows(rows: int) -> Array:
     """Return a fold for each row, int64 [rows]: scattered, always the same."""
     return np.random.default_rng(0).permutation(rows) % FOLDS
@@ -48,14 +65,14 @@ def strength(values: pl.Series, column: Column, truth: Array, classes: int, fold
     """Return how well one column predicts the truth.
 
     Args:
+        values: of a category or text, numbers from 1 on in place of the words.
         truth: class index int64 [rows], or float64 [rows] when ``classes`` is 0.
     """
-    if column.type in ("category", "text"):
-        codes = values.cast(pl.String).rank("dense").fill_null(0).to_numpy().astype("int64")
-        numbers = None
+    numbers = number_array(values) if column.type not in ("category", "text") else None
+    if numbers is None:
+        codes = values.fill_null(0).to_numpy().astype(np.int64)
         distinct = int(codes.max()) if len(codes) else 0
     else:
-        numbers = number_array(values)
         codes, distinct = _bins(numbers)
     if classes:
         binned = _classification(codes, truth, classes, fold, distinct)
@@ -178,15 +195,12 @@ def _interpolated(numbers: Array, fallback: Array, truth: Array, fold: Array) ->
 
 def identity(
     matrix: Array, names: Sequence[str], truth: Array, classes: int, nearly: float = NEARLY
-) -> tuple[list[str], list[float], float] | None:
-    """Return the fewest columns of which a weighted sum is the target, if there are any.
+) -> Combination | None:
+    """Return the fewest columns of which a weighted sum is the target, scored on rows that it was not fitted on.
 
     Args:
         matrix: float64 [rows, columns], NaN where missing; rows with missing values are left out.
         nearly: the R2 from which a sum of few columns counts.
-
-    Returns:
-        the columns' names, their weights and the R2 on rows that the weights were not fitted on; None when no sum does.
     """
     outputs = (truth[:, None] == np.arange(1, classes)).astype(float) if classes else truth[:, None]
     complete = ~np.isnan(matrix).any(axis=1)
@@ -208,9 +222,57 @@ def identity(
             order = np.asarray(columns)[np.argsort(-np.abs(weights).max(axis=1), kind="stable")].tolist()
             fewest = _fewest(matrix, outputs, order, enough)
             if len(fewest) <= most:
-                reached, fitted = _fit(matrix[:, fewest], outputs)
-                return [names[column] for column in fewest], [float(weight) for weight in fitted[:, -1]], reached
+                reached, _ = _fit(matrix[:, fewest], outputs)
+                return Combination(SUM_IS_TARGET, "a weighted sum", [names[c] for c in fewest], "R2", reached)
     return None
+
+
+def product(matrix: Array, names: Sequence[str], truth: Array) -> Combination | None:
+    """Return the fewest columns of which a product of powers is the target, a number; all are positive."""
+    if (truth <= 0).any():
+        return None
+    positive = np.flatnonzero(~(matrix <= 0).any(axis=0)).tolist()
+    result = identity(np.log(matrix[:, positive]), [names[i] for i in positive], np.log(truth), 0, nearly=PRECISELY)
+    return result and result._replace(check=PRODUCT_IS_TARGET, what="a product (or quotient)")
+
+
+def pair(matrix: Array, names: Sequence[str], truth: Array, classes: int) -> Combination | None:
+    """Return two columns of which one compares with the other as the classes do, or of which a simple function is the target.
+
+    Args:
+        matrix: float64 [rows, columns], NaN where missing; few columns, since all pairs are tried.
+        classes: 2, or 0 for a number.
+    """
+    measure = "ROC AUC" if classes else "R2"
+    for left, right in combinations(range(len(names)), 2):
+        complete = ~np.isnan(matrix[:, [left, right]]).any(axis=1)
+        a, b, given = matrix[complete, left], matrix[complete, right], truth[complete]
+        for what, values in _functions(a[:_FIRST], b[:_FIRST], classes).items():
+            if _agreement(values, given[:_FIRST], classes) < PRECISELY:
+                continue
+            score = _agreement(_functions(a, b, classes)[what], given, classes)
+            if score >= PRECISELY:
+                return Combination(PAIR_IS_TARGET, what, [names[left], names[right]], measure, score)
+    return None
+
+
+def _functions(a: Array, b: Array, classes: int) -> dict[str, Array]:
+    """Return what two columns may say together: a cut through a difference tells which is larger."""
+    quotients = {"the quotient": a / b} if b.all() else {}
+    quotients |= {"the inverse quotient": b / a} if a.all() else {}
+    if classes:
+        return {"the difference": a - b, **quotients}
+    return {"the larger": np.maximum(a, b), "the smaller": np.minimum(a, b), "the product": a * b, **quotients}
+
+
+def _agreement(values: Array, truth: Array, classes: int) -> float:
+    """Return the ROC AUC of either direction, or the R2 of a line through the values."""
+    if not len(values) or np.ptp(values) == 0 or np.ptp(truth) == 0:
+        return 0.0
+    if classes:
+        rising = roc_auc(truth, values)
+        return max(rising, 1 - rising)
+    return float(np.corrcoef(values, truth)[0, 1] ** 2)
 
 
 def _fewest(matrix: Array, outputs: Array, order: Sequence[int], enough: float) -> list[int]:

@@ -9,7 +9,8 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from steps.errors import InputError
@@ -82,6 +83,11 @@ def detect(path: Path, name: str, overrides: Overrides) -> Dialect:
     with path.open("rb") as file:
         start = file.read(SAMPLE)
         complete = not file.read(1)
+    return _detect(start, name, replace(overrides, missing=tuple(overrides.missing)), complete=complete)
+
+
+@lru_cache(maxsize=4)  # 'new' opens a file several times
+def _detect(start: bytes, name: str, overrides: Overrides, *, complete: bool) -> Dialect:
     text = codecs.getincrementaldecoder("utf-8-sig")(errors="replace").decode(start)
     if not text.strip():
         raise InputError(f"{name}: the file is empty; it needs a header and rows")

@@ -18,6 +18,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 
 from steps.tables.schema import Column
@@ -70,8 +71,11 @@ class _Column:
             self.missing.update(_bytes(series.is_null().arg_true().cast(pl.Int64) + before))
         if self.kind == "string":
             text = series.cast(pl.String)
-            self.lengths.update(_bytes(text.str.len_bytes().fill_null(0)))
-            self.values.update((text.str.join("").item() or "").encode() if text.len() else b"")
+            text = text.fill_null("") if text.null_count() else text
+            _, ends, content = text.to_arrow(compat_level=pl.CompatLevel.oldest()).buffers()
+            places = np.frombuffer(ends, np.int64)[: len(text) + 1]
+            self.lengths.update(np.diff(places).astype("<u4").data)
+            self.values.update(memoryview(content or b"")[: places[-1]] if len(text) else b"")
             return
         if self.kind == "boolean":
             series = series.cast(pl.UInt8)

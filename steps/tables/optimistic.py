@@ -65,7 +65,8 @@ def _fewest(cells: pl.DataFrame, every: _Assumptions) -> _Assumptions:
     Each marker is compared with each cell, and "%.f" looks for a fraction behind each second. Markers beside the usual words
     stay, since they may read like values.
     """
-    present = {value for column in cells.iter_columns() for value in column.unique() if value in every.markers}
+    markers = sorted(every.markers)
+    present = {value for column in cells.iter_columns() for value in column.filter(column.is_in(markers)).unique()}
     parses = {
         name: replace(parse, format=parse.format.replace("%.f", ""))
         if parse.format and not cells[name].str.contains(".", literal=True).any()

@@ -490,3 +490,33 @@ def test_a_target_that_hardly_changes_is_not_taken_for_that_of_a_later_row(tmp_p
     )
     findings, _ = divide(tmp_path, frame.with_columns(next=pl.col("state").shift(-1)), "state", BINARY)
     assert "later target" not in {check for check, _, _ in findings}
+
+
+@pytest.mark.parametrize(
+    ("target", "task"),
+    [
+        (pl.when(pl.col("a") > pl.col("b")).then(pl.lit("yes")).otherwise(pl.lit("no")), BINARY),
+        (pl.when(pl.col("a") > 2 * pl.col("b")).then(pl.lit("yes")).otherwise(pl.lit("no")), BINARY),
+        (pl.max_horizontal("a", "b"), REGRESSION),
+        (pl.min_horizontal("a", "b"), REGRESSION),
+        (pl.col("a") * pl.col("b"), REGRESSION),
+        (pl.col("a") / pl.col("b"), REGRESSION),
+    ],
+)
+def test_a_target_that_two_columns_make_is_refused(tmp_path, target, task):
+    random = np.random.default_rng(4)
+    columns = {name: random.uniform(1, 9, 900) * random.choice([-1, 1], 900) for name in ("a", "b", "c", "d")}
+    columns |= {} if task == REGRESSION else {name: np.abs(values) for name, values in columns.items()}
+    findings, reasons = divide(tmp_path, pl.DataFrame(columns).with_columns(y=target), "y", task)
+    assert len(reasons) == 1
+    assert [(check, sorted(names)) for check, level, names in findings if level == "refused"] == [
+        ("pair is target", ["a", "b"])
+    ]
+
+
+def test_a_class_that_two_columns_decide_but_for_noise_is_learned_rather_than_refused(tmp_path):
+    random = np.random.default_rng(4)
+    a, b, noise = random.normal(size=(3, 900))
+    frame = pl.DataFrame({"a": a, "b": b, "y": np.where(a - b + noise / 4 > 0, "yes", "no")})
+    findings, _ = divide(tmp_path, frame, "y", BINARY)
+    assert {level for _, level, _ in findings} <= {"note"}
