@@ -112,7 +112,7 @@ def check(prepared: Prepared) -> None:
         InputError: a stage would refuse something; one line per fault, with file and line or the setting.
     """
     loaded = prepared.loaded
-    loaded.document.refuse(define.faults(loaded.problem.card()))
+    loaded.document.refuse(define.faults(loaded.problem))
     if header := _columns(prepared):
         check_columns(loaded, header)
 

@@ -13,7 +13,7 @@ from steps.cards import markdown
 from steps.cards.document import ProblemCard
 from steps.core import Config, Output
 from steps.errors import GateRefused, InputError
-from steps.evaluation.thresholds import Threshold, digits
+from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
 
 if TYPE_CHECKING:
@@ -27,13 +27,18 @@ Fault = tuple[tuple[str | int, ...], str]
 class DefineConfig(Config):
     """The question and its success criteria."""
 
-    name: str = Field(description="The problem's name.")
-    question: str = Field(description="The question in words.")
-    decision: str = Field(description="The decision that the answer serves.")
-    owner: str = Field(description="The role that owns the decision.")
-    cost_of_error: str = Field(description="The cost of errors, in each direction.")
+    name: str = Field(
+        pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
+        description="Lower-case letters, digits, - and _; names runs and experiments.",
+    )
+    question: str = Field(min_length=1, description="The question in words.")
+    decision: str = Field(min_length=1, description="The decision that the answer serves.")
+    owner: str = Field(min_length=1, description="The role that owns the decision.")
+    cost_of_error: str = Field(min_length=1, description="The cost of errors, in each direction.")
     task: str = Field(description="binary-classification, multiclass-classification or regression.")
-    target: str = Field(description="The column that is predicted.")
+    target: str = Field(
+        min_length=1, description="The predicted column, or the name of the column that label.rule computes."
+    )
     success: tuple[Threshold, ...] = Field(
         description="The thresholds that the model must reach on the held-out test set."
     )
@@ -107,8 +112,7 @@ def _unmeasurable(success: Sequence[Threshold], task: Task) -> Iterator[Fault]:
 
 
 def _problem(threshold: Threshold, metric: Metric) -> str | None:
-    bound = threshold.at_least if threshold.at_least is not None else threshold.at_most
-    assert bound is not None, "a threshold has exactly one bound"
+    bound = threshold.bound
     right, wrong = ("at_least", "at_most") if metric.higher_is_better else ("at_most", "at_least")
     if getattr(threshold, wrong) is not None:
         better = "higher" if metric.higher_is_better else "lower"
@@ -150,14 +154,7 @@ def _card(config: DefineConfig, task: Task, reasons: Sequence[str]) -> str:
         "Task": f"{config.task}, of {config.target}",
     }
     rows = [
-        (
-            threshold.metric,
-            f">= {digits(threshold.at_least)}"
-            if threshold.at_least is not None
-            else f"<= {digits(threshold.at_most or 0)}",
-            _end(threshold),
-            threshold.slice or "all rows",
-        )
+        (threshold.metric, threshold.limit, _end(threshold), threshold.slice or "all rows")
         for threshold in config.success
     ]
     parts = [

@@ -1,1 +1,1 @@
-"""The problem definition: types, YAML with line numbers, a schema for editors."""
+"""The problem definition: types, YAML with line numbers, checks, a schema for editors."""

@@ -21,7 +21,6 @@ from pipelines.problem.yaml_lines import Document
 from steps.core import Config, Pipeline
 from steps.define import DefineConfig
 from steps.evaluate import EvaluateConfig, EvaluateSection
-from steps.evaluation.thresholds import Threshold
 from steps.ingest import DataSection, IngestConfig
 from steps.label import LabelConfig, LabelSection
 from steps.register import RegisterConfig, RegisterSection
@@ -45,24 +44,9 @@ SMOKE = {"data.sample_rows": "2000", "train.budget.epochs": "5", "evaluate.resam
 """The settings of ``--smoke``: the same pipeline on a small sample."""
 
 
-class Problem(Config):
+class Problem(DefineConfig):
     """A question, the data that may answer it, and the success criteria."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
-        description="Lower-case letters, digits, - and _; names runs and experiments.",
-    )
-    question: str = Field(min_length=1, description="The question in words.")
-    decision: str = Field(min_length=1, description="The decision that the answer serves.")
-    owner: str = Field(min_length=1, description="The role that owns the decision.")
-    cost_of_error: str = Field(min_length=1, description="The cost of errors, in each direction.")
-    task: str = Field(description="binary-classification, multiclass-classification or regression.")
-    target: str = Field(
-        min_length=1, description="The predicted column, or the name of the column that label.rule computes."
-    )
-    success: tuple[Threshold, ...] = Field(
-        description="The thresholds that the model must reach on the held-out test set."
-    )
     eased: dict[str, Annotated[str, Field(min_length=1)]] = Field(
         default={},
         description=(
@@ -109,10 +93,6 @@ class Problem(Config):
         """Return the config of the stage that reads the data."""
         return IngestConfig(**dict(self.data), target=self.target)
 
-    def card(self) -> DefineConfig:
-        """Return the config of the stage that freezes the problem."""
-        return DefineConfig(**{name: getattr(self, name) for name in DefineConfig.model_fields})
-
 
 @dataclass(frozen=True)
 class Loaded:
@@ -134,7 +114,7 @@ class Loaded:
         p, column = self.problem, self.problem.division_column
         goal = {"task": p.task, "success": p.success, "by": p.split.by, "column": column, "key": p.split.key}
         configs: dict[str, Config] = {
-            "define": p.card(),
+            "define": DefineConfig(**p.model_dump(include=set(DefineConfig.model_fields))),
             "ingest": p.table(),
             "validate": suite_of_sample(self.suite) if self.smoke else self.suite,
             "label": LabelConfig(**dict(p.label), target=p.target, task=p.task),

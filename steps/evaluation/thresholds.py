@@ -43,20 +43,24 @@ class Threshold(Config):
     @property
     def requirement(self) -> str:
         """The promise in words, as reports print it."""
-        if self.at_least is not None:
-            bound = f">= {digits(self.at_least)}"
-        else:
-            assert self.at_most is not None
-            bound = f"<= {digits(self.at_most)}"
         where = f" on {self.slice}" if self.slice else ""
-        return f"{self.metric} {bound} ({'95 % bound' if self.on == 'interval' else 'value'}){where}"
+        return f"{self.metric} {self.limit} ({'95 % bound' if self.on == 'interval' else 'value'}){where}"
+
+    @property
+    def bound(self) -> float:
+        """The number that was promised."""
+        bound = self.at_most if self.at_least is None else self.at_least
+        assert bound is not None, "a threshold has exactly one bound"
+        return bound
+
+    @property
+    def limit(self) -> str:
+        """The bound and its direction, as ``>= 0.65``."""
+        return f"{'<=' if self.at_least is None else '>='} {digits(self.bound)}"
 
     def met(self, value: float) -> bool:
         """Return whether a number meets the bound: the estimate, or the end of its interval that decides."""
-        if self.at_least is not None:
-            return value >= self.at_least
-        assert self.at_most is not None
-        return value <= self.at_most
+        return value <= self.bound if self.at_least is None else value >= self.bound
 
 
 class Goal(Config):

@@ -9,8 +9,8 @@ import pytest
 from cli import fourscore
 from hypothesis import given
 from hypothesis import strategies as st
+from problem_reference import REFERENCE, SCHEMA, reference, schema, text
 
-from pipelines.problem import editor_schema
 from pipelines.problem.loading import load
 from pipelines.problem.yaml_lines import read
 from pipelines.training import TRAINING
@@ -125,23 +125,17 @@ def test_a_section_sagemaker_that_contradicts_itself_is_refused_by_its_line(prob
         load(problem)
 
 
-def test_the_shipped_schema_is_the_one_that_the_types_give():
-    assert editor_schema.PATH.read_text(encoding="utf-8") == editor_schema.text(), (
-        "run: python -m pipelines.problem.editor_schema"
-    )
-
-
-def test_the_reference_for_people_is_the_one_that_the_types_give():
-    assert editor_schema.REFERENCE.read_text(encoding="utf-8") == editor_schema.reference(), (
-        "run: python -m pipelines.problem.editor_schema"
-    )
+def test_the_schema_for_editors_and_the_reference_for_people_are_those_that_the_types_give():
+    run = "run: python tests/support/problem_reference.py"
+    assert SCHEMA.read_text(encoding="utf-8") == text(), run
+    assert REFERENCE.read_text(encoding="utf-8") == reference(), run
 
 
 def test_the_schema_describes_every_field_that_a_person_may_write():
-    schema = editor_schema.schema()
+    whole = schema()
     bare = [
         f"{name}.{field}"
-        for name, definition in {"Problem": schema, **schema["$defs"]}.items()
+        for name, definition in {"Problem": whole, **whole["$defs"]}.items()
         for field, value in definition.get("properties", {}).items()
         if "description" not in value and "$ref" not in value and field != "notes"
     ]

@@ -1,6 +1,6 @@
 """The fields of problem.yaml for editors (JSON Schema) and people (docs/problem.md), generated from the types.
 
-``python -m pipelines.problem.editor_schema`` writes both; a test fails when they are out of date.
+``python tests/support/problem_reference.py`` writes both; a test fails when they are out of date.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import Any
 
 from pipelines.problem.definition import Problem
 
-PATH = Path(__file__).with_name("problem.schema.json")
-REFERENCE = Path(__file__).parents[2] / "docs" / "problem.md"
+ROOT = Path(__file__).parents[2]
+SCHEMA = ROOT / "pipelines" / "problem" / "problem.schema.json"
+REFERENCE = ROOT / "docs" / "problem.md"
 
 
 def schema() -> dict[str, Any]:
@@ -29,7 +30,7 @@ def reference() -> str:
     lines = [
         "# The problem file",
         "",
-        "Generated from the types by `python -m pipelines.problem.editor_schema`; edit those.",
+        "Generated from the types by `python tests/support/problem_reference.py`; edit those.",
         "",
     ]
     for name, definition in [("problem.yaml", whole), *whole["$defs"].items()]:
@@ -86,7 +87,6 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    for path, content in ((PATH, text()), (REFERENCE, reference())):
-        path.parent.mkdir(exist_ok=True)
+    for path, content in ((SCHEMA, text()), (REFERENCE, reference())):
         path.write_text(content, encoding="utf-8")
         sys.stderr.write(f"wrote {path}\n")
