@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from steps.errors import FourscoreError, InputError, install
+from steps.errors import FourscoreError, InputError
+from steps.wording import install
 
 ATTEMPTS = 10
 """How often a request is sent before it counts as failed; nothing else tries again on top of this."""

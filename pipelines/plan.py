@@ -14,7 +14,8 @@ from infra.sources.source import Source
 from infra.store.ledger import divided
 from infra.store.store import Store
 from steps.core import Config, Pipeline
-from steps.errors import InputError, near
+from steps.errors import InputError
+from steps.wording import near
 
 
 def make_plan(

@@ -20,7 +20,8 @@ from infra.store.manifest import is_published
 from model_code import serving
 from pipelines.rows import Rows, read_rows
 from pipelines.terminal import plain
-from steps.errors import GateRefused, InputError, near
+from steps.errors import GateRefused, InputError
+from steps.wording import near
 
 WRITERS = {".csv": "write_csv", ".parquet": "write_parquet", ".ndjson": "write_ndjson", ".jsonl": "write_ndjson"}
 STANDARD_OUTPUT = Path("-")

@@ -22,8 +22,9 @@ from infra.store.store import Store
 from pipelines.training import TRAINING
 from steps import documents
 from steps.cards.document import ProblemCard, Registration, unwritten
-from steps.errors import FourscoreError, GateRefused, InputError, listed
+from steps.errors import FourscoreError, GateRefused, InputError
 from steps.register import directory_digest
+from steps.wording import listed
 
 
 class Registry(Protocol):

@@ -135,7 +135,8 @@ def conclusion(facts: Facts) -> str:
 
 def _results(evaluation: Evaluation, *, judged: bool) -> list[str]:
     """Return the promises with their results, and the yardsticks in the first promise's metric."""
-    from steps.evaluation.wording import number, with_interval
+    from steps.evaluation.sentences import with_interval
+    from steps.wording import number
 
     rows = [
         (promise.wanted, with_interval(promise), "not judged" if not judged else "kept" if promise.met else "NOT kept")

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
+from collections.abc import Sequence
 
 
 class FourscoreError(Exception):
@@ -50,21 +49,3 @@ def refuse_full_disk(error: Exception) -> None:
     """
     if getattr(error, "errno", None) == errno.ENOSPC or os.strerror(errno.ENOSPC) in str(error):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-
-
-def install(extra: str) -> str:
-    """What makes an optional part available; the name is not one that a package registry may know as somebody else's."""
-    return f"install the extra {extra}, in the folder with Fourscore's pyproject.toml: pip install -e '.[{extra}]'"
-
-
-def near(name: str, names: Sequence[str]) -> str:
-    """A hint, ready to be put into a message, or nothing."""
-    lower = {candidate.lower(): candidate for candidate in names}
-    close = [lower[candidate] for candidate in get_close_matches(name.lower(), list(lower), n=3, cutoff=0.6)]
-    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
-
-
-def listed(items: Iterable[str], last: str = "and") -> str:
-    """Return ``a, b and c``."""
-    words = list(items)
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""

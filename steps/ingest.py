@@ -15,12 +15,13 @@ from pydantic import Field, field_validator, model_validator
 
 from steps import documents
 from steps.core import Config, Input, Output
-from steps.errors import InputError, near
+from steps.errors import InputError
 from steps.journal import Journal
 from steps.tables.document import IngestReport
 from steps.tables.schema import Available, Column, Reading, Role, TableSchema, Type
 from steps.tables.source import Source
 from steps.tables.sql import names_after_as
+from steps.wording import near
 
 if TYPE_CHECKING:
     from steps.tables.examine import Examination

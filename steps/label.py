@@ -13,13 +13,14 @@ from model_code import tasks
 from model_code.tasks import labels
 from steps import documents
 from steps.core import Config, Input, Output
-from steps.errors import GateRefused, InputError, near
+from steps.errors import GateRefused, InputError
 from steps.journal import Journal
 from steps.labeling.classes import choose_positive, class_metrics
 from steps.labeling.document import ClassShare, LabelReport, PositiveClass
 from steps.labeling.twins import twins
 from steps.tables.names import LABEL_SOURCE, ROW
 from steps.tables.schema import Column, TableSchema, Target, unused
+from steps.wording import near
 
 if TYPE_CHECKING:
     import polars as pl

@@ -14,11 +14,11 @@ from steps.cards.modelcard import CardFacts, model_card
 from steps.core import Config, Input, Output
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
-from steps.evaluation.wording import unmarked
 from steps.expectations.document import ValidationResults
 from steps.journal import Journal
 from steps.splitting.document import SplitReport
 from steps.training.document import ModelColumn, ModelSchema, TrainingRecord
+from steps.wording import unmarked
 
 CANDIDATE = "candidate"
 

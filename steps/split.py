@@ -9,11 +9,12 @@ from pydantic import Field, model_validator
 
 from steps import documents
 from steps.core import Config, Input, Output
-from steps.errors import GateRefused, InputError, near
+from steps.errors import GateRefused, InputError
 from steps.journal import Journal
 from steps.splitting import By
 from steps.splitting.document import Balance, Fraction, PartRows, SplitReport
 from steps.tables.schema import TableSchema, unused
+from steps.wording import near
 
 if TYPE_CHECKING:
     from steps.splitting.division import Division

@@ -8,7 +8,8 @@ import warnings
 from dataclasses import dataclass
 from importlib import metadata
 
-from steps.errors import InputError, install
+from steps.errors import InputError
+from steps.wording import install
 
 FRAMEWORKS = ("pytorch", "pytorch-amzn2023")
 """The SDK lists images with PyTorch 2.11 and newer under the second name."""

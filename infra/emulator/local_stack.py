@@ -14,7 +14,8 @@ from infra.emulator.api import Api, ApiError
 from infra.emulator.local_cloud import ACCOUNT, REGION
 from infra.s3.folder import FolderObjects
 from infra.sagemaker.stack import ROLES, Stack
-from steps.errors import InputError, install
+from steps.errors import InputError
+from steps.wording import install
 
 NAME = "local"
 BUCKET = "fourscore-local"

@@ -8,7 +8,8 @@ from functools import cache
 from infra.sagemaker.config import SageMakerConfig, TrainJobConfig
 from infra.sagemaker.stack import Stack
 from infra.secrets import credentials_in
-from steps.errors import InputError, near
+from steps.errors import InputError
+from steps.wording import near
 
 LONGEST = 256
 """Characters of a value in a job's environment (CreateProcessingJob, Environment)."""

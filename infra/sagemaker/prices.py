@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from infra.files import write_atomically
-from steps.errors import FourscoreError, InputError, near
+from steps.errors import FourscoreError, InputError
+from steps.wording import near
 
 TABLE = Path(__file__).with_name("prices.json")
 OFFER = "https://pricing.us-east-1.amazonaws.com/offers/v1.0/aws/AmazonSageMaker/current/{region}/index.json"

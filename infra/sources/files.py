@@ -22,7 +22,8 @@ from pathlib import Path, PurePosixPath
 
 from infra.files import make_workspace, sha256_of
 from infra.secrets import UNSAFE, credentials_in
-from steps.errors import FourscoreError, InputError, near
+from steps.errors import FourscoreError, InputError
+from steps.wording import near
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from model_code import tasks
 from pipelines.problem.definition import Loaded, Problem
 from pipelines.problem.yaml_lines import Location
 from steps.define import Fault
-from steps.errors import InputError, near
+from steps.errors import InputError
+from steps.wording import near
 
 SOURCE = re.compile(r"[^\W\d][\w-]{0,63}")
 """The names that a source may have; folders and files are named after it."""

@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from steps.define import Fault
-from steps.errors import InputError, near
+from steps.errors import InputError
+from steps.wording import near
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 Location = tuple[str | int, ...]

@@ -26,7 +26,7 @@ from pipelines.propose.suite import propose_suite
 from pipelines.propose.words import Words, keep_classes, missing_words, remarks
 from pipelines.terminal import plain
 from steps import documents
-from steps.errors import InputError, near
+from steps.errors import InputError
 from steps.ingest import ColumnConfig, IngestConfig, ingest
 from steps.journal import Journal, read_events
 from steps.tables.document import IngestReport, SourceReport
@@ -34,6 +34,7 @@ from steps.tables.readers import Part, read_parts
 from steps.tables.schema import TableSchema
 from steps.tables.secrets import SecretValues
 from steps.tables.strict import RaggedRows, UnparsedValues
+from steps.wording import near
 
 _ATTEMPTS = 3
 _DIVIDING = ("split", "split.by", "split.key", "split.stratify")

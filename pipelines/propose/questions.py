@@ -16,13 +16,13 @@ from pipelines.propose.flattery import SAMPLE, Flattery, flattery
 from pipelines.propose.order import Order, find_order
 from pipelines.propose.subjects import Subject, grouping, subjects
 from pipelines.propose.trial import Outcome
-from steps.errors import listed
 from steps.splitting.document import Finding
 from steps.splitting.ids import names_subject
 from steps.splitting.leaks import LATER_TARGET, NEAR_TARGET
 from steps.splitting.proxies import PAIR_IS_TARGET, PRODUCT_IS_TARGET, SUM_IS_TARGET
 from steps.tables.schema import Column, TableSchema, unused
 from steps.tables.truth import Array
+from steps.wording import listed
 
 Guessed = tuple[str, str, str]
 """Type, role and reason of a column."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from steps.evaluation.wording import clean, unmarked
+from steps.wording import clean, unmarked
 
 _LONGEST = 500
 

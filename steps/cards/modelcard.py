@@ -10,14 +10,13 @@ from dataclasses import dataclass
 
 from steps.cards.document import ProblemCard, Registration
 from steps.cards.markdown import bullets, escape, paragraph, table
-from steps.errors import listed
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
-from steps.evaluation.sentences import metric_name, predictor_name
-from steps.evaluation.wording import number, with_interval
+from steps.evaluation.sentences import metric_name, predictor_name, with_interval
 from steps.expectations.document import ValidationResults
 from steps.splitting.document import SplitReport
 from steps.training.document import ModelSchema, TrainingRecord
+from steps.wording import listed, number
 
 _WORST = 5
 

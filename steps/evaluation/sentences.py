@@ -1,26 +1,16 @@
 """The sentences about an evaluation, written once; report, card, terminal and registry lay them out.
 
-Names and values from data are marked (``steps.evaluation.wording.isolate``); whoever shows a sentence escapes them.
+Names and values from data are marked (``steps.wording.isolate``); whoever shows a sentence escapes them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 from model_code import tasks
-from steps.errors import listed
 from steps.evaluation.document import CHAMPION, MODEL, Comparison, Estimate, Evaluation, SliceResult, ThresholdResult
-from steps.evaluation.wording import (
-    count,
-    cut,
-    decimals_for,
-    exact,
-    interval,
-    isolate,
-    number,
-    signed,
-    with_interval,
-)
+from steps.wording import count, cut, decimals_of_size, exact, isolate, listed, number, signed
 
 _MEANINGS = {
     "roc_auc": "how often a row of the positive class is ranked above one of the other class; 0.5 is guessing, 1 is perfect",
@@ -45,7 +35,39 @@ _PREDICTORS = {
 }
 """Title and name within a sentence, in the order in which people compare them."""
 _SMALL_TEST_SET = 1000
+_SMALL, _THOUSANDS = 1e-3, 1000
 _LISTED = 4  # segments in a sentence
+
+
+def interval(estimate: Estimate, decimals: int | None = None, *, sign: bool = False) -> str:
+    """Return ``0.853 to 0.884``, or an empty text where there is no interval."""
+    if estimate.low is None or estimate.high is None:
+        return ""
+    places = decimals_for(estimate) if decimals is None else decimals
+    write = signed if sign else number
+    return f"{write(estimate.low, places)} to {write(estimate.high, places)}"
+
+
+def with_interval(estimate: Estimate) -> str:
+    """Return ``0.868 (0.853 to 0.884)``, or what of it is defined."""
+    if estimate.value is None:
+        return "undefined"
+    ends = interval(estimate)
+    return number(estimate.value, decimals_for(estimate)) + (f" ({ends})" if ends else "")
+
+
+def decimals_for(*estimates: Estimate, most: int = 4) -> int:
+    """Return two significant digits of the narrowest interval, at most ``most`` places; 3 where there is no interval.
+
+    Numbers that are all below a thousandth get the places that three digits of the largest need.
+    """
+    values = [abs(end) for e in estimates for end in (e.low, e.value, e.high) if end is not None]
+    size = max(values, default=0.0)
+    most = max(most, decimals_of_size(size)) if size < _SMALL else most
+    widths = [e.high - e.low for e in estimates if e.low is not None and e.high is not None and e.high > e.low]
+    if not widths:
+        return max(3, decimals_of_size(size)) if size < _SMALL else 3 if size < _THOUSANDS else 0
+    return max(0, min(most, 1 - math.floor(math.log10(min(widths)))))
 
 
 def metric_name(metric: str | None) -> str:

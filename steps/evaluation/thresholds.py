@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from steps.core import Config
 from steps.splitting import By
-
-_SMALL, _LARGE = 1e-9, 1e16
-"""Between them a number is written without an exponent."""
-
-
-def digits(bound: float) -> str:
-    """The digits that a person wrote, all of them and no more: 0.65, 1234567, 0.00001."""
-    text = repr(float(bound)).removesuffix(".0")
-    return f"{Decimal(text):f}" if "e" in text and _SMALL <= abs(bound) < _LARGE else text
+from steps.wording import digits
 
 
 class Threshold(Config):

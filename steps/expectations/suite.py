@@ -14,7 +14,8 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
-from steps.errors import InputError, near
+from steps import wording
+from steps.errors import InputError
 from steps.expectations.plain import Outcome, Request
 from steps.tables.frames import pandas_frame
 from steps.tables.names import ROW
@@ -96,13 +97,13 @@ def _fault(request: Request, kinds: Sequence[str], names: Sequence[str]) -> str 
     """Return why an expectation must not be evaluated; None if it may."""
     kind, kwargs = request
     if kind not in kinds:
-        return f"no such expectation{near(kind, kinds)}; Great Expectations has {len(kinds)}, such as {', '.join(kinds[:3])}"
+        return f"no such expectation{wording.near(kind, kinds)}; Great Expectations has {len(kinds)}, such as {', '.join(kinds[:3])}"
     if code := next(_code(kwargs), None):
         return code
     used = [] if kind == "expect_column_to_exist" else _columns(kwargs)
     for name in [*used, *_condition_columns(kwargs)]:
         if name not in names:
-            return f"the table has no column {name!r}{near(name, names)}; its columns are: {', '.join(names)}"
+            return f"the table has no column {name!r}{wording.near(name, names)}; its columns are: {', '.join(names)}"
     return None
 
 
@@ -304,7 +305,7 @@ def _outcome(request: Request, result: Any, schema: TableSchema, aliases: Mappin
             f", {missing:,} missing" if missing else ""
         )
     elif count is not None:
-        observed = f"{count:,} distinct value{'' if count == 1 else 's'} outside"
+        observed = f"{wording.count(count, 'distinct value')} outside"
         count = 0
     elif kind == "expect_column_to_exist":
         observed = "the column exists" if success else "no such column"
@@ -354,7 +355,7 @@ def _plain(value: Any) -> Any:
         number = float(value)
     except (TypeError, ValueError):
         many = len(value) if isinstance(value, Sequence | set | Mapping) and not isinstance(value, str) else 1
-        return f"{many} value{'' if many == 1 else 's'} (not shown)"
+        return f"{wording.count(many, 'value')} (not shown)"
     return (
         int(number) if number.is_integer() and abs(number) < 2**53 else number if math.isfinite(number) else str(number)
     )

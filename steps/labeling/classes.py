@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 
 from model_code.tasks.labels import number, ordered_classes
-from steps.errors import InputError, near
+from steps.errors import InputError
+from steps.wording import near
 
 POSITIVE = ("true", "yes", "y", "t", "positive", "pos", "1")
 """Names of positive classes, in lower case."""

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from steps.errors import InputError, listed, near
+from steps.errors import InputError
 from steps.splitting.copies import MOST_COLUMNS, near_copies
 from steps.splitting.document import Finding, Level
 from steps.splitting.ids import names_id, names_subject
@@ -33,6 +33,7 @@ from steps.splitting.rowhash import row_hashes
 from steps.splitting.shifted import later_targets
 from steps.tables.schema import Column, TableSchema, unused
 from steps.tables.truth import Array, number_array, truth_array
+from steps.wording import listed, near
 
 NEAR_TARGET, LATER_TARGET = "near target", "later target"
 GIVES_AWAY = (NEAR_TARGET, SUM_IS_TARGET, PRODUCT_IS_TARGET, PAIR_IS_TARGET, LATER_TARGET)

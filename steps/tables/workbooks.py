@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from steps.errors import InputError, install
+from steps.errors import InputError
 from steps.tables.dialect import titles_above
 from steps.tables.guards import check_workbook
 from steps.tables.naming import UNNAMED
+from steps.wording import install
 
 if TYPE_CHECKING:
     from steps.tables.file_settings import Settings

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pipelines.pages.report.markup import Scale
 from steps.evaluation import sentences
 from steps.evaluation.document import CHAMPION, MODEL, Estimate, Evaluation, SliceResult
-from steps.evaluation.sentences import metric_name, predictor_in_sentence
-from steps.evaluation.wording import count, decimals_for, interval, isolate, number, percent, signed
+from steps.evaluation.sentences import decimals_for, interval, metric_name, predictor_in_sentence
+from steps.wording import count, isolate, number, percent, signed
 
 WORST = 10
 _GLANCED_RIVALS = ("constant", "hist_gradient_boosting", CHAMPION)

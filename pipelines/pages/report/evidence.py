@@ -9,12 +9,12 @@ from infra.runs.records import RunRecord
 from pipelines.pages.report.gather import Facts
 from pipelines.pages.report.markup import seconds, show
 from steps.cards.document import Registration
-from steps.evaluation.wording import cut, number, percent
 from steps.labeling.document import LabelReport
 from steps.splitting.document import SplitReport
 from steps.tables.document import SourceReport
 from steps.tables.schema import Column
 from steps.training.document import CandidateRecord, TrainingRecord
+from steps.wording import cut, number, percent
 
 SHOWN_FILES = 5
 _SCALARS = str | int | float | bool

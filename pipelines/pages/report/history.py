@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from infra.runs.records import RunRecord
-from steps.evaluation.thresholds import digits
+from steps.wording import digits
 
 MUST_BEAT = "evaluate.must_beat"
 PROMISE = "success: "

@@ -9,9 +9,9 @@ from typing import Any
 
 from markupsafe import Markup
 
-from steps.evaluation import wording
+from steps import wording
 from steps.evaluation.document import Estimate
-from steps.evaluation.wording import CLOSE, CUT, OPEN, UNKNOWN, clean, cut, number
+from steps.wording import CLOSE, CUT, OPEN, UNKNOWN, clean, cut, number
 
 _LARGE = 100_000
 _SCALAR = str | int | float | bool

@@ -14,8 +14,9 @@ from markupsafe import Markup
 from infra.files import write_atomically
 from pipelines.pages.report import decision, evidence, figures, markup, words
 from pipelines.pages.report.gather import Facts, gather
+from steps import wording
 from steps.documents import Document
-from steps.evaluation import sentences, wording
+from steps.evaluation import sentences
 from steps.evaluation.document import Calibration, Evaluation, Residuals, metric_ends
 from steps.expectations.document import Severity, ValidationResults
 from steps.labeling.document import LabelReport

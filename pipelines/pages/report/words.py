@@ -11,14 +11,13 @@ from pipelines.pages.report.history import PROMISE, Easing
 from pipelines.pages.report.markup import exact
 from steps.cards.document import ProblemCard
 from steps.documents import Document
-from steps.errors import listed
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
-from steps.evaluation.wording import count, isolate
 from steps.expectations.document import ValidationResults
 from steps.labeling.document import LabelReport
 from steps.splitting.document import Finding, SplitReport
 from steps.training.document import TrainingRecord
+from steps.wording import count, isolate, listed
 
 MANY_READINGS = 3
 ELLIPSIS, CROSS, CHECK = "\N{HORIZONTAL ELLIPSIS}", "\N{MULTIPLICATION X}", "\N{CHECK MARK}"

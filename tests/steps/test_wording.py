@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from steps.evaluation import wording
+from steps import wording
+from steps.evaluation import sentences
 from steps.evaluation.document import Estimate
 
 
@@ -34,10 +35,10 @@ def test_a_share_that_is_not_nothing_never_reads_as_nothing(part, whole, text):
 
 
 def test_an_interval_is_shown_with_as_many_digits_as_it_deserves():
-    assert wording.interval(Estimate(value=0.8731, low=0.8612, high=0.8841)) == "0.861 to 0.884"
-    assert wording.interval(Estimate(value=54.3, low=50.1, high=58.2)) == "50.1 to 58.2"
-    assert wording.interval(Estimate(value=1.0, low=None, high=None)) == ""
-    assert wording.interval(Estimate(value=0.00002, low=0.00001, high=0.00003)) == "0.000010 to 0.000030"
+    assert sentences.interval(Estimate(value=0.8731, low=0.8612, high=0.8841)) == "0.861 to 0.884"
+    assert sentences.interval(Estimate(value=54.3, low=50.1, high=58.2)) == "50.1 to 58.2"
+    assert sentences.interval(Estimate(value=1.0, low=None, high=None)) == ""
+    assert sentences.interval(Estimate(value=0.00002, low=0.00001, high=0.00003)) == "0.000010 to 0.000030"
 
 
 def test_a_number_of_a_person_keeps_its_digits():

@@ -1,16 +1,15 @@
-"""Numbers, names from data and lists in words, as report, card, terminal and registry write them."""
+"""Numbers, names and lists in words, as messages, report, card, terminal and registry write them."""
 
 from __future__ import annotations
 
 import math
 import re
-
-from steps.evaluation.document import Estimate
-from steps.evaluation.thresholds import digits
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from difflib import get_close_matches
 
 CUT = 90
 MINUS, UNKNOWN = "\N{MINUS SIGN}", "\N{EN DASH}"
-_SMALL, _THOUSANDS = 1e-3, 1000
 _MOST_DECIMALS = 9
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u061c\ufeff\ufff9-\ufffb\ud800-\udfff]"
@@ -18,6 +17,8 @@ _INVISIBLE = re.compile(
 """Control, zero-width and direction-changing characters, lone surrogates: shown by their code, never obeyed."""
 OPEN, CLOSE = "\x02", "\x03"
 """Around a name or value from data within a sentence, so that whoever lays it out can set it apart."""
+_LEAST, _MOST = 1e-9, 1e16
+"""Between them a number is written without an exponent."""
 _BREAKS = re.compile(r"[\t\n\r]+")
 
 
@@ -58,7 +59,7 @@ def number(value: float | None, decimals: int | None = None) -> str:
     if isinstance(value, int) and decimals is None:
         text = f"{value:,d}"
     else:
-        text = f"{value:,.{_decimals_of_size(abs(value)) if decimals is None else decimals}f}"
+        text = f"{value:,.{decimals_of_size(abs(value)) if decimals is None else decimals}f}"
         text = text.removeprefix("-") if not float(text.replace(",", "")) else text
     return text.replace("-", MINUS)
 
@@ -75,38 +76,7 @@ def signed(value: float | None, decimals: int) -> str:
     return f"+{text}" if value is not None and value > 0 and float(text.replace(",", "")) else text
 
 
-def interval(estimate: Estimate, decimals: int | None = None, *, sign: bool = False) -> str:
-    """Return ``0.853 to 0.884``, or an empty text where there is no interval."""
-    if estimate.low is None or estimate.high is None:
-        return ""
-    places = decimals_for(estimate) if decimals is None else decimals
-    write = signed if sign else number
-    return f"{write(estimate.low, places)} to {write(estimate.high, places)}"
-
-
-def with_interval(estimate: Estimate) -> str:
-    """Return ``0.868 (0.853 to 0.884)``, or what of it is defined."""
-    if estimate.value is None:
-        return "undefined"
-    ends = interval(estimate)
-    return number(estimate.value, decimals_for(estimate)) + (f" ({ends})" if ends else "")
-
-
-def decimals_for(*estimates: Estimate, most: int = 4) -> int:
-    """Return two significant digits of the narrowest interval, at most ``most`` places; 3 where there is no interval.
-
-    Numbers that are all below a thousandth get the places that three digits of the largest need.
-    """
-    values = [abs(end) for e in estimates for end in (e.low, e.value, e.high) if end is not None]
-    size = max(values, default=0.0)
-    most = max(most, _decimals_of_size(size)) if size < _SMALL else most
-    widths = [e.high - e.low for e in estimates if e.low is not None and e.high is not None and e.high > e.low]
-    if not widths:
-        return max(3, _decimals_of_size(size)) if size < _SMALL else 3 if size < _THOUSANDS else 0
-    return max(0, min(most, 1 - math.floor(math.log10(min(widths)))))
-
-
-def _decimals_of_size(size: float) -> int:
+def decimals_of_size(size: float) -> int:
     """Return the places that give small numbers three digits that mean something, and large ones none."""
     if size == 0 or not math.isfinite(size):
         return 0
@@ -129,3 +99,27 @@ def percent(part: float | None, whole: float = 1) -> str:
 def count(number_of: int, noun: str, plural: str | None = None) -> str:
     """Return ``1 row``, ``1,204 rows``."""
     return f"{number(number_of)} {noun if number_of == 1 else plural or noun + 's'}"
+
+
+def digits(bound: float) -> str:
+    """Return the digits that a person wrote, all of them and no more: 0.65, 1234567, 0.00001."""
+    text = repr(float(bound)).removesuffix(".0")
+    return f"{Decimal(text):f}" if "e" in text and _LEAST <= abs(bound) < _MOST else text
+
+
+def near(name: str, names: Sequence[str]) -> str:
+    """Return a hint, ready to be put into a message, or nothing."""
+    lower = {candidate.lower(): candidate for candidate in names}
+    close = [lower[candidate] for candidate in get_close_matches(name.lower(), list(lower), n=3, cutoff=0.6)]
+    return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
+
+
+def listed(items: Iterable[str], last: str = "and") -> str:
+    """Return ``a, b and c``."""
+    words = list(items)
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""
+
+
+def install(extra: str) -> str:
+    """Return what makes an optional part available; the name is not one that a package registry may know as somebody else's."""
+    return f"install the extra {extra}, in the folder with Fourscore's pyproject.toml: pip install -e '.[{extra}]'"
