@@ -10,7 +10,7 @@ from pydantic import Field
 from model_code import tasks
 from steps import documents
 from steps.cards import markdown
-from steps.cards.document import ProblemCard
+from steps.cards.document import ANSWERS, ProblemCard
 from steps.core import Config, Output
 from steps.errors import GateRefused, InputError
 from steps.evaluation.thresholds import Threshold
@@ -98,7 +98,7 @@ def _blank_fields(config: DefineConfig, task: Task) -> Iterator[Fault]:
     if not config.success:
         text = "no threshold is declared, so no model could succeed; declare one, such as on " + task.headline
         yield ("success",), f"success: {text}"
-    for field in ("question", "decision", "owner", "cost_of_error", "target"):
+    for field in (*ANSWERS, "target"):
         if not getattr(config, field).strip():
             yield (field,), f"{field}: it is blank; readers of the report need it in words"
 
@@ -146,20 +146,14 @@ def _contradictory(success: Sequence[Threshold]) -> Iterator[Fault]:
 
 def _card(config: DefineConfig, task: Task, reasons: Sequence[str]) -> str:
     """Return the problem card as Markdown."""
-    fields = {
-        "Question": config.question,
-        "Decision": config.decision,
-        "Owner": config.owner,
-        "Cost of errors": config.cost_of_error,
-        "Task": f"{config.task}, of {config.target}",
-    }
     rows = [
         (threshold.metric, threshold.limit, _end(threshold), threshold.slice or "all rows")
         for threshold in config.success
     ]
     parts = [
         f"# {markdown.escape(config.name)}\n",
-        *(markdown.paragraph(label, text) for label, text in fields.items()),
+        *(markdown.paragraph(title, getattr(config, name)) for name, title in ANSWERS.items()),
+        markdown.paragraph("Task", f"{config.task}, of {config.target}"),
     ]
     parts.append("## Success\n")
     parts.append(

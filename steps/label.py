@@ -15,9 +15,8 @@ from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import GateRefused, InputError
 from steps.journal import Journal
-from steps.labeling.classes import choose_positive, class_metrics
+from steps.labeling.classes import choose_positive, class_metrics, twins
 from steps.labeling.document import ClassShare, LabelReport, PositiveClass
-from steps.labeling.twins import twins
 from steps.tables.names import LABEL_SOURCE, ROW
 from steps.tables.schema import Column, TableSchema, Target, unused
 from steps.wording import near

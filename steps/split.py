@@ -14,7 +14,7 @@ from steps.journal import Journal
 from steps.splitting import By
 from steps.splitting.document import Balance, Fraction, PartRows, SplitReport
 from steps.tables.schema import TableSchema, unused
-from steps.wording import near
+from steps.wording import absent
 
 if TYPE_CHECKING:
     from steps.splitting.division import Division
@@ -159,11 +159,7 @@ def _column(schema: TableSchema, config: SplitConfig) -> str:
     names = [column.name for column in schema.columns]
     if config.column is not None:
         if config.column not in names:
-            listed = ", ".join(names)
-            raise InputError(
-                f"split.column: the table has no column {config.column!r}{near(config.column, names)}; its "
-                f"columns are: {listed}"
-            )
+            raise InputError(f"split.column: {absent(config.column, names)}")
         return config.column
     of_role = [column.name for column in schema.of_role("group" if config.by == "group" else "time")]
     if len(of_role) != 1:
@@ -177,9 +173,7 @@ def _row_columns(schema: TableSchema, config: SplitConfig) -> list[str]:
     names = [column.name for column in schema.columns]
     for name in config.key:
         if name not in names:
-            raise InputError(
-                f"split.key: the table has no column {name!r}{near(name, names)}; its columns are: {', '.join(names)}"
-            )
+            raise InputError(f"split.key: {absent(name, names)}")
     missing = {column.name: column.missing for column in schema.columns if column.name in config.key and column.missing}
     if missing:
         listed = ", ".join(f"{name!r} in {count:,} rows" for name, count in missing.items())

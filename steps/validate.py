@@ -74,8 +74,9 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
 
         outcomes |= run_suite(table, rest, schema)
     results = [_describe(expectation, outcomes[position], config) for position, expectation in enumerate(suite)]
-    documents.write(validation, _document(schema, results))
-    _log(log, schema, results)
+    document = _document(schema, results)
+    documents.write(validation, document)
+    _log(log, document)
     refused = [_reason(result) for result in results if result.stops]
     if refused:
         raise GateRefused(*refused)
@@ -118,18 +119,18 @@ def _document(schema: TableSchema, results: Sequence[ExpectationResult]) -> Vali
     )
 
 
-def _log(log: Journal, schema: TableSchema, results: Sequence[ExpectationResult]) -> None:
-    failed = [result for result in results if not result.success]
+def _log(log: Journal, document: ValidationResults) -> None:
+    results, failed = document.results, [result for result in document.results if not result.success]
     log.metric("data/expectations", len(results))
     log.metric("data/expectations_failed", len(failed))
-    for level in get_args(Severity):
-        log.metric(f"data/expectations_failed_{level}", sum(result.severity == level for result in failed))
+    for level, count in document.failed.items():
+        log.metric(f"data/expectations_failed_{level}", count)
     columns = {"type", "column", "severity", "success", "wanted", "observed", "failing"}
     log.table("expectations", [result.model_dump(include=columns) for result in results])
     for result in failed:
         if not result.stops:
             (log.note if result.severity == "info" else log.warning)(f"{result.severity}: {_reason(result)}")
-    log.note(f"{len(results) - len(failed)} of {len(results)} expectations met on {schema.rows:,} rows")
+    log.note(f"{len(results) - len(failed)} of {len(results)} expectations met on {document.rows:,} rows")
 
 
 def _reason(result: ExpectationResult) -> str:

@@ -114,6 +114,11 @@ def near(name: str, names: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(map(repr, close))}?" if close else ""
 
 
+def absent(column: str, columns: Sequence[str]) -> str:
+    """Return that a table has no such column, with what would work."""
+    return f"the table has no column {column!r}{near(column, columns)}; its columns are: {', '.join(columns)}"
+
+
 def listed(items: Iterable[str], last: str = "and") -> str:
     """Return ``a, b and c``."""
     words = list(items)

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from steps.label import FEW
-from steps.labeling.twins import twins
+from steps.labeling.classes import twins
 
 _MOST_CODES = 10
 _MOST_VALUES = 1000

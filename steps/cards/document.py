@@ -11,7 +11,8 @@ from steps.training.document import ModelColumn
 
 TO_BE_WRITTEN = "to be written"
 """How the fields begin that `fourscore new` leaves to a person."""
-ANSWERS = ("question", "decision", "owner", "cost_of_error")
+ANSWERS = {"question": "Question", "decision": "Decision", "owner": "Owner", "cost_of_error": "Cost of errors"}
+"""The fields that a person answers for, and their titles."""
 
 
 def unwritten(problem: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from steps.cards.document import ProblemCard, Registration
+from steps.cards.document import ANSWERS, ProblemCard, Registration
 from steps.cards.markdown import bullets, escape, paragraph, table
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
@@ -72,14 +72,8 @@ def _verdict(request: Registration, evaluation: Evaluation) -> str:
 
 
 def _purpose(problem: ProblemCard) -> str:
-    fields = {
-        "Question": problem.question,
-        "Decision": problem.decision,
-        "Owner": problem.owner,
-        "Cost of errors": problem.cost_of_error,
-        "Predicts": f"{problem.target} ({problem.task})",
-    }
-    return "\n".join(paragraph(label, text) for label, text in fields.items())
+    answers = [paragraph(title, getattr(problem, name)) for name, title in ANSWERS.items()]
+    return "\n".join([*answers, paragraph("Predicts", f"{problem.target} ({problem.task})")])
 
 
 def _promises(evaluation: Evaluation) -> str:

@@ -103,7 +103,7 @@ def _fault(request: Request, kinds: Sequence[str], names: Sequence[str]) -> str 
     used = [] if kind == "expect_column_to_exist" else _columns(kwargs)
     for name in [*used, *_condition_columns(kwargs)]:
         if name not in names:
-            return f"the table has no column {name!r}{wording.near(name, names)}; its columns are: {', '.join(names)}"
+            return wording.absent(name, names)
     return None
 
 

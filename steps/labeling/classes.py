@@ -1,9 +1,10 @@
-"""The positive class of two, and the shares of classes as metrics."""
+"""The positive class of two, classes that are one word in two spellings, and the shares of classes as metrics."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
 
 from model_code.tasks.labels import number, ordered_classes
 from steps.errors import InputError
@@ -47,6 +48,15 @@ def choose_positive(counts: Mapping[str, int], declared: str | None, *, in_order
     if counts[names[0]] != counts[names[1]]:
         return min(names, key=lambda name: counts[name]), "guessed: the rarer class"
     return names[-1], "guessed: the last in alphabetical order; both are equally frequent"
+
+
+def twins(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Return the classes that differ in case, blanks or the form of a letter only, those of one word together: `Yes` and `yes`."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        word = " ".join(unicodedata.normalize("NFKC", name).split()).casefold()
+        groups.setdefault(word, []).append(name)
+    return [tuple(spellings) for spellings in groups.values() if len(spellings) > 1]
 
 
 def class_metrics(counts: Mapping[str, int]) -> dict[str, float]:
