@@ -15,9 +15,9 @@ from model_code.families import Readout
 from model_code.serving import Predictor
 from model_code.tabular import MISSING
 from model_code.tabular.values import cleaned
-from steps.errors import InputError, refuse_full_disk
+from steps.errors import InputError
 from steps.tables.file_settings import FileSettings
-from steps.tables.readers import Part, read_parts
+from steps.tables.readers import Part, read_parts, reading
 
 if TYPE_CHECKING:
     from steps.tables.file_settings import Settings
@@ -174,13 +174,8 @@ def _cells(source: Path, config: Settings) -> tuple[Part, pl.DataFrame]:
             raise InputError(f"{error}\n({_ADVICE})" if _SETTING.search(str(error)) else str(error)) from None
         if part.dialect is not None and (fault := part.fault("input")):
             raise InputError(f"{source}, {fault}\n({_ADVICE})")
-        try:
+        with reading(str(source)):
             return part, part.text().collect(engine="streaming")
-        except pl.exceptions.PolarsError as error:
-            refuse_full_disk(error)
-            raise InputError(f"{source}: cannot be read: {str(error).splitlines()[0]}") from None
-        except pl.exceptions.PanicException:  # not an Exception; Parquet files with wrong offsets end in it
-            raise InputError(f"{source}: cannot be read: the file is damaged") from None
 
 
 def _has_value(cells: pl.DataFrame, inputs: Sequence[dict[str, Any]]) -> pl.Series:

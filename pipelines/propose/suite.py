@@ -26,8 +26,8 @@ def propose_suite(table: Path, schema: TableSchema, profile: Profile) -> tuple[E
     target = next(column for column in schema.columns if column.name == profile.target)
     columns = [column for column in schema.columns if guesses[column.name].role != "ignore" and column is not target]
     as_read = [c for c in columns if guesses[c.name].role != "key" and guesses[c.name].type == c.type]
-    seen = answers(data, [question for column in as_read for question in _questions(column)])
-    return (*_whole(schema, target), *(expectation for column in columns for expectation in _column(column, seen)))
+    contents = answers(data, [question for column in as_read for question in _questions(column)])
+    return (*_whole(schema, target), *(expectation for column in columns for expectation in _column(column, contents)))
 
 
 def _expectation(kind: str, severity: str, notes: str, **kwargs: Any) -> Expectation:
@@ -72,11 +72,11 @@ def _questions(column: Column) -> list[pl.Expr]:
     return []
 
 
-def _column(column: Column, seen: Mapping[str, Any]) -> list[Expectation]:
+def _column(column: Column, contents: Mapping[str, Any]) -> list[Expectation]:
     """Return the expectations about one column.
 
     Args:
-        seen: the values of columns of few categories and the range of columns of numbers, by column.
+        contents: the values of columns of few categories and the range of columns of numbers, by column.
     """
     name = column.name
     expectations = []
@@ -86,7 +86,7 @@ def _column(column: Column, seen: Mapping[str, Any]) -> list[Expectation]:
                 "expect_column_values_to_not_be_null", "warning", "complete when this was proposed", column=name
             )
         )
-    values = seen.get(name, [])
+    values = contents.get(name, [])
     if column.type == "category" and 0 < len(values) <= _FEW:
         expectations.append(
             _expectation(

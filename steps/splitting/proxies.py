@@ -245,12 +245,12 @@ def pair(matrix: Array, names: Sequence[str], truth: Array, classes: int) -> Com
     """
     measure = "ROC AUC" if classes else "R2"
     for left, right in combinations(range(len(names)), 2):
-        complete = ~np.isnan(matrix[:, [left, right]]).any(axis=1)
-        a, b, given = matrix[complete, left], matrix[complete, right], truth[complete]
+        complete = ~np.isnan(matrix[:, left] + matrix[:, right])
+        a, b, outcome = matrix[complete, left], matrix[complete, right], truth[complete]
         for what, values in _functions(a[:_FIRST], b[:_FIRST], classes).items():
-            if _agreement(values, given[:_FIRST], classes) < PRECISELY:
+            if _agreement(values, outcome[:_FIRST], classes) < PRECISELY:
                 continue
-            score = _agreement(_functions(a, b, classes)[what], given, classes)
+            score = _agreement(_functions(a, b, classes)[what], outcome, classes)
             if score >= PRECISELY:
                 return Combination(PAIR_IS_TARGET, what, [names[left], names[right]], measure, score)
     return None

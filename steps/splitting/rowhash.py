@@ -72,13 +72,13 @@ def hash_frame(frame: pl.DataFrame, columns: Sequence[str]) -> Hashes:
     total = np.zeros(frame.height, np.uint64)
     types = dict(frame.schema)
     numbers = [name for name in columns if types[name].is_numeric() or types[name] == pl.Boolean]
-    others = sorted({*columns} - {*numbers})
+    texts = sorted({*columns} - {*numbers})
     width = max(1, _BATCH // max(1, min(frame.height, _BATCH)))
     for start in range(0, frame.height, _BATCH):
         part, hashes = frame.slice(start, _BATCH), total[start : start + _BATCH]
         chunks = [part.select(numbers[first : first + width]) for first in range(0, len(numbers), width)]
         large = [name for chunk in chunks for name in _add_numbers(hashes, chunk)]
-        for name in [*others, *large]:
+        for name in [*texts, *large]:
             hashes += _mix(_canonical(part[name]) ^ np.uint64(_text_hash(name)))
     return total
 

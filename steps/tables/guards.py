@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import re
 import zipfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,6 +26,8 @@ _WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT96": 12}
 _REFERENCE = re.compile(rb'\sr="([A-Z]{1,3})?([0-9]{1,7})"')
 _SHARED = re.compile(rb'<c [^>]*t="s"[^>]*>(?:<f[^>]*/?>)?<v>(\d+)<')
 _ERROR = re.compile(rb'<c [^>]*t="e"')
+_ROW, _CELLS, _ERROR_CELLS, _CELL_OF_SHARED_TEXT, _SHARED_TEXT = 0, range(2, 12), (3, 11), 7, 19
+"""Kinds of records in an .xlsb file ([MS-XLSB], section 2.3)."""
 _ODS = re.compile(rb"<table:(table-row|table-cell|covered-table-cell)\b([^>]*)>")
 _REPEATED = re.compile(rb'table:number-(?:rows|columns)-repeated="(\d{1,9})"')
 
@@ -117,6 +121,51 @@ def _dictionary(column: Any) -> tuple[Any, Any]:
     return lengths, np.asarray(column.indices.drop_null())
 
 
+@dataclass
+class _Counts:
+    """What a workbook holds, as far as it was read, and what it may hold."""
+
+    name: str
+    most_cells: int
+    most_text: int
+    budget: int
+    """Bytes that may still be unpacked."""
+    lengths: Any
+    """The bytes of each of the texts that cells share."""
+    text: int = 0
+    errors: int = 0
+
+    def unpack(self, size: int) -> None:
+        self.budget -= size
+        if self.budget < 0:
+            raise InputError(
+                f"{self.name}: unpacks to more than {LARGEST_RATIO} times as many bytes, which no workbook does"
+            )
+
+    def add_texts(self, places: Any) -> None:
+        """Add cells that share texts, by the places of the texts."""
+        self.text += int(self.lengths[places[places < len(self.lengths)]].sum())
+        if self.text > self.most_text:
+            raise InputError(
+                f"{self.name}: its cells repeat texts so long that they take more than {self.most_text:,} bytes in memory, which no "
+                "table does"
+            )
+
+    def check_cells(self, rows: int, columns: int, repeated: int = 0) -> None:
+        cells = max(rows * columns, repeated)
+        if cells <= self.most_cells:
+            return
+        end = (
+            f"ends in row {rows:,} and column {columns:,}, which are"
+            if rows * columns == cells
+            else "repeats its cells, which makes"
+        )
+        raise InputError(
+            f"{self.name}: a sheet {end} {cells:,} cells, more than the {self.most_cells:,} that are read; delete the empty rows "
+            "and columns, or save it as CSV"
+        )
+
+
 def check_workbook(path: Path, name: str, most_cells: int = MOST_CELLS, enough: int = ENOUGH) -> int:
     """Refuse a workbook that needs far more memory than it has bytes, and return how many of its cells hold errors.
 
@@ -125,48 +174,86 @@ def check_workbook(path: Path, name: str, most_cells: int = MOST_CELLS, enough: 
     """
     if not zipfile.is_zipfile(path):
         return 0  # of a format before 2007, whose sheets have 65,536 rows at most
-    errors = 0
+    budget = max(enough, LARGEST_RATIO * path.stat().st_size)
+    counts = _Counts(name, most_cells, enough, budget, np.zeros(0, np.int64))
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.namelist() if member.endswith(".xml")]
-            budget = [max(enough, LARGEST_RATIO * path.stat().st_size)]
-            shared = [member for member in members if member.lower().endswith("sharedstrings.xml")]
-            lengths = _lengths(_pieces(archive, shared[0], name, budget)) if shared else np.zeros(0, np.int64)
-            text = 0
+            members = sorted(archive.namelist(), key=lambda member: "sharedstrings." not in member.lower())
             for member in members:
-                rows = columns = 1
-                cells = repeated = 0
-                for piece in _pieces(archive, member, name, budget):
-                    if member == "content.xml":
-                        cells, repeated = _repeated_cells(piece, cells, repeated)
-                    references = _REFERENCE.findall(piece)
-                    rows = max([rows, *map(int, {digits for _, digits in references})])
-                    columns = max([columns, *map(_number, {letters for letters, _ in references})])
-                    if max(rows * columns, cells) > most_cells:
-                        _refuse_cells(name, rows, columns, max(rows * columns, cells), most_cells)
-                    errors += len(_ERROR.findall(piece))
-                    places = np.array(_SHARED.findall(piece), dtype=np.int64)
-                    text += int(lengths[places[places < len(lengths)]].sum())
-                    if text > enough:
-                        raise InputError(
-                            f"{name}: its cells repeat texts so long that they take more than {enough:,} bytes in memory, which no "
-                            "table does"
-                        )
+                if member.endswith(".xml"):
+                    _check_xml(archive, member, counts)
+                elif member.endswith(".bin"):
+                    _check_records(archive, member, counts)
     except (OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InputError(f"{name}: damaged: {error}") from None
-    return errors
+    return counts.errors
 
 
-def _pieces(archive: zipfile.ZipFile, member: str, name: str, budget: list[int]) -> Iterator[bytes]:
+def _check_xml(archive: zipfile.ZipFile, member: str, counts: _Counts) -> None:
+    if member.lower().endswith("sharedstrings.xml"):
+        counts.lengths = _lengths(_pieces(archive, member, counts))
+    rows = columns = 1
+    cells = repeated = 0
+    for piece in _pieces(archive, member, counts):
+        if member == "content.xml":
+            cells, repeated = _repeated_cells(piece, cells, repeated)
+        references = _REFERENCE.findall(piece)
+        rows = max([rows, *map(int, {digits for _, digits in references})])
+        columns = max([columns, *map(_number, {letters for letters, _ in references})])
+        counts.check_cells(rows, columns, cells)
+        counts.errors += len(_ERROR.findall(piece))
+        counts.add_texts(np.array(_SHARED.findall(piece), dtype=np.int64))
+
+
+def _check_records(archive: zipfile.ZipFile, member: str, counts: _Counts) -> None:
+    """Check a part of an .xlsb file: records of rows, of cells with their columns, and of texts that cells share."""
+    lengths = []
+    row = rows = columns = 0
+    for kind, content, size in _records(archive, member, counts):
+        number = int.from_bytes(content[:4], "little")
+        if kind == _SHARED_TEXT:
+            lengths.append(size)
+        elif kind == _ROW:
+            row = number + 1
+        elif kind in _CELLS:
+            rows, columns = max(rows, row), max(columns, number + 1)
+            counts.check_cells(rows, columns)
+            counts.errors += kind in _ERROR_CELLS
+            if kind == _CELL_OF_SHARED_TEXT:
+                counts.add_texts(np.array([int.from_bytes(content[8:12], "little")]))
+    if member.lower().endswith("sharedstrings.bin"):
+        counts.lengths = np.array(lengths, np.int64)
+
+
+def _records(archive: zipfile.ZipFile, member: str, counts: _Counts) -> Iterator[tuple[int, bytes, int]]:
+    """Yield the kind, the first bytes and the size of each record; numbers have seven bits in a byte."""
+    with archive.open(member) as unpacked:
+        file = io.BufferedReader(cast(Any, unpacked), _PIECE)
+        while start := file.read(1):
+            kind = start[0] if start[0] < 0x80 else start[0] & 0x7F | (_byte(file) & 0x7F) << 7
+            size = 0
+            for place in range(0, 28, 7):
+                byte = _byte(file)
+                size |= (byte & 0x7F) << place
+                if byte < 0x80:
+                    break
+            counts.unpack(size)
+            content = file.read(min(size, 12))
+            for rest in range(size - len(content), 0, -_PIECE):
+                file.read(min(rest, _PIECE))
+            yield kind, content, size
+
+
+def _byte(file: io.BufferedReader) -> int:
+    return (file.read(1) or b"\0")[0]
+
+
+def _pieces(archive: zipfile.ZipFile, member: str, counts: _Counts) -> Iterator[bytes]:
     """Yield a member in pieces that overlap a little, as long as the budget of bytes lasts."""
     rest = b""
     with archive.open(member) as file:
         while piece := file.read(_PIECE):
-            budget[0] -= len(piece)
-            if budget[0] < 0:
-                raise InputError(
-                    f"{name}: unpacks to more than {LARGEST_RATIO} times as many bytes, which no workbook does"
-                )
+            counts.unpack(len(piece))
             whole = rest + piece
             cut = max(whole.rfind(b"<"), len(whole) - _OVERLAP)
             yield whole[:cut]
@@ -193,18 +280,6 @@ def _repeated_cells(piece: bytes, cells: int, rows: int) -> tuple[int, int]:
         elif b"office:value" in attributes:
             cells += rows * count
     return cells, rows
-
-
-def _refuse_cells(name: str, rows: int, columns: int, cells: int, most: int) -> None:
-    end = (
-        f"ends in row {rows:,} and column {columns:,}, which are"
-        if rows * columns == cells
-        else "repeats its cells, which makes"
-    )
-    raise InputError(
-        f"{name}: a sheet {end} {cells:,} cells, more than the {most:,} that are read; delete the empty rows and columns, or save "
-        "it as CSV"
-    )
 
 
 def _number(letters: bytes) -> int:

@@ -6,7 +6,8 @@ Delimited text becomes a frame of strings, as it is written; other formats keep 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -149,6 +150,28 @@ class Part:
         )
 
 
+@contextmanager
+def reading(name: str, form: str = "", errors: type[Exception] = pl.exceptions.PolarsError) -> Iterator[None]:
+    """Turn what a reader raises into a sentence.
+
+    Args:
+        form: as what the file is read.
+
+    Raises:
+        InputError: the file cannot be read.
+        OSError: the disk is full.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except errors as error:
+        refuse_full_disk(error)
+        raise InputError(f"{name}: cannot be read{form}: {str(error).splitlines()[0]}") from None
+    except pl.exceptions.PanicException:  # not an Exception; Parquet files with wrong offsets end in it
+        raise InputError(f"{name}: cannot be read{form}: the file is damaged") from None
+
+
 def read_parts(directory: Path, source_name: str, source: Settings, scratch: Path, *, whole: bool = True) -> list[Part]:
     """Return the files of a source in order, all with the same columns.
 
@@ -200,15 +223,9 @@ def _part(path: Path, source: Settings, scratch: Path, *, whole: bool) -> Part:
         return _delimited(readable, name, source, kind, scratch, report, whole=whole)
     if kind in ("json", "ndjson"):
         readable, report["encoding"] = _decoded(readable, name, source, scratch, whole=whole)
-    try:
-        frame = _scan(readable, name, source, kind, report)
-        frame = without_objects(frame)
+    with reading(name, f" as {kind}", Exception):  # readers of other formats raise what they like
+        frame = without_objects(_scan(readable, name, source, kind, report))
         columns = frame.collect_schema().names()
-    except InputError:
-        raise
-    except Exception as error:  # noqa: BLE001 - readers of other formats raise what they like
-        refuse_full_disk(error)
-        raise InputError(f"{name}: cannot be read as {kind}: {str(error).splitlines()[0]}") from None
     names = column_names(columns, name, source, report)
     if source.drop_rows:
         frame = frame.with_row_index(_NUMBER, 1).filter(~pl.col(_NUMBER).is_in(source.drop_rows)).drop(_NUMBER)

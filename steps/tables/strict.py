@@ -11,13 +11,13 @@ from pathlib import Path
 import polars as pl
 
 from model_code.tabular.values import converted
-from steps.errors import InputError, refuse_full_disk
+from steps.errors import InputError
 from steps.tables.casting import as_type, refuse_unfit
 from steps.tables.examine import Examination, examine
 from steps.tables.names import ROW
 from steps.tables.parquet import numbered, write
 from steps.tables.parsing import Odd, Parse, natural_type
-from steps.tables.readers import Part
+from steps.tables.readers import Part, reading
 from steps.tables.source_frame import SourceFrame
 
 _ROWS, _EXAMPLES, _LONGEST, _WORDS = 5, 3, 40, 12
@@ -65,7 +65,7 @@ def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], E
         if source.delimited and (fault := part.fault(f"data.sources.{source.name}")):
             raise _shape_error(source, part, f"{part.name}, {fault}")
     files = ", ".join(part.name for part in source.parts)
-    try:
+    with reading(files):
         frame = source.text()
         parses = source.choose_parses(frame)
         text = {name: parse for name, parse in parses.items() if parse}
@@ -83,11 +83,6 @@ def parse_strict(source: SourceFrame, target: Path) -> tuple[dict[str, Parse], E
         if source.delimited:  # a blank line is a record without any value
             table = table.filter(pl.any_horizontal(pl.col(column).is_not_null() for column in source.columns))
         write(table, target)
-    except pl.exceptions.PolarsError as error:
-        refuse_full_disk(error)
-        raise InputError(f"{files}: cannot be read: {str(error).splitlines()[0]}") from None
-    except pl.exceptions.PanicException:  # not an Exception; Parquet files with wrong offsets end in it
-        raise InputError(f"{files}: cannot be read: the file is damaged") from None
     examination = examine(target)
     _refuse_contents(source, examination)
     natural = {name: natural_type(source.dtypes[name]) for name in source.columns}

@@ -1,6 +1,7 @@
 """Small files that would fill the memory are refused by a sentence, without filling it."""
 
 import io
+import struct
 import zipfile
 
 import numpy as np
@@ -105,6 +106,38 @@ def test_repeated_cells_of_an_open_document_count_where_they_hold_something(tmp_
 def test_cells_with_errors_are_counted(tmp_path):
     cells = '<row><c r="A1" t="e"><v>#DIV/0!</v></c><c r="B1"><v>1</v></c></row>'
     assert check_workbook(workbook(tmp_path / "a.xlsx", xl__sheet=cells * 7), "a.xlsx") == 7
+
+
+def record(kind, content):
+    return bytes([kind, len(content) & 0x7F | 0x80, len(content) >> 7]) + content
+
+
+def binary_workbook(path, cells, texts=()):
+    """An .xlsb file with the records that matter: (row, column, kind, content) of each cell, and the shared texts."""
+    sheet = b"".join(
+        record(0, struct.pack("<I", row)) + record(kind, struct.pack("<II", column, 0) + content)
+        for row, column, kind, content in cells
+    )
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/worksheets/sheet1.bin", sheet)
+        archive.writestr("xl/sharedStrings.bin", b"".join(record(19, text) for text in texts))
+    return path
+
+
+def test_a_binary_workbook_with_one_cell_far_away_is_refused(tmp_path):
+    number = struct.pack("<d", 1.0)
+    path = binary_workbook(tmp_path / "a.xlsb", [(0, 0, 5, number), (999_999, 15_999, 5, number)])
+    assert path.stat().st_size < 1000
+    with pytest.raises(InputError, match=r"a\.xlsb: a sheet ends in row 1,000,000 and column 16,000"):
+        check_workbook(path, "a.xlsb")
+
+
+def test_a_binary_workbook_is_counted_like_any_other(tmp_path):
+    cells = [(0, 0, 7, struct.pack("<I", 0)), (1, 0, 3, b"\x07"), (999_999, 15_999, 1, b"")]
+    assert check_workbook(binary_workbook(tmp_path / "a.xlsb", cells, [b"x" * 9000]), "a.xlsb", enough=ENOUGH) == 1
+    path = binary_workbook(tmp_path / "b.xlsb", cells[:1] * 200, [b"x" * 9000])
+    with pytest.raises(InputError, match="repeat texts so long that they take more than 1,048,576 bytes"):
+        check_workbook(path, "b.xlsb", enough=ENOUGH)
 
 
 def test_what_is_damaged_is_left_to_the_reader(tmp_path):

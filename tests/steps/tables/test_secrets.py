@@ -1,10 +1,13 @@
 """Credentials in columns: refused until they are ignored or hashed, and in no byte that new or a run leaves."""
 
 import base64
+import contextlib
 import gzip
 import random
 import re
+import sqlite3
 import string
+import zipfile
 
 import polars as pl
 import pytest
@@ -80,6 +83,12 @@ def bytes_left(place, but=()):
                 yield file, repr(pl.read_parquet(file, glob=False).rows()).encode()
             if content[:2] == b"\x1f\x8b":
                 yield file, gzip.decompress(content)
+            if content[:4] == b"PK\3\4":
+                with zipfile.ZipFile(file) as archive:
+                    yield from ((file, archive.read(member)) for member in archive.namelist())
+            if content[:15] == b"SQLite format 3":  # which may divide a value between two pages
+                with contextlib.closing(sqlite3.connect(file)) as database:
+                    yield file, "\n".join(database.iterdump()).encode()
 
 
 @pytest.mark.parametrize("kind", CREDENTIALS)
@@ -165,10 +174,15 @@ def test_no_byte_that_new_and_a_run_leave_holds_a_credential(tmp_path):
         new.stderr,
         *(r.stderr for r in ran),
     ]
-    printed = "".join(result.stdout + result.stderr for result in (new, *ran))
+    synced = fourscore("runs", "--sync", cwd=place)
+    assert synced.returncode == 0, synced.stderr
+    printed = "".join(result.stdout + result.stderr for result in (new, *ran, synced))
     assert "240 of 240 values look like AWS access keys" in printed
     assert not any(key in printed for key in keys)
-    for file, content in bytes_left(place):
+    contents = list(bytes_left(place))
+    assert any(file.name == "mlflow.db" and b"metrics" in content for file, content in contents)
+    assert any("mlartifacts" in file.parts for file, _ in contents)
+    for file, content in contents:
         assert not any(key.encode() in content for key in keys), file
 
 
