@@ -27,7 +27,7 @@ def fault_of(path: Path) -> str | None:
     """Return what is wrong with a database in words, or None."""
     from mlflow.store.db.utils import _get_latest_schema_revision
 
-    latest = _get_latest_schema_revision()  # type: ignore[no-untyped-call]
+    latest = _get_latest_schema_revision()
     try:
         with closing(_open(path)) as connection:
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -93,7 +93,7 @@ def _migrate(path: Path) -> None:
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(path))
     try:
         migrate = utils._upgrade_db if path.exists() else utils._initialize_tables  # noqa: SLF001  what `mlflow db` calls
-        migrate(engine)  # type: ignore[no-untyped-call]
+        migrate(engine)
     finally:
         engine.dispose()
 
