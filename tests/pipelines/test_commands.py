@@ -12,14 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
-from cli import fourscore
+from cli import fourscore, small_example
 from page_numbers import unsourced
 
 from infra.tracking.mlflow_client import connect, default_uri
 from pipelines.pages.report.gather import gather
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples/breast-cancer"
 STAGES = ["define", "ingest", "validate", "label", "split", "train", "evaluate", "register"]
 
 
@@ -41,11 +40,7 @@ def in_a_process(*arguments, cwd, **more):
 def place(tmp_path_factory):
     """A folder with the example and a workspace in which it has been run once, tracked."""
     folder = tmp_path_factory.mktemp("a 0'%20 [ünïcode]")
-    shutil.copytree(EXAMPLE, folder / "example")
-    problem = folder / "example/problem.yaml"
-    problem.write_text(
-        problem.read_text().replace("[linear, mlp]", "[linear]").replace("{ epochs: 30 }", "{ epochs: 5 }\n  folds: 2")
-    )
+    small_example(folder / "example")
     result = fourscore("run", "example/problem.yaml", "--json", cwd=folder)
     assert result.returncode == 0, result.stderr
     (folder / "first.json").write_text(result.stdout)

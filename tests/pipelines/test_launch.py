@@ -2,23 +2,13 @@
 
 import json
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from cli import EXAMPLE, fourscore
 
 from infra.runs import records
 
-EXAMPLE = Path(__file__).parents[2] / "examples/breast-cancer/problem.yaml"
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/fourscore-dev-breast-cancer/execution/abc"
-
-
-def fourscore(*arguments, cwd):
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines", *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, check=False, timeout=280, stdin=subprocess.DEVNULL,
-    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -26,7 +16,7 @@ def fourscore(*arguments, cwd):
     [("running", "goes on on sagemaker, stack dev, and costs: 'fourscore attach"), ("pass", "was made on sagemaker")],
 )
 def test_a_run_that_was_started_elsewhere_is_not_overwritten_by_one_here(tmp_path, status, message):
-    defined = ("run", EXAMPLE, "--until", "define", "--no-tracking")
+    defined = ("run", EXAMPLE / "problem.yaml", "--until", "define", "--no-tracking")
     assert fourscore(*defined, cwd=tmp_path).returncode == 0
     workspace = tmp_path / ".fourscore"
     (record,) = records.every(workspace)
@@ -41,7 +31,7 @@ def test_a_run_that_was_started_elsewhere_is_not_overwritten_by_one_here(tmp_pat
 
 
 def test_a_finished_run_whose_card_rotted_is_put_right_when_it_is_asked_for_again(tmp_path):
-    defined = ("run", EXAMPLE, "--until", "define", "--no-tracking", "--json")
+    defined = ("run", EXAMPLE / "problem.yaml", "--until", "define", "--no-tracking", "--json")
     assert fourscore(*defined, cwd=tmp_path).returncode == 0
     (rotten,) = (tmp_path / ".fourscore/store").glob("*/card/card.md")
     whole = rotten.read_bytes()

@@ -1,18 +1,13 @@
 """Two machines, one store on S3: what one ran is cached on the other, which can report it, predict with it and promote it."""
 
 import json
-import os
-import shutil
 import subprocess
 import sys
-from pathlib import Path
 
+import cli
 import numpy as np
 import polars as pl
 import pytest
-
-ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples/breast-cancer"
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +18,9 @@ def fourscore(s3_server, tmp_path_factory):
     def command(machine, *arguments, store=root):
         folder = tmp_path_factory.getbasetemp() / machine
         if not folder.exists():
-            shutil.copytree(EXAMPLE, folder / "example")
-        environment = os.environ | s3_server.environment | ({"FOURSCORE_STORE": store} if store else {})
-        return subprocess.run(
-            [sys.executable, "-m", "pipelines", *map(str, arguments)],
-            cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=280, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            cli.small_example(folder / "example")
+        environment = s3_server.environment | ({"FOURSCORE_STORE": store} if store else {})
+        return cli.fourscore(*arguments, cwd=folder, environment=environment)
 
     command.root = root
     command.folder = tmp_path_factory.getbasetemp()
