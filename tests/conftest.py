@@ -61,6 +61,14 @@ def workspace(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def database(tmp_path_factory):
+    """A tracking database with MLflow's tables to copy, since making them takes seconds."""
+    from tracked import template
+
+    return template(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
 def s3_server():
     """S3 on loopback, the same for all tests of a session."""
     pytest.importorskip("moto.server")

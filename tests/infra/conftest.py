@@ -12,12 +12,6 @@ from steps.register import directory_digest
 
 
 @pytest.fixture(scope="session")
-def database(tmp_path_factory):
-    """A migrated tracking database to copy, since migrating takes seconds."""
-    return tracked.template(tmp_path_factory.mktemp("template"))
-
-
-@pytest.fixture(scope="session")
 def model(tmp_path_factory):
     """A small exported model."""
     return tracked.write_model(tmp_path_factory.mktemp("model") / "model")

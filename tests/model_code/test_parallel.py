@@ -11,6 +11,8 @@ import torch
 from model_code import parallel
 
 CPU = torch.device("cpu")
+ROWS = (300, 33)
+"""33 rows: batches of 16 or 17, so the shares are not even."""
 SCRIPT = """
 import os, sys, torch
 from pathlib import Path
@@ -23,37 +25,44 @@ class Plain(t.Network):
         super().__init__()
         self.layers[2].p = 0.0
 t.Network = Plain
-path, rows = Path(sys.argv[1]), int(sys.argv[2])
 with parallel.joined():
     rank = parallel.rank()
-    checkpoint = path / f"of-{{rank}}.pt"
-    network, done = t.trained(training=t.rows(rows), checkpoint=checkpoint, checkpoint_seconds=0.0)
-    torch.save(network.state_dict(), path / f"{{parallel.size()}}-{{rank}}.pt")
-    (path / f"{{parallel.size()}}-{{rank}}.txt").write_text(f"{{done.seconds}} {{checkpoint.exists()}}")
+    for rows in {rows}:
+        path = Path(sys.argv[1]) / str(rows)
+        checkpoint = path / f"of-{{rank}}.pt"
+        network, done = t.trained(training=t.rows(rows), checkpoint=checkpoint, checkpoint_seconds=0.0)
+        torch.save(network.state_dict(), path / f"{{parallel.size()}}-{{rank}}.pt")
+        (path / f"{{parallel.size()}}-{{rank}}.txt").write_text(f"{{done.seconds}} {{checkpoint.exists()}}")
 os._exit(0)  # as infra.container.processes.leave: torch's threads may abort an interpreter that shuts down
 """
 
 
-def train(folder, processes, rows):
+def train(folder, processes):
+    """Train on each number of rows, one process or two of them."""
+    for rows in ROWS:
+        (folder / str(rows)).mkdir(parents=True)
     tests = Path(__file__).resolve().parent
     script = folder / "script.py"
-    script.write_text(SCRIPT.format(root=str(tests.parents[1]), here=str(tests)))
+    script.write_text(SCRIPT.format(root=str(tests.parents[1]), here=str(tests), rows=ROWS))
     launcher = (
         ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)] if processes > 1 else []
     )
     environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    subprocess.run(
-        [sys.executable, *launcher, str(script), str(folder), str(rows)], check=True, env=environment, timeout=200
-    )
+    subprocess.run([sys.executable, *launcher, str(script), str(folder)], check=True, env=environment, timeout=200)
 
 
-@pytest.mark.parametrize("rows", [300, 33])
-def test_two_processes_end_where_one_does(tmp_path, rows):
-    """33 rows: batches of 16 or 17, so the shares are not even."""
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    for folder, processes in ((alone, 1), (together, 2)):
-        folder.mkdir()
-        train(folder, processes, rows)
+@pytest.fixture(scope="module")
+def places(tmp_path_factory):
+    """Where one process trained and where two did."""
+    folders = tmp_path_factory.mktemp("alone"), tmp_path_factory.mktemp("together")
+    for processes, folder in enumerate(folders, 1):
+        train(folder, processes)
+    return folders
+
+
+@pytest.mark.parametrize("rows", ROWS)
+def test_two_processes_end_where_one_does(places, rows):
+    alone, together = (folder / str(rows) for folder in places)
     one = torch.load(alone / "1-0.pt", weights_only=True)
     first, second = (torch.load(together / f"2-{rank}.pt", weights_only=True) for rank in (0, 1))
     for name, weights in one.items():

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from model_code import training
 from model_code.tasks import heads
 from model_code.training import Diverged, Options, Recipe, Rows, _last_whole, choose_device, fit, fits, order, rate
 
@@ -169,41 +170,37 @@ sys.path[:0] = [{root!r}, {here!r}]
 import test_training as t
 from model_code import training
 torch.set_num_threads(1)
-path, slow = Path(sys.argv[1]), float(sys.argv[2])
 training.SEGMENT = 3  # checkpoints in the middle of an epoch, too
 class Slow(t.Network):
     def forward(self, values):
-        time.sleep(slow)
+        time.sleep(0.05)
         return super().forward(values)
 t.Network = Slow
-network, done = t.trained(checkpoint=path / "latest.pt", checkpoint_seconds=0.0)
-torch.save(network.state_dict(), path / "final.pt")
-print(done.train_loss, done.validation_loss, done.epochs)
+t.trained(checkpoint=Path(sys.argv[1]), checkpoint_seconds=0.0)
 """
 
 
-def run(folder, slow):
-    tests = Path(__file__).resolve().parent
-    script = SCRIPT.format(root=str(tests.parents[1]), here=str(tests))
-    return subprocess.Popen([sys.executable, "-c", script, str(folder), str(slow)], stdout=subprocess.PIPE, text=True)
-
-
-def test_killed_and_run_again_it_ends_bit_equal_to_an_uninterrupted_run(tmp_path):
+def test_killed_and_run_again_it_ends_bit_equal_to_an_uninterrupted_run(tmp_path, monkeypatch):
     """A real process, killed with -9 in the middle of an epoch."""
     checkpoint = tmp_path / "latest.pt"
-    process = run(tmp_path, 0.05)
+    tests = Path(__file__).resolve().parent
+    script = SCRIPT.format(root=str(tests.parents[1]), here=str(tests))
+    process = subprocess.Popen([sys.executable, "-c", script, str(checkpoint)])
     deadline = time.monotonic() + 120
     while not checkpoint.exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
+    assert process.wait() == -signal.SIGKILL
     state = torch.load(checkpoint, weights_only=True)
     assert not state["finished"]
-    again = run(tmp_path, 0)
-    printed = again.communicate(timeout=120)[0]
+    monkeypatch.setattr(training, "SEGMENT", 3)
+    again, rest = trained(checkpoint=checkpoint, checkpoint_seconds=0.0)
+    monkeypatch.undo()
     network, course = trained()
-    assert printed == f"{course.train_loss} {course.validation_loss} {course.epochs}\n"
-    weights = torch.load(tmp_path / "final.pt", weights_only=True)
-    assert all(torch.equal(weights[name], value) for name, value in network.state_dict().items())
+    assert (rest.train_loss, rest.validation_loss, rest.epochs) == (
+        course.train_loss,
+        course.validation_loss,
+        course.epochs,
+    )
+    assert same(again, network)

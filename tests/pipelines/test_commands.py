@@ -37,10 +37,12 @@ def in_a_process(*arguments, cwd, **more):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, database):
     """A folder with the example and a workspace in which it has been run once, tracked."""
     folder = tmp_path_factory.mktemp("a 0'%20 [ünïcode]")
     small_example(folder / "example")
+    (folder / ".fourscore").mkdir()
+    shutil.copy(database, folder / ".fourscore")
     result = fourscore("run", "example/problem.yaml", "--json", cwd=folder)
     assert result.returncode == 0, result.stderr
     (folder / "first.json").write_text(result.stdout)

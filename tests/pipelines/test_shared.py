@@ -1,6 +1,7 @@
 """Two machines, one store on S3: what one ran is cached on the other, which can report it, predict with it and promote it."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,7 +12,7 @@ import pytest
 
 
 @pytest.fixture(scope="module")
-def fourscore(s3_server, tmp_path_factory):
+def fourscore(s3_server, database, tmp_path_factory):
     """The command line on a machine of some name, with the store of the team."""
     root = f"s3://lake/{tmp_path_factory.getbasetemp().name}/team"
 
@@ -19,6 +20,8 @@ def fourscore(s3_server, tmp_path_factory):
         folder = tmp_path_factory.getbasetemp() / machine
         if not folder.exists():
             cli.small_example(folder / "example")
+            (folder / ".fourscore").mkdir()
+            shutil.copy(database, folder / ".fourscore")
         environment = s3_server.environment | ({"FOURSCORE_STORE": store} if store else {})
         return cli.fourscore(*arguments, cwd=folder, environment=environment)
 
