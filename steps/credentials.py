@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 KINDS = {
     "AWS access keys": r"\b(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}\b",
@@ -26,8 +27,33 @@ KINDS = {
 }
 """Kinds of credentials and how each is written: regular expressions that polars knows, too, where `\\w` is a large class."""
 ANY = "|".join(KINDS.values())
+_MARKS = {
+    "AWS access keys": ("AKIA", "ASIA", "ABIA", "ACCA"),
+    "GitHub tokens": ("gho_", "ghp_", "ghs_", "ghu_", "ghr_", "github_pat_"),
+    "GitLab tokens": ("glpat-",),
+    "Slack tokens": ("xox", "hooks.slack.com"),
+    "Stripe keys": ("k_live_", "k_test_", "whsec_"),
+    "Google keys": ("AIza", "ya29."),
+    "API keys": ("sk-", "npm_", "pypi-", "hf_", "dop_v1_", "SG.", "SK"),
+    "private keys": ("-----BEGIN",),
+    "JSON web tokens": ("eyJ",),
+    "bearer tokens": ("earer",),
+    "passwords": (
+        *("password", "passwd", "pwd", "accountkey", "sharedaccess", "secret", "apikey", "api_key"),
+        *("accesstoken", "access_token", "authtoken", "auth_token"),
+    ),
+    "addresses with a password": ("://",),
+}
+"""What each kind of credential contains: most texts contain none of it, which is seen a hundred times as fast."""
 
 
 def masked(text: str) -> str:
     """Return a text with ``***`` for whatever looks like a credential."""
-    return re.sub(ANY, "***", text)
+    texts = (text, text.casefold())
+    kinds = tuple(kind for kind, marks in _MARKS.items() if any(mark in form for mark in marks for form in texts))
+    return _pattern(kinds).sub("***", text) if kinds else text
+
+
+@lru_cache
+def _pattern(kinds: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(KINDS[kind] for kind in kinds))
