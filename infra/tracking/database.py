@@ -21,6 +21,9 @@ PLACES = (
     ("model_versions", "storage_location"),
 )
 """Tables and columns with absolute places, which a workspace that was moved or copied no longer has."""
+_OF_NAME = "WHERE workspace = 'default' AND name = ?"
+_DELETED = "Deleted_Internal"
+"""The stage of versions that MLflow no longer shows."""
 
 
 def fault_of(path: Path) -> str | None:
@@ -74,6 +77,23 @@ def holds(path: Path, run_id: str) -> bool:
             return connection.execute("SELECT 1 FROM runs WHERE run_uuid = ?", (run_id,)).fetchone() is not None
     except sqlite3.DatabaseError:
         return False
+
+
+def registered(path: Path, name: str) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+    """Return the aliases of a registered model and the tags of its versions; importing MLflow for that takes seconds.
+
+    Raises:
+        sqlite3.Error: there is no such file, it is damaged, or this version of MLflow keeps other tables.
+    """
+    with closing(_open(path)) as connection:
+        rows = connection.execute(f"SELECT alias, version FROM registered_model_aliases {_OF_NAME}", [name])  # noqa: S608
+        aliases = {alias: str(number) for alias, number in rows}
+        rows = connection.execute(f"SELECT version, current_stage FROM model_versions {_OF_NAME}", [name])  # noqa: S608
+        versions: dict[str, dict[str, str]] = {str(number): {} for number, stage in rows if stage != _DELETED}
+        rows = connection.execute(f"SELECT version, key, value FROM model_version_tags {_OF_NAME}", [name])  # noqa: S608
+        for number, key, value in rows:
+            versions.get(str(number), {})[key] = value
+    return aliases, versions
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ from infra.runs.records import RunRecord
 from infra.sources import champion as champions
 from infra.store.local import LocalStore
 from infra.store.manifest import CorruptExecution, is_published
-from infra.tracking import follower
+from infra.tracking import database, follower
 from infra.tracking.mlflow_client import connect, default_uri, lock_projection, translate_mlflow_errors
 from infra.tracking.state import OpenStore, TrackingStatus, is_complete, read_state
 from infra.tracking.versions import CANDIDATE, CHAMPION, aliases_and_versions, check_version, promote
@@ -81,12 +83,14 @@ def load(workspace: Path, uri: str | None, reference: str, open_store: OpenStore
     Raises:
         InputError: there is no such version, its files are nowhere, or are not those that a run registered.
     """
+    reference = reference.removeprefix("models:/").strip("/")
+    if uri is None and (own := _own_by_name(workspace, reference)):
+        return own
     uri = uri or default_uri(workspace)
     with translate_mlflow_errors(uri):
-        version = _resolve(connect(workspace, uri), reference.removeprefix("models:/").strip("/"))
-        run = version.tags.get("fourscore.run", "")
-        record = records.find(workspace, run) if records.NAME.fullmatch(run) else None
-        if own := _own_model(workspace, record, version):
+        version = _resolve(connect(workspace, uri), reference)
+        record = _record_of(workspace, version.tags)
+        if own := _own_model(workspace, record, version.tags):
             return own
         directory = _downloaded(uri, version)
     what = f"model {version.name} version {version.version}: its files are"
@@ -102,14 +106,34 @@ def load(workspace: Path, uri: str | None, reference: str, open_store: OpenStore
     return directory
 
 
-def _resolve(client: MlflowClient, reference: str) -> ModelVersion:
+def _own_by_name(workspace: Path, reference: str) -> Path | None:
+    """Return the workspace's own model of that name, or None, and MLflow is to say what is there."""
+    name = _name_in(reference)
+    try:
+        aliases, versions = database.registered(workspace / "mlflow.db", name)
+    except sqlite3.Error:
+        return None
+    number = _choice(reference, aliases, versions)
+    return _own_model(workspace, _record_of(workspace, versions[number]), versions[number]) if number else None
+
+
+def _name_in(reference: str) -> str:
+    return reference.partition("@")[0].partition("/")[0]
+
+
+def _choice(reference: str, aliases: Mapping[str, str], versions: Collection[str]) -> str | None:
+    """Return the number of the version that a reference means; a plain name is the champion, or else the candidate."""
     name, at, alias = reference.partition("@")
-    name, slash, number = name.partition("/")
-    aliases, versions = aliases_and_versions(client, name)
+    _, slash, number = name.partition("/")
     numbers = [number] if slash else [aliases.get(choice, "") for choice in ([alias] if at else [CHAMPION, CANDIDATE])]
-    for choice in numbers:
-        if choice in versions:
-            return versions[choice]
+    return next((choice for choice in numbers if choice in versions), None)
+
+
+def _resolve(client: MlflowClient, reference: str) -> ModelVersion:
+    name = _name_in(reference)
+    aliases, versions = aliases_and_versions(client, name)
+    if number := _choice(reference, aliases, versions):
+        return versions[number]
     references = [f"{name}/{one}" for one in list(versions)[:5]] + [f"{name}@{one}" for one in aliases]
     advice = f"known are: {', '.join(references)}"
     if not references:
@@ -118,13 +142,19 @@ def _resolve(client: MlflowClient, reference: str) -> ModelVersion:
     raise InputError(f"no registered model {reference!r}; {advice}")
 
 
-def _own_model(workspace: Path, record: RunRecord | None, version: ModelVersion) -> Path | None:
+def _record_of(workspace: Path, tags: Mapping[str, str]) -> RunRecord | None:
+    """Return the record of the run that registered a version with these tags."""
+    run = tags.get("fourscore.run", "")
+    return records.find(workspace, run) if records.NAME.fullmatch(run) else None
+
+
+def _own_model(workspace: Path, record: RunRecord | None, tags: Mapping[str, str]) -> Path | None:
     """Return the model of a version's run from the workspace's store, if it has the digest that the version names."""
     training = record.producer("model") if record else None
     if training is None:
         return None
     directory = LocalStore(workspace).directory(training.key) / "model"
-    is_whole = is_published(workspace, directory) and directory_digest(directory) == version.tags.get("model_digest")
+    is_whole = is_published(workspace, directory) and directory_digest(directory) == tags.get("model_digest")
     return directory if is_whole else None
 
 

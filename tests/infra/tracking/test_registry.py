@@ -17,6 +17,7 @@ from infra.sources import champion as champions
 from infra.sources.champion import Champion
 from infra.store.local import LocalStore
 from infra.tracking import follower, registry, versions
+from infra.tracking.database import registered as registered_in
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.projection import Projection
 from infra.tracking.state import read_state
@@ -243,6 +244,7 @@ def test_promoting_a_run_that_registered_nothing_says_so(place, write_run):
 def test_a_registered_model_is_found_by_name_alias_or_version(registered, model, reference):
     directory = load_registered(registered, reference)
     assert (directory / "model.pt2").read_bytes() == (model / "model.pt2").read_bytes()
+    assert registry._own_by_name(registered, reference.removeprefix("models:/")) == directory, "without MLflow"
 
 
 def test_a_plain_name_means_the_champion_before_the_candidate(place, model, project):
@@ -250,6 +252,16 @@ def test_a_plain_name_means_the_champion_before_the_candidate(place, model, proj
     tracked.promote(place, "first", None)
     project(place, "second", model=model, number=2)
     assert registry._resolve(connect(place, default_uri(place)), NAME).version == 1
+    aliases, versions = registered_in(place / "mlflow.db", NAME)
+    assert registry._choice(NAME, aliases, versions) == "1"
+    assert registry._choice(f"{NAME}@candidate", aliases, versions) == "2"
+
+
+def test_a_version_that_was_deleted_is_none_for_the_reader_of_the_database_either(place, model, project):
+    project(place, "first", model=model, number=1)
+    connect(place, default_uri(place)).delete_model_version(NAME, "1")
+    aliases, versions = registered_in(place / "mlflow.db", NAME)
+    assert registry._choice(NAME, aliases, versions) is None
 
 
 @pytest.mark.parametrize(
