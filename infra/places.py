@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,16 +52,11 @@ def sagemaker(
     workspace: Path,
     stack_name: str,
     section: dict[str, Any] | None = None,
-    *,
-    tracking_uri: str | None = None,
-    mlflow_run: Callable[[str], str | None] = lambda _: None,
 ) -> Place:
     """Return a stack on AWS, or the one of the workspace's local cloud.
 
     Args:
         section: the problem's section ``sagemaker``.
-        tracking_uri: where the run is tracked, if not where the stack says; jobs track there if it is a server.
-        mlflow_run: run -> the MLflow run that its model package is linked with.
 
     Raises:
         InputError: there is no such stack, or the extra for AWS is missing.
@@ -79,11 +73,8 @@ def sagemaker(
 
         stack = load(workspace, stack_name)
         store = S3Store(workspace, stack.root, kms_key=stack.kms_key, client=partial(stack.client, "s3"))
-    if tracking_uri:
-        reachable = tracking_uri.startswith(("http://", "https://", "arn:"))
-        stack = replace(stack, tracking_uri=tracking_uri if reachable else None)
     config = SageMakerConfig.model_validate(section or {})
-    return Place(on, store, SageMakerBackend(store, stack, config, mlflow_run=mlflow_run), stack.name)
+    return Place(on, store, SageMakerBackend(store, stack, config), stack.name)
 
 
 def place_of(workspace: Path, record: RunRecord) -> Place:

@@ -48,7 +48,7 @@ def _follow(
     go_on: Callable[[RunRecord, Reporter], RunRecord],
     reporter: Reporter,
 ) -> RunRecord:
-    uri = follower.place_of(workspace, record, backend.tracking_uri)
+    uri = follower.place_of(workspace, record)
     watch.note_if_busy(workspace, record.run, "watched", reporter)
     with locked(records.lock_of(workspace, record.run)), watch.watch(workspace, record, uri, reporter):
         return go_on(record, reporter)

@@ -72,7 +72,7 @@ def _exchange_readings(prepared: Prepared, reporter: Reporter) -> Iterator[None]
 
 
 def _new_record(prepared: Prepared) -> RunRecord:
-    request, plan, detached = prepared.request, prepared.plan, prepared.place.detached
+    request, plan = prepared.request, prepared.plan
     versions = {
         name.removeprefix("package "): value
         for planned in plan.steps
@@ -98,5 +98,4 @@ def _new_record(prepared: Prepared) -> RunRecord:
         pipeline=plan.pipeline,
         number=records.next_number(prepared.workspace),
         stack=prepared.place.stack,
-        tracked_by_jobs=bool(request.tracking and detached and detached.tracking_uri),
     )

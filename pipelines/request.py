@@ -68,9 +68,7 @@ class Prepared:
             return None
         from infra.tracking.mlflow_client import default_uri
 
-        detached = self.place.detached
-        chosen = self.request.tracking_uri or self.loaded.problem.tracking_uri
-        return chosen or (detached.tracking_uri if detached else None) or default_uri(self.workspace)
+        return self.request.tracking_uri or self.loaded.problem.tracking_uri or default_uri(self.workspace)
 
 
 def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:
@@ -137,17 +135,5 @@ def _columns(prepared: Prepared) -> Columns | None:
 def _place(request: Request, problem: Problem) -> Place:
     if request.on == places.LOCAL:
         return places.local(request.workspace, request.store)
-
-    def mlflow_run(run: str) -> str | None:
-        from infra.tracking import follower
-
-        return follower.parent_of(request.workspace, run) if request.tracking else None
-
-    return places.sagemaker(
-        request.on,
-        request.workspace,
-        problem.sagemaker.stack,
-        problem.sagemaker.model_dump(mode="json"),
-        tracking_uri=request.tracking_uri or problem.tracking_uri,
-        mlflow_run=mlflow_run,
-    )
+    section = problem.sagemaker.model_dump(mode="json")
+    return places.sagemaker(request.on, request.workspace, problem.sagemaker.stack, section)

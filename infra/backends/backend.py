@@ -23,9 +23,6 @@ class Backend(Protocol):
 class Detached(Backend, Protocol):
     """Runs plans as executions that go on without this process."""
 
-    tracking_uri: str | None
-    """Default tracking URI of runs, unless a problem or a person names another."""
-
     def estimate(self, plan: Plan, problem: str) -> dict[str, Any]:
         """Return jobs, minutes and dollars of a plan, checked as if it were sent."""
 

@@ -83,11 +83,11 @@ def _run(container: Container, name: str) -> None:
             name: restore(description, store, Path(place) / "sources" / name)
             for name, description in spec["sources"].items()
         }
-        plan = Plan(steps, sources, (), spec["divided"], pipeline=spec["pipeline"], smoke=spec["smoke"])
+        plan = Plan(steps, sources, (), spec["divided"], smoke=spec["smoke"])
         for planned in steps:
             _lay_checkpoints(container, store, planned)
         record = _record(run, spec)
-        with _tracked(store.workspace, record, silent=not leads), Live(store, record, silent=not leads) as live:
+        with Live(store, record, silent=not leads) as live:
             _execute(store, plan, record, live)
         _deliver(container, store, plan, record)
 
@@ -124,32 +124,9 @@ def _lay_checkpoints(container: Container, store: S3Store, planned: PlannedStep)
 
 
 def _record(run: str, spec: Mapping[str, Any]) -> RunRecord:
-    """Return a record of all stages in their order; the job knows the keys of its own."""
-    keys = {step["step"].partition(":")[2]: step["key"] for step in spec["steps"]}
-    stages = [StageRecord(key=keys.get(stage["name"], ""), **stage) for stage in spec["stages"]]
-    more = {"smoke": spec["smoke"], "pipeline": spec["pipeline"], "stages": stages}
-    return RunRecord(run, problem_name=run, status="running", started=records.now(), **more)
-
-
-@contextmanager
-def _tracked(workspace: Path, record: RunRecord, *, silent: bool) -> Iterator[None]:
-    """Project the job's stages to MLflow while they run, if its environment names a server and a run.
-
-    An unreachable server changes nothing: whoever follows the run projects the same journals.
-    """
-    uri, parent = (os.environ.get(name, "none") for name in ("FOURSCORE_TRACKING_URI", "FOURSCORE_MLFLOW_RUN"))
-    if silent or "none" in (uri, parent):
-        yield
-        return
-    from infra.tracking import follower
-
-    record.mlflow_run = parent
-    records.save(workspace, record)
-    process = follower.follow(workspace, record.run, uri)
-    try:
-        yield
-    finally:
-        follower.finish(process)
+    """Return the record of the job's own stages."""
+    stages = [StageRecord(step["step"].partition(":")[2], step["key"]) for step in spec["steps"]]
+    return RunRecord(run, smoke=spec["smoke"], stages=stages, status="running", started=records.now())
 
 
 def _execute(store: S3Store, plan: Plan, record: RunRecord, live: Live) -> None:

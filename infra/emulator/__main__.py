@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from infra.signals import raise_keyboard_interrupt
 def main(folder: Path) -> None:
     """Run the execution in the folder until it is over, or until SIGTERM, which ends its jobs at once."""
     cloud = folder.parents[1]
-    (folder / "pid").write_text(str(os.getpid()))
     with locked(folder / "alive"), contextlib.suppress(KeyboardInterrupt), raise_keyboard_interrupt():
         Execution(folder, alive=True).run(Machine(cloud), Api(cloud).register)
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from infra.emulator import local_cloud
-from infra.emulator.definition import read
 from infra.emulator.executions import Execution
 from infra.emulator.local_cloud import ACCOUNT, REGION, is_alive
 from infra.files import locked, write_json
@@ -80,7 +79,6 @@ class Api:
 
     def put_pipeline(self, request: Fields) -> Fields:
         """Create the pipeline or change it to another definition."""
-        read(request["PipelineDefinition"])
         arn = _arn("pipeline", request["PipelineName"])
         content = {key: request[key] for key in ("PipelineName", "PipelineDefinition", "RoleArn")}
         self._write("pipelines", request["PipelineName"], {**content, "PipelineArn": arn, "PipelineStatus": "Active"})

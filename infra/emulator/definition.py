@@ -1,52 +1,28 @@
-"""The reader of pipeline definitions: their steps, parameters, values and conditions.
-
-It knows what infra/sagemaker/definition.py compiles to, and refuses other steps, fields and functions by name.
-"""
+"""The values in a pipeline definition of infra/sagemaker/definition.py: its parameters, functions and conditions."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.sagemaker.definition import Definition, all_steps
+from infra.sagemaker.definition import Definition
 from steps.errors import InputError
 
-FIELDS = {"Name", "Type", "Arguments", "DependsOn", "Description", "RetryPolicies", "PropertyFiles"}
-TYPES = {"Processing", "Training", "RegisterModel", "Condition", "Fail"}
 CONVERSIONS: dict[str, Callable[[str], Any]] = {"String": str, "Integer": int}
-
-
-def read(text: str) -> Definition:
-    """Return a definition.
-
-    Raises:
-        InputError: it has a step that the local cloud does not know.
-    """
-    definition: Definition = json.loads(text)
-    for step in all_steps(definition["Steps"]):
-        if unknown := {step["Type"]} - TYPES or step.keys() - FIELDS:
-            raise InputError(f"step {step['Name']}: the local cloud does not know {', '.join(sorted(unknown))}")
-    return definition
 
 
 def parameter_values(definition: Definition, arguments: Mapping[str, str]) -> dict[str, Any]:
     """Return the value of each parameter of a definition: its argument, or else its default.
 
     Raises:
-        InputError: an argument is wrong or missing.
+        InputError: an argument is not declared or missing.
     """
-    declared = {parameter["Name"]: parameter for parameter in definition.get("Parameters", [])}
-    required = {name for name, parameter in declared.items() if "DefaultValue" not in parameter}
-    for wrong, problem in ((arguments.keys() - declared, "not declared"), (required - arguments.keys(), "missing")):
-        if wrong:
-            raise InputError(f"pipeline parameters: {', '.join(sorted(wrong))}: {problem}")
-    values = {name: parameter.get("DefaultValue") for name, parameter in declared.items()}
-    try:
-        return values | {name: CONVERSIONS[declared[name]["Type"]](value) for name, value in arguments.items()}
-    except ValueError as error:
-        raise InputError(f"pipeline parameters: {error}") from None
+    declared = {parameter["Name"]: parameter for parameter in definition["Parameters"]}
+    values = {name: parameter["DefaultValue"] for name, parameter in declared.items() if "DefaultValue" in parameter}
+    if wrong := (arguments.keys() - declared) | (declared.keys() - values - arguments.keys()):
+        raise InputError(f"pipeline parameters: {', '.join(sorted(wrong))}: not declared, or missing")
+    return values | {name: CONVERSIONS[declared[name]["Type"]](value) for name, value in arguments.items()}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from infra.emulator.definition import Scope, parameter_values, read, resolve
+from infra.emulator.definition import Scope, parameter_values, resolve
 from infra.emulator.jobs import Job, JobFailed, Machine
 from infra.files import write_json
 from infra.s3.folder import FolderObjects
@@ -59,7 +59,7 @@ class Execution:
         Raises:
             InputError: the request's parameters are not those of the definition.
         """
-        parameter_values(read(definition), _arguments(request))
+        parameter_values(json.loads(definition), _arguments(request))
         folder.mkdir(parents=True)
         write_json(folder / "request.json", {"arn": arn, "definition": definition, "request": request})
         write_json(folder / "state.json", {"outcome": "", "states": {}, "jobs": {}})
@@ -75,7 +75,7 @@ class Execution:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        return parameter_values(read(self.definition), _arguments(self.request))
+        return parameter_values(json.loads(self.definition), _arguments(self.request))
 
     def stopping(self) -> bool:
         return (self.folder / "stop").exists()
@@ -93,7 +93,7 @@ class Execution:
         Args:
             register: adds a model package and returns its ARN.
         """
-        steps: list[Definition] = read(self.definition)["Steps"]
+        steps: list[Definition] = json.loads(self.definition)["Steps"]
         waiting, status = [*steps], "Succeeded"
         while waiting and status == "Succeeded" and not self.stopping():
             step = waiting.pop(0)
@@ -133,13 +133,13 @@ class Execution:
             self.jobs[step["Name"]] = record
             self._save()
 
-        job = Job(step["Type"], name, request, machine, self.stopping, machine.take_fault(step["Name"]), note)
+        job = Job(step["Type"], name, request, machine, self.stopping, note)
         self._note(step, Metadata={f"{step['Type']}Job": {"Arn": job.arn}})
         return "Stopped" if job.run() == "stop" else "Succeeded"
 
     def _property_file(self, machine: Machine, step: str, name: str) -> Any:
         """Return the JSON of a property file that a step's job wrote to one of its outputs."""
-        steps = all_steps(read(self.definition)["Steps"])
+        steps = all_steps(json.loads(self.definition)["Steps"])
         listed = next(other for other in steps if other["Name"] == step)["PropertyFiles"]
         file = next(file for file in listed if file["PropertyFileName"] == name)
         outputs = self.jobs[step]["ProcessingOutputConfig"]["Outputs"]

@@ -1,8 +1,8 @@
-"""A processing or training job: the files that its containers find, their processes, and what becomes of their files.
+"""A processing or training job: the files that its container finds, its process, and what becomes of its files.
 
 A container is a process with a folder for its ``/opt/ml``, which our jobs find as FOURSCORE_BASE. Source: Amazon SageMaker
 Developer Guide, "How Amazon SageMaker Provides Training Information", "Build Your Own Processing Container", "Use
-Checkpoints", "Managed Spot Training Lifecycle".
+Checkpoints".
 """
 
 from __future__ import annotations
@@ -28,8 +28,6 @@ from steps.errors import FourscoreError
 BASE = "/opt/ml"
 LONGEST_REASON = 1024
 """Characters that SageMaker keeps of a failure reason or an exit message."""
-INTERRUPTION = "interruption"
-"""The fault that takes a spot instance away as soon as a checkpoint was uploaded."""
 INHERITED = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """Variables of this machine that a job gets too: they say how many others share the processors."""
 DIE_WITH_PARENT = "import ctypes, os, sys; sys.platform == 'linux' and ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
@@ -41,7 +39,7 @@ class Machine:
     """What jobs run with."""
 
     directory: Path
-    """Has s3/, logs/, containers/, and faults/ if a test injects any."""
+    """Has s3/, logs/ and containers/."""
     grace: float = 120.0
     """Seconds between SIGTERM and SIGKILL."""
     sync: float = 1.0
@@ -51,18 +49,6 @@ class Machine:
     def folder(self) -> Path:
         """The folder in place of S3."""
         return self.directory / "s3"
-
-    def take_fault(self, step: str) -> str:
-        """Return what happens to the next job of a step, and forget it: a failure's reason, an interruption, or ''.
-
-        Tests write it into ``faults/STEP``, a fault a line: what AWS does at times of its own choosing.
-        """
-        path = self.directory / "faults" / step
-        if not path.exists():
-            return ""
-        fault, _, rest = path.read_text(encoding="utf-8").partition("\n")
-        path.write_text(rest, encoding="utf-8")
-        return fault
 
 
 class JobFailed(FourscoreError):
@@ -75,7 +61,6 @@ class Job:
     Args:
         kind: Processing | Training.
         is_stopped: whether the job has to stop.
-        fault: what :meth:`Machine.take_fault` returned.
         note: takes what DescribeProcessingJob or DescribeTrainingJob answers, at every change.
     """
 
@@ -86,21 +71,18 @@ class Job:
         request: Mapping[str, Any],
         machine: Machine,
         is_stopped: Callable[[], bool],
-        fault: str,
         note: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self.kind, self.name, self.request = kind, name, request
-        self.machine, self.is_stopped, self.fault, self.note = machine, is_stopped, fault, note
+        self.machine, self.is_stopped, self.note = machine, is_stopped, note
         self.arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind.lower()}-job/{name}"
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.folders: list[Path] = []
-        """The ``/opt/ml`` of each container."""
+        self.process: subprocess.Popen[bytes] | None = None
         self.versions: dict[Path, tuple[int, int]] = {}
         """File -> time and size of the version that S3 has."""
         self.record: Mapping[str, Any] = {**request, f"{kind}JobName": name, f"{kind}JobArn": self.arn}
         self._note("InProgress", CreationTime=time.time(), SecondaryStatusTransitions=[])
         if kind == "Training":
-            self.specification, cluster = request["AlgorithmSpecification"], request["ResourceConfig"]
+            self.specification = request["AlgorithmSpecification"]
             self.config, self.reason_file = "input/config", "output/failure"
             self.inputs = {
                 f"input/data/{channel['ChannelName']}": channel["DataSource"]["S3DataSource"]["S3Uri"]
@@ -110,13 +92,9 @@ class Job:
         else:
             self.specification = request["AppSpecification"]
             self.config, self.reason_file = "config", "output/message"
-            cluster = request["ProcessingResources"]["ClusterConfig"]
             outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
             self.inputs = _places(item["S3Input"] for item in request["ProcessingInputs"])
             self.outputs = _places(item["S3Output"] for item in outputs)
-        self.hosts = ["algo-1"]
-        if (count := cluster["InstanceCount"]) > 1:  # addresses of loopback, so that they reach each other
-            self.hosts = [f"127.0.0.{number}" for number in range(1, count + 1)]
 
     def run(self) -> str:
         """Run the job to its end; return why it ended: "exit" or "stop".
@@ -125,49 +103,41 @@ class Job:
             JobFailed: it failed, or took longer than it may.
         """
         try:
-            return self._run()
+            cause = self._run()
+            self._note("Stopped" if cause == "stop" else "Completed")
+            return cause
         except Exception as error:
             self._note("Failed", FailureReason=str(error))
             raise
         finally:
             self.kill()
 
-    def _run(self) -> str:
-        if self.fault not in ("", INTERRUPTION):
-            raise JobFailed(self.fault)
-        while (cause := self._attempt()) == INTERRUPTION:
-            transition = {"Status": "Interrupted", "StartTime": time.time()}
-            self._note(
-                "InProgress", SecondaryStatusTransitions=[*self.record["SecondaryStatusTransitions"], transition]
-            )
-        if cause == "limit":
-            raise JobFailed("MaxRuntimeExceeded: the job ran longer than its StoppingCondition allows")
-        self._note("Stopped" if cause == "stop" else "Completed")
-        return cause
-
     def kill(self) -> None:
         """Kill every process of the job."""
-        for process in self.processes:
+        if self.process:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
 
-    def _attempt(self) -> str:
-        """Run the containers once; return why they ended: "exit", "stop", "limit" or an interruption."""
+    def _run(self) -> str:
+        """Run the container; return why it ended: "exit" or "stop"."""
         folder = self.machine.directory / "containers"
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=self.name, dir=folder, ignore_cleanup_errors=True) as place:
-            self.folders = [Path(place) / host / "ml" for host in self.hosts]
-            for host, base in zip(self.hosts, self.folders, strict=True):
-                self._lay_down(host, base)
+            base = Path(place) / "ml"
+            self._lay_down(base)
             self._note("InProgress", **{f"{self.kind}StartTime": time.time()})
-            self.processes = [self._start(host, base) for host, base in zip(self.hosts, self.folders, strict=True)]
-            cause, code = self._wait()
+            self.process = self._start(base)
+            cause, code = self._wait(base, self.process)
             if cause != "exit":
-                self._terminate()
+                self.process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self.process.wait(self.machine.grace)
             self.kill()
-            self._save_checkpoints()
-            reason_text = "".join(map(_text, (base / self.reason_file for base in self.folders)))[:LONGEST_REASON]
+            self._save_checkpoints(base)
+            if cause == "limit":
+                raise JobFailed("MaxRuntimeExceeded: the job ran longer than its StoppingCondition allows")
+            reason_text = _text(base / self.reason_file)[:LONGEST_REASON]
             if self.kind == "Processing":  # its FailureReason does not have what the container wrote
                 self._note("InProgress", ExitMessage=reason_text)
                 reason_text = ""
@@ -175,15 +145,15 @@ class Job:
                 ending = f", exit code: {code}"
                 reason = f"AlgorithmError: {reason_text or 'See job logs for more information'}"
                 raise JobFailed(reason[: LONGEST_REASON - len(ending)] + ending)
-            for inside, uri in self.outputs.items() if cause != INTERRUPTION else ():
-                self._upload(inside, uri)
+            for inside, uri in self.outputs.items():
+                self._upload(base / inside, uri)
             return cause
 
-    def _lay_down(self, host: str, base: Path) -> None:
+    def _lay_down(self, base: Path) -> None:
         """Make the files that the container finds."""
         for inside in (self.config, "output", "model", "checkpoints", *self.outputs):
             (base / inside).mkdir(parents=True, exist_ok=True)
-        resources = {"current_host": host, "hosts": self.hosts}
+        resources = {"current_host": "algo-1", "hosts": ["algo-1"]}
         (base / self.config / "resourceconfig.json").write_text(json.dumps(resources), encoding="utf-8")
         for inside, uri in self.inputs.items():
             if not self._download(uri, base / inside):
@@ -192,7 +162,7 @@ class Job:
             self._download(config["S3Uri"], base / "checkpoints")
             self.versions |= {path: _version(path) for path in _files(base / "checkpoints")}
 
-    def _start(self, host: str, base: Path) -> subprocess.Popen[bytes]:
+    def _start(self, base: Path) -> subprocess.Popen[bytes]:
         """Start the entrypoint; ``python`` in it is the Python that runs Fourscore."""
         words = [*self.specification["ContainerEntrypoint"], *self.specification.get("ContainerArguments", [])]
         program = sys.executable if words[0] == "python" else shutil.which(words[0]) or words[0]
@@ -203,7 +173,7 @@ class Job:
         environment |= {"HOME": str(temporary), "TMPDIR": str(temporary), "FOURSCORE_FOLDER": str(self.machine.folder)}
         for name, value in self.request.get("Environment", {}).items():
             environment[name] = str(base) + value.removeprefix(BASE) if value.startswith(BASE) else value
-        log = self.machine.directory / "logs" / self.name / f"{host}-{time.time_ns() // 1_000_000}.log"
+        log = self.machine.directory / "logs" / self.name / f"algo-1-{time.time_ns() // 1_000_000}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             return subprocess.Popen(
@@ -216,35 +186,20 @@ class Job:
                 start_new_session=True,
             )
 
-    def _wait(self) -> tuple[str, int]:
-        """Wait until all containers have ended or have to end; return why, and an exit code as a container has it."""
+    def _wait(self, base: Path, process: subprocess.Popen[bytes]) -> tuple[str, int]:
+        """Wait until the container has ended or has to end; return why, and an exit code as a container has it."""
         began = synced = time.monotonic()
         limit = self.request["StoppingCondition"]["MaxRuntimeInSeconds"]
-        while True:
-            codes = [process.poll() for process in self.processes]
-            if any(codes):
-                code = next(code for code in codes if code)
-                return "exit", code if code > 0 else 128 - code
-            if None not in codes:
-                return "exit", 0
+        while (code := process.poll()) is None:
             if self.is_stopped():
                 return "stop", 0
             if time.monotonic() - began > limit:
                 return "limit", 0
             if time.monotonic() - synced > self.machine.sync:
                 synced = time.monotonic()
-                if self._save_checkpoints() and self.fault and self.request.get("EnableManagedSpotTraining"):
-                    self.fault = ""
-                    return INTERRUPTION, 0
+                self._save_checkpoints(base)
             time.sleep(0.05)
-
-    def _terminate(self) -> None:
-        """Send SIGTERM to every container, and wait for as long as SageMaker does."""
-        for process in self.processes:
-            process.terminate()
-        until = time.monotonic() + self.machine.grace
-        while time.monotonic() < until and any(process.poll() is None for process in self.processes):
-            time.sleep(0.05)
+        return "exit", code if code >= 0 else 128 - code
 
     def _note(self, status: str, **fields: Any) -> None:
         self.record = {**self.record, f"{self.kind}JobStatus": status, **fields}
@@ -257,21 +212,18 @@ class Job:
         objects.download({name: directory / name for name in listed})
         return len(listed)
 
-    def _upload(self, inside: str, uri: str) -> bool:
-        """Upload the files of every container below a directory that S3 does not have; return whether there were any."""
-        objects, before = FolderObjects(uri, self.machine.folder), dict(self.versions)
-        for base in self.folders:
-            for path in _files(base / inside):
-                with contextlib.suppress(FileNotFoundError):  # a checkpoint that the job has just replaced
-                    if self.versions.get(path) != (version := _version(path)):
-                        objects.put(path.relative_to(base / inside).as_posix(), path.read_bytes())
-                        self.versions[path] = version
-        return self.versions != before
+    def _upload(self, directory: Path, uri: str) -> None:
+        """Upload the files below a directory that S3 does not have."""
+        objects = FolderObjects(uri, self.machine.folder)
+        for path in _files(directory):
+            with contextlib.suppress(FileNotFoundError):  # a checkpoint that the job has just replaced
+                if self.versions.get(path) != (version := _version(path)):
+                    objects.put(path.relative_to(directory).as_posix(), path.read_bytes())
+                    self.versions[path] = version
 
-    def _save_checkpoints(self) -> bool:
-        """Upload the checkpoints that changed; return whether any did."""
-        config = self.request.get("CheckpointConfig")
-        return self._upload("checkpoints", config["S3Uri"]) if config else False
+    def _save_checkpoints(self, base: Path) -> None:
+        if config := self.request.get("CheckpointConfig"):
+            self._upload(base / "checkpoints", config["S3Uri"])
 
 
 def _places(sources: Any) -> dict[str, str]:

@@ -3,15 +3,12 @@
 <workspace>/cloud/s3/                          the objects
                   logs/                        what the jobs print
                   pipelines/, packages/        a JSON file for each pipeline and each group of model packages
-                  executions/<id>/             request.json, state.json, ``alive`` (locked while its process lives), ``pid``,
-                                               log, and ``stop`` if it was asked to stop
+                  executions/<id>/             request.json, state.json, ``alive`` (locked while its process lives), log,
+                                               and ``stop`` if it was asked to stop
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import signal
 import time
 from pathlib import Path
 
@@ -38,23 +35,3 @@ def begin(execution: Path) -> None:
     while process.poll() is None and not is_alive(execution):
         time.sleep(0.02)
     process.returncode = process.returncode or 0  # it goes on without us; Popen need not complain
-
-
-def running(workspace: Path) -> list[int]:
-    """Return the ids of the processes whose executions run."""
-    place = home(workspace)
-    if not (place / "executions").exists():
-        return []
-    with locked(place / "lock"):
-        return [int((folder / "pid").read_text()) for folder in place.glob("executions/*") if is_alive(folder)]
-
-
-def stop(workspace: Path) -> bool:
-    """End every execution, and its jobs with it; return whether there was one."""
-    processes = running(workspace)
-    for process in processes:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGTERM)
-    while running(workspace):
-        time.sleep(0.02)
-    return bool(processes)

@@ -84,10 +84,6 @@ class RunRecord:
     """ARN of the pipeline execution on SageMaker."""
     package: str | None = None
     """ARN of the model package that waits for approval."""
-    mlflow_run: str | None = None
-    """Parent run in MLflow of a job that tracks its own stages; another process made it and ends it."""
-    tracked_by_jobs: bool = False
-    """True if the jobs of the run track their own stages."""
     jobs: dict[str, str] = field(default_factory=dict)
     """Job -> status; NotExecuted for jobs that the execution did not reach."""
     pipeline: str = "training"

@@ -5,18 +5,23 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from infra.aws_errors import Denied, code_of
-from infra.s3 import client as s3_client
-from infra.s3.client import translate_s3_errors
+from infra import aws_errors
+from infra.aws_errors import ATTEMPTS, CONNECTIONS, Denied, code_of, translate_aws_errors
 from steps.errors import FourscoreError, InputError
 
+TRANSFERS = CONNECTIONS - 2
+"""Parallel requests."""
+_DENIED = (
+    "the credentials in use may not do this, or it is not there; a store takes s3:ListBucket on the bucket, s3:GetObject, "
+    "s3:PutObject and s3:DeleteObject below the prefix, and kms:Decrypt and kms:GenerateDataKey on the key if it has one"
+)
 PART = 32 << 20
 """Files of at least so many bytes travel in parts; beyond S3's limit of 10,000 parts s3transfer makes the parts larger."""
 WRITE_ONCE = "store/"
@@ -28,6 +33,17 @@ _ABSENT = ("NoSuchKey", "404")
 
 Entry = Mapping[str, Any]
 """A file in a manifest: ``size`` and ``sha256``."""
+
+
+def s3_client(uri: str, region: str | None = None, attempts: int = ATTEMPTS) -> Any:
+    """Return an S3 client (:func:`infra.aws_errors.client`), whose errors name the URI."""
+    with translate_s3_errors(uri):
+        return aws_errors.client("s3", region, attempts)
+
+
+def translate_s3_errors(uri: str) -> AbstractContextManager[None]:
+    """Turn errors of S3, of the network and of the credentials into one message each (:mod:`infra.aws_errors`)."""
+    return translate_aws_errors(uri, "S3", _DENIED)
 
 
 class Conflict(FourscoreError):
@@ -74,7 +90,7 @@ class Objects:
         self.bucket, self.prefix = parse_root(root)
         self.root = f"s3://{self.bucket}/{self.prefix}"
         self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
-        self._make_client = client or (lambda: s3_client.client(self.root))
+        self._make_client = client or (lambda: s3_client(self.root))
 
     @cached_property
     def client(self) -> Any:
@@ -208,9 +224,8 @@ class Objects:
         client = self.client
         from s3transfer.manager import TransferConfig, TransferManager
 
-        parallel = s3_client.TRANSFERS
         config = TransferConfig(
-            multipart_threshold=self.part, multipart_chunksize=self.part, max_request_concurrency=parallel
+            multipart_threshold=self.part, multipart_chunksize=self.part, max_request_concurrency=TRANSFERS
         )
         with TransferManager(client, config) as manager:
             futures = {name: start(manager, name, path) for name, path in files.items()}

@@ -52,7 +52,7 @@ def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, st
     Raises:
         InputError: the run could cost more than its cap, or asks for something that SageMaker does not have.
     """
-    check_limits(config, stack)
+    check_limits(config)
     decision = decided(plan, store.find)
     jobs = () if decision and decision.verdict == "refused" else fuse(plan)
     passed = decision is not None and decision.verdict == "pass"
@@ -67,7 +67,6 @@ class SageMakerBackend:
 
     Args:
         config: machines, minutes and money of the problem.
-        mlflow_run: returns the MLflow run that a run's model package is linked with; called before the start.
         sleep: waits between two looks at an execution.
     """
 
@@ -76,13 +75,10 @@ class SageMakerBackend:
         store: S3Store,
         stack: Stack,
         config: SageMakerConfig,
-        mlflow_run: Callable[[str], str | None] = lambda _: None,
         *,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.store, self.stack, self.config = store, stack, config
-        self.mlflow_run, self.sleep = mlflow_run, sleep
-        self.tracking_uri = stack.tracking_uri
+        self.store, self.stack, self.config, self.sleep = store, stack, config, sleep
 
     @cached_property
     def service(self) -> Service:
@@ -255,7 +251,6 @@ class SageMakerBackend:
             tags=tags(record.problem_name, None, self.stack),
             title=fit(record.run, TITLE),
             run=record.run,
-            mlflow_run=self.mlflow_run(record.run) or "none",
         )
         for step in all_steps(definition["Steps"]):
             if step["Type"] == "RegisterModel":

@@ -103,11 +103,7 @@ def _parameters(config: SageMakerConfig, used: set[str]) -> Iterator[Definition]
         machines.append({"Name": f"{name}Type", "Type": "String", "DefaultValue": machine.instance})
         if isinstance(machine, TrainJobConfig):
             machines.append({"Name": f"{name}Count", "Type": "Integer", "DefaultValue": machine.instances})
-    declared: tuple[Definition, ...] = (
-        {"Name": "Run", "Type": "String"},
-        *machines,
-        {"Name": "MlflowRunId", "Type": "String", "DefaultValue": "none"},
-    )
+    declared: tuple[Definition, ...] = ({"Name": "Run", "Type": "String"}, *machines)
     return (parameter for parameter in declared if f"Parameters.{parameter['Name']}" in used)
 
 

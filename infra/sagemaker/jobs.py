@@ -82,8 +82,6 @@ def _job(name: str, steps: tuple[PlannedStep, ...], plan: Plan) -> Job:
         "divided": {split: table for split, table in plan.divided.items() if split in sealed},
         "sources": {name: describe(source) for name, source in plan.sources.items() if name in inputs},
         "smoke": plan.smoke,
-        "pipeline": plan.pipeline,
-        "stages": [_stage(planned) for planned in plan.stages],
     }
     return Job(name, steps, spec)
 
@@ -96,12 +94,6 @@ def _describe(planned: PlannedStep) -> dict[str, Any]:
         "ingredients": planned.ingredients,
         "inputs": dict(planned.inputs),
     }
-
-
-def _stage(planned: PlannedStep) -> dict[str, Any]:
-    """Return the stage as the job's own record and its tracking need it."""
-    record = planned.record()
-    return {name: getattr(record, name) for name in ("name", "layer", "job", "documents", "outputs")}
 
 
 def decided(plan: Plan, find: Callable[[str], Manifest | None]) -> Decision | None:

@@ -6,38 +6,26 @@ from collections.abc import Iterator
 from functools import cache
 
 from infra.sagemaker.config import SageMakerConfig, TrainJobConfig
-from infra.sagemaker.stack import Stack
-from infra.secrets import credentials_in
 from steps.errors import InputError
 from steps.wording import near
 
-LONGEST = 256
-"""Characters of a value in a job's environment (CreateProcessingJob, Environment)."""
 
-
-def check_limits(config: SageMakerConfig, stack: Stack) -> None:
+def check_limits(config: SageMakerConfig) -> None:
     """Check what only the API's own model knows, before anything is compiled or sent.
 
     Raises:
         InputError: the message lists every value that SageMaker would refuse.
     """
-    if faults := [*_faults(config, stack.tracking_uri or "")]:
+    if faults := [*_faults(config)]:
         raise InputError("\n".join(faults))
 
 
-def _faults(config: SageMakerConfig, tracking_uri: str) -> Iterator[str]:
+def _faults(config: SageMakerConfig) -> Iterator[str]:
     for job, machine in config.jobs.items():
         kind = "Training" if isinstance(machine, TrainJobConfig) else "Processing"
         if machine.instance not in (types := instance_types(kind)):
             hint = near(machine.instance, types) or "; if it is new, update boto3"
             yield f"sagemaker.{job}.instance: {machine.instance} is not an instance type for {kind.lower()} jobs{hint}"
-    if secret := credentials_in(tracking_uri):
-        yield (
-            f"tracking_uri contains {secret}, which everyone who may describe a job could read; use a URI without one, "
-            "and let jobs reach the server through the network or a managed server's ARN"
-        )
-    if len(tracking_uri) > LONGEST:
-        yield f"tracking_uri has {len(tracking_uri)} characters; a job's environment takes at most {LONGEST} in a value"
 
 
 @cache

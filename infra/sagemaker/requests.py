@@ -190,7 +190,6 @@ class Requests:
             "ModelMetrics": {"ModelQuality": {"Statistics": metrics}},
             "CustomerMetadataProperties": {
                 "run": parameter("Run"),
-                "mlflow_run_id": parameter("MlflowRunId"),
                 "problem": self.problem,
                 "problem_digest": config["problem_digest"],
                 "train_key": train,
@@ -207,14 +206,11 @@ class Requests:
         return {"code": f"{self.stack.root}code/{self.code}/", "job": f"{self.stack.root}jobs/{job.digest}/"}
 
     def _environment(self, code: str) -> Arguments:
-        uri = self.stack.tracking_uri
-        tracking = {"FOURSCORE_TRACKING_URI": uri, "FOURSCORE_MLFLOW_RUN": parameter("MlflowRunId")} if uri else {}
         return {
             "PYTHONPATH": code,
             "FOURSCORE_BASE": "/opt/ml",
             "FOURSCORE_ROOT": self.stack.root,
             "FOURSCORE_RUN": parameter("Run"),
-            **tracking,
             "AWS_REGION": self.stack.region,
             "AWS_DEFAULT_REGION": self.stack.region,
         }

@@ -36,8 +36,6 @@ class Stack:
     """The beginning of the names of model package groups."""
     kms_key: str | None = None
     """The ARN of the key that encrypts data; None: the service's own."""
-    tracking_uri: str | None = None
-    """The MLflow server that jobs track themselves on."""
     endpoint: str | None = None
     """The URL of the local cloud's API; None: AWS."""
 

@@ -29,7 +29,6 @@ class Work:
     title: str
     """What the console shows for the execution."""
     run: str
-    mlflow_run: str
 
     @cached_property
     def digest(self) -> str:
@@ -39,9 +38,8 @@ class Work:
     @property
     def parameters(self) -> dict[str, str]:
         """The values of the execution's parameters that are not left at their defaults."""
-        declared = {parameter["Name"] for parameter in self.definition["Parameters"]}
-        values = {"Run": self.run, "MlflowRunId": self.mlflow_run}
-        return {name: value for name, value in values.items() if name in declared}
+        declared = [parameter["Name"] for parameter in self.definition["Parameters"]]
+        return {"Run": self.run} if "Run" in declared else {}
 
 
 def start(service: Service, work: Work, note: Callable[[str], None]) -> None:

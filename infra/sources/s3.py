@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from infra.files import arriving, locked
-from infra.s3 import client as s3_client
+from infra.s3.objects import s3_client, translate_s3_errors
 from steps.errors import InputError
 
 
@@ -24,8 +24,8 @@ def fetch_objects(uri: str, directory: Path) -> Sequence[Path]:
     key, _, version = rest.partition("?versionId=")
     if not bucket or not key or key.endswith("/"):
         raise InputError(f"{uri}: wanted s3://bucket/key, s3://bucket/prefix/*.csv or s3://bucket/key?versionId=ID")
-    client = s3_client.client(uri)
-    with s3_client.translate_s3_errors(uri):
+    client = s3_client(uri)
+    with translate_s3_errors(uri):
         keys = _matching(client, bucket, key, uri) if "*" in key else [key]
         return [_object(client, bucket, item, version, directory) for item in keys]
 

@@ -59,19 +59,6 @@ def finish(process: subprocess.Popen[bytes], patience: float = PATIENCE) -> None
         process.wait(patience)
 
 
-def parent_of(workspace: Path, run: str, patience: float = PATIENCE) -> str | None:
-    """Wait for the MLflow run of a run that is being followed and return its id; None if the server is away."""
-    until = time.monotonic() + patience
-    while time.monotonic() < until:
-        state = read_state(workspace, run)
-        if parent := state.get("parent"):
-            return parent
-        if state.get("status", TrackingStatus.RUNNING) != TrackingStatus.RUNNING:
-            return None
-        time.sleep(0.1)
-    return None
-
-
 def project_aside(workspace: Path, record: RunRecord) -> None:
     """Start projecting the end of a run whose follower died with it, where it was tracked; do not wait."""
     if uri := place_of(workspace, record):
@@ -79,12 +66,12 @@ def project_aside(workspace: Path, record: RunRecord) -> None:
         finish(_aside[-1], patience=0)
 
 
-def place_of(workspace: Path, record: RunRecord, *alternatives: str | None) -> str | None:
+def place_of(workspace: Path, record: RunRecord) -> str | None:
     """Return the URI where a run is tracked, with its password if a known URI has one; None if it is not tracked."""
     stored = read_state(workspace, record.run).get("uri")
     if stored == OWN:
         return default_uri(workspace)
-    candidates = (requested_uri(workspace, record, None), default_uri(workspace), *filter(None, alternatives))
+    candidates = (requested_uri(workspace, record, None), default_uri(workspace))
     return next((uri for uri in candidates if without_credentials(uri) == stored), stored)
 
 

@@ -53,8 +53,6 @@ PARENT_STATUS = {
 }
 VERDICTS = {"running": "pending", "interrupted": "error", "killed": "error"}
 """The verdict of a run by its status, where the status is none itself."""
-ENDED_JOBS = ("Succeeded", "Failed", "Stopped")
-"""Statuses of a job in the run's record that will not change."""
 
 
 class Projection:
@@ -120,18 +118,15 @@ class Projection:
         """Project what is new in the journals and the record, and return the parent."""
         parent = self.parent = self.parent or self._open_parent(record)
         for number, stage in enumerate(record.stages, 1):
-            if stage.status in (*PUBLISHED, "failed", "stopped", "running") and not _is_projected_by_job(record, stage):
+            if stage.status in (*PUBLISHED, "failed", "stopped", "running"):
                 self._advance_stage(record, number, stage, parent)
-        if record.mlflow_run is None:
-            self._advance_parent(record, parent)
+        self._advance_parent(record, parent)
         return parent
 
     def _finish(self, record: RunRecord, parent: MlflowRun) -> dict[str, Any] | None:
         """Log the documents, register the model, and return its version."""
         from infra.tracking import versions
 
-        if record.mlflow_run:  # the stages of one job: the process that leads the run finishes it
-            return None
         self._log_documents(record, parent)
         return versions.register(self.client, self.store, record, self.experiment, parent.id)
 
@@ -164,10 +159,6 @@ class Projection:
         return str(experiment.experiment_id)
 
     def _open_parent(self, record: RunRecord) -> MlflowRun:
-        if record.mlflow_run:
-            info = self.client.get_run(record.mlflow_run).info
-            self.experiment = str(info.experiment_id)
-            return MlflowRun(self.client, record.mlflow_run, info.start_time, set())
         self.experiment = self._open_experiment(record.problem_name)
         identity = {"fourscore.run": record.run, "fourscore.workspace": identity_of(self.workspace)}
         tags, start = {"smoke": str(record.smoke).lower()}, milliseconds(record.started)
@@ -241,13 +232,6 @@ class Projection:
         else:
             self.client.update_run(parent.id, status)
         self._parent_tags = tags
-
-
-def _is_projected_by_job(record: RunRecord, stage: StageRecord) -> bool:
-    """Return whether a job that tracks its own stages projects this one at the moment."""
-    if not record.tracked_by_jobs or stage.status == "cached" or record.status in records.FINAL:
-        return False
-    return record.jobs.get(stage.job) not in ENDED_JOBS
 
 
 def _parameters(problem: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -35,17 +34,12 @@ def infra() -> None:
 @infra.command()
 @stack_option
 @region_option
-@click.option(
-    "--notify", multiple=True, metavar="EMAIL", help="Hears of approvals, failed runs and the budget; up to three."
-)
+@click.option("--notify", metavar="EMAIL", help="Hears of approvals, failed runs and the budget.")
 @click.option("--budget", "budget_dollars", type=float, help="Dollars a month; default 200.")
 @click.option("--repository", metavar="ORG/NAME", help="On GitHub, to train and deploy from; or ORG@ID/NAME@ID.")
 @click.option("--branch", help="Its branch; default main.")
-@click.option("--train-environment", help="GitHub environment that may train; default train.")
-@click.option("--deploy-environment", help="GitHub environment that may fetch approved models; default deploy.")
 @click.option("--oidc-provider", type=click.Choice(["create", "existing"]), help="GitHub's; default: looked up.")
 @click.option("--private/--no-private", default=None, help="Jobs may run in a network of your own.")
-@click.option("--tracking-uri", help="MLflow as the jobs reach it: a server's URL, or the ARN of a managed one.")
 @click.option("--prefix", help="Keys in the bucket begin with it; default fourscore.")
 @click.option("--log-bucket", help="Bucket for S3's access logs.")
 @click.option("--permissions-boundary", metavar="ARN", help="Policy that bounds every role.")
@@ -98,27 +92,6 @@ def template(name: str) -> None:
     click.echo(templates.text(name), nl=False)
 
 
-def _stop_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json: bool) -> None:
-    from infra.emulator import local_cloud
-    from infra.emulator.local_stack import NAME
-
-    data = [str(local_cloud.home(workspace))] if local_cloud.home(workspace).exists() else []
-    deleted = delete_data and bool(data)
-    if deleted:
-        _require_answer(yes, as_json, f"fourscore infra down --stack {NAME} --delete-data --yes")
-        click.echo(f"  {click.style('goes', fg='red')}  {data[0]}: results and models of its runs", err=True)
-        deleted = yes or click.prompt(f"data cannot be restored; type {NAME} to delete it", err=True) == NAME
-    stopped = local_cloud.stop(workspace)
-    if deleted:
-        shutil.rmtree(local_cloud.home(workspace))
-    if as_json:
-        goes, stays = (data, []) if deleted else ([], data)
-        print_json({"stack": NAME, "executed": stopped or deleted, "gone": goes, "kept": stays})
-        return
-    ended = "its executions were ended" if stopped else "no execution is active"
-    click.echo(f"the local cloud of {workspace}: {ended}; its data {'is deleted' if deleted else 'stays'}", err=True)
-
-
 @infra.command()
 @stack_option
 @region_option
@@ -127,12 +100,7 @@ def _stop_local_cloud(workspace: Path, *, delete_data: bool, yes: bool, as_json:
 @in_workspace
 @as_json
 def down(stack: str, region: str | None, delete_data: bool, yes: bool, workspace: Path, as_json: bool) -> None:
-    """Delete the stack, but not its data; refuses while it is in use. --stack local: end what runs there."""
-    from infra.emulator.local_stack import NAME
-
-    if stack == NAME:
-        _stop_local_cloud(workspace, delete_data=delete_data, yes=yes, as_json=as_json)
-        return
+    """Delete the stack, but not its data; refuses while it is in use."""
     from infra.aws import removal
     from infra.aws.account import account
     from infra.sagemaker.stack import path_of

@@ -102,10 +102,7 @@ def test_a_new_stage_compiles_into_its_job(fourscore, tmp_path):
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
 def test_a_new_stage_runs_as_a_job_and_is_tracked_in_its_layer(fourscore, tmp_path):
     request = [PROBLEM, "--smoke", "--until", "toy", "--workspace", tmp_path]
-    try:
-        run = json.loads(fourscore("-m", "pipelines", "run", *request, "--on", "sagemaker-local", "--json"))["run"]
-    finally:
-        fourscore("-m", "pipelines", "infra", "down", "--stack", "local", "--workspace", tmp_path)
+    run = json.loads(fourscore("-m", "pipelines", "run", *request, "--on", "sagemaker-local", "--json"))["run"]
     client = connect(tmp_path, default_uri(tmp_path))
     experiment = client.get_experiment_by_name("breast-cancer")
     (child,) = client.search_runs([experiment.experiment_id], "tags.step = 'toy'")

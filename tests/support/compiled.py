@@ -96,7 +96,6 @@ def cases():
     private = make_stack(
         prefix="",
         kms_key=f"arn:aws:kms:{REGION}:{ACCOUNT}:key/01234567-89ab-cdef-0123-456789abcdef",
-        tracking_uri=f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/fourscore-dev",
     )
     prefix = make_plan(cached=("define", "ingest", "validate", "label", "split"))
     return {

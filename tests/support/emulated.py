@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -16,10 +17,17 @@ QUICK = {"grace": 1.0, "sync": 0.05}
 VERDICT = [{"PropertyFileName": "verdict", "OutputName": "result", "FilePath": "verdict.json"}]
 
 
-def inject(cloud, step, fault, times=1):
-    """Let a fault happen to the next jobs of a step: a failure's reason, or ``INTERRUPTION``."""
-    (cloud / "faults").mkdir(exist_ok=True)
-    (cloud / "faults" / step).write_text(f"{fault}\n" * times)
+def processes_of(workspace):
+    """The ids of the processes of a workspace's executions."""
+    place = str(workspace / "cloud/executions").encode()
+    return [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/cmdline") if place in content(path)]
+
+
+def content(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 class Ran:
@@ -61,9 +69,6 @@ class Lab:
         self.objects = FolderObjects(f"s3://{self.bucket}/", place / "s3")
         self.sagemaker, self.logs = (client(api, service) for service in ("sagemaker", "logs"))
 
-    def inject(self, step, fault, times=1):
-        inject(self.place, step, fault, times)
-
     def put(self, key, text):
         self.objects.put(key, text.encode())
 
@@ -101,13 +106,13 @@ class Lab:
             **more,
         }
 
-    def training(self, command, channels=None, hosts=1, **more):
+    def training(self, command, channels=None, **more):
         """The request of a training job."""
         entrypoint = ["sh", "-c", command] if isinstance(command, str) else command
         return {
             "RoleArn": ROLE,
             "AlgorithmSpecification": {"TrainingImage": IMAGE, "ContainerEntrypoint": entrypoint},
-            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": hosts},
+            "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1},
             "StoppingCondition": {"MaxRuntimeInSeconds": 60},
             "OutputDataConfig": {"S3OutputPath": self.uri("models/"), "CompressionType": "NONE"},
             "InputDataConfig": [

@@ -110,29 +110,7 @@ def job(step, names):
     yield from keys(role, arguments, names)
     if "Subnets" in str(arguments):
         yield from network(role, names)
-    if (tracking := arguments["Environment"].get("FOURSCORE_TRACKING_URI", "")).startswith("arn:"):
-        for action in TRACKING:
-            yield role, f"sagemaker-mlflow:{action}", tracking, {}
     yield from own_code(role, names)
-
-
-TRACKING = [
-    "CreateExperiment",
-    "CreateRun",
-    "GetExperiment",
-    "GetExperimentByName",
-    "GetRun",
-    "LogBatch",
-    "LogInputs",
-    "LogMetric",
-    "LogModel",
-    "LogParam",
-    "SearchExperiments",
-    "SearchRuns",
-    "SetExperimentTag",
-    "SetTag",
-    "UpdateRun",
-]
 
 
 def keys(role, arguments, names):

@@ -22,7 +22,6 @@ from infra.sagemaker.jobs import fuse
 from infra.sagemaker.upload import upload
 from infra.store.local import LocalStore
 from infra.store.s3 import S3Store
-from infra.tracking.mlflow_client import connect, default_uri
 from pipelines.request import Request, prepare
 
 EXAMPLE = Path(__file__).parents[3] / "examples/breast-cancer/problem.yaml"
@@ -78,24 +77,6 @@ def test_outside_of_a_job_it_says_what_it_is_for(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FOURSCORE_BASE", str(tmp_path / "nothing"))
     assert main(["prepare"]) == 1
     assert "runs inside a SageMaker job" in capsys.readouterr().err
-
-
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
-def test_a_job_tracks_its_stages_below_the_one_parent(tmp_path, monkeypatch, database):
-    shutil.copy(database, tmp_path / "mlflow.db")
-    client = connect(tmp_path, default_uri(tmp_path))
-    experiment = client.create_experiment("breast-cancer", str(tmp_path / "artifacts"))
-    parent = client.create_run(experiment).info.run_id
-    plan = prepare(Request(EXAMPLE, tmp_path / "laptop", {}, until="define", tracking=False)).plan
-    for name, value in {
-        "FOURSCORE_FOLDER": str(tmp_path / "s3"),
-        "FOURSCORE_TRACKING_URI": default_uri(tmp_path),
-        "FOURSCORE_MLFLOW_RUN": parent,
-    }.items():
-        monkeypatch.setenv(name, value)
-    assert run_in_process(tmp_path / "prepare", "prepare", fuse(plan)[0].text, monkeypatch) == 0
-    (child,) = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
-    assert (child.info.run_name, child.info.status) == ("01-define", "FINISHED")
 
 
 def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(training, tmp_path, monkeypatch):

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from emulated import condition, equals, get, join, step, verdict_of
+from emulated import equals, get, join, verdict_of
 
-from infra.emulator.definition import Scope, parameter_values, read, resolve
+from infra.emulator.definition import Scope, parameter_values, resolve
 from infra.sagemaker.definition import all_steps
 from steps.errors import InputError
 
@@ -14,32 +14,16 @@ GOLDEN = sorted((Path(__file__).parents[2] / "golden/sagemaker").glob("*.json"))
 SCOPE = Scope({"Word": "w", "Number": 3, "Share": 0.25}, lambda step, file: {"verdict": f"{step} {file}", "score": 0.5})
 
 
-def text(*steps, parameters=()):
-    return json.dumps({"Version": "2020-12-01", "Steps": list(steps), "Parameters": parameters})
-
-
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
 def test_every_definition_that_we_compile_is_read(path):
-    definition = path.read_text(encoding="utf-8")
-    values = parameter_values(read(definition), {"Run": "a-run"} if '"Parameters.Run"' in definition else {})
+    definition = json.loads(path.read_bytes())
+    declared = [parameter["Name"] for parameter in definition["Parameters"]]
+    values = parameter_values(definition, {"Run": "a-run"} if "Run" in declared else {})
     scope = Scope(values, lambda *_: {"verdict": "pass", "reasons": ""})
-    for compiled in all_steps(read(definition)["Steps"]):
+    for compiled in all_steps(definition["Steps"]):
         arguments = resolve(compiled["Arguments"], scope)
         assert '"Get"' not in json.dumps(arguments)
         assert arguments.get("Conditions", [True]) == [True]
-
-
-@pytest.mark.parametrize(
-    ("raw", "words"),
-    [
-        (step("a", "Lambda", {}), "step a: the local cloud does not know Lambda"),
-        (step("a", "Processing", {}, CacheConfig={}), "step a: the local cloud does not know CacheConfig"),
-        (condition("c", no=[step("d", "Lambda", {})]), "step d: the local cloud does not know Lambda"),
-    ],
-)
-def test_a_step_that_we_never_compile_is_refused(raw, words):
-    with pytest.raises(InputError, match=words):
-        read(text(raw))
 
 
 @pytest.mark.parametrize(
@@ -76,13 +60,12 @@ def test_a_parameter_has_its_default_or_the_argument_in_its_type():
         {"Name": "Run", "Type": "String"},
         {"Name": "Count", "Type": "Integer", "DefaultValue": 1},
     ]
-    definition = read(text(parameters=declared))
+    definition = {"Parameters": declared}
     assert parameter_values(definition, {"Run": "3"}) == {"Run": "3", "Count": 1}
     assert parameter_values(definition, {"Run": "r", "Count": "2"})["Count"] == 2
     for arguments, words in (
-        ({}, "Run: missing"),
-        ({"Run": "r", "Rnu": "r"}, "Rnu: not declared"),
-        ({"Run": "r", "Count": "x"}, "'x'"),
+        ({}, "Run: not declared, or missing"),
+        ({"Run": "r", "Rnu": "r"}, "Rnu: not declared, or missing"),
     ):
         with pytest.raises(InputError, match=words):
             parameter_values(definition, arguments)

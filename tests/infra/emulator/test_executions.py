@@ -89,14 +89,3 @@ def test_stopping_ends_the_job_that_runs_and_a_retry_goes_on_from_there(lab):
     assert again.statuses() == dict.fromkeys(["first", "long", "last"], "Succeeded")
     assert again.steps["first"] == ran.steps["first"]
     assert refused(lambda: lab.sagemaker.retry_pipeline_execution(PipelineExecutionArn=arn), "Succeeded")
-
-
-def test_a_fault_fails_one_job_and_the_next_attempt_works(lab):
-    lab.inject("p", "CapacityError: Unable to provision requested ML compute capacity.")
-    failed = lab.run(step("p", "Processing", lab.processing("true")))
-    assert (failed.status, failed.reason("p")) == (
-        "Failed",
-        "ClientError: CapacityError: Unable to provision requested ML compute capacity.",
-    )
-    lab.sagemaker.retry_pipeline_execution(PipelineExecutionArn=failed.arn)
-    assert lab.ended(failed.arn).status == "Succeeded"

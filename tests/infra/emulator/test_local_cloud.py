@@ -1,6 +1,5 @@
 """An execution outlives the command that started it; killed, it takes its jobs with it, and a retry goes on from its checkpoints."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import emulated
 import pytest
-from emulated import step, wait_until
+from emulated import content, processes_of, step, wait_until
 
 from infra.emulator import local_cloud
 from infra.emulator.api import Api
@@ -20,8 +19,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def workspace(tmp_path):
-    yield tmp_path / "a 0'%20 [ü]"
-    local_cloud.stop(tmp_path / "a 0'%20 [ü]")
+    return tmp_path / "a 0'%20 [ü]"
 
 
 @pytest.fixture
@@ -41,9 +39,7 @@ def test_an_execution_outlives_the_command_that_started_it(workspace, lab):
     arn = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     lab.under_way(arn, "p")
     assert lab.look(arn).status == "Executing"
-    assert len(local_cloud.running(workspace)) == 1
-    assert local_cloud.stop(workspace)
-    assert not local_cloud.stop(workspace)
+    end(workspace)
     assert lab.look(arn).status == "Failed"
 
 
@@ -63,8 +59,7 @@ def test_killed_it_takes_its_job_with_it_and_a_retry_continues_from_the_checkpoi
     command = ["python", "-c", WORKING.replace("MARK", mark)]
     arn = lab.start(step("t", "Training", lab.training(command, CheckpointConfig={"S3Uri": lab.uri("checkpoints/")})))
     wait_until(lambda: lab.keys("checkpoints/epoch"))
-    (process,) = local_cloud.running(workspace)
-    os.kill(process, signal.SIGKILL)
+    end(workspace, signal.SIGKILL)
     wait_until(lambda: not processes_with(mark))
     ran = lab.ended(arn)
     assert (ran.status, ran.reason("t")) == ("Failed", "the process of this execution on this machine was ended")
@@ -74,18 +69,22 @@ def test_killed_it_takes_its_job_with_it_and_a_retry_continues_from_the_checkpoi
 
 
 @pytest.mark.timeout(100)  # a job that ignores SIGTERM would have 120 seconds of grace
-def test_stopped_it_ends_its_jobs_at_once(workspace, lab):
+def test_ended_by_sigterm_it_ends_its_jobs_at_once(workspace, lab):
     mark = uuid.uuid4().hex
     script = f"trap '' TERM; echo up; while :; do sleep 0.1; done # {mark}"
     lab.under_way(lab.start(step("p", "Processing", lab.processing(script))), "p")
-    assert local_cloud.stop(workspace)
+    end(workspace)
     assert not processes_with(mark)
+
+
+def end(workspace, number=signal.SIGTERM):
+    """Send a signal to the process of the only execution, and wait until it has ended."""
+    (pid,) = processes_of(workspace)
+    os.kill(pid, number)
+    wait_until(lambda: not processes_of(workspace))
 
 
 def processes_with(mark):
     """The command lines of running processes that have the mark."""
-    lines = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            lines.append(path.read_bytes())
+    lines = [content(path) for path in Path("/proc").glob("[0-9]*/cmdline")]
     return [line for line in lines if mark.encode() in line]

@@ -14,13 +14,10 @@ from pathlib import Path
 
 import containers
 import pytest
-import tracked
 from click.testing import CliRunner
-from emulated import inject
+from emulated import processes_of
 
 from infra.backends.local import LocalBackend
-from infra.emulator import local_cloud
-from infra.emulator.jobs import INTERRUPTION
 from infra.emulator.local_stack import local_objects, local_stack
 from infra.places import store_of
 from infra.runs import records
@@ -29,7 +26,6 @@ from infra.store.local import LocalStore
 from pipelines import detached
 from pipelines.__main__ import main
 from pipelines.request import Request, prepare
-from pipelines.training import TRAINING
 from steps.errors import FourscoreError
 
 pytestmark = pytest.mark.xdist_group("local cloud")  # they share the run that passed
@@ -88,9 +84,6 @@ class Workspace:
     def objects(self):
         return local_objects(local_stack(self.path))
 
-    def inject(self, step, fault):
-        inject(self.path / "cloud", step, fault)
-
     def executions(self):
         answer = self.sagemaker.list_pipeline_executions(PipelineName="fourscore-local-breast-cancer")
         return [item["PipelineExecutionArn"] for item in answer["PipelineExecutionSummaries"]]
@@ -107,7 +100,6 @@ def workspace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OMP_NUM_THREADS", "1")
         yield Workspace(workspace)
-    local_cloud.stop(workspace)
 
 
 @pytest.fixture(scope="module")
@@ -133,30 +125,6 @@ def test_a_run_that_passes_leaves_a_model_package_that_waits_for_approval(worksp
     (container,) = package["InferenceSpecification"]["Containers"]
     place = container["ModelDataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://fourscore-local/")
     assert {"model.pt2", "schema.json"} <= set(workspace.objects.list(place))
-
-
-@pytest.mark.slow  # a whole run, tracked by its jobs; tests/infra/container/test_job.py has one job alone
-def test_jobs_track_their_stages_below_the_one_parent_which_the_package_names(tmp_path):
-    import mlflow
-
-    workspace = Workspace(tmp_path / ".fourscore")
-    with tracked.serving(tmp_path / "server") as server:
-        code, document, printed = workspace.run(None, "--tracking-uri", server)
-        assert code == 0, printed
-        package = workspace.sagemaker.describe_model_package(ModelPackageName=document["package"])
-        client = mlflow.MlflowClient(server, server)
-        (experiment,) = client.search_experiments(filter_string="name = 'breast-cancer'")
-        listed = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
-        (parent,) = [item for item in listed if "mlflow.parentRunId" not in item.data.tags]
-        assert (parent.info.status, parent.data.tags["fourscore.on"]) == ("FINISHED", "sagemaker-local")
-        assert package["CustomerMetadataProperties"]["mlflow_run_id"] == parent.info.run_id
-        children = [item for item in listed if item.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
-        assert [item.info.run_name for item in children] == [
-            f"{n:02}-{step.name}" for n, step in enumerate(TRAINING, 1)
-        ]
-        assert {item.info.status for item in children} == {"FINISHED"}
-        assert parent.data.metrics["model/roc_auc"] > 0.95
-        assert len(client.get_metric_history(children[5].info.run_id, "model/train_loss")) > 1
 
 
 def test_jobs_leave_what_sagemaker_itself_reads(workspace, passed):
@@ -231,25 +199,6 @@ def test_a_job_that_breaks_names_stage_and_cause_and_nothing_after_it_is_execute
     assert "Traceback" not in printed
 
 
-@pytest.mark.slow  # a training that is interrupted; tests/infra/container/test_job.py has the job alone
-def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(workspace, passed, tmp_path):
-    settings = {"train.candidates": "[mlp]", "train.seed": "5"}
-    workspace.inject("train", INTERRUPTION)
-    code, document, printed = workspace.run({**settings, "sagemaker.train.spot": "true"})
-    assert code == 0, printed
-    assert "job train: AWS took the spot instance back" in printed
-    job = workspace.steps(document["run"])["train"]["Metadata"]["TrainingJob"]["Arn"].rpartition("/")[2]
-    described = workspace.sagemaker.describe_training_job(TrainingJobName=job)
-    assert "Interrupted" in [item["Status"] for item in described["SecondaryStatusTransitions"]]
-    alone = Workspace(tmp_path / "alone")
-    code, plain, printed = alone("run", EXAMPLE, "--no-tracking", *options(settings), "--until", "train")
-    assert code == 0, printed
-    keys = [next(stage["key"] for stage in item["stages"] if stage["name"] == "train") for item in (document, plain)]
-    assert keys[0] == keys[1]
-    directory = LocalStore(alone.path).directory(keys[1]) / "model/model.pt2"
-    assert workspace.objects.get(f"store/{keys[0]}/model/model.pt2") == directory.read_bytes()
-
-
 @pytest.mark.slow  # a whole run
 def test_ctrl_c_detaches_and_attach_watches_again(workspace, passed):
     process = workspace.start({"train.seed": "7"})
@@ -311,7 +260,8 @@ def test_an_execution_killed_in_the_middle_of_train_is_survived_by_the_same_comm
     process = workspace.start({"train.candidates": "[linear, mlp]", "train.budget.epochs": "30"})
     checkpoints = workspace.path / "cloud/s3/fourscore-local/checkpoints"
     wait_for(lambda: [path for path in checkpoints.rglob("*") if path.is_file()], seconds=250)
-    os.kill(*local_cloud.running(workspace.path), signal.SIGKILL)
+    (pid,) = processes_of(workspace.path)
+    os.kill(pid, signal.SIGKILL)
     code, _, printed = workspace.end(process)
     assert code != 0
     assert "Traceback" not in printed

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from infra.sagemaker.config import SageMakerConfig
 from infra.sagemaker.definition import all_steps, compile_plan, fit, gets, pipeline_name, text
 from infra.sagemaker.jobs import Decision, decided, fuse
-from infra.sagemaker.limits import LONGEST
 from infra.sagemaker.requests import package_group
 from infra.store.manifest import Manifest
 from pipelines.training import TRAINING
@@ -134,15 +133,14 @@ vpc_ids = st.lists(st.from_regex(r"[-0-9a-zA-Z]{1,32}", fullmatch=True), min_siz
     volume=st.integers(1, 16384),
     wait=st.none() | st.integers(1, 7200),
     instances=st.integers(1, 64),
-    uri=st.none() | st.text("abc:/.-", max_size=LONGEST),
 )
-def test_whatever_a_problem_file_may_say_the_api_takes_it(problem, network, minutes, volume, wait, instances, uri):
+def test_whatever_a_problem_file_may_say_the_api_takes_it(problem, network, minutes, volume, wait, instances):
     machine = {"minutes": minutes, "volume_gb": volume}
     spot = {} if wait is None else {"spot": True, "spot_wait_minutes": wait}
     config = {"prepare": machine, "assess": machine, "train": {**machine, **spot, "instances": instances}}
     if network:
         config |= {"subnets": network[0], "security_groups": network[1]}
-    stack = make_stack(tracking_uri=uri, kms_key="arn:aws:kms:eu-central-1:123456789012:key/k")
+    stack = make_stack(kms_key="arn:aws:kms:eu-central-1:123456789012:key/k")
     settings = SageMakerConfig.model_validate(config)
     definition = compile_plan(WHOLE, problem, settings, stack, "0" * 64)
     assert list(api_faults(definition)) == []

@@ -9,7 +9,7 @@ from infra.backends.local import LocalBackend
 from infra.runs import records
 from infra.s3.folder import FolderObjects
 from infra.sagemaker.follow import Following
-from infra.sagemaker.service import ExecutionState
+from infra.sagemaker.service import ExecutionState, StepState
 from infra.store.s3 import S3Store
 
 
@@ -55,3 +55,26 @@ def test_a_stopped_execution_says_how_it_goes_on(workspace, store):
     record = closed(store, toy_plan(workspace, {}), "Stopped")
     assert record.status == "interrupted"
     assert f"fourscore retry {record.run}" in record.message
+
+
+class Spot(Service):
+    """An execution with a training on spot capacity, which was taken away so many times."""
+
+    def __init__(self, *counts):
+        self.counts = list(counts)
+
+    def definition_of(self, _arn):
+        return '{"Steps": [{"Name": "train", "Type": "Training", "Arguments": {"EnableManagedSpotTraining": true}}]}'
+
+    def interruptions(self, _job):
+        return self.counts.pop(0)
+
+
+def test_each_interruption_of_a_spot_job_is_reported_once(workspace, store):
+    record, notes = replace(toy_record(toy_plan(workspace, {})), execution="arn"), []
+    following = Following(Spot(0, 1, 1, 2), store, record, lambda _, event: notes.append(event["text"]))
+    step = StepState("train", "Executing", "", "arn:aws:sagemaker:us-east-1:123456789012:training-job/j", None)
+    for count in (0, 1, 1, 2):
+        following.note(ExecutionState("arn", "Executing", "", (step,)))
+        assert len(notes) == count
+    assert "AWS took the spot instance back" in notes[0]

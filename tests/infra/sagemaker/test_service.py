@@ -87,3 +87,17 @@ def test_the_group_of_a_model_is_created_once(api):
         entry["ModelPackageGroupName"] for entry in api.list_model_package_groups()["ModelPackageGroupSummaryList"]
     ]
     assert names == [group]
+
+
+class SpotJob:
+    """An API with one training job that was interrupted twice."""
+
+    def describe_training_job(self, TrainingJobName):  # noqa: N803
+        statuses = ("Starting", "Interrupted", "Training", "Interrupted", "Training")
+        return {"SecondaryStatusTransitions": [{"Status": status} for status in statuses]}
+
+
+def test_interruptions_of_a_training_job_are_counted():
+    arn = "arn:aws:sagemaker:us-east-1:123456789012:training-job/j"
+    assert Service(make_stack(), SpotJob()).interruptions(arn) == 2
+    assert Service(make_stack(), object()).interruptions(arn) == 0, "it may not be described"

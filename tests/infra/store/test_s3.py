@@ -18,8 +18,7 @@ from toy import toy_plan, toy_record
 
 from infra.backends.local import LocalBackend
 from infra.places import open_store
-from infra.s3 import client as s3_client
-from infra.s3.objects import Objects, parse_root
+from infra.s3.objects import Objects, parse_root, s3_client
 from infra.store.ledger import divisions, readings
 from infra.store.local import LocalStore
 from infra.store.manifest import CorruptExecution, Manifest
@@ -270,7 +269,7 @@ def test_an_upload_that_was_abandoned_with_other_files_is_removed_and_one_that_g
 
 def test_an_upload_that_took_long_looks_again_before_it_is_published(machine, root):
     """Someone may have thought us dead meanwhile, and removed our files to publish their own."""
-    client, removals = s3_client.client(root), []
+    client, removals = s3_client(root), []
 
     def remove_once(**_):
         if not removals:
@@ -366,7 +365,7 @@ def test_a_manifest_that_never_gets_an_answer_is_looked_for(machine, soon, s3_se
 
 
 def test_work_is_kept_here_while_s3_is_away_and_brought_there_the_next_time(machine, root, soon, s3_server):
-    impatient = machine("one", client=lambda: s3_client.client(root, attempts=3))
+    impatient = machine("one", client=lambda: s3_client(root, attempts=3))
     with (
         s3_server.disturbed(refuses=_of_manifests),
         pytest.raises(FourscoreError, match=r"^s3://lake/.*SlowDown.*run again later"),

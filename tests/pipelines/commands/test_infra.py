@@ -135,27 +135,6 @@ def test_help_needs_nothing_of_aws():
         assert "--json" in result.stdout
 
 
-def test_the_local_cloud_keeps_what_it_holds_when_its_executions_are_stopped(tmp_path):
-    from infra.emulator.local_stack import local_objects, local_stack
-
-    local_objects(local_stack(tmp_path)).put("kept", b"x")
-    result = document(run("down", "--stack", "local", "--workspace", str(tmp_path), "--json"))
-    assert (result["executed"], result["kept"]) == (False, [str(tmp_path / "cloud")])
-    assert local_objects(local_stack(tmp_path)).get("kept") == b"x"
-
-
-def test_the_local_clouds_data_is_deleted_by_who_says_so(tmp_path):
-    (tmp_path / "cloud").mkdir()
-    ask = ("down", "--stack", "local", "--delete-data", "--workspace", str(tmp_path), "--json")
-    refusal = run(*ask)
-    assert (refusal.exit_code, "--delete-data --yes" in refusal.stderr) == (2, True)
-    assert (tmp_path / "cloud").exists()
-    result = document(run(*ask, "--yes"))
-    assert (result["executed"], result["gone"], result["kept"]) == (True, [str(tmp_path / "cloud")], [])
-    assert not (tmp_path / "cloud").exists()
-    assert document(run(*ask, "--yes"))["executed"] is False
-
-
 def test_an_image_of_aws_is_proposed_with_the_torch_that_it_has():
     proposal = document(run("image", "--propose", "--region", "eu-central-1", "--json"))
     assert set(proposal) == {"image", "torch", "wanted", "fits"}
