@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
     import polars as pl
     from torch import Tensor, nn
 
-    from model_code.training import Recipe
+    from model_code.training import Fit, Options, Recipe
 
     Array = np.ndarray[Any, Any]
     Inputs = Sequence[Array]
@@ -111,11 +111,12 @@ class Family(Protocol):
         """Return inputs of the graph, hard ones among them, on which an export is checked."""
 
 
-class Architecture(Protocol):
-    """A network and how to train it; created with the number of rows of the whole training part.
+class Network(Protocol):
+    """A network that the training loop fits, and how.
 
-    Folds and the final fit share one: a config that each fit chose by its own rows would differ between them around a
-    limit, and the exported model would not be the one that was validated.
+    Created with the number of rows of the whole training part. Folds and the final fit share one: a config that each fit
+    chose by its own rows would differ between them around a limit, and the exported model would not be the one that was
+    validated.
     """
 
     def recipe(self) -> Recipe:
@@ -133,6 +134,32 @@ class Architecture(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Return the config as plain values for the training record."""
+
+
+@runtime_checkable
+class Solver(Protocol):
+    """A model that an algorithm of its own fits; created as a ``Network`` is."""
+
+    def solve(
+        self,
+        inputs: Inputs,
+        target: Array,
+        validation: tuple[Inputs, Array] | None,
+        schema: Schema,
+        options: Options,
+    ) -> tuple[nn.Module, nn.Module, Fit]:
+        """Fit on encoded rows and return a preprocessor and a network as of a ``Network``, and the course of the fit.
+
+        Args:
+            target: int64[n] class indices or standardised float32[n].
+            validation: the rows by which the fit is ended.
+        """
+
+    def describe(self) -> dict[str, Any]:
+        """Return the config as plain values for the training record."""
+
+
+Architecture: TypeAlias = Network | Solver
 
 
 class Yardstick(Protocol):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_code.families import Architecture
+from model_code.families import Architecture, Solver
 from model_code.tasks.heads import Head
-from model_code.training import Fit, Options, Recipe, Rows, fit, raw_outputs
+from model_code.training import Fit, Options, Rows, fit, raw_outputs
 
 Array = np.ndarray[Any, Any]
 
@@ -54,28 +54,38 @@ class Fitted:
 
 
 def train_on(
-    dataset: Dataset,
-    architecture: Architecture,
-    recipe: Recipe,
-    training: Array,
-    validation: Array | None,
-    options: Options,
+    dataset: Dataset, architecture: Architecture, training: Array, validation: Array | None, options: Options
 ) -> Fitted:
     """Fit preprocessing and network on the rows ``training``; early stopping looks at the rows ``validation``.
 
-    The initial weights depend on the seed only, and the random state outside does not change.
+    What is random depends on the seed only, and the random state outside does not change.
 
     Raises:
         Diverged: see ``model_code.training.fit``.
     """
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(options.seed)
+        if isinstance(architecture, Solver):
+            return _solve(dataset, architecture, training, validation, options)
         preprocessor = architecture.preprocessor(dataset.take(training), dataset.schema)
         rows = _prepare(dataset, preprocessor, training)
         network = architecture.network(preprocessor, rows.inputs, dataset.head.width)
         held_out = _prepare(dataset, preprocessor, validation) if validation is not None else None
+        recipe = architecture.recipe()
+        recipe = replace(recipe, epochs=min(recipe.epochs, options.epochs or recipe.epochs))
         course = fit(network, rows, held_out, dataset.head, recipe, options)
     return Fitted(Model(preprocessor, network.to("cpu"), dataset.head), course, len(rows))
+
+
+def _solve(
+    dataset: Dataset, architecture: Solver, training: Array, validation: Array | None, options: Options
+) -> Fitted:
+    def rows(positions: Array) -> tuple[tuple[Array, ...], Array]:
+        return dataset.take(positions), dataset.head.target(dataset.truth[positions]).numpy()
+
+    held_out = rows(validation) if validation is not None else None
+    preprocessor, network, course = architecture.solve(*rows(training), held_out, dataset.schema, options)
+    return Fitted(Model(preprocessor, network.eval(), dataset.head), course, len(training))
 
 
 def predict(dataset: Dataset, fitted: Fitted, positions: Array) -> Array:

@@ -107,8 +107,10 @@ class Options:
 
     seed: int
     device: torch.device
+    epochs: int | None = None
+    """The most epochs of a network's schedule; the recipe's own number when None."""
     stop_after: int | None = None
-    """The epochs to run of those in the schedule; all when None."""
+    """The epochs to run of those in the schedule, or the rounds of a solver; all when None."""
     seconds: float = math.inf
     """The time after which training stops; not looked at before the first epoch has ended."""
     checkpoint: Path | None = None
@@ -383,8 +385,9 @@ def _finish_epoch(run: _Run, validation: Rows | None) -> None:
 
 @torch.no_grad()
 def raw_outputs(network: nn.Module, rows: Rows, chunk: int = 8192) -> Tensor:
-    """Return the raw outputs of all rows, without dropout, in float32."""
+    """Return the raw outputs of all rows, without dropout, in float32 or better."""
     network.eval()
     device = next(network.parameters()).device
     starts = range(0, max(len(rows), 1), chunk)
-    return torch.cat([network(*rows.slice(i, i + chunk).to(device).inputs) for i in starts]).float()
+    raw = torch.cat([network(*rows.slice(i, i + chunk).to(device).inputs) for i in starts])
+    return raw.to(torch.promote_types(raw.dtype, torch.float32))

@@ -42,7 +42,7 @@ class Budget(Config):
     epochs: int | None = Field(
         default=None,
         ge=1,
-        description="Most passes over the data in one fit; left out: each architecture's own number.",
+        description="Most passes over the data in one fit of a network; left out: each network's own number.",
     )
 
 
@@ -144,12 +144,11 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         dataset=dataset,
         folds=divided,
         resampling=resampling(validated, config, schema, RESAMPLES, config.seed),
-        options=Options(seed=config.seed, device=device),
+        options=Options(seed=config.seed, device=device, epochs=config.budget.epochs),
         names=config.candidates,
         choose=config.choose,
         success=config.success,
         minutes=config.budget.minutes,
-        epochs=config.budget.epochs,
         checkpoints=checkpoints,
         log=log,
     )

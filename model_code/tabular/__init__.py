@@ -25,6 +25,7 @@ class Tabular:
 
     architectures: Mapping[str, str] = {
         "linear": "model_code.tabular.linear:Linear",
+        "trees": "model_code.tabular.trees:Trees",
         "mlp": "model_code.tabular.mlp:Mlp",
     }
     yardsticks: Mapping[str, str] = {"hgb": "model_code.tabular.hist_gradient_boosting:HistGradientBoosting"}

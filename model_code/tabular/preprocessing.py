@@ -160,7 +160,7 @@ class Preprocessor(nn.Module):
             part = (numeric.index_select(1, self.binary) - self.centre) / self.spread
             parts.append(torch.where(missing.index_select(1, self.binary), 0.0, part.clamp(-10, 10)))
         if self.instants.numel():
-            parts.append(self._calendar(numeric))
+            parts.append(calendar(numeric.index_select(1, self.instants)))
         if self.flagged.numel():
             parts.append(missing.index_select(1, self.flagged).to(numeric.dtype))
         values = torch.cat(parts, dim=1) if parts else category[:, :1] * 0
@@ -186,13 +186,13 @@ class Preprocessor(nn.Module):
         share = ((value - x0) / (x1 - x0)).nan_to_num(1.0, 1.0, 0.0).clamp(0, 1)
         return torch.where(absent, 0.0, (y0 + (y1 - y0) * share).t())
 
-    def _calendar(self, numeric: Tensor) -> Tensor:
-        """Return hour, weekday and day of the year, each as a point on the circle."""
-        instant = numeric.index_select(1, self.instants)
-        absent = ~torch.isfinite(instant)  # an instant at infinity has no hour
-        angles = [torch.remainder(instant, period) * (2 * math.pi / period) for _, period in _CALENDAR]
-        waves = [wave(angle) for angle in angles for wave in (torch.sin, torch.cos)]
-        return torch.cat([torch.where(absent, 0.0, wave) for wave in waves], dim=1)
+
+def calendar(instants: Tensor) -> Tensor:
+    """Return hour, weekday and day of the year of instants [b, i], each as a point on the circle: [b, 6 * i]."""
+    absent = ~torch.isfinite(instants)  # an instant at infinity has no hour
+    angles = [torch.remainder(instants, period) * (2 * math.pi / period) for _, period in _CALENDAR]
+    waves = [wave(angle) for angle in angles for wave in (torch.sin, torch.cos)]
+    return torch.cat([torch.where(absent, 0.0, wave) for wave in waves], dim=1)
 
 
 def spread_values(ordered: Array, count: int) -> Array:

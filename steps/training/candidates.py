@@ -13,7 +13,7 @@ from model_code import families
 from model_code.families import Architecture, Family
 from model_code.fitting import Dataset, Fitted, predict, train_on
 from model_code.tasks import Metric, Task
-from model_code.training import OUT_OF_TIME, Options, Recipe
+from model_code.training import OUT_OF_TIME, Options
 from steps.evaluation.statistics import Resampling, Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
@@ -29,7 +29,6 @@ class Candidate:
 
     name: str
     architecture: Architecture
-    recipe: Recipe
     fits: list[Fitted] = field(default_factory=list)
     score: Sampled | None = None
     unmet: list[str] = field(default_factory=list)
@@ -68,8 +67,6 @@ class TrainingContext:
     success: tuple[Threshold, ...]
     minutes: float
     """The budget of all fits together."""
-    epochs: int | None
-    """The most epochs of a fit; the architecture's own number when None."""
     checkpoints: Path
     log: Journal
     spent: float = 0.0
@@ -80,10 +77,7 @@ class TrainingContext:
         return self.task.metrics[self.task.headline]
 
     def candidate(self, name: str) -> Candidate:
-        architecture = families.architecture(self.family, name, self.frame.height)
-        recipe = architecture.recipe()
-        most = recipe.epochs if self.epochs is None else min(recipe.epochs, self.epochs)
-        return Candidate(name, architecture, replace(recipe, epochs=most))
+        return Candidate(name, families.architecture(self.family, name, self.frame.height))
 
     def fit(
         self,
@@ -106,7 +100,7 @@ class TrainingContext:
             note=self.log.warning,
             report=lambda epochs, last: self.log.progress(epochs, last, f"{candidate.name}, {label}"),
         )
-        fitted = train_on(self.dataset, candidate.architecture, candidate.recipe, training, validation, options)
+        fitted = train_on(self.dataset, candidate.architecture, training, validation, options)
         self.spent += fitted.fit.seconds
         return fitted
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from model_code import archive, export, families, runtime, serving, tasks
-from model_code.fitting import Model
+from model_code.fitting import Dataset, Model, train_on
 from model_code.tabular import Tabular
 from model_code.tasks import heads
+from model_code.training import Options
 
 FRAME = pl.DataFrame(
     {
@@ -30,6 +31,7 @@ COLUMNS = [
     {"name": "day", "type": "datetime", "timezone": None},
 ]
 TABULAR = Tabular()
+OPTIONS = Options(seed=0, device=torch.device("cpu"), stop_after=20)
 CASES = [(a, t) for a in TABULAR.architectures for t in tasks.names()]
 
 
@@ -46,6 +48,10 @@ def built(architecture="mlp", task="binary-classification", columns=COLUMNS):
     inputs = TABULAR.encode(FRAME, schema)
     torch.manual_seed(0)
     kind = families.architecture(TABULAR, architecture, FRAME.height)
+    if isinstance(kind, families.Solver):
+        truth = np.arange(60) % len(classes) if classes else np.linspace(7.0, 13.0, 60)
+        dataset = Dataset(inputs, truth, schema, heads.create(task, truth, classes))
+        return train_on(dataset, kind, np.arange(60), None, OPTIONS).model.eval(), schema
     preprocessor = kind.preprocessor(inputs, schema)
     with torch.no_grad():
         prepared = preprocessor(*map(torch.from_numpy, inputs))

@@ -68,9 +68,9 @@ def test_a_model_whose_schema_names_no_family_is_tabular():
 
 
 def test_unknown_names_are_errors_that_list_the_known():
-    with pytest.raises(ValueError, match="unknown candidate 'mpl'; known are: linear, mlp"):
+    with pytest.raises(ValueError, match="unknown candidate 'mpl'; known are: linear, trees, mlp"):
         families.of_candidates(["linear", "mpl"])
-    with pytest.raises(ValueError, match="unknown architecture 'mpl'; known are: linear, mlp"):
+    with pytest.raises(ValueError, match="unknown architecture 'mpl'; known are: linear, trees, mlp"):
         families.architecture(families.get("tabular"), "mpl", 1)
     with pytest.raises(ValueError, match="unknown family 'text'; known are: tabular"):
         families.get("text")

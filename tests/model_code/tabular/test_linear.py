@@ -31,7 +31,6 @@ def test_few_rows_with_a_strong_effect_are_fitted_about_as_by_an_exact_solver(ro
     schema = describe(frame, [{"name": name, "type": "float"} for name in frame.columns])
     data = Dataset(encode(frame, schema), y, schema, heads.create("binary-classification", y, ["n", "y"]))
     training, later = np.arange(rows), np.arange(rows, len(x))
-    linear = Linear(rows)
-    fitted = train_on(data, linear, linear.recipe(), training, None, Options(seed=0, device=torch.device("cpu")))
+    fitted = train_on(data, Linear(rows), training, None, Options(seed=0, device=torch.device("cpu")))
     solved = LogisticRegression().fit(x[:rows], y[:rows]).predict_proba(x[rows:])
     assert log_loss(y[later], predict(data, fitted, later)) < log_loss(y[later], solved) + 0.05

@@ -1,0 +1,141 @@
+"""Gradient-boosted trees: LightGBM grows them, and the graph that is exported holds them as tensors.
+
+Categories reach the trees as statistics of the target (``target_statistics``), so that every split compares a number with
+a threshold.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import lightgbm  # whose OpenMP runtime, where the system has none, is the one that torch has loaded before
+import numpy as np
+import torch
+from lightgbm.callback import CallbackEnv, EarlyStopException
+
+from model_code.tabular.target_statistics import Columns
+from model_code.tabular.tree_network import TreeNetwork
+from model_code.training import OUT_OF_TIME, Fit, Options
+
+Array = np.ndarray[Any, Any]
+
+@dataclass(frozen=True)
+class TreesConfig:
+    """How the trees are grown; the names are LightGBM's."""
+
+    learning_rate: float = 0.05
+    num_leaves: int = 31
+    max_depth: int = 8
+    min_data_in_leaf: int = 20
+    lambda_l2: float = 1.0
+    feature_fraction: float = 0.7
+    bagging_fraction: float = 0.8
+    bagging_freq: int = 1
+    rounds: int = 3000
+    """The most rounds; each adds one tree, or one for each of several classes."""
+    patience: int = 50
+    """Stop after this many rounds without a better validation loss."""
+
+
+MOST_TREES = 20_000
+"""Of many classes, each with a tree in each round: more would take more memory than the data."""
+
+
+class Trees:
+    """The architecture ``trees``, see ``model_code.families.Solver``."""
+
+    def __init__(self, rows: int, config: TreesConfig | None = None) -> None:
+        self.config = config or TreesConfig()
+
+    def describe(self) -> dict[str, Any]:
+        return asdict(self.config)
+
+    def solve(
+        self,
+        inputs: Sequence[Array],
+        target: Array,
+        validation: tuple[Sequence[Array], Array] | None,
+        schema: Mapping[str, Any],
+        options: Options,
+    ) -> tuple[Columns, TreeNetwork, Fit]:
+        """Grow trees for as long as the loss on the validation rows falls."""
+        start = time.perf_counter()
+        numeric, category = inputs
+        columns = Columns(numeric, category, target, schema)
+        grown = lightgbm.Dataset(columns.out_of_fold(options.seed), target)
+        sets, names = [grown], ["training"]
+        if validation is not None:
+            with torch.no_grad():
+                (values,) = columns(*map(torch.from_numpy, validation[0]))
+            sets.append(lightgbm.Dataset(values.numpy(), validation[1], reference=grown))
+            names.append("validation")
+        width = len(schema["classes"]) if len(schema["classes"]) > 2 else 1
+        course = _Course(options, self._rounds(width, options), self.config.patience, start)
+        booster = lightgbm.train(
+            self._parameters(len(schema["classes"]), options.seed),
+            grown,
+            num_boost_round=course.rounds,
+            valid_sets=sets,
+            valid_names=names,
+            callbacks=[course],
+        )
+        network = TreeNetwork(booster.model_to_string(num_iteration=course.fit.epochs), width)
+        course.fit.seconds = time.perf_counter() - start
+        return columns, network, course.fit
+
+    def _rounds(self, width: int, options: Options) -> int:
+        return min(options.stop_after or self.config.rounds, self.config.rounds, max(MOST_TREES // width, 1))
+
+    def _parameters(self, classes: int, seed: int) -> dict[str, Any]:
+        """Return LightGBM's parameters; with these, the number of threads does not change the result."""
+        settings = asdict(self.config)
+        del settings["rounds"], settings["patience"]
+        if classes > 2:
+            objective = {"objective": "multiclass", "metric": "multi_logloss", "num_class": classes}
+        elif classes:
+            objective = {"objective": "binary", "metric": "binary_logloss"}
+        else:
+            objective = {"objective": "regression", "metric": "l2"}
+        return {
+            **settings,
+            **objective,
+            "seed": seed,
+            "num_threads": torch.get_num_threads(),
+            "deterministic": True,
+            "force_row_wise": True,
+            "verbose": -1,
+        }
+
+
+class _Course:
+    """A callback that records the losses, reports progress and decides when growing ends."""
+
+    order = 30
+    before_iteration = False
+
+    def __init__(self, options: Options, rounds: int, patience: int, start: float) -> None:
+        self.options, self.rounds, self.patience, self.start = options, rounds, patience, start
+        self.fit = Fit()
+
+    def __call__(self, env: CallbackEnv) -> None:
+        fit, done = self.fit, env.iteration + 1
+        losses = {name: value for name, _, value, *_ in env.evaluation_result_list or []}
+        fit.train_loss.append(losses["training"])
+        if "validation" in losses:
+            fit.validation_loss.append(losses["validation"])
+            if fit.epochs == 0 or losses["validation"] < fit.validation_loss[fit.epochs - 1]:
+                fit.epochs = done
+        else:
+            fit.epochs = done
+        if self.options.report and (done % 20 == 0 or done == self.rounds):
+            self.options.report(done, self.rounds)
+        if done - fit.epochs >= self.patience:
+            fit.stopped = "validation loss no longer improves"
+        elif time.perf_counter() - self.start > self.options.seconds:
+            fit.stopped = OUT_OF_TIME
+        else:
+            return
+        raise EarlyStopException(fit.epochs - 1, [])

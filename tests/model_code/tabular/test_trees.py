@@ -1,0 +1,129 @@
+"""The architecture trees: answers of the exported tensors are LightGBM's, and a training that ends when it should."""
+
+import lightgbm
+import numpy as np
+import polars as pl
+import pytest
+import torch
+
+from model_code.fitting import Dataset, predict, train_on
+from model_code.parallel import limit_threads
+from model_code.tabular.encoding import describe, encode
+from model_code.tabular.tree_network import TreeNetwork
+from model_code.tabular.trees import Trees, TreesConfig
+from model_code.tasks import heads
+from model_code.training import OUT_OF_TIME, Options
+
+CPU = torch.device("cpu")
+TASKS = {"binary-classification": ["n", "y"], "multiclass-classification": ["a", "b", "c"], "regression": []}
+
+
+def table(task="binary-classification", rows=1_500, seed=0):
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(rows, 3))
+    place = generator.integers(0, 60, rows)
+    signal = x[:, 0] * (x[:, 1] > 0) + np.sin(place) + generator.normal(size=rows) * 0.3
+    classes = TASKS[task]
+    truth = np.digitize(signal, [0.0, 1.0][: len(classes) - 1]) if classes else signal * 100 + 5_000
+    frame = pl.DataFrame({f"x{i}": x[:, i] for i in range(3)} | {"place": [f"p{i}" for i in place]})
+    frame = frame.with_columns(x1=pl.when(pl.int_range(rows) % 7 == 0).then(None).otherwise(pl.col("x1")))
+    columns = [{"name": name, "type": "category" if name == "place" else "float"} for name in frame.columns]
+    schema = describe(frame, columns) | {"task": task, "classes": classes}
+    return Dataset(encode(frame, schema), truth, schema, heads.create(task, truth, classes))
+
+
+def fit(data, config=None, **options):
+    rows = np.arange(len(data.truth))
+    training, validation = rows[rows % 5 > 0], rows[rows % 5 == 0]
+    architecture = Trees(len(rows), config or TreesConfig(patience=20, rounds=200))
+    return train_on(data, architecture, training, validation, Options(seed=0, device=CPU, **options)), validation
+
+
+@pytest.mark.parametrize("objective", ["binary", "multiclass", "regression"])
+def test_random_rows_are_answered_as_lightgbm_answers_them(objective):
+    generator = np.random.default_rng(1)
+    values = generator.normal(size=(3_000, 6)).round(1)
+    values[generator.random(values.shape) < 0.1] = np.nan
+    values[:, 5] = np.where(np.isnan(values[:, 5]), 0, values[:, 5])
+    target = np.nan_to_num(values[:, 0]) * np.nan_to_num(values[:, 1], nan=2) + (values[:, 5] > 0)
+    width = 3 if objective == "multiclass" else 1
+    truth = target if objective == "regression" else np.digitize(target, [0.3, 1.0][: 2 if width == 3 else 1])
+    parameters = {"objective": objective, "num_class": width, "verbose": -1, "num_threads": 1}
+    booster = lightgbm.train(parameters, lightgbm.Dataset(values, truth), 60)
+    rows = generator.normal(size=(20_000, 6)).round(1)  # rounded: many lie exactly on a threshold
+    rows[generator.random(rows.shape) < 0.1] = np.nan
+    rows[:, 5] = np.nan_to_num(rows[:, 5])
+    expected = booster.predict(rows, raw_score=True).reshape(len(rows), width)
+    network = TreeNetwork(booster.model_to_string(), width)
+    actual = np.concatenate([network(torch.from_numpy(part)).numpy()[:, 0] for part in np.split(rows, 4)])
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-9)
+
+
+def test_a_tree_that_splits_on_a_set_of_categories_is_refused():
+    codes = np.arange(600)[:, None] % 9.0
+    data = lightgbm.Dataset(codes, np.isin(codes[:, 0], [1, 4, 8]), categorical_feature=[0])
+    text = lightgbm.train({"objective": "binary", "verbose": -1}, data, 3).model_to_string()
+    with pytest.raises(ValueError, match="set of categories"):
+        TreeNetwork(text, 1)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_trees_learn_an_interaction_and_a_column_of_many_names(task):
+    data = table(task)
+    fitted, validation = fit(data)
+    prediction, truth = predict(data, fitted, validation), data.truth[validation]
+    if data.schema["classes"]:
+        assert (prediction.argmax(axis=1) == truth).mean() > {2: 0.85, 3: 0.7}[prediction.shape[1]]
+    else:
+        assert 1 - np.var(truth - prediction) / np.var(truth) > 0.75
+    assert fitted.fit.stopped == "validation loss no longer improves"
+    assert len(fitted.fit.validation_loss) == fitted.fit.epochs + 20 == len(fitted.fit.train_loss)
+    assert fitted.fit.validation_loss[fitted.fit.epochs - 1] == min(fitted.fit.validation_loss)
+
+
+def test_the_network_has_the_trees_of_the_best_round_only():
+    data = table()
+    fitted, _ = fit(data)
+    assert fitted.model.network.roots.numel() == fitted.fit.epochs
+
+
+def test_threads_change_nothing():
+    data = table()
+    with limit_threads(1):
+        (one, validation) = fit(data)
+    with limit_threads(2):
+        (two, _) = fit(data)
+    np.testing.assert_array_equal(predict(data, one, validation), predict(data, two, validation))
+
+
+def test_growing_ends_when_its_time_is_over_and_says_so():
+    fitted, _ = fit(table(), seconds=0.0)
+    assert fitted.fit.stopped == OUT_OF_TIME
+    assert fitted.fit.epochs == 1
+
+
+def test_progress_is_reported_and_an_exception_from_there_ends_the_training():
+    reports = []
+
+    def report(rounds, most):
+        reports.append((rounds, most))
+        if rounds == 40:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(table(), TreesConfig(rounds=200, patience=200), report=report)
+    assert reports == [(20, 200), (40, 200)]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_the_smallest_table_gets_a_model(task):
+    data = table(task, rows=12)
+    fitted, validation = fit(data)
+    assert np.isfinite(predict(data, fitted, validation)).all()
+
+
+def test_a_class_that_a_fold_has_no_row_of_is_answered_with_next_to_nothing():
+    data = table("multiclass-classification")
+    rows = np.flatnonzero(data.truth != 2)
+    fitted = train_on(data, Trees(len(rows)), rows, None, Options(seed=0, device=CPU, stop_after=30))
+    assert predict(data, fitted, np.arange(100))[:, 2].max() < 0.01
