@@ -95,6 +95,8 @@ class Fit:
 
     epochs: int = 0
     """The epochs after which the network had the weights that it ends with."""
+    unit: str = "epoch"
+    """What the losses are counted by: epochs, or the rounds of a solver."""
     train_loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     seconds: float = 0.0

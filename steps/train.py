@@ -50,7 +50,7 @@ class TrainSection(Config):
     """Which models are tried and how one is chosen."""
 
     candidates: tuple[str, ...] = Field(
-        default=("linear", "mlp"), min_length=1, description="Architectures to try, cheapest first."
+        default=("linear", "trees", "mlp"), min_length=1, description="Architectures to try, cheapest first."
     )
     choose: Literal["best", "first"] = Field(
         default="first",
@@ -267,7 +267,7 @@ def _write_record(
         why=why,
         choose=context.choose,
         candidates=tuple(_describe(c, final if c is chosen else None) for c in candidates),
-        final=FinalFit(rows=final.rows, epochs=final.fit.epochs, train_loss=final.fit.train_loss),
+        final=FinalFit(rows=final.rows, epochs=final.fit.epochs, unit=final.fit.unit, train_loss=final.fit.train_loss),
         folds=tuple(FoldRows(training_rows=len(a), validation_rows=len(b)) for a, b in context.folds),
         divided_by=config.by,
         resampled=context.resampling.resampled,
@@ -298,6 +298,7 @@ def _describe(candidate: Candidate, final: Fitted | None) -> CandidateRecord:
         folds=tuple(
             FoldFit(
                 epochs=fitted.fit.epochs,
+                unit=fitted.fit.unit,
                 stopped=fitted.fit.stopped,
                 train_loss=fitted.fit.train_loss,
                 validation_loss=fitted.fit.validation_loss,
@@ -323,7 +324,7 @@ def _log_results(
             journal.metric(f"model/validation_{context.metric.name}.{candidate.name}", candidate.score.value)
     journal.note("chosen: " + chosen.name + "; " + why)
     journal.parameter("architecture", chosen.name)
-    journal.parameter("epochs", final.fit.epochs)
+    journal.parameter(final.fit.unit + "s", final.fit.epochs)
     for epoch, value in enumerate(final.fit.train_loss, 1):
         journal.metric("model/train_loss", value, epoch)
     for epoch, value in enumerate(chosen.fits[0].fit.validation_loss, 1):

@@ -22,6 +22,7 @@ from model_code.training import OUT_OF_TIME, Fit, Options
 
 Array = np.ndarray[Any, Any]
 
+
 @dataclass(frozen=True)
 class TreesConfig:
     """How the trees are grown; the names are LightGBM's."""
@@ -118,7 +119,7 @@ class _Course:
 
     def __init__(self, options: Options, rounds: int, patience: int, start: float) -> None:
         self.options, self.rounds, self.patience, self.start = options, rounds, patience, start
-        self.fit = Fit()
+        self.fit = Fit(unit="round")
 
     def __call__(self, env: CallbackEnv) -> None:
         fit, done = self.fit, env.iteration + 1

@@ -13,6 +13,8 @@ class FoldFit(Section):
 
     epochs: int
     """The epoch with the lowest validation loss, whose weights are used."""
+    unit: str = "epoch"
+    """What losses are counted by: epochs of a network, rounds of trees."""
     stopped: str
     train_loss: tuple[float, ...] = ()
     validation_loss: tuple[float, ...] = ()
@@ -45,6 +47,7 @@ class FinalFit(Section):
 
     rows: int
     epochs: int
+    unit: str = "epoch"
     train_loss: tuple[float, ...] = ()
 
 

@@ -163,7 +163,8 @@ def details(candidate: CandidateRecord) -> str:
         return candidate.reason
     epochs = ", ".join(number(fold.epochs) for fold in candidate.folds)
     weights = f"{number(candidate.weights)} weights" if candidate.weights else ""
-    return "; ".join(part for part in (weights, f"best epoch per fold: {epochs}" if epochs else "") if part)
+    best = f"best {candidate.folds[0].unit} per fold: {epochs}" if epochs else ""
+    return "; ".join(part for part in (weights, best) if part)
 
 
 def settings(training: TrainingRecord) -> Plain:
@@ -172,7 +173,7 @@ def settings(training: TrainingRecord) -> Plain:
     scalars, tables = plain(training.model_dump(exclude=hidden))
     final = training.final
     if final:
-        scalars.insert(0, ("final fit", f"{number(final.rows)} rows, {number(final.epochs)} epochs"))
+        scalars.insert(0, ("final fit", f"{number(final.rows)} rows, {number(final.epochs)} {final.unit}s"))
     return scalars, tables
 
 

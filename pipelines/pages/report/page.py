@@ -220,10 +220,10 @@ def _curves(training: TrainingRecord) -> Iterator[Figure]:
         lines = (("training rows", fold.train_loss), ("validation rows", fold.validation_loss))
         series = [(name, *_thin(values)) for name, values in lines if values]
         caption = (
-            f"Loss on the first validation fold; weights of epoch {fold.epochs} kept (dotted line). "
+            f"Loss on the first validation fold; weights of {fold.unit} {fold.epochs} kept (dotted line). "
             f"Stopped: {fold.stopped}."
         )
-        yield candidate.name, caption, figures.curves("Training curves", series, "epoch", "loss", fold.epochs)
+        yield candidate.name, caption, figures.curves("Training curves", series, fold.unit, "loss", fold.epochs)
 
 
 def _thin(values: Sequence[float]) -> tuple[list[int], list[float]]:
