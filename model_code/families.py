@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     from torch import Tensor, nn
 
-    from model_code.training import Fit, Options, Recipe
+    from model_code.training import Fit, Objective, Options, Recipe, Rows
 
     Array = np.ndarray[Any, Any]
     Inputs = Sequence[Array]
@@ -142,17 +142,18 @@ class Solver(Protocol):
 
     def solve(
         self,
-        inputs: Inputs,
-        target: Array,
-        validation: tuple[Inputs, Array] | None,
+        training: Rows,
+        validation: Rows | None,
         schema: Schema,
+        objective: Objective,
+        width: int,
         options: Options,
     ) -> tuple[nn.Module, nn.Module, Fit]:
         """Fit on encoded rows and return a preprocessor and a network as of a ``Network``, and the course of the fit.
 
         Args:
-            target: int64[n] class indices or standardised float32[n].
             validation: the rows by which the fit is ended.
+            width: the number of raw outputs, as of a ``Network``.
         """
 
     def describe(self) -> dict[str, Any]:

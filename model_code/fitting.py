@@ -66,7 +66,15 @@ def train_on(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(options.seed)
         if isinstance(architecture, Solver):
-            return _solve(dataset, architecture, training, validation, options)
+            preprocessor, network, course = architecture.solve(
+                _encoded(dataset, training),
+                _encoded(dataset, validation) if validation is not None else None,
+                dataset.schema,
+                dataset.head,
+                dataset.head.width,
+                options,
+            )
+            return Fitted(Model(preprocessor, network.eval(), dataset.head), course, len(training))
         preprocessor = architecture.preprocessor(dataset.take(training), dataset.schema)
         rows = _prepare(dataset, preprocessor, training)
         network = architecture.network(preprocessor, rows.inputs, dataset.head.width)
@@ -77,17 +85,6 @@ def train_on(
     return Fitted(Model(preprocessor, network.to("cpu"), dataset.head), course, len(rows))
 
 
-def _solve(
-    dataset: Dataset, architecture: Solver, training: Array, validation: Array | None, options: Options
-) -> Fitted:
-    def rows(positions: Array) -> tuple[tuple[Array, ...], Array]:
-        return dataset.take(positions), dataset.head.target(dataset.truth[positions]).numpy()
-
-    held_out = rows(validation) if validation is not None else None
-    preprocessor, network, course = architecture.solve(*rows(training), held_out, dataset.schema, options)
-    return Fitted(Model(preprocessor, network.eval(), dataset.head), course, len(training))
-
-
 def predict(dataset: Dataset, fitted: Fitted, positions: Array) -> Array:
     """Return predictions for some of the rows as the exported model would give them."""
     rows = _prepare(dataset, fitted.model.preprocessor, positions)
@@ -96,7 +93,10 @@ def predict(dataset: Dataset, fitted: Fitted, positions: Array) -> Array:
     return prediction
 
 
+def _encoded(dataset: Dataset, positions: Array) -> Rows:
+    inputs = tuple(map(torch.from_numpy, dataset.take(positions)))
+    return Rows(inputs, dataset.head.target(dataset.truth[positions]))
+
+
 def _prepare(dataset: Dataset, preprocessor: nn.Module, positions: Array) -> Rows:
-    with torch.no_grad():
-        prepared = preprocessor(*map(torch.from_numpy, dataset.take(positions)))
-    return Rows(prepared, dataset.head.target(dataset.truth[positions]))
+    return _encoded(dataset, positions).prepared(preprocessor)

@@ -79,6 +79,10 @@ class Rows:
     def slice(self, start: int, stop: int) -> Rows:
         return self._map(lambda tensor: tensor[start:stop])
 
+    @torch.no_grad()
+    def prepared(self, preprocessor: nn.Module) -> Rows:
+        return Rows(preprocessor(*self.inputs), self.target)
+
     def to(self, device: torch.device) -> Rows:
         return self._map(lambda tensor: tensor.to(device, non_blocking=True))
 

@@ -7,7 +7,7 @@ a threshold.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from lightgbm.callback import CallbackEnv, EarlyStopException
 
 from model_code.tabular.target_statistics import Columns
 from model_code.tabular.tree_network import TreeNetwork
-from model_code.training import OUT_OF_TIME, Fit, Options
+from model_code.training import OUT_OF_TIME, Fit, Objective, Options, Rows
 
 Array = np.ndarray[Any, Any]
 
@@ -56,31 +56,29 @@ class Trees:
 
     def solve(
         self,
-        inputs: Sequence[Array],
-        target: Array,
-        validation: tuple[Sequence[Array], Array] | None,
+        training: Rows,
+        validation: Rows | None,
         schema: Mapping[str, Any],
+        objective: Objective,
+        width: int,
         options: Options,
     ) -> tuple[Columns, TreeNetwork, Fit]:
         """Grow trees for as long as the loss on the validation rows falls."""
         start = time.perf_counter()
-        numeric, category = inputs
-        columns = Columns(numeric, category, target, schema)
-        grown = lightgbm.Dataset(columns.out_of_fold(options.seed), target)
-        sets, names = [grown], ["training"]
+        numeric, category = (tensor.numpy() for tensor in training.inputs)
+        columns = Columns(numeric, category, training.target.numpy(), schema)
+        grown = lightgbm.Dataset(columns.out_of_fold(options.seed), training.target.numpy())
+        sets = {"training": grown}
         if validation is not None:
-            with torch.no_grad():
-                (values,) = columns(*map(torch.from_numpy, validation[0]))
-            sets.append(lightgbm.Dataset(values.numpy(), validation[1], reference=grown))
-            names.append("validation")
-        width = len(schema["classes"]) if len(schema["classes"]) > 2 else 1
+            rows = validation.prepared(columns)
+            sets["validation"] = lightgbm.Dataset(rows.inputs[0].numpy(), rows.target.numpy(), reference=grown)
         course = _Course(options, self._rounds(width, options), self.config.patience, start)
         booster = lightgbm.train(
             self._parameters(len(schema["classes"]), options.seed),
             grown,
             num_boost_round=course.rounds,
-            valid_sets=sets,
-            valid_names=names,
+            valid_sets=list(sets.values()),
+            valid_names=list(sets),
             callbacks=[course],
         )
         network = TreeNetwork(booster.model_to_string(num_iteration=course.fit.epochs), width)

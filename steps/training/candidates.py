@@ -39,7 +39,7 @@ class Candidate:
         if self.skipped:
             return [f"{self.name} was skipped"]
         return [
-            f"{self.name} stopped after epoch {len(fitted.fit.validation_loss)} on fold {number} of {len(self.fits)}"
+            f"{self.name} stopped after {fitted.fit.unit} {len(fitted.fit.validation_loss)} on fold {number} of {len(self.fits)}"
             for number, fitted in enumerate(self.fits, 1)
             if fitted.fit.stopped == OUT_OF_TIME
         ]

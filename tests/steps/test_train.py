@@ -281,7 +281,7 @@ def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
     hard = run(
         tmp_path / "hard", train_set, "regression", choose="first", success=[{"metric": "r2", "at_least": 0.9999}]
     )
-    assert [c["name"] for c in record(hard)["candidates"]] == ["linear", "mlp"]
+    assert [c["name"] for c in record(hard)["candidates"]] == ["linear", "trees", "mlp"]
     assert "none reaches all thresholds" in record(hard)["why"]
     assert "r2 >= 0.9999 (95 % bound): not met on the validation folds" in record(hard)["candidates"][0]["unmet"][0]
 
@@ -314,13 +314,14 @@ def test_folds_and_the_final_fit_have_one_config_that_the_record_tells(tmp_path,
 def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression")
     outputs = run(tmp_path / "run", train_set, "regression", budget={"minutes": 1e-9})
-    linear, mlp = record(outputs)["candidates"]
+    linear, *_, mlp = record(outputs)["candidates"]
     assert (linear["status"], mlp["status"]) == ("chosen", "skipped")
     assert "does not fit in the budget" in mlp["reason"]
     assert record(outputs)["budget_bound"]
     assert record(outputs)["budget_cut"] == [
-        "linear stopped after epoch 1 on fold 1 of 2",
-        "linear stopped after epoch 1 on fold 2 of 2",
+        "linear stopped after step 1 on fold 1 of 2",
+        "linear stopped after step 1 on fold 2 of 2",
+        "trees was skipped",
         "mlp was skipped",
     ]
 
@@ -380,11 +381,11 @@ def test_a_diverged_training_stops_with_a_message(tmp_path, monkeypatch):
     with pytest.raises(
         FourscoreError, match=r"training stopped: the training loss became nan in epoch 1, step 1 .*try a smaller"
     ):
-        run(tmp_path / "run", stored(tmp_path / "train_set", table(), "regression"), "regression")
+        run(tmp_path / "run", stored(tmp_path / "train_set", table(), "regression"), "regression", candidates=("mlp",))
 
 
 def test_wrong_configs_say_what_is_possible():
-    with pytest.raises(ValueError, match="unknown candidate 'mpl'; known are: linear, mlp"):
+    with pytest.raises(ValueError, match="unknown candidate 'mpl'; known are: linear, trees, mlp"):
         TrainConfig(task="regression", candidates=("mpl",))
     with pytest.raises(ValueError, match="by 'group' wants the column of the group"):
         TrainConfig(task="regression", by="group")
