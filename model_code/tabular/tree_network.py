@@ -68,11 +68,11 @@ class TreeNetwork(nn.Module):
     def forward(self, values: Tensor) -> Tensor:
         missing = torch.isnan(values)
         both = torch.cat([torch.where(missing, -torch.inf, values), torch.where(missing, torch.inf, values)], dim=1)
-        looked_up = both.index_select(1, self.feature[self.roots])
-        node = self.below[2 * self.roots + (self.threshold[self.roots] < looked_up)]
+        compared = both.index_select(1, self.feature[self.roots])
+        node = self.below[2 * self.roots + (self.threshold[self.roots] < compared)]
         for _ in range(self.depth - 1):
-            looked_up = both.gather(1, self.feature[node])
-            node = self.below[2 * node + (self.threshold[node] < looked_up)]
+            compared = both.gather(1, self.feature[node])
+            node = self.below[2 * node + (self.threshold[node] < compared)]
         raw = torch.matmul(self.value[node], self.outputs)
         return raw.unsqueeze(1)
 

@@ -25,7 +25,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class TreesConfig:
-    """How the trees are grown; the names are LightGBM's."""
+    """How the trees grow; the names are LightGBM's."""
 
     learning_rate: float = 0.05
     num_leaves: int = 31
@@ -67,15 +67,15 @@ class Trees:
         start = time.perf_counter()
         numeric, category = (tensor.numpy() for tensor in training.inputs)
         columns = Columns(numeric, category, training.target.numpy(), schema)
-        grown = lightgbm.Dataset(columns.out_of_fold(options.seed), training.target.numpy())
-        sets = {"training": grown}
+        data = lightgbm.Dataset(columns.out_of_fold(options.seed), training.target.numpy())
+        sets = {"training": data}
         if validation is not None:
             rows = validation.prepared(columns)
-            sets["validation"] = lightgbm.Dataset(rows.inputs[0].numpy(), rows.target.numpy(), reference=grown)
+            sets["validation"] = lightgbm.Dataset(rows.inputs[0].numpy(), rows.target.numpy(), reference=data)
         course = _Course(options, self._rounds(width, options), self.config.patience, start)
         booster = lightgbm.train(
             self._parameters(len(schema["classes"]), options.seed),
-            grown,
+            data,
             num_boost_round=course.rounds,
             valid_sets=list(sets.values()),
             valid_names=list(sets),
@@ -120,18 +120,18 @@ class _Course:
         self.fit = Fit(unit="round")
 
     def __call__(self, env: CallbackEnv) -> None:
-        fit, done = self.fit, env.iteration + 1
+        fit, count = self.fit, env.iteration + 1
         losses = {name: value for name, _, value, *_ in env.evaluation_result_list or []}
         fit.train_loss.append(losses["training"])
         if "validation" in losses:
             fit.validation_loss.append(losses["validation"])
             if fit.epochs == 0 or losses["validation"] < fit.validation_loss[fit.epochs - 1]:
-                fit.epochs = done
+                fit.epochs = count
         else:
-            fit.epochs = done
-        if self.options.report and (done % 20 == 0 or done == self.rounds):
-            self.options.report(done, self.rounds)
-        if done - fit.epochs >= self.patience:
+            fit.epochs = count
+        if self.options.report and (count % 20 == 0 or count == self.rounds):
+            self.options.report(count, self.rounds)
+        if count - fit.epochs >= self.patience:
             fit.stopped = "validation loss no longer improves"
         elif time.perf_counter() - self.start > self.options.seconds:
             fit.stopped = OUT_OF_TIME
