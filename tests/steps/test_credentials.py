@@ -16,7 +16,7 @@ NAMES = [
     *("client_secret", "secretkey", "secret_key", "secretaccesskey", "secret_access_key", "apikey", "api_key"),
     *("accesstoken", "access_token", "authtoken", "auth_token"),
 ]
-WRITTEN = [
+CREDENTIALS = [
     *(f"{start}ABCDEFGHIJKLMNOP" for start in ("AKIA", "ASIA", "ABIA", "ACCA")),
     *(start + LONG for start in AFTER),
     *(f"pypi-{LONG}{LONG}", f"dop_v1_{DIGITS}{DIGITS}", f"SG.{LONG}.{LONG}", f"SK{DIGITS}", f"eyJ{LONG}.eyJ{LONG}"),
@@ -25,10 +25,12 @@ WRITTEN = [
 ]
 
 
-@pytest.mark.parametrize("written", WRITTEN)
-def test_a_credential_is_masked_however_it_is_written(written):
+@pytest.mark.parametrize("credential", CREDENTIALS)
+def test_a_credential_is_masked_however_it_is_written(credential):
     assert (
-        masked(f"found '{written}' here") == re.sub(ANY, "***", f"found '{written}' here") != f"found '{written}' here"
+        masked(f"found '{credential}' here")
+        == re.sub(ANY, "***", f"found '{credential}' here")
+        != f"found '{credential}' here"
     )
 
 
