@@ -84,9 +84,9 @@ class _Column:
             series = series if series.dtype == wide else series.cast(wide)
         elif self.kind != "date":
             series = series.dt.cast_time_unit("us")
-        if series.null_count():
-            series = series.to_physical().fill_null(0)
-        self.values.update(_bytes(series.to_physical()))
+        if not series.dtype.is_numeric():  # the call costs as much as a thousand numbers
+            series = series.to_physical()
+        self.values.update(_bytes(series.fill_null(0) if series.null_count() else series))
 
 
 def _bytes(series: pl.Series) -> memoryview:
