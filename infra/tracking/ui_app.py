@@ -21,8 +21,9 @@ QUERY = re.compile(
     r"/graphql|/(ajax-)?api/\d\.\d/mlflow/[a-z-]+/(search|search-datasets|get-latest-versions|batchGetInfos|metrics)"
 )
 """Paths whose POST requests only read; MLflow's page sends its searches so."""
-LONGEST_QUERY = 1 << 20
-"""Bytes of a request that only reads."""
+LONGEST_QUERY, LONGEST_EDIT = 1 << 20, 1 << 25
+"""Bytes of a request that only reads, and of one that may write; files alone may be longer."""
+FILES = re.compile(r"/(ajax-)?api/\d\.\d/mlflow-artifacts/|/ajax-api/\d\.\d/mlflow/upload-artifact")
 OUTWARD = re.compile(r"/(gateway|gateway-proxy|assistant|webhooks|jobs)(/|$)")
 """Parts of MLflow that call other servers or start programs; tracking needs none of them."""
 
@@ -66,9 +67,11 @@ class Guard:
             and not (method == "POST" and QUERY.fullmatch(path))
         ):
             return 403, "read-only; `fourscore ui --write` lets you edit"
-        length = headers.get("content-length", "0")
-        if not self.write and ("transfer-encoding" in headers or not length.isdigit() or int(length) > LONGEST_QUERY):
-            return 413, "a query has at most one MiB, and says its length"
+        length, longest = headers.get("content-length", "0"), LONGEST_EDIT if self.write else LONGEST_QUERY
+        if self.write and FILES.match(path):
+            return None
+        if "transfer-encoding" in headers or not length.isdigit() or int(length) > longest:
+            return 413, f"a request has at most {longest >> 20} MiB, and says its length"
         return None
 
     def _is_token(self, text: str) -> bool:

@@ -62,6 +62,13 @@ def test_a_query_that_is_too_long_or_of_no_length_is_refused_before_it_is_read(h
     assert request(SEARCH, "POST", {**BEARER, "Content-Length": "100"})[0] == 200
 
 
+@pytest.mark.parametrize("headers", [{"Content-Length": str(40 << 20)}, {"Transfer-Encoding": "chunked"}], ids=str)
+def test_whoever_may_write_sends_long_files_but_no_long_requests(headers):
+    assert request(ALIAS, "POST", {**BEARER, **headers}, write=True)[0] == 413
+    assert request(ALIAS, "POST", {**BEARER, "Content-Length": str(2 << 20)}, write=True)[0] == 200
+    assert request("/api/2.0/mlflow-artifacts/artifacts/x", "PUT", {**BEARER, **headers}, write=True)[0] == 200
+
+
 def test_searches_are_answered_and_changes_are_refused_unless_writing_was_allowed():
     for path in (
         SEARCH,
