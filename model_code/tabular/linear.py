@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_code import parallel
 from model_code.tabular.preprocessing import Layout, Preprocessor
 from model_code.training import OUT_OF_TIME, Diverged, Fit, Objective, Options, Rows, raw_outputs
 
@@ -82,7 +83,7 @@ class Linear:
             if number - fit.epochs >= self.config.patience:
                 fit.stopped = "validation loss no longer improves"
                 break
-            if time.perf_counter() - start > options.seconds:
+            if parallel.agreed(time.perf_counter() - start, options.device) > options.seconds:
                 fit.stopped = OUT_OF_TIME
                 break
         network.load_state_dict(best)

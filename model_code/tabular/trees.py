@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
+from model_code import parallel
 from model_code.tabular.target_statistics import Columns
 from model_code.tabular.tree_network import TreeNetwork
 from model_code.training import OUT_OF_TIME, Fit, Objective, Options, Rows
@@ -133,7 +134,7 @@ class _Course:
             self.options.report(count, self.rounds)
         if count - fit.epochs >= self.patience:
             fit.stopped = "validation loss no longer improves"
-        elif time.perf_counter() - self.start > self.options.seconds:
+        elif parallel.agreed(time.perf_counter() - self.start, self.options.device) > self.options.seconds:
             fit.stopped = OUT_OF_TIME
         else:
             return
