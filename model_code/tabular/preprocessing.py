@@ -105,7 +105,7 @@ class Preprocessor(nn.Module):
         part = numeric[:, list(columns)]
         part = np.where(np.isfinite(part), part, np.nan)
         self._keep(centre, np.array([np.nanmean(c) for c in part.T], dtype=np.float64))
-        self._keep(spread, np.array([max(np.nanstd(c), 1e-300) for c in part.T], dtype=np.float64))
+        self._keep(spread, np.array([max(_deviation(c), 1e-300) for c in part.T], dtype=np.float64))
 
     def _fit_standard(self, numeric: Array, columns: Sequence[int]) -> None:
         """Fit mean 0 and spread 1; values are clipped at one width of the training range beyond it."""
@@ -153,7 +153,7 @@ class Preprocessor(nn.Module):
     def forward(self, numeric: Tensor, category: Tensor) -> tuple[Tensor, Tensor]:
         """Return (values, slots) of encoded rows."""
         missing = torch.isnan(numeric)
-        parts = [torch.zeros_like(numeric[:, :1])] if self.is_empty and numeric.shape[1] else []
+        parts = [missing[:, :1] * 0.0] if self.is_empty and numeric.shape[1] else []
         if self.continuous.numel():
             parts.append(self._continuous(numeric, missing))
         if self.binary.numel():
@@ -216,6 +216,12 @@ def bin_edges(values: Array, bins: int) -> Tensor:
         edges[row, : len(unique)] = unique
         edges[row, len(unique) :] = unique[-1]
     return torch.from_numpy(edges)
+
+
+def _deviation(values: Array) -> float:
+    """Return the standard deviation, of which the squares of huge values would be infinite."""
+    largest = float(np.nanmax(np.abs(values)))
+    return float(np.nanstd(values / largest) * largest) if largest > 0 else 0.0
 
 
 def _varies(values: Array) -> bool:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from functools import cache, partial
 
 import numpy as np
@@ -98,6 +99,19 @@ def test_served_answers_are_those_of_the_module_for_any_number_of_rows(exported,
         assert np.allclose(prediction, expected, atol=1e-6)
         if schema["classes"]:
             assert np.allclose(prediction.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("architecture", TABULAR.architectures)
+def test_a_table_with_nothing_to_learn_from_is_exported_all_the_same(tmp_path, architecture):
+    frame = pl.DataFrame({"size": [1.0] * 20})
+    columns = [{"name": "size", "type": "float"}]
+    schema = TABULAR.describe(frame, columns) | {"task": "regression", "classes": []}
+    truth = np.arange(20.0)
+    dataset = Dataset(TABULAR.encode(frame, schema), truth, schema, heads.create("regression", truth, []))
+    kind = families.architecture(TABULAR, architecture, 20)
+    model = train_on(dataset, kind, np.arange(20), None, replace(OPTIONS, epochs=1)).model
+    export.export(model, tmp_path, partial(TABULAR.random_inputs, schema))
+    assert runtime.load(tmp_path / "model.pt2")(*dataset.inputs) == pytest.approx(np.full(20, 9.5), abs=3)
 
 
 def test_a_network_of_another_family_answers_as_its_module(tmp_path):

@@ -46,6 +46,11 @@ def test_infinite_and_far_values_stay_finite(scaling):
     assert torch.isfinite(apply(preprocessor, [[math.inf, math.inf], [-math.inf, 1e300], [1e300, NAN]])).all()
 
 
+def test_huge_values_are_scaled_without_infinite_squares():
+    preprocessor, _ = fitted([[1e300 * i] for i in range(50)], "standard")
+    assert apply(preprocessor, [[49e300]])[0, 0] == pytest.approx(1.7, abs=0.01)
+
+
 @pytest.mark.parametrize("scaling", ["quantile", "standard"])
 def test_columns_that_are_constant_or_never_present_are_left_out(scaling):
     preprocessor, _ = fitted([[1.0, NAN, float(i)] for i in range(20)], scaling)
