@@ -69,13 +69,14 @@ def test_there_are_no_secrets():
         assert "secrets." not in path.read_text(encoding="utf-8")
 
 
-def test_the_environments_are_those_that_the_roles_trust_by_default():
+def test_the_environments_are_those_that_the_roles_trust():
     from infra.aws import templates
 
-    defaults = templates.defaults()
-    assert WORKFLOWS["train"]["jobs"]["train"]["environment"] == defaults["TrainEnvironment"]
-    assert WORKFLOWS["deploy"]["jobs"]["deploy"]["environment"] == defaults["DeployEnvironment"]
-    assert WORKFLOWS["train"]["on"]["push"]["branches"] == [defaults["Branch"]]
+    template = (FOLDER.parents[1] / "infra/aws/compute.template.yaml").read_text(encoding="utf-8")
+    for name in ("train", "deploy"):
+        environment = WORKFLOWS[name]["jobs"][name]["environment"]
+        assert f'"repo:${{Repository}}:environment:{environment}"' in template
+    assert WORKFLOWS["train"]["on"]["push"]["branches"] == [templates.defaults()["Branch"]]
 
 
 def test_credentials_last_no_longer_than_the_role_allows():

@@ -98,7 +98,7 @@ class Trees:
         elif classes:
             objective = {"objective": "binary", "metric": "binary_logloss"}
         else:
-            objective = {"objective": "regression", "metric": "l2"}
+            objective = {"objective": "l2", "metric": "l2"}
         return {
             **settings,
             **objective,
