@@ -127,3 +127,9 @@ def test_a_class_that_a_fold_has_no_row_of_is_answered_with_next_to_nothing():
     rows = np.flatnonzero(data.truth != 2)
     fitted = train_on(data, Trees(len(rows)), rows, None, Options(seed=0, device=CPU, stop_after=30))
     assert predict(data, fitted, np.arange(100))[:, 2].max() < 0.01
+
+
+def test_many_classes_get_fewer_rounds_that_each_learn_more():
+    few, many = (Trees(1_000)._parameters(classes, classes, 0) for classes in (3, 26))
+    assert (few["learning_rate"], many["learning_rate"]) == (0.05, pytest.approx(0.163, abs=0.001))
+    assert Trees(1_000)._rounds(26, Options(seed=0, device=CPU)) == 153
