@@ -39,7 +39,10 @@ class _Assumptions:
 def parse_optimistic(
     source: SourceFrame, target: Path, *, sample: int = SAMPLE
 ) -> tuple[dict[str, Parse], Examination] | None:
-    """Write the table, or return None when the strict parser has to decide."""
+    """Write the table, or return None when the strict parser has to decide.
+
+    What is said of a column whose sample is text, such as how many of its values are numbers, is said of the sample.
+    """
     if not source.delimited:
         return None
     try:
