@@ -31,6 +31,8 @@ SEGMENT = 100
 """Steps between two checks of the losses."""
 OUT_OF_TIME = "time budget"
 """The value of ``Fit.stopped`` when time ran out."""
+CONVERGED = "validation loss no longer improves"
+"""The value of ``Fit.stopped`` when patience ended."""
 
 
 class Diverged(RuntimeError):
@@ -378,15 +380,20 @@ def _finish_epoch(run: _Run, validation: Rows | None) -> None:
     if validation is None:
         fit.epochs = run.epoch
     else:
-        value = float(run.objective.validation_loss(raw_outputs(run.network, validation), validation.target))
+        value = validation_loss(run.network, validation, run.objective)
         run.network.train()
         fit.validation_loss.append(value)
         if value < run.best_loss or run.best is None:
             run.best_loss, fit.epochs = value, run.epoch
             run.best = {k: v.detach().clone() for k, v in run.network.state_dict().items()}
         elif run.epoch - fit.epochs >= run.recipe.patience:
-            run.finished, fit.stopped = True, "validation loss no longer improves"
+            run.finished, fit.stopped = True, CONVERGED
     run.finished = run.finished or run.epoch >= run.last_epoch
+
+
+def validation_loss(network: nn.Module, rows: Rows, objective: Objective) -> float:
+    """Return the loss that early stopping compares; the network is left without dropout."""
+    return float(objective.validation_loss(raw_outputs(network, rows), rows.target))
 
 
 @torch.no_grad()

@@ -50,7 +50,7 @@ _MARKS = {
 def masked(text: str) -> str:
     """Return a text with ``***`` for whatever looks like a credential."""
     texts = (text, text.casefold())
-    kinds = tuple(kind for kind, marks in _MARKS.items() if any(mark in form for mark in marks for form in texts))
+    kinds = tuple(kind for kind in KINDS if any(mark in form for mark in _MARKS[kind] for form in texts))
     return _pattern(kinds).sub("***", text) if kinds else text
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from model_code import parallel
 from model_code.tabular.preprocessing import Layout, Preprocessor
-from model_code.training import OUT_OF_TIME, Diverged, Fit, Objective, Options, Rows, raw_outputs
+from model_code.training import CONVERGED, OUT_OF_TIME, Diverged, Fit, Objective, Options, Rows, validation_loss
 
 Array = np.ndarray[Any, Any]
 
@@ -74,14 +74,14 @@ class Linear:
         for number, penalty in enumerate(penalties, 1):
             fit.train_loss.append(_minimise(network, rows, objective, float(penalty), self.config.iterations))
             if held_out:
-                fit.validation_loss.append(_loss(network, held_out, objective))
+                fit.validation_loss.append(validation_loss(network, held_out, objective))
             if not held_out or fit.validation_loss[-1] < lowest * (1 - self.config.gain):
                 fit.epochs, best = number, copy.deepcopy(network.state_dict())
                 lowest = fit.validation_loss[-1] if held_out else lowest
             if options.report:
                 options.report(number, len(penalties))
             if number - fit.epochs >= self.config.patience:
-                fit.stopped = "validation loss no longer improves"
+                fit.stopped = CONVERGED
                 break
             if parallel.agreed(time.perf_counter() - start, options.device) > options.seconds:
                 fit.stopped = OUT_OF_TIME
@@ -118,10 +118,6 @@ def _minimise(network: LinearNetwork, rows: Rows, objective: Objective, penalty:
     if not math.isfinite(losses[-1]):
         raise Diverged(f"the training loss became {losses[-1]}; look for extreme values in the target and the features")
     return losses[-1]
-
-
-def _loss(network: LinearNetwork, rows: Rows, objective: Objective) -> float:
-    return float(objective.validation_loss(raw_outputs(network, rows), rows.target))
 
 
 class LinearNetwork(nn.Module):

@@ -85,27 +85,19 @@ class Preprocessor(nn.Module):
             self._fit_quantiles(numeric, continuous)
         else:
             self._fit_standard(numeric, continuous)
-        sizes = self._fit_slots(category, [len(_entry(schema, name)["vocabulary"]) for name in schema["category"]])
+        sizes = self._fit_slots(category, [len(entry(schema, name)["vocabulary"]) for name in schema["category"]])
         plain = len(binary) + 2 * len(_CALENDAR) * self.instants.numel() + len(flagged)
         self.is_empty = not continuous and not plain  # one column of zeros then, so that no network is without inputs
         self.layout = Layout(continuous=len(continuous), plain=plain + self.is_empty, slots=sizes)
 
-    def _keep(self, name: str, values: Array) -> None:
-        """Register a buffer, unless it is empty: the exported graph has no use for it."""
-        tensor = torch.from_numpy(values)
-        if tensor.numel():
-            self.register_buffer(name, tensor)
-        else:
-            setattr(self, name, tensor)
-
     def _index(self, name: str, positions: Sequence[int]) -> None:
-        self._keep(name, np.array(positions, dtype=np.int64))
+        keep(self, name, np.array(positions, dtype=np.int64))
 
     def _scale(self, centre: str, spread: str, numeric: Array, columns: Sequence[int]) -> None:
         part = numeric[:, list(columns)]
         part = np.where(np.isfinite(part), part, np.nan)
-        self._keep(centre, np.array([np.nanmean(c) for c in part.T], dtype=np.float64))
-        self._keep(spread, np.array([max(_deviation(c), 1e-300) for c in part.T], dtype=np.float64))
+        keep(self, centre, np.array([np.nanmean(c) for c in part.T], dtype=np.float64))
+        keep(self, spread, np.array([max(_deviation(c), 1e-300) for c in part.T], dtype=np.float64))
 
     def _fit_standard(self, numeric: Array, columns: Sequence[int]) -> None:
         """Fit mean 0 and spread 1; values are clipped at one width of the training range beyond it."""
@@ -114,8 +106,8 @@ class Preprocessor(nn.Module):
         scaled = (part - self.mean.numpy()) / self.deviation.numpy()
         low = np.array([np.nanmin(c) for c in scaled.T], dtype=np.float64)
         high = np.array([np.nanmax(c) for c in scaled.T], dtype=np.float64)
-        self._keep("low", low - (high - low))
-        self._keep("high", high + (high - low))
+        keep(self, "low", low - (high - low))
+        keep(self, "high", high + (high - low))
 
     def _fit_quantiles(self, numeric: Array, columns: Sequence[int]) -> None:
         """Fit the knots of the map from a column's values to normal scores; a value's score is that of its middle rank."""
@@ -129,8 +121,8 @@ class Preprocessor(nn.Module):
             knots[row, : len(unique)] = unique
             scores[row, : len(unique)] = score
             scores[row, len(unique) :] = score[-1]
-        self._keep("knots", knots)
-        self._keep("scores", scores)
+        keep(self, "knots", knots)
+        keep(self, "scores", scores)
 
     def _fit_slots(self, category: Array, vocabularies: Sequence[int]) -> tuple[int, ...]:
         """Fit one flat table from (vocabulary position + 1) to slot, the columns one after another."""
@@ -145,9 +137,9 @@ class Preprocessor(nn.Module):
             starts.append(start)
             start += size + 1
         flat = np.concatenate(tables) if tables else np.zeros(1, dtype=np.int64)
-        self._keep("slot_of", flat.astype(np.int64))
-        self._keep("slot_start", np.array(starts, dtype=np.int64))
-        self._keep("slot_last", np.array(vocabularies, dtype=np.int64))
+        keep(self, "slot_of", flat.astype(np.int64))
+        keep(self, "slot_start", np.array(starts, dtype=np.int64))
+        keep(self, "slot_last", np.array(vocabularies, dtype=np.int64))
         return tuple(sizes)
 
     def forward(self, numeric: Tensor, category: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,9 +161,7 @@ class Preprocessor(nn.Module):
     def _slots(self, category: Tensor) -> Tensor:
         if not self.layout.slots:
             return category
-        # Beyond the vocabulary counts as unknown, so that a wrong index can not read another column's slots.
-        codes = torch.where(category < self.slot_last, category, -1).clamp(min=-1) + 1
-        return self.slot_of[codes + self.slot_start]
+        return self.slot_of[codes(category, self.slot_last) + self.slot_start]
 
     def _continuous(self, numeric: Tensor, missing: Tensor) -> Tensor:
         part = numeric.index_select(1, self.continuous)
@@ -229,6 +219,24 @@ def _varies(values: Array) -> bool:
     return len(finite) > 0 and bool(finite.min() < finite.max())
 
 
-def _entry(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    entry: Mapping[str, Any] = next(entry for entry in schema["inputs"] if entry["name"] == name)
-    return entry
+def entry(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return what the schema says of a column."""
+    described: Mapping[str, Any] = next(entry for entry in schema["inputs"] if entry["name"] == name)
+    return described
+
+
+def keep(module: nn.Module, name: str, values: Array) -> None:
+    """Register a buffer, unless it is empty: the exported graph has no use for it."""
+    tensor = torch.from_numpy(values)
+    if tensor.numel():
+        module.register_buffer(name, tensor)
+    else:
+        setattr(module, name, tensor)
+
+
+def codes(category: Tensor, sizes: Tensor) -> Tensor:
+    """Return vocabulary positions from 1 on, 0 for missing and unknown values.
+
+    Beyond the vocabulary counts as unknown, so that a wrong index can not read another column's part of a table.
+    """
+    return torch.where(category < sizes, category, -1).clamp(min=-1) + 1

@@ -2,20 +2,20 @@
 
 A category becomes the mean of the target over its training rows, drawn towards the mean of all rows as if ``PRIOR``
 further rows had that (Micci-Barreca 2001, "A preprocessing scheme for high-cardinality categorical attributes"), and the
-number of its rows. In a column with many values a training row never sees its own target: trees learn from means over
+share of the rows that are its own. In a column with many values a training row never sees its own target: trees learn from means over
 the other folds of the rows. In a column with few values one row weighs so little that all folds are taken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_code.tabular.preprocessing import calendar
+from model_code.tabular.preprocessing import calendar, codes, entry, keep
 
 Array = np.ndarray[Any, Any]
 
@@ -39,63 +39,51 @@ class Columns(nn.Module):
 
     def __init__(self, numeric: Array, category: Array, target: Array, schema: Mapping[str, Any]) -> None:
         super().__init__()
-        kinds = {entry["name"]: entry["kind"] for entry in schema["inputs"]}
+        kinds = {column["name"]: column["kind"] for column in schema["inputs"]}
         finite = np.isfinite(numeric)
         usual = [
             np.median(values[rows]) if rows.any() else 0.0 for values, rows in zip(numeric.T, finite.T, strict=True)
         ]
-        self._numeric, self._category, self._targets = numeric, category, _targets(target, len(schema["classes"]))
-        self._sizes = [1 + len(_entry(schema, name)["vocabulary"]) for name in schema["category"]]
-        self._register(
-            "instants", [i for i, name in enumerate(schema["numeric"]) if kinds[name] == "datetime"], np.int64
+        sizes = [1 + len(entry(schema, name)["vocabulary"]) for name in schema["category"]]
+        self.sizes, self.classes = sizes, len(schema["classes"])
+        keep(
+            self,
+            "instants",
+            np.array([i for i, name in enumerate(schema["numeric"]) if kinds[name] == "datetime"], np.int64),
         )
-        self._register("complete", finite.all(axis=0), np.bool_)
-        self._register("usual", usual, np.float64)
-        self._register("table", self._statistics(np.arange(len(category))), np.float64)
-        self._register("start", np.cumsum([0, *self._sizes])[:-1], np.int64)
-        self._register("last", np.array(self._sizes) - 1, np.int64)
-
-    def _register(self, name: str, values: Any, dtype: type) -> None:
-        """Register a buffer, unless it is empty: the exported graph has no use for it."""
-        tensor = torch.from_numpy(np.asarray(values, dtype=dtype))
-        if tensor.numel():
-            self.register_buffer(name, tensor)
-        else:
-            setattr(self, name, tensor)
+        keep(self, "complete", np.asarray(finite.all(axis=0)))
+        keep(self, "usual", np.array(usual, np.float64))
+        keep(self, "table", _statistics(category, self._targets(target), sizes))
+        keep(self, "start", np.cumsum([0, *sizes])[:-1].astype(np.int64))
+        keep(self, "last", np.array(sizes, np.int64) - 1)
 
     def forward(self, numeric: Tensor, category: Tensor) -> tuple[Tensor]:
         return (self._join(numeric, self._look_up(self.table, category)),)
 
-    def out_of_fold(self, seed: int) -> Array:
-        """Return the values of the training rows, their statistics taken from the other folds; call it once."""
-        numeric, category = torch.from_numpy(self._numeric), torch.from_numpy(self._category)
-        fold = np.random.default_rng(seed).permutation(len(numeric)) % FOLDS
-        statistics = self._look_up(self.table, category)
-        many = torch.tensor(self._sizes).repeat_interleave(self._targets.shape[1] + 1) > FEW
+    def out_of_fold(self, numeric: Array, category: Array, target: Array, seed: int) -> Array:
+        """Return the values of the training rows, the statistics of columns with many values from the other folds."""
+        targets, every = self._targets(target), torch.from_numpy(category)
+        fold = np.random.default_rng(seed).permutation(len(category)) % FOLDS
+        statistics = self._look_up(self.table, every)
+        many = torch.tensor(self.sizes).repeat_interleave(targets.shape[1] + 1) > FEW
         for number in range(FOLDS if many.any() else 0):
-            rows = torch.from_numpy(np.flatnonzero(fold == number))
-            table = torch.from_numpy(self._statistics(np.flatnonzero(fold != number)))
-            statistics[rows] = torch.where(many, self._look_up(table, category[rows]), statistics[rows])
-        joined: Array = self._join(numeric, statistics).numpy()
-        del self._numeric, self._category, self._targets
+            rows, rest = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
+            table = torch.from_numpy(_statistics(category[rest], targets[rest], self.sizes))
+            statistics[rows] = torch.where(many, self._look_up(table, every[rows]), statistics[rows])
+        joined: Array = self._join(torch.from_numpy(numeric), statistics).numpy()
         return joined
 
-    def _statistics(self, rows: Array) -> Array:
-        """Return float64[slots, targets + 1]: shrunk means and the number of rows, the columns one after another."""
-        targets, parts = self._targets[rows], [np.zeros((0, self._targets.shape[1] + 1))]
-        mean = targets.mean(axis=0)
-        for codes, size in zip(self._category[rows].T + 1, self._sizes, strict=True):
-            count = np.bincount(codes, minlength=size)[:, None].astype(np.float64)
-            sums = np.stack([np.bincount(codes, values, minlength=size) for values in targets.T], axis=1)
-            parts.append(np.hstack([(sums + PRIOR * mean) / (count + PRIOR), count / len(rows)]))
-        return np.concatenate(parts)
+    def _targets(self, target: Array) -> Array:
+        """Return the target as numbers float64[n, t]: itself, or whether it is each of the most frequent classes."""
+        if self.classes <= 2:
+            return target.astype(np.float64)[:, None]
+        frequent = np.argsort(-np.bincount(target, minlength=self.classes), kind="stable")[:MOST_CLASSES]
+        return np.equal(target[:, None], np.sort(frequent)).astype(np.float64)
 
     def _look_up(self, table: Tensor, category: Tensor) -> Tensor:
         if not category.shape[1]:
             return category.to(torch.float64)
-        # beyond the vocabulary counts as unknown, so that a wrong index can not read another column's rows
-        slots = torch.where(category < self.last, category, -1).clamp(min=-1) + 1
-        return table[slots + self.start].flatten(1)
+        return table[codes(category, self.last) + self.start].flatten(1)
 
     def _join(self, numeric: Tensor, statistics: Tensor) -> Tensor:
         parts = [statistics]
@@ -107,14 +95,11 @@ class Columns(nn.Module):
         return torch.cat(parts, dim=1)
 
 
-def _targets(target: Array, classes: int) -> Array:
-    """Return the target as numbers float64[n, t]: itself, or whether it is each of the most frequent classes."""
-    if classes <= 2:
-        return target.astype(np.float64)[:, None]
-    frequent = np.argsort(-np.bincount(target, minlength=classes), kind="stable")[:MOST_CLASSES]
-    return np.equal(target[:, None], np.sort(frequent)).astype(np.float64)
-
-
-def _entry(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    entry: Mapping[str, Any] = next(entry for entry in schema["inputs"] if entry["name"] == name)
-    return entry
+def _statistics(category: Array, targets: Array, sizes: Sequence[int]) -> Array:
+    """Return float64[slots, targets + 1]: shrunk means and the share of the rows, the columns one after another."""
+    mean, parts = targets.mean(axis=0), [np.zeros((0, targets.shape[1] + 1))]
+    for positions, size in zip(category.T + 1, sizes, strict=True):
+        count = np.bincount(positions, minlength=size)[:, None].astype(np.float64)
+        sums = np.stack([np.bincount(positions, values, minlength=size) for values in targets.T], axis=1)
+        parts.append(np.hstack([(sums + PRIOR * mean) / (count + PRIOR), count / len(targets)]))
+    return np.concatenate(parts)

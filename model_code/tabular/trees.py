@@ -19,7 +19,7 @@ from lightgbm.callback import CallbackEnv, EarlyStopException
 from model_code import parallel
 from model_code.tabular.target_statistics import Columns
 from model_code.tabular.tree_network import TreeNetwork
-from model_code.training import OUT_OF_TIME, Fit, Objective, Options, Rows
+from model_code.training import CONVERGED, OUT_OF_TIME, Fit, Objective, Options, Rows
 
 Array = np.ndarray[Any, Any]
 
@@ -45,7 +45,8 @@ class TreesConfig:
 MOST_TREES = 4_000
 """Each of several classes has a tree in each round; more trees take milliseconds for a row."""
 SUM_OF_RATES, LARGEST_RATE = 25.0, 0.2
-"""Where classes leave few rounds, each learns more: 26 classes by 153 rounds at 0.16 as well as by 737 at 0.05 (letter)."""
+"""Where classes leave few rounds, each learns more. letter, 26 classes, 80/20 by row, seed 0: accuracy .965 by 153 rounds at
+0.16, .968 by 737 at 0.05, at a fifth of the size."""
 
 
 class Trees:
@@ -69,8 +70,9 @@ class Trees:
         """Grow trees for as long as the loss on the validation rows falls."""
         start = time.perf_counter()
         numeric, category = (tensor.numpy() for tensor in training.inputs)
-        columns = Columns(numeric, category, training.target.numpy(), schema)
-        data = lightgbm.Dataset(columns.out_of_fold(options.seed), training.target.numpy())
+        target = training.target.numpy()
+        columns = Columns(numeric, category, target, schema)
+        data = lightgbm.Dataset(columns.out_of_fold(numeric, category, target, options.seed), target)
         sets = {"training": data}
         if validation is not None:
             rows = validation.prepared(columns)
@@ -141,7 +143,7 @@ class _Course:
         if self.options.report and (count % 20 == 0 or count == self.rounds):
             self.options.report(count, self.rounds)
         if count - fit.epochs >= self.patience:
-            fit.stopped = "validation loss no longer improves"
+            fit.stopped = CONVERGED
         elif parallel.agreed(time.perf_counter() - self.start, self.options.device) > self.options.seconds:
             fit.stopped = OUT_OF_TIME
         else:

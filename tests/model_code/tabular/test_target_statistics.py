@@ -44,7 +44,7 @@ def test_in_a_column_of_many_names_a_training_row_does_not_see_its_own_target():
     category = np.arange(1_000)[:, None]
     target = np.random.default_rng(0).integers(0, 2, 1_000).astype(float)
     columns = Columns(np.empty((1_000, 0)), category, target, schema([1_000]))
-    training = columns.out_of_fold(seed=0)[:, 0]
+    training = columns.out_of_fold(np.empty((1_000, 0)), category, target, seed=0)[:, 0]
     assert len(np.unique(training)) == 5  # the mean of the four other folds, since each name has one row
     assert abs(np.corrcoef(training, target)[0, 1]) < 0.15
 
