@@ -122,7 +122,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     from model_code.training import Options, choose_device
     from steps.evaluation.resampling import resampling
     from steps.training.candidates import TrainingContext
-    from steps.training.selection import RESAMPLES
+    from steps.training.selection import RESAMPLES, Validated
 
     schema = documents.read(TableSchema, train_set)
     frame = _read(train_set, schema)
@@ -136,14 +136,18 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     divided = _divide(frame, schema, dataset.truth, unit, config)
     log.parameter("device", device.type)
     log.parameter("folds", len(divided))
-    validated = frame[np.concatenate([validation for _, validation in divided])]
+    positions = np.concatenate([validation for _, validation in divided])
     return TrainingContext(
         task=tasks.get(config.task),
         family=families.get(name),
         frame=frame,
         dataset=dataset,
         folds=divided,
-        resampling=resampling(validated, config, schema, RESAMPLES, config.seed),
+        validated=Validated(
+            truth=dataset.truth[positions],
+            folds=np.repeat(np.arange(len(divided)), [len(validation) for _, validation in divided]),
+            resampling=resampling(frame[positions], config, schema, RESAMPLES, config.seed),
+        ),
         options=Options(seed=config.seed, device=device, epochs=config.budget.epochs),
         names=config.candidates,
         choose=config.choose,
@@ -270,7 +274,7 @@ def _write_record(
         final=FinalFit(rows=final.rows, epochs=final.fit.epochs, unit=final.fit.unit, train_loss=final.fit.train_loss),
         folds=tuple(FoldRows(training_rows=len(a), validation_rows=len(b)) for a, b in context.folds),
         divided_by=config.by,
-        resampled=context.resampling.resampled,
+        resampled=context.validated.resampling.resampled,
         budget_bound=bool(cut),
         budget_cut=cut,
         train_digest=documents.read(TableSchema, train_set).digest,

@@ -14,11 +14,11 @@ from model_code.families import Architecture, Family
 from model_code.fitting import Dataset, Fitted, predict, train_on
 from model_code.tasks import Metric, Task
 from model_code.training import OUT_OF_TIME, Options
-from steps.evaluation.statistics import Resampling, Sampled
+from steps.evaluation.statistics import Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
 from steps.splitting.folds import Fold
-from steps.training.selection import better_by, score, unmet
+from steps.training.selection import Validated, better_by, score, unmet
 
 Array = np.ndarray[Any, Any]
 
@@ -58,8 +58,8 @@ class TrainingContext:
     frame: pl.DataFrame
     dataset: Dataset
     folds: list[Fold]
-    resampling: Resampling
-    """How the rows of all folds together are resampled."""
+    validated: Validated
+    """The rows of all folds together, in the order of the folds."""
     options: Options
     names: tuple[str, ...]
     """The candidates, cheapest first."""
@@ -133,18 +133,10 @@ def _fit_on_folds(context: TrainingContext, name: str) -> Candidate:
         candidate.fits.append(fitted)
         predictions.append(predict(context.dataset, fitted, validation))
         _note_score(context, f"{name}: {label}", validation, predictions[-1])
-    positions = np.concatenate([validation for _, validation in context.folds])
-    truth, prediction = context.dataset.truth[positions], np.concatenate(predictions)
-    candidate.score = score(context.metric, truth, prediction, context.resampling)
-    candidate.unmet = unmet(
-        context.success,
-        context.task,
-        truth,
-        prediction,
-        context.frame[positions],
-        context.resampling,
-        context.frame,
-    )
+    prediction = np.concatenate(predictions)
+    candidate.score = score(context.metric, context.validated, prediction)
+    rows = context.frame[np.concatenate([validation for _, validation in context.folds])]
+    candidate.unmet = unmet(context.success, context.task, context.validated, prediction, rows, context.frame)
     return candidate
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,26 +18,57 @@ from steps.evaluation.verdict import judge
 Array = np.ndarray[Any, Any]
 
 RESAMPLES = 400
+RANKING = ("roc_auc", "average_precision")
+"""Metrics that compare rows with one another. The models of two folds need not agree on what a high prediction is: by time,
+where the share of positives differs between the folds, pooled rows make a good ranking of each fold look bad."""
 
 
-def score(metric: Metric, truth: Array, prediction: Array, resamples: Resampling, rows: Array | None = None) -> Sampled:
-    """Return the metric on the rows of all folds together; the same resamples for every candidate pair differences.
+@dataclass(frozen=True)
+class Validated:
+    """The rows of all folds together: their truth, the fold of each, and how they are resampled."""
+
+    truth: Array
+    folds: Array
+    """int64[n]: the number of the fold in which the row was validated."""
+    resampling: Resampling
+
+    def measure(self, metric: Metric, prediction: Array, rows: Array | None = None) -> Callable[[Array], Any]:
+        """Return the metric as a function of row weights; a ranking metric is the mean of the folds, weighted by rows."""
+        truth, folds = self.truth, self.folds
+        if rows is not None:
+            truth, folds, prediction = truth[rows], folds[rows], prediction[rows]
+        parts = [np.flatnonzero(folds == number) for number in np.unique(folds)]
+        if metric.name not in RANKING or len(parts) < 2 or not np.isfinite(prediction).all():
+            return metric.bind(truth, prediction)  # which is undefined where a prediction is not finite
+        bound = [(part, metric.bind(truth[part], prediction[part])) for part in parts]
+
+        def evaluate(weights: Array) -> Any:
+            local = [weights.take(part, axis=-1) for part, _ in bound]
+            values = np.stack([function(share) for share, (_, function) in zip(local, bound, strict=True)])
+            masses = np.stack([share.sum(axis=-1) for share in local]) * np.isfinite(values)
+            total = masses.sum(axis=0)
+            mean = np.where(total > 0, np.nansum(values * masses, axis=0) / np.maximum(total, 1), np.nan)
+            return mean if mean.ndim else float(mean)
+
+        return evaluate
+
+
+def score(metric: Metric, validated: Validated, prediction: Array, rows: Array | None = None) -> Sampled:
+    """Return the metric on the validated rows; the same resamples for every candidate pair differences.
 
     Args:
         rows: positions of those on which it is measured; all when None.
     """
-    if rows is not None:
-        truth, prediction = truth[rows], prediction[rows]
-    return statistics.bootstrap({metric.name: Measure(metric.bind(truth, prediction), rows)}, resamples)[metric.name]
+    measure = Measure(validated.measure(metric, prediction, rows), rows)
+    return statistics.bootstrap({metric.name: measure}, validated.resampling)[metric.name]
 
 
 def unmet(
     success: Sequence[Threshold],
     task: Task,
-    truth: Array,
+    validated: Validated,
     prediction: Array,
     frame: pl.DataFrame,
-    resamples: Resampling,
     reference: pl.DataFrame | None = None,
 ) -> list[str]:
     """Return the thresholds that predictions of validation rows do not meet, in words; empty when all are met.
@@ -51,7 +83,7 @@ def unmet(
         part = slices.of_threshold(threshold.slice, frame, frame if reference is None else reference, "validation")
         sampled = None
         if not isinstance(part, str):
-            sampled = score(task.metrics[threshold.metric], truth, prediction, resamples, part.rows if part else None)
+            sampled = score(task.metrics[threshold.metric], validated, prediction, part.rows if part else None)
         result = judge(threshold, sampled, part)
         if not result.met:
             reasons.append(f"{result.wanted}: not met on the validation folds, {result.reason}")

@@ -8,17 +8,23 @@ from model_code import tasks
 from steps.evaluation import slices
 from steps.evaluation.statistics import by_group, by_row, by_time
 from steps.evaluation.thresholds import Threshold
-from steps.training.selection import better_by, score, unmet
+from steps.training.selection import Validated, better_by, score, unmet
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.normal(size=400)
 CLOSE, FAR = TRUTH + RNG.normal(size=400) * 0.1, TRUTH + RNG.normal(size=400) * 0.5
 TASK = tasks.get("regression")
-ROWS = by_row(400, 400, 0)
+
+
+def validated(truth, resampling, folds=None):
+    return Validated(truth, np.zeros(len(truth), dtype=np.int64) if folds is None else folds, resampling)
+
+
+ROWS = validated(TRUTH, by_row(400, 400, 0))
 
 
 def test_the_interval_holds_the_value_and_the_same_seed_gives_the_same_draws():
-    first, second = (score(TASK.metrics["rmse"], TRUTH, FAR, ROWS) for _ in range(2))
+    first, second = (score(TASK.metrics["rmse"], ROWS, FAR) for _ in range(2))
     estimate = first.estimate()
     assert estimate.low < first.value < estimate.high
     assert np.array_equal(first.samples, second.samples)
@@ -27,7 +33,7 @@ def test_the_interval_holds_the_value_and_the_same_seed_gives_the_same_draws():
 def test_better_is_better_in_the_direction_of_the_metric():
     for name in ("rmse", "r2"):
         metric = TASK.metrics[name]
-        gain, error = better_by(metric, score(metric, TRUTH, CLOSE, ROWS), score(metric, TRUTH, FAR, ROWS))
+        gain, error = better_by(metric, score(metric, ROWS, CLOSE), score(metric, ROWS, FAR))
         assert gain > 5 * error > 0
 
 
@@ -35,7 +41,7 @@ def test_thresholds_are_measured_on_their_slice_and_on_the_unfavourable_bound():
     frame = pl.DataFrame({"region": ["n"] * 200 + ["s"] * 200})
     prediction = np.concatenate([CLOSE[:200], FAR[200:]])
     success = [Threshold(metric="rmse", at_most=0.15, slice=f"region={r}") for r in "nsx"]
-    reasons = unmet(success, TASK, TRUTH, prediction, frame, ROWS)
+    reasons = unmet(success, TASK, ROWS, prediction, frame)
     assert len(reasons) == 2
     assert reasons[0].startswith(
         "rmse <= 0.15 (95 % bound) on region=s: not met on the validation folds, the value is 0."
@@ -58,16 +64,16 @@ HALF_WRONG = np.concatenate([FAR[:200], CLOSE[200:]])
 @pytest.mark.parametrize("text", ["g=1", "m=(missing)", "big=up to 101", "a=b=e", "vip=true"])
 def test_a_slice_is_read_on_the_folds_as_it_is_in_the_evaluation(text):
     threshold = Threshold(metric="rmse", at_most=0.15, slice=text)
-    assert unmet([threshold], TASK, TRUTH, HALF_WRONG, SLICED, ROWS) == []
+    assert unmet([threshold], TASK, ROWS, HALF_WRONG, SLICED) == []
     swapped = np.concatenate([CLOSE[:200], FAR[200:]])
-    assert "the value is 0." in unmet([threshold], TASK, TRUTH, swapped, SLICED, ROWS)[0]
+    assert "the value is 0." in unmet([threshold], TASK, ROWS, swapped, SLICED)[0]
     parts = {name: slices.parts(SLICED[name], SLICED[name]) for name in SLICED.columns}
     assert isinstance(slices.select(SLICED, parts, text), slices.Part)
 
 
 @pytest.mark.parametrize("text", ["a=b=z", "z=1", "g=2", "=", "a=b"])
 def test_a_slice_that_is_not_there_is_never_measured_on_all_rows(text):
-    (reason,) = unmet([Threshold(metric="rmse", at_most=9, slice=text)], TASK, TRUTH, CLOSE, SLICED, ROWS)
+    (reason,) = unmet([Threshold(metric="rmse", at_most=9, slice=text)], TASK, ROWS, CLOSE, SLICED)
     assert "not met on the validation folds, " in reason
     assert "there is no column" in reason or "no validation row" in reason
 
@@ -75,14 +81,14 @@ def test_a_slice_that_is_not_there_is_never_measured_on_all_rows(text):
 def test_quarters_are_cut_where_the_whole_training_part_says():
     whole = pl.concat([SLICED, SLICED.with_columns(pl.col("big") + 400)])
     threshold = Threshold(metric="rmse", at_most=0.15, slice="big=up to 201")
-    assert "no validation row" in unmet([threshold], TASK, TRUTH, HALF_WRONG, SLICED, ROWS)[0]
-    assert unmet([threshold], TASK, TRUTH, np.append(FAR[:199], CLOSE[199:]), SLICED, ROWS, whole) == []
+    assert "no validation row" in unmet([threshold], TASK, ROWS, HALF_WRONG, SLICED)[0]
+    assert unmet([threshold], TASK, ROWS, np.append(FAR[:199], CLOSE[199:]), SLICED, whole) == []
 
 
 def test_a_slice_of_few_rows_has_no_interval_on_the_folds_either():
     frame = pl.DataFrame({"region": ["few"] * 29 + ["many"] * 371})
     success = [Threshold(metric="rmse", at_most=9, slice="region=few", on=on) for on in ("interval", "value")]
-    (reason,) = unmet(success, TASK, TRUTH, CLOSE, frame, ROWS)
+    (reason,) = unmet(success, TASK, ROWS, CLOSE, frame)
     assert reason.startswith("rmse <= 9 (95 % bound) on region=few: not met on the validation folds, the value is 0.")
     assert reason.endswith("but 29 rows are too few for an interval")
 
@@ -93,10 +99,9 @@ def test_a_metric_that_is_undefined_is_an_unmet_threshold():
     reasons = unmet(
         [Threshold(metric="roc_auc", at_least=0.5)],
         task,
-        one_class,
+        validated(one_class, by_row(20, 400, 0)),
         np.tile([0.6, 0.4], (20, 1)),
         pl.DataFrame({"a": range(20)}),
-        by_row(20, 400, 0),
     )
     assert "roc_auc is not defined on these rows" in reasons[0]
 
@@ -106,9 +111,11 @@ def test_rows_that_belong_together_make_the_choice_less_sure():
     error = np.repeat(np.random.default_rng(1).normal(size=(2, 20)), 20, axis=1)
     frame = pl.DataFrame({"team": [f"t{i // 20}" for i in range(400)], "day": [i // 20 for i in range(400)]})
     metric, ratios = TASK.metrics["rmse"], {}
-    drawn = {"row": ROWS, "group": by_group(frame["team"], 400, 0), "time": by_time(frame["day"], 400, 0)}
+    drawn = {"row": ROWS.resampling, "group": by_group(frame["team"], 400, 0), "time": by_time(frame["day"], 400, 0)}
     for by, resamples in drawn.items():
-        worse, better = (score(metric, TRUTH, TRUTH + shift, resamples) for shift in (error[0], error[1] * 0.9))
+        worse, better = (
+            score(metric, validated(TRUTH, resamples), TRUTH + shift) for shift in (error[0], error[1] * 0.9)
+        )
         estimate = worse.estimate()
         ratios[by] = (estimate.high - estimate.low, better_by(metric, better, worse)[1])
     for by in ("group", "time"):
@@ -116,9 +123,51 @@ def test_rows_that_belong_together_make_the_choice_less_sure():
 
 
 def test_one_group_gives_no_interval_and_so_reaches_no_bound_and_beats_nobody():
-    resamples = by_group(pl.Series("team", ["a"] * 400), 400, 0)
+    one = validated(TRUTH, by_group(pl.Series("team", ["a"] * 400), 400, 0))
     success = [Threshold(metric="rmse", at_most=100)]
-    assert "the value is 0.1" in unmet(success, TASK, TRUTH, CLOSE, pl.DataFrame({"a": range(400)}), resamples)[0]
+    assert "the value is 0.1" in unmet(success, TASK, one, CLOSE, pl.DataFrame({"a": range(400)}))[0]
     metric = TASK.metrics["rmse"]
-    gain, error = better_by(metric, score(metric, TRUTH, CLOSE, resamples), score(metric, TRUTH, FAR, resamples))
+    gain, error = better_by(metric, score(metric, one, CLOSE), score(metric, one, FAR))
     assert not gain > error
+
+
+BINARY = tasks.get("binary-classification")
+
+
+def two_folds():
+    """Rows of two folds, the second with more positives and lower predictions: each fold is ranked rather well."""
+    random = np.random.default_rng(2)
+    folds = np.repeat([0, 1], [300, 100])
+    truth = (random.random(400) < np.where(folds, 0.7, 0.2)).astype(np.int64)
+    positive = np.clip(0.4 + 0.2 * truth - 0.3 * folds + random.normal(size=400) * 0.1, 0.01, 0.99)
+    return truth, folds, np.stack([1 - positive, positive], axis=1)
+
+
+@pytest.mark.parametrize("name", ["roc_auc", "average_precision"])
+def test_a_ranking_is_measured_in_each_fold_and_averaged_by_rows(name):
+    truth, folds, prediction = two_folds()
+    metric = BINARY.metrics[name]
+    alone = [metric.bind(truth[folds == i], prediction[folds == i])(np.ones((folds == i).sum())) for i in (0, 1)]
+    sampled = score(metric, validated(truth, by_row(400, 400, 0), folds), prediction)
+    assert sampled.value == pytest.approx((300 * alone[0] + 100 * alone[1]) / 400)
+    assert sampled.value > metric.bind(truth, prediction)(np.ones(400)) + 0.05
+    assert sampled.estimate().low < sampled.value < sampled.estimate().high
+    second = score(metric, validated(truth, by_row(400, 400, 0), folds), prediction, np.arange(300, 400))
+    assert second.value == pytest.approx(alone[1])
+
+
+def test_a_fold_with_one_class_says_nothing_about_a_ranking_and_a_prediction_that_is_no_number_everything():
+    truth, folds, prediction = two_folds()
+    metric, rows = BINARY.metrics["roc_auc"], by_row(400, 400, 0)
+    first = metric.bind(truth[:300], prediction[:300])(np.ones(300))
+    assert score(metric, validated(np.where(folds, 1, truth), rows, folds), prediction).value == pytest.approx(first)
+    prediction[-1] = np.nan
+    assert np.isnan(score(metric, validated(truth, rows, folds), prediction).value)
+
+
+def test_other_metrics_are_measured_on_all_rows_at_once():
+    truth, folds, prediction = two_folds()
+    for name in ("log_loss", "f1"):
+        metric = BINARY.metrics[name]
+        sampled = score(metric, validated(truth, by_row(400, 400, 0), folds), prediction)
+        assert sampled.value == metric.bind(truth, prediction)(np.ones(400))
