@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,9 +12,12 @@ from torch import Tensor, nn
 
 from model_code.families import Architecture, Solver
 from model_code.tasks.heads import Head
-from model_code.training import Fit, Options, Rows, fit, raw_outputs
+from model_code.training import Fit, Options, Rows, fit
 
 Array = np.ndarray[Any, Any]
+
+CHUNK = 8192
+"""How many rows are predicted at once."""
 
 
 @dataclass(frozen=True)
@@ -44,11 +47,26 @@ class Model(nn.Module):
         return prediction
 
 
+class Blend(nn.Module):
+    """The weighted mean of several models' predictions of the same encoded rows."""
+
+    def __init__(self, models: Sequence[nn.Module], weights: Sequence[float]) -> None:
+        super().__init__()
+        self.models, self.weights = nn.ModuleList(models), tuple(weights)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        blended, *others = (model(*inputs) * weight for model, weight in zip(self.models, self.weights, strict=True))
+        for weighted in others:
+            blended = blended + weighted
+        prediction: Tensor = blended
+        return prediction
+
+
 @dataclass(frozen=True)
 class Fitted:
     """A trained model and the course of its training."""
 
-    model: Model
+    model: nn.Module
     fit: Fit
     rows: int
 
@@ -87,9 +105,11 @@ def train_on(
 
 def predict(dataset: Dataset, fitted: Fitted, positions: Array) -> Array:
     """Return predictions for some of the rows as the exported model would give them."""
-    rows = _prepare(dataset, fitted.model.preprocessor, positions)
+    inputs = tuple(map(torch.from_numpy, dataset.take(positions)))
+    starts = range(0, max(len(positions), 1), CHUNK)
     with torch.no_grad():
-        prediction: Array = dataset.head(raw_outputs(fitted.model.network, rows)).numpy()
+        parts = [fitted.model(*(tensor[i : i + CHUNK] for tensor in inputs)) for i in starts]
+    prediction: Array = torch.cat(parts).numpy()
     return prediction
 
 

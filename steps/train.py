@@ -55,7 +55,8 @@ class TrainSection(Config):
     choose: Literal["best", "first"] = Field(
         default="first",
         description="'first': the first that reaches the thresholds on the validation folds; "
-        "'best': the best on the validation folds, but a cheaper one within one standard error wins.",
+        "'best': the best on the validation folds, but a cheaper one within one standard error wins. "
+        "Where none alone is good enough, or the best is looked for, their weighted mean (blend) is a candidate too.",
     )
     budget: Budget = Field(default=Budget(), description="What training may cost.")
     folds: int | None = Field(
@@ -104,12 +105,12 @@ def train(
         try:
             candidates = fit_candidates(context)
             chosen, why = choose(context, candidates)
-            final = fit_whole(context, chosen)
+            final = fit_whole(context, chosen, candidates)
             _write_model(context, chosen.name, final, model)
             linear = next((c for c in candidates if c.name == "linear" and c.fits), None)
             if linear is not None and linear is not chosen:
                 (yardsticks / "linear").mkdir()
-                _write_model(context, "linear", fit_whole(context, linear), yardsticks / "linear")
+                _write_model(context, "linear", fit_whole(context, linear, candidates), yardsticks / "linear")
         except Diverged as error:
             raise FourscoreError(f"training stopped: {error}") from error
     _write_record(context, config, candidates, chosen, why, final, train_set, model)
@@ -293,8 +294,8 @@ def _describe(candidate: Candidate, final: Fitted | None) -> CandidateRecord:
     return CandidateRecord(
         name=candidate.name,
         status="chosen" if final else "tried",
-        config=candidate.architecture.describe(),
-        weights=sum(p.numel() for p in (final or candidate.fits[0]).model.network.parameters()),
+        config=candidate.config(),
+        weights=_weights(final or candidate.fits[0]) if final or candidate.fits else None,
         score=estimate.value,
         low=estimate.low,
         high=estimate.high,
@@ -312,6 +313,10 @@ def _describe(candidate: Candidate, final: Fitted | None) -> CandidateRecord:
     )
 
 
+def _weights(fitted: Fitted) -> int:
+    return sum(parameter.numel() for parameter in fitted.model.parameters())
+
+
 def _log_results(
     context: TrainingContext, candidates: list[Candidate], chosen: Candidate, why: str, final: Fitted
 ) -> None:
@@ -326,14 +331,16 @@ def _log_results(
             journal.warning(f"candidate {candidate.name} skipped: {candidate.skipped}")
         elif candidate.score:
             journal.metric(f"model/validation_{context.metric.name}.{candidate.name}", candidate.score.value)
+            journal.metric(f"framework/fold_seconds.{candidate.name}", candidate.seconds)
+            journal.metric(f"application/ms_per_1000_rows.{candidate.name}", candidate.milliseconds)
     journal.note("chosen: " + chosen.name + "; " + why)
     journal.parameter("architecture", chosen.name)
     journal.parameter(final.fit.unit + "s", final.fit.epochs)
     for epoch, value in enumerate(final.fit.train_loss, 1):
         journal.metric("model/train_loss", value, epoch)
-    for epoch, value in enumerate(chosen.fits[0].fit.validation_loss, 1):
+    for epoch, value in enumerate(chosen.fits[0].fit.validation_loss if chosen.fits else (), 1):
         journal.metric("model/validation_loss", value, epoch)
-    fits = [*chosen.fits, final]
+    fits = [*(fitted for candidate in candidates for fitted in candidate.fits), *context.whole.values()]
     samples = sum(fitted.rows * len(fitted.fit.train_loss) for fitted in fits)
     seconds = sum(fitted.fit.seconds for fitted in fits)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)

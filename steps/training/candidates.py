@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +14,15 @@ import polars as pl
 
 from model_code import families
 from model_code.families import Architecture, Family
-from model_code.fitting import Dataset, Fitted, predict, train_on
+from model_code.fitting import Blend, Dataset, Fitted, predict, train_on
 from model_code.tasks import Metric, Task
-from model_code.training import OUT_OF_TIME, Options
+from model_code.training import OUT_OF_TIME, Fit, Options
 from steps.evaluation.statistics import Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
 from steps.splitting.folds import Fold
+from steps.training import blending
+from steps.training.document import BLEND
 from steps.training.selection import Validated, better_by, score, unmet
 
 Array = np.ndarray[Any, Any]
@@ -25,14 +30,23 @@ Array = np.ndarray[Any, Any]
 
 @dataclass
 class Candidate:
-    """One architecture with its fits on the folds and their score."""
+    """One architecture, or a blend of several, with its predictions of the validated rows and their score."""
 
     name: str
-    architecture: Architecture
+    architecture: Architecture | None = None
+    """None of a blend."""
+    members: Mapping[str, float] = field(default_factory=dict)
+    """The weights of a blend by the names of other candidates."""
     fits: list[Fitted] = field(default_factory=list)
+    prediction: Array | None = None
+    """Of the validated rows, each by the fit on its fold."""
     score: Sampled | None = None
     unmet: list[str] = field(default_factory=list)
     skipped: str | None = None
+    seconds: float = 0.0
+    """How long the fits on the folds took."""
+    milliseconds: float = 0.0
+    """How long a prediction of 1,000 rows takes."""
 
     def cut(self) -> list[str]:
         """Return, in words, what the time budget cut off; a faster or slower machine gives another result."""
@@ -47,6 +61,10 @@ class Candidate:
     def epochs(self) -> int:
         """Return how many epochs were best, on the average of the folds."""
         return max(round(sum(fitted.fit.epochs for fitted in self.fits) / len(self.fits)), 1)
+
+    def config(self) -> dict[str, Any]:
+        """Return the settings as plain values for the training record; of a blend, its weights."""
+        return self.architecture.describe() if self.architecture else dict(self.members)
 
 
 @dataclass
@@ -71,6 +89,8 @@ class TrainingContext:
     log: Journal
     spent: float = 0.0
     """Seconds of training so far."""
+    whole: dict[str, Fitted] = field(default_factory=dict)
+    """The fits on the whole training part, by candidate."""
 
     @property
     def metric(self) -> Metric:
@@ -90,6 +110,7 @@ class TrainingContext:
         seconds: float = float("inf"),
     ) -> Fitted:
         """Fit a candidate on some of the rows, with progress and a checkpoint under the label, and count its time."""
+        assert candidate.architecture is not None
         folder = self.checkpoints / f"{candidate.name}-{label.replace(' ', '-')}"
         folder.mkdir(parents=True, exist_ok=True)
         options = replace(
@@ -106,23 +127,25 @@ class TrainingContext:
 
 
 def fit_candidates(context: TrainingContext) -> list[Candidate]:
-    """Fit the candidates on the folds, in order; with ``choose: first`` until one reaches all thresholds."""
+    """Fit the candidates on the folds, in order, and blend them; with ``choose: first`` until one reaches all thresholds."""
     tried: list[Candidate] = []
     for name in context.names:
         tried.append(_fit_on_folds(context, name))
         if context.choose == "first" and tried[-1].score and not tried[-1].unmet:
-            break
-    return tried
+            return tried
+    blend = _blend(context, tried)
+    return [*tried, blend] if blend else tried
 
 
 def _fit_on_folds(context: TrainingContext, name: str) -> Candidate:
     """Fit one candidate on the folds and score it; the first one always runs, a later one only within the budget."""
     candidate, count = context.candidate(name), len(context.folds)
-    predictions = []
+    predictions, predicting = [], 0.0
     for number, (training, validation) in enumerate(context.folds, 1):
         label = f"fold {number} of {count}"
         left = context.minutes * 60 - context.spent
         fitted = context.fit(candidate, label, training, validation, seconds=left / (count + 2 - number))
+        candidate.seconds += fitted.fit.seconds
         if fitted.fit.stopped == OUT_OF_TIME and name != context.names[0]:
             candidate.skipped = (
                 f"does not fit in the budget of {context.minutes:g} minutes: "
@@ -131,18 +154,51 @@ def _fit_on_folds(context: TrainingContext, name: str) -> Candidate:
             candidate.fits = []
             return candidate
         candidate.fits.append(fitted)
+        start = time.perf_counter()
         predictions.append(predict(context.dataset, fitted, validation))
+        predicting += time.perf_counter() - start
         _note_score(context, f"{name}: {label}", validation, predictions[-1])
-    prediction = np.concatenate(predictions)
+    candidate.milliseconds = 1e6 * predicting / len(context.validated.truth)
+    _score(context, candidate, np.concatenate(predictions))
+    return candidate
+
+
+def _score(context: TrainingContext, candidate: Candidate, prediction: Array) -> None:
+    candidate.prediction = prediction
     candidate.score = score(context.metric, context.validated, prediction)
     rows = context.frame[np.concatenate([validation for _, validation in context.folds])]
     candidate.unmet = unmet(context.success, context.task, context.validated, prediction, rows, context.frame)
-    return candidate
+    estimate = candidate.score.estimate()
+    interval = "" if estimate.low is None else f" ({estimate.low:.3g} to {estimate.high:.3g})"
+    cost = f"{candidate.milliseconds:.2g} ms for 1,000 rows"
+    if candidate.members:
+        weights = ", ".join(f"{weight:g} {name}" for name, weight in candidate.members.items())
+        what = f"{candidate.name} of {weights}"
+    else:
+        what, cost = candidate.name, f"{candidate.seconds:.1f} s, {cost}"
+    context.log.note(f"{what}: {context.metric.label} {candidate.score.value:.3g}{interval} on the folds, {cost}")
 
 
 def _note_score(context: TrainingContext, what: str, validation: Array, prediction: Array) -> None:
     value = context.metric.bind(context.dataset.truth[validation], prediction)(np.ones(len(validation)))
     context.log.note(f"{what}, {context.metric.label} {value:.3g}")
+
+
+def _blend(context: TrainingContext, tried: list[Candidate]) -> Candidate | None:
+    """Return the blend of the candidates that have a score; None if one of them alone is as good."""
+    scored = [c for c in tried if c.prediction is not None and c.score and math.isfinite(c.score.value)]
+    if len(scored) < 2:
+        return None
+    truth, predictions = context.validated.truth, np.stack([c.prediction for c in scored if c.prediction is not None])
+    weights = blending.weigh(truth, predictions)
+    blended = blending.cross_fitted(truth, predictions, context.validated.resampling)
+    members = [(c, round(float(weight), 3)) for c, weight in zip(scored, weights, strict=True) if weight]
+    if blended is None or len(members) < 2:
+        return None
+    blend = Candidate(BLEND, members={member.name: weight for member, weight in members})
+    blend.milliseconds = sum(member.milliseconds for member, _ in members)
+    _score(context, blend, blended)
+    return blend
 
 
 def choose(context: TrainingContext, candidates: list[Candidate]) -> tuple[Candidate, str]:
@@ -169,7 +225,19 @@ def choose(context: TrainingContext, candidates: list[Candidate]) -> tuple[Candi
     return best, why
 
 
-def fit_whole(context: TrainingContext, candidate: Candidate) -> Fitted:
-    """Fit the candidate on the whole training part, for as many epochs as were best on the folds."""
-    all_rows = np.arange(context.frame.height)
-    return context.fit(candidate, "whole training part", all_rows, None, stop_after=candidate.epochs())
+def fit_whole(context: TrainingContext, candidate: Candidate, candidates: list[Candidate]) -> Fitted:
+    """Fit the candidate on the whole training part, for as many epochs as were best on the folds.
+
+    Of a blend, each member is fitted so; a candidate is fitted once.
+    """
+    if candidate.members:
+        members = [fit_whole(context, c, candidates) for c in candidates if c.name in candidate.members]
+        blend = Blend([member.model for member in members], list(candidate.members.values()))
+        seconds = sum(member.fit.seconds for member in members)
+        return Fitted(blend, Fit(epochs=len(members), unit="member", seconds=seconds), context.frame.height)
+    if candidate.name not in context.whole:
+        rows = np.arange(context.frame.height)
+        context.whole[candidate.name] = context.fit(
+            candidate, "whole training part", rows, None, stop_after=candidate.epochs()
+        )
+    return context.whole[candidate.name]

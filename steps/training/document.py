@@ -7,6 +7,9 @@ from typing import Any, ClassVar, Literal
 from steps.documents import Document, Section
 from steps.evaluation.document import Estimate
 
+BLEND = "blend"
+"""The name of the candidate that is a weighted mean of others."""
+
 
 class FoldFit(Section):
     """One fit of a candidate on a fold; losses by epoch."""
@@ -28,6 +31,7 @@ class CandidateRecord(Section):
     reason: str | None = None
     """Why it was skipped."""
     config: dict[str, Any] | None = None
+    """Its settings; of a blend, the weight of each member by name."""
     weights: int | None = None
     score: float | None = None
     low: float | None = None

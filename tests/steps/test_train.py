@@ -281,9 +281,28 @@ def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
     hard = run(
         tmp_path / "hard", train_set, "regression", choose="first", success=[{"metric": "r2", "at_least": 0.9999}]
     )
-    assert [c["name"] for c in record(hard)["candidates"]] == ["linear", "trees", "mlp"]
+    assert [c["name"] for c in record(hard)["candidates"]] == ["linear", "trees", "mlp", "blend"]
     assert "none reaches all thresholds" in record(hard)["why"]
     assert "r2 >= 0.9999 (95 % bound): not met on the validation folds" in record(hard)["candidates"][0]["unmet"][0]
+
+
+def test_a_blend_is_chosen_where_it_is_clearly_better_and_exported_as_one_graph(tmp_path):
+    frame = table()
+    train_set = stored(tmp_path / "train_set", frame, "regression", team="ignore")
+    outputs = run(tmp_path / "run", train_set, "regression", candidates=["linear", "trees"])
+    *members, blend = record(outputs)["candidates"]
+    assert [(c["name"], c["status"]) for c in members] == [("linear", "tried"), ("trees", "tried")]
+    assert (blend["name"], blend["status"]) == ("blend", "chosen")
+    assert blend["score"] > max(c["score"] for c in members)
+    assert sum(blend["config"].values()) == pytest.approx(1)
+    assert (record(outputs)["final"]["epochs"], record(outputs)["final"]["unit"]) == (2, "member")
+    predictor = serving.load(outputs["model"])
+    assert predictor.schema["architecture"] == "blend"
+    linear = yardsticks.predict(outputs["yardsticks"], "linear", frame)
+    trees = (predictor.predict(frame) - blend["config"]["linear"] * linear) / blend["config"]["trees"]
+    assert 0 < np.corrcoef(trees, frame["score"].to_numpy())[0, 1] < 1
+    notes = [e["text"] for e in read_events(tmp_path / "run" / "journal.jsonl") if e["kind"] == "note"]
+    assert any(n.startswith("blend of ") and n.endswith("ms for 1,000 rows") for n in notes)
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(241, mlp.SMALL), (240, mlp.LARGE)])

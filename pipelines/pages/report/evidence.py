@@ -13,7 +13,7 @@ from steps.labeling.document import LabelReport
 from steps.splitting.document import SplitReport
 from steps.tables.document import SourceReport
 from steps.tables.schema import Column
-from steps.training.document import CandidateRecord, TrainingRecord
+from steps.training.document import BLEND, CandidateRecord, TrainingRecord
 from steps.wording import cut, number, percent
 
 SHOWN_FILES = 5
@@ -158,9 +158,11 @@ def _where(record: RunRecord) -> Iterator[tuple[str, str]]:
 
 
 def details(candidate: CandidateRecord) -> str:
-    """Return why a candidate was skipped, or its size and its best epochs."""
+    """Return why a candidate was skipped, or its size and its best epochs; of a blend, the weights of its members."""
     if candidate.reason:
         return candidate.reason
+    if candidate.name == BLEND:
+        return "weighted mean: " + ", ".join(f"{weight:g} {name}" for name, weight in (candidate.config or {}).items())
     epochs = ", ".join(number(fold.epochs) for fold in candidate.folds)
     weights = f"{number(candidate.weights)} weights" if candidate.weights else ""
     best = f"best {candidate.folds[0].unit} per fold: {epochs}" if epochs else ""
