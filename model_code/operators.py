@@ -120,8 +120,21 @@ def _gather(self: Array, dim: int, index: Array) -> Any:
     return np.take_along_axis(part, _not_negative(index), axis=dim)
 
 
+def only_index(indices: Sequence[Any]) -> tuple[int, Any]:
+    """Return the axis that is looked up, and the places.
+
+    Raises:
+        ValueError: several axes are looked up, or a mask selects values.
+    """
+    axes = [axis for axis, index in enumerate(indices) if index is not None]
+    if len(axes) != 1 or indices[axes[0]].dtype.kind == "b":
+        raise ValueError("values are looked up by one index of whole numbers; a graph has no masks and no several axes")
+    return axes[0], indices[axes[0]]
+
+
 def _index(self: Array, indices: Sequence[Array | None]) -> Any:
-    return self[tuple(slice(None) if index is None else index for index in indices)]
+    axis, index = only_index(indices)
+    return self[(*[slice(None)] * axis, index)]
 
 
 def _select(self: Array, dim: int, index: int) -> Any:

@@ -6,7 +6,7 @@ after its last use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from model_code import archive
-from model_code.operators import DTYPES, OPERATORS, Operator
+from model_code.operators import DTYPES, OPERATORS
 
 Array = np.ndarray[Any, Any]
 
@@ -26,7 +26,7 @@ _POSITIONAL = 1
 class Step:
     """One call of an operator; a text among its arguments is the name of a value."""
 
-    operator: Operator
+    target: str
     arguments: tuple[Any, ...]
     keywords: Mapping[str, Any]
     output: str | None
@@ -40,40 +40,75 @@ class Step:
         return {item for items in lists for item in items if isinstance(item, str)}
 
     def run(self, values: Mapping[str, Array]) -> Any:
+        arguments, keywords = self.resolved(values)
+        return OPERATORS[self.target](*arguments, **keywords)
+
+    def resolved(self, values: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the arguments by place and by name, with values instead of their names."""
         keywords = {key: _resolved(argument, values) for key, argument in self.keywords.items()}
-        return self.operator(*(_resolved(argument, values) for argument in self.arguments), **keywords)
+        return tuple(_resolved(argument, values) for argument in self.arguments), keywords
 
 
-def _resolved(argument: Any, values: Mapping[str, Array]) -> Any:
+def _resolved(argument: Any, values: Mapping[str, Any]) -> Any:
     if isinstance(argument, list):
         return [_resolved(item, values) for item in argument]
     return values[argument] if isinstance(argument, str) else argument
 
 
+@dataclass(frozen=True)
+class Program:
+    """The steps from the inputs and weights to one output."""
+
+    inputs: tuple[str, ...]
+    weights: Mapping[str, Array]
+    steps: tuple[Step, ...]
+    output: str
+    described: Mapping[str, Mapping[str, Any]]
+    """The type and sizes of each value by its name (``TensorMeta`` in the schema)."""
+
+
+def decode(program: Mapping[str, Any], tensors: Mapping[str, Array]) -> Program:
+    """Return the steps of a program that ``archive.read`` checked.
+
+    Raises:
+        ValueError: the program is no graph from arrays to one array.
+    """
+    module = program["graph_module"]
+    inputs, weights = [], {}
+    try:
+        for specification in module["signature"]["input_specs"]:
+            [(kind, fields)] = specification.items()
+            if kind == "user_input":
+                inputs.append(fields["arg"]["as_tensor"]["name"])
+            else:
+                weights[fields["arg"]["name"]] = tensors[fields[f"{kind}_name"]]
+        [output] = module["signature"]["output_specs"]
+        return Program(
+            inputs=tuple(inputs),
+            weights=weights,
+            steps=tuple(map(_decode, module["graph"]["nodes"])),
+            output=output["user_output"]["arg"]["as_tensor"]["name"],
+            described=module["graph"]["tensor_values"],
+        )
+    except Exception as error:  # checked values that do not fit together
+        raise ValueError(f"not a graph of known operators: {_described(error)}") from error
+
+
 class Graph:
     """A graph that answers arrays with an array."""
 
-    def __init__(self, program: Mapping[str, Any], tensors: Mapping[str, Array]) -> None:
-        """Decode a program that ``archive.read`` checked.
+    def __init__(self, program: Program) -> None:
+        """Evaluate what depends on weights alone.
 
         Raises:
-            ValueError: the program is no graph from arrays to one array.
+            ValueError: an operator does not take its operands.
         """
-        module = program["graph_module"]
-        self._inputs: dict[str, Mapping[str, Any]] = {}
-        self._values: dict[str, Array] = {}
+        self._output = program.output
+        self._values: dict[str, Array] = dict(program.weights)
         try:
-            for specification in module["signature"]["input_specs"]:
-                [(kind, fields)] = specification.items()
-                if kind == "user_input":
-                    name = fields["arg"]["as_tensor"]["name"]
-                    self._inputs[name] = module["graph"]["tensor_values"][name]
-                else:
-                    self._values[fields["arg"]["name"]] = tensors[fields[f"{kind}_name"]]
-            [output] = module["signature"]["output_specs"]
-            self._output: str = output["user_output"]["arg"]["as_tensor"]["name"]
+            self._inputs = {name: program.described[name] for name in program.inputs}
             with np.errstate(all="ignore"):
-                self._steps = self._plan([_decode(node) for node in module["graph"]["nodes"]])
+                self._steps = self._plan(program.steps)
         except Exception as error:  # checked values that do not fit together
             raise ValueError(f"not a graph of known operators: {_described(error)}") from error
 
@@ -89,7 +124,7 @@ class Graph:
         except Exception as error:  # numpy raises many types where operands do not fit together
             raise ValueError(f"{archive.MODEL} does not run on these inputs: {_described(error)}") from error
 
-    def _plan(self, steps: list[Step]) -> list[Step]:
+    def _plan(self, steps: Sequence[Step]) -> list[Step]:
         """Evaluate the steps that depend on weights alone, and return the others with what is unused after each."""
         remaining = []
         for step in steps:
@@ -125,7 +160,7 @@ def load(path: Path) -> Graph:
         ValueError: the file is not a model archive, or holds what our export does not write.
     """
     try:
-        return Graph(*archive.read(path.read_bytes()))
+        return Graph(decode(*archive.read(path.read_bytes())))
     except (OSError, ValueError) as error:
         raise ValueError(f"{path}: refused, since it is not as our export writes it: {error}") from error
 
@@ -136,7 +171,7 @@ def _decode(node: Mapping[str, Any]) -> Step:
         raise ValueError(f"{node['target']} with {len(outputs)} outputs")
     positional = tuple(_argument(entry["arg"]) for entry in node["inputs"] if entry["kind"] == _POSITIONAL)
     keywords = {entry["name"]: _argument(entry["arg"]) for entry in node["inputs"] if entry["kind"] != _POSITIONAL}
-    return Step(OPERATORS[node["target"]], positional, keywords, outputs[0] if outputs else None)
+    return Step(node["target"], positional, keywords, outputs[0] if outputs else None)
 
 
 def _argument(entry: Mapping[str, Any]) -> Any:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from model_code import archive, export, families, runtime, serving, tasks
+from model_code import archive, export, families, onnx_runtime, runtime, serving, tasks
 from model_code.fitting import Dataset, Model, train_on
 from model_code.tabular import Tabular
 from model_code.tasks import heads
@@ -86,17 +86,19 @@ def exported(tmp_path_factory):
 @pytest.mark.parametrize(("architecture", "task"), CASES)
 def test_served_answers_are_those_of_the_module_for_any_number_of_rows(exported, architecture, task):
     folder, model, schema = exported(architecture, task)
-    predictor = serving.load(folder)
+    predictor, as_onnx = serving.load(folder), onnx_runtime.load(folder / onnx_runtime.MODEL)
     hard = FRAME.with_columns(
         size=pl.Series([None, float("inf"), -1e30] * 20), place=pl.Series(["new", None, "süd"] * 20)
     )
     for frame in (hard.head(0), hard.head(1), hard):
         prediction = predictor.predict(frame)
+        by_onnxruntime = as_onnx(*TABULAR.encode(frame, schema))
         with torch.no_grad():
             expected = model(*map(torch.from_numpy, TABULAR.encode(frame, schema))).numpy()
         assert prediction.shape == expected.shape
         assert prediction.dtype == np.float64
         assert np.allclose(prediction, expected, atol=1e-6)
+        assert np.allclose(by_onnxruntime, expected, atol=1e-9 if architecture == "trees" else 1e-6)
         if schema["classes"]:
             assert np.allclose(prediction.sum(axis=1), 1)
 
@@ -135,9 +137,9 @@ def test_tables_of_one_kind_of_column_export_too(tmp_path, architecture, columns
 
 def test_the_same_model_gives_the_same_bytes_without_paths(exported, tmp_path):
     write_model(tmp_path)
-    first, second = exported()[0] / archive.MODEL, tmp_path / archive.MODEL
-    assert first.read_bytes() == second.read_bytes()
-    with zipfile.ZipFile(first) as file:
+    for name in (archive.MODEL, onnx_runtime.MODEL):
+        assert (exported()[0] / name).read_bytes() == (tmp_path / name).read_bytes()
+    with zipfile.ZipFile(tmp_path / archive.MODEL) as file:
         content = b"".join(file.read(member) for member in file.infolist())
     assert b"model_code/" not in content
     assert b".py" not in content

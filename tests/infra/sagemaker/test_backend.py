@@ -132,7 +132,7 @@ def test_jobs_leave_what_sagemaker_itself_reads(workspace, passed):
     verdict = json.loads((run / "result/verdict.json").read_text())
     assert verdict == {"verdict": "pass", "reasons": "", "run": passed["run"]}
     (model,) = run.glob("output/*/output/model")
-    assert sorted(path.name for path in model.iterdir()) == ["model.pt2", "schema.json", "training.json"]
+    assert sorted(path.name for path in model.iterdir()) == ["model.onnx", "model.pt2", "schema.json", "training.json"]
 
 
 def test_three_jobs_did_the_work_of_eight_stages(workspace, passed):
