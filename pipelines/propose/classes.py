@@ -11,6 +11,7 @@ import polars as pl
 
 from steps.label import FEW
 from steps.labeling.classes import twins
+from steps.splitting.ids import words_of
 
 _MOST_CODES = 10
 _MOST_VALUES = 1000
@@ -32,13 +33,12 @@ def are_codes(name: str, values: pl.Series) -> bool:
         return False
     counts: dict[float, int] = dict(values.drop_nulls().value_counts().iter_rows())
     codes = sorted(counts)
-    spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     return (
         3 <= len(codes) <= _MOST_CODES
         and codes[0] in (0, 1)
         and all(code == codes[0] + step for step, code in enumerate(codes))
         and min(counts.values()) >= FEW
-        and _QUANTITY.search(spaced) is None
+        and _QUANTITY.search(words_of(name)) is None
     )
 
 

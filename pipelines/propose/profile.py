@@ -48,6 +48,8 @@ class Request:
     label: Mapping[str, Any] = field(default_factory=dict)
     division: Mapping[str, Any] = field(default_factory=dict)
     """What a person says of labels and of the split."""
+    declared: frozenset[str] = frozenset()
+    """The columns whose type a person declared."""
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,12 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: Col
             truth=labels.get(task.name).truth(labels.get(task.name).read(values), tuple(counts)),
             classes=tuple(counts),
             features=_open(columns, schema, request),
+            declared=request.declared,
         ),
         {profile.column.name: profile.distinct for profile in profiles},
         codes,
         request.by,
+        request.column,
         attempt,
         settled=request.split,
         source=request.source,

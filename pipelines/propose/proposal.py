@@ -118,6 +118,7 @@ def _request(draft: Draft) -> Request:
         split=options.split is not None or any(key in settings for key in _DIVIDING),
         label=draft.content["label"],
         division=draft.content["split"],
+        declared=frozenset(name for name, column in data.columns.items() if column.type),
         source=next(iter(data.sources)) if len(data.sources) == 1 and data.query is None else None,
     )
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from pipelines.propose import nominal
 from pipelines.propose.flattery import SAMPLE, Flattery, flattery
 from pipelines.propose.order import Order, find_order
 from pipelines.propose.subjects import Subject, grouping, subjects
@@ -21,7 +22,7 @@ from steps.splitting.ids import names_subject
 from steps.splitting.leaks import LATER_TARGET, NEAR_TARGET
 from steps.splitting.proxies import PAIR_IS_TARGET, PRODUCT_IS_TARGET, SUM_IS_TARGET
 from steps.tables.schema import Column, TableSchema, unused
-from steps.tables.truth import Array
+from steps.tables.truth import Array, number_array
 from steps.wording import listed
 
 Guessed = tuple[str, str, str]
@@ -36,6 +37,7 @@ class Study:
     Attributes:
         truth: class index (null without a label) or number of each row.
         features: the columns that look like features.
+        declared: columns whose type a person declared.
     """
 
     table: Path
@@ -44,6 +46,7 @@ class Study:
     truth: pl.Series
     classes: tuple[str, ...]
     features: tuple[Column, ...]
+    declared: Collection[str] = ()
 
     @cached_property
     def data(self) -> pl.LazyFrame:
@@ -73,6 +76,7 @@ def advise(
     distinct: dict[str, int],
     codes: Collection[str],
     by: str,
+    column: str | None,
     attempt: Attempt,
     *,
     settled: bool,
@@ -84,6 +88,7 @@ def advise(
         distinct: the number of different values of each column; 0 where it was not counted.
         codes: columns whose integers are written with leading zeros.
         by: how rows are divided so far.
+        column: the column of that group or time.
         attempt: labels and splits the table with other roles and another division.
         settled: whether a person said so.
         source: the only source, where no query reads it yet.
@@ -97,6 +102,7 @@ def advise(
     advice.columns = {subject.name: _role(subject, group, types[subject.name]) for subject in ids}
     if group:
         advice.split = {"by": "group", "column": group}
+    study = _with_names_of_things(advice, study, distinct, group or column)
     outcome = attempt({**advice.columns}, advice.split)
     if outcome.seed is not None:
         advice.split["seed"] = outcome.seed
@@ -119,6 +125,35 @@ def _role(subject: Subject, group: str | None, kind: str) -> tuple[str, str, str
         return kind, "ignore", f"divides the rows as {subject.same_as!r} does, or more finely"
     reason = f"named like an id, and {subject.values:,} values repeat"
     return (kind, "ignore", reason) if names_subject(subject.name) else ("category", "feature", reason)
+
+
+def _with_names_of_things(advice: Advice, study: Study, distinct: Mapping[str, int], group: str | None) -> Study:
+    """Take whole numbers that name things as categories, and return the study in which they are."""
+    rows = study.schema.rows
+    names = [
+        column.name
+        for column in study.features
+        if column.name not in {*advice.columns, *study.declared}
+        and nominal.may_name_things(column, distinct[column.name], rows)
+    ]
+    if not names:
+        return study
+    frame, truth = study.labelled([*names, *filter(None, [group])], slice(None, None, -(-rows // nominal.ROWS)))
+    targets = nominal.targets_of(truth, len(study.classes))
+    fold = nominal.fold_of(frame[group].rank("dense").fill_null(0).to_numpy() if group else None, frame.height)
+    for name in names:
+        if naming := nominal.naming(name, number_array(frame[name]), targets, fold):
+            advice.columns[name] = ("category", "feature", naming.in_words)
+            advice.guesses.append(
+                f"{name!r} is taken as a category: {naming.in_words}; if they are amounts: --set data.columns.{name}.type=integer"
+            )
+    return replace(
+        study,
+        features=tuple(
+            column.model_copy(update={"type": "category"}) if column.name in {*names} & {*advice.columns} else column
+            for column in study.features
+        ),
+    )
 
 
 def _about_ids(advice: Advice, study: Study, ids: Sequence[Subject], group: str | None, by: str) -> None:

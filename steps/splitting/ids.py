@@ -17,7 +17,7 @@ _SUBJECT = re.compile(
 _IDENTIFIER = re.compile(rf"(^|_)({_ID})$")
 
 
-def _in_words(name: str) -> str:
+def words_of(name: str) -> str:
     """Return a name as lower-case words with `_` between them: CustomerID, customer-id and `Customer Id` are one."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name.strip())
     return re.sub(r"[\W_]+", "_", spaced).strip("_").lower()
@@ -25,9 +25,9 @@ def _in_words(name: str) -> str:
 
 def names_subject(name: str) -> bool:
     """Return whether a column is named like the person or thing that rows are about: customer_id, patient, AccountNo."""
-    return _SUBJECT.search(_in_words(name)) is not None
+    return _SUBJECT.search(words_of(name)) is not None
 
 
 def names_id(name: str) -> bool:
     """Return whether a column is named like an id of any kind."""
-    return names_subject(name) or _IDENTIFIER.search(_in_words(name)) is not None
+    return names_subject(name) or _IDENTIFIER.search(words_of(name)) is not None
