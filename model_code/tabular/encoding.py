@@ -2,7 +2,8 @@
 
 A model schema (``schema.json`` beside ``model.pt2``) lists the inputs. Numbers, booleans and instants go to ``numeric``
 (float64, missing is NaN), strings go to ``category`` as positions in the vocabulary of their column (int64, missing and
-unknown are -1). Everything that was fitted on data happens later, inside the exported graph.
+unknown are -1), followed by the positions of the pieces of long texts (see ``pieces``). Everything that was fitted on data
+happens later, inside the exported graph.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from model_code.tabular.values import LARGEST_VOCABULARY
+from model_code.tabular import pieces
+from model_code.tabular.values import LARGEST_VOCABULARY, MANY_VALUES
 
 Array = np.ndarray[Any, Any]
 Schema = Mapping[str, Any]
@@ -52,7 +54,7 @@ def describe(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[
         kind, values = _KINDS[column["type"]], frame[column["name"]]
         entry = {"name": column["name"], "type": column["type"], "kind": kind, "missing": values.null_count()}
         if kind == "category":
-            entry["vocabulary"] = _vocabulary(values)
+            entry |= _vocabulary(values) | pieces.describe(values)
         if kind == "datetime":
             entry["timezone"] = column.get("timezone")
         if kind in ("numeric", "datetime") and values.count():
@@ -73,11 +75,14 @@ def _range(values: pl.Series) -> list[Any]:
     return [end.isoformat() if isinstance(end, date) else float(end) for end in ends]  # type: ignore[arg-type]
 
 
-def _vocabulary(values: pl.Series) -> list[str]:
-    """Return the distinct values in alphabetical order; of very many, the most frequent."""
+def _vocabulary(values: pl.Series) -> dict[str, Any]:
+    """Return the distinct values in alphabetical order; of many, the frequent ones, and how many others there are."""
     counts = values.rename("value").cast(pl.String).drop_nulls().value_counts(name="rows")
     frequent = counts.sort(["rows", "value"], descending=[True, False]).head(LARGEST_VOCABULARY)
-    return sorted(frequent["value"].to_list())
+    if frequent.height > MANY_VALUES:
+        frequent = frequent.filter((pl.col("rows") > 1) | (pl.int_range(pl.len()) < MANY_VALUES))
+    rarer = counts.height - frequent.height
+    return {"vocabulary": sorted(frequent["value"].to_list()), **({"rarer": rarer} if rarer else {})}
 
 
 def check_columns(frame: pl.DataFrame, schema: Schema) -> None:
@@ -112,6 +117,8 @@ def _fits(dtype: pl.DataType, kind: str) -> bool:
 def encode(frame: pl.DataFrame, schema: Schema) -> tuple[Array, Array]:
     """Turn rows into (numeric float64[n, a], category int64[n, b]), columns in the order of the schema's two lists.
 
+    The pieces of values, where the schema has some, follow as further columns of ``category``.
+
     Instants become seconds since 1970 on the clock of the column's time zone (UTC where it has none), so that the
     calendar features derived in the graph mean local hours and days.
 
@@ -120,13 +127,22 @@ def encode(frame: pl.DataFrame, schema: Schema) -> tuple[Array, Array]:
     """
     check_columns(frame, schema)
     numeric = np.empty((frame.height, len(schema["numeric"])), dtype=np.float64)
-    category = np.empty((frame.height, len(schema["category"])), dtype=np.int64)
+    category = np.empty((frame.height, _width(schema)), dtype=np.int64)
     places = {name: (numeric, i) for i, name in enumerate(schema["numeric"])}
+    entries = {entry["name"]: entry for entry in schema["inputs"]}
     places |= {name: (category, i) for i, name in enumerate(schema["category"])}
     for entry in schema["inputs"]:
         array, position = places[entry["name"]]
         array[:, position] = _ENCODERS[entry["kind"]](frame[entry["name"]], entry)
+    with_pieces = [entry for name in schema["category"] if "pieces" in (entry := entries[name])]
+    for entry, block in zip(with_pieces, pieces.blocks(schema)[1], strict=True):
+        category[:, block.columns] = pieces.positions(frame[entry["name"]], entry)
     return numeric, category
+
+
+def _width(schema: Schema) -> int:
+    """Return the columns of the array of categories."""
+    return sum(block.width for part in pieces.blocks(schema) for block in part)
 
 
 def _numbers(values: pl.Series, entry: Mapping[str, Any]) -> Array:
@@ -159,4 +175,4 @@ def random_inputs(schema: Schema, rows: int) -> tuple[Array, Array]:
     numeric *= 10.0 ** generator.integers(0, 10, numeric.shape)
     numeric[generator.random(numeric.shape) < 0.2] = np.nan
     numeric[generator.random(numeric.shape) < 0.02] = np.inf
-    return numeric, generator.integers(-1, 6, (rows, len(schema["category"])))
+    return numeric, generator.integers(-1, 6, (rows, _width(schema)))

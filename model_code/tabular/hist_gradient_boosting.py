@@ -56,7 +56,7 @@ class HistGradientBoosting:
         entries = {entry["name"]: entry for entry in schema["inputs"]}
         native = [len(entries[name]["vocabulary"]) <= _LARGEST_CARDINALITY for name in schema["category"]]
         kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
-        columns = _columns(numeric, category)
+        columns = _columns(numeric, category, schema)
         # scikit-learn has no bins for a column without a value; a constant says as little
         columns[:, np.isnan(columns).all(axis=0)] = 0
         model = kind(
@@ -75,7 +75,7 @@ class HistGradientBoosting:
     def predict(self, directory: Path, frame: pl.DataFrame, schema: Schema) -> Array:
         """Return float64[n, k] probabilities or float64[n] values."""
         model = skops.io.load(directory / "hgb.skops", trusted=list(TRUSTED))
-        columns = _columns(*encode(frame, schema))
+        columns = _columns(*encode(frame, schema), schema)
         classes = schema["classes"]
         if not len(columns):
             return np.zeros((0, len(classes)) if classes else 0)
@@ -133,7 +133,8 @@ def _renumber(node: Any, numbers: dict[int, int], files: dict[str, str]) -> None
             _renumber(node[key], numbers, files)
 
 
-def _columns(numeric: Array, category: Array) -> Array:
-    """Return one float64 matrix; an unknown category is missing."""
+def _columns(numeric: Array, category: Array, schema: Schema) -> Array:
+    """Return one float64 matrix, without the pieces of categories; an unknown category is missing."""
+    category = category[:, : len(schema["category"])]
     codes = np.where(category < 0, np.nan, category)
     return np.hstack([np.where(np.isfinite(numeric), numeric, np.nan), codes])

@@ -137,7 +137,7 @@ class MlpNetwork(nn.Module):
         super().__init__()
         self.continuous = layout.continuous
         self.embed = PiecewiseLinear(edges, config.numeric_size) if layout.continuous else None
-        self.category = SlotEmbedding(layout.slots, config.category_size) if layout.slots else None
+        self.category = SlotEmbedding(layout, config.category_size) if layout.slots else None
         if self.category is not None:
             with torch.no_grad():  # the unknown starts, and where never seen stays, at zero
                 self.category.table.weight.uniform_(-1, 1)[self.category.starts] = 0

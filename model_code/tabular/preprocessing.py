@@ -5,7 +5,7 @@ Shapes, for a batch of b rows:
     numeric      float64[b, a]   as encoded; NaN is missing
     category     int64[b, m]     as encoded; -1 is missing or unknown
     values       float32[b, c+p] c continuous columns (scaled), then p plain ones (booleans, calendar, missing flags)
-    slots        int64[b, m]     0 is "unknown, missing or too rare", then one slot for each kept category
+    slots        int64[b, m]     0 is "unknown, missing or too rare", then one slot for each kept category (or piece)
 
 Arithmetic on raw numbers is float64 (an instant in seconds has no place in float32) and float32 after scaling.
 """
@@ -20,6 +20,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from model_code.tabular.pieces import Block, blocks
 
 Array = np.ndarray[Any, Any]
 
@@ -36,11 +38,19 @@ _CALENDAR = (("hour", _DAY), ("weekday", 7 * _DAY), ("day of year", _YEAR * _DAY
 
 @dataclass(frozen=True)
 class Layout:
-    """The shape of preprocessed rows: how many continuous and plain values, and the slots of each category."""
+    """The shape of preprocessed rows.
+
+    Attributes:
+        continuous: the number of continuous values.
+        plain: the number of plain ones.
+        slots: the slots of each category, then of the pieces of each text.
+        widths: the number of columns that each of these has: one for a category, several for pieces.
+    """
 
     continuous: int
     plain: int
     slots: tuple[int, ...]
+    widths: tuple[int, ...] = ()
 
 
 class Preprocessor(nn.Module):
@@ -85,10 +95,12 @@ class Preprocessor(nn.Module):
             self._fit_quantiles(numeric, continuous)
         else:
             self._fit_standard(numeric, continuous)
-        sizes = self._fit_slots(category, [len(entry(schema, name)["vocabulary"]) for name in schema["category"]])
+        values, pieces = blocks(schema)
+        sizes = self._fit_slots(category, [*values, *pieces])
+        widths = tuple(block.width for block in [*values, *pieces])
         plain = len(binary) + 2 * len(_CALENDAR) * self.instants.numel() + len(flagged)
         self.is_empty = not continuous and not plain  # one column of zeros then, so that no network is without inputs
-        self.layout = Layout(continuous=len(continuous), plain=plain + self.is_empty, slots=sizes)
+        self.layout = Layout(continuous=len(continuous), plain=plain + self.is_empty, slots=sizes, widths=widths)
 
     def _index(self, name: str, positions: Sequence[int]) -> None:
         keep(self, name, np.array(positions, dtype=np.int64))
@@ -124,22 +136,23 @@ class Preprocessor(nn.Module):
         keep(self, "knots", knots)
         keep(self, "scores", scores)
 
-    def _fit_slots(self, category: Array, vocabularies: Sequence[int]) -> tuple[int, ...]:
-        """Fit one flat table from (vocabulary position + 1) to slot, the columns one after another."""
+    def _fit_slots(self, category: Array, parts: Sequence[Block]) -> tuple[int, ...]:
+        """Fit one flat table from (vocabulary position + 1) to slot, the blocks one after another."""
         tables, sizes, starts = [], [], []
         start = 0
-        for column, size in enumerate(vocabularies):
-            counts = np.bincount(category[:, column] + 1, minlength=size + 1)
+        for block in parts:
+            counts = np.bincount(category[:, block.columns].ravel() + 1, minlength=block.size + 1)
             frequent = counts >= min(RARE, max(len(category) // 50, 1))
             frequent[0] = False
             tables.append(np.where(frequent, np.cumsum(frequent), 0))
             sizes.append(int(frequent.sum()) + 1)
             starts.append(start)
-            start += size + 1
+            start += block.size + 1
+        widths = [block.width for block in parts]
         flat = np.concatenate(tables) if tables else np.zeros(1, dtype=np.int64)
         keep(self, "slot_of", flat.astype(np.int64))
-        keep(self, "slot_start", np.array(starts, dtype=np.int64))
-        keep(self, "slot_last", np.array(vocabularies, dtype=np.int64))
+        keep(self, "slot_start", np.repeat(np.array(starts, dtype=np.int64), widths))
+        keep(self, "slot_last", np.repeat(np.array([block.size for block in parts], np.int64), widths))
         return tuple(sizes)
 
     def forward(self, numeric: Tensor, category: Tensor) -> tuple[Tensor, Tensor]:

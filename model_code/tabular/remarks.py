@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 
 from model_code.families import Fault, Remark
+from model_code.tabular import pieces
 from model_code.tabular.columns import Column
 from model_code.tabular.instants import instants_of_text
-from model_code.tabular.values import FALSE, LARGEST_VOCABULARY, TRUE, Form
+from model_code.tabular.values import FALSE, MANY_VALUES, TRUE, Form
 
 _SHOWN_ROWS, _SHOWN_VALUES, _LONGEST = 5, 5, 40
 """How many rows and values a sentence names, and the characters of each value."""
@@ -99,11 +100,12 @@ def _strange_words(column: Column, present: int) -> Iterator[Remark]:
             text = f"column {column.name!r}: {total:,} of {_values(present)} spelled otherwise than in training; read {pairs}"
             yield Remark(column.name, "respelled", total, present, dict(list(counts.items())[:_SHOWN_VALUES]), text)
     unseen = _counted(column.values.filter(~column.values.is_in(entry["vocabulary"])))
+    if "pieces" in entry:
+        unseen = {word: unseen[word] for word in pieces.unknown(unseen, entry)}
     if unseen:
         examples = list(unseen)[:_SHOWN_VALUES]
         count = sum(unseen.values())
-        full = len(entry["vocabulary"]) >= LARGEST_VOCABULARY
-        often = f" among its {LARGEST_VOCABULARY:,} most frequent" if full else ""
+        often = f" among its {len(entry['vocabulary']):,} most frequent" if entry.get("rarer") else ""
         text = (
             f"column {column.name!r}: {count:,} of {_values(present)} never seen in training{often} "
             f"({', '.join(examples)}{' ...' if len(unseen) > len(examples) else ''}; training had {_nearest(examples, entry)})"
@@ -121,7 +123,8 @@ def _counted(words: pl.Series) -> dict[str, int]:
 
 def _nearest(words: Sequence[str], entry: Mapping[str, Any]) -> str:
     """Return words of training, first those that are spelled most like these."""
-    folded = {word.casefold(): word for word in entry["vocabulary"]}
+    many = len(entry["vocabulary"]) > MANY_VALUES  # each comparison takes microseconds
+    folded = {} if many else {word.casefold(): word for word in entry["vocabulary"]}
     close = [folded[match] for word in words for match in get_close_matches(word.casefold(), folded, 1)]
     nearest = [*dict.fromkeys([*close, *entry["vocabulary"]])]
     return ", ".join(nearest[:_SHOWN_VALUES]) + (" ..." if len(nearest) > _SHOWN_VALUES else "")

@@ -4,6 +4,9 @@ A category becomes the mean of the target over its training rows, drawn towards 
 further rows had that (Micci-Barreca 2001, "A preprocessing scheme for high-cardinality categorical attributes"), and the
 share of the rows that are its own. In a column with many values a training row never sees its own target: trees learn from means over
 the other folds of the rows. In a column with few values one row weighs so little that all folds are taken.
+
+A text whose words other values share becomes two more statistics: the average of such means over its pieces, and the sum of
+the weights that a ridge regression of the target on the pieces gives them; both from the other folds, too.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_code.tabular.preprocessing import calendar, codes, entry, keep
+from model_code.tabular.pieces import Block, blocks
+from model_code.tabular.preprocessing import calendar, codes, keep
 
 Array = np.ndarray[Any, Any]
 
@@ -25,6 +29,8 @@ FEW = 32
 """As many values of a column are few."""
 MOST_CLASSES = 10
 """Of more classes, only the most frequent have a statistic of their own."""
+ITERATIONS = 20
+"""Of the conjugate gradients that solve the ridge regression, after which weights no longer change the trees."""
 
 
 class Columns(nn.Module):
@@ -36,6 +42,9 @@ class Columns(nn.Module):
     table: Tensor
     start: Tensor
     last: Tensor
+    piece_table: Tensor
+    piece_start: Tensor
+    piece_last: Tensor
 
     def __init__(self, numeric: Array, category: Array, target: Array, schema: Mapping[str, Any]) -> None:
         super().__init__()
@@ -44,8 +53,8 @@ class Columns(nn.Module):
         usual = [
             np.median(values[rows]) if rows.any() else 0.0 for values, rows in zip(numeric.T, finite.T, strict=True)
         ]
-        sizes = [1 + len(entry(schema, name)["vocabulary"]) for name in schema["category"]]
-        self.sizes, self.classes = sizes, len(schema["classes"])
+        values, self.texts = blocks(schema)
+        self.sizes, self.classes = [1 + block.size for block in values], len(schema["classes"])
         keep(
             self,
             "instants",
@@ -53,24 +62,33 @@ class Columns(nn.Module):
         )
         keep(self, "complete", np.asarray(finite.all(axis=0)))
         keep(self, "usual", np.array(usual, np.float64))
-        keep(self, "table", _statistics(category, self._targets(target), sizes))
-        keep(self, "start", np.cumsum([0, *sizes])[:-1].astype(np.int64))
-        keep(self, "last", np.array(sizes, np.int64) - 1)
+        targets = self._targets(target)
+        keep(self, "table", _statistics(category, targets, self.sizes))
+        keep(self, "start", np.cumsum([0, *self.sizes])[:-1].astype(np.int64))
+        keep(self, "last", np.array(self.sizes, np.int64) - 1)
+        widths, sizes = [block.width for block in self.texts], np.array([block.size for block in self.texts], np.int64)
+        keep(self, "piece_table", _piece_statistics(category, targets, self.texts))
+        keep(self, "piece_start", np.repeat(np.cumsum([0, *(sizes + 1)])[:-1].astype(np.int64), widths))
+        keep(self, "piece_last", np.repeat(sizes, widths))
 
     def forward(self, numeric: Tensor, category: Tensor) -> tuple[Tensor]:
-        return (self._join(numeric, self._look_up(self.table, category)),)
+        texts = self._look_up_pieces(self.piece_table, category)
+        return (self._join(numeric, self._look_up(self.table, category), texts),)
 
     def out_of_fold(self, numeric: Array, category: Array, target: Array, seed: int) -> Array:
         """Return the values of the training rows, the statistics of columns with many values from the other folds."""
         targets, every = self._targets(target), torch.from_numpy(category)
         fold = np.random.default_rng(seed).permutation(len(category)) % FOLDS
-        statistics = self._look_up(self.table, every)
+        statistics, texts = self._look_up(self.table, every), self._look_up_pieces(self.piece_table, every)
         many = torch.tensor(self.sizes).repeat_interleave(targets.shape[1] + 1) > FEW
-        for number in range(FOLDS if many.any() else 0):
+        for number in range(FOLDS if many.any() or self.texts else 0):
             rows, rest = np.flatnonzero(fold == number), np.flatnonzero(fold != number)
             table = torch.from_numpy(_statistics(category[rest], targets[rest], self.sizes))
             statistics[rows] = torch.where(many, self._look_up(table, every[rows]), statistics[rows])
-        joined: Array = self._join(torch.from_numpy(numeric), statistics).numpy()
+            if self.texts:
+                table = torch.from_numpy(_piece_statistics(category[rest], targets[rest], self.texts))
+                texts[rows] = self._look_up_pieces(table, every[rows])
+        joined: Array = self._join(torch.from_numpy(numeric), statistics, texts).numpy()
         return joined
 
     def _targets(self, target: Array) -> Array:
@@ -81,12 +99,30 @@ class Columns(nn.Module):
         return np.equal(target[:, None], np.sort(frequent)).astype(np.float64)
 
     def _look_up(self, table: Tensor, category: Tensor) -> Tensor:
-        if not category.shape[1]:
-            return category.to(torch.float64)
-        return table[codes(category, self.last) + self.start].flatten(1)
+        values = category[:, : len(self.sizes)]
+        if not self.sizes:
+            return values.to(torch.float64)
+        return table[codes(values, self.last) + self.start].flatten(1)
 
-    def _join(self, numeric: Tensor, statistics: Tensor) -> Tensor:
-        parts = [statistics]
+    def _look_up_pieces(self, table: Tensor, category: Tensor) -> Tensor:
+        """Return the statistics of each text: averages over its pieces, then sums of their weights."""
+        pieces = category[:, len(self.sizes) :]
+        if not self.texts:
+            return pieces.to(torch.float64)
+        place = codes(pieces, self.piece_last)
+        rows, present = table[place + self.piece_start], place.clamp(max=1).to(torch.float64)
+        parts = []
+        for block in self.texts:
+            start = block.start - len(self.sizes)
+            end = start + block.width
+            sums = rows[:, start:end].sum(dim=1)
+            half = table.shape[1] // 2
+            number = present[:, start:end].sum(dim=1, keepdim=True).clamp(min=1.0)
+            parts += [sums[:, :half] / number, sums[:, half:]]
+        return torch.cat(parts, dim=1)
+
+    def _join(self, numeric: Tensor, statistics: Tensor, texts: Tensor) -> Tensor:
+        parts = [statistics, texts] if self.texts else [statistics]
         if numeric.shape[1]:
             filled = torch.where(self.complete, self.usual, torch.nan)
             parts.append(torch.where(torch.isfinite(numeric), numeric, filled))
@@ -98,8 +134,46 @@ class Columns(nn.Module):
 def _statistics(category: Array, targets: Array, sizes: Sequence[int]) -> Array:
     """Return float64[slots, targets + 1]: shrunk means and the share of the rows, the columns one after another."""
     mean, parts = targets.mean(axis=0), [np.zeros((0, targets.shape[1] + 1))]
-    for positions, size in zip(category.T + 1, sizes, strict=True):
+    for positions, size in zip(category.T[: len(sizes)] + 1, sizes, strict=True):
         count = np.bincount(positions, minlength=size)[:, None].astype(np.float64)
         sums = np.stack([np.bincount(positions, values, minlength=size) for values in targets.T], axis=1)
         parts.append(np.hstack([(sums + PRIOR * mean) / (count + PRIOR), count / len(targets)]))
     return np.concatenate(parts)
+
+
+def _piece_statistics(category: Array, targets: Array, texts: Sequence[Block]) -> Array:
+    """Return float64[pieces, 2 * targets]: shrunk deviations from the mean, then ridge weights; of unknown pieces zeros."""
+    centred, parts = targets - targets.mean(axis=0), [np.zeros((0, 2 * targets.shape[1]))]
+    for block in texts:
+        positions = category[:, block.columns] + 1
+        count = _added(positions, np.ones(len(positions)), block.size)
+        for_means = [_added(positions, values, block.size) / (count + PRIOR) for values in centred.T]
+        weights = [_ridge(positions, values, count) for values in centred.T]
+        parts.append(np.stack([*for_means, *weights], axis=1))
+    return np.concatenate(parts)
+
+
+def _added(positions: Array, values: Array, size: int) -> Array:
+    """Return the sum of the values of the rows that have each piece; 0 for the unknown."""
+    sums = np.bincount(positions.ravel(), np.repeat(values, positions.shape[1]), minlength=size + 1)
+    sums[0] = 0
+    return sums
+
+
+def _ridge(positions: Array, target: Array, count: Array) -> Array:
+    """Return the weights of pieces, the sum of which is nearest to the target, by conjugate gradients scaled by counts."""
+    scale = 1 / (count + PRIOR)
+    weights = np.zeros(len(count))
+    rest = _added(positions, target, len(count) - 1)
+    direction = scale * rest
+    size = float(rest @ direction)
+    for _ in range(ITERATIONS):
+        if size <= 0:
+            break
+        image = _added(positions, direction[positions].sum(axis=1), len(count) - 1) + PRIOR * direction
+        step = size / float(direction @ image)
+        weights += step * direction
+        rest = rest - step * image
+        size, before = float(rest @ (scale * rest)), size
+        direction = scale * rest + size / before * direction
+    return weights

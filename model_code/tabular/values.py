@@ -51,8 +51,10 @@ SCALES = {
     "crore": 7,
 }
 """Affixes that multiply a number, and the powers of ten for which they stand."""
-LARGEST_VOCABULARY = 5_000
+LARGEST_VOCABULARY = 50_000
 """Values that are rarer than this many others are encoded as unknown."""
+MANY_VALUES = 5_000
+"""Beyond so many, values of a single row are encoded as unknown, too: nothing can be learned of them."""
 _EXACT = 1 << 53
 """Below it, float64 holds every whole number exactly."""
 

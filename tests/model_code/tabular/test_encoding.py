@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model_code.tabular.encoding import LARGEST_VOCABULARY, describe, encode
+from model_code.tabular.encoding import MANY_VALUES, describe, encode
 
 
 def described(frame, **types):
@@ -61,10 +61,11 @@ def test_an_all_null_column_is_taken_whatever_its_type_should_be():
 
 
 def test_of_very_many_categories_the_most_frequent_are_kept():
-    values = ["often"] * 3 + [f"v{i:06d}" for i in range(LARGEST_VOCABULARY + 10)]
-    vocabulary = described(pl.DataFrame({"c": values}), c="category")["inputs"][0]["vocabulary"]
-    assert len(vocabulary) == LARGEST_VOCABULARY
-    assert "often" in vocabulary
+    once, twice = ([f"{word}{i:06d}" for i in range(MANY_VALUES + 10)] for word in ("once", "twice"))
+    [entry] = described(pl.DataFrame({"c": once}), c="category")["inputs"]
+    assert (len(entry["vocabulary"]), entry["rarer"]) == (MANY_VALUES, 10)
+    [entry] = described(pl.DataFrame({"c": [*once, *twice, *twice]}), c="category")["inputs"]
+    assert (entry["vocabulary"], entry["rarer"]) == (twice, len(once))
 
 
 def test_columns_may_have_any_name():
