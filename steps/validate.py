@@ -2,7 +2,7 @@
 
 Great Expectations fails open: it drops an unknown type from a suite, an empty suite succeeds, most expectations pass on zero
 rows or on a column without values, and a missing column is an exception inside a result. Here every expectation is evaluated,
-or counts as a critical failure.
+or counts as a critical failure. Polars evaluates the common types, and Great Expectations is imported for the others only.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from steps.journal import Journal
 from steps.tables.schema import TableSchema
 
 if TYPE_CHECKING:
-    from steps.expectations.plain import Outcome
+    from steps.expectations.outcomes import Outcome
 
 ROW_COUNT = "expect_table_row_count_to_be_between"
 
@@ -53,7 +53,8 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
         InputError: the suite is empty or names what does not exist.
         GateRefused: a critical expectation failed or was not evaluated; the results are written first.
     """
-    from steps.expectations.plain import plainly_met
+    from steps.expectations.outcomes import outcome
+    from steps.expectations.suite import run_suite
 
     if not config.suite:
         raise InputError("the expectation suite is empty: it would pass on any data; 'fourscore new' proposes one")
@@ -67,16 +68,16 @@ def validate(table: Input, validation: Output, config: ValidateConfig, log: Jour
         *config.suite,
     )
     requests = [(expectation.type, expectation.kwargs) for expectation in suite]
-    outcomes = plainly_met(table, requests, schema)
-    rest = {position: request for position, request in enumerate(requests) if position not in outcomes}
-    if rest:
-        from steps.expectations.suite import run_suite  # imports Great Expectations, which takes seconds
-
-        outcomes |= run_suite(table, rest, schema)
-    results = [_describe(expectation, outcomes[position], config) for position, expectation in enumerate(suite)]
+    evaluation = run_suite(table, requests, schema)
+    outcomes = [
+        outcome(request, result, schema.rows) for request, result in zip(requests, evaluation.results, strict=True)
+    ]
+    results = [_describe(expectation, one, config) for expectation, one in zip(suite, outcomes, strict=True)]
     document = _document(schema, results)
     documents.write(validation, document)
     _log(log, document)
+    if note := evaluation.note():
+        log.note(note)
     refused = [_reason(result) for result in results if result.stops]
     if refused:
         raise GateRefused(*refused)

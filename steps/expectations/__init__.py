@@ -1,1 +1,1 @@
-"""Expectations: running a Great Expectations suite over a table."""
+"""Expectations: the words of Great Expectations, evaluated by Polars or itself."""
