@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "infra/docker"
 FROM_AWS = ("boto3",)  # of the extra [aws]: jobs keep their results in S3; the rest drives SageMaker from outside
 ONLY_IN_IMAGE = (
+    "sagemaker-mlflow==0.5.0",  # reaches MLflow by ARN; it warns on every request to a plain server
     "setuptools==84.2.1",  # torch needs it, and pip freeze leaves it out
 )
 HEAD = "# Written by 'python .ci/lock_image.py' from requirements.lock; not by hand.\n"

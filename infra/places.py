@@ -30,6 +30,8 @@ class Place:
     backend: Backend
     stack: str | None = None
     """Name of the stack that executions run in."""
+    tracking_uri: str | None = None
+    """Where runs are tracked that do not say otherwise; None: in the workspace."""
 
     @property
     def detached(self) -> Detached | None:
@@ -74,7 +76,7 @@ def sagemaker(
         stack = load(workspace, stack_name)
         store = S3Store(workspace, stack.root, kms_key=stack.kms_key, client=partial(stack.client, "s3"))
     config = SageMakerConfig.model_validate(section or {})
-    return Place(on, store, SageMakerBackend(store, stack, config), stack.name)
+    return Place(on, store, SageMakerBackend(store, stack, config), stack.name, stack.tracking_uri)
 
 
 def place_of(workspace: Path, record: RunRecord) -> Place:

@@ -68,7 +68,8 @@ class Prepared:
             return None
         from infra.tracking.mlflow_client import default_uri
 
-        return self.request.tracking_uri or self.loaded.problem.tracking_uri or default_uri(self.workspace)
+        chosen = self.request.tracking_uri or self.loaded.problem.tracking_uri
+        return chosen or self.place.tracking_uri or default_uri(self.workspace)
 
 
 def prepare(request: Request, pipeline: Pipeline = TRAINING) -> Prepared:

@@ -72,10 +72,8 @@ def test_there_are_no_secrets():
 def test_the_environments_are_those_that_the_roles_trust():
     from infra.aws import templates
 
-    template = (FOLDER.parents[1] / "infra/aws/compute.template.yaml").read_text(encoding="utf-8")
     for name in ("train", "deploy"):
-        environment = WORKFLOWS[name]["jobs"][name]["environment"]
-        assert f'"repo:${{Repository}}:environment:{environment}"' in template
+        assert WORKFLOWS[name]["jobs"][name]["environment"] == templates.defaults()[f"{name.capitalize()}Environment"]
     assert WORKFLOWS["train"]["on"]["push"]["branches"] == [templates.defaults()["Branch"]]
 
 

@@ -101,6 +101,7 @@ def show_stack(account: Account, stack: str) -> Stack:
         images=images(account, compute.parameters["ImageRepository"]),
         package_group=names(stack)[1],
         kms_key=compute.parameters["KeyArn"],
+        tracking_uri=compute.parameters["TrackingUri"] or None,
     )
 
 

@@ -59,7 +59,7 @@ def _text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:.15g}"
-    return str(value)
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def _problem(parameter: Mapping[str, Any], value: str) -> str | None:

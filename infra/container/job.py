@@ -18,6 +18,7 @@ import tempfile
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -86,14 +87,15 @@ def _run(container: Container, name: str) -> None:
         plan = Plan(steps, sources, (), spec["divided"], smoke=spec["smoke"])
         for planned in steps:
             _lay_checkpoints(container, store, planned)
-        record = _record(run, spec)
+        record = _record(run, spec, steps)
+        records.save(store.workspace, record)
         with Live(store, record, silent=not leads) as live:
             _execute(store, plan, record, live)
         _deliver(container, store, plan, record)
 
 
 def _planned(step: Mapping[str, Any]) -> PlannedStep:
-    imported = import_step(step["step"])
+    imported = replace(import_step(step["step"]), layer=step["layer"])
     config = imported.config_type.model_validate(step["config"])
     return PlannedStep(imported, config, step["key"], step["ingredients"], step["inputs"], cached=False, reason="")
 
@@ -123,9 +125,10 @@ def _lay_checkpoints(container: Container, store: S3Store, planned: PlannedStep)
         link.symlink_to(checkpoints)
 
 
-def _record(run: str, spec: Mapping[str, Any]) -> RunRecord:
-    """Return the record of the job's own stages."""
-    stages = [StageRecord(step["step"].partition(":")[2], step["key"]) for step in spec["steps"]]
+def _record(run: str, spec: Mapping[str, Any], steps: tuple[PlannedStep, ...]) -> RunRecord:
+    """Return a record of all stages in their order, of which the job has only its own to run."""
+    own = {planned.step.name: planned.record() for planned in steps}
+    stages = [own.get(name) or StageRecord(name, "", "skipped") for name in spec["stages"]]
     return RunRecord(run, smoke=spec["smoke"], stages=stages, status="running", started=records.now())
 
 

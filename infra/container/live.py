@@ -1,4 +1,4 @@
-"""Journals and progress of a running job, sent to S3 every few seconds for those who follow the run.
+"""Journals and progress of a running job, sent to S3 every few seconds for those who follow the run, and to MLflow.
 
 <root>/runs/<run>/live/<stage>.jsonl       the stage's journal until now
 <root>/runs/<run>/live/<stage>.now.json    {"status", "seconds", "progress": {"done", "total", "what"} or null}
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import subprocess
 import sys
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import Any, Self
 from infra.runs.records import RunRecord
 from infra.store.ledger import to_send
 from infra.store.s3 import S3Store
+from infra.tracking import follower
 from steps.journal import Event
 
 EVERY = 3.0
@@ -36,6 +38,8 @@ class Live:
         self.now: dict[str, dict[str, Any]] = {}
         self.uploaded: dict[str, bytes] = {}
         self.refused: set[str] = set()
+        self.tracking: subprocess.Popen[bytes] | None = None
+        """The process that projects the job's stages to MLflow, as soon as it is known where."""
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -59,12 +63,16 @@ class Live:
             if self.refused:
                 time.sleep(self.every)
                 self._send()
+            if self.tracking:
+                follower.finish(self.tracking)
 
     def _run(self) -> None:
         while not self._over.wait(self.every):
             self._send()
 
     def _send(self) -> None:
+        with contextlib.suppress(Exception):  # whoever follows the run projects what is missing
+            self.tracking = self.tracking or follower.join(self.store, self.record.run)
         with contextlib.suppress(OSError):  # a reading that cannot be recorded is refused
             for name, line in to_send(self.store.workspace):
                 self._put(name, line)

@@ -1,8 +1,8 @@
-"""A processing or training job: the files that its container finds, its process, and what becomes of its files.
+"""A processing or training job: the files that its containers find, their processes, and what becomes of their files.
 
 A container is a process with a folder for its ``/opt/ml``, which our jobs find as FOURSCORE_BASE. Source: Amazon SageMaker
 Developer Guide, "How Amazon SageMaker Provides Training Information", "Build Your Own Processing Container", "Use
-Checkpoints".
+Checkpoints", "Managed Spot Training Lifecycle".
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Machine:
     """What jobs run with."""
 
     directory: Path
-    """Has s3/, logs/ and containers/."""
+    """Has s3/, logs/ and containers/, and ``interrupt`` if a spot instance is to be taken away."""
     grace: float = 120.0
     """Seconds between SIGTERM and SIGKILL."""
     sync: float = 1.0
@@ -76,13 +76,14 @@ class Job:
         self.kind, self.name, self.request = kind, name, request
         self.machine, self.is_stopped, self.note = machine, is_stopped, note
         self.arn = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind.lower()}-job/{name}"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.containers: dict[Path, subprocess.Popen[bytes]] = {}
+        """The ``/opt/ml`` of each container -> its process."""
         self.versions: dict[Path, tuple[int, int]] = {}
         """File -> time and size of the version that S3 has."""
         self.record: Mapping[str, Any] = {**request, f"{kind}JobName": name, f"{kind}JobArn": self.arn}
         self._note("InProgress", CreationTime=time.time(), SecondaryStatusTransitions=[])
         if kind == "Training":
-            self.specification = request["AlgorithmSpecification"]
+            self.specification, cluster = request["AlgorithmSpecification"], request["ResourceConfig"]
             self.config, self.reason_file = "input/config", "output/failure"
             self.inputs = {
                 f"input/data/{channel['ChannelName']}": channel["DataSource"]["S3DataSource"]["S3Uri"]
@@ -90,11 +91,14 @@ class Job:
             }
             self.outputs = {"model": f"{request['OutputDataConfig']['S3OutputPath']}{name}/output/model/"}
         else:
-            self.specification = request["AppSpecification"]
+            self.specification, cluster = request["AppSpecification"], request["ProcessingResources"]["ClusterConfig"]
             self.config, self.reason_file = "config", "output/message"
             outputs = request.get("ProcessingOutputConfig", {}).get("Outputs", [])
             self.inputs = _places(item["S3Input"] for item in request["ProcessingInputs"])
             self.outputs = _places(item["S3Output"] for item in outputs)
+        self.hosts = ["algo-1"]
+        if (count := cluster["InstanceCount"]) > 1:  # addresses of loopback, by which they reach each other
+            self.hosts = [f"127.0.0.{number}" for number in range(1, count + 1)]
 
     def run(self) -> str:
         """Run the job to its end; return why it ended: "exit" or "stop".
@@ -103,7 +107,10 @@ class Job:
             JobFailed: it failed, or took longer than it may.
         """
         try:
-            cause = self._run()
+            while (cause := self._attempt()) == "interruption":
+                past = self.record["SecondaryStatusTransitions"]
+                transition = {"Status": "Interrupted", "StartTime": time.time()}
+                self._note("InProgress", SecondaryStatusTransitions=[*past, transition])
             self._note("Stopped" if cause == "stop" else "Completed")
             return cause
         except Exception as error:
@@ -114,30 +121,29 @@ class Job:
 
     def kill(self) -> None:
         """Kill every process of the job."""
-        if self.process:
+        for process in self.containers.values():
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
-    def _run(self) -> str:
-        """Run the container; return why it ended: "exit" or "stop"."""
+    def _attempt(self) -> str:
+        """Run the containers once; return why they ended: "exit", "stop" or "interruption"."""
         folder = self.machine.directory / "containers"
         folder.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=self.name, dir=folder, ignore_cleanup_errors=True) as place:
-            base = Path(place) / "ml"
-            self._lay_down(base)
+            bases = {host: Path(place) / host / "ml" for host in self.hosts}
+            for host, base in bases.items():
+                self._lay_down(host, base)
             self._note("InProgress", **{f"{self.kind}StartTime": time.time()})
-            self.process = self._start(base)
-            cause, code = self._wait(base, self.process)
+            self.containers = {base: self._start(host, base) for host, base in bases.items()}
+            cause, code = self._wait()
             if cause != "exit":
-                self.process.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(self.machine.grace)
+                self._terminate()
             self.kill()
-            self._save_checkpoints(base)
+            self._save_checkpoints()
             if cause == "limit":
                 raise JobFailed("MaxRuntimeExceeded: the job ran longer than its StoppingCondition allows")
-            reason_text = _text(base / self.reason_file)[:LONGEST_REASON]
+            reason_text = "".join(_text(base / self.reason_file) for base in self.containers)[:LONGEST_REASON]
             if self.kind == "Processing":  # its FailureReason does not have what the container wrote
                 self._note("InProgress", ExitMessage=reason_text)
                 reason_text = ""
@@ -145,15 +151,15 @@ class Job:
                 ending = f", exit code: {code}"
                 reason = f"AlgorithmError: {reason_text or 'See job logs for more information'}"
                 raise JobFailed(reason[: LONGEST_REASON - len(ending)] + ending)
-            for inside, uri in self.outputs.items():
-                self._upload(base / inside, uri)
+            for inside, uri in self.outputs.items() if cause != "interruption" else ():
+                self._upload(inside, uri)
             return cause
 
-    def _lay_down(self, base: Path) -> None:
+    def _lay_down(self, host: str, base: Path) -> None:
         """Make the files that the container finds."""
         for inside in (self.config, "output", "model", "checkpoints", *self.outputs):
             (base / inside).mkdir(parents=True, exist_ok=True)
-        resources = {"current_host": "algo-1", "hosts": ["algo-1"]}
+        resources = {"current_host": host, "hosts": self.hosts}
         (base / self.config / "resourceconfig.json").write_text(json.dumps(resources), encoding="utf-8")
         for inside, uri in self.inputs.items():
             if not self._download(uri, base / inside):
@@ -162,7 +168,7 @@ class Job:
             self._download(config["S3Uri"], base / "checkpoints")
             self.versions |= {path: _version(path) for path in _files(base / "checkpoints")}
 
-    def _start(self, base: Path) -> subprocess.Popen[bytes]:
+    def _start(self, host: str, base: Path) -> subprocess.Popen[bytes]:
         """Start the entrypoint; ``python`` in it is the Python that runs Fourscore."""
         words = [*self.specification["ContainerEntrypoint"], *self.specification.get("ContainerArguments", [])]
         program = sys.executable if words[0] == "python" else shutil.which(words[0]) or words[0]
@@ -173,7 +179,7 @@ class Job:
         environment |= {"HOME": str(temporary), "TMPDIR": str(temporary), "FOURSCORE_FOLDER": str(self.machine.folder)}
         for name, value in self.request.get("Environment", {}).items():
             environment[name] = str(base) + value.removeprefix(BASE) if value.startswith(BASE) else value
-        log = self.machine.directory / "logs" / self.name / f"algo-1-{time.time_ns() // 1_000_000}.log"
+        log = self.machine.directory / "logs" / self.name / f"{host}-{time.time_ns() // 1_000_000}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as output:
             return subprocess.Popen(
@@ -186,20 +192,39 @@ class Job:
                 start_new_session=True,
             )
 
-    def _wait(self, base: Path, process: subprocess.Popen[bytes]) -> tuple[str, int]:
-        """Wait until the container has ended or has to end; return why, and an exit code as a container has it."""
+    def _wait(self) -> tuple[str, int]:
+        """Wait until the containers have ended or have to end; return why, and an exit code as a container has it."""
         began = synced = time.monotonic()
         limit = self.request["StoppingCondition"]["MaxRuntimeInSeconds"]
-        while (code := process.poll()) is None:
+        while None in (codes := [process.poll() for process in self.containers.values()]) and not any(codes):
             if self.is_stopped():
                 return "stop", 0
             if time.monotonic() - began > limit:
                 return "limit", 0
             if time.monotonic() - synced > self.machine.sync:
                 synced = time.monotonic()
-                self._save_checkpoints(base)
+                if self._save_checkpoints() and self._is_interrupted():
+                    return "interruption", 0
             time.sleep(0.05)
+        code = next(filter(None, codes), 0)  # of several, the first that failed ends the job
         return "exit", code if code >= 0 else 128 - code
+
+    def _is_interrupted(self) -> bool:
+        """Return whether the spot instance is taken away, now that there is a checkpoint; the file asks for it once."""
+        interrupt = self.machine.directory / "interrupt"
+        if not (interrupt.exists() and self.request.get("EnableManagedSpotTraining")):
+            return False
+        interrupt.unlink()
+        return True
+
+    def _terminate(self) -> None:
+        """Send SIGTERM to every container, and wait for as long as SageMaker does."""
+        for process in self.containers.values():
+            process.terminate()
+        until = time.monotonic() + self.machine.grace
+        for process in self.containers.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, until - time.monotonic()))
 
     def _note(self, status: str, **fields: Any) -> None:
         self.record = {**self.record, f"{self.kind}JobStatus": status, **fields}
@@ -212,18 +237,21 @@ class Job:
         objects.download({name: directory / name for name in listed})
         return len(listed)
 
-    def _upload(self, directory: Path, uri: str) -> None:
-        """Upload the files below a directory that S3 does not have."""
-        objects = FolderObjects(uri, self.machine.folder)
-        for path in _files(directory):
-            with contextlib.suppress(FileNotFoundError):  # a checkpoint that the job has just replaced
-                if self.versions.get(path) != (version := _version(path)):
-                    objects.put(path.relative_to(directory).as_posix(), path.read_bytes())
-                    self.versions[path] = version
+    def _upload(self, inside: str, uri: str) -> bool:
+        """Upload the files of every container below a directory that S3 does not have; return whether there were any."""
+        objects, before = FolderObjects(uri, self.machine.folder), dict(self.versions)
+        for directory in (base / inside for base in self.containers):
+            for path in _files(directory):
+                with contextlib.suppress(FileNotFoundError):  # a checkpoint that the job has just replaced
+                    if self.versions.get(path) != (version := _version(path)):
+                        objects.put(path.relative_to(directory).as_posix(), path.read_bytes())
+                        self.versions[path] = version
+        return self.versions != before
 
-    def _save_checkpoints(self, base: Path) -> None:
-        if config := self.request.get("CheckpointConfig"):
-            self._upload(base / "checkpoints", config["S3Uri"])
+    def _save_checkpoints(self) -> bool:
+        """Upload the checkpoints that changed; return whether any did."""
+        config = self.request.get("CheckpointConfig")
+        return self._upload("checkpoints", config["S3Uri"]) if config else False
 
 
 def _places(sources: Any) -> dict[str, str]:

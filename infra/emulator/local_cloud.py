@@ -2,6 +2,7 @@
 
 <workspace>/cloud/s3/                          the objects
                   logs/                        what the jobs print
+                  interrupt                    made by a person: takes the next spot instance away (infra/emulator/jobs.py)
                   pipelines/, packages/        a JSON file for each pipeline and each group of model packages
                   executions/<id>/             request.json, state.json, ``alive`` (locked while its process lives), log,
                                                and ``stop`` if it was asked to stop
@@ -27,6 +28,22 @@ def is_alive(execution: Path) -> bool:
     """Return whether the process of an execution lives; two who look at once see each other, so the caller has the lock."""
     with locked(execution / "alive", blocking=False) as free:
         return not free
+
+
+def stop(workspace: Path) -> bool:
+    """Ask every execution that runs to stop, and wait until they have ended; return whether there was one."""
+    place = home(workspace)
+
+    def running() -> list[Path]:
+        with locked(place / "lock"):
+            return [execution for execution in place.glob("executions/*") if is_alive(execution)]
+
+    executions = running() if place.exists() else []
+    for execution in executions:
+        (execution / "stop").touch()
+    while executions and set(running()) & set(executions):
+        time.sleep(0.05)
+    return bool(executions)
 
 
 def begin(execution: Path) -> None:

@@ -82,6 +82,7 @@ def _job(name: str, steps: tuple[PlannedStep, ...], plan: Plan) -> Job:
         "divided": {split: table for split, table in plan.divided.items() if split in sealed},
         "sources": {name: describe(source) for name, source in plan.sources.items() if name in inputs},
         "smoke": plan.smoke,
+        "stages": [planned.step.name for planned in plan.stages],
     }
     return Job(name, steps, spec)
 
@@ -89,6 +90,7 @@ def _job(name: str, steps: tuple[PlannedStep, ...], plan: Plan) -> Job:
 def _describe(planned: PlannedStep) -> dict[str, Any]:
     return {
         "step": planned.step.address,
+        "layer": planned.step.layer,
         "key": planned.key,
         "config": planned.config.model_dump(mode="json"),
         "ingredients": planned.ingredients,

@@ -36,6 +36,8 @@ class Stack:
     """The beginning of the names of model package groups."""
     kms_key: str | None = None
     """The ARN of the key that encrypts data; None: the service's own."""
+    tracking_uri: str | None = None
+    """The MLflow server that jobs reach, where its runs are tracked unless they say otherwise."""
     endpoint: str | None = None
     """The URL of the local cloud's API; None: AWS."""
 

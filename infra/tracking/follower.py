@@ -1,6 +1,7 @@
 """The process that projects a run to MLflow while it goes on, and the same projection of finished runs.
 
 follow(...)            starts the process; a server that is slow or away costs the run nothing
+join(...)              starts one in a job, for the job's own stages
 project(...), sync()   project one run, or all that are missing, exactly once
 
 Stores are opened by the caller (``open_store``); infra/track.py is the entry of the process.
@@ -9,6 +10,7 @@ Stores are opened by the caller (``open_store``); infra/track.py is the entry of
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import signal
@@ -16,12 +18,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.processes import spawn_module
 from infra.runs import records
 from infra.runs.records import RunRecord
 from infra.tracking.mlflow_client import connect, default_uri, without_credentials
-from infra.tracking.projection import Projection
+from infra.tracking.projection import JobProjection, Projection, place_for_jobs
 from infra.tracking.state import (
     OWN,
     OpenStore,
@@ -33,6 +36,9 @@ from infra.tracking.state import (
     write_state,
 )
 
+if TYPE_CHECKING:
+    from infra.store.s3 import S3Store
+
 POLL = 1.0
 """Seconds between two looks at the journals."""
 _aside: list[subprocess.Popen[bytes]] = []
@@ -41,6 +47,8 @@ PATIENCE = 45.0
 """Seconds that a finished run waits for its projection; after that the process finishes alone."""
 URI = "FOURSCORE_TRACKING_URI"
 """Environment variable with the URI of the process: a URI may hold a password, and command lines are public."""
+PARENT = "FOURSCORE_MLFLOW_RUN"
+"""Environment variable of a job's process with the run in MLflow that its stages belong to."""
 
 
 def follow(workspace: Path, run: str, uri: str | None) -> subprocess.Popen[bytes]:
@@ -49,6 +57,12 @@ def follow(workspace: Path, run: str, uri: str | None) -> subprocess.Popen[bytes
     model = registered_model(workspace, run, uri)
     write_state(workspace, records.load(workspace, run), uri, TrackingStatus.RUNNING, model=model)
     return _start(workspace, run, uri)
+
+
+def join(store: S3Store, run: str) -> subprocess.Popen[bytes] | None:
+    """Start projecting the stages of a job; return None while nobody has said where the run is tracked."""
+    place = json.loads(store.objects.get(place_for_jobs(run)) or b"{}")
+    return _start(store.workspace, run, place["uri"], place["parent"]) if place else None
 
 
 def finish(process: subprocess.Popen[bytes], patience: float = PATIENCE) -> None:
@@ -75,11 +89,11 @@ def place_of(workspace: Path, record: RunRecord) -> str | None:
     return next((uri for uri in candidates if without_credentials(uri) == stored), stored)
 
 
-def _start(workspace: Path, run: str, uri: str) -> subprocess.Popen[bytes]:
+def _start(workspace: Path, run: str, uri: str, parent: str = "") -> subprocess.Popen[bytes]:
     log = workspace / "runs" / f"{run}.tracking.log"
     log.unlink(missing_ok=True)
-    run_file = records.path_of(workspace, run).absolute()
-    return spawn_module("infra.track", str(run_file), directory=workspace, log=log, environment={URI: uri}, piped=True)
+    run_file, environment = records.path_of(workspace, run).absolute(), {URI: uri, PARENT: parent}
+    return spawn_module("infra.track", str(run_file), directory=workspace, log=log, environment=environment, piped=True)
 
 
 def project(run_file: Path, tracking_uri: str, open_store: OpenStore, *, live: bool = False) -> TrackingState:
@@ -120,7 +134,9 @@ def main(open_store: OpenStore) -> None:
     os.nice(5)  # the run's own work goes first
     run_file = Path(sys.argv[1]).absolute()
     workspace, run = run_file.parent.parent, run_file.stem
-    projection = Projection(workspace, run, os.environ.get(URI) or default_uri(workspace), open_store)
+    place = workspace, run, os.environ.get(URI) or default_uri(workspace), open_store
+    parent = os.environ.get(PARENT)
+    projection = JobProjection(*place, parent) if parent else Projection(*place)
     over = False
     while not over:
         over = _is_over(workspace, run)

@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
 from infra.runs.tail import Tail
+from infra.secrets import credentials_in
 from infra.store.manifest import JOURNAL, CorruptExecution
 from infra.store.store import Store
 from infra.tracking.mlflow_client import (
@@ -41,6 +43,7 @@ from infra.tracking.state import (
     write_state,
 )
 from steps.cards.markdown import bullets, escape
+from steps.errors import FourscoreError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -51,6 +54,8 @@ PARENT_STATUS = {
     "rejected": "FAILED",
     "error": "FAILED",
 }
+ENDED_JOBS = ("Succeeded", "Failed", "Stopped")
+"""Statuses of a job in the run's record that will not change."""
 VERDICTS = {"running": "pending", "interrupted": "error", "killed": "error"}
 """The verdict of a run by its status, where the status is none itself."""
 
@@ -65,6 +70,8 @@ class Projection:
         self.children: dict[str, StageRun] = {}
         self.damage: dict[str, None] = {}
         """What in the store differs from what was published, once each; none of it goes to MLflow."""
+        self.is_shared = False
+        """Whether the jobs of the run know where it is tracked, and project their own stages."""
         self._parent_tags: dict[str, str] = {}
 
     @cached_property
@@ -118,7 +125,8 @@ class Projection:
         """Project what is new in the journals and the record, and return the parent."""
         parent = self.parent = self.parent or self._open_parent(record)
         for number, stage in enumerate(record.stages, 1):
-            if stage.status in (*PUBLISHED, "failed", "stopped", "running"):
+            left_to_job = self.is_shared and is_job_active(record, stage)
+            if stage.status in (*PUBLISHED, "failed", "stopped", "running") and not left_to_job:
                 self._advance_stage(record, number, stage, parent)
         self._advance_parent(record, parent)
         return parent
@@ -164,6 +172,9 @@ class Projection:
         tags, start = {"smoke": str(record.smoke).lower()}, milliseconds(record.started)
         parent = MlflowRun.open(self.client, self.experiment, record.run, identity, tags, start)
         parent.log(parameters=_parameters(record.problem))
+        if record.stack is not None:
+            with contextlib.suppress(FourscoreError):  # of a person who may only read: jobs do without
+                self.is_shared = share_place(self.store, record, self.uri, parent.id)
         return parent
 
     def _advance_stage(self, record: RunRecord, number: int, stage: StageRecord, parent: MlflowRun) -> None:
@@ -232,6 +243,48 @@ class Projection:
         else:
             self.client.update_run(parent.id, status)
         self._parent_tags = tags
+
+
+class JobProjection(Projection):
+    """The stages of one job, below the parent that whoever follows the run opened and finishes."""
+
+    def __init__(self, workspace: Path, run: str, uri: str, open_store: OpenStore, parent: str) -> None:
+        super().__init__(workspace, run, uri, open_store)
+        self.parent_id = parent
+
+    def _open_parent(self, record: RunRecord) -> MlflowRun:
+        info = self.client.get_run(self.parent_id).info
+        self.experiment = str(info.experiment_id)
+        return MlflowRun(self.client, self.parent_id, info.start_time, set())
+
+    def _advance_parent(self, record: RunRecord, parent: MlflowRun) -> None:
+        pass
+
+    def _finish(self, record: RunRecord, parent: MlflowRun) -> None:
+        pass
+
+
+def place_for_jobs(run: str) -> str:
+    """Return the name of the object that says to the jobs of a run where it is tracked."""
+    return f"runs/{run}/tracking.json"
+
+
+def share_place(store: Store, record: RunRecord, uri: str, parent: str) -> bool:
+    """Write to the store where the run is tracked, if its jobs may know the server and can reach it; return whether."""
+    from infra.store.s3 import S3Store
+
+    is_server = uri.startswith(("http://", "https://", "arn:")) and credentials_in(uri) is None
+    is_elsewhere = record.on == "sagemaker" and urlsplit(uri).hostname in ("localhost", "127.0.0.1", "::1")
+    if not isinstance(store, S3Store) or not is_server or is_elsewhere:
+        return False
+    name, content = place_for_jobs(record.run), json.dumps({"uri": uri, "parent": parent}).encode()
+    return store.objects.get(name) == content or store.objects.put(name, content)
+
+
+def is_job_active(record: RunRecord, stage: StageRecord) -> bool:
+    """Return whether the job of a stage has not ended; until then it projects the stage itself, followed or not."""
+    ended = record.status in records.FINAL or record.jobs.get(stage.job) in ENDED_JOBS
+    return stage.status != "cached" and not ended
 
 
 def _parameters(problem: Mapping[str, Any]) -> dict[str, str]:

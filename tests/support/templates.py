@@ -20,11 +20,14 @@ FULL = {
     "Bucket": f"fourscore-prod-{ACCOUNT}-{REGION}",
     "KeyArn": KEY,
     "ImageRepository": "fourscore-prod",
-    "Notify": "ml-team@example.com",
+    "Notify": "ml-team@example.com,controlling@example.com",
     "BudgetDollars": "1500",
     "Repository": "acme@1234/models@5678",
     "Branch": "release/next",
+    "TrainEnvironment": "training",
+    "DeployEnvironment": "production",
     "Private": "true",
+    "TrackingUri": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/prod",
     "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/boundary",
 }
 ATTRIBUTES = {

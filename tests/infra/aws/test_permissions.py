@@ -8,13 +8,14 @@ import pytest
 from compiled import make_definition, make_plan, make_stack
 from iam import allowed, decide, like
 from needs import ARTIFACTS, DIGEST, JOBS, READS, WRITES, Names, needs
-from templates import ACCOUNT, BUCKET, KEY, SMALL, Filled
+from templates import ACCOUNT, BUCKET, KEY, REGION, SMALL, Filled
 
 GOLDEN = Path(__file__).parents[2] / "golden/sagemaker"
 CASES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(GOLDEN.glob("*.json"))}
 CASES["encrypted-disks"] = make_definition(make_plan(), stack=make_stack(kms_key=KEY))
 ROLES = ("pipeline", *JOBS)
-OPTIONS = {**SMALL, "Private": "true", "Repository": "acme/models"}
+TRACKING = f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:mlflow-tracking-server/fourscore-dev"
+OPTIONS = {**SMALL, "Private": "true", "TrackingUri": TRACKING, "Repository": "acme/models"}
 PEOPLE = {
     "look": "LookPolicy",
     "run": "RunPolicy",
@@ -202,9 +203,15 @@ def test_roles_are_passed_to_sagemaker_only():
 
 
 @pytest.mark.parametrize("role", JOBS)
-def test_networks_are_allowed_only_where_the_stack_has_them(role):
-    assert allowed(DEV_ROLES[role], "ec2:DescribeSubnets", "*")
-    assert not allowed(role_statements(Private="false")[role], "ec2:DescribeSubnets", "*")
+def test_networks_and_a_managed_tracking_server_are_allowed_only_where_the_stack_has_them(role):
+    def may(statements):
+        return {
+            allowed(statements, "ec2:DescribeSubnets", "*"),
+            allowed(statements, "sagemaker-mlflow:LogMetric", TRACKING),
+        }
+
+    assert may(DEV_ROLES[role]) == {True}
+    assert may(role_statements(Private="false", TrackingUri="http://mlflow.internal:5000")[role]) == {False}
 
 
 def test_people_have_one_part_each():

@@ -53,7 +53,7 @@ def test_a_stack_that_is_up_to_date_is_left_alone(aws):
 
 
 def test_options_stay_as_they_were(aws, client):
-    up(aws, repository="acme/models", notify="team@example.com")
+    up(aws, repository="acme/models", notify=("team@example.com",))
     parameters = {}
 
     def confirm(proposed):
@@ -62,12 +62,10 @@ def test_options_stay_as_they_were(aws, client):
         parameters.update((entry["ParameterKey"], entry["ParameterValue"]) for entry in answer["Parameters"])
         return False
 
-    stacks.up(aws, "dev", {"branch": "next"}, confirm, silent)
-    assert {parameters[name] for name in ("Repository", "Notify", "Branch")} == {
-        "acme/models",
-        "team@example.com",
-        "next",
-    }
+    stacks.up(aws, "dev", {"tracking_uri": "http://mlflow:5000"}, confirm, silent)
+    assert {parameters[name] for name in ("Repository", "Notify", "TrackingUri")} == {
+        "acme/models", "team@example.com", "http://mlflow:5000",
+    }  # fmt: skip
 
 
 def test_both_stacks_have_the_tags_that_cloudformation_gives_to_all_that_they_contain(aws, client):
@@ -80,7 +78,8 @@ def test_both_stacks_have_the_tags_that_cloudformation_gives_to_all_that_they_co
 
 def test_a_stack_with_other_options_gets_what_they_ask_for(aws):
     up(aws)
-    assert up(aws, "other", prefix="ml").stack.prefix == "ml"
+    current = up(aws, "other", prefix="ml", tracking_uri="http://mlflow:5000").stack
+    assert (current.prefix, current.tracking_uri) == ("ml", "http://mlflow:5000")
 
 
 def test_the_accounts_provider_for_github_is_created_once(aws, client):

@@ -164,11 +164,11 @@ def test_people_hear_of_failed_runs_of_the_stack_only():
         assert not rule_matches("FailureRule", {**event, "detail": detail | change})
 
 
-def test_an_address_is_subscribed():
-    assert not small(COMPUTE).of_kind("AWS::SNS::Subscription")
-    template = Filled(COMPUTE, **SMALL | templates.parameters({"notify": "a@x.de"}))
-    (subscription,) = template.of_kind("AWS::SNS::Subscription").values()
-    assert subscription["Endpoint"] == "a@x.de"
+@pytest.mark.parametrize("addresses", [[], ["a@x.de"], ["a@x.de", "b@x.de", "c@x.de"]])
+def test_up_to_three_addresses_are_subscribed(addresses):
+    template = Filled(COMPUTE, **SMALL | templates.parameters({"notify": tuple(addresses)}))
+    subscriptions = template.of_kind("AWS::SNS::Subscription").values()
+    assert [subscription["Endpoint"] for subscription in subscriptions] == addresses
 
 
 def test_only_the_rules_and_the_budget_may_publish():
@@ -217,10 +217,10 @@ def test_options_become_parameters():
         "prefix": "ml",
         "budget_dollars": 1500.0,
         "private": True,
-        "notify": "a@x.de",
+        "notify": ("a@x.de", "b@x.de"),
     }
     assert templates.parameters(options) == {
-        "Stack": "dev", "Prefix": "ml/", "BudgetDollars": "1500", "Private": "true", "Notify": "a@x.de",
+        "Stack": "dev", "Prefix": "ml/", "BudgetDollars": "1500", "Private": "true", "Notify": "a@x.de,b@x.de",
     }  # fmt: skip
 
 
@@ -229,9 +229,9 @@ def test_options_become_parameters():
     [
         ("stack", "a-b"), ("stack", "Dev"), ("stack", "x" * 21), ("stack", ""),
         ("repository", "acme/*"), ("repository", "*"), ("repository", "acme"), ("repository", "acme/models:ref"), ("repository", "acme/mod?ls"),
-        ("branch", "*"), ("branch", "main\nx"),
-        ("notify", "nobody"), ("notify", "a@x.de,b@x.de"), ("prefix", "a/b"),
-        ("budget_dollars", 0), ("budget_dollars", -1), ("permissions_boundary", "boundary"), ("oidc_provider", "other"),
+        ("train_environment", "*"), ("deploy_environment", "prod*"), ("branch", "*"), ("branch", "main\nx"),
+        ("notify", ("nobody",)), ("notify", ("a@x.de",) * 4), ("notify", ("a@x.de,b",)), ("prefix", "a/b"),
+        ("budget_dollars", 0), ("budget_dollars", -1), ("permissions_boundary", "boundary"), ("oidc_provider", "other"), ("tracking_uri", "mlflow"),
     ],
 )  # fmt: skip
 def test_options_that_would_open_a_stack_or_give_no_names_are_refused(option, value):

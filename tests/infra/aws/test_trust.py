@@ -86,7 +86,7 @@ def test_nobody_else_takes_a_role(who):
 def test_with_immutable_subjects_a_name_that_was_given_away_is_worth_nothing():
     """GitHub writes owner's and repository's ids into the subject of repositories made after 15 July 2026."""
     statements = trusts(full("compute"))["GithubTrainRole"]
-    place = {"environment": "train", "ref": "refs/heads/release/next"}
+    place = {"environment": "training", "ref": "refs/heads/release/next"}
     assert takes(statements, token("acme@1234/models@5678", **place))
     for repository in ("acme/models", "acme@1234/models@5679", "acme@1235/models@5678", "acme@1234/models@56789"):
         assert not takes(statements, token(repository, **place))

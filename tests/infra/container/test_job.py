@@ -18,11 +18,15 @@ from infra.backends.local import LocalBackend
 from infra.container.job import main
 from infra.runs.plan import Plan
 from infra.runs.records import RunRecord, StageRecord
+from infra.s3.folder import FolderObjects
 from infra.sagemaker.jobs import fuse
 from infra.sagemaker.upload import upload
 from infra.store.local import LocalStore
 from infra.store.s3 import S3Store
+from infra.tracking.mlflow_client import connect, default_uri
+from infra.tracking.projection import place_for_jobs
 from pipelines.request import Request, prepare
+from pipelines.training import TRAINING
 
 EXAMPLE = Path(__file__).parents[3] / "examples/breast-cancer/problem.yaml"
 
@@ -77,6 +81,23 @@ def test_outside_of_a_job_it_says_what_it_is_for(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FOURSCORE_BASE", str(tmp_path / "nothing"))
     assert main(["prepare"]) == 1
     assert "runs inside a SageMaker job" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
+def test_a_job_tracks_its_stages_below_the_parent_though_nobody_follows_the_run(tmp_path, monkeypatch, database):
+    shutil.copy(database, tmp_path / "mlflow.db")
+    client = connect(tmp_path, default_uri(tmp_path))
+    experiment = client.create_experiment("breast-cancer", str(tmp_path / "artifacts"))
+    parent = client.create_run(experiment).info.run_id
+    place = json.dumps({"uri": default_uri(tmp_path), "parent": parent}).encode()
+    FolderObjects("s3://nowhere/", tmp_path / "s3").put(place_for_jobs("a-run"), place)
+    monkeypatch.setenv("FOURSCORE_FOLDER", str(tmp_path / "s3"))
+    plan = prepare(Request(EXAMPLE, tmp_path / "laptop", {}, until="define", tracking=False)).plan
+    assert run_in_process(tmp_path / "prepare", "prepare", fuse(plan)[0].text, monkeypatch) == 0
+    (child,) = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{parent}'")
+    assert (child.info.run_name, child.info.status) == ("01-define", "FINISHED")
+    assert child.data.tags["layer"] == next(iter(TRAINING)).layer
+    assert client.get_run(parent).info.status == "RUNNING", "whoever follows the run ends it"
 
 
 def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(training, tmp_path, monkeypatch):

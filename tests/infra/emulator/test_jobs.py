@@ -1,11 +1,13 @@
 """A job finds what SageMaker documents, and what it leaves goes where SageMaker puts it."""
 
 import json
+import socket
 import sys
 from pathlib import Path
 
 from emulated import content, step, wait_until
 
+TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2}
 WAITING = "while :; do sleep 0.02; done"
 
 
@@ -99,6 +101,70 @@ def test_the_failure_file_is_the_failure_reason_cut_at_1024_characters(lab):
     reason = ran.job("t")["FailureReason"]
     assert (ran.job("t")["TrainingJobStatus"], len(reason)) == ("Failed", 1024)
     assert (reason[:17], reason[-17:]) == ("AlgorithmError: x", "x, exit code: 9"[-17:].rjust(17, "x"))
+
+
+COUNTING = """
+c=$BASE/checkpoints/count; n=0; [ -f $c ] && n=$(cat $c); echo "began at $n"
+trap 'echo "stopped at $n"; exit 143' TERM
+while [ $n -lt 8 ]; do n=$((n+1)); echo $n > $c.part; mv $c.part $c; sleep 0.1; done
+echo $n > $BASE/model/weights
+"""
+
+
+def test_a_spot_instance_that_is_taken_away_gets_sigterm_and_the_job_goes_on_from_its_checkpoints(lab):
+    (lab.place / "interrupt").touch()
+    checkpoints = {"S3Uri": lab.uri("checkpoints/key/")}
+    ran = train(lab, COUNTING, EnableManagedSpotTraining=True, CheckpointConfig=checkpoints)
+    job = ran.job("t")
+    assert job["TrainingJobStatus"] == "Completed"
+    assert [item["Status"] for item in job["SecondaryStatusTransitions"]] == ["Interrupted"]
+    first, stopped, again = lab.log(ran, "t")
+    reached = int(stopped.split()[-1])
+    assert (first, again) == ("began at 0", f"began at {reached}")
+    assert 0 < reached < 8
+    assert (lab.read(f"{model_of(ran)}weights"), lab.read("checkpoints/key/count")) == ("8\n", "8\n")
+    assert not (lab.place / "interrupt").exists(), "once"
+
+
+def test_an_instance_that_is_no_spot_instance_is_not_taken_away(lab):
+    (lab.place / "interrupt").touch()
+    ran = train(lab, "echo > $BASE/checkpoints/x; sleep 0.3", CheckpointConfig={"S3Uri": lab.uri("c/")})
+    assert ran.job("t")["SecondaryStatusTransitions"] == []
+    (lab.place / "interrupt").unlink()
+
+
+MEETING = """
+import json, os, pathlib, socket, sys, time
+base = pathlib.Path(os.environ["BASE"])
+resources = json.loads((base / "input/config/resourceconfig.json").read_text())
+host, hosts = resources["current_host"], resources["hosts"]
+port = int(sys.argv[1])
+if host == hosts[0]:
+    with socket.create_server((host, port)) as server:
+        text = server.accept()[0].recv(100).decode()
+    (base / "model/meeting").write_text(text)
+else:
+    for _ in range(100):
+        try:
+            with socket.create_connection((hosts[0], port)) as connection:
+                connection.sendall(f"{host} meets {hosts[0]}".encode())
+            break
+        except OSError:
+            time.sleep(0.05)
+"""
+
+
+def test_several_instances_are_several_processes_that_reach_each_other(lab):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    ran = train(lab, ["python", "-c", MEETING, str(port)], ResourceConfig=TWO)
+    assert lab.read(f"{model_of(ran)}meeting") == "127.0.0.2 meets 127.0.0.1"
+
+
+def test_of_several_instances_one_that_fails_ends_the_job(lab):
+    second = 'grep -q \'"current_host": "127.0.0.2"\' $BASE/input/config/resourceconfig.json'
+    script = f"{second} && {{ printf two > $BASE/output/failure; exit 1; }}; sleep 30"
+    assert train(lab, script, ResourceConfig=TWO).reason("t") == "ClientError: AlgorithmError: two, exit code: 1"
 
 
 RESUMING = "[ -f $BASE/checkpoints/x ] && exit 0; trap '' TERM; echo > $BASE/checkpoints/x; " + WAITING

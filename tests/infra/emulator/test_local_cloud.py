@@ -39,8 +39,9 @@ def test_an_execution_outlives_the_command_that_started_it(workspace, lab):
     arn = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     lab.under_way(arn, "p")
     assert lab.look(arn).status == "Executing"
-    end(workspace)
-    assert lab.look(arn).status == "Failed"
+    assert local_cloud.stop(workspace)
+    assert lab.look(arn).status == "Stopped"
+    assert not local_cloud.stop(workspace)
 
 
 WORKING = """

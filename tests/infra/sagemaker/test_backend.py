@@ -14,6 +14,7 @@ from pathlib import Path
 
 import containers
 import pytest
+import tracked
 from click.testing import CliRunner
 from emulated import processes_of
 
@@ -23,9 +24,11 @@ from infra.places import store_of
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
 from infra.store.local import LocalStore
+from infra.tracking.projection import place_for_jobs
 from pipelines import detached
 from pipelines.__main__ import main
 from pipelines.request import Request, prepare
+from pipelines.training import TRAINING
 from steps.errors import FourscoreError
 
 pytestmark = pytest.mark.xdist_group("local cloud")  # they share the run that passed
@@ -197,6 +200,55 @@ def test_a_job_that_breaks_names_stage_and_cause_and_nothing_after_it_is_execute
         "rejected": "NotExecuted",
     }  # fmt: skip
     assert "Traceback" not in printed
+
+
+@pytest.mark.slow  # a whole run, tracked by its jobs; tests/infra/container/test_job.py has one job alone
+def test_jobs_track_their_stages_below_the_one_parent_of_the_run(tmp_path):
+    import mlflow
+
+    workspace = Workspace(tmp_path / ".fourscore")
+    with tracked.serving(tmp_path / "server") as server:
+        code, document, printed = workspace.run(None, "--tracking-uri", server)
+        assert code == 0, printed
+        place = json.loads(workspace.objects.get(place_for_jobs(document["run"])))
+        client = mlflow.MlflowClient(server, server)
+        (experiment,) = client.search_experiments(filter_string="name = 'breast-cancer'")
+        listed = client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+        (parent,) = [item for item in listed if "mlflow.parentRunId" not in item.data.tags]
+        assert place == {"uri": server, "parent": parent.info.run_id}
+        assert (parent.info.status, parent.data.tags["fourscore.on"]) == ("FINISHED", "sagemaker-local")
+        children = [item for item in listed if item.data.tags.get("mlflow.parentRunId") == parent.info.run_id]
+        assert [item.info.run_name for item in children] == [
+            f"{n:02}-{step.name}" for n, step in enumerate(TRAINING, 1)
+        ]
+        assert {item.info.status for item in children} == {"FINISHED"}
+        assert parent.data.metrics["model/roc_auc"] > 0.95
+
+
+@pytest.mark.slow  # a run that is interrupted, and its training alone
+def test_a_spot_interruption_in_the_middle_of_training_ends_bit_equal(workspace, passed, tmp_path):
+    settings = {"train.candidates": "[mlp]", "train.seed": "5"}
+    (workspace.path / "cloud/interrupt").touch()
+    code, document, printed = workspace.run({**settings, "sagemaker.train.spot": "true"})
+    assert code == 0, printed
+    assert "job train: AWS took the spot instance back" in printed
+    alone = Workspace(tmp_path / "alone")
+    code, plain, printed = alone("run", EXAMPLE, "--no-tracking", *options(settings), "--until", "train")
+    assert code == 0, printed
+    keys = [next(stage["key"] for stage in item["stages"] if stage["name"] == "train") for item in (document, plain)]
+    assert keys[0] == keys[1]
+    model = LocalStore(alone.path).directory(keys[1]) / "model/model.pt2"
+    assert workspace.objects.get(f"store/{keys[0]}/model/model.pt2") == model.read_bytes()
+
+
+@pytest.mark.slow  # a whole run on two instances
+def test_several_instances_of_the_local_cloud_train_one_model(workspace, passed):
+    code, document, printed = workspace.run({"train.candidates": "[mlp]", "sagemaker.train.instances": "2"})
+    assert (code, document["verdict"]) == (0, "pass"), printed
+    (logs,) = workspace.path.glob(
+        f"cloud/logs/*{records.load(workspace.path, document['run']).execution[-12:]}-train-*"
+    )
+    assert {path.name.rpartition("-")[0] for path in logs.iterdir()} == {"127.0.0.1", "127.0.0.2"}
 
 
 @pytest.mark.slow  # a whole run

@@ -9,9 +9,12 @@ import pytest
 from tracked import NAMES, content_of, open_local_store, project, rows_of, sync
 
 from infra.runs import records
-from infra.runs.records import RunRecord
+from infra.runs.records import RunRecord, StageRecord
+from infra.s3.folder import FolderObjects
+from infra.store.local import LocalStore
+from infra.store.s3 import S3Store
 from infra.tracking.mlflow_client import connect, default_uri
-from infra.tracking.projection import Projection
+from infra.tracking.projection import Projection, is_job_active, place_for_jobs, share_place
 from infra.tracking.state import read_state
 from steps.journal import Journal
 
@@ -192,3 +195,34 @@ def test_a_journal_of_a_failed_stage_is_projected_from_beside_the_run(place, wri
     project(run_file, default_uri(place))
     status, histories, *_ = content_of(place)["07-evaluate"]
     assert (status, list(histories)) == ("FAILED", ["model/roc_auc"])
+
+
+@pytest.mark.parametrize(
+    ("on", "uri", "shared"),
+    [
+        ("sagemaker", "https://mlflow.example.com", True),
+        ("sagemaker", "arn:aws:sagemaker:eu-central-1:123456789012:mlflow-tracking-server/dev", True),
+        ("sagemaker-local", "http://127.0.0.1:5000", True),
+        ("sagemaker", "http://127.0.0.1:5000", False),
+        ("sagemaker", "https://me:secret@mlflow.example.com", False),
+        ("sagemaker", "sqlite:////home/me/mlflow.db", False),
+    ],
+)
+def test_jobs_hear_of_a_server_that_they_can_reach_and_of_no_password(tmp_path, on, uri, shared):
+    objects = FolderObjects("s3://bucket/", tmp_path / "s3")
+    record = RunRecord("a-run", on=on, stack="dev", status="running", started=records.now())
+    store = S3Store(tmp_path, "s3://bucket/", objects=objects)
+    assert share_place(store, record, uri, "p1") is share_place(store, record, uri, "p1") is shared
+    content = objects.get(place_for_jobs("a-run"))
+    assert (content and json.loads(content)) == ({"uri": uri, "parent": "p1"} if shared else None)
+    assert not share_place(LocalStore(tmp_path), record, uri, "p1")
+
+
+def test_a_stage_is_left_to_its_job_until_the_job_has_ended():
+    stage = StageRecord("train", "k", "running", job="train")
+    record = RunRecord("a-run", status="running", started=records.now(), jobs={"train": "Executing"})
+    assert is_job_active(record, stage)
+    assert not is_job_active(record, replace(stage, status="cached"))
+    for status in ("Succeeded", "Failed", "Stopped"):
+        assert not is_job_active(replace(record, jobs={"train": status}), stage)
+    assert not is_job_active(replace(record, status="interrupted"), stage)

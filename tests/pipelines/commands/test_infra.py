@@ -155,3 +155,19 @@ def test_an_image_built_elsewhere_is_pinned_by_its_digest_only(cloud):
     uri = f"registry.example/jobs@sha256:{'a' * 64}"
     assert document(run("image", "--use", uri, "--json"))["built"] is False
     assert json.loads(path_of(cloud, "dev").read_text())["images"]["cpu"] == uri
+
+
+def test_the_local_cloud_keeps_what_it_holds_until_somebody_says_so(tmp_path):
+    from infra.emulator.local_stack import local_objects, local_stack
+
+    local_objects(local_stack(tmp_path)).put("kept", b"x")
+    ask = ("down", "--stack", "local", "--workspace", str(tmp_path), "--json")
+    result = document(run(*ask))
+    assert (result["executed"], result["kept"]) == (False, [str(tmp_path / "cloud")])
+    refusal = run(*ask, "--delete-data")
+    assert (refusal.exit_code, "--delete-data --yes" in refusal.stderr) == (2, True)
+    assert local_objects(local_stack(tmp_path)).get("kept") == b"x"
+    result = document(run(*ask, "--delete-data", "--yes"))
+    assert (result["executed"], result["gone"], result["kept"]) == (True, [str(tmp_path / "cloud")], [])
+    assert not (tmp_path / "cloud").exists()
+    assert document(run(*ask, "--delete-data", "--yes"))["executed"] is False
