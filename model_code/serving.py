@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from model_code import families, runtime
+from model_code import families, onnx_runtime, runtime
 from model_code.archive import MODEL
 from model_code.families import FORMAT, Readout
-from model_code.runtime import Graph
 
 Array = np.ndarray[Any, Any]
 
@@ -23,11 +23,17 @@ CHUNK = 2_048
 class Predictor:
     """A loaded model; ``schema`` is the content of ``schema.json``."""
 
-    def __init__(self, schema: dict[str, Any], graph: Graph) -> None:
+    def __init__(
+        self,
+        schema: dict[str, Any],
+        graph: Callable[..., Array],
+        fast: Callable[[], Callable[..., Array]] | None = None,
+    ) -> None:
+        """Take a graph that answers, and a loader of another one that is used for more rows than ``CHUNK``."""
         self.schema = schema
         family = families.of_model(schema)
         self._read, self._encode = family.read, family.encode
-        self._graph = graph
+        self._graph, self._fast = graph, fast
 
     def predict(self, frame: pl.DataFrame) -> Array:
         """Return predictions for the rows in order: probabilities float64[n, k] or values float64[n].
@@ -36,6 +42,8 @@ class Predictor:
             ValueError: a column is missing or of the wrong type; the message names it and what it should be.
         """
         inputs = self._encode(frame, self.schema)
+        if frame.height > CHUNK and self._fast is not None:
+            self._graph, self._fast = self._fast(), None
         starts = range(0, max(frame.height, 1), CHUNK)
         return np.concatenate([self._graph(*(array[start : start + CHUNK] for array in inputs)) for start in starts])
 
@@ -97,10 +105,26 @@ def model_schema(
     }
 
 
-def load(directory: Path) -> Predictor:
+def load(directory: Path, *, verified: bool = False) -> Predictor:
     """Load the model in ``directory`` (``model.pt2`` and ``schema.json``); no code of its maker runs, and torch is not imported.
+
+    Args:
+        verified: the files are by their digests those of our own export. Then onnxruntime, where it is installed, reads
+            ``model.onnx`` and answers many rows; for few, its import takes longer than it saves.
 
     Raises:
         ValueError: a file is missing, is of another format, or is not what it should be.
     """
-    return Predictor(families.load_schema(directory), runtime.load(directory / MODEL))
+    fast = None
+    if verified and onnx_runtime.is_possible(directory):
+        fast = partial(onnx_runtime.load, directory / onnx_runtime.MODEL)
+    return Predictor(families.load_schema(directory), runtime.load(directory / MODEL), fast)
+
+
+def load_onnx(directory: Path) -> Predictor:
+    """Load ``model.onnx`` with onnxruntime for any number of rows; the files are our own export.
+
+    Raises:
+        ValueError: see ``load``.
+    """
+    return Predictor(families.load_schema(directory), onnx_runtime.load(directory / onnx_runtime.MODEL))

@@ -73,7 +73,7 @@ def predict_file(
         raise InputError(f"--trust {trust!r}: wanted a sentence that says why, such as 'our own export of 3 May'")
     directory = _model_directory(model, workspace, tracking_uri, rejected=rejected, trust=trust)
     try:
-        predictor = serving.load(directory)
+        predictor = serving.load(directory, verified=trust is None)
     except ValueError as error:
         raise InputError(f"model {model} cannot be read: {error}") from None
     rows = read_rows(predictor, source, settings)

@@ -93,6 +93,7 @@ def evaluate(
         truth = _truth(task, table, test, classes)
         log.dataset("test_set", digest=test.digest, rows=test.rows, columns=len(test.columns), context="test")
         predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
+        predictors.compare_onnx(model, table, predictions[MODEL], log)
         of_champion, notes = predictors.of_champion(champion, table, predictor.schema)
         if of_champion is not None:
             predictions[CHAMPION] = of_champion

@@ -1,4 +1,4 @@
-"""Predictions for the test rows: of the exported model (and their latency), of the yardsticks, of the champion."""
+"""Predictions for the test rows: of the exported model (and its speed), of the yardsticks, of the champion."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from model_code import serving, yardsticks
+from model_code import onnx_runtime, serving, yardsticks
 from model_code.serving import Predictor
 from steps.evaluation.document import published
 from steps.journal import Journal
@@ -24,6 +24,18 @@ _SECONDS = 5
 
 def of_model(predictor: Predictor, table: pl.DataFrame, log: Journal) -> Array:
     """Return the model's predictions; latency goes to the journal only, since time is never the same twice."""
+    return _timed(predictor, table, log, "application/predict")
+
+
+def compare_onnx(directory: Path, table: pl.DataFrame, prediction: Array, log: Journal) -> None:
+    """Tell the journal how fast ``model.onnx`` answers, and how far its answers are from the model's, if it can be run."""
+    if onnx_runtime.is_possible(directory):
+        answers = _timed(serving.load_onnx(directory), table, log, "application/onnx")
+        log.metric("application/onnx_largest_difference", float(np.abs(answers - prediction).max()))
+
+
+def _timed(predictor: Predictor, table: pl.DataFrame, log: Journal, name: str) -> Array:
+    """Return predictions and tell the journal how long single rows and the whole table take."""
     predictor.predict(table[:1])
     seconds = []
     first = time.perf_counter()
@@ -37,9 +49,9 @@ def of_model(predictor: Predictor, table: pl.DataFrame, log: Journal) -> Array:
     started = time.perf_counter()
     prediction = predictor.predict(table)
     elapsed = time.perf_counter() - started
-    log.metric("application/predict_p50_ms", 1000 * float(np.quantile(seconds, 0.5)))
-    log.metric("application/predict_p99_ms", 1000 * float(np.quantile(seconds, 0.99)))
-    log.metric("application/predict_rows_per_second", table.height / max(elapsed, 1e-9))
+    log.metric(f"{name}_p50_ms", 1000 * float(np.quantile(seconds, 0.5)))
+    log.metric(f"{name}_p99_ms", 1000 * float(np.quantile(seconds, 0.99)))
+    log.metric(f"{name}_rows_per_second", table.height / max(elapsed, 1e-9))
     return prediction
 
 

@@ -161,6 +161,17 @@ def test_large_inputs_go_through_in_chunks_to_the_same_answers(exported):
     assert np.allclose(answers, np.tile(predictor.predict(FRAME), times), rtol=1e-6)
 
 
+def test_onnxruntime_answers_more_rows_than_one_chunk_of_verified_files(exported):
+    folder, many = exported(task="regression")[0], pl.concat([FRAME] * (serving.CHUNK // FRAME.height + 2))
+    by_numpy = serving.load(folder).predict(many)
+    assert np.allclose(serving.load(folder, verified=True).predict(many), by_numpy, rtol=1e-5)
+    assert np.allclose(serving.load_onnx(folder).predict(many), by_numpy, rtol=1e-5)
+    schema = serving.load(folder).schema
+    predictor = serving.Predictor(schema, lambda *arrays: np.zeros(len(arrays[0])), lambda: lambda *_: np.ones(1))
+    assert predictor.predict(many[: serving.CHUNK]).max() == 0
+    assert predictor.predict(many).min() == 1
+
+
 def test_answers_are_class_names_with_their_probabilities(exported):
     answers = serving.load(exported(task="multiclass-classification")[0]).answers(FRAME)
     assert answers.columns == ["prediction", "probability_a", "probability_b", "probability_c"]

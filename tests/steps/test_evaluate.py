@@ -1,13 +1,14 @@
 """A model whose answers are known is judged on rows whose truth is known."""
 
 import json
+import shutil
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
 
-from model_code import archive, yardsticks
+from model_code import archive, onnx_graph, onnx_runtime, runtime, yardsticks
 from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
@@ -167,6 +168,19 @@ def test_every_task_is_judged_with_intervals_yardsticks_and_a_verdict(place, tas
     } <= metrics
     assert {"application/predict_p99_ms", "application/predict_rows_per_second", "application/model_mb"} <= metrics
     assert [event["verdict"] for event in events if event["kind"] == "verdict"] == ["pass"]
+
+
+def test_the_speed_of_onnxruntime_and_its_largest_difference_are_told(place, models):
+    path = models["regression"] / archive.MODEL
+    as_onnx = onnx_graph.translate(runtime.decode(*archive.read(path.read_bytes())))
+    directories = place("regression")
+    directories["model"] = directories["evaluation"].parent / "both"
+    shutil.copytree(models["regression"], directories["model"])
+    (directories["model"] / onnx_runtime.MODEL).write_bytes(as_onnx)
+    _, events = run(directories, "regression")
+    metrics = {event["name"]: event["value"] for event in events if event["kind"] == "metric"}
+    assert metrics["application/onnx_largest_difference"] <= 1e-12
+    assert min(metrics[f"application/onnx_{name}"] for name in ("p50_ms", "p99_ms", "rows_per_second")) > 0
 
 
 def judged(document):

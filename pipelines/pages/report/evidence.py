@@ -185,9 +185,13 @@ def use(facts: Facts) -> Iterator[tuple[str, str]]:
         ("application/predict_p50_ms", "Single-row latency, median", "ms"),
         ("application/predict_p99_ms", "Single-row latency, 99th percentile", "ms"),
         ("application/predict_rows_per_second", "Batch throughput", "rows per second"),
+        ("application/onnx_p50_ms", "Single-row latency by onnxruntime, median", "ms"),
+        ("application/onnx_rows_per_second", "Batch throughput by onnxruntime", "rows per second"),
         ("application/model_mb", "Model size", "MB"),
         ("framework/samples_per_second", "Training throughput", "rows per second"),
         ("framework/peak_memory_mb", "Peak memory while training", "MB"),
     ):
         if name in facts.metrics:
             yield label, f"{number(facts.metrics[name])} {unit}"
+    if (difference := facts.metrics.get("application/onnx_largest_difference")) is not None:
+        yield "Largest difference of model.onnx from model.pt2 on the test rows", f"{difference:.1g}"
