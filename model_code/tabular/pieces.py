@@ -27,6 +27,8 @@ MOST_SLOTS = 12
 _FEWEST_ROWS = 3
 _SHARING = 0.5
 """The least share of the values that have a piece in common with another."""
+_EQUAL_LENGTH = 0.95
+"""The least share of values of one length that codes of digits have."""
 _WORD = re.compile(r"[^\W_]+")
 _PREFIXES = (1, 2, 3)
 
@@ -69,7 +71,9 @@ def describe(values: pl.Series) -> dict[str, Any]:
     counts = values.drop_nulls().cast(pl.String).rename("value").value_counts(name="rows")
     cut = [(pieces_of(value), rows) for value, rows in counts.iter_rows()]
     several = sum(len(_WORD.findall(value)) > 1 for value in counts["value"])
-    if len(cut) <= (MANY if several > len(cut) / 2 else MANY_CODES):
+    if several <= len(cut) / 2 and (len(cut) <= MANY_CODES or _are_numbers(counts["value"])):
+        return {}
+    if len(cut) <= MANY:
         return {}
     values_with, rows_with = Counter[str](), Counter[str]()
     for pieces, rows in cut:
@@ -82,6 +86,13 @@ def describe(values: pl.Series) -> dict[str, Any]:
     if sum(number > 0 for number in numbers) < _SHARING * len(cut):
         return {}
     return {"pieces": shared, "slots": min(max(int(np.quantile(numbers, 0.99)), 2), MOST_SLOTS)}
+
+
+def _are_numbers(values: pl.Series) -> bool:
+    """Return whether values are whole numbers of different lengths, the beginnings of which say nothing."""
+    lengths = values.str.len_chars()
+    equal = (lengths == lengths.mode()[0]).mean()
+    return bool(values.str.contains(r"^\d+$").all()) and equal < _EQUAL_LENGTH
 
 
 def positions(values: pl.Series, entry: Mapping[str, Any]) -> Array:

@@ -67,6 +67,12 @@ def new(
     if not as_json:
         click.echo(describe(proposal), err=True)
         if not yes and sys.stdin.isatty():
+            if proposal.other_task:
+                choice = click.Choice([proposal.task, proposal.other_task])
+                answer = click.prompt("task", type=choice, default=proposal.task, err=True)
+                if answer != proposal.task:
+                    proposal = propose(directory, data, target, ignore, answer, split, names, settings)
+                    click.echo(describe(proposal), err=True)
             click.confirm(f"write {directory / 'problem.yaml'}?", default=True, abort=True, err=True)
     write(proposal)
     problem = directory / "problem.yaml"

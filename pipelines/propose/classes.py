@@ -1,45 +1,21 @@
-"""Questions about classes and categories: codes that may be quantities, and spellings of one word."""
+"""Questions about classes and categories: spellings of one word."""
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from steps.label import FEW
 from steps.labeling.classes import twins
-from steps.splitting.ids import words_of
 
-_MOST_CODES = 10
 _MOST_VALUES = 1000
 """A column with more different values is hardly one of categories."""
 _QUESTIONS = 50
 """Questions asked at once: the engine holds buffers for each, gigabytes for thousands of columns."""
 _LISTED, _MOST_WORDS = 5, 30
 """How many words of a column are listed, and how many a query may replace."""
-_QUANTITY = re.compile(
-    r"(^|[\W_])(n|no|nr|num|number|count|counts|cnt|qty|quantity|total|sum|amount|size|age|price|cost|score|rating|stars?|points?|"
-    r"quality|grade|rank|goals?|visits?|children|kids|items?|rooms?|bedrooms?|claims?|clicks?|days?|weeks?|months?|years?|hours?|"
-    r"minutes?)($|[\W_])"
-)
-
-
-def are_codes(name: str, values: pl.Series) -> bool:
-    """Return whether numbers are rather the codes of classes: few, consecutive from 0 or 1, and not named like a quantity."""
-    if not values.dtype.is_numeric():
-        return False
-    counts: dict[float, int] = dict(values.drop_nulls().value_counts().iter_rows())
-    codes = sorted(counts)
-    return (
-        3 <= len(codes) <= _MOST_CODES
-        and codes[0] in (0, 1)
-        and all(code == codes[0] + step for step, code in enumerate(codes))
-        and min(counts.values()) >= FEW
-        and _QUANTITY.search(words_of(name)) is None
-    )
 
 
 def spellings(columns: Mapping[str, Mapping[str, int]], target: str, source: str | None) -> Iterator[str]:

@@ -40,6 +40,8 @@ class Proposal:
     guessed: tuple[str, ...]
     decide: tuple[str, ...]
     rows: int = 0
+    other_task: str | None = None
+    """A task that is as likely."""
     digest: str = field(default="", repr=False)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,14 +12,16 @@ import polars as pl
 
 from model_code import tasks
 from model_code.tasks import Task, labels
+from pipelines.propose import codes as coding
 from pipelines.propose import instants, questions, trial
-from pipelines.propose.classes import answers, are_codes, categories, spellings
+from pipelines.propose.classes import answers, categories, spellings
 from pipelines.propose.trial import Outcome
 from steps.errors import InputError
 from steps.label import FEW, LabelConfig, listed_counts
 from steps.labeling.classes import choose_positive
 from steps.split import SplitConfig
 from steps.tables.schema import Column, TableSchema
+from steps.tables.truth import number_array
 
 _ID_NAME = re.compile(
     r"(^|[_\s.-])(id|ids|key|uuid|guid|index|idx|no|nr|number|identifier|code)$|^(id|index|unnamed.*|column_1)$|[a-z](Id|ID|Key|Number|Index)$",
@@ -79,6 +81,8 @@ class Profile:
     """The guesses that a person should know, as sentences."""
     decide: tuple[str, ...]
     """The questions that a person must decide."""
+    other_task: str | None = None
+    """A task that is as likely."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +119,8 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: Col
     data = pl.scan_parquet(table / "data.parquet", glob=False)
     values = data.select(request.target).collect()[request.target]
     column = next(column for column in schema.columns if column.name == request.target)
-    task, task_notes = _task(column, values, request)
+    choice = _task(column, values, request, lambda: _numbers(data, schema, request.target))
+    task = choice.task
     counts, left_out = _count(task.name, values)
     profiles = _column_profiles(data, schema, codes)
     columns = [_guess(profile, request) for profile in profiles]
@@ -162,8 +167,10 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: Col
         label=label,
         slices=tuple(_slices(data, columns, request.target)),
         split=advice.split,
-        guessed=(*task_notes, *label_notes, *advice.guesses),
+        guessed=(*([choice.note] if choice.note and choice.is_sure else []), *label_notes, *advice.guesses),
+        other_task=choice.other,
         decide=(
+            *([] if choice.is_sure else [choice.note]),
             *_rare_classes(request.target, left_out),
             *spellings({request.target: {**counts, **left_out}, **words}, request.target, request.source),
             *advice.questions,
@@ -175,8 +182,26 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: Col
     )
 
 
-def _task(column: Column, values: pl.Series, request: Request) -> tuple[Task, list[str]]:
-    """Return the requested task, or the first that fits the target, and notes about the choice."""
+@dataclass(frozen=True)
+class _Choice:
+    """A task, why it was chosen, and whether another is as likely."""
+
+    task: Task
+    note: str = ""
+    other: str | None = None
+    """The other task of a toss-up."""
+
+    @property
+    def is_sure(self) -> bool:
+        return self.other is None
+
+
+def _task(column: Column, values: pl.Series, request: Request, numbers: Callable[[], pl.DataFrame]) -> _Choice:
+    """Return the requested task, or the one that fits the target.
+
+    Args:
+        numbers: returns the columns of numbers whose order may tell codes from amounts.
+    """
     distinct = values.drop_nulls().n_unique()
     name = request.target
     if distinct < 2:
@@ -192,25 +217,43 @@ def _task(column: Column, values: pl.Series, request: Request) -> tuple[Task, li
     if request.task:
         if fault := _fault(request.task, values):
             raise InputError(f"--task {request.task}: the target {name!r} {fault}")
-        return tasks.get(request.task), []
+        return _Choice(tasks.get(request.task))
     fitting = [task for task in tasks.names() if not _fault(task, values)]
     if not fitting:
         raise InputError(f"--target {name}: the column {_fault(tasks.names()[-1], values)}")
-    if are_codes(name, values):
+    numeric = column.type in ("integer", "float")
+    evidence = coding.evidence(name, values, numbers()) if numeric and len(fitting) > 1 else None
+    if evidence and evidence.are_codes:
         fitting.sort(key=lambda task: not tasks.get(task).has_classes)
     task, *alternatives = fitting
-    numeric = column.type in ("integer", "float")
-    if numeric and are_codes(name, values):
-        codes = values.drop_nulls().cast(pl.Int64).to_list()
+    options = " or ".join(f"--task {other}" for other in alternatives)
+    if evidence is None:
+        note = f"the task is {task}, since {name!r} has {distinct:,} different {'numbers' if numeric else 'values'}"
+        if column.type == "integer" and 2 < distinct <= 30 and options:
+            note += f"; {options} would fit too"
+        return _Choice(tasks.get(task), note)
+    likely = f"look like {'codes of classes' if evidence.are_codes else 'amounts'}"
+    instead = f"if they are {'a quantity' if evidence.are_codes else 'classes'}: {options}"
+    low, high = (int(end) for end in number_array(values.drop_nulls().sort())[[0, -1]])
+    span = f"{low} to {high}"
+    if not evidence.is_sure:
         note = (
-            f"the task is {task}, since the {distinct} values of {name!r} look like codes of classes, {min(codes)} to "
-            f"{max(codes)}; if they are a quantity: {' or '.join(f'--task {other}' for other in alternatives)}"
+            f"classes or amounts? The {distinct} values of {name!r}, {span}, could be either; the task is {task}, since they "
+            f"{likely} ({evidence.in_words}); {instead}"
         )
-        return tasks.get(task), [note]
-    note = f"the task is {task}, since {name!r} has {distinct:,} different {'numbers' if numeric else 'values'}"
-    if column.type == "integer" and 2 < distinct <= 30:
-        note += "".join(f"; --task {alternative} would fit too" for alternative in alternatives)
-    return tasks.get(task), [note]
+        return _Choice(tasks.get(task), note, alternatives[0])
+    note = (
+        f"the task is {task}, since the {distinct} values of {name!r} {likely}, {span} ({evidence.in_words}); {instead}"
+    )
+    return _Choice(tasks.get(task), note)
+
+
+def _numbers(data: pl.LazyFrame, schema: TableSchema, target: str) -> pl.DataFrame:
+    """Return rows of the columns of numbers, evenly chosen."""
+    names = [
+        c.name for c in schema.columns if c.type in ("integer", "float") and c.name != target and c.role != "ignore"
+    ]
+    return data.select(names[: coding.COLUMNS]).gather_every(coding.step(schema.rows)).collect(engine="streaming")
 
 
 def _fault(name: str, values: pl.Series) -> str:

@@ -102,6 +102,7 @@ def propose(
         guessed=(*reading.notes, *profile.guessed),
         decide=(*reading.questions, *profile.decide),
         rows=schema.rows,
+        other_task=profile.other_task,
         digest=schema.digest,
     )
 
@@ -344,6 +345,7 @@ def as_document(proposal: Proposal) -> dict[str, Any]:
         "expectations": str(proposal.draft.options.directory / SUITE),
         "name": proposal.draft.problem.name,
         "task": proposal.task,
+        "other_task": proposal.other_task,
         "target": proposal.target,
         "rows": proposal.rows,
         "columns": [{"name": c.name, "type": c.type, "role": c.role, "note": c.note} for c in proposal.columns],

@@ -53,6 +53,7 @@ def test_a_column_has_pieces_where_many_values_share_words(described):
         pytest.param([f"Part {i}" for i in range(40)], id="few values"),
         pytest.param([f"X{i}" for i in range(190)], id="few codes"),
         pytest.param([f"a{i} b{i}" for i in range(500)], id="nothing shared"),
+        pytest.param([str(i) for i in range(1, 999)], id="numbers"),
         pytest.param([None] * 10, id="nothing at all"),
     ],
 )

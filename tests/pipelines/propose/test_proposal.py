@@ -1,11 +1,15 @@
 """new: what is guessed from the data, what is asked, and that what is written runs."""
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from stages import run_stages
 
+from pipelines.__main__ import Commands
+from pipelines.commands.running import new
 from pipelines.problem.loading import load, problem_of
 from pipelines.problem.yaml_lines import read
 from pipelines.propose.proposal import Unreadable, as_document, describe, propose, write, write_incomplete
@@ -83,14 +87,15 @@ def numbers_to_classes(tmp_path, name):
 def test_whole_numbers_may_be_a_quantity_instead_if_the_person_says_so(tmp_path):
     data = numbers_to_classes(tmp_path, "species")
     text = describe(propose(tmp_path / "p", [data], "species"))
-    assert "look like codes of classes, 0 to 2; if they are a quantity: --task regression" in text
+    assert "look like codes of classes, 0 to 2 (named like a class, counted from 0 on, about equally frequent)" in text
+    assert "if they are a quantity: --task regression" in text
     assert propose(tmp_path / "p", [data], "species", task="regression").success[0]["metric"] == "r2"
 
 
 @pytest.mark.parametrize("name", ["visits", "number_of_children", "quality", "doctorVisits"])
 def test_whole_numbers_that_are_named_like_a_quantity_may_be_classes_if_the_person_says_so(tmp_path, name):
     data = numbers_to_classes(tmp_path, name)
-    assert "--task multiclass-classification would fit too" in describe(propose(tmp_path / "p", [data], name))
+    assert "if they are classes: --task multiclass-classification" in describe(propose(tmp_path / "p", [data], name))
     assert propose(tmp_path / "p", [data], name, task="multiclass-classification").success[0]["at_least"] == 0.4
 
 
@@ -367,3 +372,26 @@ def test_a_missing_column_of_doubtful_text_leads_to_the_encoding(tmp_path, small
         propose(tmp_path / "p", [str(path)], "купил")
     settings = {"data.sources.people.encoding": "cp1251"}
     assert propose(tmp_path / "p", [str(path)], "купил", settings=settings).target == "купил"
+
+
+class Terminal(io.BytesIO):
+    """What a person types."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "task"),
+    [(b"\ny\n", "multiclass-classification"), (b"regression\ny\n", "regression"), (None, "multiclass-classification")],
+)
+def test_a_target_that_may_be_classes_or_amounts_is_asked_about_and_said_first(tmp_path, typed, task):
+    path = tmp_path / "d.csv"
+    rows = [(number * 37 % 101, number % 3 + 1) for number in range(90) if number % 3 or number % 2]
+    path.write_text("x,ticket\n" + "".join(f"{x - 60 * y},{y}\n" for x, y in rows))
+    words = ["new", str(tmp_path / "p"), "--data", str(path), "--target", "ticket"]
+    result = CliRunner().invoke(Commands(name="fourscore", commands=[new]), words, input=typed and Terminal(typed))
+    assert result.exit_code == 0, result.output
+    decide = result.stderr.partition("For you to decide:\n")[2].partition("\n")[0]
+    assert "classes or amounts? The 3 values of 'ticket', 1 to 3, could be either" in decide
+    assert f"\ntask: {task}\n" in (tmp_path / "p/problem.yaml").read_text()
