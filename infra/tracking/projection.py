@@ -34,12 +34,15 @@ from infra.tracking.mlflow_client import (
 from infra.tracking.mlflow_run import MlflowRun, Trashed, allowed_name, milliseconds
 from infra.tracking.stage_run import PUBLISHED, REHEARSAL, StageRun
 from infra.tracking.state import (
+    SETTLED,
     OpenStore,
     TrackingState,
     TrackingStatus,
     has_report,
     identity_of,
+    read_state,
     registered_model,
+    stored_uri,
     write_state,
 )
 from steps.cards.markdown import bullets, escape
@@ -105,6 +108,10 @@ class Projection:
         except Exception as error:  # noqa: BLE001  a failure of tracking is recorded and never ends a run
             status = TrackingStatus.ERROR
             message = without_secrets(f"{type(error).__name__}: {error}", self.uri)[:2000]
+        before = read_state(self.workspace, self.run)
+        is_elsewhere = before.get("status") in SETTLED and before.get("uri") != stored_uri(self.workspace, self.uri)
+        if status == TrackingStatus.AWAY and self.parent is None and is_elsewhere:
+            return {**before, "status": str(status), "message": message}  # it stays tracked where it was
         complete = status == TrackingStatus.COMPLETE
         if model is None and not complete:  # a version that was registered before stays registered
             model = registered_model(self.workspace, self.run, self.uri)

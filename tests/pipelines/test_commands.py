@@ -54,6 +54,13 @@ def first(place):
     return json.loads((place / "first.json").read_text())
 
 
+@pytest.fixture(scope="module")
+def champion(place, first):
+    result = fourscore("promote", first["run"], "--yes", "--json", cwd=place)
+    assert result.returncode == 0, result.stderr
+    return first
+
+
 def test_a_run_that_passes_says_all_that_a_machine_wants_to_know(first):
     assert first["verdict"] == "pass"
     assert [stage["name"] for stage in first["stages"]] == STAGES
@@ -181,30 +188,29 @@ def test_predicting_never_overwrites_its_input_nor_makes_folders(place, first):
     assert rows.read_bytes() == before
 
 
-def test_promoting_makes_a_champion_and_leaves_the_run_cached(place, first):
-    result = fourscore("promote", first["run"], "--yes", "--json", cwd=place)
-    assert result.returncode == 0, result.stderr
+@pytest.mark.usefixtures("champion")
+def test_promoting_makes_a_champion_and_leaves_the_run_cached(place):
     again = fourscore("run", "example/problem.yaml", cwd=place)
     assert "8 stages, 8 cached" in again.stderr
     assert "it is the champion" in again.stdout
     assert "fourscore promote" not in again.stdout
-    other = fourscore("plan", "example/problem.yaml", "--set", "train.seed=1", "--json", cwd=place)
+    other = fourscore("plan", "example/problem.yaml", "--set", "train.seed=3", "--json", cwd=place)
     stages = {stage["name"]: stage for stage in json.loads(other.stdout)["stages"]}
     assert "champion changed" in stages["evaluate"]["reason"]
 
 
-def test_a_later_run_is_compared_with_the_champion_on_the_same_rows(place, first):
+def test_a_later_run_is_compared_with_the_champion_on_the_same_rows(place, champion):
     result = fourscore("run", "example/problem.yaml", "--set", "train.seed=1", "--json", "--no-tracking", cwd=place)
     assert result.returncode == 0, result.stderr
     key = json.loads(result.stdout)["stages"][6]["key"]
     evaluation = json.loads((place / ".fourscore/store" / key / "evaluation/evaluation.json").read_text())
-    assert evaluation["champion"]["metrics"]["roc_auc"]["value"] == first["metrics"]["model/roc_auc"]
+    assert evaluation["champion"]["metrics"]["roc_auc"]["value"] == champion["metrics"]["model/roc_auc"]
     assert evaluation["comparisons"]["champion"]["better"] in {"model", "champion", "neither"}
 
 
-def test_a_champion_that_is_lost_stops_the_run_and_is_not_quietly_left_out(place, first, tmp_path):
+def test_a_champion_that_is_lost_stops_the_run_and_is_not_quietly_left_out(place, champion, tmp_path):
     shutil.copytree(place / ".fourscore", tmp_path / "lost")
-    train = next(stage["key"] for stage in first["stages"] if stage["name"] == "train")
+    train = next(stage["key"] for stage in champion["stages"] if stage["name"] == "train")
     shutil.rmtree(tmp_path / "lost/store" / train)
     other = ["run", "example/problem.yaml", "--no-tracking", "--workspace", tmp_path / "lost", "--set"]
     result = fourscore(*other, "train.seed=2", cwd=place)
@@ -237,11 +243,13 @@ def test_runs_show_report_and_doctor_answer_people_and_machines(place, first):
     assert json.loads(healthy.stdout)["healthy"] is True, healthy.stdout
 
 
-def test_a_server_that_is_away_makes_syncing_fail_and_nothing_else(place):
+def test_a_server_that_is_away_makes_syncing_fail_and_nothing_else(place, first):
     result = fourscore("runs", "--sync", "--tracking-uri", "http://user:hunter2@127.0.0.1:9", "--json", cwd=place)
     assert result.returncode == 1
     assert all(what.startswith("away") for what in json.loads(result.stdout)["sync"].values())
     assert "hunter2" not in result.stdout + result.stderr
+    promoted = fourscore("promote", first["run"], "--yes", cwd=place)
+    assert promoted.returncode == 0, promoted.stderr  # it is still tracked where it was
 
 
 def test_the_ui_does_not_lead_to_what_else_listens_on_its_port(place):
