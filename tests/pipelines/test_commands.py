@@ -112,6 +112,7 @@ def test_a_second_run_is_cached_whole_and_is_the_same_run(place, first):
     assert {stage["status"] for stage in again["stages"]} == {"cached"}
 
 
+@pytest.mark.usefixtures("first")
 def test_the_plan_names_the_setting_that_changed(place):
     result = fourscore("plan", "example/problem.yaml", "--set", "split.test_fraction=0.25", "--json", cwd=place)
     stages = {stage["name"]: stage for stage in json.loads(result.stdout)["stages"]}
