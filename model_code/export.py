@@ -17,14 +17,14 @@ import torch
 from torch import nn
 
 from model_code import archive, onnx_graph, onnx_runtime, runtime
-from model_code.operators import DTYPES, OPERATORS
+from model_code.operators import OPERATORS
 
 Array = np.ndarray[Any, Any]
 
 TOLERANCE = 1e-5
 """The largest difference of an answer, as a share of the largest answer, ..."""
 FINE_TOLERANCE = 1e-9
-"""... and of a graph without float32."""
+"""... and of a graph without weights of float32."""
 
 
 class ExportError(RuntimeError):
@@ -60,7 +60,7 @@ def export(model: nn.Module, directory: Path, random_inputs: Callable[[int], tup
 
 def tolerance(program: runtime.Program) -> float:
     """Return how far answers of one graph may be apart in two runtimes, as a share of the largest answer."""
-    is_fine = all(DTYPES[described["dtype"]] != np.float32 for described in program.described.values())
+    is_fine = all(weight.dtype != np.float32 for weight in program.weights.values())
     return FINE_TOLERANCE if is_fine else TOLERANCE
 
 

@@ -122,13 +122,21 @@ class Columns(nn.Module):
         return torch.cat(parts, dim=1)
 
     def _join(self, numeric: Tensor, statistics: Tensor, texts: Tensor) -> Tensor:
-        parts = [statistics, texts] if self.texts else [statistics]
+        parts = [statistics, _rounded(texts)] if self.texts else [statistics]
         if numeric.shape[1]:
             filled = torch.where(self.complete, self.usual, torch.nan)
             parts.append(torch.where(torch.isfinite(numeric), numeric, filled))
         if self.instants.numel():
-            parts.append(calendar(numeric.index_select(1, self.instants)))
+            parts.append(_rounded(calendar(numeric.index_select(1, self.instants))))
         return torch.cat(parts, dim=1)
+
+
+def _rounded(values: Tensor) -> Tensor:
+    """Return values without their last digits, at which no tree may split.
+
+    Sums and waves differ there between runtimes, and between weekdays whose waves mirror each other.
+    """
+    return values.to(torch.float32).to(torch.float64)
 
 
 def _statistics(category: Array, targets: Array, sizes: Sequence[int]) -> Array:

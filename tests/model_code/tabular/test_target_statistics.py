@@ -79,3 +79,12 @@ def test_an_instant_keeps_its_number_and_gets_its_place_in_day_week_and_year():
     values = look_up(columns, numeric, np.empty((2, 0), np.int64))
     assert values.shape == (2, 7)
     np.testing.assert_allclose(values[1, :3], [21_600, 1, 0], atol=1e-9)  # six o'clock is a quarter of the circle
+
+
+def test_weekdays_whose_waves_mirror_each_other_are_equal_there_in_every_runtime():
+    days = np.arange(28.0)[:, None] * 86_400
+    columns = Columns(days, np.empty((28, 0), np.int64), np.arange(28.0), schema([], dates=1))
+    values = look_up(columns, days, np.empty((28, 0), np.int64))
+    cosines = values[:, 4]  # behind the instant: two waves of the hour, two of the weekday
+    assert len(np.unique(cosines)) == 4
+    np.testing.assert_array_equal(values[:, 1:].astype(np.float32), values[:, 1:])
