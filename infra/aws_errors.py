@@ -14,27 +14,21 @@ ATTEMPTS = 10
 CONNECTIONS = 12
 """Connections of a client: parallel transfers, and two for other requests meanwhile."""
 _SIGN_IN = "sign in: run 'aws configure' or 'aws sso login', set AWS_PROFILE, or give the machine or job a role"
-_HINTS = (
-    {
+_HINTS = {
+    code: hint
+    for codes, hint in {
         "NoSuchBucket": "there is no such bucket; check its name",
+        "404 NoSuchKey": "there is no such object; check bucket and key",
         "KMS.DisabledException": "enable the key in the AWS console (KMS), or use another one",
         "RequestTimeTooSkewed": "the clock of this machine is wrong",
         "KeyTooLongError": "a key has 1,024 bytes at most; shorten the prefix or the file's name",
         "ResourceLimitExceeded": "request a higher quota in the AWS console (Service Quotas), or choose another instance type",
-    }
-    | dict.fromkeys(("404", "NoSuchKey"), "there is no such object; check bucket and key")
-    | dict.fromkeys(
-        ("PermanentRedirect", "AuthorizationHeaderMalformed"),
-        "the bucket is in another region; set AWS_DEFAULT_REGION to it",
-    )
-    | dict.fromkeys(
-        (
-            *("InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "ExpiredTokenException", "InvalidToken"),
-            *("InvalidClientTokenId", "UnrecognizedClientException"),
-        ),
-        f"the credentials in use are wrong or have expired; {_SIGN_IN}",
-    )
-)
+        "PermanentRedirect AuthorizationHeaderMalformed": "the bucket is in another region; set AWS_DEFAULT_REGION to it",
+        "InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken ExpiredTokenException InvalidToken InvalidClientTokenId "
+        "UnrecognizedClientException": f"the credentials in use are wrong or have expired; {_SIGN_IN}",
+    }.items()
+    for code in codes.split()
+}
 _BUSY = ("SlowDown", "Throttling", "ThrottlingException", "RequestTimeout")
 _DENIED = "the credentials in use may not do this, or it does not exist; docs/aws.md has the rights that are needed"
 
@@ -61,35 +55,33 @@ def translate_aws_errors(subject: str, service: str = "AWS", denied: str = _DENI
         ResourceNotFound: it does not exist.
         FourscoreError: AWS or the network failed; the same again may work.
     """
-    try:
-        from botocore import exceptions
-    except ImportError:
-        raise InputError(f"{subject}: {service} needs boto3; {install('aws')}") from None
     unreachable = f"{subject}: {service} cannot be reached or does not answer"
     try:
-        yield
+        from botocore import exceptions
+
+        try:
+            yield
+        except exceptions.ClientError as error:
+            raise _of_response(f"{subject}: {service}", error, denied) from None
+        except (
+            exceptions.NoCredentialsError,
+            exceptions.PartialCredentialsError,
+            exceptions.CredentialRetrievalError,
+        ) as error:
+            raise InputError(f"{subject}: there are no AWS credentials here ({error}); {_SIGN_IN}") from None
+        except (exceptions.ProfileNotFound, exceptions.TokenRetrievalError, exceptions.SSOError) as error:
+            raise InputError(f"{subject}: {error}; {_SIGN_IN}") from None
+        except exceptions.NoRegionError:
+            raise InputError(f"{subject}: no region is set; set AWS_DEFAULT_REGION, such as eu-central-1") from None
+        except (exceptions.ParamValidationError, exceptions.InvalidEndpointDiscoveryConfigurationError) as error:
+            raise InputError(f"{subject}: {error}") from None
+        except Exception as error:
+            # s3transfer's RetriesExceededError is known only where files were transferred
+            if not isinstance(error, exceptions.BotoCoreError) and type(error).__name__ != "RetriesExceededError":
+                raise
+            raise FourscoreError(f"{unreachable}: {error}; run again later") from None
     except ImportError:
         raise InputError(f"{subject}: {service} needs boto3; {install('aws')}") from None
-    except exceptions.ClientError as error:
-        raise _of_response(f"{subject}: {service}", error, denied) from None
-    except (
-        exceptions.NoCredentialsError,
-        exceptions.PartialCredentialsError,
-        exceptions.CredentialRetrievalError,
-    ) as error:
-        raise InputError(f"{subject}: there are no AWS credentials here ({error}); {_SIGN_IN}") from None
-    except (exceptions.ProfileNotFound, exceptions.TokenRetrievalError, exceptions.SSOError) as error:
-        raise InputError(f"{subject}: {error}; {_SIGN_IN}") from None
-    except exceptions.NoRegionError:
-        raise InputError(f"{subject}: no region is set; set AWS_DEFAULT_REGION, such as eu-central-1") from None
-    except (exceptions.ParamValidationError, exceptions.InvalidEndpointDiscoveryConfigurationError) as error:
-        raise InputError(f"{subject}: {error}") from None
-    except exceptions.BotoCoreError as error:
-        raise FourscoreError(f"{unreachable}: {error}; run again later") from None
-    except Exception as error:
-        if type(error).__name__ != "RetriesExceededError":  # s3transfer's, known only where files were transferred
-            raise
-        raise FourscoreError(f"{unreachable}: {error}; run again later") from None
 
 
 def client(service: str, region: str | None = None, attempts: int = ATTEMPTS) -> Any:

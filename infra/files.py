@@ -74,6 +74,11 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def is_intact(path: Path, entry: Mapping[str, Any]) -> bool:
+    """Return whether the file has the size and the digest of a manifest's entry."""
+    return path.is_file() and path.stat().st_size == entry["size"] and sha256_of(path) == entry["sha256"]
+
+
 @contextlib.contextmanager
 def locked(path: Path, *, blocking: bool = True) -> Iterator[bool]:
     """Hold an exclusive lock on ``path`` (made if needed); the kernel frees it when the process dies, however it dies.
@@ -89,3 +94,9 @@ def locked(path: Path, *, blocking: bool = True) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock; two who look at once see each other."""
+    with locked(path, blocking=False) as free:
+        return not free

@@ -49,12 +49,7 @@ def local(workspace: Path, uri: str | None = None) -> Place:
     return Place(LOCAL, store, LocalBackend(store))
 
 
-def sagemaker(
-    on: str,
-    workspace: Path,
-    stack_name: str,
-    section: dict[str, Any] | None = None,
-) -> Place:
+def sagemaker(on: str, workspace: Path, stack_name: str, section: dict[str, Any] | None = None) -> Place:
     """Return a stack on AWS, or the one of the workspace's local cloud.
 
     Args:

@@ -39,11 +39,7 @@ def of_object(kind: type[T], content: Any) -> T:
 
 
 def _typed(expected: Any, value: Any, name: str) -> Any:
-    """Return a value with the type of its field.
-
-    Raises:
-        ValueError: it is of another type.
-    """
+    """Return a value with the type of its field."""
     origin, parts = get_origin(expected), get_args(expected)
     if expected is Any or (origin is Literal and value in parts):
         return value

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra.files import locked
+from infra.processes import raise_keyboard_interrupt
 from infra.runs import records
 from infra.runs.plan import Reporter
 from infra.runs.records import RunRecord
-from infra.signals import raise_keyboard_interrupt
 from infra.tracking import follower, state
 
 

@@ -1,7 +1,9 @@
 """Fixtures that every test may use; nasty values on purpose, since paths and names break code first."""
 
+import contextlib
 import functools
 import random
+import signal
 import uuid
 
 import botocore.session
@@ -14,6 +16,10 @@ settings.load_profile("steady")
 
 # A client reads megabytes of JSON about its service, each session anew; tests make hundreds of them.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+# A shell ignores Ctrl-C for what it starts in the background, and the processes that tests interrupt would inherit that.
+with contextlib.suppress(ValueError):  # not in the main thread
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 WHOLE_RUNS = (

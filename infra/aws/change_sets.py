@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from infra.aws import templates
 from infra.aws.account import Account, StackFailed
@@ -93,14 +93,13 @@ def propose(account: Account, stack: str, template: str, parameters: Mapping[str
             if any(words in reason for words in UNCHANGED):
                 return None
             raise StackFailed(f"stack {stack}: CloudFormation refuses the change: {reason}{_advice(reason)}") from None
-        changes = listed(client, "describe_change_set", "Changes", ChangeSetName=arn)
-        return ChangeSet(stack, arn, creates, tuple(_change(entry["ResourceChange"]) for entry in changes))
+        changes = []
+        for entry in listed(client, "describe_change_set", "Changes", ChangeSetName=arn):
+            change = entry["ResourceChange"]
+            action = "Replace" if change.get("Replacement") == "True" else change["Action"]
+            changes.append(Change(action, change["LogicalResourceId"], change.get("ResourceType", "")))
+        return ChangeSet(stack, arn, creates, tuple(changes))
     return None
-
-
-def _change(change: Mapping[str, Any]) -> Change:
-    action = "Replace" if change.get("Replacement") == "True" else change["Action"]
-    return Change(action, change["LogicalResourceId"], change.get("ResourceType", ""))
 
 
 def discard(account: Account, change_set: ChangeSet) -> None:

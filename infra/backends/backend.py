@@ -24,13 +24,21 @@ class Detached(Backend, Protocol):
     """Runs plans as executions that go on without this process."""
 
     def estimate(self, plan: Plan, problem: str) -> dict[str, Any]:
-        """Return jobs, minutes and dollars of a plan, checked as if it were sent."""
+        """Return jobs, minutes and dollars of a plan, checked as if it were sent.
+
+        Raises:
+            InputError: the run could cost more than its cap, or asks for something that the backend does not have.
+        """
 
     def attach(self, record: RunRecord, reporter: Reporter) -> RunRecord:
-        """Follow the run's execution to its end; of one that is over, return how it ended."""
+        """Follow the run's execution to its end; a run that is over stays as it is.
+
+        Raises:
+            FourscoreError: as :meth:`run`.
+        """
 
     def stop(self, record: RunRecord) -> None:
-        """Ask the run's execution to stop.
+        """Ask the run's execution to stop; its work gets the time that it needs to keep its checkpoint.
 
         Raises:
             InputError: it is over already.
@@ -41,6 +49,7 @@ class Detached(Backend, Protocol):
 
         Raises:
             InputError: it is active, or it succeeded.
+            FourscoreError: as :meth:`run`.
         """
 
     def refresh(self, record: RunRecord) -> bool:

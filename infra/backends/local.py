@@ -152,10 +152,6 @@ class _Execution:
             seconds=round(time.perf_counter() - clock, 3),
         )
 
-    def outside(self, planned: PlannedStep) -> list[str]:
-        """Return the artifacts from outside that the step reads."""
-        return [name for name in planned.step.inputs if name in self.plan.sources]
-
     def sources(self, planned: PlannedStep, directory: Path) -> dict[str, Path]:
         """Lay out what the step reads from outside.
 
@@ -163,7 +159,7 @@ class _Execution:
             FourscoreError: it is lost; a run must not quietly go without it.
         """
         directories = {}
-        for name in self.outside(planned):
+        for name in self.plan.sources.keys() & planned.step.inputs:
             source = self.plan.sources[name]
             (directory / name).mkdir(parents=True, exist_ok=True)
             try:
@@ -204,20 +200,13 @@ def _close(workspace: Path, record: RunRecord, stop: BaseException) -> None:
     """Record how a run ended that did not end well."""
     running = next((stage for stage in record.stages if stage.status == "running"), None)
     if isinstance(stop, GateRefused):
-        record.status, record.message = "rejected", "\n".join(stop.reasons)
+        records.close(record, "rejected", "\n".join(stop.reasons))
     elif isinstance(stop, KeyboardInterrupt | Interrupted):
-        record.status = "interrupted"
         where = f" in stage {running.name}" if running else ""
-        record.message = f"interrupted{where}; run the same command again and it goes on from there"
+        advice = "run the same command again and it goes on from there"
+        records.close(record, "interrupted", f"interrupted{where}; {advice}")
     else:
-        record.status, record.message = "error", _message(workspace, record, stop, running)
-    if running:
-        running.status = "stopped" if record.status == "interrupted" else "failed"
-        running.reason = record.message.partition("\n")[0]
-    for stage in record.stages:
-        if stage.status == "pending":
-            stage.status = "skipped"
-    record.finished = records.now()
+        records.close(record, "error", _message(workspace, record, stop, running))
     with contextlib.suppress(OSError):  # a full disk takes no record either: the next start marks the run as killed
         records.save(workspace, record)
 

@@ -1,13 +1,8 @@
 """SageMaker's contract with a container: files below /opt/ml, hosts, and how a failure is reported.
 
-Processing   /opt/ml/config/{processingjobconfig,resourceconfig}.json, inputs and outputs below /opt/ml/processing
-Training     /opt/ml/input/config/{hyperparameters,resourceconfig,inputdataconfig}.json, channels below /opt/ml/input/data,
-             /opt/ml/checkpoints, /opt/ml/model
-both         /opt/ml/output/failure (training), /opt/ml/output/message (processing): why it failed, in 1,024 characters
-
-Sources: the SageMaker Developer Guide's "How Amazon SageMaker provides training information", "... signals success and
-failure" and "How Amazon SageMaker Processing configures your processing container". ``SM_*`` variables are set by
-toolkits, not by SageMaker, and are not used.
+ARCHITECTURE.md, "The container contract", lists them. Sources: the SageMaker Developer Guide's "How Amazon SageMaker
+provides training information", "... signals success and failure" and "How Amazon SageMaker Processing configures your
+processing container".
 """
 
 from __future__ import annotations

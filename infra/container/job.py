@@ -1,10 +1,7 @@
 """One job of a pipeline inside its container: fetch its inputs, run its steps with the store, report how it ended.
 
-The same on SageMaker, on the local cloud and in tests. Its input are SageMaker's files and these variables:
-
-FOURSCORE_BASE   the folder of SageMaker's files (/opt/ml)    FOURSCORE_ROOT   the store's root, s3://bucket/prefix/
-FOURSCORE_RUN    the run's name                               FOURSCORE_FOLDER the local cloud's folder in place of S3
-job.json         the description (infra/sagemaker/jobs.py)
+The same on SageMaker, on the local cloud and in tests. Its input are SageMaker's files, job.json (infra/sagemaker/jobs.py)
+and the variables of ARCHITECTURE.md, "The container contract".
 """
 
 from __future__ import annotations
@@ -27,12 +24,12 @@ from infra.backends.local import LocalBackend
 from infra.container import processes
 from infra.container.contract import Container
 from infra.container.live import Live
+from infra.processes import handle, interrupt
 from infra.runs import records
 from infra.runs.keys import differences
 from infra.runs.plan import Plan, PlannedStep
 from infra.runs.records import RunRecord, StageRecord
 from infra.s3.folder import FolderObjects
-from infra.signals import handle, interrupt
 from infra.sources.source import restore
 from infra.store.s3 import S3Store
 from steps.core import import_step
@@ -101,11 +98,7 @@ def _planned(step: Mapping[str, Any]) -> PlannedStep:
 
 
 def _check_container(steps: tuple[PlannedStep, ...]) -> None:
-    """Check that the container has the code and packages that the keys were made of.
-
-    Raises:
-        FourscoreError: it has others.
-    """
+    """Check that the container has the code and packages that the keys were made of."""
     other = sorted({line for planned in steps for line in differences(planned.ingredients)})
     if other:
         listed = "; ".join(other[:5]) + (f" and {len(other) - 5} more" if len(other) > 5 else "")

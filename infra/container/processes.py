@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from infra.container.contract import Container
-from infra.signals import pass_on
+from infra.processes import pass_on
 
 PORT = 29500
 """The port on the leading host where the processes meet."""

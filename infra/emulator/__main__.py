@@ -10,8 +10,8 @@ from infra.emulator.api import Api
 from infra.emulator.executions import Execution
 from infra.emulator.jobs import Machine
 from infra.files import locked
+from infra.processes import raise_keyboard_interrupt
 from infra.secrets import redact_output
-from infra.signals import raise_keyboard_interrupt
 
 
 def main(folder: Path) -> None:

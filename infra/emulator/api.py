@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 
 from infra.emulator import local_cloud
 from infra.emulator.executions import Execution
-from infra.emulator.local_cloud import ACCOUNT, REGION, is_alive
-from infra.files import locked, write_json
+from infra.emulator.local_cloud import ACCOUNT, REGION
+from infra.files import is_locked, locked, write_json
 from steps.errors import InputError
 
 Fields = Mapping[str, Any]
@@ -32,7 +32,7 @@ class ApiError(Exception):
 
 
 class Api:
-    """Pipelines, executions, jobs, model packages and logs in a folder.
+    """Pipelines, executions, jobs, model packages and logs in a folder; operations have the names that a client has.
 
     Args:
         begin: starts the process of the execution in a folder.
@@ -40,26 +40,6 @@ class Api:
 
     def __init__(self, directory: Path, begin: Callable[[Path], None] = local_cloud.begin) -> None:
         self.directory, self.begin = directory, begin
-        self.operations: Mapping[str, Callable[[Fields], Fields]] = {
-            "CreatePipeline": self.put_pipeline,
-            "UpdatePipeline": self.put_pipeline,
-            "DescribePipeline": self.describe_pipeline,
-            "StartPipelineExecution": self.start_execution,
-            "RetryPipelineExecution": self.retry_execution,
-            "StopPipelineExecution": self.stop_execution,
-            "DescribePipelineExecution": self.describe_execution,
-            "ListPipelineExecutions": self.list_executions,
-            "ListPipelineExecutionSteps": self.list_steps,
-            "ListPipelineParametersForExecution": self.list_parameters,
-            "DescribePipelineDefinitionForExecution": self.describe_definition,
-            "DescribeProcessingJob": self.describe_job,
-            "DescribeTrainingJob": self.describe_job,
-            "CreateModelPackageGroup": self.create_group,
-            "ListModelPackages": self.list_packages,
-            "DescribeModelPackage": self.describe_package,
-            "DescribeLogStreams": self.describe_log_streams,
-            "GetLogEvents": self.get_log_events,
-        }
 
     def call(self, operation: str, request: Fields) -> Fields:
         """Answer an operation.
@@ -67,28 +47,34 @@ class Api:
         Raises:
             ApiError: the answer is an error.
         """
-        if operation not in self.operations:
+        from botocore import xform_name
+
+        method = getattr(self, xform_name(operation), None)
+        if method is None:
             raise ApiError("UnknownOperationException", f"the local cloud does not know {operation}")
         try:
             with locked(self.directory / "lock"):
-                return self.operations[operation](request)
+                answer: Fields = method(request)
+                return answer
         except InputError as error:
             raise _invalid(str(error)) from None
 
     # pipelines and executions
 
-    def put_pipeline(self, request: Fields) -> Fields:
+    def create_pipeline(self, request: Fields) -> Fields:
         """Create the pipeline or change it to another definition."""
         arn = _arn("pipeline", request["PipelineName"])
         content = {key: request[key] for key in ("PipelineName", "PipelineDefinition", "RoleArn")}
         self._write("pipelines", request["PipelineName"], {**content, "PipelineArn": arn, "PipelineStatus": "Active"})
         return {"PipelineArn": arn}
 
+    update_pipeline = create_pipeline
+
     def describe_pipeline(self, request: Fields) -> Fields:
         pipeline: Fields = self._read("pipelines", request["PipelineName"])
         return pipeline
 
-    def start_execution(self, request: Fields) -> Fields:
+    def start_pipeline_execution(self, request: Fields) -> Fields:
         """Start an execution; the same token again answers with the execution that it started."""
         pipeline = self.describe_pipeline(request)
         earlier = list(self._executions())
@@ -105,7 +91,7 @@ class Api:
         self.begin(folder)
         return {"PipelineExecutionArn": arn}
 
-    def retry_execution(self, request: Fields) -> Fields:
+    def retry_pipeline_execution(self, request: Fields) -> Fields:
         """Go on with an execution from the steps that did not succeed."""
         execution = self._execution(request)
         if execution.outcome not in ("Failed", "Stopped"):
@@ -114,7 +100,7 @@ class Api:
         self.begin(execution.folder)
         return {"PipelineExecutionArn": execution.arn}
 
-    def stop_execution(self, request: Fields) -> Fields:
+    def stop_pipeline_execution(self, request: Fields) -> Fields:
         execution = self._execution(request)
         (execution.folder / "stop").touch()
         return {"PipelineExecutionArn": execution.arn}
@@ -122,41 +108,43 @@ class Api:
     def _executions(self) -> Iterator[Execution]:
         """Yield the executions, the newest first."""
         for folder in sorted((self.directory / "executions").glob("*"), reverse=True):
-            yield Execution(folder, alive=is_alive(folder))
+            yield Execution(folder, alive=is_locked(folder / "alive"))
 
     def _execution(self, request: Fields) -> Execution:
         arn = request["PipelineExecutionArn"]
         return _existing({execution.arn: execution for execution in self._executions()}, arn)
 
-    def describe_execution(self, request: Fields) -> Fields:
+    def describe_pipeline_execution(self, request: Fields) -> Fields:
         execution = self._execution(request)
         return {**_summary(execution), **({"FailureReason": execution.failure} if execution.failure else {})}
 
-    def list_executions(self, request: Fields) -> Fields:
+    def list_pipeline_executions(self, request: Fields) -> Fields:
         """List the executions of a pipeline, the newest first."""
         arn = self.describe_pipeline(request)["PipelineArn"]
         executions = [execution for execution in self._executions() if execution.arn.startswith(f"{arn}/")]
         return {"PipelineExecutionSummaries": [_summary(execution) for execution in executions]}
 
-    def list_steps(self, request: Fields) -> Fields:
+    def list_pipeline_execution_steps(self, request: Fields) -> Fields:
         """List the steps that were started, the earliest first."""
         return {"PipelineExecutionSteps": list(self._execution(request).states.values())}
 
-    def list_parameters(self, request: Fields) -> Fields:
+    def list_pipeline_parameters_for_execution(self, request: Fields) -> Fields:
         values = self._execution(request).parameters
         return {"PipelineParameters": [{"Name": name, "Value": str(value)} for name, value in values.items()]}
 
-    def describe_definition(self, request: Fields) -> Fields:
+    def describe_pipeline_definition_for_execution(self, request: Fields) -> Fields:
         return {"PipelineDefinition": self._execution(request).definition}
 
-    def describe_job(self, request: Fields) -> Fields:
+    def describe_processing_job(self, request: Fields) -> Fields:
         ((field, name),) = request.items()
         jobs = [job for execution in self._executions() for job in execution.jobs.values()]
         return _existing({job.get(field, ""): job for job in jobs}, name)
 
+    describe_training_job = describe_processing_job
+
     # model packages
 
-    def create_group(self, request: Fields) -> Fields:
+    def create_model_package_group(self, request: Fields) -> Fields:
         name = request["ModelPackageGroupName"]
         if (self.directory / "packages" / f"{name}.json").exists():
             raise _invalid(f"Model Package Group already exists: {name}")
@@ -173,11 +161,11 @@ class Api:
             self._write("packages", group, [*versions, {**request, **more, "ModelPackageStatus": "Completed"}])
             return arn
 
-    def list_packages(self, request: Fields) -> Fields:
+    def list_model_packages(self, request: Fields) -> Fields:
         """List the versions of a group, the newest first."""
         return {"ModelPackageSummaryList": self._read("packages", request["ModelPackageGroupName"])[::-1]}
 
-    def describe_package(self, request: Fields) -> Fields:
+    def describe_model_package(self, request: Fields) -> Fields:
         arn = request["ModelPackageName"]
         versions: list[Fields] = self._read("packages", arn.split("/")[-2])
         return _existing({package["ModelPackageArn"]: package for package in versions}, arn)

@@ -34,12 +34,11 @@ class Execution:
     """
 
     def __init__(self, folder: Path, *, alive: bool) -> None:
-        content = json.loads((folder / "request.json").read_bytes())
-        self.folder, self.alive = folder, alive
-        self.arn: str = content["arn"]
-        self.definition: str = content["definition"]
-        self.request: Mapping[str, Any] = content["request"]
         state = json.loads((folder / "state.json").read_bytes())
+        self.folder, self.alive = folder, alive
+        self.arn: str = state["arn"]
+        self.definition: str = state["definition"]
+        self.request: Mapping[str, Any] = state["request"]
         self.outcome: str = state["outcome"]
         """Succeeded | Failed | Stopped; empty while it runs."""
         self.states: dict[str, dict[str, Any]] = state["states"]
@@ -61,8 +60,8 @@ class Execution:
         """
         parameter_values(json.loads(definition), _arguments(request))
         folder.mkdir(parents=True)
-        write_json(folder / "request.json", {"arn": arn, "definition": definition, "request": request})
-        write_json(folder / "state.json", {"outcome": "", "states": {}, "jobs": {}})
+        content = {"arn": arn, "definition": definition, "request": request, "outcome": "", "states": {}, "jobs": {}}
+        write_json(folder / "state.json", content)
 
     @property
     def status(self) -> str:
@@ -111,11 +110,7 @@ class Execution:
         self._save()
 
     def _run_step(self, step: Definition, machine: Machine, register: Callable[[Mapping[str, Any]], str]) -> str:
-        """Run a step to its end and return its status.
-
-        Raises:
-            Exception: it failed.
-        """
+        """Run a step to its end and return its status; raise whatever made it fail."""
         scope = Scope(self.parameters, lambda source, name: self._property_file(machine, source, name))
         if step["Type"] == "Condition":
             outcome = all(resolve(step["Arguments"]["Conditions"], scope))
@@ -151,8 +146,8 @@ class Execution:
         self._save()
 
     def _save(self) -> None:
-        state = {"outcome": self.outcome, "states": self.states, "jobs": self.jobs}
-        write_json(self.folder / "state.json", state)
+        names = ("arn", "definition", "request", "outcome", "states", "jobs")
+        write_json(self.folder / "state.json", {name: getattr(self, name) for name in names})
 
 
 def _arguments(request: Mapping[str, Any]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import typed_json
-from infra.files import locked, write_atomically
+from infra.files import is_locked, locked, write_atomically
 from infra.secrets import redacted
 from steps.errors import InputError
 
@@ -125,6 +125,17 @@ def save(workspace: Path, record: RunRecord) -> None:
     write_atomically(path_of(workspace, record.run), text + "\n")
 
 
+def close(record: RunRecord, status: str, message: str) -> None:
+    """Note how a run ended: a stage that was running was cut short, and those that waited are skipped."""
+    record.status, record.message, record.finished = status, message, now()
+    for stage in record.stages:
+        if stage.status == "running":
+            stage.status = "stopped" if status == "interrupted" else "failed"
+            stage.reason = message.partition("\n")[0]
+        elif stage.status == "pending":
+            stage.status = "skipped"
+
+
 def load(workspace: Path, run: str) -> RunRecord:
     """Return the record of a run.
 
@@ -149,22 +160,14 @@ def find(workspace: Path, run: str) -> RunRecord | None:
 
 
 def _read(path: Path) -> RunRecord:
-    """Return the record in a file; fields of another version are left out or get their defaults.
-
-    Raises:
-        InputError: it is not a record; the message names the file.
-    """
+    """Return the record in a file; fields of another version are left out or get their defaults."""
     try:
-        return _parse(path)
+        if not NAME.fullmatch(path.stem):
+            raise ValueError("its name is not one that a run has")  # noqa: TRY301
+        record = typed_json.parse(RunRecord, path.read_bytes())
     except (OSError, ValueError) as error:
         advice = "move it away or restore it: other runs do without it"
         raise InputError(f"run file {path} cannot be read ({error}); {advice}") from None
-
-
-def _parse(path: Path) -> RunRecord:
-    if not NAME.fullmatch(path.stem):
-        raise ValueError("its name is not one that a run has")
-    record = typed_json.parse(RunRecord, path.read_bytes())
     record.run, record.problem_name = path.stem, record.problem_name or path.stem
     return record
 
@@ -195,10 +198,7 @@ def next_number(workspace: Path) -> int:
 
 def is_alive(workspace: Path, run: str) -> bool:
     """Return whether a process holds the run's lock."""
-    if not lock_of(workspace, run).exists():
-        return False
-    with locked(lock_of(workspace, run), blocking=False) as free:
-        return not free
+    return lock_of(workspace, run).exists() and is_locked(lock_of(workspace, run))
 
 
 def mark_killed(workspace: Path) -> list[RunRecord]:
@@ -211,15 +211,8 @@ def mark_killed(workspace: Path) -> list[RunRecord]:
             record = load(workspace, running.run) if free else running
             if not free or record.status != "running":
                 continue
-            record.status, record.finished = "killed", now()
-            record.message = (
-                "the process was killed; run it again and it goes on from the last published stage and checkpoint"
-            )
-            for stage in record.stages:
-                if stage.status == "running":
-                    stage.status, stage.reason = "failed", "the process was killed"
-                elif stage.status == "pending":
-                    stage.status = "skipped"
+            advice = "run it again and it goes on from the last published stage and checkpoint"
+            close(record, "killed", f"the process was killed; {advice}")
             save(workspace, record)
             marked.append(record)
     return marked

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from infra.files import locked, sha256_of
+from infra.files import is_intact, locked, sha256_of
 from infra.s3.objects import WRITE_ONCE, Absent, Conflict, Entry, Listed, Objects
 from steps.errors import FourscoreError
 
@@ -57,8 +57,7 @@ class FolderObjects(Objects):
         return listed
 
     def holds(self, name: str, entry: Entry) -> bool:
-        path = self.path(name)
-        return path.is_file() and path.stat().st_size == entry["size"] and sha256_of(path) == entry["sha256"]
+        return is_intact(self.path(name), entry)
 
     def upload(self, files: Mapping[str, Path], entries: Mapping[str, Entry]) -> None:
         for name, path in files.items():

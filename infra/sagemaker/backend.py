@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from infra.aws_errors import ResourceNotFound
 from infra.runs import records
 from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
 from infra.sagemaker import cost
-from infra.sagemaker.config import SageMakerConfig
+from infra.sagemaker.config import SageMakerConfig, check_limits
 from infra.sagemaker.definition import Definition, all_steps, compile_plan, missing_answers, pipeline_name
 from infra.sagemaker.follow import Following, exit_code, reset_stages
 from infra.sagemaker.jobs import Decision, Job, decided, fuse
-from infra.sagemaker.limits import check_limits
-from infra.sagemaker.requests import TO_BE_WRITTEN, fit, model_name, package_group, tags
+from infra.sagemaker.requests import TO_BE_WRITTEN, model_name, package_group, tags
 from infra.sagemaker.service import ExecutionState, Service
 from infra.sagemaker.stack import Stack
 from infra.sagemaker.starting import Work, start
 from infra.sagemaker.upload import code_digest, upload
 from infra.store.manifest import JOURNAL
+from infra.store.s3 import S3Store
 from steps.errors import FourscoreError, InputError, Interrupted
-
-if TYPE_CHECKING:
-    from infra.store.s3 import S3Store
 
 POLL_AWS, POLL_LOCAL = 5.0, 0.5
 """Seconds between two looks at an execution, on AWS and on this machine."""
-TITLE = 82
-"""Greatest number of characters of an execution's display name."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +37,7 @@ class Compiled:
     definition: Definition | None
     """None if nothing is left to do."""
     decision: Decision | None
+    estimate: cost.Estimate
 
 
 def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, store: S3Store) -> Compiled:
@@ -56,41 +50,26 @@ def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, st
     decision = decided(plan, store.find)
     jobs = () if decision and decision.verdict == "refused" else fuse(plan)
     passed = decision is not None and decision.verdict == "pass"
+    estimate = cost.estimate(jobs, config, stack.region)
     if not jobs and not (passed and plan.producer("registration") in plan.steps and not plan.smoke):
-        return Compiled((), None, decision)
-    cost.check_cap(cost.estimate(jobs, config, stack.region))
-    return Compiled(jobs, compile_plan(plan, problem, config, stack, code_digest(), decision), decision)
+        return Compiled((), None, decision, estimate)
+    cost.check_cap(estimate)
+    definition = compile_plan(plan, problem, config, stack, code_digest(), decision)
+    return Compiled(jobs, definition, decision, estimate)
 
 
 class SageMakerBackend:
-    """Runs plans as pipeline executions, which outlive this process.
+    """Runs plans as pipeline executions, which outlive this process."""
 
-    Args:
-        config: machines, minutes and money of the problem.
-        sleep: waits between two looks at an execution.
-    """
-
-    def __init__(
-        self,
-        store: S3Store,
-        stack: Stack,
-        config: SageMakerConfig,
-        *,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.store, self.stack, self.config, self.sleep = store, stack, config, sleep
+    def __init__(self, store: S3Store, stack: Stack, config: SageMakerConfig) -> None:
+        self.store, self.stack, self.config = store, stack, config
 
     @cached_property
     def service(self) -> Service:
         """Created on first use: a run that finds everything in the store imports no SDK."""
-        return Service(self.stack, sleep=self.sleep)
+        return Service(self.stack)
 
     def estimate(self, plan: Plan, problem: str) -> dict[str, Any]:
-        """Return jobs, minutes and dollars of a plan, checked as if it were sent.
-
-        Raises:
-            InputError: the run could cost more than its cap, or asks for something that SageMaker does not have.
-        """
         jobs = compiled(plan, problem, self.config, self.stack, self.store).jobs
         seconds = cost.history(self.store.workspace, problem, self.store.find, smoke=plan.smoke)
         return dict(cost.estimate(jobs, self.config, self.stack.region, seconds))
@@ -118,11 +97,6 @@ class SageMakerBackend:
             raise
 
     def attach(self, record: RunRecord, reporter: Reporter) -> RunRecord:
-        """Follow the execution of a run to its end; a run that is over stays as it is.
-
-        Raises:
-            FourscoreError: as :meth:`run`.
-        """
         if record.status in records.FINAL:
             return record
         try:
@@ -132,23 +106,12 @@ class SageMakerBackend:
             raise Interrupted(_detached(record)) from None
 
     def stop(self, record: RunRecord) -> None:
-        """Ask the execution to stop; running jobs get the time that they need to keep their checkpoint.
-
-        Raises:
-            InputError: it is over already.
-        """
         state = self._state(record)
         if state.over:
             raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to stop")
         self.service.stop(state.arn)
 
     def retry(self, record: RunRecord, reporter: Reporter) -> RunRecord:
-        """Continue an execution that failed or was stopped from the steps that did not succeed, and follow it.
-
-        Raises:
-            InputError: it is active, or it succeeded.
-            FourscoreError: as :meth:`run`.
-        """
         state = self._state(record)
         if not state.over or state.status == "Succeeded":
             raise InputError(f"run {record.run}: its execution is {state.status}; there is nothing to retry")
@@ -162,7 +125,6 @@ class SageMakerBackend:
         return self.attach(record, reporter)
 
     def refresh(self, record: RunRecord) -> bool:
-        """Bring the record of an execution that nobody follows to its end; return whether it has come to it."""
         try:
             state = self._state(record)
         except ResourceNotFound:
@@ -174,11 +136,7 @@ class SageMakerBackend:
         return state.over
 
     def _state(self, record: RunRecord) -> ExecutionState:
-        """Return the state of a run's execution.
-
-        Raises:
-            ResourceNotFound: it was deleted, or the local cloud that had it has ended, which closes an active record.
-        """
+        """Return the state of a run's execution; one that was deleted closes an active record of the local cloud."""
         try:
             return self.service.execution(str(record.execution))
         except ResourceNotFound:
@@ -196,16 +154,15 @@ class SageMakerBackend:
         if work.definition is None or (not work.jobs and self._has_package(plan, record)):
             return self._conclude_cached(record, work.decision)
         if self.stack.endpoint is None:
-            cost.require_prices(cost.estimate(work.jobs, self.config, self.stack.region))
+            cost.require_prices(work.estimate)
         upload(self.store, plan, work.jobs, reporter)
         self._start(work.definition, record)
         reporter("", {"kind": "note", "level": "info", "text": f"execution {record.execution}"})
         return _outcome(record, self._follow(record, reporter))
 
     def _follow(self, record: RunRecord, reporter: Reporter) -> ExecutionState:
-        poll = POLL_LOCAL if self.stack.endpoint else POLL_AWS
         following = Following(self.service, self.store, record, reporter)
-        return following.until_over(lambda: self.sleep(poll))
+        return following.until_over(POLL_LOCAL if self.stack.endpoint else POLL_AWS)
 
     def _note_cached(self, plan: Plan, record: RunRecord, reporter: Reporter) -> None:
         """Note the cached stages before the first that runs, since that one may refuse and end the run."""
@@ -249,7 +206,6 @@ class SageMakerBackend:
             definition=definition,
             role=self.stack.roles["pipeline"],
             tags=tags(record.problem_name, None, self.stack),
-            title=fit(record.run, TITLE),
             run=record.run,
         )
         for step in all_steps(definition["Steps"]):
@@ -258,9 +214,7 @@ class SageMakerBackend:
         start(self.service, work, note)
 
     def _close(self, record: RunRecord, status: str, message: str) -> None:
-        record.status, record.message, record.finished = status, message, records.now()
-        for stage in record.stages:
-            stage.status = {"pending": "skipped", "running": "failed"}.get(stage.status, stage.status)
+        records.close(record, status, message)
         records.save(self.store.workspace, record)
 
 
@@ -273,13 +227,7 @@ def _detached(record: RunRecord) -> str:
 
 
 def _outcome(record: RunRecord, state: ExecutionState) -> RunRecord:
-    """Return the record of a run that passed or was rejected.
-
-    Raises:
-        Interrupted: it was stopped.
-        InputError: a job found its input wrong.
-        FourscoreError: it failed.
-    """
+    """Return the record of a run that passed or was rejected; raise what a run that was stopped or failed ends with."""
     if record.status == "interrupted":
         raise Interrupted(record.message)
     if record.status == "error":

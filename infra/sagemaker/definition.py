@@ -1,12 +1,6 @@
 """The compiler from a plan to a pipeline definition: a pure function, with the same bytes for the same plan.
 
-Version 2020-12-01 of the definition's JSON is SageMaker's stable public contract. Why it is as it is:
-
-- Spot is not a parameter: MaxWaitTimeInSeconds is required with spot and refused without it, and a parameter cannot
-  remove a field. Compiling again costs milliseconds.
-- One host or several differ in TrainInstanceCount alone: the hosts are known inside the container only, so
-  ``python -m infra.container train`` starts torchrun itself when it finds several hosts or GPUs.
-- Caching is ours, by keys, so steps carry no CacheConfig.
+Version 2020-12-01 of the definition's JSON is SageMaker's stable public contract; docs/aws.md says why it is as it is.
 """
 
 from __future__ import annotations
@@ -31,12 +25,7 @@ VERSION = "2020-12-01"
 
 
 def compile_plan(
-    plan: Plan,
-    problem: str,
-    config: SageMakerConfig,
-    stack: Stack,
-    code: str,
-    decision: Decision | None = None,
+    plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, code: str, decision: Decision | None = None
 ) -> Definition:
     """Return the definition of what is left to do.
 

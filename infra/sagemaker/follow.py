@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from infra.files import write_atomically
 from infra.runs import records
 from infra.runs.plan import Reporter
 from infra.runs.records import RunRecord, StageRecord
 from infra.runs.tail import Tail
+from infra.s3.objects import Listed
 from infra.sagemaker.definition import all_steps
 from infra.sagemaker.service import ENDED, ExecutionState, Service, StepState
 from infra.store.manifest import JOURNAL, Manifest
-
-if TYPE_CHECKING:
-    from infra.s3.objects import Listed
-    from infra.store.s3 import S3Store
+from infra.store.s3 import S3Store
 
 FINISHED = ("ran", "cached", "refused", "skipped")
 """Statuses of a stage that do not change any more."""
@@ -43,19 +42,15 @@ class Following:
         self._reported: dict[str, str] = {}
         """Stage -> the status that the reporter heard last."""
 
-    def until_over(self, wait: Callable[[], None]) -> ExecutionState:
-        """Update the record until the execution is over; return its last state.
-
-        Args:
-            wait: waits between two looks.
-        """
+    def until_over(self, seconds: float) -> ExecutionState:
+        """Update the record every so many seconds until the execution is over; return its last state."""
         while True:
             state = self.service.execution(self.arn)
             self.note(state)
             if state.over:
                 self.close(state)
                 return state
-            wait()
+            time.sleep(seconds)
 
     def note(self, state: ExecutionState) -> None:
         """Bring the record up to the state of the execution and to what its jobs sent."""

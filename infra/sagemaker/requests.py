@@ -33,10 +33,7 @@ FILES = {"S3DataType": "S3Prefix", "S3InputMode": "File"}
 
 
 def _retries(seconds: int, rate: float, end: Mapping[str, int], *types: str) -> dict[str, Any]:
-    """Return a retry policy, which has one end: MaxAttempts or ExpireAfterMin.
-
-    Source of the three: SageMaker Developer Guide, "Retry Policy for Pipeline Steps".
-    """
+    """Return a retry policy (SageMaker Developer Guide), which has one end: MaxAttempts or ExpireAfterMin."""
     return {"ExceptionType": list(types), "IntervalSeconds": seconds, "BackoffRate": rate, **end}
 
 
@@ -74,10 +71,10 @@ def fit(name: str, longest: int) -> str:
     return f"{fitted[: longest - 9].rstrip('-')}-{mark}"
 
 
-def tags(problem: str, run: Any, stack: Stack) -> dict[str, Any]:
+def tags(problem: str, run: Any, stack: Stack) -> list[Arguments]:
     """Return the tags for cost allocation; a pipeline, which many runs share, has no run."""
     values = {"project": PROJECT, "problem": problem, "run": run, "stack": stack.name}
-    return {f"fourscore:{name}": value for name, value in values.items() if value is not None}
+    return [{"Key": f"fourscore:{name}", "Value": value} for name, value in values.items() if value is not None]
 
 
 @dataclass(frozen=True)
@@ -122,7 +119,7 @@ class Requests:
             "RoleArn": self.stack.roles[job.name],
             "ProcessingInputs": inputs,
             "Environment": self._environment(f"{local}/code"),
-            "Tags": self._tags(),
+            "Tags": tags(self.problem, parameter("Run"), self.stack),
         }
         if network := self._network():
             arguments["NetworkConfig"] = network
@@ -162,7 +159,7 @@ class Requests:
             "StoppingCondition": stopping,
             "EnableInterContainerTrafficEncryption": True,
             "Environment": self._environment("/opt/ml/input/data/code"),
-            "Tags": self._tags(),
+            "Tags": tags(self.problem, parameter("Run"), self.stack),
             **self._network(),
         }
         if machine.spot:
@@ -215,9 +212,6 @@ class Requests:
             "AWS_DEFAULT_REGION": self.stack.region,
         }
 
-    def _tags(self) -> list[Arguments]:
-        return [{"Key": key, "Value": value} for key, value in tags(self.problem, parameter("Run"), self.stack).items()]
-
     def _image(self, instance: str) -> str:
         kind = "gpu" if has_gpu(instance) else "cpu"
         if kind not in self.stack.images:
@@ -251,11 +245,7 @@ def _command(job: Job) -> Arguments:
 
 
 def _check_budget(job: Job, machine: TrainJobConfig) -> None:
-    """Check that the job may run longer than its training: one that is stopped before costs money and gives nothing.
-
-    Raises:
-        InputError: its minutes are not more than the training's budget.
-    """
+    """Check that the job may run longer than its training: one that is stopped before costs money and gives nothing."""
     for planned in job.steps:
         budget = getattr(planned.config, "budget", None)
         if budget and budget.minutes >= machine.minutes:

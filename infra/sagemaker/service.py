@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,17 +62,16 @@ class Service:
         self.stack, self.sleep = stack, sleep
         self.api = api or stack.client("sagemaker")
 
-    def upsert(self, name: str, definition: str, role: str, tags: Mapping[str, str], token: str) -> None:
+    def upsert(self, name: str, definition: str, role: str, tags: Sequence[Mapping[str, str]], token: str) -> None:
         """Create the pipeline, or update it if its definition or role is another one."""
         from botocore.exceptions import ClientError
 
         content = {"PipelineName": name, "PipelineDefinition": definition, "RoleArn": role}
-        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
         with translate_aws_errors(f"pipeline {name}"):
             current = self._pipeline(name)
             if current is None:
                 try:
-                    self.api.create_pipeline(**content, ClientRequestToken=token, Tags=pairs)
+                    self.api.create_pipeline(**content, ClientRequestToken=token, Tags=tags)
                 except ClientError:
                     if self._pipeline(name) is None:  # else another process created it at this very moment
                         raise
@@ -86,11 +85,10 @@ class Service:
             return pipeline
         return None
 
-    def create_group(self, group: str, tags: Mapping[str, str]) -> None:
+    def create_group(self, group: str, tags: Sequence[Mapping[str, str]]) -> None:
         """Create the group that model packages are registered in, unless it exists."""
-        pairs = [{"Key": key, "Value": value} for key, value in tags.items()]
         with translate_aws_errors(f"model package group {group}"), ignore_errors("already exists"):
-            self.api.create_model_package_group(ModelPackageGroupName=group, Tags=pairs)
+            self.api.create_model_package_group(ModelPackageGroupName=group, Tags=tags)
 
     def start(self, name: str, parameters: Mapping[str, str], token: str, title: str, work: str) -> str:
         """Start an execution, or find the one that this token started; return its ARN.

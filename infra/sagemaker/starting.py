@@ -5,17 +5,20 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from infra.aws_errors import ResourceNotFound
 from infra.sagemaker.definition import Definition, text
+from infra.sagemaker.requests import fit
 from infra.sagemaker.service import Service
 from steps.errors import FourscoreError, InputError
 
 ATTEMPTS = 5
 """How often a pipeline that somebody else changes at this very moment is started."""
+TITLE = 82
+"""Greatest number of characters of an execution's display name, which the console shows."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,7 @@ class Work:
     pipeline: str
     definition: Definition
     role: str
-    tags: Mapping[str, str]
-    title: str
-    """What the console shows for the execution."""
+    tags: Sequence[Mapping[str, str]]
     run: str
 
     @cached_property
@@ -75,7 +76,7 @@ def _begin(service: Service, work: Work, before: str, note: Callable[[str], None
     token = hashlib.sha256(f"{work.digest}\n{before}".encode()).hexdigest()
     service.upsert(work.pipeline, text(work.definition), work.role, work.tags, token)
     try:
-        return service.start(work.pipeline, work.parameters, token, work.title, work.digest)
+        return service.start(work.pipeline, work.parameters, token, fit(work.run, TITLE), work.digest)
     except InputError:
         raise
     except (KeyboardInterrupt, FourscoreError) as error:  # the response was lost, or another start came first

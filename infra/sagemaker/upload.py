@@ -9,15 +9,11 @@ import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from infra.files import sha256_of
 from infra.runs.plan import Plan, Reporter
 from infra.sagemaker.jobs import Job
-
-if TYPE_CHECKING:
-    from infra.store.s3 import S3Store
-
+from infra.store.s3 import S3Store
 
 PACKAGES = ("infra", "steps", "model_code")
 """The packages that a job imports; the command line is not among them."""

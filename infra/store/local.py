@@ -20,8 +20,8 @@ from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from infra.files import fsync_directory, locked, sha256_of, write_atomically
-from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, is_intact, manifest_bytes, manifest_of
+from infra.files import fsync_directory, is_intact, locked, sha256_of, write_atomically
+from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, manifest_bytes, manifest_of
 
 ABANDONED = 14 * 24 * 3600.0
 """Seconds after which the checkpoints of an abandoned attempt are removed."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from infra import typed_json
-from infra.files import digest_of, sha256_of
+from infra.files import digest_of, is_intact
 from steps.errors import FourscoreError
 
 MANIFEST = "manifest.json"
@@ -100,11 +100,6 @@ def _check_contents(manifest: Manifest) -> None:
     for name in (*manifest.files, *manifest.directories):
         if name.startswith("/") or ".." in name.split("/"):
             raise ValueError(f"it names {name!r:.100}, which is outside")
-
-
-def is_intact(path: Path, entry: Mapping[str, Any]) -> bool:
-    """Return whether the file has the size and the digest of a manifest's entry."""
-    return path.is_file() and path.stat().st_size == entry["size"] and sha256_of(path) == entry["sha256"]
 
 
 def is_published(workspace: Path, directory: Path) -> bool:

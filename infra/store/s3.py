@@ -5,8 +5,7 @@ s3://bucket/prefix/store/<key>/...           as in a workspace (infra/store/loca
 <workspace>/s3/<digest of the root>/<key>/   cache: manifest.json, journal.jsonl and files of artifacts; compared with the
                                              manifest before they are read
 
-No object of an execution is ever overwritten, so the first of two racing publications counts, whole. S3 has no lock: if
-two machines make the same result at once, both work, one publishes, and the other takes the published result.
+ARCHITECTURE.md, "The store on S3", has the rules for two machines at once.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
-from infra.files import locked, write_atomically
+from infra.files import is_intact, locked, write_atomically
 from infra.s3.objects import Absent, Conflict, Entry, Listed, Objects
 from infra.store.ledger import exchange
 from infra.store.local import LocalStore
-from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, is_intact, manifest_of
+from infra.store.manifest import JOURNAL, MANIFEST, CorruptExecution, Manifest, manifest_of
 from steps.errors import FourscoreError
 
 

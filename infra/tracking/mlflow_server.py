@@ -9,8 +9,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from infra.processes import kill_session, spawn_module
-from infra.signals import raise_keyboard_interrupt
+from infra.processes import kill_session, raise_keyboard_interrupt, spawn_module
 from infra.tracking.mlflow_client import QUIET, SQLITE, artifact_root, connect, sqlite_path, without_credentials
 from steps.errors import FourscoreError, InputError
 

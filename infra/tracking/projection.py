@@ -51,12 +51,7 @@ from steps.errors import FourscoreError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-PARENT_STATUS = {
-    "running": "RUNNING",
-    "pass": "FINISHED",
-    "rejected": "FAILED",
-    "error": "FAILED",
-}
+PARENT_STATUS = {"running": "RUNNING", "pass": "FINISHED", "rejected": "FAILED", "error": "FAILED"}
 ENDED_JOBS = ("Succeeded", "Failed", "Stopped")
 """Statuses of a job in the run's record that will not change."""
 VERDICTS = {"running": "pending", "interrupted": "error", "killed": "error"}
@@ -281,8 +276,8 @@ def share_place(store: Store, record: RunRecord, uri: str, parent: str) -> bool:
     from infra.store.s3 import S3Store
 
     is_server = uri.startswith(("http://", "https://", "arn:")) and credentials_in(uri) is None
-    is_elsewhere = record.on == "sagemaker" and urlsplit(uri).hostname in ("localhost", "127.0.0.1", "::1")
-    if not isinstance(store, S3Store) or not is_server or is_elsewhere:
+    is_reachable = record.on != "sagemaker" or urlsplit(uri).hostname not in ("localhost", "127.0.0.1", "::1")
+    if not (isinstance(store, S3Store) and is_server and is_reachable):
         return False
     name, content = place_for_jobs(record.run), json.dumps({"uri": uri, "parent": parent}).encode()
     return store.objects.get(name) == content or store.objects.put(name, content)

@@ -32,10 +32,7 @@ class FourscoreModel(PythonModel):
         self.predictor = load(Path(context.artifacts["model"]))
 
     def predict(
-        self,
-        context: PythonModelContext,
-        model_input: pd.DataFrame,
-        params: dict[str, Any] | None = None,
+        self, context: PythonModelContext, model_input: pd.DataFrame, params: dict[str, Any] | None = None
     ) -> pd.DataFrame:
         """Answer every row; warn of values that are unlike those of training.
 

@@ -171,11 +171,7 @@ def _registered_digests(workspace: Path, name: str, record: RunRecord | None, op
 
 
 def _downloaded(uri: str, version: ModelVersion) -> Path | None:
-    """Return the model directory of a version from where MLflow keeps its files; None if they are not there.
-
-    Raises:
-        InputError: the version is a model of another program.
-    """
+    """Return the model directory of a version from where MLflow keeps its files; None if they are not there."""
     from mlflow.artifacts import download_artifacts
     from mlflow.exceptions import MlflowException
 

@@ -38,7 +38,7 @@ CHAMPION, CANDIDATE = "champion", "candidate"
 WORKSPACE, NUMBER = "fourscore.workspace", "fourscore.number"
 """Tags of a version: the workspace of its run, and the run's number there."""
 REQUIREMENTS = ("polars", "numpy", "pandas", "pyarrow")
-"""What loading and predicting needs, pinned to the versions that trained the model."""
+"""What loading and predicting needs, pinned to the versions that trained the model, without labels such as ``+cpu``."""
 
 
 def register(
@@ -203,7 +203,9 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
             artifacts={"model": model.absolute().as_uri()},  # as a plain path, a # or % in it would be misread
             code_paths=[str(code)],
             signature=signature(schema),
-            pip_requirements=[f"{package}=={_public_version(package)}" for package in ("mlflow", *REQUIREMENTS)],
+            pip_requirements=[
+                f"{name}=={metadata.version(name).partition('+')[0]}" for name in ("mlflow", *REQUIREMENTS)
+            ],
             metadata={
                 "task": schema.task,
                 "inputs": [{"name": column.name, "type": column.type} for column in schema.inputs],
@@ -211,11 +213,6 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
             mlflow_model=Model(run_id=run_id, **identity),
         )
     _remove_paths(target)
-
-
-def _public_version(package: str) -> str:
-    """Return the installed version as the public index has it, without a local label such as ``+cpu``."""
-    return metadata.version(package).partition("+")[0]
 
 
 def _remove_paths(saved: Path) -> None:

@@ -197,8 +197,7 @@ def image(
 ) -> None:
     """Build the image of the jobs, push it, and pin its digest in the stack."""
     from infra.aws.account import account, region_of
-    from infra.aws.image import make_image
-    from infra.aws.proposal import check_pinned
+    from infra.aws.image import check_pinned, make_image
     from infra.aws.stacks import deployment, show_stack
     from infra.sagemaker.stack import save
 
@@ -221,7 +220,7 @@ def image(
 
 
 def _propose(region: str, *, gpu: bool, as_json: bool) -> None:
-    from infra.aws.proposal import propose
+    from infra.aws.image import propose
 
     proposal = propose(region, gpu=gpu)
     if as_json:

@@ -1,8 +1,14 @@
-"""Our modules as processes that go on without this one."""
+"""Our modules as processes that go on without this one; signals that end a process, handled like Ctrl-C or passed on."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
-from infra.processes import spawn_module
+import pytest
+
+from infra.processes import pass_on, raise_keyboard_interrupt, spawn_module
 
 
 def test_a_module_starts_in_any_directory_and_its_output_is_appended_to_its_log(tmp_path):
@@ -22,3 +28,17 @@ def test_a_piped_module_reads_its_pipe_and_has_the_variables(tmp_path):
     assert process.poll() is None
     process.communicate(timeout=60)
     assert log.read_text().startswith("blue\n")
+
+
+def test_sigterm_is_like_ctrl_c_within_the_block_only():
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), raise_keyboard_interrupt([signal.SIGTERM]):
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_sigterm_is_passed_on_to_a_process():
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with pass_on(process):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert process.wait(30) == -signal.SIGTERM

@@ -9,7 +9,7 @@ import pytest
 from motoaws import manifest
 
 from infra.aws.change_sets import Deployment
-from infra.aws.image import FOLDER, make_image, tag_of
+from infra.aws.image import FOLDER, Proposal, make_image, propose, tag_of
 from steps.errors import FourscoreError, InputError
 
 PARAMETERS = {"Stack": "dev", "Bucket": "data", "Prefix": "fourscore/", "ImageRepository": "fourscore-dev"}
@@ -107,3 +107,21 @@ def test_without_docker_the_way_out_is_named(registry, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"no docker on this machine; install it, or name an image .* --use"):
         make(registry, tmp_path)
+
+
+@pytest.mark.parametrize(("gpu", "kind"), [(False, "cpu"), (True, "cu")])
+def test_the_image_with_the_torch_that_is_installed_here_is_proposed(gpu, kind):
+    proposal = propose("eu-central-1", gpu=gpu)
+    assert proposal.fits
+    assert proposal.uri.startswith("763104351884.dkr.ecr.eu-central-1.amazonaws.com/pytorch")
+    assert f":{proposal.torch}-{kind}" in proposal.uri
+
+
+@pytest.mark.parametrize(("torch", "fits"), [("2.13", True), ("2.13.0", True), ("2.1", False), ("2.12", False)])
+def test_an_image_fits_if_its_torch_is_the_same_as_far_as_it_is_named(torch, fits):
+    assert Proposal("uri", torch, "2.13.0").fits is fits
+
+
+def test_a_region_without_images_is_named():
+    with pytest.raises(InputError, match="AWS lists no PyTorch image for eu-nowhere-1"):
+        propose("eu-nowhere-1", gpu=False)

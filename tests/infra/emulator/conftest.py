@@ -9,8 +9,7 @@ import pytest
 from infra.emulator.api import Api
 from infra.emulator.executions import Execution
 from infra.emulator.jobs import Machine
-from infra.emulator.local_cloud import is_alive
-from infra.files import locked
+from infra.files import is_locked, locked
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +23,7 @@ def api(tmp_path_factory):
     def begin(folder):
         thread = threading.Thread(target=run, args=[folder], daemon=True)
         thread.start()
-        while thread.is_alive() and not is_alive(folder):
+        while thread.is_alive() and not is_locked(folder / "alive"):
             time.sleep(0.001)
 
     api = Api(place, begin)

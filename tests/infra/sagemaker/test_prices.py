@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from infra.sagemaker import prices
-from infra.sagemaker.limits import instance_types
+from infra.sagemaker.config import instance_types
 from steps.errors import FourscoreError, InputError
 
 TABLE = prices.load()

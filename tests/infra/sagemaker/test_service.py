@@ -48,18 +48,18 @@ def api(workspace, root):
 
 def test_a_pipeline_is_created_once_and_updated_where_it_differs(api):
     cloud, role = Service(make_stack(), api), f"arn:aws:iam::{'1' * 12}:role/pipeline"
-    cloud.upsert("flights", '{"Steps": [1]}', role, {"fourscore:stack": "dev"}, "t" * 32)
+    cloud.upsert("flights", '{"Steps": [1]}', role, [{"Key": "fourscore:stack", "Value": "dev"}], "t" * 32)
     first = api.describe_pipeline(PipelineName="flights")
-    cloud.upsert("flights", '{"Steps": [1]}', role, {}, "t" * 32)
+    cloud.upsert("flights", '{"Steps": [1]}', role, [], "t" * 32)
     assert api.describe_pipeline(PipelineName="flights")["LastModifiedTime"] == first["LastModifiedTime"]
-    cloud.upsert("flights", '{"Steps": [2]}', role, {}, "t" * 32)
+    cloud.upsert("flights", '{"Steps": [2]}', role, [], "t" * 32)
     assert api.describe_pipeline(PipelineName="flights")["PipelineDefinition"] == '{"Steps": [2]}'
 
 
 def test_of_two_who_create_a_pipeline_at_once_both_go_on(api):
     """The second one's describe came too early, and its create is refused."""
     cloud, role = Service(make_stack(), api), f"arn:aws:iam::{'1' * 12}:role/pipeline"
-    cloud.upsert("flights", '{"Steps": [1]}', role, {}, "t" * 32)
+    cloud.upsert("flights", '{"Steps": [1]}', role, [], "t" * 32)
     describe, answers = api.describe_pipeline, [None]
 
     def late(**arguments):
@@ -69,7 +69,7 @@ def test_of_two_who_create_a_pipeline_at_once_both_go_on(api):
         return describe(**arguments)
 
     api.describe_pipeline = late
-    cloud.upsert("flights", '{"Steps": [2]}', role, {}, "u" * 32)
+    cloud.upsert("flights", '{"Steps": [2]}', role, [], "u" * 32)
     assert describe(PipelineName="flights")["PipelineDefinition"] == '{"Steps": [2]}'
 
 
@@ -82,7 +82,7 @@ def test_a_group_that_does_not_exist_has_no_packages_and_a_pipeline_no_execution
 def test_the_group_of_a_model_is_created_once(api):
     cloud, group = Service(make_stack(), api), "fourscore-dev-flights"
     for _ in range(2):
-        cloud.create_group(group, {"fourscore:stack": "dev"})
+        cloud.create_group(group, [{"Key": "fourscore:stack", "Value": "dev"}])
     names = [
         entry["ModelPackageGroupName"] for entry in api.list_model_package_groups()["ModelPackageGroupSummaryList"]
     ]

@@ -57,7 +57,7 @@ class Pipelines:
 
 def work_of(run="a", seed=1):
     definition = {"Parameters": [{"Name": "Run"}], "Steps": [{"seed": seed}]}
-    return Work("flights", definition, "arn:role", {}, run, run)
+    return Work("flights", definition, "arn:role", [], run)
 
 
 def started(pipelines, work=None):
