@@ -54,7 +54,8 @@ def describe(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[
         kind, values = _KINDS[column["type"]], frame[column["name"]]
         entry = {"name": column["name"], "type": column["type"], "kind": kind, "missing": values.null_count()}
         if kind == "category":
-            entry |= _vocabulary(values) | pieces.describe(values)
+            shared = pieces.describe(values)
+            entry |= _vocabulary(values, once=not shared) | shared
         if kind == "datetime":
             entry["timezone"] = column.get("timezone")
         if kind in ("numeric", "datetime") and values.count():
@@ -75,12 +76,16 @@ def _range(values: pl.Series) -> list[Any]:
     return [end.isoformat() if isinstance(end, date) else float(end) for end in ends]  # type: ignore[arg-type]
 
 
-def _vocabulary(values: pl.Series) -> dict[str, Any]:
-    """Return the distinct values in alphabetical order; of many, the frequent ones, and how many others there are."""
+def _vocabulary(values: pl.Series, *, once: bool) -> dict[str, Any]:
+    """Return the distinct values in alphabetical order; of many, the frequent ones, and how many others there are.
+
+    Args:
+        once: whether values of a single row are of use, unless they are very many.
+    """
     counts = values.rename("value").cast(pl.String).drop_nulls().value_counts(name="rows")
     frequent = counts.sort(["rows", "value"], descending=[True, False]).head(LARGEST_VOCABULARY)
-    if frequent.height > MANY_VALUES:
-        frequent = frequent.filter((pl.col("rows") > 1) | (pl.int_range(pl.len()) < MANY_VALUES))
+    if frequent.height > MANY_VALUES or not once:
+        frequent = frequent.filter((pl.col("rows") > 1) | (pl.int_range(pl.len()) < once * MANY_VALUES))
     rarer = counts.height - frequent.height
     return {"vocabulary": sorted(frequent["value"].to_list()), **({"rarer": rarer} if rarer else {})}
 

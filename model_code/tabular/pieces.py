@@ -16,6 +16,8 @@ import polars as pl
 
 Array = np.ndarray[Any, Any]
 
+PRIOR = 10.0
+"""As if so many further rows of a value or a piece had the mean of all rows."""
 MANY = 50
 """A column with fewer different values needs no pieces."""
 MANY_CODES = 200
@@ -25,12 +27,16 @@ LARGEST = 10_000
 MOST_SLOTS = 12
 """The most pieces of one value."""
 _FEWEST_ROWS = 3
+_COMMON = 0.95
+"""A piece of as large a share of the values says nothing."""
 _SHARING = 0.5
 """The least share of the values that have a piece in common with another."""
 _EQUAL_LENGTH = 0.95
 """The least share of values of one length that codes of digits have."""
 _WORD = re.compile(r"[^\W_]+")
 _PREFIXES = (1, 2, 3)
+_ITERATIONS = 20
+"""Of the conjugate gradients that solve the ridge regression, after which weights no longer change the trees."""
 
 
 class Block(NamedTuple):
@@ -79,7 +85,11 @@ def describe(values: pl.Series) -> dict[str, Any]:
     for pieces, rows in cut:
         values_with.update(pieces)
         rows_with.update(dict.fromkeys(pieces, rows))
-    shared = [piece for piece, number in values_with.items() if number > 1 and rows_with[piece] >= _FEWEST_ROWS]
+    shared = [
+        piece
+        for piece, number in values_with.items()
+        if 1 < number < _COMMON * len(cut) and rows_with[piece] >= _FEWEST_ROWS
+    ]
     shared = sorted(sorted(shared, key=lambda piece: (-rows_with[piece], piece))[:LARGEST])
     familiar = frozenset(shared)
     numbers = [sum(piece in familiar for piece in pieces) for pieces, _ in cut]
@@ -113,3 +123,29 @@ def unknown(values: Iterable[str], entry: Mapping[str, Any]) -> Iterator[str]:
     """Yield the values of which no piece is known."""
     familiar = frozenset(entry["pieces"])
     return (value for value in values if familiar.isdisjoint(pieces_of(value)))
+
+
+def added(positions: Array, values: Array, size: int) -> Array:
+    """Return the sum of the values of the rows that have each piece; 0 for the unknown."""
+    sums = np.bincount(positions.ravel(), np.repeat(values, positions.shape[1]), minlength=size + 1)
+    sums[0] = 0
+    return sums
+
+
+def weights(positions: Array, target: Array, count: Array) -> Array:
+    """Return the weights of pieces, the sum of which is nearest to the target, by conjugate gradients scaled by counts."""
+    scale = 1 / (count + PRIOR)
+    result = np.zeros(len(count))
+    rest = added(positions, target, len(count) - 1)
+    direction = scale * rest
+    size = float(rest @ direction)
+    for _ in range(_ITERATIONS):
+        if size <= 0:
+            break
+        image = added(positions, direction[positions].sum(axis=1), len(count) - 1) + PRIOR * direction
+        step = size / float(direction @ image)
+        result += step * direction
+        rest = rest - step * image
+        size, before = float(rest @ (scale * rest)), size
+        direction = scale * rest + size / before * direction
+    return result

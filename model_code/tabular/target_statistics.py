@@ -18,19 +18,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_code.tabular.pieces import Block, blocks
+from model_code.tabular.pieces import PRIOR, Block, added, blocks, weights
 from model_code.tabular.preprocessing import calendar, codes, keep
 
 Array = np.ndarray[Any, Any]
 
-PRIOR = 10.0
 FOLDS = 5
 FEW = 32
 """As many values of a column are few."""
 MOST_CLASSES = 10
 """Of more classes, only the most frequent have a statistic of their own."""
-ITERATIONS = 20
-"""Of the conjugate gradients that solve the ridge regression, after which weights no longer change the trees."""
 
 
 class Columns(nn.Module):
@@ -154,34 +151,8 @@ def _piece_statistics(category: Array, targets: Array, texts: Sequence[Block]) -
     centred, parts = targets - targets.mean(axis=0), [np.zeros((0, 2 * targets.shape[1]))]
     for block in texts:
         positions = category[:, block.columns] + 1
-        count = _added(positions, np.ones(len(positions)), block.size)
-        for_means = [_added(positions, values, block.size) / (count + PRIOR) for values in centred.T]
-        weights = [_ridge(positions, values, count) for values in centred.T]
-        parts.append(np.stack([*for_means, *weights], axis=1))
+        count = added(positions, np.ones(len(positions)), block.size)
+        for_means = [added(positions, values, block.size) / (count + PRIOR) for values in centred.T]
+        of_ridge = [weights(positions, values, count) for values in centred.T]
+        parts.append(np.stack([*for_means, *of_ridge], axis=1))
     return np.concatenate(parts)
-
-
-def _added(positions: Array, values: Array, size: int) -> Array:
-    """Return the sum of the values of the rows that have each piece; 0 for the unknown."""
-    sums = np.bincount(positions.ravel(), np.repeat(values, positions.shape[1]), minlength=size + 1)
-    sums[0] = 0
-    return sums
-
-
-def _ridge(positions: Array, target: Array, count: Array) -> Array:
-    """Return the weights of pieces, the sum of which is nearest to the target, by conjugate gradients scaled by counts."""
-    scale = 1 / (count + PRIOR)
-    weights = np.zeros(len(count))
-    rest = _added(positions, target, len(count) - 1)
-    direction = scale * rest
-    size = float(rest @ direction)
-    for _ in range(ITERATIONS):
-        if size <= 0:
-            break
-        image = _added(positions, direction[positions].sum(axis=1), len(count) - 1) + PRIOR * direction
-        step = size / float(direction @ image)
-        weights += step * direction
-        rest = rest - step * image
-        size, before = float(rest @ (scale * rest)), size
-        direction = scale * rest + size / before * direction
-    return weights

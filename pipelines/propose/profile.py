@@ -28,6 +28,10 @@ _ID_NAME = re.compile(
 )
 _FREE_TEXT = "free text, not a feature"
 _SLICE_VALUES = range(2, 9)
+_FEW_DIFFERENT, _FEW_OF = 10, 200
+"""A column is nearly constant if it has fewer rows with another value than so many, of at least 200 times as many."""
+_FIRST = 10_000
+"""The rows among which the usual value is looked for."""
 _LISTED = 20
 """How many columns a message names."""
 _MOST_ROWS = 2_000_000
@@ -97,6 +101,8 @@ class ColumnProfile:
     counts_up: bool
     is_code: bool
     """True if its integers are written with leading zeros."""
+    different: int | None = None
+    """The rows with another value than the usual one, if they were counted."""
 
     @property
     def unique(self) -> bool:
@@ -126,7 +132,8 @@ def profile_table(table: Path, schema: TableSchema, request: Request, codes: Col
     columns = [_guess(profile, request) for profile in profiles]
     label, label_notes = _label(task, column, values, counts)
     label |= {"leave_out": [*left_out]} if left_out else {}
-    _check_features(columns, request)
+    if not any(_FREE_TEXT in c.note for c in columns):  # which may turn out to be a feature
+        _check_features(columns, request)
 
     def attempt(changes: Mapping[str, questions.Guessed], division: Mapping[str, Any]) -> Outcome:
         changed = [Guess(c.name, *changes[c.name]) if c.name in changes else c for c in columns]
@@ -288,6 +295,16 @@ def _column_profiles(data: pl.LazyFrame, schema: TableSchema, codes: Collection[
     distinct: dict[str, int] = answers(data, [pl.col(name).drop_nulls().n_unique() for name in counted])
     constant: dict[str, bool] = answers(data, [pl.col(name).min() == pl.col(name).max() for name in floats])
     unique = [c.name for c in schema.columns if c.type == "integer" and distinct[c.name] == schema.rows]
+    many = schema.rows >= _FEW_OF * _FEW_DIFFERENT
+    usual = {
+        c.name: first.median() if c.type in ("integer", "float") else first.drop_nulls().mode().first()
+        for c in schema.columns
+        if many and distinct.get(c.name, 0) <= _FEW_DIFFERENT
+        for first in [pl.col(c.name).head(_FIRST)]
+    }
+    different: dict[str, int] = answers(
+        data, [(schema.rows - (pl.col(name) == value).sum()).alias(name) for name, value in usual.items()]
+    )
     counting: dict[str, bool] = answers(data, [(pl.col(name).diff().drop_nulls() == 1).all() for name in unique])
     return [
         ColumnProfile(
@@ -297,6 +314,7 @@ def _column_profiles(data: pl.LazyFrame, schema: TableSchema, codes: Collection[
             constant=distinct.get(column.name) == 1 or bool(constant.get(column.name)),
             counts_up=counting.get(column.name, False),
             is_code=column.name in codes,
+            different=different.get(column.name),
         )
         for column in schema.columns
     ]
@@ -332,6 +350,12 @@ def _useless(profile: ColumnProfile) -> Guess | None:
         return Guess(name, kind, "ignore", "no values at all")
     if profile.constant and not (profile.missing and kind in ("category", "boolean")):
         return Guess(name, kind, "ignore", "the same value everywhere")
+    if profile.different is not None and profile.different < _FEW_DIFFERENT:
+        rows = f"{profile.different} of {profile.rows:,} rows"
+        return Guess(name, kind, "ignore", f"the same value everywhere but in {rows}, of which nothing can be learned")
+    values = profile.rows - profile.column.missing
+    if values < _FEW_DIFFERENT <= profile.rows / _FEW_OF:
+        return Guess(name, kind, "ignore", f"{values} values in {profile.rows:,} rows, of which nothing can be learned")
     return None
 
 

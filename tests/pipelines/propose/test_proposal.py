@@ -56,6 +56,23 @@ def test_ids_codes_constants_and_text_are_no_features_and_each_says_why(tmp_path
     assert "column 'left_on' alone predicts 'churn'" in text
 
 
+def test_columns_that_are_the_same_but_for_a_few_rows_are_left_out_and_say_how_many(tmp_path):
+    path = tmp_path / "d.csv"
+    rows = [
+        f"{n % 97},{n < 4},{'A' if n % 500 else 'B'},{n / 10 if n % 700 == 5 else ''},{n // 1990},{n % 2}"
+        for n in range(2000)
+    ]
+    path.write_text("age,flag,letter,seldom,tail,y\n" + "\n".join(rows) + "\n")
+    notes = {c.name: (c.role, c.note) for c in propose(tmp_path / "p", [str(path)], "y").columns}
+    assert notes["flag"] == (
+        "ignore",
+        "the same value everywhere but in 4 of 2,000 rows, of which nothing can be learned",
+    )
+    assert notes["letter"][1] == notes["flag"][1]
+    assert notes["seldom"] == ("ignore", "3 values in 2,000 rows, of which nothing can be learned")
+    assert notes["tail"] == notes["age"] == ("feature", "")
+
+
 @pytest.mark.parametrize(
     ("values", "task", "metric"),
     [
