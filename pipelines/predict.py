@@ -71,7 +71,7 @@ def predict_file(
     _check_target(source, target)
     if trust is not None and len(trust.split()) < ENOUGH_WORDS:
         raise InputError(f"--trust {trust!r}: wanted a sentence that says why, such as 'our own export of 3 May'")
-    directory = _model_directory(model, workspace, tracking_uri, rejected=rejected, trust=trust)
+    directory = model_directory(model, workspace, tracking_uri, rejected=rejected, trust=trust)
     try:
         predictor = serving.load(directory, verified=trust is None)
     except ValueError as error:
@@ -195,7 +195,7 @@ def _write(answers: pl.DataFrame, target: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-def _model_directory(
+def model_directory(
     model: str, workspace: Path, tracking_uri: str | None, *, rejected: bool, trust: str | None = None
 ) -> Path:
     """Return the model directory of a run, a directory or a registered model."""

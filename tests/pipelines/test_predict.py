@@ -16,7 +16,7 @@ from infra.store.local import LocalStore
 from infra.store.manifest import Manifest, is_published
 from model_code.serving import Predictor
 from model_code.tabular.encoding import describe
-from pipelines.predict import WRITERS, _model_directory, _write, predict_file, without_formulas
+from pipelines.predict import WRITERS, _write, model_directory, predict_file, without_formulas
 from pipelines.rows import read_rows
 from steps import documents
 from steps.errors import GateRefused, InputError
@@ -373,11 +373,11 @@ def test_the_model_of_a_rejected_run_is_used_only_by_those_who_ask_for_it(worksp
     with pytest.raises(GateRefused, match=refusal):
         predict_file(run, tmp_path / "in.csv", tmp_path / "out.csv", workspace, None)
     assert capsys.readouterr().err == ""
-    assert _model_directory(run, workspace, None, rejected=True).name == "model"
+    assert model_directory(run, workspace, None, rejected=True).name == "model"
     assert (
         "run flights-1 was rejected, so its model must not be used for the decision:\n  roc" in capsys.readouterr().err
     )
-    _model_directory(make_run(workspace, "small", smoke=True), workspace, None, rejected=False)
+    model_directory(make_run(workspace, "small", smoke=True), workspace, None, rejected=False)
     assert "run small is a rehearsal on a small sample" in capsys.readouterr().err
 
 
