@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Schema = Mapping[str, Any]
 
 FAMILIES = {"tabular": "model_code.tabular:Tabular"}
+Quality = Literal["standard", "best"]
+"""How much time a training may take: what a person waits for, or more for a better model."""
 FORMAT = 1
 """The format of schema.json."""
 _BEFORE_FAMILIES = "tabular"
@@ -114,7 +116,7 @@ class Family(Protocol):
 class Network(Protocol):
     """A network that the training loop fits, and how.
 
-    Created with the number of rows of the whole training part. Folds and the final fit share one: a config that each fit
+    Created with the number of rows of the whole training part and the quality. Folds and the final fit share one: a config that each fit
     chose by its own rows would differ between them around a limit, and the exported model would not be the one that was
     validated.
     """
@@ -219,9 +221,9 @@ def of_candidates(candidates: Sequence[str]) -> str:
     return families[0]
 
 
-def architecture(family: Family, name: str, rows: int) -> Architecture:
+def architecture(family: Family, name: str, rows: int, quality: Quality = "standard") -> Architecture:
     """Return the architecture of that name for a training part of that many rows."""
-    return _create("architecture", name, family.architectures, rows)  # type: ignore[no-any-return]
+    return _create("architecture", name, family.architectures, rows, quality)  # type: ignore[no-any-return]
 
 
 def yardstick(family: Family, name: str) -> Yardstick:

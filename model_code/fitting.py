@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -81,6 +82,7 @@ def train_on(
     Raises:
         Diverged: see ``model_code.training.fit``.
     """
+    start = time.perf_counter()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(options.seed)
         if isinstance(architecture, Solver):
@@ -99,6 +101,7 @@ def train_on(
         held_out = _prepare(dataset, preprocessor, validation) if validation is not None else None
         recipe = architecture.recipe()
         recipe = replace(recipe, epochs=min(recipe.epochs, options.epochs or recipe.epochs))
+        options = replace(options, seconds=options.seconds - (time.perf_counter() - start))
         course = fit(network, rows, held_out, dataset.head, recipe, options)
     return Fitted(Model(preprocessor, network.to("cpu"), dataset.head), course, len(rows))
 

@@ -27,12 +27,18 @@ from torch import Tensor, nn
 
 from model_code import parallel
 
-SEGMENT = 100
-"""Steps between two checks of the losses."""
+SEGMENT = 20
+"""Steps between two checks of the losses and the time."""
 OUT_OF_TIME = "time budget"
 """The value of ``Fit.stopped`` when time ran out."""
 CONVERGED = "validation loss no longer improves"
 """The value of ``Fit.stopped`` when patience ended."""
+BEHIND = "behind all others at half time"
+"""The value of ``Fit.stopped`` when the network was worse than ``Options.behind``."""
+
+
+FEWEST_EPOCHS = 3
+"""After fewer epochs no network is said to be behind."""
 
 
 class Diverged(RuntimeError):
@@ -120,7 +126,9 @@ class Options:
     stop_after: int | None = None
     """The epochs to run of those in the schedule, or the rounds of a solver; all when None."""
     seconds: float = math.inf
-    """The time after which training stops; not looked at before the first epoch has ended."""
+    """The time after which training stops; an epoch that it cuts short counts as one."""
+    behind: float = math.inf
+    """A validation loss; a network that is above it after half of its epochs is stopped."""
     checkpoint: Path | None = None
     """The file to resume from and to write to; its folder must exist."""
     checkpoint_seconds: float = 10.0
@@ -191,6 +199,10 @@ class _Run:
 
     def identity(self) -> dict[str, Any]:
         return {"recipe": asdict(self.recipe), "seed": self.options.seed, "steps_per_epoch": self.steps_per_epoch}
+
+    def seconds(self, start: float) -> float:
+        """Return how long the training took so far, with what came before a checkpoint; ``start`` is that of the epoch."""
+        return parallel.agreed(self.fit.seconds + time.perf_counter() - start, self.device)
 
     def save_when_due(self) -> None:
         if time.monotonic() - self._last_save >= self.options.checkpoint_seconds:
@@ -295,10 +307,10 @@ def fit(
     held_out = validation.to(options.device) if validation else None
     while not run.finished:
         start = time.perf_counter()
-        _train_epoch(run, rows, resident)
+        cut = _train_epoch(run, rows, resident, start)
         _finish_epoch(run, held_out)
-        run.fit.seconds = parallel.agreed(run.fit.seconds + time.perf_counter() - start, options.device)
-        if not run.finished and run.fit.seconds > options.seconds:
+        run.fit.seconds = run.seconds(start)
+        if cut or (not run.finished and run.fit.seconds > options.seconds):
             run.finished, run.fit.stopped = True, OUT_OF_TIME
         run.save() if run.finished else run.save_when_due()
         _report(run)
@@ -317,8 +329,8 @@ def _report(run: _Run) -> None:
             raise
 
 
-def _train_epoch(run: _Run, rows: Rows, resident: bool) -> None:
-    """Take the remaining steps of an epoch, in segments."""
+def _train_epoch(run: _Run, rows: Rows, resident: bool, start: float) -> bool:
+    """Take the remaining steps of an epoch, in segments; return whether time ran out before the last."""
     positions = order(run.options.seed, run.epoch, len(rows))
     shuffled = rows.take(positions.to(run.device)) if resident else None
     while run.step < run.steps_per_epoch:
@@ -328,7 +340,10 @@ def _train_epoch(run: _Run, rows: Rows, resident: bool) -> None:
         _check_finite(run, stop)
         run.step = stop
         if stop < run.steps_per_epoch:
+            if run.seconds(start) > run.options.seconds:
+                return True
             run.save_when_due()
+    return False
 
 
 def _take_steps(run: _Run, rows: Rows, shuffled: Rows | None, positions: Tensor, stop: int) -> None:
@@ -375,8 +390,8 @@ def _check_finite(run: _Run, stop: int) -> None:
 def _finish_epoch(run: _Run, validation: Rows | None) -> None:
     """Record the losses, remember the weights if they are the best so far, decide whether training ends."""
     fit = run.fit
+    fit.train_loss.append(float(run.losses[: run.step].mean()))
     run.epoch, run.step = run.epoch + 1, 0
-    fit.train_loss.append(float(run.losses.mean()))
     if validation is None:
         fit.epochs = run.epoch
     else:
@@ -388,6 +403,9 @@ def _finish_epoch(run: _Run, validation: Rows | None) -> None:
             run.best = {k: v.detach().clone() for k, v in run.network.state_dict().items()}
         elif run.epoch - fit.epochs >= run.recipe.patience:
             run.finished, fit.stopped = True, CONVERGED
+        half = run.recipe.epochs // 2
+        if run.epoch == half >= FEWEST_EPOCHS and run.best_loss > run.options.behind:
+            run.finished, fit.stopped = True, BEHIND
     run.finished = run.finished or run.epoch >= run.last_epoch
 
 

@@ -37,7 +37,10 @@ class Budget(Config):
     """What training may cost."""
 
     minutes: float = Field(
-        default=30, gt=0, description="Time for all candidates; one that does not fit in what is left is skipped."
+        default=30,
+        gt=0,
+        description="Time for the yardsticks, all candidates and the final fits; a candidate that does not fit in what is left "
+        "is skipped.",
     )
     epochs: int | None = Field(
         default=None,
@@ -57,6 +60,10 @@ class TrainSection(Config):
         description="'first': the first that reaches the thresholds on the validation folds; "
         "'best': the best on the validation folds, but a cheaper one within one standard error wins. "
         "Where none alone is good enough, or the best is looked for, their weighted mean (blend) is a candidate too.",
+    )
+    quality: families.Quality = Field(
+        default="standard",
+        description="'best' gives networks up to three times as many passes over a large table.",
     )
     budget: Budget = Field(default=Budget(), description="What training may cost.")
     folds: int | None = Field(
@@ -106,11 +113,13 @@ def train(
             candidates = fit_candidates(context)
             chosen, why = choose(context, candidates)
             final = fit_whole(context, chosen, candidates)
+            linear = next((c for c in candidates if c.name == "linear" and c.fits and c is not chosen), None)
+            baseline = fit_whole(context, linear, candidates) if linear else None
+            context.log.metric("framework/train_seconds", context.spent)
             _write_model(context, chosen.name, final, model)
-            linear = next((c for c in candidates if c.name == "linear" and c.fits), None)
-            if linear is not None and linear is not chosen:
+            if baseline:
                 (yardsticks / "linear").mkdir()
-                _write_model(context, "linear", fit_whole(context, linear, candidates), yardsticks / "linear")
+                _write_model(context, "linear", baseline, yardsticks / "linear")
         except Diverged as error:
             raise FourscoreError(f"training stopped: {error}") from error
     _write_record(context, config, candidates, chosen, why, final, train_set, model)
@@ -119,6 +128,7 @@ def train(
 
 def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journal) -> TrainingContext:
     import numpy as np
+    import torch._dynamo  # noqa: F401  torch imports it at its first optimiser, which takes seconds that no fit should be charged with
 
     from model_code.training import Options, choose_device
     from steps.evaluation.resampling import resampling
@@ -152,6 +162,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         options=Options(seed=config.seed, device=device, epochs=config.budget.epochs),
         names=config.candidates,
         choose=config.choose,
+        quality=config.quality,
         success=config.success,
         minutes=config.budget.minutes,
         checkpoints=checkpoints,
@@ -265,7 +276,14 @@ def _write_record(
     directory: Path,
 ) -> None:
     """Write training.json: everything about the training but how long it took."""
+    from model_code.training import OUT_OF_TIME
+
     cut = [reason for candidate in candidates for reason in candidate.cut()]
+    cut += [
+        f"{name} stopped after {fitted.fit.unit} {len(fitted.fit.train_loss)} on the whole training part"
+        for name, fitted in context.whole.items()
+        if fitted.fit.stopped == OUT_OF_TIME
+    ]
     record = TrainingRecord(
         metric=context.metric.name,
         chosen=chosen.name,
@@ -289,7 +307,8 @@ def _write_record(
 def _describe(candidate: Candidate, final: Fitted | None) -> CandidateRecord:
     """Return one candidate for the record; ``final`` is its fit on the whole training part if it is the chosen one."""
     if candidate.score is None:
-        return CandidateRecord(name=candidate.name, status="skipped", reason=candidate.skipped)
+        status: Literal["given up", "skipped"] = "given up" if candidate.given_up else "skipped"
+        return CandidateRecord(name=candidate.name, status=status, reason=candidate.given_up or candidate.skipped)
     estimate = candidate.score.estimate()
     return CandidateRecord(
         name=candidate.name,
@@ -349,7 +368,6 @@ def _log_results(
     journal.metrics(
         {
             "framework/samples_per_second": samples / max(seconds, 1e-9),
-            "framework/train_seconds": context.spent,
             "framework/peak_memory_mb": memory,
         }
     )

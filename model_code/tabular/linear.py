@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from model_code import parallel
+from model_code.families import Quality
 from model_code.tabular.preprocessing import Layout, Preprocessor
 from model_code.training import CONVERGED, OUT_OF_TIME, Diverged, Fit, Objective, Options, Rows, validation_loss
 
@@ -46,7 +47,7 @@ class LinearConfig:
 class Linear:
     """The architecture ``linear``, see ``model_code.families.Solver``."""
 
-    def __init__(self, rows: int, config: LinearConfig | None = None) -> None:
+    def __init__(self, rows: int, quality: Quality = "standard", config: LinearConfig | None = None) -> None:
         self.config = config or LinearConfig()
 
     def describe(self) -> dict[str, Any]:
@@ -83,7 +84,8 @@ class Linear:
             if number - fit.epochs >= self.config.patience:
                 fit.stopped = CONVERGED
                 break
-            if parallel.agreed(time.perf_counter() - start, options.device) > options.seconds:
+            late = parallel.agreed(time.perf_counter() - start, options.device) > options.seconds
+            if late and number < len(penalties):
                 fit.stopped = OUT_OF_TIME
                 break
         network.load_state_dict(best)

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_code.families import Quality
 from model_code.tabular.linear import SlotEmbedding
 from model_code.tabular.preprocessing import Layout, Preprocessor, bin_edges
 from model_code.training import Recipe
@@ -30,14 +31,14 @@ Array = np.ndarray[Any, Any]
 class MlpConfig:
     """The sizes of the network and how it is trained."""
 
-    members: int = 8
+    members: int = 4
     layers: int = 2
     hidden: int = 192
     bins: int = 128
     numeric_size: int = 12
     category_size: int = 8
     dropout: float = 0.1
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 3e-4
     batch_size: int = 256
     epochs: int = 40
@@ -45,21 +46,19 @@ class MlpConfig:
 
 
 SMALL = MlpConfig()
-LARGE = MlpConfig(
-    members=4, hidden=96, bins=32, numeric_size=8, dropout=0.0, batch_size=2048, learning_rate=3e-3, patience=2
-)
+LARGE = MlpConfig(hidden=96, bins=32, numeric_size=8, dropout=0.0, batch_size=2048, patience=2)
 """For many rows: fewer weights and larger batches, so that an epoch costs little."""
 MANY_ROWS = 50_000
-SAMPLES = 600_000
-"""About how many rows a training sees in all: that sets the epochs, from six to the config's number."""
+SAMPLES = {"standard": 300_000, "best": 900_000}
+"""About how many rows a training sees in all, by quality: that sets the epochs, from six to the config's number."""
 
 
 class Mlp:
     """The architecture ``mlp``."""
 
-    def __init__(self, rows: int) -> None:
+    def __init__(self, rows: int, quality: Quality = "standard") -> None:
         config = SMALL if rows < MANY_ROWS else LARGE
-        self.config = replace(config, epochs=min(max(SAMPLES // rows, 6), config.epochs))
+        self.config = replace(config, epochs=min(max(SAMPLES[quality] // rows, 6), config.epochs))
 
     def recipe(self) -> Recipe:
         config = self.config

@@ -17,6 +17,7 @@ import torch
 from lightgbm.callback import CallbackEnv, EarlyStopException
 
 from model_code import parallel
+from model_code.families import Quality
 from model_code.tabular.target_statistics import Columns
 from model_code.tabular.tree_network import TreeNetwork
 from model_code.training import CONVERGED, OUT_OF_TIME, Fit, Objective, Options, Rows
@@ -52,7 +53,7 @@ SUM_OF_RATES, LARGEST_RATE = 25.0, 0.2
 class Trees:
     """The architecture ``trees``, see ``model_code.families.Solver``."""
 
-    def __init__(self, rows: int, config: TreesConfig | None = None) -> None:
+    def __init__(self, rows: int, quality: Quality = "standard", config: TreesConfig | None = None) -> None:
         self.config = config or TreesConfig()
 
     def describe(self) -> dict[str, Any]:
@@ -144,8 +145,11 @@ class _Course:
             self.options.report(count, self.rounds)
         if count - fit.epochs >= self.patience:
             fit.stopped = CONVERGED
-        elif parallel.agreed(time.perf_counter() - self.start, self.options.device) > self.options.seconds:
+        elif count < self.rounds and self._seconds() > self.options.seconds:
             fit.stopped = OUT_OF_TIME
         else:
             return
         raise EarlyStopException(fit.epochs - 1, [])
+
+    def _seconds(self) -> float:
+        return parallel.agreed(time.perf_counter() - self.start, self.options.device)

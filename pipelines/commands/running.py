@@ -91,6 +91,9 @@ REQUEST = (
     click.option("--smoke", is_flag=True, help="Run every stage on a small sample; makes no candidate."),
     click.option("--until", metavar="STAGE", help="Stop after this stage, such as split."),
     settings_option("Override a field of the problem, such as split.by=row."),
+    click.option(
+        "--quality", type=click.Choice(["standard", "best"]), help="Override train.quality: how long to train."
+    ),
     workspace_of_runs,
     click.option("--store", metavar="URI", envvar="FOURSCORE_STORE", help="Share results through s3://bucket/prefix/."),
     click.option(
@@ -112,9 +115,11 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
     """Add the options of ``plan`` and ``run`` and pass them on as a Request, and --json."""
 
     @functools.wraps(command)
-    def with_request(as_json: bool, no_tracking: bool, **options: Any) -> None:
+    def with_request(as_json: bool, no_tracking: bool, quality: str | None, **options: Any) -> None:
         from pipelines.request import Request
 
+        if quality:
+            options["settings"] |= {"train.quality": quality}
         command(Request(**options, tracking=not no_tracking), as_json)
 
     return functools.reduce(lambda decorated, option: option(decorated), reversed(REQUEST), with_request)

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import numpy as np
 import polars as pl
 
-from model_code import families
-from model_code.families import Architecture, Family
+from model_code import families, parallel
+from model_code.families import Architecture, Family, Quality
 from model_code.fitting import Blend, Dataset, Fitted, predict, train_on
 from model_code.tasks import Metric, Task
-from model_code.training import OUT_OF_TIME, Fit, Options
+from model_code.training import BEHIND, OUT_OF_TIME, Fit, Options
 from steps.evaluation.statistics import Sampled
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal
@@ -26,6 +26,13 @@ from steps.training.document import BLEND
 from steps.training.selection import Validated, better_by, score, unmet
 
 Array = np.ndarray[Any, Any]
+
+BEHIND_ALL = 1.02
+"""A network that at half time has more than this times the loss of every other candidate is given up."""
+FAR = 3.0
+"""Standard errors by which a candidate is worse after the first fold if it is given up."""
+LEEWAY = 0.05
+"""The share of the budget that final fits may take more, rather than end before they are what the folds have seen."""
 
 
 @dataclass
@@ -43,6 +50,9 @@ class Candidate:
     score: Sampled | None = None
     unmet: list[str] = field(default_factory=list)
     skipped: str | None = None
+    """Why it has no score: it did not fit in the budget."""
+    given_up: str | None = None
+    """Why it has no score: it could not catch up with another one."""
     seconds: float = 0.0
     """How long the fits on the folds took."""
     milliseconds: float = 0.0
@@ -57,6 +67,10 @@ class Candidate:
             for number, fitted in enumerate(self.fits, 1)
             if fitted.fit.stopped == OUT_OF_TIME
         ]
+
+    def whole_seconds(self, rows: int) -> float:
+        """Return about how long a fit on so many rows takes, by those on the folds."""
+        return sum(fitted.fit.seconds * rows / fitted.rows for fitted in self.fits) / max(len(self.fits), 1)
 
     def epochs(self) -> int:
         """Return how many epochs were best, on the average of the folds."""
@@ -82,13 +96,15 @@ class TrainingContext:
     names: tuple[str, ...]
     """The candidates, cheapest first."""
     choose: Literal["best", "first"]
+    quality: Quality
     success: tuple[Threshold, ...]
     minutes: float
-    """The budget of all fits together."""
+    """The budget of everything but reading the rows and writing the models."""
     checkpoints: Path
     log: Journal
-    spent: float = 0.0
-    """Seconds of training so far."""
+    begun: float = field(default_factory=time.perf_counter)
+    earlier: float = 0.0
+    """Seconds of fits that an interrupted training made before."""
     whole: dict[str, Fitted] = field(default_factory=dict)
     """The fits on the whole training part, by candidate."""
 
@@ -96,8 +112,18 @@ class TrainingContext:
     def metric(self) -> Metric:
         return self.task.metrics[self.task.headline]
 
+    @property
+    def spent(self) -> float:
+        """Return the seconds of training so far."""
+        return time.perf_counter() - self.begun + self.earlier
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that the budget still has."""
+        return parallel.agreed(self.minutes * 60 - self.spent, self.options.device)
+
     def candidate(self, name: str) -> Candidate:
-        return Candidate(name, families.architecture(self.family, name, self.frame.height))
+        return Candidate(name, families.architecture(self.family, name, self.frame.height, self.quality))
 
     def fit(
         self,
@@ -107,7 +133,8 @@ class TrainingContext:
         validation: Array | None,
         *,
         stop_after: int | None = None,
-        seconds: float = float("inf"),
+        seconds: float,
+        behind: float = math.inf,
     ) -> Fitted:
         """Fit a candidate on some of the rows, with progress and a checkpoint under the label, and count its time."""
         assert candidate.architecture is not None
@@ -117,12 +144,14 @@ class TrainingContext:
             self.options,
             stop_after=stop_after,
             seconds=seconds,
+            behind=behind,
             checkpoint=folder / "latest.pt",
             note=self.log.warning,
             report=lambda epochs, last: self.log.progress(epochs, last, f"{candidate.name}, {label}"),
         )
+        start = time.perf_counter()
         fitted = train_on(self.dataset, candidate.architecture, training, validation, options)
-        self.spent += fitted.fit.seconds
+        self.earlier += max(fitted.fit.seconds - (time.perf_counter() - start), 0)
         return fitted
 
 
@@ -130,37 +159,79 @@ def fit_candidates(context: TrainingContext) -> list[Candidate]:
     """Fit the candidates on the folds, in order, and blend them; with ``choose: first`` until one reaches all thresholds."""
     tried: list[Candidate] = []
     for name in context.names:
-        tried.append(_fit_on_folds(context, name))
+        tried.append(_fit_on_folds(context, name, tried))
         if context.choose == "first" and tried[-1].score and not tried[-1].unmet:
             return tried
     blend = _blend(context, tried)
     return [*tried, blend] if blend else tried
 
 
-def _fit_on_folds(context: TrainingContext, name: str) -> Candidate:
-    """Fit one candidate on the folds and score it; the first one always runs, a later one only within the budget."""
-    candidate, count = context.candidate(name), len(context.folds)
+def _fit_on_folds(context: TrainingContext, name: str, others: list[Candidate]) -> Candidate:
+    """Fit one candidate on the folds and score it; the first always, a later one within the budget and if it keeps up."""
+    candidate, rows = context.candidate(name), context.frame.height
+    others = [other for other in others if other.score]
     predictions, predicting = [], 0.0
     for number, (training, validation) in enumerate(context.folds, 1):
-        label = f"fold {number} of {count}"
-        left = context.minutes * 60 - context.spent
-        fitted = context.fit(candidate, label, training, validation, seconds=left / (count + 2 - number))
-        candidate.seconds += fitted.fit.seconds
-        if fitted.fit.stopped == OUT_OF_TIME and name != context.names[0]:
+        label = f"fold {number} of {len(context.folds)}"
+        # what is left after the whole fits of those before, in equal parts for the folds to come and this one's whole fit
+        left = context.left - sum(other.whole_seconds(rows) for other in others)
+        share = left / (len(context.folds) + 1 - number + rows / len(training))
+        behind = _behind(others, number)
+        late = share <= 0 and len(others) > 0
+        fitted = None if late else context.fit(candidate, label, training, validation, seconds=share, behind=behind)
+        if others and (fitted is None or fitted.fit.stopped == OUT_OF_TIME):
             candidate.skipped = (
                 f"does not fit in the budget of {context.minutes:g} minutes: "
                 f"{name}, {label} alone took more than its share"
             )
             candidate.fits = []
             return candidate
+        assert fitted is not None
+        candidate.seconds += fitted.fit.seconds
         candidate.fits.append(fitted)
         start = time.perf_counter()
         predictions.append(predict(context.dataset, fitted, validation))
         predicting += time.perf_counter() - start
         _note_score(context, f"{name}: {label}", validation, predictions[-1])
+        candidate.given_up = _lag(context, fitted, predictions, others, number)
+        if candidate.given_up:
+            context.log.note(f"{name}: {candidate.given_up}")
+            return candidate
     candidate.milliseconds = 1e6 * predicting / len(context.validated.truth)
     _score(context, candidate, np.concatenate(predictions))
     return candidate
+
+
+def _behind(others: list[Candidate], number: int) -> float:
+    """Return the validation loss that a network must reach on a fold by half time: about the worst of the others'."""
+    return max((BEHIND_ALL * min(other.fits[number - 1].fit.validation_loss) for other in others), default=math.inf)
+
+
+def _lag(
+    context: TrainingContext, fitted: Fitted, predictions: list[Array], others: list[Candidate], number: int
+) -> str | None:
+    """Return why a candidate cannot catch up, by the folds so far; None if it may.
+
+    It is given up where it is behind by more than noise after the first of several folds and a blend gives it no weight.
+    """
+    if fitted.fit.stopped == BEHIND:
+        half = len(fitted.fit.validation_loss)
+        return f"given up on fold {number}: after {half} {fitted.fit.unit}s its validation loss is above that of all others"
+    if number > 1 or len(context.folds) == 1 or not others:
+        return None
+    rows = np.arange(len(predictions[0]))
+    here = [other.prediction[rows] for other in others if other.prediction is not None]
+    if blending.weigh(context.validated.truth[rows], np.stack([*here, predictions[0]]))[-1]:
+        return None
+    scores = [score(context.metric, context.validated, prediction, rows) for prediction in (*here, predictions[0])]
+    for other, theirs in zip(others, scores, strict=False):
+        gain, error = better_by(context.metric, scores[-1], theirs)
+        if gain < -FAR * error:
+            return (
+                f"given up after fold 1 of {len(context.folds)}: worse than {other.name} by {-gain:.4g} in "
+                f"{context.metric.name} (standard error {error:.2g})"
+            )
+    return None
 
 
 def _score(context: TrainingContext, candidate: Candidate, prediction: Array) -> None:
@@ -238,6 +309,11 @@ def fit_whole(context: TrainingContext, candidate: Candidate, candidates: list[C
     if candidate.name not in context.whole:
         rows = np.arange(context.frame.height)
         context.whole[candidate.name] = context.fit(
-            candidate, "whole training part", rows, None, stop_after=candidate.epochs()
+            candidate,
+            "whole training part",
+            rows,
+            None,
+            stop_after=candidate.epochs(),
+            seconds=max(context.left + LEEWAY * context.minutes * 60, 0),
         )
     return context.whole[candidate.name]

@@ -27,9 +27,9 @@ class CandidateRecord(Section):
     """One candidate and its cross-validated score in the headline metric."""
 
     name: str
-    status: Literal["chosen", "tried", "skipped"] = "tried"
+    status: Literal["chosen", "tried", "given up", "skipped"] = "tried"
     reason: str | None = None
-    """Why it was skipped."""
+    """Why it was given up or skipped."""
     config: dict[str, Any] | None = None
     """Its settings; of a blend, the weight of each member by name."""
     weights: int | None = None

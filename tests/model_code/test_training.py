@@ -94,6 +94,23 @@ def test_a_budget_of_no_time_still_finishes_one_epoch():
     assert (course.epochs, course.stopped) == (1, "time budget")
 
 
+def test_time_that_runs_out_within_an_epoch_ends_it_and_its_weights_are_judged():
+    reports = []
+    recipe = Recipe(learning_rate=0.02, weight_decay=1e-4, batch_size=1, epochs=6, patience=3)
+    _, course = trained(recipe, seconds=0.0, report=lambda *epochs: reports.append(epochs))
+    assert (course.epochs, course.stopped, reports) == (1, "time budget", [(1, 6)])
+    _, whole = trained(recipe, stop_after=1)
+    assert 0 < course.train_loss[0] != whole.train_loss[0]
+    assert len(course.validation_loss) == 1
+
+
+def test_a_network_that_is_behind_at_half_time_is_stopped_there():
+    _, behind = trained(behind=1e-9)
+    assert (len(behind.validation_loss), behind.stopped) == (3, "behind all others at half time")
+    _, ahead = trained(behind=99.0)
+    assert len(ahead.validation_loss) == 6
+
+
 def test_a_diverged_loss_says_where_and_what_to_try():
     bad = rows(300)
     bad.inputs[0][17, 0] = math.inf

@@ -1,8 +1,10 @@
 """The train step: what it writes, that it is deterministic, how it chooses, and what it says to wrong input."""
 
 import hashlib
+import itertools
 import json
 import shutil
+import time
 from functools import cache
 from pathlib import Path
 
@@ -343,6 +345,33 @@ def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(
         "trees was skipped",
         "mlp was skipped",
     ]
+
+
+def test_the_budget_is_kept_though_candidates_alone_take_longer(tmp_path, monkeypatch):
+    """By a clock that goes on by a second at each look at it."""
+    clock = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(clock)))
+    train_set = stored(tmp_path / "train_set", table(), "regression")
+    budget = {"minutes": 200 / 60, "epochs": 1000}
+    outputs = run(tmp_path, train_set, "regression", candidates=["mlp", "trees"], budget=budget, folds=5)
+    events = read_events(tmp_path / "journal.jsonl")
+    (seconds,) = (e["value"] for e in events if e.get("name") == "framework/train_seconds")
+    assert 100 < seconds < 1.1 * 200
+    assert [(c["name"], c["status"]) for c in record(outputs)["candidates"]] == [
+        ("mlp", "chosen"),
+        ("trees", "skipped"),
+    ]
+    assert record(outputs)["budget_cut"][0].startswith("mlp stopped after epoch ")
+
+
+def test_a_candidate_that_can_not_catch_up_is_given_up_after_the_first_fold(tmp_path):
+    frame = table().with_columns(score=pl.col("z 0") * 2 + pl.col("x").fill_null(0))
+    train_set = stored(tmp_path / "train_set", frame, "regression")
+    outputs = run(tmp_path / "run", train_set, "regression", candidates=["linear", "trees"])
+    linear, trees = record(outputs)["candidates"]
+    assert (linear["status"], trees["status"]) == ("chosen", "given up")
+    assert trees["reason"].startswith("given up after fold 1 of 2: worse than linear by ")
+    assert not record(outputs)["budget_bound"]
 
 
 def test_a_budget_that_was_enough_left_no_trace_in_the_result(tmp_path, trained):

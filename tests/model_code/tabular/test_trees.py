@@ -35,7 +35,7 @@ def table(task="binary-classification", rows=1_500, seed=0):
 def fit(data, config=None, **options):
     rows = np.arange(len(data.truth))
     training, validation = rows[rows % 5 > 0], rows[rows % 5 == 0]
-    architecture = Trees(len(rows), config or TreesConfig(patience=20, rounds=200))
+    architecture = Trees(len(rows), config=config or TreesConfig(patience=20, rounds=200))
     return train_on(data, architecture, training, validation, Options(seed=0, device=CPU, **options)), validation
 
 

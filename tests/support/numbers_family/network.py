@@ -6,7 +6,7 @@ from model_code.training import Recipe
 
 
 class Plain:
-    def __init__(self, rows):
+    def __init__(self, rows, quality):
         self.rows = rows
 
     def recipe(self):
