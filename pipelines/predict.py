@@ -78,7 +78,11 @@ def predict_file(
         raise InputError(f"model {model} cannot be read: {error}") from None
     rows = read_rows(predictor, source, settings)
     _check_rows(rows, skip_bad=skip_bad, strict=strict)
-    answers = _with_columns(predictor.answers(rows.readout.frame), rows, keep)
+    try:
+        answers = predictor.answers(rows.readout.frame)
+    except ValueError as error:
+        raise InputError(f"model {model} does not answer these rows: {error}") from None
+    answers = _with_columns(answers, rows, keep)
     _write(without_formulas(answers) if neutralize else answers, target)
     summary: dict[str, Any] = {
         "model": str(directory),

@@ -14,6 +14,7 @@ from tracked import SCHEMA, write_model
 
 from infra.store.local import LocalStore
 from infra.store.manifest import Manifest, is_published
+from model_code import onnx_runtime, serving
 from model_code.serving import Predictor
 from model_code.tabular.encoding import describe
 from pipelines.predict import WRITERS, _write, model_directory, predict_file, without_formulas
@@ -407,6 +408,20 @@ def test_the_directory_of_an_execution_is_used_as_long_as_it_is_as_it_was_publis
     assert not is_published(workspace, model)
 
 
+def test_onnxruntime_reads_what_a_run_published_and_nothing_that_is_only_trusted(workspace, tmp_path, model):
+    store, key = LocalStore(workspace), "b" * 64
+    with store.working(key) as directory:
+        shutil.copytree(model, directory / "model")
+        (directory / "model" / onnx_runtime.MODEL).write_bytes(b"no graph")
+        store.publish(directory, Manifest(key, "train", {}, "pass"))
+    header, row, *_ = GOOD.splitlines()
+    (tmp_path / "many.csv").write_text("\n".join([header, *[row] * (serving.CHUNK + 1), ""]))
+    files = (str(store.directory(key) / "model"), tmp_path / "many.csv", tmp_path / "out.csv", workspace, None)
+    assert predict_file(*files, trust=WHY)["rows"] == serving.CHUNK + 1
+    with pytest.raises(InputError, match=r"model\.onnx: onnxruntime does not read it"):
+        predict_file(*files)
+
+
 def test_a_file_without_a_header_is_answered_once_its_columns_have_names(fourscore):
     rows = GOOD.partition("\n")[2]
     result = fourscore(rows)
@@ -426,6 +441,8 @@ def test_predicting_loads_no_library_of_training_or_tracking(model, tmp_path):
     places = [model, tmp_path / "in.csv", tmp_path / "out.csv", tmp_path / "workspace"]
     heavy = [
         "torch",
+        "onnx",
+        "onnxruntime",
         "pandas",
         "sklearn",
         "mlflow",
