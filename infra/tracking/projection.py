@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +55,8 @@ if TYPE_CHECKING:
 PARENT_STATUS = {"running": "RUNNING", "pass": "FINISHED", "rejected": "FAILED", "error": "FAILED"}
 ENDED_JOBS = ("Succeeded", "Failed", "Stopped")
 """Statuses of a job in the run's record that will not change."""
+CREDENTIALS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
+"""Variables by which a person signs in to a server; jobs have none of them."""
 VERDICTS = {"running": "pending", "interrupted": "error", "killed": "error"}
 """The verdict of a run by its status, where the status is none itself."""
 
@@ -275,9 +278,10 @@ def share_place(store: Store, record: RunRecord, uri: str, parent: str) -> bool:
     """Write to the store where the run is tracked, if its jobs may know the server and can reach it; return whether."""
     from infra.store.s3 import S3Store
 
-    is_server = uri.startswith(("http://", "https://", "arn:")) and credentials_in(uri) is None
+    is_server = uri.startswith(("http://", "https://", "arn:"))
+    is_open = credentials_in(uri) is None and not any(name in os.environ for name in CREDENTIALS)
     is_reachable = record.on != "sagemaker" or urlsplit(uri).hostname not in ("localhost", "127.0.0.1", "::1")
-    if not (isinstance(store, S3Store) and is_server and is_reachable):
+    if not (isinstance(store, S3Store) and is_server and is_open and is_reachable):
         return False
     name, content = place_for_jobs(record.run), json.dumps({"uri": uri, "parent": parent}).encode()
     return store.objects.get(name) == content or store.objects.put(name, content)

@@ -208,7 +208,7 @@ def test_a_journal_of_a_failed_stage_is_projected_from_beside_the_run(place, wri
         ("sagemaker", "sqlite:////home/me/mlflow.db", False),
     ],
 )
-def test_jobs_hear_of_a_server_that_they_can_reach_and_of_no_password(tmp_path, on, uri, shared):
+def test_jobs_hear_of_a_server_that_they_can_reach_and_of_no_password(tmp_path, monkeypatch, on, uri, shared):
     objects = FolderObjects("s3://bucket/", tmp_path / "s3")
     record = RunRecord("a-run", on=on, stack="dev", status="running", started=records.now())
     store = S3Store(tmp_path, "s3://bucket/", objects=objects)
@@ -216,6 +216,8 @@ def test_jobs_hear_of_a_server_that_they_can_reach_and_of_no_password(tmp_path, 
     content = objects.get(place_for_jobs("a-run"))
     assert (content and json.loads(content)) == ({"uri": uri, "parent": "p1"} if shared else None)
     assert not share_place(LocalStore(tmp_path), record, uri, "p1")
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "secret")
+    assert not share_place(store, record, uri, "p1"), "jobs cannot sign in"
 
 
 def test_a_stage_is_left_to_its_job_until_the_job_has_ended():
