@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +32,8 @@ KNOTS = 256
 """The quantiles of each column that the quantile scaling keeps."""
 RARE = 3
 """A category with fewer training rows than this shares the slot of the unknown, which is how that slot gets trained."""
+MOST_INSTANTS = 4
+"""With more columns of dates, the time between two of them is left to the model."""
 _DAY = 86_400.0
 _YEAR = 365.2425
 _CALENDAR = (("hour", _DAY), ("weekday", 7 * _DAY), ("day of year", _YEAR * _DAY))
@@ -54,7 +57,7 @@ class Layout:
 
 
 class Preprocessor(nn.Module):
-    """Imputation and missing flags, scaling, calendar features, category slots.
+    """Imputation and missing flags, scaling, calendar features, time between dates, category slots.
 
     Columns that are constant or always missing on the training rows are left out.
     """
@@ -62,6 +65,7 @@ class Preprocessor(nn.Module):
     continuous: Tensor
     binary: Tensor
     instants: Tensor
+    pairs: Tensor
     flagged: Tensor
     centre: Tensor
     spread: Tensor
@@ -79,6 +83,8 @@ class Preprocessor(nn.Module):
         super().__init__()
         kinds = {entry["name"]: entry["kind"] for entry in schema["inputs"]}
         instants = [i for i, name in enumerate(schema["numeric"]) if kinds[name] == "datetime"]
+        keep(self, "pairs", pairs_of(instants))
+        numeric = with_elapsed(torch.from_numpy(numeric), self.pairs).numpy()
         present = ~np.isnan(numeric)
         distinct = [len(np.unique(numeric[present[:, i], i][:100_000])) for i in range(numeric.shape[1])]
         varied = [i for i in range(numeric.shape[1]) if _varies(numeric[present[:, i], i])]
@@ -157,6 +163,7 @@ class Preprocessor(nn.Module):
 
     def forward(self, numeric: Tensor, category: Tensor) -> tuple[Tensor, Tensor]:
         """Return (values, slots) of encoded rows."""
+        numeric = with_elapsed(numeric, self.pairs)
         missing = torch.isnan(numeric)
         parts = [missing[:, :1] * 0.0] if self.is_empty and numeric.shape[1] else []
         if self.continuous.numel():
@@ -188,6 +195,19 @@ class Preprocessor(nn.Module):
         y0, y1 = self.scores.gather(1, right - 1), self.scores.gather(1, right)
         share = ((value - x0) / (x1 - x0)).nan_to_num(1.0, 1.0, 0.0).clamp(0, 1)
         return torch.where(absent, 0.0, (y0 + (y1 - y0) * share).t())
+
+
+def pairs_of(instants: Sequence[int]) -> Array:
+    """Return the pairs of columns of instants between which time is measured, int64 [2, p]; none where they are many."""
+    pairs = [*combinations(instants, 2)] if len(instants) <= MOST_INSTANTS else []
+    return np.array(pairs, np.int64).reshape(-1, 2).T.copy()
+
+
+def with_elapsed(numeric: Tensor, pairs: Tensor) -> Tensor:
+    """Return numbers [b, a + p]: the time from one instant to another behind the others."""
+    if not pairs.numel():
+        return numeric
+    return torch.cat([numeric, numeric.index_select(1, pairs[1]) - numeric.index_select(1, pairs[0])], dim=1)
 
 
 def calendar(instants: Tensor) -> Tensor:

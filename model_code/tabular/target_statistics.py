@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from model_code.tabular.pieces import PRIOR, Block, added, blocks, weights
-from model_code.tabular.preprocessing import calendar, codes, keep
+from model_code.tabular.preprocessing import calendar, codes, keep, pairs_of, with_elapsed
 
 Array = np.ndarray[Any, Any]
 
@@ -34,6 +34,7 @@ class Columns(nn.Module):
     """values float64[b, c] of encoded rows; NaN is missing, in columns that had missing values in training."""
 
     instants: Tensor
+    pairs: Tensor
     complete: Tensor
     usual: Tensor
     table: Tensor
@@ -46,17 +47,16 @@ class Columns(nn.Module):
     def __init__(self, numeric: Array, category: Array, target: Array, schema: Mapping[str, Any]) -> None:
         super().__init__()
         kinds = {column["name"]: column["kind"] for column in schema["inputs"]}
+        instants = [i for i, name in enumerate(schema["numeric"]) if kinds[name] == "datetime"]
+        keep(self, "pairs", pairs_of(instants))
+        numeric = with_elapsed(torch.from_numpy(numeric), self.pairs).numpy()
         finite = np.isfinite(numeric)
         usual = [
             np.median(values[rows]) if rows.any() else 0.0 for values, rows in zip(numeric.T, finite.T, strict=True)
         ]
         values, self.texts = blocks(schema)
         self.sizes, self.classes = [1 + block.size for block in values], len(schema["classes"])
-        keep(
-            self,
-            "instants",
-            np.array([i for i, name in enumerate(schema["numeric"]) if kinds[name] == "datetime"], np.int64),
-        )
+        keep(self, "instants", np.array(instants, np.int64))
         keep(self, "complete", np.asarray(finite.all(axis=0)))
         keep(self, "usual", np.array(usual, np.float64))
         targets = self._targets(target)
@@ -119,6 +119,7 @@ class Columns(nn.Module):
         return torch.cat(parts, dim=1)
 
     def _join(self, numeric: Tensor, statistics: Tensor, texts: Tensor) -> Tensor:
+        numeric = with_elapsed(numeric, self.pairs)
         parts = [statistics, _rounded(texts)] if self.texts else [statistics]
         if numeric.shape[1]:
             filled = torch.where(self.complete, self.usual, torch.nan)

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model_code.tabular.preprocessing import Preprocessor, bin_edges, spread_values
+from model_code.tabular.preprocessing import Preprocessor, bin_edges, pairs_of, spread_values
 
 NAN = float("nan")
 
@@ -120,3 +120,19 @@ def test_unknown_rare_and_out_of_range_categories_share_slot_zero():
 def test_bin_edges_of_few_values_are_those_values():
     edges = bin_edges(np.array([[1.0, 3.0], [2.0, 3.0], [2.0, 3.5], [5.0, 3.5]], dtype=np.float32), 4)
     assert edges.tolist() == [[1.0, 2.0, 5.0], [3.0, 3.5, 3.5]]
+
+
+@pytest.mark.parametrize("scaling", ["quantile", "standard"])
+def test_the_time_between_two_dates_is_a_number_of_its_own(scaling):
+    start = np.arange(50.0) * 86_400
+    stay = np.random.default_rng(0).integers(1, 9, 50) * 86_400.0
+    preprocessor, _ = fitted(np.stack([start, start + stay], 1), scaling, {"n0": "datetime", "n1": "datetime"})
+    assert preprocessor.layout.continuous == 3
+    elapsed = apply(preprocessor, [[0.0, day * 86_400] for day in (1, 4, 8)])[:, 2]
+    assert elapsed[0] < elapsed[1] < elapsed[2]
+    assert apply(preprocessor, [[NAN, 86_400.0], [math.inf, math.inf]])[:, 2].tolist() == [0.0, 0.0]
+
+
+def test_of_many_dates_no_pairs_are_taken():
+    assert pairs_of([0, 2, 3]).tolist() == [[0, 0, 2], [2, 3, 3]]
+    assert pairs_of(range(5)).shape == pairs_of([7]).shape == (2, 0)

@@ -88,3 +88,12 @@ def test_weekdays_whose_waves_mirror_each_other_are_equal_there_in_every_runtime
     cosines = values[:, 4]  # behind the instant: two waves of the hour, two of the weekday
     assert len(np.unique(cosines)) == 4
     np.testing.assert_array_equal(values[:, 1:].astype(np.float32), values[:, 1:])
+
+
+def test_trees_get_the_time_between_two_dates():
+    numeric = np.array([[0.0, 10.0], [5.0, 25.0], [np.nan, 3.0]])
+    category = np.empty((3, 0), np.int64)
+    columns = Columns(numeric, category, np.arange(3.0), schema([], dates=2))
+    values = look_up(columns, numeric, category)
+    np.testing.assert_array_equal(values[:, 2], [10, 20, np.nan])
+    np.testing.assert_array_equal(columns.out_of_fold(numeric, category, np.arange(3.0), seed=0), values)
