@@ -57,7 +57,7 @@ def present_share(question: Question) -> Check:
 
 def quantiles(question: Question) -> Check:
     """Return the check of quantiles, each of which is the nearest value of the column."""
-    x, request = question.values("number").expr, question.argument("quantile_ranges")
+    column, request = question.values("number"), question.argument("quantile_ranges")
     question.require(question.argument("allow_relative_error", False) is False)
     question.require(isinstance(request, Mapping) and {*request} == {"quantiles", "value_ranges"})
     shares, ranges = request["quantiles"], request["value_ranges"]
@@ -66,9 +66,10 @@ def quantiles(question: Question) -> Check:
     question.require(all(isinstance(ends, list) and len(ends) == 2 for ends in ranges))
     question.require(all(end is None or is_number(end) for ends in ranges for end in ends))
     question.require(all(None in ends or ends[0] <= ends[1] for ends in ranges))
-    figures = {"present": x.count()}
+    figures = {"present": column.expr.count()}
     for share in {*shares}:
-        figures |= {f"{side} {share}": x.quantile(share, side) for side in ("lower", "higher")}
+        figures |= {f"{side} {share}": column.expr.quantile(share, side) for side in ("lower", "higher")}
+    number = int if column.is_whole and not column.column.missing else float
 
     def judge(answers: Answers) -> Result:
         values = []
@@ -76,7 +77,7 @@ def quantiles(question: Question) -> Check:
             place = share * (answers["present"] - 1)
             side = "lower" if round(place) == math.floor(place) else "higher"  # round() and NumPy: half to even
             value = answers[f"{side} {share}"]
-            values.append(math.nan if value is None else value)
+            values.append(math.nan if value is None else number(value))
         inside = [_is_inside(value, *ends) for value, ends in zip(values, ranges, strict=True)]
         observed = {"quantiles": [float(share) for share in shares], "values": values}
         return Result(all(inside), {"observed_value": observed, "details": {"success_details": inside}})

@@ -12,7 +12,7 @@ from steps.expectations import column_checks as column
 from steps.expectations import row_checks as row
 from steps.expectations import table_checks as table
 from steps.expectations import type_checks
-from steps.expectations.checks import Answers, Check
+from steps.expectations.checks import Check
 from steps.expectations.conditions import row_condition
 from steps.expectations.outcomes import LISTED, Result
 from steps.expectations.questions import Question, Uncovered
@@ -109,18 +109,21 @@ def evaluate(data: pl.LazyFrame, checks: Mapping[int, Check]) -> dict[int, Resul
         for position, one in group.items():
             for name, query in one.queries.items():
                 answers[position][name] = query(frame).collect(engine="streaming")
-            results[position] = _with_rows(frame, one, one.judge(answers[position]), answers[position])
+            results[position] = _with_rows(frame, one, one.judge(answers[position]))
     return results
 
 
 def _by_condition(data: pl.LazyFrame, checks: Mapping[int, Check]) -> list[tuple[pl.LazyFrame, dict[int, Check]]]:
     """Return the rows that checks are about, with these checks."""
-    groups: dict[str, tuple[pl.LazyFrame, dict[int, Check]]] = {}
+    groups: list[tuple[pl.Expr, dict[int, Check]]] = []
     for position, one in checks.items():
-        key = "" if one.condition is None else one.condition.meta.serialize(format="json")
-        frame = data if one.condition is None else data.filter(one.condition)
-        groups.setdefault(key, (frame, {}))[1][position] = one
-    return [*groups.values()]
+        condition = pl.lit(True) if one.condition is None else one.condition
+        group = next((group for other, group in groups if other.meta.eq(condition)), None)
+        if group is None:
+            group = {}
+            groups.append((condition, group))
+        group[position] = one
+    return [(data.filter(condition), group) for condition, group in groups]
 
 
 def _add_figures(frame: pl.LazyFrame, group: Mapping[int, Check], answers: Mapping[int, dict[str, Any]]) -> None:
@@ -133,13 +136,13 @@ def _add_figures(frame: pl.LazyFrame, group: Mapping[int, Check], answers: Mappi
             answers[position][name] = figure
 
 
-def _with_rows(frame: pl.LazyFrame, one: Check, result: Result, answers: Answers) -> Result:
+def _with_rows(frame: pl.LazyFrame, one: Check, result: Result) -> Result:
     """Return the result with the first rows that fail."""
     if one.failing is None or not result.result["unexpected_count"]:
         return result
     names = [f"\0{position}" for position in range(len(one.columns))]
     listed = [values.expr.alias(name) for values, name in zip(one.columns, names, strict=True)]
-    rows = one.failing(frame, answers).select(ROW, *listed).head(LISTED).collect(engine="streaming")
+    rows = one.failing(frame).select(ROW, *listed).head(LISTED).collect(engine="streaming")
     values: list[Any] = [*rows.select(names).iter_rows()]
     if len(names) == 1:
         values = [value for (value,) in values]

@@ -40,12 +40,12 @@ def between(question: Question) -> Check:
 
 def in_set(question: Question) -> Check:
     values = question.values()
-    return present_check(question, values, ~values.is_in(question.value_set(values)))
+    return present_check(question, values, ~values.is_in(question.value_set(values, ignores_null=True)))
 
 
 def not_in_set(question: Question) -> Check:
     values = question.values()
-    return present_check(question, values, values.is_in(question.value_set(values)))
+    return present_check(question, values, values.is_in(question.value_set(values, ignores_null=True)))
 
 
 def unique(question: Question) -> Check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from steps.expectations.checks import Answers, Check, present_check
 from steps.expectations.outcomes import Result
@@ -30,6 +31,7 @@ def _type(question: Question, names: list[str], *, is_list: bool) -> Check:
     """
     values, types = question.values(), _types(question, names)
     has_gaps, family = values.column.missing > 0, values.family
+    question.require(not values.is_whole or question.types[values.name] == pl.Int64)
     question.require(family != "text" or values.column.missing < question.schema.rows)
     if family == "boolean" and has_gaps:
         question.require(is_list or names[0] not in ("object", "object_", "O"))

@@ -8,6 +8,7 @@ Left out is what Great Expectations 1.24 gets wrong itself, where ours differs o
   record.
 - A column named twice, as ``column_A`` and ``column_B``, lists arrays as values.
 - Limits are converted to floats, so that 2**60 + 1 is 2**60; ours are exact.
+- Comparing two columns of integers raises where one has missing values and values beyond 2**53; ours compares.
 """
 
 import datetime as dt
@@ -140,21 +141,27 @@ class _Draw:
         limits = {key: value for i, (key, value) in enumerate(bounds.items()) if i in ends}
         return limits | self.maybe(0.2, strict_min=self.rng.random() < 0.7) | self.maybe(0.2, strict_max=True)
 
-    def values(self, name, most=8):
-        return [self.value(name) for _ in range(self.rng.randrange(1, most))]
+    def values(self, name, least=1):
+        return [self.value(name) for _ in range(self.rng.randrange(least, 8))]
 
     def about(self, *groups):
         return self.column(*groups) | self.condition()
 
 
 def _with_set(*groups, mostly=True, **more):
+    """Make expectations with a value set; one about rows may have an empty set, or one with null."""
+
     def make(draw):
         about = draw.about(*groups)
         extra = draw.mostly() if mostly else {}
         return (
             about
             | extra
-            | {"value_set": draw.values(about["column"])}
+            | {
+                "value_set": draw.values(about["column"], 0) + draw.rng.choice([[], [None]])
+                if mostly
+                else draw.values(about["column"])
+            }
             | {key: draw.rng.choice(value) for key, value in more.items()}
         )
 
