@@ -296,7 +296,7 @@ def load(
 
     directory = model_directory(model, expand_home(str(workspace)), tracking_uri, rejected=rejected)
     try:
-        return Model(serving.load(directory))
+        return Model(serving.load(directory, verified=True))
     except ValueError as error:
         raise InputError(f"model {model} cannot be read: {error}") from None
 
