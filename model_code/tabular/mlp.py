@@ -38,7 +38,7 @@ class MlpConfig:
     numeric_size: int = 12
     category_size: int = 8
     dropout: float = 0.1
-    learning_rate: float = 3e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 3e-4
     batch_size: int = 256
     epochs: int = 40
@@ -46,11 +46,14 @@ class MlpConfig:
 
 
 SMALL = MlpConfig()
-LARGE = MlpConfig(hidden=96, bins=32, numeric_size=8, dropout=0.0, batch_size=2048, patience=2)
+LARGE = MlpConfig(hidden=96, bins=32, numeric_size=8, dropout=0.0, batch_size=2048, learning_rate=3e-3, patience=2)
 """For many rows: fewer weights and larger batches, so that an epoch costs little."""
 MANY_ROWS = 50_000
 SAMPLES = {"standard": 300_000, "best": 900_000}
 """About how many rows a training sees in all, by quality: that sets the epochs, from six to the config's number."""
+LARGEST_RATE = 5e-3
+"""Without many rows, the fewer epochs, the higher the learning rate, up to this. Validation losses of letter with 37 epochs at
+.002 and 18 at .005: .117 and .109; of wine_quality, whose 40 epochs end early, .694 at .002 and .707 at .005."""
 
 
 class Mlp:
@@ -58,7 +61,9 @@ class Mlp:
 
     def __init__(self, rows: int, quality: Quality = "standard") -> None:
         config = SMALL if rows < MANY_ROWS else LARGE
-        self.config = replace(config, epochs=min(max(SAMPLES[quality] // rows, 6), config.epochs))
+        epochs = min(max(SAMPLES[quality] // rows, 6), config.epochs)
+        faster = min(config.epochs / epochs, LARGEST_RATE / config.learning_rate) if config is SMALL else 1
+        self.config = replace(config, epochs=epochs, learning_rate=config.learning_rate * faster)
 
     def recipe(self) -> Recipe:
         config = self.config

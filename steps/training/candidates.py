@@ -241,7 +241,7 @@ def _score(context: TrainingContext, candidate: Candidate, prediction: Array) ->
     candidate.unmet = unmet(context.success, context.task, context.validated, prediction, rows, context.frame)
     estimate = candidate.score.estimate()
     interval = "" if estimate.low is None else f" ({estimate.low:.3g} to {estimate.high:.3g})"
-    cost = f"{candidate.milliseconds:.2g} ms for 1,000 rows"
+    cost = f"{candidate.milliseconds:,.1f} ms for 1,000 rows"
     if candidate.members:
         weights = ", ".join(f"{weight:g} {name}" for name, weight in candidate.members.items())
         what = f"{candidate.name} of {weights}"
