@@ -26,6 +26,11 @@ Weighted = Callable[[Array], Any]
 _RELATIVE_ZERO = 1e-12  # a variance below this share of the mean square is rounding, not variance
 
 
+def share(happened: Array) -> Weighted:
+    """Share of rows where something happened; in [0, 1]."""
+    return _mean(happened)
+
+
 def accuracy(truth: Array, prediction: Array) -> Weighted:
     """Share of rows whose most probable class is the true one; in [0, 1]."""
     if not _usable(prediction):

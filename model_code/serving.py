@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from model_code import families, onnx_runtime, runtime
+from model_code import families, intervals, onnx_runtime, runtime
 from model_code.archive import MODEL
 from model_code.families import FORMAT, Readout
 
 Array = np.ndarray[Any, Any]
 
+INTERVAL = ("prediction_low", "prediction_high")
+"""The columns of a prediction interval."""
 CHUNK = 2_048
 """Rows that go through the graph at once, so that memory does not grow with the input and a processor's cache holds most of a step."""
 
@@ -62,16 +64,21 @@ class Predictor:
         """
         return self._read(frame, self.schema, rows=rows, skip=skip, blanks_hide_words=blanks_hide_words)
 
-    def answers(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def answers(self, frame: pl.DataFrame, level: float | None = None) -> pl.DataFrame:
         """Return predictions as a table: ``prediction`` and, for each class, ``probability_<class>``.
 
+        Args:
+            level: of prediction intervals, such as 0.95; with one there are also ``prediction_low`` and ``prediction_high``.
+
         Raises:
-            ValueError: see ``predict``.
+            ValueError: see ``predict``, or the model has no intervals of this level.
         """
         prediction = self.predict(frame)
+        ends = None if level is None else intervals.ends(self.schema, prediction, level)
         classes = self.schema["classes"]
         if not classes:
-            return pl.DataFrame({"prediction": prediction})
+            low_high = dict(zip(INTERVAL, ends, strict=True)) if ends else {}
+            return pl.DataFrame({"prediction": prediction, **low_high})
         names = pl.Series("prediction", classes, dtype=pl.String).gather(prediction.argmax(axis=1))
         probabilities = (pl.Series(f"probability_{name}", prediction[:, i]) for i, name in enumerate(classes))
         return pl.DataFrame([names, *probabilities])

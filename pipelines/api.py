@@ -147,9 +147,9 @@ class Run:
         path = self._facts.report_path
         return Report(path if path.exists() else write_report(self.workspace, self.name))
 
-    def predict(self, frame: F) -> F:
+    def predict(self, frame: F, *, intervals: float | None = None) -> F:
         """Predict rows with the model of this run; see ``Model.predict``."""
-        return load(self.name, self.workspace).predict(frame)
+        return load(self.name, self.workspace).predict(frame, intervals=intervals)
 
     def _repr_html_(self) -> str:
         title = f"<b>{escape(self.verdict.upper())}</b> {escape(self.name)}"
@@ -163,13 +163,17 @@ class Model:
 
     predictor: serving.Predictor
 
-    def predict(self, frame: F) -> F:
+    def predict(self, frame: F, *, intervals: float | None = None) -> F:
         """Return ``prediction`` and, for classes, ``probability_<class>`` for each row; the index of pandas stays.
 
         Values may have whatever types the frame gave them. Those that are unlike training are answered, with a warning.
 
+        Args:
+            intervals: the level of prediction intervals, such as 0.95, which adds ``prediction_low`` and ``prediction_high``.
+
         Raises:
-            InputError: columns are missing, or values cannot be read; the message names columns, rows and values.
+            InputError: columns are missing, values cannot be read, or the model has no intervals of this level; the message
+                names columns, rows and values.
         """
         names = [entry["name"] for entry in self.predictor.schema["inputs"]]
         try:
@@ -181,7 +185,10 @@ class Model:
             raise InputError(str(error)) from None
         for remark in readout.remarks:
             warn(remark.text, stacklevel=2)
-        answers = self.predictor.answers(readout.frame)
+        try:
+            answers = self.predictor.answers(readout.frame, intervals)
+        except ValueError as error:
+            raise InputError(str(error)) from None
         return answers.to_pandas().set_index(frame.index) if isinstance(frame, pd.DataFrame) else answers
 
 

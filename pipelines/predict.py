@@ -44,6 +44,7 @@ def predict_file(
     skip_bad: bool = False,
     strict: bool = False,
     neutralize: bool = False,
+    level: float | None = None,
     settings: Mapping[str, str] | None = None,
     rejected: bool = False,
     trust: str | None = None,
@@ -59,14 +60,15 @@ def predict_file(
         skip_bad: leave out rows with values that cannot be read.
         strict: refuse inputs that are unlike training.
         neutralize: write text that a spreadsheet would run as a formula behind an apostrophe.
+        level: of prediction intervals; None for none.
         settings: how the file is written where detection fails, as ``input.skip`` and other fields of ``Source``.
         rejected: use the model of a run that was rejected, too.
         trust: why a model may be used that is not of a run of the workspace, in a sentence.
 
     Raises:
         GateRefused: the run was rejected, and nobody said ``rejected``.
-        InputError: there is no such model or file, a required column is missing, a value cannot be read, or the suffix is
-            unknown.
+        InputError: there is no such model or file, a required column is missing, a value cannot be read, the model has no
+            intervals of this level, or the suffix is unknown.
     """
     _check_target(source, target)
     if trust is not None and len(trust.split()) < ENOUGH_WORDS:
@@ -79,7 +81,7 @@ def predict_file(
     rows = read_rows(predictor, source, settings)
     _check_rows(rows, skip_bad=skip_bad, strict=strict)
     try:
-        answers = predictor.answers(rows.readout.frame)
+        answers = predictor.answers(rows.readout.frame, level)
     except ValueError as error:
         raise InputError(f"model {model} does not answer these rows: {error}") from None
     answers = _with_columns(answers, rows, keep)

@@ -14,7 +14,18 @@ from model_code import tasks
 from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import FourscoreError, InputError
-from steps.evaluation.document import CHAMPION, CONSTANT, MODEL, RIVALS, Champion, Evaluation, EvaluationData, published
+from steps.evaluation.document import (
+    CHAMPION,
+    CONSTANT,
+    MODEL,
+    RIVALS,
+    Champion,
+    Evaluation,
+    EvaluationData,
+    PredictionIntervals,
+    published,
+    rounded,
+)
 from steps.evaluation.thresholds import Goal
 from steps.journal import Journal
 from steps.tables.names import ROW
@@ -109,6 +120,7 @@ def evaluate(
             classes=classes,
             rows=table.height,
             **_judge(config, task, truth, predictions, absent, table, train_set, drawing, log),
+            prediction_intervals=_intervals(predictor.schema, truth, predictions[MODEL], drawing, config),
             **calibration.shapes(task, truth, predictions[MODEL]),
             interval=drawing.method(),
             data=EvaluationData(
@@ -195,6 +207,31 @@ def _judge(
         "comparisons": comparisons,
         "slices": {name: [verdict.slice_of(part, task, sampled) for part in listed] for name, listed in parts.items()},
     }
+
+
+def _intervals(
+    schema: Mapping[str, Any], truth: Array, prediction: Array, resampling: Resampling, config: EvaluateConfig
+) -> PredictionIntervals | None:
+    """Return how many of the test rows the model's prediction intervals hold; None where it has none."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from model_code import intervals, metrics
+    from steps.evaluation.statistics import Measure, bootstrap
+
+    fitted = schema.get("intervals") or {"levels": {}}
+    if f"{intervals.LEVEL:g}" not in fitted["levels"] or not np.isfinite(prediction).all():
+        return None
+    low, high = intervals.ends(schema, prediction, intervals.LEVEL)
+    resampling = replace(resampling, resamples=min(resampling.resamples, 200))
+    inside = Measure(metrics.share((low <= truth) & (truth <= high)))
+    return PredictionIntervals(
+        level=intervals.LEVEL,
+        coverage=bootstrap({"coverage": inside}, resampling)["coverage"].estimate(),
+        mean_width=rounded(float((high - low).mean())),
+        later=config.by == "time",
+    )
 
 
 def _check_columns(config: EvaluateConfig, schema: TableSchema) -> None:
@@ -293,6 +330,9 @@ def _numbers(document: Evaluation) -> Iterator[tuple[str, float | None]]:
             if not part.small:  # values that differ in other letters only are numbered
                 again = f" {suffixes[suffix]}" if suffixes[suffix] > 1 else ""
                 yield f"{document.headline}.{suffix}{again}", part.metrics[document.headline].value
+    if intervals := document.prediction_intervals:
+        yield "interval_coverage", intervals.coverage.value
+        yield "interval_mean_width", intervals.mean_width
     yield "thresholds_met", sum(threshold.met for threshold in document.thresholds)
     yield "thresholds", len(document.thresholds)
     yield "test_rows", document.rows

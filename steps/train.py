@@ -116,10 +116,10 @@ def train(
             linear = next((c for c in candidates if c.name == "linear" and c.fits and c is not chosen), None)
             baseline = fit_whole(context, linear, candidates) if linear else None
             context.log.metric("framework/train_seconds", context.spent)
-            _write_model(context, chosen.name, final, model)
-            if baseline:
+            _write_model(context, chosen, final, model)
+            if linear and baseline:
                 (yardsticks / "linear").mkdir()
-                _write_model(context, "linear", baseline, yardsticks / "linear")
+                _write_model(context, linear, baseline, yardsticks / "linear")
         except Diverged as error:
             raise FourscoreError(f"training stopped: {error}") from error
     _write_record(context, config, candidates, chosen, why, final, train_set, model)
@@ -256,12 +256,15 @@ def _fit_yardsticks(context: TrainingContext, directory: Path) -> None:
         context.log.progress(1, 1, f"yardstick {name}")
 
 
-def _write_model(context: TrainingContext, name: str, fitted: Fitted, directory: Path) -> None:
+def _write_model(context: TrainingContext, candidate: Candidate, fitted: Fitted, directory: Path) -> None:
+    from model_code import intervals
     from model_code.export import export
 
-    schema = context.dataset.schema
+    schema = dict(context.dataset.schema)
+    if not schema["classes"] and candidate.prediction is not None:
+        schema["intervals"] = intervals.fit(context.validated.truth, candidate.prediction)
     export(fitted.model, directory, partial(context.family.random_inputs, schema))
-    text = json.dumps({**schema, "architecture": name}, indent=1, ensure_ascii=False)
+    text = json.dumps({**schema, "architecture": candidate.name}, indent=1, ensure_ascii=False)
     (directory / ModelSchema.file).write_text(text + "\n", encoding="utf-8")
 
 

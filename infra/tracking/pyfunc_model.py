@@ -36,8 +36,12 @@ class FourscoreModel(PythonModel):
     ) -> pd.DataFrame:
         """Answer every row; warn of values that are unlike those of training.
 
+        Args:
+            params: ``intervals`` is the level of prediction intervals, such as 0.95, or 0 for none.
+
         Raises:
-            UnreadableRows: columns are missing, or values cannot be read; the message names columns, rows and values.
+            UnreadableRows: columns are missing, values cannot be read, or the model has no such intervals; the message names
+                columns, rows and values.
         """
         from model_code.tabular.from_pandas import from_pandas
 
@@ -45,11 +49,11 @@ class FourscoreModel(PythonModel):
         names = [entry["name"] for entry in self.predictor.schema["inputs"]]
         try:
             readout = self.predictor.read(from_pandas(frame, names), blanks_hide_words=True)
+            answers = self.predictor.answers(readout.frame, (params or {}).get("intervals") or None).to_pandas()
         except ValueError as error:
             raise UnreadableRows(str(error)) from None
         for remark in readout.remarks:
             warnings.warn(remark.text, UserWarning, stacklevel=2)
-        answers = self.predictor.answers(readout.frame).to_pandas()
         answers.index = frame.index
         return answers
 

@@ -235,10 +235,11 @@ def signature(schema: ModelSchema) -> ModelSignature:
     value. Strings refuse every number in a frame. With ``any``, MLflow's server answers no request of ``text/csv``.
     """
     from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+    from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
     if not schema.classes:
-        return ModelSignature(outputs=Schema([ColSpec(DataType.double, "prediction")]))
+        level = ParamSchema([ParamSpec("intervals", DataType.double, 0.0)])
+        return ModelSignature(outputs=Schema([ColSpec(DataType.double, "prediction")]), params=level)
     outputs: list[ColSpec | TensorSpec] = [ColSpec(DataType.string, "prediction")]
     outputs += [ColSpec(DataType.double, f"probability_{name}") for name in schema.classes]
     return ModelSignature(outputs=Schema(outputs))

@@ -40,6 +40,8 @@ def report(run: str | None, workspace: Path, as_json: bool) -> None:
 @click.option(
     "--neutralize-formulas", "neutralize", is_flag=True, help="Put ' before text that a spreadsheet would run."
 )
+@click.option("--intervals", is_flag=True, help="Add an interval that holds the true number with 95 % probability.")
+@click.option("--level", type=float, metavar="SHARE", help="The probability instead of 0.95: 0.5, 0.8, 0.9 or 0.99.")
 @click.option("--rejected", is_flag=True, help="Use the model of a run that was rejected all the same.")
 @click.option("--trust", metavar="WHY", help="Use a model that is not of a run of this workspace; say why.")
 @settings_option("A setting of INPUT: input.skip=2.")
@@ -55,6 +57,8 @@ def predict(
     skip_bad: bool,
     strict: bool,
     neutralize: bool,
+    intervals: bool,
+    level: float | None,
     rejected: bool,
     trust: str | None,
     settings: dict[str, str],
@@ -84,6 +88,7 @@ def predict(
         skip_bad=skip_bad,
         strict=strict,
         neutralize=neutralize,
+        level=level if level is not None else 0.95 if intervals else None,
         settings=settings,
         rejected=rejected,
         trust=trust,

@@ -145,6 +145,18 @@ class Residuals(Section):
     predicted_vs_actual: Plane
 
 
+class PredictionIntervals(Section):
+    """How the model's prediction intervals do on the test rows."""
+
+    level: float
+    coverage: Estimate
+    """The share of the test rows whose true number is inside."""
+    mean_width: float
+    """In the unit of the target."""
+    later: bool = False
+    """True if the test rows are later than those that the intervals rest on, so that nothing makes the two alike."""
+
+
 class IntervalMethod(Section):
     """How the intervals were computed."""
 
@@ -191,6 +203,7 @@ class Evaluation(Document):
     calibration: Calibration | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
     residuals: Residuals | None = None
+    prediction_intervals: PredictionIntervals | None = None
     interval: IntervalMethod
     data: EvaluationData
     notes: tuple[str, ...] = ()

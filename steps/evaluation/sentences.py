@@ -9,7 +9,16 @@ import math
 from collections.abc import Iterable, Iterator
 
 from model_code import tasks
-from steps.evaluation.document import CHAMPION, MODEL, Comparison, Estimate, Evaluation, SliceResult, ThresholdResult
+from steps.evaluation.document import (
+    CHAMPION,
+    MODEL,
+    Comparison,
+    Estimate,
+    Evaluation,
+    PredictionIntervals,
+    SliceResult,
+    ThresholdResult,
+)
 from steps.wording import count, cut, decimals_of_size, exact, isolate, listed, number, signed
 
 _MEANINGS = {
@@ -208,6 +217,25 @@ def is_clearly_weaker(evaluation: Evaluation, estimate: Estimate) -> bool:
     if overall is None or estimate.low is None or estimate.high is None:
         return False
     return estimate.high < overall if evaluation.higher_is_better(evaluation.headline) else estimate.low > overall
+
+
+def coverage(intervals: PredictionIntervals) -> str:
+    """Return how often the model's prediction intervals were right on the test rows."""
+    share = intervals.coverage
+    places = max(decimals_for(share) - 2, 0)
+    ends = "" if share.low is None or share.high is None else _in_percent(share.low, share.high, places)
+    sentence = (
+        f"The intervals for {100 * intervals.level:g} % that predictions can be asked with hold "
+        f"{number(100 * (share.value or 0.0), places)} % of the actual values{ends}; on average they are "
+        f"{number(intervals.mean_width, max(2, decimals_of_size(intervals.mean_width)))} wide."
+    )
+    if not intervals.later:
+        return sentence
+    return f"{sentence} They rest on errors of earlier rows, so over time their share is not guaranteed."
+
+
+def _in_percent(low: float, high: float, places: int) -> str:
+    return f" (95 % interval {number(100 * low, places)} to {number(100 * high, places)})"
 
 
 def weakest(evaluation: Evaluation) -> list[tuple[str, SliceResult, Estimate]]:

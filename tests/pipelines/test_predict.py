@@ -249,16 +249,21 @@ GOOD = "age,price,when,code,place,id\n30,1.5,2021-04-03 10:30,1,north,007\n40,2.
 @pytest.fixture
 def fourscore(tmp_path, model):
     """Run the command on a file with this content; returns click's result."""
+
+    def fourscore(content, *arguments, output="out.csv"):
+        return fourscore_of(model, tmp_path, *arguments, content=content, output=output)
+
+    return fourscore
+
+
+def fourscore_of(model, folder, *arguments, content=GOOD, output="out.csv"):
     from click.testing import CliRunner
 
     from pipelines.__main__ import main
 
-    def fourscore(content, *arguments, output="out.csv"):
-        (tmp_path / "new.csv").write_text(content, encoding="utf-8")
-        command = ["predict", str(model), str(tmp_path / "new.csv"), str(tmp_path / output) if output != "-" else "-"]
-        return CliRunner().invoke(main, [*command, "--workspace", str(tmp_path), "--trust", WHY, *arguments])
-
-    return fourscore
+    (folder / "new.csv").write_text(content, encoding="utf-8")
+    command = ["predict", str(model), str(folder / "new.csv"), str(folder / output) if output != "-" else "-"]
+    return CliRunner().invoke(main, [*command, "--workspace", str(folder), "--trust", WHY, *arguments])
 
 
 def test_columns_are_copied_as_they_are_in_the_file(fourscore, tmp_path):
@@ -279,6 +284,49 @@ def test_a_column_that_cannot_be_copied_is_refused_and_nothing_is_written(foursc
     assert result.exit_code == 2
     assert message in result.stderr
     assert not (tmp_path / "out.csv").exists()
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A model directory whose schema has prediction intervals."""
+    levels = {"0.8": {"low": [-1.0], "high": [1.5]}, "0.95": {"low": [-2.0], "high": [3.0]}}
+    schema = SCHEMA | {"classes": [], "task": "regression", "intervals": {"rows": 50, "edges": [], "levels": levels}}
+    return write_model(tmp_path_factory.mktemp("measured"), schema)
+
+
+@pytest.mark.parametrize(("options", "ends"), [(["--intervals"], (-2, 3)), (["--level", "0.8"], (-1, 1.5)), ([], ())])
+def test_numbers_come_with_an_interval_where_one_is_asked_for(measured, tmp_path, options, ends):
+    result = fourscore_of(measured, tmp_path, *options)
+    assert result.exit_code == 0, result.output
+    table = pl.read_csv(tmp_path / "out.csv")
+    assert table.columns == ["row", "prediction", *(["prediction_low", "prediction_high"] if ends else [])]
+    for name, offset in zip(table.columns[2:], ends, strict=True):
+        assert table[name].to_list() == pytest.approx((table["prediction"] + offset).to_list())
+
+
+def test_an_interval_that_the_model_does_not_have_is_refused_in_words(measured, fourscore, tmp_path):
+    result = fourscore_of(measured, tmp_path, "--level", "0.99")
+    assert result.exit_code == 2
+    assert "no intervals of level 0.99; it has: 0.8, 0.95" in result.output
+    assert "this model predicts classes" in fourscore(GOOD, "--intervals").output
+
+
+def test_the_registered_model_and_the_api_give_the_same_intervals(measured, tmp_path):
+    import mlflow
+
+    from infra.tracking import versions
+    from pipelines import api
+
+    versions.save(tmp_path / "saved", measured)
+    frame = pl.read_csv(GOOD.encode(), schema_overrides={"id": pl.String})
+    expected = api.Model(serving.load(measured)).predict(frame, intervals=0.8)
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "saved"))
+    assert loaded.predict(frame.to_pandas(), params={"intervals": 0.8}).to_dict("list") == expected.to_dict(
+        as_series=False
+    )
+    assert list(loaded.predict(frame.to_pandas()).columns) == ["prediction"]
+    with pytest.raises(InputError, match=r"no intervals of level 0\.7"):
+        api.Model(serving.load(measured)).predict(frame, intervals=0.7)
 
 
 def test_a_dash_writes_the_predictions_and_nothing_else_to_standard_output(fourscore):

@@ -13,6 +13,8 @@ from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate, metric_suffix
+from steps.evaluation.document import PredictionIntervals
+from steps.evaluation.sentences import coverage
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal, read_events
 from steps.tables.names import ROW
@@ -181,6 +183,28 @@ def test_the_speed_of_onnxruntime_and_its_largest_difference_are_told(place, mod
     metrics = {event["name"]: event["value"] for event in events if event["kind"] == "metric"}
     assert metrics["application/onnx_largest_difference"] <= 1e-12
     assert min(metrics[f"application/onnx_{name}"] for name in ("p50_ms", "p99_ms", "rows_per_second")) > 0
+
+
+@pytest.mark.parametrize("by", ["row", "time"])
+def test_the_prediction_intervals_of_a_model_are_counted_on_the_test_rows(place, models, by):
+    directories = place("regression")
+    directories["model"] = directories["evaluation"].parent / "with intervals"
+    shutil.copytree(models["regression"], directories["model"])
+    schema = json.loads((models["regression"] / "schema.json").read_text())
+    schema["intervals"] = {"rows": 99, "edges": [0.0], "levels": {"0.95": {"low": [-2.0, -1.0], "high": [1.0, 2.0]}}}
+    (directories["model"] / "schema.json").write_text(json.dumps(schema))
+    document, events = run(directories, "regression", by=by, column="day" if by == "time" else None)
+    table = pl.read_parquet(directories["evaluation"] / "predictions.parquet", glob=False)
+    error, above = table["truth"] - table["prediction"], table["prediction"] >= 0
+    inside = pl.select(pl.when(above).then(error.is_between(-1, 2)).otherwise(error.is_between(-2, 1))).to_series()
+    counted = document["prediction_intervals"]
+    assert counted["coverage"]["value"] == pytest.approx(inside.mean())
+    assert counted["coverage"]["low"] < inside.mean() < counted["coverage"]["high"]
+    assert (counted["level"], counted["mean_width"], counted["later"]) == (0.95, 3.0, by == "time")
+    assert "model/interval_coverage" in {event["name"] for event in events if event["kind"] == "metric"}
+    sentence = coverage(PredictionIntervals.model_validate(counted))
+    assert sentence.startswith("The intervals for 95 %")
+    assert ("over time their share is not guaranteed" in sentence) == (by == "time")
 
 
 def judged(document):

@@ -135,6 +135,20 @@ def test_each_task_ends_with_a_served_model_and_its_yardsticks(trained, task):
         assert yardsticks.predict(outputs["yardsticks"], name, frame).shape == prediction.shape
 
 
+@pytest.mark.parametrize("task", CASES)
+def test_a_model_of_numbers_brings_prediction_intervals_and_one_of_classes_none(trained, task):
+    frame, _, directories = trained(task)
+    predictor = serving.load(directories["model"])
+    if task != "regression":
+        assert "intervals" not in predictor.schema
+        return
+    answers = predictor.answers(frame, 0.9)
+    assert answers.columns == ["prediction", "prediction_low", "prediction_high"]
+    inside = (answers["prediction_low"] <= frame["score"]) & (frame["score"] <= answers["prediction_high"])
+    assert inside.mean() > 0.85
+    assert predictor.answers(frame).columns == ["prediction"]
+
+
 @pytest.mark.parametrize("task", [task for task in CASES if task != "regression"])
 def test_classifiers_of_the_same_rows_are_alike_byte_for_byte(tmp_path, trained, task):
     """The interrupted training below shows the same of a regression."""

@@ -180,9 +180,14 @@ def _plots(evaluation: Evaluation) -> Iterator[Figure]:
         yield "Can its probabilities be trusted?", caption, figures.calibration(evaluation.calibration.bins)
     if residuals := evaluation.residuals:
         histogram, plane = residuals.histogram, residuals.predicted_vs_actual
+        intervals = evaluation.prediction_intervals
+        coverage = f" {sentences.coverage(intervals)}" if intervals else ""
         yield (
             "How large are its errors?",
-            f"How far predictions are from actual values; a good model is narrow and centred on zero.{_spread(residuals)}",
+            (
+                "How far predictions are from actual values; a good model is narrow and centred on zero."
+                f"{_spread(residuals)}{coverage}"
+            ),
             figures.histogram("Errors", histogram.edges, histogram.counts, "actual minus predicted"),
         )
         yield (
