@@ -49,6 +49,9 @@ SMALL = MlpConfig()
 LARGE = MlpConfig(hidden=96, bins=32, numeric_size=8, dropout=0.0, batch_size=2048, learning_rate=3e-3, patience=2)
 """For many rows: fewer weights and larger batches, so that an epoch costs little."""
 MANY_ROWS = 50_000
+MANY_SLOTS, SMALL_START = 50, 0.1
+"""Vectors of many categories start small: those of rare ones stay near where they started, which is noise. movielens, 80/20 by
+row, seed 0: R2 .305, and .234 from as large ones as of few categories; employee_salaries .950 and .948."""
 SAMPLES = {"standard": 300_000, "best": 900_000}
 """About how many rows a training sees in all, by quality: that sets the epochs, from six to the config's number."""
 LARGEST_RATE = 5e-3
@@ -144,7 +147,9 @@ class MlpNetwork(nn.Module):
         self.category = SlotEmbedding(layout, config.category_size) if layout.slots else None
         if self.category is not None:
             with torch.no_grad():  # the unknown starts, and where never seen stays, at zero
-                self.category.table.weight.uniform_(-1, 1)[self.category.starts] = 0
+                scale = torch.tensor([SMALL_START if size > MANY_SLOTS else 1.0 for size in layout.slots])
+                of_slot = scale.repeat_interleave(torch.tensor(layout.slots))
+                self.category.table.weight.uniform_(-1, 1).mul_(of_slot[:, None])[self.category.starts] = 0
         inputs = layout.continuous * config.numeric_size + layout.plain + len(layout.slots) * config.category_size
         sizes = [inputs, *[config.hidden] * config.layers]
         self.layers = nn.ModuleList(
