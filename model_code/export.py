@@ -49,13 +49,13 @@ def export(model: nn.Module, directory: Path, random_inputs: Callable[[int], tup
     torch.export.save(program, buffer)
     content = archive.rebuild(buffer.getvalue())
     try:
-        written = runtime.decode(*archive.read(content))
-        as_onnx = onnx_graph.translate(written)
+        decoded = runtime.decode(*archive.read(content))
+        as_onnx = onnx_graph.translate(decoded)
     except ValueError as error:
         raise ExportError(f"the network cannot be written: {error}") from error
     (directory / archive.MODEL).write_bytes(content)
     (directory / onnx_runtime.MODEL).write_bytes(as_onnx)
-    _check(model, directory, random_inputs, tolerance(written))
+    _check(model, directory, random_inputs, tolerance(decoded))
 
 
 def tolerance(program: runtime.Program) -> float:

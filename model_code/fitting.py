@@ -56,9 +56,9 @@ class Blend(nn.Module):
         self.models, self.weights = nn.ModuleList(models), tuple(weights)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        blended, *others = (model(*inputs) * weight for model, weight in zip(self.models, self.weights, strict=True))
-        for weighted in others:
-            blended = blended + weighted
+        blended, *terms = (model(*inputs) * weight for model, weight in zip(self.models, self.weights, strict=True))
+        for term in terms:
+            blended = blended + term
         prediction: Tensor = blended
         return prediction
 

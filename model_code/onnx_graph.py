@@ -28,7 +28,7 @@ def translate(program: Program) -> bytes:
     """
     nodes = Nodes()
     trees = {walk.result: walk for walk in walks(program)}
-    steps = _needed(program, trees)
+    steps = _live_steps(program, trees)
     values = {name: _value(name, program.described[name]) for name in (*program.inputs, *program.weights)}
     for step in steps:
         try:
@@ -60,12 +60,12 @@ def translate(program: Program) -> bytes:
     return content
 
 
-def _needed(program: Program, trees: Mapping[str, Walk]) -> list[Step]:
+def _live_steps(program: Program, trees: Mapping[str, Walk]) -> list[Step]:
     """Return the steps that the output depends on, of a walk through trees the last one only."""
-    needed, steps = {program.output}, []
+    live, steps = {program.output}, []
     for step in reversed(program.steps):
-        if step.output in needed:
-            needed |= {trees[step.output].source} if step.output in trees else step.operands()
+        if step.output in live:
+            live |= {trees[step.output].source} if step.output in trees else step.operands()
             steps.append(step)
     return steps[::-1]
 

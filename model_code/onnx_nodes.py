@@ -179,9 +179,9 @@ def _search(nodes: Nodes, sorted_sequence: Value, self: Value, right: bool = Fal
         place = steps(nodes.add("Slice", sequence, _integers(half - 1), _integers(half), _integers(axis)))
     while half > 1:
         half //= 2
-        looked_at = nodes.add("Add", place, np.array(half - 1, _INTEGER))
+        probe = nodes.add("Add", place, np.array(half - 1, _INTEGER))
         kind = "Gather" if axis == 0 else "GatherElements"
-        place = nodes.add("Add", place, steps(nodes.add(kind, sequence, looked_at, axis=axis)))
+        place = nodes.add("Add", place, steps(nodes.add(kind, sequence, probe, axis=axis)))
     return nodes.add("Min", place, np.array(count, _INTEGER)) if spare else place
 
 

@@ -166,20 +166,20 @@ def fit_candidates(context: TrainingContext) -> list[Candidate]:
     return [*tried, blend] if blend else tried
 
 
-def _fit_on_folds(context: TrainingContext, name: str, others: list[Candidate]) -> Candidate:
+def _fit_on_folds(context: TrainingContext, name: str, rivals: list[Candidate]) -> Candidate:
     """Fit one candidate on the folds and score it; the first always, a later one within the budget and if it keeps up."""
     candidate, rows = context.candidate(name), context.frame.height
-    others = [other for other in others if other.score]
+    rivals = [rival for rival in rivals if rival.score]
     predictions, predicting = [], 0.0
     for number, (training, validation) in enumerate(context.folds, 1):
         label = f"fold {number} of {len(context.folds)}"
         # what is left after the whole fits of those before, in equal parts for the folds to come and this one's whole fit
-        left = context.left - sum(other.whole_seconds(rows) for other in others)
+        left = context.left - sum(rival.whole_seconds(rows) for rival in rivals)
         share = left / (len(context.folds) + 1 - number + rows / len(training))
-        behind = _behind(others, number)
-        late = share <= 0 and len(others) > 0
+        behind = _behind(rivals, number)
+        late = share <= 0 and len(rivals) > 0
         fitted = None if late else context.fit(candidate, label, training, validation, seconds=share, behind=behind)
-        if others and (fitted is None or fitted.fit.stopped == OUT_OF_TIME):
+        if rivals and (fitted is None or fitted.fit.stopped == OUT_OF_TIME):
             candidate.skipped = (
                 f"does not fit in the budget of {context.minutes:g} minutes: "
                 f"{name}, {label} alone took more than its share"
@@ -193,7 +193,7 @@ def _fit_on_folds(context: TrainingContext, name: str, others: list[Candidate]) 
         predictions.append(predict(context.dataset, fitted, validation))
         predicting += time.perf_counter() - start
         _note_score(context, f"{name}: {label}", validation, predictions[-1])
-        candidate.given_up = _lag(context, fitted, predictions, others, number)
+        candidate.given_up = _lag(context, fitted, predictions, rivals, number)
         if candidate.given_up:
             context.log.note(f"{name}: {candidate.given_up}")
             return candidate
@@ -202,13 +202,13 @@ def _fit_on_folds(context: TrainingContext, name: str, others: list[Candidate]) 
     return candidate
 
 
-def _behind(others: list[Candidate], number: int) -> float:
+def _behind(rivals: list[Candidate], number: int) -> float:
     """Return the validation loss that a network must reach on a fold by half time: about the worst of the others'."""
-    return max((BEHIND_ALL * min(other.fits[number - 1].fit.validation_loss) for other in others), default=math.inf)
+    return max((BEHIND_ALL * min(rival.fits[number - 1].fit.validation_loss) for rival in rivals), default=math.inf)
 
 
 def _lag(
-    context: TrainingContext, fitted: Fitted, predictions: list[Array], others: list[Candidate], number: int
+    context: TrainingContext, fitted: Fitted, predictions: list[Array], rivals: list[Candidate], number: int
 ) -> str | None:
     """Return why a candidate cannot catch up, by the folds so far; None if it may.
 
@@ -217,18 +217,18 @@ def _lag(
     if fitted.fit.stopped == BEHIND:
         half = len(fitted.fit.validation_loss)
         return f"given up on fold {number}: after {half} {fitted.fit.unit}s its validation loss is above that of all others"
-    if number > 1 or len(context.folds) == 1 or not others:
+    if number > 1 or len(context.folds) == 1 or not rivals:
         return None
     rows = np.arange(len(predictions[0]))
-    here = [other.prediction[rows] for other in others if other.prediction is not None]
-    if blending.weigh(context.validated.truth[rows], np.stack([*here, predictions[0]]))[-1]:
+    on_first_fold = [rival.prediction[rows] for rival in rivals if rival.prediction is not None] + [predictions[0]]
+    if blending.weigh(context.validated.truth[rows], np.stack(on_first_fold))[-1]:
         return None
-    scores = [score(context.metric, context.validated, prediction, rows) for prediction in (*here, predictions[0])]
-    for other, theirs in zip(others, scores, strict=False):
-        gain, error = better_by(context.metric, scores[-1], theirs)
+    scores = [score(context.metric, context.validated, prediction, rows) for prediction in on_first_fold]
+    for rival, rival_score in zip(rivals, scores, strict=False):
+        gain, error = better_by(context.metric, scores[-1], rival_score)
         if gain < -FAR * error:
             return (
-                f"given up after fold 1 of {len(context.folds)}: worse than {other.name} by {-gain:.4g} in "
+                f"given up after fold 1 of {len(context.folds)}: worse than {rival.name} by {-gain:.4g} in "
                 f"{context.metric.name} (standard error {error:.2g})"
             )
     return None

@@ -27,8 +27,8 @@ def test_the_lineage_says_where_it_ran(workspace):
 
 def test_the_speed_of_both_runtimes_and_their_difference_are_shown():
     metrics = {"predict_rows_per_second": 9_000.0, "onnx_rows_per_second": 54_000.0, "onnx_largest_difference": 3.2e-9}
-    shown = dict(use(SimpleNamespace(metrics={f"application/{name}": value for name, value in metrics.items()})))
-    assert shown == {
+    facts = dict(use(SimpleNamespace(metrics={f"application/{name}": value for name, value in metrics.items()})))
+    assert facts == {
         "Batch throughput": "9,000 rows per second",
         "Batch throughput by onnxruntime": "54,000 rows per second",
         "Largest difference of model.onnx from model.pt2 on the test rows": "3e-09",
