@@ -280,6 +280,7 @@ _TRANSLATIONS: dict[str, Translation] = {
     "isnan.default": _unary("IsNaN"),
     "lift_fresh_copy.default": _itself,
     "linear.default": _linear,
+    "log.default": _unary("Log"),
     "lt.Tensor": _binary("Less"),
     "matmul.default": lambda nodes, self, other: nodes.add("MatMul", self, other),
     "mean.dim": _reduce("ReduceMean", lambda _nodes, self: self.name),

@@ -211,6 +211,7 @@ _FUNCTIONS: dict[str, Operator] = {
     "isnan.default": np.isnan,
     "lift_fresh_copy.default": lambda self: self,
     "linear.default": _linear,
+    "log.default": _unary(np.log),
     "lt.Tensor": _binary(np.less),
     "matmul.default": np.matmul,
     "mean.dim": _mean,

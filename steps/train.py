@@ -18,7 +18,15 @@ from steps.evaluation.thresholds import Goal
 from steps.journal import Journal
 from steps.tables.names import LABEL_SOURCE, ROW
 from steps.tables.schema import TableSchema
-from steps.training.document import CandidateRecord, FinalFit, FoldFit, FoldRows, ModelSchema, TrainingRecord
+from steps.training.document import (
+    CalibrationFit,
+    CandidateRecord,
+    FinalFit,
+    FoldFit,
+    FoldRows,
+    ModelSchema,
+    TrainingRecord,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,6 +123,7 @@ def train(
             final = fit_whole(context, chosen, candidates)
             linear = next((c for c in candidates if c.name == "linear" and c.fits and c is not chosen), None)
             baseline = fit_whole(context, linear, candidates) if linear else None
+            final, calibration = _calibrate(context, chosen, final)
             context.log.metric("framework/train_seconds", context.spent)
             _write_model(context, chosen, final, model)
             if linear and baseline:
@@ -122,7 +131,7 @@ def train(
                 _write_model(context, linear, baseline, yardsticks / "linear")
         except Diverged as error:
             raise FourscoreError(f"training stopped: {error}") from error
-    _write_record(context, config, candidates, chosen, why, final, train_set, model)
+    _write_record(context, config, candidates, chosen, why, final, calibration, train_set, model)
     _log_results(context, candidates, chosen, why, final)
 
 
@@ -256,6 +265,31 @@ def _fit_yardsticks(context: TrainingContext, directory: Path) -> None:
         context.log.progress(1, 1, f"yardstick {name}")
 
 
+def _calibrate(context: TrainingContext, chosen: Candidate, final: Fitted) -> tuple[Fitted, CalibrationFit | None]:
+    """Return the model with calibrated probabilities, where the folds say that this helps by more than noise."""
+    from dataclasses import replace
+
+    from model_code.calibration import Calibrated
+    from steps.training import calibrating
+
+    if chosen.prediction is None:
+        return final, None
+    trial = calibrating.attempt(context.task, context.validated, chosen.prediction)
+    if trial is None:
+        return final, None
+    effect = f"log loss {trial.gain:+.4g} better on the folds, standard error {trial.error:.2g}"
+    if not trial.helps:
+        context.log.note(
+            f"probabilities stay as they are: calibrated, they would not be better by more than noise ({effect})"
+        )
+        return final, None
+    scale, shift = trial.calibration.scale, trial.calibration.shift
+    context.log.note(f"probabilities calibrated: scale {scale:.3g}, shift {shift:.3g} ({effect})")
+    model = Calibrated(final.model, trial.calibration, len(context.dataset.schema["classes"]))
+    record = CalibrationFit(scale=scale, shift=shift, gain=trial.gain, standard_error=trial.error)
+    return replace(final, model=model), record
+
+
 def _write_model(context: TrainingContext, candidate: Candidate, fitted: Fitted, directory: Path) -> None:
     from model_code import intervals
     from model_code.export import export
@@ -275,6 +309,7 @@ def _write_record(
     chosen: Candidate,
     why: str,
     final: Fitted,
+    calibration: CalibrationFit | None,
     train_set: Path,
     directory: Path,
 ) -> None:
@@ -294,6 +329,7 @@ def _write_record(
         choose=context.choose,
         candidates=tuple(_describe(c, final if c is chosen else None) for c in candidates),
         final=FinalFit(rows=final.rows, epochs=final.fit.epochs, unit=final.fit.unit, train_loss=final.fit.train_loss),
+        calibration=calibration,
         folds=tuple(FoldRows(training_rows=len(a), validation_rows=len(b)) for a, b in context.folds),
         divided_by=config.by,
         resampled=context.validated.resampling.resampled,

@@ -36,15 +36,22 @@ def weigh(truth: Array, predictions: Array) -> Array:
     return counts / STEPS
 
 
+def parts(resampling: Resampling) -> Array | None:
+    """Return the number of a part for each row, the same for those that are resampled together; None if all of them are."""
+    if resampling.count < 2:
+        return None
+    numbers: Array = np.random.default_rng(resampling.seed).permutation(resampling.count) % PARTS
+    return numbers if resampling.clusters is None else numbers[resampling.clusters]
+
+
 def cross_fitted(truth: Array, predictions: Array, resampling: Resampling) -> Array | None:
     """Return the blended predictions [n] or [n, k] of rows, each with weights chosen on other rows.
 
     Rows that are resampled together are blended with the same weights. None if there is one such unit only.
     """
-    if resampling.count < 2:
+    part = parts(resampling)
+    if part is None:
         return None
-    parts = np.random.default_rng(resampling.seed).permutation(resampling.count) % PARTS
-    part = parts if resampling.clusters is None else parts[resampling.clusters]
     blended: Array = np.empty_like(predictions[0])
     for number in np.unique(part):
         rows = part == number

@@ -55,6 +55,18 @@ class FinalFit(Section):
     train_loss: tuple[float, ...] = ()
 
 
+class CalibrationFit(Section):
+    """How the probabilities of the chosen candidate were calibrated, by the folds."""
+
+    scale: float
+    """What log probabilities are multiplied by; below 1 the model was too sure."""
+    shift: float
+    """What is then added to that of the second of two classes."""
+    gain: float
+    """By how much the log loss of rows without a part in the fit is lower."""
+    standard_error: float
+
+
 class FoldRows(Section):
     """How many rows a fold trains and validates on."""
 
@@ -74,6 +86,8 @@ class TrainingRecord(Document):
     choose: str | None = None
     candidates: tuple[CandidateRecord, ...] = ()
     final: FinalFit | None = None
+    calibration: CalibrationFit | None = None
+    """None where calibrating did not help by more than noise."""
     folds: tuple[FoldRows, ...] = ()
     divided_by: str | None = None
     resampled: str | None = None

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from model_code import fitting, serving, yardsticks
+from model_code.calibration import Calibration
 from model_code.tabular import mlp
 from pipelines.problem.loading import load
 from pipelines.training import TRAINING
@@ -24,6 +25,7 @@ from steps.splitting import folds as splitting
 from steps.splitting.folds import folds
 from steps.tables.schema import Column, TableSchema, Target
 from steps.train import TrainConfig, train
+from steps.training import calibrating
 
 TYPES = {
     pl.Float64: "float",
@@ -147,6 +149,20 @@ def test_a_model_of_numbers_brings_prediction_intervals_and_one_of_classes_none(
     inside = (answers["prediction_low"] <= frame["score"]) & (frame["score"] <= answers["prediction_high"])
     assert inside.mean() > 0.85
     assert predictor.answers(frame).columns == ["prediction"]
+
+
+@pytest.mark.parametrize("task", [task for task in CASES if task != "regression"])
+def test_a_calibration_that_helps_is_part_of_the_exported_graph(tmp_path, monkeypatch, trained, task):
+    frame, train_set, plain = trained(task)
+    assert record(plain)["calibration"] is None
+    monkeypatch.setattr(calibrating, "ENOUGH", -np.inf)
+    directories = run(tmp_path, train_set, task, candidates=("linear",))
+    fit = record(directories)["calibration"]
+    answers = serving.load(directories["model"]).predict(frame)
+    monkeypatch.setattr(calibrating, "ENOUGH", np.inf)
+    before = serving.load(run(tmp_path / "before", train_set, task, candidates=("linear",))["model"]).predict(frame)
+    assert answers == pytest.approx(Calibration(fit["scale"], fit["shift"]).apply(before), abs=1e-6)
+    assert answers != pytest.approx(before, abs=1e-3)
 
 
 @pytest.mark.parametrize("task", [task for task in CASES if task != "regression"])

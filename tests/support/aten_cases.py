@@ -54,6 +54,7 @@ CASES = {
     "isnan.default": [call(HARD), call(WHOLE)],
     "lift_fresh_copy.default": [call(NUMBER)],
     "linear.default": [call(A, B), call(A, B, B[:, 0]), call(WIDE, WIDE[0])],
+    "log.default": [call(A), call(HARD), call(WHOLE)],
     "lt.Tensor": [call(A, B), call(WHOLE, NUMBER), call(HARD, HARD[::-1].copy())],
     "matmul.default": [call(WIDE, WIDE[0].T), call(A, B[0])],
     "mean.dim": [call(WIDE, [1]), call(A, [0, 1], True), call(A, None)],

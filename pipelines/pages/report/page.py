@@ -146,7 +146,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "metric_ends": metric_ends(labels.task, training.metric) if training and labels else markup.NO_ENDS,
         "curves": list(_curves(training)) if training else [],
         "use": list(evidence.use(facts)),
-        "plots": list(_plots(evaluation)) if evaluation else [],
+        "plots": list(_plots(evaluation, training)) if evaluation else [],
         "confusion": confusion,
         "mistakes": _mistakes(evaluation) if evaluation else [],
         "total_seconds": evidence.total_seconds(facts),
@@ -174,9 +174,15 @@ Figure = tuple[str, str, Markup]
 """Title, what is said under it, the plot."""
 
 
-def _plots(evaluation: Evaluation) -> Iterator[Figure]:
+def _plots(evaluation: Evaluation, training: TrainingRecord | None) -> Iterator[Figure]:
     if evaluation.calibration and evaluation.calibration.bins:
         caption = _calibration_caption(evaluation.calibration, classes=len(evaluation.classes))
+        if training and (fit := training.calibration):
+            sure = "less" if fit.scale < 1 else "more"
+            caption += (
+                f" The validation folds made them {sure} sure than the {training.chosen} model's own (scale "
+                f"{wording.number(fit.scale, 2)}, shift {wording.number(fit.shift, 2)})."
+            )
         yield "Can its probabilities be trusted?", caption, figures.calibration(evaluation.calibration.bins)
     if residuals := evaluation.residuals:
         histogram, plane = residuals.histogram, residuals.predicted_vs_actual
