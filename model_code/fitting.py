@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_code import parallel
 from model_code.families import Architecture, Solver
 from model_code.tasks.heads import Head
 from model_code.training import Fit, Options, Rows, fit
@@ -101,7 +102,8 @@ def train_on(
         held_out = _prepare(dataset, preprocessor, validation) if validation is not None else None
         recipe = architecture.recipe()
         recipe = replace(recipe, epochs=min(recipe.epochs, options.epochs or recipe.epochs))
-        options = replace(options, seconds=options.seconds - (time.perf_counter() - start))
+        left = parallel.agreed(options.seconds - (time.perf_counter() - start), options.device)
+        options = replace(options, seconds=left)
         course = fit(network, rows, held_out, dataset.head, recipe, options)
     return Fitted(Model(preprocessor, network.to("cpu"), dataset.head), course, len(rows))
 

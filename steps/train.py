@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -174,6 +175,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         quality=config.quality,
         success=config.success,
         minutes=config.budget.minutes,
+        begun=time.perf_counter(),
         checkpoints=checkpoints,
         log=log,
     )
@@ -389,7 +391,8 @@ def _log_results(
             journal.warning(f"candidate {candidate.name} skipped: {candidate.skipped}")
         elif candidate.score:
             journal.metric(f"model/validation_{context.metric.name}.{candidate.name}", candidate.score.value)
-            journal.metric(f"framework/fold_seconds.{candidate.name}", candidate.seconds)
+            if candidate.fits:
+                journal.metric(f"framework/fold_seconds.{candidate.name}", candidate.seconds)
             journal.metric(f"application/ms_per_1000_rows.{candidate.name}", candidate.milliseconds)
     journal.note("chosen: " + chosen.name + "; " + why)
     journal.parameter("architecture", chosen.name)

@@ -102,7 +102,8 @@ class TrainingContext:
     """The budget of everything but reading the rows and writing the models."""
     checkpoints: Path
     log: Journal
-    begun: float = field(default_factory=time.perf_counter)
+    begun: float
+    """When it began, by ``time.perf_counter``."""
     earlier: float = 0.0
     """Seconds of fits that an interrupted training made before."""
     whole: dict[str, Fitted] = field(default_factory=dict)
@@ -120,7 +121,11 @@ class TrainingContext:
     @property
     def left(self) -> float:
         """Return the seconds that the budget still has."""
-        return parallel.agreed(self.minutes * 60 - self.spent, self.options.device)
+        return self.minutes * 60 - self.spent
+
+    def agreed(self, seconds: float) -> float:
+        """Return the seconds that all processes of a training take for theirs."""
+        return parallel.agreed(seconds, self.options.device)
 
     def candidate(self, name: str) -> Candidate:
         return Candidate(name, families.architecture(self.family, name, self.frame.height, self.quality))
@@ -175,7 +180,7 @@ def _fit_on_folds(context: TrainingContext, name: str, rivals: list[Candidate]) 
         label = f"fold {number} of {len(context.folds)}"
         # what is left after the whole fits of those before, in equal parts for the folds to come and this one's whole fit
         left = context.left - sum(rival.whole_seconds(rows) for rival in rivals)
-        share = left / (len(context.folds) + 1 - number + rows / len(training))
+        share = context.agreed(left / (len(context.folds) + 1 - number + rows / len(training)))
         behind = _behind(rivals, number)
         late = share <= 0 and len(rivals) > 0
         fitted = None if late else context.fit(candidate, label, training, validation, seconds=share, behind=behind)
@@ -314,6 +319,6 @@ def fit_whole(context: TrainingContext, candidate: Candidate, candidates: list[C
             rows,
             None,
             stop_after=candidate.epochs(),
-            seconds=max(context.left + LEEWAY * context.minutes * 60, 0),
+            seconds=context.agreed(context.left + LEEWAY * context.minutes * 60),
         )
     return context.whole[candidate.name]
