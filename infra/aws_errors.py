@@ -1,7 +1,5 @@
 """Errors of AWS as messages for a person: one table of codes for all services."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """Writing files so that a reader sees the old content or the new, never half; locks that die with their process."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import hashlib

@@ -1,7 +1,5 @@
 """Modules run as processes of their own, beside this process or after it; signals handled, or passed on to them."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

@@ -4,8 +4,6 @@ A problem file is copied to run files, manifests, MLflow and shared stores, so i
 with a password on the command line; it reaches the server and nothing else.
 """
 
-from __future__ import annotations
-
 import io
 import re
 import sys

@@ -1,7 +1,5 @@
 """Dataclasses in JSON: fields have the types that they say, and those that a later version added are left out."""
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import MISSING, fields, is_dataclass

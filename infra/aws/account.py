@@ -1,7 +1,5 @@
 """The AWS account and region in use."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from typing import Any

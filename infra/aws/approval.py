@@ -1,7 +1,5 @@
 """Whether a model package was approved, as the registry itself says; and its model, fetched from the store."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from pathlib import Path

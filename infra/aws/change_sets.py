@@ -1,7 +1,5 @@
 """Changes of CloudFormation stacks: proposed as change sets, executed, and explained if they fail."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass

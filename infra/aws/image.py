@@ -3,8 +3,6 @@
 A tag is the digest of what the image is made from, and tags never move: an image is built once.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import os

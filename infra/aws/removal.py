@@ -1,7 +1,5 @@
 """Stacks taken down: not while anything uses them, and without their data unless a person says so."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

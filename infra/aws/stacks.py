@@ -1,7 +1,5 @@
 """The two CloudFormation stacks of one Fourscore stack: deployed, data first, and described."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The two CloudFormation templates, and values for their parameters."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from functools import cache

@@ -1,7 +1,5 @@
 """The interface of a backend, which runs a plan in this process or in one that outlives it."""
 
-from __future__ import annotations
-
 from typing import Any, Protocol, runtime_checkable
 
 from infra.runs.plan import Plan, Reporter

@@ -1,7 +1,5 @@
 """The backend that runs every step in this process, with the store on this machine's disk."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import shutil

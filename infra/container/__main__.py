@@ -1,7 +1,5 @@
 """The container's entry: python -m infra.container JOB."""
 
-from __future__ import annotations
-
 import sys
 
 from infra.container.job import main

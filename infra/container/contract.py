@@ -5,13 +5,11 @@ provides training information", "... signals success and failure" and "How Amazo
 processing container".
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from steps.errors import FourscoreError
 
@@ -30,7 +28,7 @@ class Container:
     hosts: tuple[str, ...]
 
     @classmethod
-    def at(cls, base: Path) -> Container:
+    def at(cls, base: Path) -> Self:
         """Read the files that SageMaker wrote below ``base``.
 
         Raises:

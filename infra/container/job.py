@@ -4,8 +4,6 @@ The same on SageMaker, on the local cloud and in tests. Its input are SageMaker'
 and the variables of ARCHITECTURE.md, "The container contract".
 """
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

@@ -5,8 +5,6 @@
 <root>/seals/<key of the split>/<id>.jsonl readings of the test set by this job, also if it is killed
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import subprocess

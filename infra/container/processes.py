@@ -1,7 +1,5 @@
 """Processes that train one model on several GPUs or hosts: torchrun starts them, one of them publishes."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

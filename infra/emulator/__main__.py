@@ -1,7 +1,5 @@
 """The process of one execution of the local cloud: ``python -m infra.emulator FOLDER``."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 from pathlib import Path

@@ -3,8 +3,6 @@
 All of it is in files, which the processes of executions share; one process at a time has the lock of the folder.
 """
 
-from __future__ import annotations
-
 import json
 import shutil
 import time

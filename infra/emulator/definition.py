@@ -1,7 +1,5 @@
 """The values in a pipeline definition of infra/sagemaker/definition.py: its parameters, functions and conditions."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any

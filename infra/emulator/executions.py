@@ -4,8 +4,6 @@ Definitions of infra/sagemaker/definition.py have their steps in a row, so they 
 Retry policies have no effect: nothing that they are for happens on this machine.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import time

@@ -5,8 +5,6 @@ Developer Guide, "How Amazon SageMaker Provides Training Information", "Build Yo
 Checkpoints", "Managed Spot Training Lifecycle".
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

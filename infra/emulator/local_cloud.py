@@ -7,8 +7,6 @@
                   executions/<id>/             state.json, log, ``alive`` (locked while its process lives), ``stop`` to stop it
 """
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

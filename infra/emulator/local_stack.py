@@ -1,7 +1,5 @@
 """The stack of --on sagemaker-local: the local cloud's bucket, and names of roles and images that its jobs do without."""
 
-from __future__ import annotations
-
 import json
 import os
 from collections.abc import Mapping

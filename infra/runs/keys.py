@@ -4,8 +4,6 @@ key(step) = sha256(step, source of the step and of our modules that it imports, 
                    import, its config, the keys of its inputs or the content digest of what comes from outside)
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 import json

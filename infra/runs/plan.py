@@ -1,7 +1,5 @@
 """Plans: the steps of a pipeline with their keys, and the sources from outside."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any

@@ -5,8 +5,6 @@
 <workspace>/runs/<run>.tracking.json   what tracking made of it (infra/tracking/follower.py)
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Reading the new lines of a journal that is still being written."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

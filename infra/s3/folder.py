@@ -1,7 +1,5 @@
 """Objects as files of a folder on this machine: what runs on the local cloud have in place of S3."""
 
-from __future__ import annotations
-
 import os
 import secrets
 import shutil

@@ -1,7 +1,5 @@
 """The objects below a root s3://bucket/prefix/: get, put, list, delete, and parallel transfers of files."""
 
-from __future__ import annotations
-
 import base64
 import re
 from collections.abc import Callable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """The backend that runs a plan as a SageMaker Pipeline, on AWS or on the local cloud, and follows it."""
 
-from __future__ import annotations
-
 import uuid
 from dataclasses import dataclass
 from functools import cached_property

@@ -1,11 +1,9 @@
 """The section ``sagemaker`` of a problem file: machines, minutes and money of the jobs."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from functools import cache
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
@@ -50,7 +48,7 @@ class JobConfig(Config):
     volume_gb: int = Field(default=30, ge=1, le=16384, description="Size of the disk.")
 
     @model_validator(mode="after")
-    def _runs_our_image(self) -> JobConfig:
+    def _runs_our_image(self) -> Self:
         if _UNSUPPORTED.match(self.instance):
             raise ValueError(
                 f"{self.instance} has accelerators that the image cannot use; take a type such as ml.m5.xlarge or ml.g5.xlarge"
@@ -109,7 +107,7 @@ class SageMakerConfig(Config):
         return {name: value for name, value in self if isinstance(value, JobConfig)}
 
     @model_validator(mode="after")
-    def _whole_network(self) -> SageMakerConfig:
+    def _whole_network(self) -> Self:
         if bool(self.subnets) != bool(self.security_groups):
             present, missing = ("subnets", "security_groups") if self.subnets else ("security_groups", "subnets")
             raise ValueError(f"{present} without {missing}: a network needs both")

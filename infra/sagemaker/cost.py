@@ -1,7 +1,5 @@
 """Minutes and dollars of each job before it starts: expected, at worst, and the cap; as numbers and as text."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path

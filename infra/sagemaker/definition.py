@@ -3,8 +3,6 @@
 Version 2020-12-01 of the definition's JSON is SageMaker's stable public contract; docs/aws.md says why it is as it is.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from copy import deepcopy

@@ -1,7 +1,5 @@
 """Following an execution: its steps, and what its jobs send and publish, become the run's record while it is active."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

@@ -4,8 +4,6 @@ A description (job.json, format 1) is canonical JSON in S3 under its own digest.
 but not who started them, when, or on which machine: equal work has equal descriptions.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable

@@ -4,8 +4,6 @@ A price that is not in the table is unknown, never guessed. No list has the pric
 to cost a declared share of the hour on demand, until ``BillableTimeInSeconds`` of a job says what it was.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import tempfile

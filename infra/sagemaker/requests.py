@@ -4,8 +4,6 @@ Strings stay within 256 characters; config travels as a file in S3 under its dig
 takes the group's tags and must not have its own; its metadata has the rest.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Mapping

@@ -3,8 +3,6 @@
 A plain client of botocore: the SDK's resources (sagemaker.core) cost 1.6 CPU seconds in every command that imports them.
 """
 
-from __future__ import annotations
-
 import contextlib
 import time
 import uuid

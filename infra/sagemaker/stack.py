@@ -1,7 +1,5 @@
 """The description of a stack that ``fourscore infra up`` created: one small JSON file in the workspace."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any

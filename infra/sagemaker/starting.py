@@ -1,7 +1,5 @@
 """One execution for all who start the same work at once."""
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

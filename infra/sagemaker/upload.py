@@ -3,8 +3,6 @@
 Our modules lie below ``code/<digest>/``, on the import path of jobs, so an image changes with its packages only.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Mapping
 from functools import cache, partial

@@ -4,8 +4,6 @@
 <root>/champions/<model name>.json         the same on S3 where a store is shared; the workspace has a copy
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass

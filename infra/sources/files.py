@@ -9,8 +9,6 @@ A source's path is a local file (relative to the problem file), a glob, or a URI
 Fetched files are in ``<workspace>/downloads/``.
 """
 
-from __future__ import annotations
-
 import glob
 import hashlib
 import json

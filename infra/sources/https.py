@@ -1,7 +1,5 @@
 """Files fetched over https into the workspace, again only if they changed, and never half-written."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import urllib.error

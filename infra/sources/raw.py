@@ -1,7 +1,5 @@
 """Raw files as a source: copies on this machine; for jobs, objects raw/<sha256>/<name> that are uploaded once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path

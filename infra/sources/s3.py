@@ -1,7 +1,5 @@
 """Objects of S3 fetched into the workspace, each version once."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Sequence
 from fnmatch import fnmatchcase

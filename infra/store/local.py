@@ -10,8 +10,6 @@
 <workspace>/quarantine/                  executions whose files no longer match their manifest
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

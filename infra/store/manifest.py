@@ -4,13 +4,11 @@ A manifest has the number of its format and a digest of all its other fields, so
 verdict into another. Format 1, of before, had neither.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from infra import typed_json
 from infra.files import digest_of, is_intact
@@ -50,7 +48,7 @@ class Manifest:
         """Every file with its size and digest, the journal too."""
         return self.files | ({JOURNAL: self.journal} if self.journal else {})
 
-    def is_like(self, other: Manifest) -> bool:
+    def is_like(self, other: Self) -> bool:
         """Return whether both executions have the same result; times and journals do not count."""
         return (self.files, self.directories, self.verdict) == (other.files, other.directories, other.verdict)
 

@@ -8,8 +8,6 @@ s3://bucket/prefix/store/<key>/...           as in a workspace (infra/store/loca
 ARCHITECTURE.md, "The store on S3", has the rules for two machines at once.
 """
 
-from __future__ import annotations
-
 import hashlib
 import shutil
 import time

@@ -1,7 +1,5 @@
 """The interface of a store of executions, on a disk or on S3."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol

@@ -4,8 +4,6 @@ MLflow makes and migrates its tables in many steps that are no transaction. A pr
 a file that no MLflow opens again. What a database holds can be projected again from the run files and the journals.
 """
 
-from __future__ import annotations
-
 import shutil
 import sqlite3
 import time

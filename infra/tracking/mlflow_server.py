@@ -1,7 +1,5 @@
 """The MLflow server that ``fourscore ui`` shows, on loopback only."""
 
-from __future__ import annotations
-
 import contextlib
 import secrets
 import socket

@@ -1,7 +1,5 @@
 """The MLflow run of one stage: what its journal says, then its tables, notes and status."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

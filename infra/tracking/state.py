@@ -3,8 +3,6 @@
 ``<workspace>/runs/<run>.tracking.json``, replaced atomically.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import platform

@@ -4,8 +4,6 @@ MLflow itself asks nobody for a password, and answers pages of every ``http://lo
 machine could move an alias, and the owner's next prediction would run a foreign model.
 """
 
-from __future__ import annotations
-
 import hmac
 import os
 import re
