@@ -119,6 +119,7 @@ def train(
         context = _prepare(train_set, checkpoints, config, log)
         _fit_yardsticks(context, yardsticks)
         try:
+            _choose_scale(context)
             candidates = fit_candidates(context)
             chosen, why = choose(context, candidates)
             final = fit_whole(context, chosen, candidates)
@@ -255,6 +256,25 @@ def _divide(frame: pl.DataFrame, schema: TableSchema, truth: Array, unit: list[s
     )
 
 
+def _choose_scale(context: TrainingContext) -> None:
+    """Let the candidates learn the logarithm of the target, where the folds say that this helps by more than noise."""
+    from dataclasses import replace
+
+    from steps.training import scale
+
+    trial = scale.attempt(context)
+    if trial is None:
+        return
+    effect = f"{context.metric.label} {trial.gain:+.3g} on the folds, standard error {trial.error:.2g}"
+    if trial.helps:
+        context.dataset = replace(context.dataset, head=trial.head)
+        context.log.note(f"the target is skewed: its logarithm is learned ({effect})")
+    else:
+        context.log.note(
+            f"the target is skewed, but learning its logarithm does not help by more than noise ({effect})"
+        )
+
+
 def _fit_yardsticks(context: TrainingContext, directory: Path) -> None:
     from model_code import yardsticks
 
@@ -332,6 +352,7 @@ def _write_record(
         candidates=tuple(_describe(c, final if c is chosen else None) for c in candidates),
         final=FinalFit(rows=final.rows, epochs=final.fit.epochs, unit=final.fit.unit, train_loss=final.fit.train_loss),
         calibration=calibration,
+        target_scale=context.dataset.head.scale,
         folds=tuple(FoldRows(training_rows=len(a), validation_rows=len(b)) for a, b in context.folds),
         divided_by=config.by,
         resampled=context.validated.resampling.resampled,

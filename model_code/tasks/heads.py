@@ -19,6 +19,8 @@ Array = np.ndarray[Any, Any]
 class Head(nn.Module):
     """The last module of every model: raw outputs [b, m, w] to float64 probabilities [b, k] or values [b]."""
 
+    scale: str | None = None
+    """The scale on which a number is learned, where it is another than its own."""
     width = 1
     """The number of raw outputs that the network gives for each row and member."""
 
@@ -112,6 +114,49 @@ class Value(Head):
 
     def forward(self, raw: Tensor) -> Tensor:
         return self.average(raw) * self.spread + self.centre
+
+
+class LogValue(Value):
+    """A number that is never negative and spread over orders of magnitude: the network learns its logarithm.
+
+    The mean of logarithms is not the logarithm of the mean, so the prediction is multiplied by a factor, as in Duan 1983,
+    "Smearing Estimate: A Nonparametric Retransformation Method". It stays within what training had, by a standard deviation.
+    """
+
+    def __init__(self, truth: Array, factor: float = 1.0) -> None:
+        has_zeros = bool(truth.min() == 0)
+        offset = float(has_zeros)
+        super().__init__(np.log(truth + offset), ())
+        self.scale, self.offset, self.factor = "log1p" if has_zeros else "log", offset, factor
+        logs = self._logs(truth)
+        self.low, self.high = float(logs.min()), float(logs.max() + logs.std())
+
+    def _logs(self, truth: Array) -> Array:
+        logs: Array = np.log(truth + self.offset)
+        return logs
+
+    def target(self, truth: Array) -> Tensor:
+        return super().target(self._logs(truth))
+
+    def forward(self, raw: Tensor) -> Tensor:
+        return super().forward(raw).clamp(self.low, self.high).exp() * self.factor - self.offset
+
+    def rescaled(self, truth: Array, prediction: Array) -> float:
+        """Return the factor by which the mean of predictions with this head is that of the truth."""
+        return float(self.factor * (truth + self.offset).sum() / (prediction + self.offset).sum())
+
+
+def log_may_help(truth: Array) -> bool:
+    """Return whether a target is positive and skewed to the right, and less so on a logarithmic scale."""
+    if truth.min() < 0:
+        return False
+    skewed = _skewness(truth)
+    return skewed > 1 and abs(_skewness(np.log(truth + (truth.min() == 0)))) < skewed
+
+
+def _skewness(values: Array) -> float:
+    centred = values - values.mean()
+    return float((centred**3).mean() / max((centred**2).mean() ** 1.5, np.finfo(float).tiny))
 
 
 _HEADS: dict[str, type[Binary | Multiclass | Value]] = {

@@ -16,6 +16,7 @@ from model_code import families, parallel
 from model_code.families import Architecture, Family, Quality
 from model_code.fitting import Blend, Dataset, Fitted, predict, train_on
 from model_code.tasks import Metric, Task
+from model_code.tasks.heads import LogValue
 from model_code.training import BEHIND, OUT_OF_TIME, Fit, Options
 from steps.evaluation.statistics import Sampled
 from steps.evaluation.thresholds import Threshold
@@ -23,6 +24,7 @@ from steps.journal import Journal
 from steps.splitting.folds import Fold
 from steps.training import blending
 from steps.training.document import BLEND
+from steps.training.scale import rescale
 from steps.training.selection import Validated, better_by, score, unmet
 
 Array = np.ndarray[Any, Any]
@@ -45,6 +47,8 @@ class Candidate:
     members: Mapping[str, float] = field(default_factory=dict)
     """The weights of a blend by the names of other candidates."""
     fits: list[Fitted] = field(default_factory=list)
+    factor: float | None = None
+    """What predictions are multiplied by where logarithms are learned."""
     prediction: Array | None = None
     """Of the validated rows, each by the fit on its fold."""
     score: Sampled | None = None
@@ -203,7 +207,10 @@ def _fit_on_folds(context: TrainingContext, name: str, rivals: list[Candidate]) 
             context.log.note(f"{name}: {candidate.given_up}")
             return candidate
     candidate.milliseconds = 1e6 * predicting / len(context.validated.truth)
-    _score(context, candidate, np.concatenate(predictions))
+    prediction, head = np.concatenate(predictions), context.dataset.head
+    if isinstance(head, LogValue):
+        candidate.factor, prediction = rescale(head, context.validated, prediction)
+    _score(context, candidate, prediction)
     return candidate
 
 
@@ -313,7 +320,7 @@ def fit_whole(context: TrainingContext, candidate: Candidate, candidates: list[C
         return Fitted(blend, Fit(epochs=len(members), unit="member", seconds=seconds), context.frame.height)
     if candidate.name not in context.whole:
         rows = np.arange(context.frame.height)
-        context.whole[candidate.name] = context.fit(
+        fitted = context.whole[candidate.name] = context.fit(
             candidate,
             "whole training part",
             rows,
@@ -321,4 +328,6 @@ def fit_whole(context: TrainingContext, candidate: Candidate, candidates: list[C
             stop_after=candidate.epochs(),
             seconds=context.agreed(context.left + LEEWAY * context.minutes * 60),
         )
+        if candidate.factor is not None:
+            fitted.model.head = LogValue(context.dataset.truth, candidate.factor)
     return context.whole[candidate.name]

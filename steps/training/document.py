@@ -88,6 +88,8 @@ class TrainingRecord(Document):
     final: FinalFit | None = None
     calibration: CalibrationFit | None = None
     """None where calibrating did not help by more than noise."""
+    target_scale: str | None = None
+    """``log``, or ``log1p`` of a target with zeros, where that is learned; None for the target as it is."""
     folds: tuple[FoldRows, ...] = ()
     divided_by: str | None = None
     resampled: str | None = None

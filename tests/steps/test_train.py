@@ -151,6 +151,23 @@ def test_a_model_of_numbers_brings_prediction_intervals_and_one_of_classes_none(
     assert predictor.answers(frame).columns == ["prediction"]
 
 
+@pytest.mark.parametrize(("spread", "scale"), [(0.4, "log"), (0.0, None)])
+def test_the_logarithm_of_a_skewed_target_is_learned_where_that_helps(tmp_path, spread, scale):
+    """With noise that grows with the amount it helps; a sum of skewed columns is learned as it is."""
+    random = np.random.default_rng(0)
+    frame = table(3000).with_columns(amount=np.exp(random.normal(size=3000) / 2))
+    noise = np.exp(spread * random.normal(size=3000) + frame["z 0"])
+    frame = frame.with_columns(score=(frame["amount"] * noise) if spread else frame["amount"] * 2 + frame["z 0"].abs())
+    train_set = stored(tmp_path / "set", frame[::2], "regression")
+    directories = run(tmp_path, train_set, "regression", candidates=("trees",))
+    assert record(directories)["target_scale"] == scale
+    new = frame[1::2]
+    answers = serving.load(directories["model"]).answers(new, 0.9)
+    assert answers["prediction"].mean() == pytest.approx(new["score"].mean(), rel=0.1)
+    inside = (answers["prediction_low"] <= new["score"]) & (new["score"] <= answers["prediction_high"])
+    assert inside.mean() == pytest.approx(0.9, abs=0.03)
+
+
 @pytest.mark.parametrize("task", [task for task in CASES if task != "regression"])
 def test_a_calibration_that_helps_is_part_of_the_exported_graph(tmp_path, monkeypatch, trained, task):
     frame, train_set, plain = trained(task)

@@ -1,0 +1,78 @@
+"""Whether the logarithm of the target is learned in its place: tried once, with few trees, on the folds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from model_code import families
+from model_code.families import Solver
+from model_code.fitting import predict, train_on
+from model_code.tasks.heads import LogValue, log_may_help
+from steps.training.blending import parts
+from steps.training.selection import Validated, better_by, score
+
+if TYPE_CHECKING:
+    from steps.training.candidates import TrainingContext
+
+Array = np.ndarray[Any, Any]
+
+ROUNDS = 100
+"""Of trees, or the steps of another solver: enough to compare two scales, not enough to cost much."""
+ENOUGH = 1.0
+"""How many standard errors the gain has at least."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How the logarithm does in the headline metric, on the target's own scale."""
+
+    head: LogValue
+    gain: float
+    error: float
+
+    @property
+    def helps(self) -> bool:
+        """True if the metric is better by more than noise."""
+        return self.gain > ENOUGH * self.error
+
+
+def attempt(context: TrainingContext) -> Trial | None:
+    """Return what a solver of the candidates gains by the logarithm on the folds; None where it is not worth a try."""
+    dataset, validated = context.dataset, context.validated
+    if dataset.schema["classes"] or not log_may_help(dataset.truth):
+        return None
+    architectures = (
+        families.architecture(context.family, name, context.frame.height, context.quality) for name in context.names
+    )
+    solvers = [architecture for architecture in architectures if isinstance(architecture, Solver)]
+    if not solvers:
+        return None
+    head = LogValue(dataset.truth)
+    options = replace(context.options, stop_after=ROUNDS)
+    plain, logarithmic = (
+        np.concatenate(
+            [
+                predict(tried, train_on(tried, solvers[-1], training, validation, options), validation)
+                for training, validation in context.folds
+            ]
+        )
+        for tried in (dataset, replace(dataset, head=head))
+    )
+    factor, rescaled = rescale(head, validated, logarithmic)
+    gain, error = better_by(
+        context.metric, score(context.metric, validated, rescaled), score(context.metric, validated, plain)
+    )
+    return Trial(LogValue(dataset.truth, factor), gain, error)
+
+
+def rescale(head: LogValue, validated: Validated, prediction: Array) -> tuple[float, Array]:
+    """Return the factor that makes the mean of such predictions right, and the predictions, each with that of other rows."""
+    truth, part, rescaled = validated.truth, parts(validated.resampling), prediction.copy()
+    for number in np.unique(part) if part is not None else ():
+        rows = part == number
+        factor = head.rescaled(truth[~rows], prediction[~rows]) / head.factor
+        rescaled[rows] = factor * (prediction[rows] + head.offset) - head.offset
+    return head.rescaled(truth, prediction), rescaled
