@@ -7,7 +7,7 @@ A family is one kind of input: its encoder, the architectures that learn from it
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
@@ -79,6 +79,8 @@ class Family(Protocol):
 
     architectures: Mapping[str, str]
     """Import strings of the architectures by the name that a problem gives to a candidate."""
+    monotone: Collection[str]
+    """The architectures that never let a prediction fall, or rise, with a column whose entry says ``monotone``."""
     yardsticks: Mapping[str, str]
     """Import strings of the yardsticks that are trained beside the candidates."""
 

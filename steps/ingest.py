@@ -18,7 +18,7 @@ from steps.core import Config, Input, Output
 from steps.errors import InputError
 from steps.journal import Journal
 from steps.tables.document import IngestReport
-from steps.tables.schema import Available, Column, Reading, Role, TableSchema, Type
+from steps.tables.schema import Available, Column, Monotone, Reading, Role, TableSchema, Type
 from steps.tables.source import Source
 from steps.tables.sql import names_after_as
 from steps.wording import near
@@ -55,6 +55,11 @@ class ColumnConfig(Config):
         default=(), description="Further cells that mean 'no value' in this column; the type is needed too."
     )
 
+    monotone: Monotone | None = Field(
+        default=None,
+        description="increasing or decreasing: the prediction (of two classes, that of the positive one) never goes the other way "
+        "while this number rises; only candidate trees can.",
+    )
     hash: bool = Field(
         default=False,
         description="Keep a digest of each value in its place, for a column of role key, group or ignore: names, credentials.",
@@ -69,6 +74,8 @@ class ColumnConfig(Config):
     def _missing_of_a_type(self) -> Self:
         if (self.missing or self.affixes) and self.type is None:
             raise ValueError(f"{'missing' if self.missing else 'affixes'} needs the type of the column beside it")
+        if self.monotone and (self.role != "feature" or self.available == "later"):
+            raise ValueError("monotone needs a column that is a feature and known at prediction time")
         if self.hash and self.role not in ("key", "group", "ignore"):
             raise ValueError(f"hash needs role key, group or ignore; digests have no meaning for role {self.role}")
         return self
@@ -238,6 +245,8 @@ def _schema(
             texts.append(
                 f"{name!r} ({content.distinct or MANY:,}{'' if content.distinct else ' or more'} in {values:,} rows)"
             )
+        if declared.monotone and kind not in ("integer", "float"):
+            raise InputError(f"data.columns.{name}.monotone: {name!r} is of type {kind}; only a number rises")
         if not values:
             log.warning(f"column {name!r} has no values at all")  # noqa: G004 - a journal, not logging
         if (parse := parses.get(name)) and parse.note:
@@ -249,6 +258,7 @@ def _schema(
                 role=declared.role,
                 available=declared.available,
                 timezone=content.timezone,
+                monotone=declared.monotone,
                 missing=content.missing,
                 reading=readings.get(name),
             )

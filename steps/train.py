@@ -208,7 +208,9 @@ def _encode(frame: pl.DataFrame, schema: TableSchema, family_name: str, task: st
     target, classes = schema.target.name, schema.target.classes
     truth = _truth(frame, target, classes, task)
     family = families.get(family_name)
-    columns = [column.model_dump(include={"name", "type", "timezone", "reading"}) for column in schema.features()]
+    columns = [
+        column.model_dump(include={"name", "type", "timezone", "monotone", "reading"}) for column in schema.features()
+    ]
     described = model_schema(
         family_name,
         family.describe(frame, columns),

@@ -5,7 +5,7 @@ A model schema lists the inputs, the names of those in the ``numeric`` array and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Tabular:
         "trees": "model_code.tabular.trees:Trees",
         "mlp": "model_code.tabular.mlp:Mlp",
     }
+    monotone: Collection[str] = ("trees",)
     yardsticks: Mapping[str, str] = {"hgb": "model_code.tabular.hist_gradient_boosting:HistGradientBoosting"}
 
     def describe(self, frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def describe(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[
 
     Args:
         columns: for each input its ``name``, ``type`` (of the table schema) and ``timezone``; if it was read from text,
-            also ``reading``: its ``missing`` markers, ``decimal`` mark and ``format`` of dates.
+            also ``reading``: its ``missing`` markers, ``decimal`` mark and ``format`` of dates; and ``monotone`` where
+            predictions must not fall (increasing) or rise (decreasing) with it.
 
     Each input also keeps what training had, to which ``model_code.tabular.reading`` compares foreign values: the
     vocabulary of words, the ``range`` of numbers and dates, and the number of values that were ``missing``.
@@ -60,6 +61,8 @@ def describe(frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[
             entry["timezone"] = column.get("timezone")
         if kind in ("numeric", "datetime") and values.count():
             entry["range"] = _range(values)
+        if column.get("monotone"):
+            entry["monotone"] = column["monotone"]
         if reading := column.get("reading"):
             entry["reading"] = {**reading, "missing": list(reading["missing"])}
         inputs.append(entry)

@@ -88,6 +88,14 @@ class Columns(nn.Module):
         joined: Array = self._join(torch.from_numpy(numeric), statistics, texts).numpy()
         return joined
 
+    def directions(self, schema: Mapping[str, Any], width: int) -> list[int]:
+        """Return for each of ``width`` columns 1 or -1 where predictions must not fall or rise with it, and 0 elsewhere."""
+        signs = {"increasing": 1, "decreasing": -1}
+        declared = {entry["name"]: signs.get(entry.get("monotone"), 0) for entry in schema["inputs"]}
+        before = len(self.sizes) * self.table.shape[1] + len(self.texts) * self.piece_table.shape[1]
+        directions = [*[0] * before, *(declared[name] for name in schema["numeric"])]
+        return directions + [0] * (width - len(directions))
+
     def _targets(self, target: Array) -> Array:
         """Return the target as numbers float64[n, t]: itself, or whether it is each of the most frequent classes."""
         if self.classes <= 2:

@@ -73,14 +73,16 @@ class Trees:
         numeric, category = (tensor.numpy() for tensor in training.inputs)
         target = training.target.numpy()
         columns = Columns(numeric, category, target, schema)
-        data = lightgbm.Dataset(columns.out_of_fold(numeric, category, target, options.seed), target)
+        values = columns.out_of_fold(numeric, category, target, options.seed)
+        data = lightgbm.Dataset(values, target)
         sets = {"training": data}
         if validation is not None:
             rows = validation.prepared(columns)
             sets["validation"] = lightgbm.Dataset(rows.inputs[0].numpy(), rows.target.numpy(), reference=data)
         course = _Course(options, self._rounds(width, options), self.config.patience, start)
         booster = lightgbm.train(
-            self._parameters(len(schema["classes"]), width, options.seed),
+            self._parameters(len(schema["classes"]), width, options.seed)
+            | _constraints(columns.directions(schema, values.shape[1])),
             data,
             num_boost_round=course.rounds,
             valid_sets=list(sets.values()),
@@ -115,6 +117,13 @@ class Trees:
             "force_row_wise": True,
             "verbose": -1,
         }
+
+
+def _constraints(directions: list[int]) -> dict[str, Any]:
+    """Return LightGBM's parameters for columns of which predictions are monotone; none where there are no such."""
+    if not any(directions):
+        return {}
+    return {"monotone_constraints": directions, "monotone_constraints_method": "intermediate"}
 
 
 def _most_rounds(width: int) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from infra.secrets import UNSAFE, credentials_in
-from model_code import tasks
+from model_code import families, tasks
 from pipelines.problem.definition import Loaded, Problem
 from pipelines.problem.yaml_lines import Location
 from steps.define import Fault
@@ -48,6 +48,7 @@ def contradictions(problem: Problem) -> Iterator[Fault]:
             "environment variables MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or say --tracking-uri"
         )
         yield ("tracking_uri",), text
+    yield from _monotone(problem)
     yield from _division(problem)
     yield from _labels(problem)
 
@@ -64,6 +65,21 @@ def _sources(problem: Problem) -> Iterator[Fault]:
         for path in [source.path] if isinstance(source.path, str) else source.path:
             if secret := credentials_in(path):
                 yield (*location, "path"), f"data.sources.{name}.path: holds {secret}, {UNSAFE}"
+
+
+def _monotone(problem: Problem) -> Iterator[Fault]:
+    task, candidates = tasks.get(problem.task), problem.train.candidates
+    able = families.get(families.of_candidates(candidates)).monotone
+    for name, column in problem.data.columns.items():
+        if not column.monotone:
+            continue
+        at, what = ("data", "columns", name, "monotone"), f"data.columns.{name}.monotone"
+        if task.has_classes and not task.has_positive:
+            yield at, f"{what}: it is for numbers and for two classes; of several classes, not all can rise"
+        elif not set(able) & set(candidates):
+            yield at, f"{what}: none of the candidates can keep it; add {', '.join(able)} to train.candidates"
+        elif column.type not in (None, "integer", "float"):
+            yield at, f"{what}: {name!r} is of type {column.type}; only a number rises"
 
 
 def _division(problem: Problem) -> Iterator[Fault]:

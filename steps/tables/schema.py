@@ -25,6 +25,9 @@ def unused(name: str, names: Collection[str]) -> str:
     return name
 
 
+Monotone = Literal["increasing", "decreasing"]
+
+
 class Reading(Section):
     """How the text of a column became values, so that new data can be read alike."""
 
@@ -52,6 +55,9 @@ class Column(Section):
     )
     timezone: str | None = Field(
         default=None, description="The timezone of a datetime, whose values are kept as instants."
+    )
+    monotone: Monotone | None = Field(
+        default=None, description="Which way predictions may go at most while this number rises."
     )
     missing: int = Field(default=0, description="The number of rows without a value.")
     reading: Reading | None = Field(

@@ -56,7 +56,7 @@ class Candidate:
     skipped: str | None = None
     """Why it has no score: it did not fit in the budget."""
     given_up: str | None = None
-    """Why it has no score: it could not catch up with another one."""
+    """Why it has no score: it could not catch up with another one, or is not what the problem wants."""
     seconds: float = 0.0
     """How long the fits on the folds took."""
     milliseconds: float = 0.0
@@ -167,7 +167,13 @@ class TrainingContext:
 def fit_candidates(context: TrainingContext) -> list[Candidate]:
     """Fit the candidates on the folds, in order, and blend them; with ``choose: first`` until one reaches all thresholds."""
     tried: list[Candidate] = []
+    monotone = [entry["name"] for entry in context.dataset.schema["inputs"] if entry.get("monotone")]
     for name in context.names:
+        if monotone and name not in context.family.monotone:
+            reason = f"cannot keep predictions monotone in {', '.join(monotone)}"
+            context.log.note(f"{name}: left out, since it {reason}")
+            tried.append(Candidate(name, given_up=reason))
+            continue
         tried.append(_fit_on_folds(context, name, tried))
         if context.choose == "first" and tried[-1].score and not tried[-1].unmet:
             return tried

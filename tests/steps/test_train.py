@@ -151,6 +151,21 @@ def test_a_model_of_numbers_brings_prediction_intervals_and_one_of_classes_none(
     assert predictor.answers(frame).columns == ["prediction"]
 
 
+def test_candidates_that_cannot_keep_a_column_monotone_are_left_out(tmp_path, trained):
+    frame, _, _ = trained("regression")
+    train_set = stored(tmp_path / "set", frame, "regression")
+    schema = documents.read(TableSchema, train_set)
+    columns = tuple(c.model_copy(update={"monotone": "decreasing"} if c.name == "x" else {}) for c in schema.columns)
+    documents.write(train_set, schema.model_copy(update={"columns": columns}))
+    directories = run(tmp_path, train_set, "regression", candidates=("linear", "trees"))
+    written = record(directories)
+    assert written["chosen"] == "trees"
+    assert written["candidates"][0]["reason"] == "cannot keep predictions monotone in x"
+    assert not written["budget_bound"]
+    moved = frame.clear().vstack(pl.concat([frame[:1]] * 50)).with_columns(x=np.linspace(-3, 3, 50))
+    assert (serving.load(directories["model"]).answers(moved)["prediction"].diff().drop_nulls() <= 1e-9).all()
+
+
 @pytest.mark.parametrize(("spread", "scale"), [(0.4, "log"), (0.0, None)])
 def test_the_logarithm_of_a_skewed_target_is_learned_where_that_helps(tmp_path, spread, scale):
     """With noise that grows with the amount it helps; a sum of skewed columns is learned as it is."""

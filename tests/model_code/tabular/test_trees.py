@@ -1,5 +1,7 @@
 """The architecture trees: answers of the exported tensors are LightGBM's, and a training that ends when it should."""
 
+from dataclasses import replace
+
 import lightgbm
 import numpy as np
 import polars as pl
@@ -57,6 +59,25 @@ def test_random_rows_are_answered_as_lightgbm_answers_them(objective):
     network = TreeNetwork(booster.model_to_string(), width)
     actual = np.concatenate([network(torch.from_numpy(part)).numpy()[:, 0] for part in np.split(rows, 4)])
     np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("task", ["binary-classification", "regression"])
+@pytest.mark.parametrize(("direction", "sign"), [("increasing", 1), ("decreasing", -1)])
+def test_predictions_are_monotone_in_a_column_that_says_so(task, direction, sign):
+    """x0 raises the target; where predictions must fall with it, they stay level."""
+    data = table(task)
+    inputs = [entry | ({"monotone": direction} if entry["name"] == "x0" else {}) for entry in data.schema["inputs"]]
+    fitted, _ = fit(replace(data, schema=data.schema | {"inputs": inputs}))
+    numeric, category = (array[:300] for array in data.inputs)
+    answers = []
+    for value in np.linspace(-4, 4, 41):
+        moved = numeric.copy()
+        moved[:, 0] = value
+        prediction = fitted.model(torch.from_numpy(moved), torch.from_numpy(category)).numpy()
+        answers.append(prediction[:, 1] if prediction.ndim == 2 else prediction)
+    steps = np.diff(np.stack(answers), axis=0)
+    assert (sign * steps >= -1e-9).all()
+    assert (np.abs(steps).sum() > 1) == (direction == "increasing")
 
 
 def test_a_tree_that_splits_on_a_set_of_categories_is_refused():

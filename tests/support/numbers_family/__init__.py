@@ -10,6 +10,7 @@ from model_code.families import Readout
 
 class Numbers:
     architectures = MappingProxyType({"plain": "numbers_family.network:Plain"})
+    monotone = ()
     yardsticks = MappingProxyType({})
 
     def describe(self, frame, columns):
