@@ -26,9 +26,9 @@ Weighted = Callable[[Array], Any]
 _RELATIVE_ZERO = 1e-12  # a variance below this share of the mean square is rounding, not variance
 
 
-def share(happened: Array) -> Weighted:
-    """Share of rows where something happened; in [0, 1]."""
-    return _mean(happened)
+def average(values: Array) -> Weighted:
+    """Mean of a value of each row; of what is true or false, the share of rows where it is true."""
+    return _mean(values)
 
 
 def accuracy(truth: Array, prediction: Array) -> Weighted:

@@ -79,9 +79,17 @@ class Predictor:
         if not classes:
             low_high = dict(zip(INTERVAL, ends, strict=True)) if ends else {}
             return pl.DataFrame({"prediction": prediction, **low_high})
-        names = pl.Series("prediction", classes, dtype=pl.String).gather(prediction.argmax(axis=1))
+        names = pl.Series("prediction", classes, dtype=pl.String).gather(decided(self.schema, prediction))
         probabilities = (pl.Series(f"probability_{name}", prediction[:, i]) for i, name in enumerate(classes))
         return pl.DataFrame([names, *probabilities])
+
+
+def decided(schema: Mapping[str, Any], prediction: Array) -> Array:
+    """Return the class that probabilities [n, k] decide for: the most probable, or the second of two from ``threshold`` on."""
+    if (threshold := schema.get("threshold")) is None:
+        classes: Array = prediction.argmax(axis=1)
+        return classes
+    return np.asarray(prediction[:, 1] >= threshold, np.int64)
 
 
 def model_schema(

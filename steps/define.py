@@ -13,7 +13,7 @@ from steps.cards import markdown
 from steps.cards.document import ANSWERS, ProblemCard
 from steps.core import Config, Output
 from steps.errors import GateRefused, InputError
-from steps.evaluation.thresholds import Threshold
+from steps.evaluation.thresholds import Costs, Threshold
 from steps.journal import Journal
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ class DefineConfig(Config):
     decision: str = Field(min_length=1, description="The decision that the answer serves.")
     owner: str = Field(min_length=1, description="The role that owns the decision.")
     cost_of_error: str = Field(min_length=1, description="The cost of errors, in each direction.")
+    costs: Costs | None = Field(
+        default=None,
+        description="Of two classes, what a miss and a false alarm cost, in one unit: {miss: 50, false_alarm: 2}. "
+        "'prediction' is then the positive class from the probability on that was cheapest on the validation folds.",
+    )
     task: str = Field(description="binary-classification, multiclass-classification or regression.")
     target: str = Field(
         min_length=1, description="The predicted column, or the name of the column that label.rule computes."
@@ -98,6 +103,8 @@ def _blank_fields(config: DefineConfig, task: Task) -> Iterator[Fault]:
     if not config.success:
         text = "no threshold is declared, so no model could succeed; declare one, such as on " + task.headline
         yield ("success",), f"success: {text}"
+    if config.costs and not task.has_positive:
+        yield ("costs",), f"costs: a miss and a false alarm are errors of two classes; the task is {task.name}"
     for field in (*ANSWERS, "target"):
         if not getattr(config, field).strip():
             yield (field,), f"{field}: it is blank; readers of the report need it in words"

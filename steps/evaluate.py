@@ -20,6 +20,7 @@ from steps.evaluation.document import (
     MODEL,
     RIVALS,
     Champion,
+    Decision,
     Evaluation,
     EvaluationData,
     PredictionIntervals,
@@ -120,6 +121,7 @@ def evaluate(
             classes=classes,
             rows=table.height,
             **_judge(config, task, truth, predictions, absent, table, train_set, drawing, log),
+            decision=_decision(predictor.schema, truth, predictions[MODEL], drawing, config),
             prediction_intervals=_intervals(predictor.schema, truth, predictions[MODEL], drawing, config),
             **calibration.shapes(task, truth, predictions[MODEL]),
             interval=drawing.method(),
@@ -130,7 +132,9 @@ def evaluate(
         )
     document = document.model_copy(update={"nearly_perfect": document.is_nearly_perfect()})
     documents.write(evaluation, document)
-    _prediction_table(table, test, classes, predictions[MODEL]).write_parquet(evaluation / "predictions.parquet")
+    _prediction_table(table, test, predictor.schema, predictions[MODEL]).write_parquet(
+        evaluation / "predictions.parquet"
+    )
     log.metric("application/model_mb", (model / "model.pt2").stat().st_size / 1e6)
     _say(log, document)
 
@@ -225,12 +229,40 @@ def _intervals(
         return None
     low, high = intervals.ends(schema, prediction, intervals.LEVEL)
     resampling = replace(resampling, resamples=min(resampling.resamples, 200))
-    inside = Measure(metrics.share((low <= truth) & (truth <= high)))
+    inside = Measure(metrics.average((low <= truth) & (truth <= high)))
     return PredictionIntervals(
         level=intervals.LEVEL,
         coverage=bootstrap({"coverage": inside}, resampling)["coverage"].estimate(),
         mean_width=rounded(float((high - low).mean())),
         later=config.by == "time",
+    )
+
+
+def _decision(
+    schema: Mapping[str, Any], truth: Array, prediction: Array, resampling: Resampling, config: EvaluateConfig
+) -> Decision | None:
+    """Return what acting by the model's threshold costs; None without declared costs."""
+    import numpy as np
+
+    from model_code import metrics, serving
+    from steps.evaluation.costs import of_rows
+    from steps.evaluation.statistics import Measure, bootstrap
+
+    costs, threshold = config.costs, schema.get("threshold")
+    if costs is None or threshold is None:
+        return None
+    acting = serving.decided(schema, prediction) == 1
+    sampled = bootstrap({"cost": Measure(metrics.average(1000 * of_rows(costs, truth, acting)))}, resampling)["cost"]
+    never, always = (
+        rounded(1000 * float(of_rows(costs, truth, np.full(len(truth), act)).mean())) for act in (False, True)
+    )
+    return Decision(
+        threshold=threshold,
+        miss=costs.miss,
+        false_alarm=costs.false_alarm,
+        per_1000_rows=sampled.estimate(),
+        never=never,
+        always=always,
     )
 
 
@@ -284,19 +316,22 @@ def _slice_columns(config: EvaluateConfig) -> list[str]:
 
 
 def _prediction_table(
-    table: pl.DataFrame, schema: TableSchema, classes: Sequence[str], prediction: Array
+    table: pl.DataFrame, schema: TableSchema, model: Mapping[str, Any], prediction: Array
 ) -> pl.DataFrame:
     import polars as pl
 
+    from model_code import serving
+
+    classes = model["classes"]
     assert schema.target is not None
     columns = {ROW: table[ROW], "truth": table[schema.target.name]}
     if not classes:
         return pl.DataFrame({**columns, "prediction": prediction})
-    most_probable = pl.Series(classes).gather(prediction.argmax(axis=1))
+    names = pl.Series(classes).gather(serving.decided(model, prediction))
     return pl.DataFrame(
         {
             **columns,
-            "prediction": most_probable,
+            "prediction": names,
             **{f"probability_{name}": prediction[:, index] for index, name in enumerate(classes)},
         }
     )
@@ -330,6 +365,8 @@ def _numbers(document: Evaluation) -> Iterator[tuple[str, float | None]]:
             if not part.small:  # values that differ in other letters only are numbered
                 again = f" {suffixes[suffix]}" if suffixes[suffix] > 1 else ""
                 yield f"{document.headline}.{suffix}{again}", part.metrics[document.headline].value
+    if decision := document.decision:
+        yield "cost_per_1000_rows", decision.per_1000_rows.value
     if intervals := document.prediction_intervals:
         yield "interval_coverage", intervals.coverage.value
         yield "interval_mean_width", intervals.mean_width

@@ -126,8 +126,9 @@ def train(
             linear = next((c for c in candidates if c.name == "linear" and c.fits and c is not chosen), None)
             baseline = fit_whole(context, linear, candidates) if linear else None
             final, calibration = _calibrate(context, chosen, final)
+            threshold = _choose_threshold(context, config, chosen)
             context.log.metric("framework/train_seconds", context.spent)
-            _write_model(context, chosen, final, model)
+            _write_model(context, chosen, final, model, threshold)
             if linear and baseline:
                 (yardsticks / "linear").mkdir()
                 _write_model(context, linear, baseline, yardsticks / "linear")
@@ -308,13 +309,28 @@ def _calibrate(context: TrainingContext, chosen: Candidate, final: Fitted) -> tu
         )
         return final, None
     scale, shift = trial.calibration.scale, trial.calibration.shift
+    chosen.prediction = trial.prediction
     context.log.note(f"probabilities calibrated: scale {scale:.3g}, shift {shift:.3g} ({effect})")
     model = Calibrated(final.model, trial.calibration, len(context.dataset.schema["classes"]))
     record = CalibrationFit(scale=scale, shift=shift, gain=trial.gain, standard_error=trial.error)
     return replace(final, model=model), record
 
 
-def _write_model(context: TrainingContext, candidate: Candidate, fitted: Fitted, directory: Path) -> None:
+def _choose_threshold(context: TrainingContext, config: TrainConfig, chosen: Candidate) -> float | None:
+    """Return the probability from which acting was cheapest on the folds; None without declared costs."""
+    from steps.evaluation.costs import cheapest
+
+    if config.costs is None or chosen.prediction is None:
+        return None
+    threshold = cheapest(config.costs, context.validated.truth, chosen.prediction[:, 1])
+    positive = context.dataset.schema["classes"][1]
+    context.log.note(f"by the declared costs, rows are {positive!r} from a probability of {threshold:.4g} on")
+    return threshold
+
+
+def _write_model(
+    context: TrainingContext, candidate: Candidate, fitted: Fitted, directory: Path, threshold: float | None = None
+) -> None:
     from model_code import intervals
     from model_code.export import export
 
@@ -322,6 +338,8 @@ def _write_model(context: TrainingContext, candidate: Candidate, fitted: Fitted,
     if not schema["classes"] and candidate.prediction is not None:
         schema["intervals"] = intervals.fit(context.validated.truth, candidate.prediction)
     export(fitted.model, directory, partial(context.family.random_inputs, schema))
+    if threshold is not None:
+        schema["threshold"] = threshold
     text = json.dumps({**schema, "architecture": candidate.name}, indent=1, ensure_ascii=False)
     (directory / ModelSchema.file).write_text(text + "\n", encoding="utf-8")
 

@@ -32,6 +32,7 @@ SHARED: Mapping[str, str] = {
     "target": "target",
     "task": "task",
     "success": "success",
+    "costs": "costs",
     "by": "split.by",
     "column": "split.column",
     "key": "split.key",
@@ -112,7 +113,14 @@ class Loaded:
     def configs(self, pipeline: Pipeline) -> dict[str, Config]:
         """Return the config of each stage; one that the problem does not mention has its defaults."""
         p, column = self.problem, self.problem.division_column
-        goal = {"task": p.task, "success": p.success, "by": p.split.by, "column": column, "key": p.split.key}
+        goal = {
+            "task": p.task,
+            "success": p.success,
+            "costs": p.costs,
+            "by": p.split.by,
+            "column": column,
+            "key": p.split.key,
+        }
         configs: dict[str, Config] = {
             "define": DefineConfig(**p.model_dump(include=set(DefineConfig.model_fields))),
             "ingest": p.table(),

@@ -91,6 +91,7 @@ def _text(proposal: Proposal, title: str) -> str:
         f"name: {scalar(content['name'])}",
         "# To be written by a person: the question, the decision that it serves, its owner (a role), the cost of errors.",
         *(f"{name}: {scalar(content[name])}" for name in ("question", "decision", "owner", "cost_of_error")),
+        *([f"costs: {scalar(content['costs'])}"] if content.get("costs") else []),
         f"# one of {', '.join(tasks.names())}",
         f"task: {proposal.task}",
         f"target: {scalar(proposal.target)}",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from steps.documents import Document
-from steps.evaluation.thresholds import Threshold
+from steps.evaluation.thresholds import Costs, Threshold
 from steps.training.document import ModelColumn
 
 TO_BE_WRITTEN = "to be written"
@@ -34,6 +34,7 @@ class ProblemCard(Document):
     task: str
     target: str
     success: tuple[Threshold, ...] = ()
+    costs: Costs | None = None
 
 
 class Registration(Document):

@@ -157,6 +157,18 @@ class PredictionIntervals(Section):
     """True if the test rows are later than those that the intervals rest on, so that nothing makes the two alike."""
 
 
+class Decision(Section):
+    """What it costs to act on the test rows from a probability on, by the costs that the problem declares."""
+
+    threshold: float
+    miss: float
+    false_alarm: float
+    per_1000_rows: Estimate
+    never: float
+    """The cost for 1,000 rows if nobody ever acts."""
+    always: float
+
+
 class IntervalMethod(Section):
     """How the intervals were computed."""
 
@@ -204,6 +216,7 @@ class Evaluation(Document):
     confusion: tuple[tuple[int, ...], ...] | None = None
     residuals: Residuals | None = None
     prediction_intervals: PredictionIntervals | None = None
+    decision: Decision | None = None
     interval: IntervalMethod
     data: EvaluationData
     notes: tuple[str, ...] = ()

@@ -13,6 +13,7 @@ from steps.evaluation.document import (
     CHAMPION,
     MODEL,
     Comparison,
+    Decision,
     Estimate,
     Evaluation,
     PredictionIntervals,
@@ -217,6 +218,18 @@ def is_clearly_weaker(evaluation: Evaluation, estimate: Estimate) -> bool:
     if overall is None or estimate.low is None or estimate.high is None:
         return False
     return estimate.high < overall if evaluation.higher_is_better(evaluation.headline) else estimate.low > overall
+
+
+def cost(decision: Decision) -> str:
+    """Return what acting by the model's threshold costs, beside acting never and always."""
+    places = decimals_for(decision.per_1000_rows)
+    ends = interval(decision.per_1000_rows, places)
+    return (
+        f"By the declared costs (a miss {exact(decision.miss)}, a false alarm {exact(decision.false_alarm)}), acting from a "
+        f"probability of {number(decision.threshold, 3)} on costs {number(decision.per_1000_rows.value, places)}"
+        f"{f' ({ends})' if ends else ''} for 1,000 rows; never acting costs {number(decision.never, places)}, always "
+        f"{number(decision.always, places)}. Accuracy, F1 and the table of mistakes are those from one half on."
+    )
 
 
 def coverage(intervals: PredictionIntervals) -> str:

@@ -54,11 +54,19 @@ class Threshold(Config):
         return value <= self.bound if self.at_least is None else value >= self.bound
 
 
+class Costs(Config):
+    """What each wrong decision of two classes costs, in one unit."""
+
+    miss: float = Field(gt=0, allow_inf_nan=False, description="Not acting on a row of the positive class.")
+    false_alarm: float = Field(gt=0, allow_inf_nan=False, description="Acting on a row of the other class.")
+
+
 class Goal(Config):
     """What a model predicts and has to reach, and how its rows were divided: as the problem says it for several stages."""
 
     task: str = Field(description="The task.")
     success: tuple[Threshold, ...] = Field(default=(), description="The thresholds.")
+    costs: Costs | None = Field(default=None, description="What wrong decisions cost.")
     by: By = Field(default="row", description="How the rows are divided: row, group or time.")
     column: str | None = Field(default=None, description="The column of the group or time.")
     key: tuple[str, ...] = Field(

@@ -13,7 +13,8 @@ from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate, metric_suffix
-from steps.evaluation.document import PredictionIntervals
+from steps.evaluation.document import Decision, PredictionIntervals
+from steps.evaluation.sentences import cost as sentence_of_costs
 from steps.evaluation.sentences import coverage
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal, read_events
@@ -183,6 +184,27 @@ def test_the_speed_of_onnxruntime_and_its_largest_difference_are_told(place, mod
     metrics = {event["name"]: event["value"] for event in events if event["kind"] == "metric"}
     assert metrics["application/onnx_largest_difference"] <= 1e-12
     assert min(metrics[f"application/onnx_{name}"] for name in ("p50_ms", "p99_ms", "rows_per_second")) > 0
+
+
+def test_declared_costs_are_counted_beside_acting_never_and_always(place, models):
+    directories = place()
+    directories["model"] = directories["evaluation"].parent / "with a threshold"
+    shutil.copytree(models["binary-classification"], directories["model"])
+    schema = json.loads((directories["model"] / "schema.json").read_text())
+    (directories["model"] / "schema.json").write_text(json.dumps(schema | {"threshold": 0.2}))
+    document, events = run(directories, costs={"miss": 9, "false_alarm": 1})
+    table = pl.read_parquet(directories["evaluation"] / "predictions.parquet", glob=False)
+    acting = table["probability_yes"] >= 0.2
+    assert (table["prediction"] == "yes").equals(acting, check_names=False)
+    positive = table["truth"] == "yes"
+    decision = Decision.model_validate(document["decision"])
+    cost = 9 * (positive & ~acting).sum() + (~positive & acting).sum()
+    assert decision.per_1000_rows.value == pytest.approx(1000 * cost / 800)
+    assert decision.never == pytest.approx(9000 * positive.mean())
+    assert decision.always == pytest.approx(1000 * (1 - positive.mean()))
+    assert "a miss 9, a false alarm 1" in sentence_of_costs(decision)
+    assert "model/cost_per_1000_rows" in {event["name"] for event in events if event["kind"] == "metric"}
+    assert run(directories)[0]["decision"] is None
 
 
 @pytest.mark.parametrize("by", ["row", "time"])

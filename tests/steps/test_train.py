@@ -151,6 +151,18 @@ def test_a_model_of_numbers_brings_prediction_intervals_and_one_of_classes_none(
     assert predictor.answers(frame).columns == ["prediction"]
 
 
+def test_declared_costs_ship_the_threshold_that_decides(tmp_path, trained):
+    frame, train_set, _ = trained("binary-classification")
+    costs = {"miss": 50, "false_alarm": 2}
+    directories = run(tmp_path, train_set, "binary-classification", candidates=("linear",), costs=costs)
+    predictor = serving.load(directories["model"])
+    assert 0 < predictor.schema["threshold"] < 0.4
+    answers = predictor.answers(frame)
+    acting = answers["probability_yes"] >= predictor.schema["threshold"]
+    assert (answers["prediction"] == "yes").equals(acting, check_names=False)
+    assert acting.mean() > (answers["probability_yes"] >= 0.5).mean()
+
+
 def test_candidates_that_cannot_keep_a_column_monotone_are_left_out(tmp_path, trained):
     frame, _, _ = trained("regression")
     train_set = stored(tmp_path / "set", frame, "regression")
