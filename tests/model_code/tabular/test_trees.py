@@ -51,14 +51,15 @@ def test_random_rows_are_answered_as_lightgbm_answers_them(objective):
     width = 3 if objective == "multiclass" else 1
     truth = target if objective == "regression" else np.digitize(target, [0.3, 1.0][: 2 if width == 3 else 1])
     parameters = {"objective": objective, "num_class": width, "verbose": -1, "num_threads": 1}
-    booster = lightgbm.train(parameters, lightgbm.Dataset(values, truth), 60)
+    booster = lightgbm.train(parameters, lightgbm.Dataset(values, truth), 150)
     rows = generator.normal(size=(20_000, 6)).round(1)  # rounded: many lie exactly on a threshold
     rows[generator.random(rows.shape) < 0.1] = np.nan
     rows[:, 5] = np.nan_to_num(rows[:, 5])
     expected = booster.predict(rows, raw_score=True).reshape(len(rows), width)
     network = TreeNetwork(booster.model_to_string(), width)
-    actual = np.concatenate([network(torch.from_numpy(part)).numpy()[:, 0] for part in np.split(rows, 4)])
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-9)
+    walked = np.concatenate([network.walk(torch.from_numpy(part)).numpy()[:, 0] for part in np.split(rows, 4)])
+    np.testing.assert_allclose(walked, expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(network(torch.from_numpy(rows)).numpy()[:, 0], expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("task", ["binary-classification", "regression"])
