@@ -37,11 +37,10 @@ class ModuleDigests:
         self.memory = memory
         self.changed = False
         try:
-            # entries of an older memory are by path
-            memories = json.loads(memory.read_bytes()) if memory else {}
-            self.imports: dict[str, list[str]] = {key: value for key, value in memories.items() if len(key) == DIGITS}
-        except (OSError, ValueError, AttributeError):
-            self.imports = {}
+            content = json.loads(memory.read_bytes()) if memory else {}
+        except (OSError, ValueError):
+            content = {}
+        self.imports: dict[str, list[str]] = content if isinstance(content, dict) else {}
 
     def module(self, name: str) -> tuple[str, list[str]] | None:
         """Return the digest of a module's source and the names that it imports; None if it has no source file."""

@@ -1,7 +1,7 @@
 """The manifest of a published execution: what its files are, read back and verified.
 
 A manifest has the number of its format and a digest of all its other fields, so that a disk that rots never turns one
-verdict into another. Format 1, of before, had neither.
+verdict into another.
 """
 
 import json
@@ -79,15 +79,15 @@ def manifest_of(data: bytes, key: str, where: str) -> Manifest:
 
 def _check_format(content: Mapping[str, Any]) -> None:
     """Check that all fields are there, that none is unknown unless a later format has it, and that none was changed."""
-    version = content.get("format", 1)
-    if type(version) is not int or version < 1:
-        raise ValueError(f"format is {version!r:.40}")
+    version = content.get("format")
+    if type(version) is not int or version < FORMAT:
+        raise ValueError(f"its format is {version!r:.40}, not {FORMAT} or later")
     if missing := {"files", "journal"} - content.keys():
         raise ValueError(f"it has no field {min(missing)!r}")
-    names = {entry.name for entry in fields(Manifest)} | {"format"} | ({"digest"} if version > 1 else set())
-    if version <= FORMAT and (unknown := content.keys() - names):
+    names = {entry.name for entry in fields(Manifest)} | {"format", "digest"}
+    if version == FORMAT and (unknown := content.keys() - names):
         raise ValueError(f"format {version} has no field {min(unknown)!r:.40}")
-    if version > 1 and content.get("digest") != digest_of(content):
+    if content.get("digest") != digest_of(content):
         raise ValueError("its digest is that of other fields, so it was changed")
 
 

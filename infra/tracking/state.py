@@ -31,8 +31,6 @@ class TrackingStatus(StrEnum):
 
 
 SETTLED = (TrackingStatus.COMPLETE, TrackingStatus.TRASHED)
-
-
 OpenStore = Callable[[Path, RunRecord], Store]
 """Opens the store that holds a run's results, given the workspace and the run's record."""
 OWN = "the workspace's own"
@@ -60,7 +58,6 @@ class TrackingState(TypedDict, total=False):
 
 
 def state_path(workspace: Path, run: str) -> Path:
-    """Return the path of a run's tracking state."""
     return workspace / "runs" / f"{run}.tracking.json"
 
 
@@ -68,13 +65,9 @@ def read_state(workspace: Path, run: str) -> TrackingState:
     """Return the tracking state of a run; empty if there is none or the file holds something else."""
     try:
         state = json.loads(state_path(workspace, run).read_bytes())
-        path = sqlite_path(state.get("uri") or "")
-    except (FileNotFoundError, ValueError, AttributeError):
+    except (FileNotFoundError, ValueError):
         return {}
-    # earlier states have the place of the database, which a workspace that was moved or copied must not follow
-    if path and path.name == "mlflow.db" and (not path.parent.exists() or state_path(path.parent, run).exists()):
-        state["uri"] = OWN
-    return cast(TrackingState, state)
+    return cast(TrackingState, state) if isinstance(state, dict) else {}
 
 
 def stored_uri(workspace: Path, uri: str | None) -> str:
@@ -119,7 +112,6 @@ def identity_of(workspace: Path) -> str:
 
 
 def has_report(workspace: Path, run: str) -> bool:
-    """Return whether the run has a report."""
     return (workspace / "reports" / f"{run}.html").is_file()
 
 
