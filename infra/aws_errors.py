@@ -57,15 +57,12 @@ def translate_aws_errors(subject: str, service: str = "AWS", denied: str = _DENI
     try:
         from botocore import exceptions
 
+        missing = exceptions.NoCredentialsError, exceptions.PartialCredentialsError, exceptions.CredentialRetrievalError
         try:
             yield
         except exceptions.ClientError as error:
             raise _of_response(f"{subject}: {service}", error, denied) from None
-        except (
-            exceptions.NoCredentialsError,
-            exceptions.PartialCredentialsError,
-            exceptions.CredentialRetrievalError,
-        ) as error:
+        except missing as error:
             raise InputError(f"{subject}: there are no AWS credentials here ({error}); {_SIGN_IN}") from None
         except (exceptions.ProfileNotFound, exceptions.TokenRetrievalError, exceptions.SSOError) as error:
             raise InputError(f"{subject}: {error}; {_SIGN_IN}") from None

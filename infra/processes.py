@@ -79,8 +79,6 @@ def raise_keyboard_interrupt(
     return handle(dict.fromkeys(numbers, interrupt))
 
 
-def pass_on(
-    process: subprocess.Popen[bytes], number: signal.Signals = signal.SIGTERM
-) -> contextlib.AbstractContextManager[None]:
-    """Send the signal on to another process within the block."""
-    return handle({number: lambda received, _frame: process.send_signal(received)})
+def pass_on(process: subprocess.Popen[bytes]) -> contextlib.AbstractContextManager[None]:
+    """Send SIGTERM on to another process within the block."""
+    return handle({signal.SIGTERM: lambda received, _frame: process.send_signal(received)})

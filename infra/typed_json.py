@@ -8,6 +8,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+_types = cache(get_type_hints)
 
 
 def parse(kind: type[T], data: bytes) -> T:
@@ -58,19 +59,13 @@ def _typed(expected: Any, value: Any, name: str) -> Any:
 
 
 def _with_fields(kind: Any, content: dict[str, Any], prefix: str) -> Any:
-    values = {}
-    types = _types(kind)
+    values, types = {}, _types(kind)
     for field in fields(kind):
         if field.name in content:
             values[field.name] = _typed(types[field.name], content[field.name], prefix + field.name)
         elif field.default is MISSING and field.default_factory is MISSING:
             raise ValueError(f"it has no field {prefix + field.name!r}")
     return kind(**values)
-
-
-@cache
-def _types(kind: Any) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 def _described(expected: Any) -> str:

@@ -64,7 +64,7 @@ MUTANTS = (
     ),
     Mutant(
         "a file that rotted is not read",
-        "infra/store/manifest.py",
+        "infra/files.py",
         ' and sha256_of(path) == entry["sha256"]\n',
         "\n",
         f"{CONTRACT}::test_a_file_that_is_not_what_was_published_is_noticed_before_it_is_read",
@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(
         "a manifest has a digest of itself",
         "infra/store/manifest.py",
-        'if version > 1 and content.get("digest") != digest_of(content):',
+        'if content.get("digest") != digest_of(content):',
         "if version < 1:",
         "tests/infra/store/test_manifest.py",
     ),
@@ -254,11 +254,11 @@ MUTANTS = (
     Mutant(
         "the page of MLflow wants the token",
         UI,
-        "if not self._is_token(_cookie(headers, self.cookie)) and not self._is_token(_bearer(headers)):",
+        "if not self._is_token(_cookie(headers, self.cookie)) and not self._is_token(bearer):",
         "if False:",
         UI_TESTS,
     ),
-    Mutant("the page of MLflow is read-only", UI, "            not self.write\n", "            False\n", UI_TESTS),
+    Mutant("the page of MLflow is read-only", UI, "if not self.write and not only_reads:", "if False:", UI_TESTS),
     Mutant(
         "other pages change nothing in MLflow",
         UI,

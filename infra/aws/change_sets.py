@@ -151,15 +151,12 @@ def _explain(account: Account, change: str, stack: str) -> str:
     """Return the first resource that failed in the last change of a stack, and what to do."""
     first, client = None, account.client("cloudformation")
     for event in listed(client, "describe_stack_events", "StackEvents", StackName=stack):  # the newest first
+        name, status = event["LogicalResourceId"], event["ResourceStatus"]
         reason = event.get("ResourceStatusReason", "no reason given")
-        if event["LogicalResourceId"] == stack and event["ResourceStatus"] == f"{change}_IN_PROGRESS":
+        if name == stack and status == f"{change}_IN_PROGRESS":
             break
-        if (
-            event["ResourceStatus"].endswith("_FAILED")
-            and "cancelled" not in reason
-            and event["LogicalResourceId"] != stack
-        ):
-            first = f"{event['LogicalResourceId']} ({event.get('ResourceType', '')}) failed: {reason}{_advice(reason)}"
+        if name != stack and status.endswith("_FAILED") and "cancelled" not in reason:
+            first = f"{name} ({event.get('ResourceType', '')}) failed: {reason}{_advice(reason)}"
     return f"stack {stack}: {first or 'its events in the CloudFormation console give the reason'}"
 
 

@@ -27,7 +27,6 @@ FOLDER = Path(__file__).parents[1] / "docker"
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 """What SageMaker accepts; to OCI manifests it answers "Unsupported manifest media type"."""
 OCI = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.oci.image.index.v1+json")
-
 FRAMEWORKS = ("pytorch", "pytorch-amzn2023")
 """AWS's own images in the SDK, which lists those with PyTorch 2.11 and newer under the second name."""
 Kind = Literal["cpu", "gpu"]

@@ -128,13 +128,11 @@ class _Execution:
         for name in step.scratch:
             directories[name] = self.store.scratch(planned.key, name)
         started, clock = records.now(), time.perf_counter()
-        refusal: GateRefused | None = None
         try:
             with Journal(directory / JOURNAL, lambda event: self.reporter(step.name, event)) as log:
                 try:
                     execute(step, directories, planned.config, log)
                 except GateRefused as refused:
-                    refusal = refused
                     log.verdict("refused", refused.reasons)
         finally:
             shutil.rmtree(directory.with_name(f"{directory.name}.in"), ignore_errors=True)
@@ -144,7 +142,7 @@ class _Execution:
             step=step.name,
             ingredients=planned.ingredients,
             verdict=verdicts[-1]["verdict"] if verdicts else "pass",
-            reasons=list(refusal.reasons) if refusal else verdicts[-1]["reasons"] if verdicts else [],
+            reasons=verdicts[-1]["reasons"] if verdicts else [],
             started=started,
             finished=records.now(),
             seconds=round(time.perf_counter() - clock, 3),

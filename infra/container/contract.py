@@ -44,10 +44,6 @@ class Container:
             "on this machine use 'fourscore run', with --on sagemaker-local for the same thing as jobs"
         )
 
-    def input(self, name: str) -> Path:
-        """Return the directory of an input or channel."""
-        return self.base / ("input/data" if self.trains else "processing/input") / name
-
     @property
     def leads(self) -> bool:
         """Whether this host publishes."""
@@ -59,7 +55,7 @@ class Container:
         Raises:
             FourscoreError: it is another job's, or of another version.
         """
-        path = self.input("job") / "job.json"
+        path = self.base / ("input/data" if self.trains else "processing/input") / "job/job.json"
         spec: dict[str, Any] = json.loads(path.read_bytes())
         if spec.get("job") != job or spec.get("format") != 1:
             raise FourscoreError(

@@ -141,7 +141,9 @@ class Job:
             self._save_checkpoints()
             if cause == "limit":
                 raise JobFailed("MaxRuntimeExceeded: the job ran longer than its StoppingCondition allows")
-            reason_text = "".join(_text(base / self.reason_file) for base in self.containers)[:LONGEST_REASON]
+            files = [file for base in self.containers if (file := base / self.reason_file).exists()]
+            texts = [file.read_text(encoding="utf-8", errors="replace") for file in files]
+            reason_text = "".join(texts)[:LONGEST_REASON]
             if self.kind == "Processing":  # its FailureReason does not have what the container wrote
                 self._note("InProgress", ExitMessage=reason_text)
                 reason_text = ""
@@ -263,7 +265,3 @@ def _files(directory: Path) -> list[Path]:
 
 def _version(path: Path) -> tuple[int, int]:
     return path.stat().st_mtime_ns, path.stat().st_size
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""

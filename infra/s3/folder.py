@@ -92,7 +92,6 @@ class FolderObjects(Objects):
 
     def _alone(self) -> AbstractContextManager[object]:
         """Return a lock: of all processes that have the folder, one looks and writes at a time."""
-        self.parts.mkdir(parents=True, exist_ok=True)
         return locked(self.parts / "lock")
 
     def _tag(self, name: str) -> str | None:

@@ -33,10 +33,10 @@ Entry = Mapping[str, Any]
 """A file in a manifest: ``size`` and ``sha256``."""
 
 
-def s3_client(uri: str, region: str | None = None, attempts: int = ATTEMPTS) -> Any:
+def s3_client(uri: str, attempts: int = ATTEMPTS) -> Any:
     """Return an S3 client (:func:`infra.aws_errors.client`), whose errors name the URI."""
     with translate_s3_errors(uri):
-        return aws_errors.client("s3", region, attempts)
+        return aws_errors.client("s3", attempts=attempts)
 
 
 def translate_s3_errors(uri: str) -> AbstractContextManager[None]:
@@ -81,10 +81,8 @@ def parse_root(uri: str) -> tuple[str, str]:
 class Objects:
     """The objects below a root; names are relative to it, and below ``store/`` each is written once."""
 
-    def __init__(
-        self, root: str, kms_key: str | None = None, client: Callable[[], Any] | None = None, part: int = PART
-    ) -> None:
-        self.part = part
+    def __init__(self, root: str, kms_key: str | None = None, client: Callable[[], Any] | None = None) -> None:
+        self.part = PART
         self.bucket, self.prefix = parse_root(root)
         self.root = f"s3://{self.bucket}/{self.prefix}"
         self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}

@@ -1,7 +1,6 @@
 """The section ``sagemaker`` of a problem file: machines, minutes and money of the jobs."""
 
 import re
-from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Self
 
@@ -128,16 +127,15 @@ def check_limits(config: SageMakerConfig) -> None:
     Raises:
         InputError: the message lists every value that SageMaker would refuse.
     """
-    if faults := [*_faults(config)]:
-        raise InputError("\n".join(faults))
-
-
-def _faults(config: SageMakerConfig) -> Iterator[str]:
+    faults = []
     for job, machine in config.jobs.items():
         kind = "Training" if isinstance(machine, TrainJobConfig) else "Processing"
         if machine.instance not in (types := instance_types(kind)):
             hint = near(machine.instance, types) or "; if it is new, update boto3"
-            yield f"sagemaker.{job}.instance: {machine.instance} is not an instance type for {kind.lower()} jobs{hint}"
+            name = f"sagemaker.{job}.instance: {machine.instance}"
+            faults.append(f"{name} is not an instance type for {kind.lower()} jobs{hint}")
+    if faults:
+        raise InputError("\n".join(faults))
 
 
 @cache

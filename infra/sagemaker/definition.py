@@ -18,7 +18,6 @@ from steps.cards.document import unwritten
 from steps.errors import FourscoreError
 
 Definition = dict[str, Any]
-
 VERSION = "2020-12-01"
 
 
@@ -107,13 +106,13 @@ def _ending(requests: Requests, plan: Plan, jobs: tuple[Job, ...], decision: Dec
     }
     if any(job.name == DECIDING for job in jobs):
         passed = {"Type": "Equals", "LeftValue": _verdict("verdict"), "RightValue": "pass"}
-        rejected = _fail("rejected", join("rejected: ", _verdict("reasons")))
+        rejected = _rejection(join("rejected: ", _verdict("reasons")))
         branches = {"Conditions": [passed], "IfSteps": [package], "ElseSteps": [rejected]}
         yield {"Name": "verdict", "Type": "Condition", "Arguments": branches}
     elif decision is None:
         raise FourscoreError("the assessment is cached and its verdict was not given")
     elif decision.verdict == "rejected":
-        yield _fail("rejected", _cut("rejected: " + "\n".join(decision.reasons)))
+        yield _rejection(_cut("rejected: " + "\n".join(decision.reasons)))
     else:
         yield package
 
@@ -124,8 +123,8 @@ def missing_answers(plan: Plan) -> list[str]:
     return unwritten(card.config.model_dump()) if card else []
 
 
-def _fail(name: str, message: Any) -> Definition:
-    return {"Name": name, "Type": "Fail", "Arguments": {"ErrorMessage": message}}
+def _rejection(message: Any) -> Definition:
+    return {"Name": "rejected", "Type": "Fail", "Arguments": {"ErrorMessage": message}}
 
 
 def _verdict(path: str) -> Definition:

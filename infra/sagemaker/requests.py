@@ -17,16 +17,13 @@ from infra.sagemaker.stack import Stack
 from steps.errors import InputError
 
 Arguments = dict[str, Any]
-
 PROJECT = "fourscore"
 LONGEST = 256
 """Greatest number of characters of a string in arguments."""
 INTERNAL_RETRIES = 1
 """How often a job that SageMaker itself broke is started again; each attempt may be billed."""
-
 TO_BE_WRITTEN = "to_be_written"
 """The property of a model package that lists the fields of the problem that nobody wrote yet."""
-
 FILES = {"S3DataType": "S3Prefix", "S3InputMode": "File"}
 
 

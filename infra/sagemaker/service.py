@@ -178,16 +178,15 @@ class Service:
             return [change["Status"] for change in job["SecondaryStatusTransitions"]].count("Interrupted")
         return 0
 
-    def log_tail(self, job_arn: str, lines: int = 20) -> list[str]:
-        """Return the last lines of a job's newest log; none if it wrote none, or they may not be read."""
+    def log_tail(self, job_arn: str) -> list[str]:
+        """Return the last 20 lines of a job's newest log; none if it wrote none, or they may not be read."""
         kind, job = _resource(job_arn)
         with contextlib.suppress(Exception):  # as above
             group, logs = _LOGS[kind], self.stack.client("logs")
             streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
             newest = max(streams, key=lambda stream: stream.get("lastEventTimestamp", stream["creationTime"]))
-            events = logs.get_log_events(
-                logGroupName=group, logStreamName=newest["logStreamName"], limit=lines, startFromHead=False
-            )["events"]
+            log = {"logGroupName": group, "logStreamName": newest["logStreamName"]}
+            events = logs.get_log_events(**log, limit=20, startFromHead=False)["events"]
             return [str(event["message"]).rstrip() for event in events]
         return []
 

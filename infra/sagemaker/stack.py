@@ -55,7 +55,6 @@ class Stack:
 
 
 def path_of(workspace: Path, name: str) -> Path:
-    """Return the path of the stack's file."""
     return workspace / "stacks" / f"{name}.json"
 
 

@@ -19,13 +19,17 @@ class Executions(Protocol):
     workspace: Path
 
     def get(self, name: str) -> bytes | None:
-        """Return a small file beside the executions; None if there is none."""
+        """Return a small file beside the executions, such as ``champions/NAME.json``; None if there is none."""
 
     def swap(self, name: str, before: bytes | None, data: bytes) -> bool:
-        """Replace a small file if it still is what it was before; return whether it was."""
+        """Write a small file beside the executions if it still has the content of before; return whether it was written."""
 
     def open(self, key: str, artifact: str) -> Path:
-        """Return a local directory with the artifact, verified against its manifest."""
+        """Return a local directory with the artifact, verified against the manifest.
+
+        Raises:
+            CorruptExecution: it is lost, or not what was published.
+        """
 
     def push(self, key: str) -> object:
         """Share an execution with the store's other users."""

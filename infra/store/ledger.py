@@ -102,11 +102,6 @@ def divisions(workspace: Path, split_key: str) -> int:
     return len(opened | {split_key} if split_key in rows_of else opened)
 
 
-def readings(workspace: Path, split_key: str) -> list[dict[str, Any]]:
-    """Return every reading of the test set of a split, the oldest first; see :func:`ledgers`."""
-    return ledgers(workspace).get(split_key, [])
-
-
 def ledgers(workspace: Path) -> dict[str, list[dict[str, Any]]]:
     """Return split -> every reading of its test set, the oldest first.
 
@@ -116,10 +111,8 @@ def ledgers(workspace: Path) -> dict[str, list[dict[str, Any]]]:
     for manifest in LocalStore(workspace).manifests():
         if split := manifest.ingredients.get(f"input {SEALED}"):
             uses.setdefault(split, []).append(manifest)
-    names = {
-        path.stem for pattern in ("*.jsonl", "*.head") for path in (workspace / "seals").glob(pattern)
-    } | uses.keys()
-    return {split: _rows(workspace, split, uses.get(split, [])) for split in sorted(names)}
+    names = {path.stem for path in (workspace / "seals").glob("*") if path.suffix in (".jsonl", ".head")}
+    return {split: _rows(workspace, split, uses.get(split, [])) for split in sorted(names | uses.keys())}
 
 
 def _rows(workspace: Path, split: str, uses: Iterable[Manifest]) -> list[dict[str, Any]]:
@@ -128,21 +121,15 @@ def _rows(workspace: Path, split: str, uses: Iterable[Manifest]) -> list[dict[st
     head = ledger.with_suffix(".head")
     lines = {number: line for number, line in enumerate(_lines(ledger), 1) if line.strip()}
     whole = {number: row for number, line in lines.items() if (row := _read(line)) is not None}
-    torn = [{"unreadable": f"{ledger}, line {number}"} for number in lines if number not in whole]
+    torn = [f"line {number}" for number in lines if number not in whole]
     keys, digests = {row.get("key") for row in whole.values()}, {"", *map(_digest, lines.values())}
-    deleted: list[dict[str, Any]] = [
-        {"unreadable": f"{ledger}, the deleted line of {use.step} {use.key[:12]}"}
-        for use in uses
-        if use.key not in keys
-    ]
-    gaps = [
-        {"unreadable": f"{ledger}, the deleted line before line {number}"}
-        for number, row in whole.items()
-        if row.get("before", "") not in digests
-    ]
+    deleted = [f"the deleted line of {use.step} {use.key[:12]}" for use in uses if use.key not in keys]
+    followers = [number for number, row in whole.items() if row.get("before", "") not in digests]
+    gaps = [f"the deleted line before line {number}" for number in followers]
     if head.is_file() and head.read_text() not in digests:
-        gaps.append({"unreadable": f"{ledger}, the deleted last line"})
-    rows = [*whole.values(), *torn, *deleted, *gaps[len(deleted) :]]  # a gap may be one of the deleted
+        gaps.append("the deleted last line")
+    faults = [*torn, *deleted, *gaps[len(deleted) :]]  # a gap may be one of the deleted
+    rows = [*whole.values(), *({"unreadable": f"{ledger}, {fault}"} for fault in faults)]
     return sorted(rows, key=lambda line: str(line.get("time", "")))
 
 

@@ -69,12 +69,7 @@ class S3Store:
         """Return the execution of this machine or the one on S3, which every process requests anew."""
         if manifest := self.local.find(key) or self._shared.get(key):
             return manifest
-        try:
-            manifest = self._request(key)
-        except CorruptExecution:
-            self._put_aside(key)
-            return None
-        if manifest is not None:
+        if manifest := self._intact(key):
             self._cache_manifest(manifest)
         return manifest
 
@@ -228,9 +223,9 @@ class S3Store:
             began = time.monotonic()
             listed = self.objects.list(f"store/{local.key}/")
             if MANIFEST in listed:
-                if self._is_broken(local.key):
-                    continue
-                return self._settle(local, self._shared.get(local.key), local.key)
+                if shared := self._intact(local.key):
+                    return self._settle(local, shared, local.key)
+                continue
             foreign = [item for name, item in listed.items() if not self._is_same(item, local.published.get(name))]
             if foreign:
                 self._wait_for(listed, foreign)
@@ -316,9 +311,10 @@ class S3Store:
         self.objects.put(f"quarantine/{key}.{time.time_ns()}/{MANIFEST}", broken, absent=True)
         self.objects.delete(name, listed.tag)
 
-    def _is_broken(self, key: str) -> bool:
+    def _intact(self, key: str) -> Manifest | None:
+        """Return the manifest on S3 now; put a broken one aside."""
         try:
-            return self._request(key) is None
+            return self._request(key)
         except CorruptExecution:
             self._put_aside(key)
-            return True
+            return None

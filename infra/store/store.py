@@ -4,13 +4,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
+from infra.sources.source import Executions
 from infra.store.manifest import Manifest
 
 
-class Store(Protocol):
+class Store(Executions, Protocol):
     """A place that keeps executions by their key."""
-
-    workspace: Path
 
     @property
     def uri(self) -> str | None:
@@ -28,13 +27,6 @@ class Store(Protocol):
 
     def directory(self, key: str) -> Path:
         """Return where manifest, journal and opened artifacts of an execution are on this machine."""
-
-    def open(self, key: str, artifact: str) -> Path:
-        """Return a local directory with the artifact, verified against the manifest.
-
-        Raises:
-            CorruptExecution: it is lost, or not what was published.
-        """
 
     def file(self, key: str, name: str) -> Path:
         """Return a local file with one of the execution's files; its reader compares it with the manifest."""
@@ -69,12 +61,6 @@ class Store(Protocol):
         Raises:
             CorruptExecution: it is lost, or its files are not what was published.
         """
-
-    def get(self, name: str) -> bytes | None:
-        """Return a small file beside the executions, such as ``champions/NAME.json``; None if there is none."""
-
-    def swap(self, name: str, before: bytes | None, data: bytes) -> bool:
-        """Write a small file beside the executions if it still has the content of before; return whether it was written."""
 
     def exchange_readings(self) -> None:
         """Share readings of sealed test sets with the store's other users."""

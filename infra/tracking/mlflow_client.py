@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 SQLITE = "sqlite:///"
-
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "DO_NOT_TRACK": "true",
@@ -41,7 +40,6 @@ QUIET = {
     "GIT_PYTHON_REFRESH": "quiet",
 }
 """MLflow prints hints, migrations and warnings about git, and sends telemetry; a pipeline's output needs none of it."""
-
 IMPATIENT = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -49,12 +47,10 @@ IMPATIENT = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
 }
 """By default MLflow retries seven times for two minutes; ours gives up in seconds, since a run can be projected later."""
-
 AWAY = re.compile(
     r"Connection|connect to|timed out|Timeout|Max retries|Name or service|too many 5\d\d|error code 5\d\d"
     r"|unable to open|database is locked"
 )
-
 URI_FORMS = "use sqlite:///FILE, http(s)://HOST:PORT or a database URI"
 
 

@@ -66,10 +66,8 @@ class MlflowRun:
         runs = client.search_runs([experiment], query, ViewType.ALL, max_results=1, order_by=order)
         run = runs[0] if runs else client.create_run(experiment, start, identity | tags | SOURCE_TAGS, name)
         if run.info.lifecycle_stage == "deleted":
-            raise Trashed(
-                f"the MLflow run {run.info.run_id} of {name} is in the trash and stays as it is; "
-                "restore it there to project again"
-            )
+            trashed = f"the MLflow run {run.info.run_id} of {name} is in the trash and stays as it is"
+            raise Trashed(f"{trashed}; restore it there to project again")
         return cls(client, run.info.run_id, run.info.start_time, set(run.data.params))
 
     def log(

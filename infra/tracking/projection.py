@@ -185,10 +185,8 @@ class Projection:
     def _advance_stage(self, record: RunRecord, number: int, stage: StageRecord, parent: MlflowRun) -> None:
         child = self.children.get(stage.name)
         if child is None:
-            identity, tags = (
-                {"mlflow.parentRunId": parent.id, "step": stage.name},
-                {"layer": stage.layer, "key": stage.key},
-            )
+            identity = {"mlflow.parentRunId": parent.id, "step": stage.name}
+            tags = {"layer": stage.layer, "key": stage.key}
             start = self._start(record, stage) + number  # of equal times, in the order of the stages
             name = f"{number:02}-{stage.name}"
             child = StageRun(MlflowRun.open(self.client, self.experiment, name, identity, tags, start))
@@ -297,11 +295,8 @@ def _parameters(problem: Mapping[str, Any]) -> dict[str, str]:
     """Return a problem as parameters: one per field of each section, deeper values as JSON."""
     fields: dict[str, Any] = {}
     for name, value in problem.items():
-        fields |= (
-            {f"{name}.{inner}": deeper for inner, deeper in value.items()}
-            if isinstance(value, Mapping)
-            else {name: value}
-        )
+        section = isinstance(value, Mapping)
+        fields |= {f"{name}.{inner}": deeper for inner, deeper in value.items()} if section else {name: value}
     return {
         allowed_name(name): value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         for name, value in fields.items()

@@ -96,9 +96,8 @@ def load(workspace: Path, uri: str | None, reference: str, open_store: OpenStore
     what = f"model {version.name} version {version.version}: its files are"
     if directory is None:
         raise InputError(f"{what} neither where MLflow looks for them nor in {workspace}; run the problem again")
-    if not trust and directory_digest(directory) not in _registered_digests(
-        workspace, version.name, record, open_store
-    ):
+    digests = set() if trust else _registered_digests(workspace, version.name, record, open_store)
+    if not trust and directory_digest(directory) not in digests:
         raise InputError(
             f"{what} not those of a run of {workspace} or its store, and a model is a program of whoever wrote it; run the "
             "problem again, or say --trust 'why you trust it'"

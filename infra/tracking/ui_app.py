@@ -55,15 +55,13 @@ class Guard:
         """Return the status and reason of a refusal, or None."""
         if headers.get("origin", self.origin) != self.origin:
             return 403, "requests of other pages are refused"
-        if not self._is_token(_cookie(headers, self.cookie)) and not self._is_token(_bearer(headers)):
+        bearer = headers.get("authorization", "").removeprefix("Bearer ")
+        if not self._is_token(_cookie(headers, self.cookie)) and not self._is_token(bearer):
             return 401, "open the link that `fourscore ui` printed; programs send its token in MLFLOW_TRACKING_TOKEN"
         if OUTWARD.search(path):
             return 403, "this part of MLflow is not served"
-        if (
-            not self.write
-            and method not in ("GET", "HEAD", "OPTIONS")
-            and not (method == "POST" and QUERY.fullmatch(path))
-        ):
+        only_reads = method in ("GET", "HEAD", "OPTIONS") or (method == "POST" and QUERY.fullmatch(path))
+        if not self.write and not only_reads:
             return 403, "read-only; `fourscore ui --write` lets you edit"
         length, longest = headers.get("content-length", "0"), LONGEST_EDIT if self.write else LONGEST_QUERY
         if self.write and FILES.match(path):
@@ -74,10 +72,6 @@ class Guard:
 
     def _is_token(self, text: str) -> bool:
         return hmac.compare_digest(text.encode(), self.token.encode())
-
-
-def _bearer(headers: dict[str, str]) -> str:
-    return headers.get("authorization", "").removeprefix("Bearer ")
 
 
 def _cookie(headers: dict[str, str], name: str) -> str:

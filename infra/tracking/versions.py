@@ -72,11 +72,9 @@ def register(
     alike = [one for one in versions.values() if all(one.tags.get(tag) == tags[tag] for tag in same)]
     version = alike[0] if alike and is_candidate else None
     if version is None:
-        model = store.open(training.key, "model")
-        if (digest := directory_digest(model)) != tags.get("model_digest"):
-            raise CorruptExecution(
-                f"{model} has the digest {digest[:12]}, the request is for {tags['model_digest'][:12]}"
-            )
+        model, expected = store.open(training.key, "model"), tags["model_digest"]
+        if (digest := directory_digest(model)) != expected:
+            raise CorruptExecution(f"{model} has the digest {digest[:12]}, the request is for {expected[:12]}")
         logged = _logged(client, experiment, parent, model, name, tags)
         if not is_candidate:
             return None
@@ -189,6 +187,8 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
     import model_code
 
     schema = documents.read(ModelSchema, model)
+    inputs = [{"name": column.name, "type": column.type} for column in schema.inputs]
+    pins = [f"{name}=={metadata.version(name).partition('+')[0]}" for name in ("mlflow", *REQUIREMENTS)]
     identity: dict[str, Any] = {"model_uuid": logged.model_id, "model_id": logged.model_id} if logged else {}
     with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow asks for an input example, which would be rows of the user's data
@@ -203,13 +203,8 @@ def save(target: Path, model: Path, run_id: str | None = None, logged: LoggedMod
             artifacts={"model": model.absolute().as_uri()},  # as a plain path, a # or % in it would be misread
             code_paths=[str(code)],
             signature=signature(schema),
-            pip_requirements=[
-                f"{name}=={metadata.version(name).partition('+')[0]}" for name in ("mlflow", *REQUIREMENTS)
-            ],
-            metadata={
-                "task": schema.task,
-                "inputs": [{"name": column.name, "type": column.type} for column in schema.inputs],
-            },
+            pip_requirements=pins,
+            metadata={"task": schema.task, "inputs": inputs},
             mlflow_model=Model(run_id=run_id, **identity),
         )
     _remove_paths(target)

@@ -14,7 +14,7 @@ from toy import CHAIN, TOY, one_of_two, toy_plan, toy_record
 
 from infra.backends.local import LocalBackend, full_disk
 from infra.runs import records
-from infra.store.ledger import divisions, readings
+from infra.store.ledger import divisions, ledgers
 from infra.store.local import LocalStore
 from steps.errors import FourscoreError, InputError, Interrupted
 
@@ -126,11 +126,11 @@ def test_whatever_rotted_of_a_cached_stage_is_made_again(workspace, name):
 def test_the_sealed_test_set_is_given_only_to_who_declares_it_and_every_reading_is_counted(workspace):
     record, _ = run(workspace)
     split = record.stage("double").key
-    assert [line["step"] for line in readings(workspace, split)] == ["judge"]
+    assert [line["step"] for line in ledgers(workspace)[split]] == ["judge"]
     run(workspace)
-    assert len(readings(workspace, split)) == 1, "a cached result reads nothing"
+    assert len(ledgers(workspace)[split]) == 1, "a cached result reads nothing"
     run(workspace, {"judge": {"reject": True}})
-    assert len(readings(workspace, split)) == 2
+    assert len(ledgers(workspace)[split]) == 2
 
 
 def test_dividing_one_table_again_and_again_is_counted_too(workspace):

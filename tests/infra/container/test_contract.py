@@ -22,16 +22,13 @@ def container(tmp_path):
     return make
 
 
-def test_a_processing_job_has_inputs(container, tmp_path):
-    container_of_job = container("processing")
-    assert container_of_job.input("job") == tmp_path / "processing/input/job"
-    assert not container_of_job.trains
-
-
-def test_a_training_job_has_channels(container, tmp_path):
-    container_of_job = container("training")
-    assert container_of_job.input("job") == tmp_path / "input/data/job"
-    assert container_of_job.trains
+@pytest.mark.parametrize(("kind", "inputs"), [("processing", "processing/input"), ("training", "input/data")])
+def test_a_job_has_its_description_among_its_inputs_or_channels(container, tmp_path, kind, inputs):
+    container_of_job = container(kind)
+    (tmp_path / inputs / "job").mkdir(parents=True)
+    (tmp_path / inputs / "job/job.json").write_text('{"format": 1, "job": "train"}')
+    assert container_of_job.spec("train")["job"] == "train"
+    assert container_of_job.trains is (kind == "training")
 
 
 @pytest.mark.parametrize(("host", "leads"), [("algo-1", True), ("algo-2", False)])
@@ -45,10 +42,10 @@ def test_outside_of_a_job_it_says_what_to_use_instead(tmp_path):
 
 
 @pytest.mark.parametrize("spec", ["{}", '{"format": 1, "job": "train"}', '{"format": 9, "job": "prepare"}'])
-def test_another_jobs_description_is_refused(container, spec):
+def test_another_jobs_description_is_refused(container, tmp_path, spec):
     container_of_job = container()
-    container_of_job.input("job").mkdir(parents=True)
-    (container_of_job.input("job") / "job.json").write_text(spec)
+    (tmp_path / "processing/input/job").mkdir(parents=True)
+    (tmp_path / "processing/input/job/job.json").write_text(spec)
     with pytest.raises(FourscoreError, match=r"job\.json"):
         container_of_job.spec("prepare")
 

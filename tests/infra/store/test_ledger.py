@@ -44,7 +44,7 @@ def test_a_reading_after_half_a_line_is_a_line_of_its_own(workspace):
 @pytest.mark.parametrize("torn", [TORN, b"5", b"null", b"\xff\x00", b"[" * 100_000], ids=lambda torn: repr(torn[:9]))
 def test_a_line_that_cannot_be_read_counts_as_a_reading_and_is_named(workspace, torn):
     ledger = write(workspace, whole("first") + torn + b"\n" + whole("second", "2026-01-03T00:00:00Z"))
-    readings_list = seals.readings(workspace, SPLIT)
+    readings_list = seals.ledgers(workspace)[SPLIT]
     assert [line.get("run") for line in readings_list] == [None, "first", "second"]
     assert seals.unreadable(workspace) == [readings_list[0]["unreadable"]] == [f"{ledger}, line 2"]
 
@@ -66,14 +66,14 @@ def test_half_a_line_is_not_sent_to_other_machines_and_whole_ones_still_are(work
         store.exchange_readings()
     assert len(other.objects.list("seals/")) == 2
     assert ledger.read_bytes() == whole("here") + TORN + b"\n" + whole("there")
-    assert sorted(line.get("run", "") for line in seals.readings(other.workspace, SPLIT)) == ["", "here", "there"]
+    assert sorted(line.get("run", "") for line in seals.ledgers(other.workspace)[SPLIT]) == ["", "here", "there"]
 
 
 def test_half_a_line_that_an_older_version_sent_is_not_taken_over(workspace, root):
     store = S3Store(workspace, root)
     store.objects.put(f"seals/{SPLIT}/0123.jsonl", whole("there") + TORN + b"\n")
     store.exchange_readings()
-    assert [line["run"] for line in seals.readings(workspace, SPLIT)] == ["there"]
+    assert [line["run"] for line in seals.ledgers(workspace)[SPLIT]] == ["there"]
     assert seals.unreadable(workspace) == []
 
 
@@ -82,7 +82,7 @@ def test_a_deleted_ledger_still_counts_the_executions_that_read_the_test_set(wor
     split = judged(store, "toy-1")
     assert (seals.unreadable(workspace), seals.divisions(workspace, split)) == ([], 1)
     (workspace / "seals" / f"{split}.jsonl").unlink()
-    (row,) = seals.readings(workspace, split)
+    (row,) = seals.ledgers(workspace)[split]
     assert ", the deleted line of judge " in row["unreadable"]
     assert seals.unreadable(workspace) == [row["unreadable"]]
     assert seals.divisions(workspace, split) == 1
@@ -97,7 +97,7 @@ def test_a_line_that_was_cut_out_is_noticed_and_counts(workspace):
     for rest, place in ((lines[1:], 1), (lines[::2], 2)):
         ledger.write_bytes(b"".join(rest))
         assert seals.unreadable(workspace) == [f"{ledger}, the deleted line before line {place}"]
-        assert len(seals.readings(workspace, ledger.stem)) == 3
+        assert len(seals.ledgers(workspace)[ledger.stem]) == 3
     ledger.write_bytes(lines[0].replace(b"first", b"other") + b"".join(lines[1:]))
     assert len(seals.unreadable(workspace)) == 1, "an edited line is none that the next one follows"
 

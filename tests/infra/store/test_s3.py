@@ -19,7 +19,7 @@ from toy import toy_plan, toy_record
 from infra.backends.local import LocalBackend
 from infra.places import open_store
 from infra.s3.objects import Objects, parse_root, s3_client
-from infra.store.ledger import divisions, readings
+from infra.store.ledger import divisions, ledgers
 from infra.store.local import LocalStore
 from infra.store.manifest import CorruptExecution, Manifest
 from infra.store.s3 import S3Store
@@ -116,7 +116,7 @@ def test_readings_of_the_sealed_test_set_are_counted_wherever_they_were_made(wor
     for _ in range(2):
         machine("one").exchange_readings()
     for name, count in (("one", 2), ("two", 1), ("three", 2)):  # the third came after the second had looked
-        assert sorted(line["run"] for line in readings(workspace / name, split)) == ["first", "second"]
+        assert sorted(line["run"] for line in ledgers(workspace / name)[split]) == ["first", "second"]
         assert divisions(workspace / name, split) == count
 
 
