@@ -170,10 +170,10 @@ def test_candidates_that_cannot_keep_a_column_monotone_are_left_out(tmp_path, tr
     columns = tuple(c.model_copy(update={"monotone": "decreasing"} if c.name == "x" else {}) for c in schema.columns)
     documents.write(train_set, schema.model_copy(update={"columns": columns}))
     directories = run(tmp_path, train_set, "regression", candidates=("linear", "trees"))
-    written = record(directories)
-    assert written["chosen"] == "trees"
-    assert written["candidates"][0]["reason"] == "cannot keep predictions monotone in x"
-    assert not written["budget_bound"]
+    training = record(directories)
+    assert training["chosen"] == "trees"
+    assert training["candidates"][0]["reason"] == "cannot keep predictions monotone in x"
+    assert not training["budget_bound"]
     moved = frame.clear().vstack(pl.concat([frame[:1]] * 50)).with_columns(x=np.linspace(-3, 3, 50))
     assert (serving.load(directories["model"]).answers(moved)["prediction"].diff().drop_nulls() <= 1e-9).all()
 
