@@ -21,6 +21,7 @@ from steps.evaluation.document import (
     RIVALS,
     Champion,
     Decision,
+    Estimate,
     Evaluation,
     EvaluationData,
     PredictionIntervals,
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
     from steps.evaluation.statistics import Resampling
 
     Array = np.ndarray[Any, Any]
+
+
+RESAMPLES_OF_AVERAGES = 400
 
 
 class EvaluateSection(Config):
@@ -217,22 +221,17 @@ def _intervals(
     schema: Mapping[str, Any], truth: Array, prediction: Array, resampling: Resampling, config: EvaluateConfig
 ) -> PredictionIntervals | None:
     """Return how many of the test rows the model's prediction intervals hold; None where it has none."""
-    from dataclasses import replace
-
     import numpy as np
 
-    from model_code import intervals, metrics
-    from steps.evaluation.statistics import Measure, bootstrap
+    from model_code import intervals
 
     fitted = schema.get("intervals") or {"levels": {}}
     if f"{intervals.LEVEL:g}" not in fitted["levels"] or not np.isfinite(prediction).all():
         return None
     low, high = intervals.ends(schema, prediction, intervals.LEVEL)
-    resampling = replace(resampling, resamples=min(resampling.resamples, 200))
-    inside = Measure(metrics.average((low <= truth) & (truth <= high)))
     return PredictionIntervals(
         level=intervals.LEVEL,
-        coverage=bootstrap({"coverage": inside}, resampling)["coverage"].estimate(),
+        coverage=_average((low <= truth) & (truth <= high), resampling),
         mean_width=rounded(float((high - low).mean())),
         later=config.by == "time",
     )
@@ -244,15 +243,13 @@ def _decision(
     """Return what acting by the model's threshold costs; None without declared costs."""
     import numpy as np
 
-    from model_code import metrics, serving
+    from model_code import serving
     from steps.evaluation.costs import of_rows
-    from steps.evaluation.statistics import Measure, bootstrap
 
     costs, threshold = config.costs, schema.get("threshold")
     if costs is None or threshold is None:
         return None
     acting = serving.decided(schema, prediction) == 1
-    sampled = bootstrap({"cost": Measure(metrics.average(1000 * of_rows(costs, truth, acting)))}, resampling)["cost"]
     never, always = (
         rounded(1000 * float(of_rows(costs, truth, np.full(len(truth), act)).mean())) for act in (False, True)
     )
@@ -260,10 +257,21 @@ def _decision(
         threshold=threshold,
         miss=costs.miss,
         false_alarm=costs.false_alarm,
-        per_1000_rows=sampled.estimate(),
+        per_1000_rows=_average(1000 * of_rows(costs, truth, acting), resampling),
         never=never,
         always=always,
     )
+
+
+def _average(values: Array, resampling: Resampling) -> Estimate:
+    """Return the mean of a value of each row, with an interval from fewer resamples than those of metrics."""
+    from dataclasses import replace
+
+    from model_code import metrics
+    from steps.evaluation.statistics import Measure, bootstrap
+
+    fewer = replace(resampling, resamples=min(resampling.resamples, RESAMPLES_OF_AVERAGES))
+    return bootstrap({"mean": Measure(metrics.average(values))}, fewer)["mean"].estimate()
 
 
 def _check_columns(config: EvaluateConfig, schema: TableSchema) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ Array = np.ndarray[Any, Any]
 
 ROUNDS = 100
 """Of trees, or the steps of another solver: enough to compare two scales, not enough to cost much."""
+MOST_ROWS = 50_000
+"""The most rows that a fit learns from, and that are validated."""
 ENOUGH = 1.0
 """How many standard errors the gain has at least."""
 
@@ -50,22 +53,31 @@ def attempt(context: TrainingContext) -> Trial | None:
     solvers = [architecture for architecture in architectures if isinstance(architecture, Solver)]
     if not solvers:
         return None
-    head = LogValue(dataset.truth)
+    head, every = LogValue(dataset.truth), math.ceil(len(validated.truth) / MOST_ROWS)
+    validated, start, folds = _every(validated, every), 0, []
+    for training, validation in context.folds:
+        folds.append((training[:: math.ceil(len(training) / MOST_ROWS)], validation[-start % every :: every]))
+        start += len(validation)
     options = replace(context.options, stop_after=ROUNDS)
     plain, logarithmic = (
-        np.concatenate(
-            [
-                predict(tried, train_on(tried, solvers[-1], training, validation, options), validation)
-                for training, validation in context.folds
-            ]
-        )
-        for tried in (dataset, replace(dataset, head=head))
+        np.concatenate([predict(data, train_on(data, solvers[-1], *fold, options), fold[1]) for fold in folds])
+        for data in (dataset, replace(dataset, head=head))
     )
     factor, rescaled = rescale(head, validated, logarithmic)
     gain, error = better_by(
         context.metric, score(context.metric, validated, rescaled), score(context.metric, validated, plain)
     )
     return Trial(LogValue(dataset.truth, factor), gain, error)
+
+
+def _every(validated: Validated, step: int) -> Validated:
+    """Return the first of every so many validated rows."""
+    resampling = validated.resampling
+    clusters = resampling.clusters
+    if clusters is not None:
+        clusters = np.unique(clusters[::step], return_inverse=True)[1]
+    truth = validated.truth[::step]
+    return Validated(truth, validated.folds[::step], replace(resampling, rows=len(truth), clusters=clusters))
 
 
 def rescale(head: LogValue, validated: Validated, prediction: Array) -> tuple[float, Array]:
