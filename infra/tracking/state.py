@@ -65,9 +65,13 @@ def read_state(workspace: Path, run: str) -> TrackingState:
     """Return the tracking state of a run; empty if there is none or the file holds something else."""
     try:
         state = json.loads(state_path(workspace, run).read_bytes())
-    except (FileNotFoundError, ValueError):
+        path = sqlite_path(state.get("uri") or "")
+    except (FileNotFoundError, ValueError, AttributeError):
         return {}
-    return cast(TrackingState, state) if isinstance(state, dict) else {}
+    # earlier states have the place of the database, which a workspace that was moved or copied must not follow
+    if path and path.name == "mlflow.db" and (not path.parent.exists() or state_path(path.parent, run).exists()):
+        state["uri"] = OWN
+    return cast(TrackingState, state)
 
 
 def stored_uri(workspace: Path, uri: str | None) -> str:
