@@ -1,6 +1,7 @@
 """The architecture trees: answers of the exported tensors are LightGBM's, and a training that ends when it should."""
 
 from dataclasses import replace
+from functools import partial
 
 import lightgbm
 import numpy as np
@@ -8,8 +9,10 @@ import polars as pl
 import pytest
 import torch
 
+from model_code import archive, export, onnx_runtime, runtime
 from model_code.fitting import Dataset, predict, train_on
 from model_code.parallel import limit_threads
+from model_code.tabular import Tabular
 from model_code.tabular.encoding import describe, encode
 from model_code.tabular.tree_network import TreeNetwork
 from model_code.tabular.trees import Trees, TreesConfig
@@ -32,6 +35,16 @@ def table(task="binary-classification", rows=1_500, seed=0):
     columns = [{"name": name, "type": "category" if name == "place" else "float"} for name in frame.columns]
     schema = describe(frame, columns) | {"task": task, "classes": classes}
     return Dataset(encode(frame, schema), truth, schema, heads.create(task, truth, classes))
+
+
+def random_rows(rows):
+    """Rows with missing values in all columns, ten names that ``table`` does not have, and values far from its own."""
+    generator = np.random.default_rng(1)
+    x = generator.standard_t(3, size=(rows, 3))
+    x[generator.random(x.shape) < 0.1] = np.nan
+    names = pl.Series([*(f"p{i}" for i in range(70)), None])
+    place = names.gather(generator.integers(0, 71, rows))
+    return pl.DataFrame({f"x{i}": x[:, i] for i in range(3)} | {"place": place}, nan_to_null=True)
 
 
 def fit(data, config=None, **options):
@@ -79,6 +92,27 @@ def test_predictions_are_monotone_in_a_column_that_says_so(task, direction, sign
     steps = np.diff(np.stack(answers), axis=0)
     assert (sign * steps >= -1e-9).all()
     assert (np.abs(steps).sum() > 1) == (direction == "increasing")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", TASKS)
+def test_a_million_rows_are_answered_by_both_files_as_lightgbm_answers_them(task, tmp_path):
+    rows, parts = 1_000_000, 20
+    data = table(task)
+    model = fit(data, TreesConfig(rounds=40 // data.head.width))[0].model
+    export.export(model, tmp_path, partial(Tabular().random_inputs, data.schema))
+    graphs = [runtime.load(tmp_path / archive.MODEL), onnx_runtime.load(tmp_path / onnx_runtime.MODEL)]
+    inputs = encode(random_rows(rows), data.schema)
+    for part in np.array_split(np.arange(rows), parts):
+        arrays = [array[part] for array in inputs]
+        values = model.preprocessor(*map(torch.from_numpy, arrays))[0].numpy()
+        expected = model.network.booster.predict(values, num_threads=1)
+        if task == "regression":
+            expected = expected * data.head.spread.item() + data.head.centre.item()
+        if task == "binary-classification":
+            expected = np.stack([1 - expected, expected], axis=1)
+        for graph in graphs:
+            np.testing.assert_allclose(graph(*arrays), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_a_tree_that_splits_on_a_set_of_categories_is_refused():
