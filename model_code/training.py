@@ -129,6 +129,8 @@ class Options:
     """The time after which training stops; an epoch that it cuts short counts as one."""
     behind: float = math.inf
     """A validation loss; a network that is above it after half of its epochs is stopped."""
+    tune: bool = False
+    """True on the first of several folds: a solver may then choose its settings, which all later fits have."""
     checkpoint: Path | None = None
     """The file to resume from and to write to; its folder must exist."""
     checkpoint_seconds: float = 10.0

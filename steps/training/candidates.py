@@ -144,6 +144,7 @@ class TrainingContext:
         stop_after: int | None = None,
         seconds: float,
         behind: float = math.inf,
+        tune: bool = False,
     ) -> Fitted:
         """Fit a candidate on some of the rows, with progress and a checkpoint under the label, and count its time."""
         assert candidate.architecture is not None
@@ -154,6 +155,7 @@ class TrainingContext:
             stop_after=stop_after,
             seconds=seconds,
             behind=behind,
+            tune=tune,
             checkpoint=folder / "latest.pt",
             note=self.log.warning,
             report=lambda epochs, last: self.log.progress(epochs, last, f"{candidate.name}, {label}"),
@@ -193,7 +195,9 @@ def _fit_on_folds(context: TrainingContext, name: str, rivals: list[Candidate]) 
         share = context.agreed(left / (len(context.folds) + 1 - number + rows / len(training)))
         behind = _behind(rivals, number)
         late = share <= 0 and len(rivals) > 0
-        fitted = None if late else context.fit(candidate, label, training, validation, seconds=share, behind=behind)
+        tune, fitted = number == 1 < len(context.folds), None
+        if not late:
+            fitted = context.fit(candidate, label, training, validation, seconds=share, behind=behind, tune=tune)
         if rivals and (fitted is None or fitted.fit.stopped == OUT_OF_TIME):
             candidate.skipped = (
                 f"does not fit in the budget of {context.minutes:g} minutes: "

@@ -1,6 +1,6 @@
 """The architecture trees: answers of the exported tensors are LightGBM's, and a training that ends when it should."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 import lightgbm
@@ -135,6 +135,39 @@ def test_trees_learn_an_interaction_and_a_column_of_many_names(task):
     assert fitted.fit.stopped == "validation loss no longer improves"
     assert len(fitted.fit.validation_loss) == fitted.fit.epochs + 20 == len(fitted.fit.train_loss)
     assert fitted.fit.validation_loss[fitted.fit.epochs - 1] == min(fitted.fit.validation_loss)
+
+
+def entangled():
+    """Numbers that depend on three columns together, without noise, so that large trees are best."""
+    data = table("regression")
+    truth = np.sin(2 * np.nan_to_num(data.inputs[0])).prod(axis=1)
+    return replace(data, truth=truth, head=heads.create("regression", truth, []))
+
+
+def tuned(data, rows=None, **options):
+    architecture, every = Trees(rows or len(data.truth)), np.arange(len(data.truth))
+    options = Options(**{"seed": 0, "device": CPU, "tune": True} | options)
+    fitted = train_on(data, architecture, every[every % 3 > 0], every[every % 3 == 0], options)
+    return architecture, fitted
+
+
+def test_settings_that_are_clearly_better_on_the_first_fold_are_those_of_all_later_fits():
+    data = entangled()
+    architecture, fitted = tuned(data)
+    assert architecture.describe()["num_leaves"] == 48
+    every = np.arange(len(data.truth))
+    plain = Trees(len(every), config=architecture.config)
+    options = Options(seed=0, device=CPU)
+    same = train_on(data, plain, every[every % 3 > 0], every[every % 3 == 0], options)
+    np.testing.assert_array_equal(predict(data, fitted, every), predict(data, same, every))
+    assert fitted.fit.validation_loss == same.fit.validation_loss
+
+
+def test_settings_stay_as_they_are_where_others_are_not_clearly_better_or_cost_too_much():
+    standard = asdict(TreesConfig())
+    assert tuned(table())[0].describe() == standard
+    assert tuned(entangled(), rows=20_000)[0].describe() == standard
+    assert tuned(entangled(), tune=False)[0].describe() == standard
 
 
 def test_the_network_has_the_trees_of_the_best_round_only():
