@@ -223,7 +223,7 @@ def documents(**changes: object) -> dict[str, dict[str, object]]:
          "evaluated": True, "success": False, "wanted": "values between 0 and 150", "observed": "1 of 325712 values outside", "failing": 1, "rows": [8137], "values": None},
     ]  # fmt: skip
     return {
-        "define/card/problem.json": {name: PROBLEM[name] for name in ProblemCard.model_fields if name != "format"},
+        "define/card/problem.json": {name: PROBLEM[name] for name in ProblemCard.model_fields if name in PROBLEM},
         "ingest/table/schema.json": schema,
         "ingest/table/ingest.json": {
             "sources": {
