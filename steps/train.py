@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 FEWEST_ROWS = 10
+YARDSTICK_ROWS = 1_000_000
+"""The most rows that a yardstick learns from: its library copies them several times, and more teach it little."""
 
 
 class Budget(Config):
@@ -72,7 +75,8 @@ class TrainSection(Config):
     )
     quality: families.Quality = Field(
         default="standard",
-        description="'best' gives networks up to three times as many passes over a large table.",
+        description="'best' gives networks up to three times as many passes over a large table, and takes all rows of more "
+        "than 1.5 million.",
     )
     budget: Budget = Field(default=Budget(), description="What training may cost.")
     folds: int | None = Field(
@@ -160,16 +164,17 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
     log.parameter("device", device.type)
     log.parameter("folds", len(divided))
     positions = np.concatenate([validation for _, validation in divided])
+    drawing = resampling(frame[positions], config, schema, RESAMPLES, config.seed)
     return TrainingContext(
         task=tasks.get(config.task),
         family=families.get(name),
-        frame=frame,
+        frame=frame.select(_columns_of_promises(frame, config)),
         dataset=dataset,
         folds=divided,
         validated=Validated(
             truth=dataset.truth[positions],
             folds=np.repeat(np.arange(len(divided)), [len(validation) for _, validation in divided]),
-            resampling=resampling(frame[positions], config, schema, RESAMPLES, config.seed),
+            resampling=drawing,
         ),
         options=Options(seed=config.seed, device=device, epochs=config.budget.epochs),
         names=config.candidates,
@@ -181,6 +186,14 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         checkpoints=checkpoints,
         log=log,
     )
+
+
+def _columns_of_promises(frame: pl.DataFrame, config: TrainConfig) -> list[str]:
+    """Return the columns that are looked at after encoding: the row and those of promises on a part of the rows."""
+    from steps.evaluation.slices import readings
+
+    promises = {column for promise in config.success for column, _ in readings(promise.slice or "")}
+    return [name for name in frame.columns if name == ROW or name in promises]
 
 
 def _read(train_set: Path, schema: TableSchema) -> pl.DataFrame:
@@ -283,10 +296,14 @@ def _fit_yardsticks(context: TrainingContext, directory: Path) -> None:
 
     dataset = context.dataset
     yardsticks.write_constant(directory, dataset.truth, dataset.schema["classes"])
+    every = math.ceil(len(dataset.truth) / YARDSTICK_ROWS)
+    inputs = tuple(array[::every] for array in dataset.inputs)
     for name in context.family.yardsticks:
         context.log.progress(0, 1, f"yardstick {name}")
+        if every > 1:
+            context.log.note(f"yardstick {name} learns from {len(inputs[0]):,} rows, one of every {every}")
         yardstick = families.yardstick(context.family, name)
-        yardstick.fit(directory, dataset.inputs, dataset.truth, dataset.schema)
+        yardstick.fit(directory, inputs, dataset.truth[::every], dataset.schema)
         context.log.progress(1, 1, f"yardstick {name}")
 
 

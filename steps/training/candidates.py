@@ -33,6 +33,8 @@ BEHIND_ALL = 1.02
 """A network that at half time has more than this times the loss of every other candidate is given up."""
 FAR = 3.0
 """Standard errors by which a candidate is worse after the first fold if it is given up."""
+MOST_ROWS = 1_500_000
+"""The most rows that a fit of standard quality learns from: what a fit needs beside its rows is several times their memory."""
 LEEWAY = 0.05
 """The share of the budget that final fits may take more, rather than end before they are what the folds have seen."""
 
@@ -127,6 +129,11 @@ class TrainingContext:
         """Return the seconds that the budget still has."""
         return self.minutes * 60 - self.spent
 
+    @property
+    def most_rows(self) -> int:
+        """Return how many rows a fit learns from at most."""
+        return self.frame.height if self.quality == "best" else min(self.frame.height, MOST_ROWS)
+
     def agreed(self, seconds: float) -> float:
         """Return the seconds that all processes of a training take for theirs."""
         return parallel.agreed(seconds, self.options.device)
@@ -146,7 +153,10 @@ class TrainingContext:
         behind: float = math.inf,
         tune: bool = False,
     ) -> Fitted:
-        """Fit a candidate on some of the rows, with progress and a checkpoint under the label, and count its time."""
+        """Fit a candidate on some of the rows, with progress and a checkpoint under the label, and count its time.
+
+        Of more than ``most_rows``, as many are taken, evenly drawn.
+        """
         assert candidate.architecture is not None
         folder = self.checkpoints / f"{candidate.name}-{label.replace(' ', '-')}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,6 +171,8 @@ class TrainingContext:
             report=lambda epochs, last: self.log.progress(epochs, last, f"{candidate.name}, {label}"),
         )
         start = time.perf_counter()
+        if len(training) > self.most_rows:
+            training = training[np.linspace(0, len(training) - 1, self.most_rows, dtype=np.int64)]
         fitted = train_on(self.dataset, candidate.architecture, training, validation, options)
         self.earlier += max(fitted.fit.seconds - (time.perf_counter() - start), 0)
         return fitted
@@ -169,6 +181,9 @@ class TrainingContext:
 def fit_candidates(context: TrainingContext) -> list[Candidate]:
     """Fit the candidates on the folds, in order, and blend them; with ``choose: first`` until one reaches all thresholds."""
     tried: list[Candidate] = []
+    if context.most_rows < context.frame.height:
+        rows = f"{context.most_rows:,} of {context.frame.height:,} rows"
+        context.log.note(f"a fit learns from at most {rows}, evenly drawn; train.quality: best takes all")
     monotone = [entry["name"] for entry in context.dataset.schema["inputs"] if entry.get("monotone")]
     for name in context.names:
         if monotone and name not in context.family.monotone:
@@ -185,14 +200,14 @@ def fit_candidates(context: TrainingContext) -> list[Candidate]:
 
 def _fit_on_folds(context: TrainingContext, name: str, rivals: list[Candidate]) -> Candidate:
     """Fit one candidate on the folds and score it; the first always, a later one within the budget and if it keeps up."""
-    candidate, rows = context.candidate(name), context.frame.height
+    candidate, rows = context.candidate(name), context.most_rows
     rivals = [rival for rival in rivals if rival.score]
     predictions, predicting = [], 0.0
     for number, (training, validation) in enumerate(context.folds, 1):
         label = f"fold {number} of {len(context.folds)}"
         # what is left after the whole fits of those before, in equal parts for the folds to come and this one's whole fit
         left = context.left - sum(rival.whole_seconds(rows) for rival in rivals)
-        share = context.agreed(left / (len(context.folds) + 1 - number + rows / len(training)))
+        share = context.agreed(left / (len(context.folds) + 1 - number + rows / min(len(training), rows)))
         behind = _behind(rivals, number)
         late = share <= 0 and len(rivals) > 0
         tune, fitted = number == 1 < len(context.folds), None
@@ -327,7 +342,7 @@ def fit_whole(context: TrainingContext, candidate: Candidate, candidates: list[C
         members = [fit_whole(context, c, candidates) for c in candidates if c.name in candidate.members]
         blend = Blend([member.model for member in members], list(candidate.members.values()))
         seconds = sum(member.fit.seconds for member in members)
-        return Fitted(blend, Fit(epochs=len(members), unit="member", seconds=seconds), context.frame.height)
+        return Fitted(blend, Fit(epochs=len(members), unit="member", seconds=seconds), context.most_rows)
     if candidate.name not in context.whole:
         rows = np.arange(context.frame.height)
         fitted = context.whole[candidate.name] = context.fit(

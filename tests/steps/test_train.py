@@ -25,7 +25,7 @@ from steps.splitting import folds as splitting
 from steps.splitting.folds import folds
 from steps.tables.schema import Column, TableSchema, Target
 from steps.train import TrainConfig, train
-from steps.training import calibrating
+from steps.training import calibrating, candidates
 from steps.training import scale as scales
 
 TYPES = {
@@ -362,6 +362,18 @@ def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
     assert [c["name"] for c in record(hard)["candidates"]] == ["linear", "trees", "mlp", "blend"]
     assert "none reaches all thresholds" in record(hard)["why"]
     assert "r2 >= 0.9999 (95 % bound): not met on the validation folds" in record(hard)["candidates"][0]["unmet"][0]
+
+
+@pytest.mark.parametrize(("quality", "rows"), [("standard", 100), ("best", 240)])
+def test_a_fit_and_a_yardstick_learn_from_so_many_rows_and_say_so(tmp_path, monkeypatch, quality, rows):
+    monkeypatch.setattr(candidates, "MOST_ROWS", 100)
+    monkeypatch.setattr("steps.train.YARDSTICK_ROWS", 80)
+    train_set = stored(tmp_path / "train_set", table(), "regression", team="ignore")
+    outputs = run(tmp_path / "run", train_set, "regression", candidates=["linear"], quality=quality)
+    assert record(outputs)["final"]["rows"] == rows
+    notes = [e["text"] for e in read_events(tmp_path / "run" / "journal.jsonl") if e["kind"] == "note"]
+    assert any("at most 100 of 240 rows" in note for note in notes) is (quality == "standard")
+    assert "yardstick hgb learns from 80 rows, one of every 3" in notes
 
 
 def test_a_blend_is_chosen_where_it_is_clearly_better_and_exported_as_one_graph(tmp_path):
