@@ -194,7 +194,8 @@ def test_the_logarithm_of_a_skewed_target_is_learned_where_that_helps(tmp_path, 
     answers = serving.load(directories["model"]).answers(new, 0.9)
     assert answers["prediction"].mean() == pytest.approx(new["score"].mean(), rel=0.1)
     inside = (answers["prediction_low"] <= new["score"]) & (new["score"] <= answers["prediction_high"])
-    assert inside.mean() == pytest.approx(0.9, abs=0.03)
+    # each of the two folds learns from half of the rows, so that its errors are a little larger
+    assert 0.87 < inside.mean() < 0.95
 
 
 @pytest.mark.parametrize("task", [task for task in CASES if task != "regression"])
