@@ -81,7 +81,6 @@ def s3_server():
     from moto_s3 import Server
 
     server = Server()
-    server.client().create_bucket(Bucket="lake")
     yield server
     server.stop()
 
@@ -89,6 +88,7 @@ def s3_server():
 @pytest.fixture
 def root(s3_server, monkeypatch):
     """A place of its own for a store on S3, whose prefix has a blank and a letter outside ASCII."""
+    s3_server.client().create_bucket(Bucket="lake")  # again, since other tests empty what moto keeps for this process
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return f"s3://lake/{uuid.uuid4().hex}/a b/ü/"

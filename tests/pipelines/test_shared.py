@@ -22,6 +22,7 @@ def fourscore(s3_server, database, tmp_path_factory):
             cli.small_example(folder / "example")
             (folder / ".fourscore").mkdir()
             shutil.copy(database, folder / ".fourscore")
+        s3_server.client().create_bucket(Bucket="lake")
         environment = s3_server.environment | ({"FOURSCORE_STORE": store} if store else {})
         return cli.fourscore(*arguments, cwd=folder, environment=environment)
 

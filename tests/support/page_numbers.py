@@ -40,6 +40,8 @@ PROSE = {0.0, 0.5, 1.0, 95.0}
 """Numbers of our own sentences: what guessing and perfection score, and the level of the intervals."""
 
 
+LISTED = 4
+"""How many segments a sentence names before it says how many more there are."""
 BLOCKS = ("tr", "li", "p", "dd", "figcaption", "h2")
 LARGEST = 40
 """Numbers in a part of a document that a row or a sentence is compared with; among more, many would fit by chance."""
@@ -147,6 +149,16 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
         for parts in evaluation.slices.values():
             for part in parts:
                 yield [part.rows, part.metrics[evaluation.headline].model_dump()]
+    if evaluation and section == "errors":  # a caption says what several parts of the document do
+        document, training = evaluation.model_dump(), facts.get(TrainingRecord)
+        intervals = document["prediction_intervals"] or {"coverage": {}}
+        percent = [100 * share for share in intervals["coverage"].values() if share is not None]
+        yield [(document["residuals"] or {}).get("quantiles"), intervals, percent]
+        error = (document["calibration"] or {}).get("expected_calibration_error")
+        yield [error, document["decision"], training and training.model_dump()["calibration"]]
+    if evaluation and section == "limits":
+        small = sum(part.small for parts in evaluation.slices.values() for part in parts)
+        yield [small, small - LISTED]
     if section in ("top", "limits"):
         yield [facts.problem, facts.model, len(facts.readings), facts.record.message]
     if section == "data" and facts.table:
