@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 
-def cpu_seconds(command: Sequence[str], env: dict[str, str] | None = None) -> float:
+def cpu_seconds(command: Sequence[str], env: dict[str, str] | None = None, accept: Sequence[int] = (0,)) -> float:
     """User and system seconds of a command and of everything that it started and waited for."""
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env={**os.environ, **(env or {})}
@@ -19,7 +19,7 @@ def cpu_seconds(command: Sequence[str], env: dict[str, str] | None = None) -> fl
     _, status, usage = os.wait4(process.pid, 0)
     process.stderr.close()
     process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
+    if process.returncode not in accept:
         sys.exit(f"{' '.join(command)} ended with {process.returncode}:\n{errors.decode()}")
     return usage.ru_utime + usage.ru_stime
 
