@@ -36,12 +36,13 @@ def weigh(truth: Array, predictions: Array) -> Array:
     return counts / STEPS
 
 
-def parts(resampling: Resampling) -> Array | None:
-    """Return the number of a part for each row, the same for those that are resampled together; None if all of them are."""
+def parts(resampling: Resampling) -> list[Array]:
+    """Return masks bool[n] of parts of the rows, which share no rows that are resampled together; none if all of them are."""
     if resampling.count < 2:
-        return None
+        return []
     numbers: Array = np.random.default_rng(resampling.seed).permutation(resampling.count) % PARTS
-    return numbers if resampling.clusters is None else numbers[resampling.clusters]
+    part = numbers if resampling.clusters is None else numbers[resampling.clusters]
+    return [part == number for number in np.unique(part)]
 
 
 def cross_fitted(truth: Array, predictions: Array, resampling: Resampling) -> Array | None:
@@ -49,12 +50,11 @@ def cross_fitted(truth: Array, predictions: Array, resampling: Resampling) -> Ar
 
     Rows that are resampled together are blended with the same weights. None if there is one such unit only.
     """
-    part = parts(resampling)
-    if part is None:
+    masks = parts(resampling)
+    if not masks:
         return None
     blended: Array = np.empty_like(predictions[0])
-    for number in np.unique(part):
-        rows = part == number
+    for rows in masks:
         blended[rows] = mean(weigh(truth[~rows], predictions[:, ~rows]), predictions[:, rows])
     return blended
 

@@ -38,12 +38,11 @@ class Trial:
 
 def attempt(task: Task, validated: Validated, prediction: Array) -> Trial | None:
     """Return a calibration of the predictions of validated rows; None of numbers, and where rows cannot be divided."""
-    metric, part = task.metrics.get("log_loss"), parts(validated.resampling)
-    if metric is None or part is None:
+    metric, masks = task.metrics.get("log_loss"), parts(validated.resampling)
+    if metric is None or not masks:
         return None
     truth, calibrated = validated.truth, np.empty_like(prediction)
-    for number in np.unique(part):
-        rows = part == number
+    for rows in masks:
         calibrated[rows] = calibration.fit(truth[~rows], prediction[~rows]).apply(prediction[rows])
     gain, error = better_by(metric, score(metric, validated, calibrated), score(metric, validated, prediction))
     return Trial(calibration.fit(truth, prediction), calibrated, gain, error)

@@ -82,9 +82,8 @@ def _every(validated: Validated, step: int) -> Validated:
 
 def rescale(head: LogValue, validated: Validated, prediction: Array) -> tuple[float, Array]:
     """Return the factor that makes the mean of such predictions right, and the predictions, each with that of other rows."""
-    truth, part, rescaled = validated.truth, parts(validated.resampling), prediction.copy()
-    for number in np.unique(part) if part is not None else ():
-        rows = part == number
+    truth, rescaled = validated.truth, prediction.copy()
+    for rows in parts(validated.resampling):
         factor = head.rescaled(truth[~rows], prediction[~rows]) / head.factor
         rescaled[rows] = factor * (prediction[rows] + head.offset) - head.offset
     return head.rescaled(truth, prediction), rescaled
