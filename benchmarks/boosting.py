@@ -181,10 +181,10 @@ def measure(problem: Path, seed: int, options: list[str], verdicts: Counter[tupl
         sampled = statistics.bootstrap(measures, drawing)
         training = documents.read(TrainingRecord, _artifact(record, workspace, "model"))
         document = documents.read(Evaluation, _artifact(record, workspace, "evaluation"))
-        ours = sampled["ours"].estimate()
+        estimate = sampled["ours"].estimate()
         cells = [
             f"{problem.parent.name}, {metric.name}", str(seed), f"{split.train.shape[0]:,} x {split.train.shape[1]}",
-            f"{training.chosen} {ours.value:.4g} [{ours.low:.4g}, {ours.high:.4g}]" + (" !" if document.verdict != "pass" else ""),
+            f"{training.chosen} {estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]" + (" !" if document.verdict != "pass" else ""),
             f"{seconds:.0f}",
         ]  # fmt: skip
         for name in LIBRARIES:
