@@ -21,6 +21,7 @@ from infra.sagemaker.starting import Work, start
 from infra.sagemaker.upload import code_digest, upload
 from infra.store.manifest import JOURNAL
 from infra.store.s3 import S3Store
+from infra.tracking.state import await_parent
 from steps.errors import FourscoreError, InputError, Interrupted
 
 POLL_AWS, POLL_LOCAL = 5.0, 0.5
@@ -199,16 +200,17 @@ class SageMakerBackend:
             record.execution = arn
             records.save(self.store.workspace, record)
 
+        packages = [step for step in all_steps(definition["Steps"]) if step["Type"] == "RegisterModel"]
         work = Work(
             pipeline=pipeline_name(f"{self.stack.name}-{record.problem_name}"),
             definition=definition,
             role=self.stack.roles["pipeline"],
             tags=tags(record.problem_name, None, self.stack),
             run=record.run,
+            mlflow_run=await_parent(self.store.workspace, record.run) if packages else None,
         )
-        for step in all_steps(definition["Steps"]):
-            if step["Type"] == "RegisterModel":
-                self.service.create_group(step["Arguments"]["ModelPackageGroupName"], work.tags)
+        for package in packages:
+            self.service.create_group(package["Arguments"]["ModelPackageGroupName"], work.tags)
         start(self.service, work, note)
 
     def _close(self, record: RunRecord, status: str, message: str) -> None:

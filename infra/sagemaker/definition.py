@@ -89,7 +89,11 @@ def _parameters(config: SageMakerConfig, used: set[str]) -> Iterator[Definition]
         machines.append({"Name": f"{name}Type", "Type": "String", "DefaultValue": machine.instance})
         if isinstance(machine, TrainJobConfig):
             machines.append({"Name": f"{name}Count", "Type": "Integer", "DefaultValue": machine.instances})
-    declared: tuple[Definition, ...] = ({"Name": "Run", "Type": "String"}, *machines)
+    declared: tuple[Definition, ...] = (
+        {"Name": "Run", "Type": "String"},
+        *machines,
+        {"Name": "MlflowRunId", "Type": "String", "DefaultValue": "none"},
+    )
     return (parameter for parameter in declared if f"Parameters.{parameter['Name']}" in used)
 
 

@@ -182,6 +182,7 @@ class Requests:
             "ModelMetrics": {"ModelQuality": {"Statistics": metrics}},
             "CustomerMetadataProperties": {
                 "run": parameter("Run"),
+                "mlflow_run_id": parameter("MlflowRunId"),
                 "problem": self.problem,
                 "problem_digest": config["problem_digest"],
                 "train_key": train,

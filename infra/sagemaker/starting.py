@@ -28,6 +28,8 @@ class Work:
     role: str
     tags: Sequence[Mapping[str, str]]
     run: str
+    mlflow_run: str | None = None
+    """The run in MLflow that a model package names."""
 
     @cached_property
     def digest(self) -> str:
@@ -37,8 +39,9 @@ class Work:
     @property
     def parameters(self) -> dict[str, str]:
         """The values of the execution's parameters that are not left at their defaults."""
-        declared = [parameter["Name"] for parameter in self.definition["Parameters"]]
-        return {"Run": self.run} if "Run" in declared else {}
+        declared = {parameter["Name"] for parameter in self.definition["Parameters"]}
+        values = {"Run": self.run, "MlflowRunId": self.mlflow_run}
+        return {name: value for name, value in values.items() if value and name in declared}
 
 
 def start(service: Service, work: Work, note: Callable[[str], None]) -> None:

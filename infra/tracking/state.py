@@ -6,6 +6,7 @@
 import hashlib
 import json
 import platform
+import time
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -72,6 +73,24 @@ def read_state(workspace: Path, run: str) -> TrackingState:
     if path and path.name == "mlflow.db" and (not path.parent.exists() or state_path(path.parent, run).exists()):
         state["uri"] = OWN
     return cast(TrackingState, state)
+
+
+def await_parent(workspace: Path, run: str, patience: float = 45.0) -> str | None:
+    """Wait until a run that is being followed has its run in MLflow; return that one's id.
+
+    Args:
+        patience: seconds after which a server counts as away.
+
+    Returns:
+        None if the run is not tracked, or the server is away.
+    """
+    until = time.monotonic() + patience
+    while True:
+        state = read_state(workspace, run)
+        parent, is_coming = state.get("parent"), state.get("status") == TrackingStatus.RUNNING
+        if parent or not is_coming or time.monotonic() >= until:
+            return parent
+        time.sleep(0.1)
 
 
 def stored_uri(workspace: Path, uri: str | None) -> str:

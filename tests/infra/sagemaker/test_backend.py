@@ -124,6 +124,7 @@ def test_a_run_that_passes_leaves_a_model_package_that_waits_for_approval(worksp
     assert package["ModelApprovalStatus"] == "PendingManualApproval"
     described = package["CustomerMetadataProperties"]
     assert described["run"] == passed["run"]
+    assert described["mlflow_run_id"] == "none", "the run is not tracked"
     assert described["verdict"] == "pass"
     (container,) = package["InferenceSpecification"]["Containers"]
     place = container["ModelDataSource"]["S3DataSource"]["S3Uri"].removeprefix("s3://fourscore-local/")
@@ -223,6 +224,8 @@ def test_jobs_track_their_stages_below_the_one_parent_of_the_run(tmp_path):
         ]
         assert {item.info.status for item in children} == {"FINISHED"}
         assert parent.data.metrics["model/roc_auc"] > 0.95
+        package = workspace.sagemaker.describe_model_package(ModelPackageName=document["package"])
+        assert package["CustomerMetadataProperties"]["mlflow_run_id"] == parent.info.run_id
 
 
 @pytest.mark.slow  # a run that is interrupted, and its training alone

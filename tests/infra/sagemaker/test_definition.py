@@ -196,6 +196,7 @@ def test_the_model_package_waits_for_approval_and_names_what_it_was_made_from():
     model = package["InferenceSpecification"]["Containers"][0]["ModelDataSource"]["S3DataSource"]["S3Uri"]
     assert model == f"{root}store/{keys['train']}/model/"
     assert package["CustomerMetadataProperties"]["evaluate_key"] == keys["evaluate"]
+    assert package["CustomerMetadataProperties"]["mlflow_run_id"] == {"Get": "Parameters.MlflowRunId"}
 
 
 class Answers(Config):

@@ -75,6 +75,13 @@ def test_the_second_who_starts_the_same_work_follows_the_first(pipelines):
     assert started(pipelines, work_of("a")) == started(pipelines, work_of("b")) == "execution-1"
 
 
+@pytest.mark.parametrize(("mlflow_run", "expected"), [(None, {"Run": "a"}), ("m", {"Run": "a", "MlflowRunId": "m"})])
+def test_an_execution_gets_the_mlflow_run_of_a_run_that_has_one(pipelines, mlflow_run, expected):
+    definition = {"Parameters": [{"Name": "Run"}, {"Name": "MlflowRunId"}], "Steps": []}
+    arn = started(pipelines, Work("flights", definition, "arn:role", [], "a", mlflow_run))
+    assert [parameters for token_arn, parameters in pipelines.tokens.values() if token_arn == arn] == [expected]
+
+
 def test_other_work_is_another_execution(pipelines):
     assert started(pipelines, work_of()) != started(pipelines, work_of(seed=2))
 
