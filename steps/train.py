@@ -69,7 +69,7 @@ class TrainSection(Config):
     )
     choose: Literal["best", "first"] = Field(
         default="first",
-        description="'first': the first that reaches the thresholds on the validation folds; "
+        description="'first': the first that reaches the thresholds on the validation folds, each by the bad end of its interval; "
         "'best': the best on the validation folds, but a cheaper one within one standard error wins. "
         "Where none alone is good enough, or the best is looked for, their weighted mean (blend) is a candidate too.",
     )

@@ -134,6 +134,13 @@ class TrainingContext:
         """Return how many rows a fit learns from at most."""
         return self.frame.height if self.quality == "best" else min(self.frame.height, MOST_ROWS)
 
+    @property
+    def promises(self) -> tuple[Threshold, ...]:
+        """The thresholds on the folds: where the first that reaches them is taken, noise must not be what reaches them."""
+        if self.choose == "best":
+            return self.success
+        return tuple(threshold.model_copy(update={"on": "interval"}) for threshold in self.success)
+
     def agreed(self, seconds: float) -> float:
         """Return the seconds that all processes of a training take for theirs."""
         return parallel.agreed(seconds, self.options.device)
@@ -275,7 +282,7 @@ def _score(context: TrainingContext, candidate: Candidate, prediction: Array) ->
     candidate.prediction = prediction
     candidate.score = score(context.metric, context.validated, prediction)
     rows = context.frame[np.concatenate([validation for _, validation in context.folds])]
-    candidate.unmet = unmet(context.success, context.task, context.validated, prediction, rows, context.frame)
+    candidate.unmet = unmet(context.promises, context.task, context.validated, prediction, rows, context.frame)
     estimate = candidate.score.estimate()
     interval = "" if estimate.low is None else f" ({estimate.low:.3g} to {estimate.high:.3g})"
     cost = f"{candidate.milliseconds:,.1f} ms for 1,000 rows"

@@ -365,6 +365,16 @@ def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
     assert "r2 >= 0.9999 (95 % bound): not met on the validation folds" in record(hard)["candidates"][0]["unmet"][0]
 
 
+def test_first_does_not_stop_at_a_promise_of_a_value_that_noise_may_have_reached(tmp_path):
+    train_set = stored(tmp_path / "train_set", table(), "regression")
+    choice = {"candidates": ["linear", "trees"], "choose": "first"}
+    alone = run(tmp_path / "alone", train_set, "regression", **choice, success=[{"metric": "rmse", "at_most": 100}])
+    value = 1.001 * record(alone)["candidates"][0]["score"]
+    narrow = [{"metric": "rmse", "at_most": value, "on": "value"}]
+    outputs = run(tmp_path / "narrow", train_set, "regression", **choice, success=narrow)
+    assert [c["name"] for c in record(outputs)["candidates"]][:2] == ["linear", "trees"]
+
+
 @pytest.mark.parametrize(("quality", "rows"), [("standard", 100), ("best", 240)])
 def test_a_fit_and_a_yardstick_learn_from_so_many_rows_and_say_so(tmp_path, monkeypatch, quality, rows):
     monkeypatch.setattr(candidates, "MOST_ROWS", 100)
