@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ from model_code.tabular.preprocessing import Layout, Preprocessor
 from model_code.training import CONVERGED, OUT_OF_TIME, Diverged, Fit, Objective, Options, Rows, validation_loss
 
 Array = np.ndarray[Any, Any]
+
+LEEWAY = 1.0
+"""Seconds over its time that a step of the path may take before it is cut short; on few rows it takes less."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,13 @@ class Linear:
         fit, best = Fit(unit="step"), copy.deepcopy(network.state_dict())
         lowest = math.inf
         penalties = self.config.penalties()[: options.stop_after]
+
+        def is_late(leeway: float = 0.0) -> bool:
+            return parallel.agreed(time.perf_counter() - start, options.device) > options.seconds + leeway
+
         for number, penalty in enumerate(penalties, 1):
-            fit.train_loss.append(_minimise(network, rows, objective, float(penalty), self.config.iterations))
+            loss, is_cut = _minimise(network, rows, objective, float(penalty), self.config.iterations, is_late)
+            fit.train_loss.append(loss)
             if held_out:
                 fit.validation_loss.append(validation_loss(network, held_out, objective))
             if not held_out or fit.validation_loss[-1] < lowest * (1 - self.config.gain):
@@ -84,8 +92,7 @@ class Linear:
             if number - fit.epochs >= self.config.patience:
                 fit.stopped = CONVERGED
                 break
-            late = parallel.agreed(time.perf_counter() - start, options.device) > options.seconds
-            if late and number < len(penalties):
+            if is_cut or (number < len(penalties) and is_late()):
                 fit.stopped = OUT_OF_TIME
                 break
         network.load_state_dict(best)
@@ -93,11 +100,25 @@ class Linear:
         return preprocessor, network.cpu(), fit
 
 
-def _minimise(network: LinearNetwork, rows: Rows, objective: Objective, penalty: float, iterations: int) -> float:
-    """Move the weights to the least penalised loss and return the loss there, without the penalty.
+class _OutOfTime(Exception):
+    """Ends a search for a minimum."""
+
+
+def _minimise(
+    network: LinearNetwork,
+    rows: Rows,
+    objective: Objective,
+    penalty: float,
+    iterations: int,
+    is_late: Callable[[float], bool],
+) -> tuple[float, bool]:
+    """Move the weights to the least penalised loss, or to the least so far once it is late by more than a second.
+
+    Returns:
+        The loss there, without the penalty, and whether the search was cut short.
 
     Raises:
-        Diverged: it is not a finite number.
+        Diverged: the loss is not a finite number.
     """
     optimizer = torch.optim.LBFGS(
         network.parameters(),
@@ -106,20 +127,30 @@ def _minimise(network: LinearNetwork, rows: Rows, objective: Objective, penalty:
         tolerance_change=1e-7,
         line_search_fn="strong_wolfe",
     )
-    losses = []
+    losses: list[float] = []
+    least, weights = (math.inf, math.inf), network.state_dict()
 
     def evaluate() -> Tensor:
+        nonlocal least, weights
         optimizer.zero_grad()
         loss = objective.loss(network(*rows.inputs), rows.target)
         losses.append(float(loss.detach()))
         total = loss + penalty / 2 * network.squared_length()
         torch.autograd.backward(total)
+        if float(total.detach()) < least[0]:
+            least, weights = (float(total.detach()), losses[-1]), copy.deepcopy(network.state_dict())
+        if is_late(LEEWAY):
+            raise _OutOfTime
         return total
 
-    optimizer.step(evaluate)  # type: ignore[no-untyped-call]
+    try:
+        optimizer.step(evaluate)  # type: ignore[no-untyped-call]
+    except _OutOfTime:
+        network.load_state_dict(weights)
+        return least[1], True
     if not math.isfinite(losses[-1]):
         raise Diverged(f"the training loss became {losses[-1]}; look for extreme values in the target and the features")
-    return losses[-1]
+    return losses[-1], False
 
 
 class LinearNetwork(nn.Module):
