@@ -2,7 +2,8 @@
 
 ``metric(truth, prediction)`` does what does not depend on the weights (sorting, per-row losses) and returns a function
 of weights float64[n] -> float. The function also takes a batch, float64[b, n] -> float64[b], which is what makes a
-thousand bootstrap resamples cheap. Arrays are as in ``model_code.tasks``:
+thousand bootstrap resamples cheap; where whole clusters are drawn, ``Poolable`` makes them cheaper still. Arrays are as
+in ``model_code.tasks``:
 
     classification   truth int64[n] (class index), prediction float64[n, k] (probabilities; of two, class 1 is positive)
     regression       truth float64[n],             prediction float64[n]
@@ -15,13 +16,31 @@ Definitions: scikit-learn user guide, "Metrics and scoring: quantifying the qual
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
 Weighted = Callable[[Array], Any]
 """weights float64[n] -> float, or float64[b, n] -> float64[b]."""
+
+
+@runtime_checkable
+class Poolable(Protocol):
+    """A metric that can be had from weights of clusters, each the weight of all its rows."""
+
+    def __call__(self, weights: Array, /) -> Any:
+        """Return the metric of weights of rows."""
+
+    def pool(self, clusters: Array, count: int) -> Weighted:
+        """Return it as a function of weights float64[..., count] of clusters.
+
+        Args:
+            clusters: int64[n]: the cluster of each row, from 0 to ``count`` - 1.
+        """
+
 
 _RELATIVE_ZERO = 1e-12  # a variance below this share of the mean square is rounding, not variance
 
@@ -42,12 +61,7 @@ def balanced_accuracy(truth: Array, prediction: Array) -> Weighted:
     """Mean over the classes that occur in the truth of the share of their rows that are found; in [0, 1]."""
     if not _usable(prediction):
         return _undefined
-    hits, actual, _ = _confusion(truth, prediction)
-
-    def evaluate(weights: Array) -> Any:
-        return _class_mean(hits(weights), actual(weights))
-
-    return evaluate
+    return _confusion(truth, prediction, lambda hits, actual, _: _class_mean(hits, actual))
 
 
 def f1(truth: Array, prediction: Array) -> Weighted:
@@ -55,25 +69,15 @@ def f1(truth: Array, prediction: Array) -> Weighted:
     if not _usable(prediction):
         return _undefined
     positive, predicted = truth == 1, prediction.argmax(axis=1) == 1
-    columns = np.stack([positive & predicted, positive, predicted], axis=1).astype(np.float64)
-
-    def evaluate(weights: Array) -> Any:
-        counts = weights @ columns
-        return _ratio(2 * counts[..., 0], counts[..., 1] + counts[..., 2])
-
-    return evaluate
+    columns = np.stack([positive & predicted, positive, predicted]).astype(np.float64)
+    return Sums(columns, lambda hits, actual, predicted: _ratio(2 * hits, actual + predicted))
 
 
 def f1_macro(truth: Array, prediction: Array) -> Weighted:
     """Unweighted mean of each class's f1 over the classes that are true or predicted somewhere; in [0, 1]."""
     if not _usable(prediction):
         return _undefined
-    hits, actual, predicted = _confusion(truth, prediction)
-
-    def evaluate(weights: Array) -> Any:
-        return _class_mean(2 * hits(weights), actual(weights) + predicted(weights))
-
-    return evaluate
+    return _confusion(truth, prediction, lambda hits, actual, predicted: _class_mean(2 * hits, actual + predicted))
 
 
 def roc_auc(truth: Array, prediction: Array) -> Weighted:
@@ -81,44 +85,12 @@ def roc_auc(truth: Array, prediction: Array) -> Weighted:
 
     Hanley & McNeil, "The meaning and use of the area under a receiver operating characteristic (ROC) curve", 1982.
     """
-    if not _usable(prediction):
-        return _undefined
-    score = prediction[:, 1]
-    negatives, positives = (rows[np.argsort(score[rows], kind="stable")] for rows in _rows_by_class(truth))
-    below = np.searchsorted(score[negatives], score[positives], side="left")
-    not_above = np.searchsorted(score[negatives], score[positives], side="right")
-    tied = not np.array_equal(below, not_above)
-
-    def evaluate(weights: Array) -> Any:
-        negative_mass = _running_total(weights.take(negatives, axis=-1))
-        positive = weights.take(positives, axis=-1)
-        beaten = negative_mass.take(below, axis=-1)
-        if tied:
-            beaten = 0.5 * (beaten + negative_mass.take(not_above, axis=-1))
-        return _ratio(_dot(positive, beaten), positive.sum(axis=-1) * negative_mass[..., -1])
-
-    return evaluate
+    return RocAuc(truth, prediction[:, 1]) if _usable(prediction) else _undefined
 
 
 def average_precision(truth: Array, prediction: Array) -> Weighted:
     """Sum over thresholds of precision times the recall gained there; in [0, 1]; undefined without a positive row."""
-    if not _usable(prediction):
-        return _undefined
-    score = -prediction[:, 1]
-    negatives, positives = (rows[np.argsort(score[rows], kind="stable")] for rows in _rows_by_class(truth))
-    false_until = np.searchsorted(score[negatives], score[positives], side="right")  # tied rows enter together
-    true_until = np.searchsorted(score[positives], score[positives], side="right")
-
-    def evaluate(weights: Array) -> Any:
-        positive = weights.take(positives, axis=-1)
-        running = _running_total(positive)
-        true = running.take(true_until, axis=-1)
-        precision = _ratio(
-            true, true + _running_total(weights.take(negatives, axis=-1)).take(false_until, axis=-1), otherwise=0.0
-        )
-        return _ratio(_dot(positive, precision), running[..., -1])
-
-    return evaluate
+    return AveragePrecision(truth, prediction[:, 1]) if _usable(prediction) else _undefined
 
 
 def log_loss(truth: Array, prediction: Array) -> Weighted:
@@ -139,23 +111,21 @@ def r2(truth: Array, prediction: Array) -> Weighted:
     if not len(truth):
         return _undefined
     centred = truth - truth.mean()  # so that the difference of sums below does not cancel
-    columns = np.stack([_square(truth - prediction), _square(centred), centred], axis=1)
+    columns = np.stack([_square(truth - prediction), _square(centred), centred, np.ones(len(truth))])
     if not _usable(columns):
         return _undefined
 
-    def evaluate(weights: Array) -> Any:
-        sums = weights @ columns
-        spread = sums[..., 1] - _ratio(sums[..., 2] ** 2, weights.sum(axis=-1))
-        varied = spread > _RELATIVE_ZERO * sums[..., 1]
-        return 1 - _ratio(sums[..., 0], np.where(varied, spread, 0.0))
+    def combine(error: Array, square: Array, total: Array, rows: Array) -> Any:
+        spread = square - _ratio(total**2, rows)
+        varied = spread > _RELATIVE_ZERO * square
+        return 1 - _ratio(error, np.where(varied, spread, 0.0))
 
-    return evaluate
+    return Sums(columns, combine)
 
 
 def rmse(truth: Array, prediction: Array) -> Weighted:
     """Square root of the mean squared error, in the target's unit; at least 0."""
-    mean_squared_error = _mean(_square(truth - prediction))
-    return lambda weights: np.sqrt(mean_squared_error(weights))
+    return _mean(_square(truth - prediction), np.sqrt)
 
 
 def mae(truth: Array, prediction: Array) -> Weighted:
@@ -190,12 +160,12 @@ def _square(values: Array) -> Array:
     return squared
 
 
-def _mean(loss: Array) -> Weighted:
-    """The weighted mean of a per-row loss [n]."""
+def _mean(loss: Array, of_mean: Callable[[Any], Any] = lambda mean: mean) -> Weighted:
+    """The weighted mean of a per-row loss [n], or a function of it."""
     if not _usable(loss):
         return _undefined
-    loss = loss.astype(np.float64)
-    return lambda weights: _ratio(_dot(weights, loss), weights.sum(axis=-1))
+    columns = np.stack([loss.astype(np.float64), np.ones(len(loss))])
+    return Sums(columns, lambda total, rows: of_mean(_ratio(total, rows)))
 
 
 def _dot(left: Array, right: Array) -> Any:
@@ -213,8 +183,125 @@ def _running_total(values: Array) -> Array:
     return total
 
 
-def _rows_by_class(truth: Array) -> tuple[Array, Array]:
-    return np.flatnonzero(truth != 1), np.flatnonzero(truth == 1)
+@dataclass(frozen=True)
+class Sums:
+    """A metric that depends on the rows by weighted sums only, so that sums over clusters are enough for it."""
+
+    columns: Array
+    """float64[m, n]: what is summed."""
+    combine: Callable[..., Any]
+    """From the m sums to the metric."""
+
+    def __call__(self, weights: Array) -> Any:
+        return self.combine(*(_dot(weights, column) for column in self.columns))
+
+    def pool(self, clusters: Array, count: int) -> Weighted:
+        return Sums(np.stack([np.bincount(clusters, column, count) for column in self.columns]), self.combine)
+
+
+@dataclass(frozen=True)
+class ClassSums:
+    """A metric that depends on the weight of the rows with each class, by several assignments of classes."""
+
+    keys: tuple[Array, ...]
+    """int64[n] each: the class of a row; -1 is none."""
+    width: int
+    combine: Callable[..., Any]
+    """From as many arrays [..., width] to the metric."""
+
+    def __call__(self, weights: Array) -> Any:
+        return self.combine(*(sums(weights) for sums in self._sums))
+
+    @cached_property
+    def _sums(self) -> list[Weighted]:
+        return [_group_sums(keys, self.width) for keys in self.keys]
+
+    def pool(self, clusters: Array, count: int) -> Weighted:
+        tables = []
+        for keys in self.keys:
+            rows = keys >= 0
+            cells = np.bincount(clusters[rows] * self.width + keys[rows], minlength=count * self.width)
+            tables.append(cells.reshape(count, self.width).astype(np.float64))
+        return lambda weights: self.combine(*(weights @ table for table in tables))
+
+
+class RocAuc:
+    """Area under the ROC curve of one score."""
+
+    def __init__(self, truth: Array, score: Array) -> None:
+        self.negatives, self.positives = _sorted_by_class(truth, score)
+        negative, positive = score[self.negatives], score[self.positives]
+        self.below = np.searchsorted(negative, positive, side="left")
+        self.not_above = np.searchsorted(negative, positive, side="right")
+        self.tied = not np.array_equal(self.below, self.not_above)
+
+    def __call__(self, weights: Array) -> Any:
+        negative_mass = _running_total(weights.take(self.negatives, axis=-1))
+        positive = weights.take(self.positives, axis=-1)
+        beaten = negative_mass.take(self.below, axis=-1)
+        if self.tied:
+            beaten = 0.5 * (beaten + negative_mass.take(self.not_above, axis=-1))
+        return _ratio(_dot(positive, beaten), positive.sum(axis=-1) * negative_mass[..., -1])
+
+    def pool(self, clusters: Array, count: int) -> Weighted:
+        """Count, for each two clusters, how many negative rows of one are beaten by positive rows of the other."""
+        running = _running_counts(clusters[self.negatives], count)
+        beaten = 0.5 * (running[self.below] + running[self.not_above])
+        of_positive = clusters[self.positives]
+        wins = np.stack([np.bincount(of_positive, column, count) for column in beaten.T], axis=1)
+        positives = np.bincount(of_positive, minlength=count).astype(np.float64)
+        negatives = running[-1]
+
+        def evaluate(weights: Array) -> Any:
+            return _ratio(_dot(weights @ wins, weights), (weights @ positives) * (weights @ negatives))
+
+        return evaluate
+
+
+class AveragePrecision:
+    """Average precision of one score."""
+
+    def __init__(self, truth: Array, score: Array) -> None:
+        self.negatives, self.positives = _sorted_by_class(truth, -score)
+        negative, positive = -score[self.negatives], -score[self.positives]
+        self.false_until = np.searchsorted(negative, positive, side="right")  # tied rows enter together
+        self.true_until = np.searchsorted(positive, positive, side="right")
+
+    def __call__(self, weights: Array) -> Any:
+        positive = weights.take(self.positives, axis=-1)
+        running = _running_total(positive)
+        false = _running_total(weights.take(self.negatives, axis=-1)).take(self.false_until, axis=-1)
+        return self._combine(positive, running.take(self.true_until, axis=-1), false, running[..., -1])
+
+    def pool(self, clusters: Array, count: int) -> Weighted:
+        of_positive = clusters[self.positives]
+        running = _running_counts(of_positive, count)
+        true, total = running[self.true_until].T, running[-1]
+        false = _running_counts(clusters[self.negatives], count)[self.false_until].T
+
+        def evaluate(weights: Array) -> Any:
+            return self._combine(weights.take(of_positive, axis=-1), weights @ true, weights @ false, weights @ total)
+
+        return evaluate
+
+    def _combine(self, positive: Array, true: Array, false: Array, total: Any) -> Any:
+        return _ratio(_dot(positive, _ratio(true, true + false, otherwise=0.0)), total)
+
+
+def _sorted_by_class(truth: Array, score: Array) -> tuple[Array, Array]:
+    """Return the negative and the positive rows, each by rising score."""
+    negatives, positives = (
+        rows[np.argsort(score[rows], kind="stable")]
+        for rows in (np.flatnonzero(truth != 1), np.flatnonzero(truth == 1))
+    )
+    return negatives, positives
+
+
+def _running_counts(clusters: Array, count: int) -> Array:
+    """int64[m] -> float64[m + 1, count]: how many of the first 0, 1, ... m are in each cluster."""
+    counts = np.zeros((len(clusters) + 1, count))
+    counts[np.arange(1, len(clusters) + 1), clusters] = 1
+    return np.cumsum(counts, axis=0, out=counts)
 
 
 def _group_sums(keys: Array, width: int) -> Weighted:
@@ -232,11 +319,11 @@ def _group_sums(keys: Array, width: int) -> Weighted:
     return evaluate
 
 
-def _confusion(truth: Array, prediction: Array) -> tuple[Weighted, Weighted, Weighted]:
-    """Weight per class [..., k] of the rows that are rightly predicted so, that are so, that are predicted so."""
+def _confusion(truth: Array, prediction: Array, combine: Callable[..., Any]) -> Weighted:
+    """Combine the weights per class [..., k] of the rows that are rightly predicted so, that are so, that are predicted so."""
     width, predicted = prediction.shape[1], prediction.argmax(axis=1)
     hits = np.where(predicted == truth, truth, -1)
-    return _group_sums(hits, width), _group_sums(truth, width), _group_sums(predicted, width)
+    return ClassSums((hits, truth, predicted), width, combine)
 
 
 def _class_mean(numerator: Array, denominator: Array) -> Any:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
+from model_code.metrics import Poolable
 from steps.evaluation.document import Estimate, IntervalMethod
 
 Array = np.ndarray[Any, Any]
@@ -37,6 +38,7 @@ _CACHED = 2**16  # weights that a metric is given at once: what fits the process
 _THREADS = 2  # numpy lets others work while it adds up
 _AFFORDABLE = 2 * 10**8  # rows times resamples; above it fewer resamples are drawn, never fewer than _ENOUGH
 _ENOUGH = 200
+_FEW_TO_POOL, _POOLED = 1_000, 2**24  # clusters, and cells of rows by clusters (128 MiB), that are pooled at most
 _UNDEFINED_SHARE = 0.05  # of the resamples; where more are undefined there is no interval
 _FEW_DAYS = 20
 
@@ -70,16 +72,19 @@ class Resampling:
             drawn=self.count,
         )
 
-    def weights(self) -> Iterator[Array]:
-        """Chunks float64[b, rows] of the resamples' weights; the same for the same seed, whatever the chunk."""
+    def draws(self) -> Iterator[Array]:
+        """Chunks float64[b, count]: how often each thing is drawn; the same for the same seed, whatever the chunk."""
         random = np.random.default_rng(self.seed)
         size = max(1, self.chunk // max(1, self.rows))
         for start in range(0, self.resamples, size):
-            chunk = np.empty((min(size, self.resamples - start), self.rows))
+            chunk = np.empty((min(size, self.resamples - start), self.count))
             for row in chunk:
-                draws = np.bincount(random.integers(0, self.count, self.count), minlength=self.count)
-                row[:] = draws if self.clusters is None else draws[self.clusters]
+                row[:] = np.bincount(random.integers(0, self.count, self.count), minlength=self.count)
             yield chunk
+
+    def weights(self, draws: Array) -> Array:
+        """Return the weights float64[b, rows] of the rows."""
+        return draws if self.clusters is None else draws.take(self.clusters, axis=-1)
 
 
 def by_row(rows: int, resamples: int, seed: int) -> Resampling:
@@ -187,9 +192,14 @@ def bootstrap(
     """
     samples = {key: np.full(resampling.resamples, np.nan) for key in measures}
     values = {key: _value(measure, resampling.rows) for key, measure in measures.items()}
-    views = _views({key: measure for key, measure in measures.items() if math.isfinite(values[key])})
+    defined = {key: measure for key, measure in measures.items() if math.isfinite(values[key])}
+    pooled = {key: function for key, measure in defined.items() if (function := _pool(measure, resampling))}
+    views = _views({key: measure for key, measure in defined.items() if key not in pooled})
 
-    def measure(weights: Array, offset: int) -> None:
+    def measure(draws: Array, offset: int) -> None:
+        for key, function in pooled.items():
+            samples[key][offset : offset + len(draws)] = function(draws)
+        weights = resampling.weights(draws) if views else draws
         for rows, keys in views:
             local = weights if rows is None else weights.take(rows, axis=-1)
             step = max(1, cached // max(1, local.shape[-1]))
@@ -200,15 +210,26 @@ def bootstrap(
 
     offset = 0
     with ThreadPoolExecutor(_THREADS) as pool:
-        for weights in resampling.weights() if resampling.count > 1 else ():
-            shares = np.array_split(np.arange(len(weights)), _THREADS)
-            busy = [pool.submit(measure, weights[share], offset + share[0]) for share in shares if len(share)]
+        for draws in resampling.draws() if resampling.count > 1 else ():
+            shares = np.array_split(np.arange(len(draws)), _THREADS)
+            busy = [pool.submit(measure, draws[share], offset + share[0]) for share in shares if len(share)]
             for future in busy:
                 future.result()
-            offset += len(weights)
+            offset += len(draws)
             if progress:
                 progress(offset, resampling.resamples)
     return {key: Sampled(values[key], samples[key]) for key in measures}
+
+
+def _pool(measure: Measure, resampling: Resampling) -> Callable[[Array], Any] | None:
+    """Return the measure as a function of draws of clusters, where these are few; None where it takes weights of rows."""
+    clusters, function = resampling.clusters, measure.function
+    if clusters is None or not isinstance(function, Poolable):
+        return None
+    rows = clusters if measure.rows is None else clusters[measure.rows]
+    if resampling.count > _FEW_TO_POOL or len(rows) * resampling.count > _POOLED:
+        return None
+    return function.pool(rows, resampling.count)
 
 
 def _value(measure: Measure, rows: int) -> float:

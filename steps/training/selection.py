@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
+from model_code.metrics import Poolable
 from model_code.tasks import Metric, Task
 from steps.evaluation import slices, statistics
 from steps.evaluation.statistics import Measure, Resampling, Sampled
@@ -40,17 +41,40 @@ class Validated:
         parts = [np.flatnonzero(folds == number) for number in np.unique(folds)]
         if metric.name not in RANKING or len(parts) < 2 or not np.isfinite(prediction).all():
             return metric.bind(truth, prediction)  # which is undefined where a prediction is not finite
-        bound = [(part, metric.bind(truth[part], prediction[part])) for part in parts]
+        return _MeanOfParts(parts, cast(list[Poolable], [metric.bind(truth[part], prediction[part]) for part in parts]))
+
+
+@dataclass(frozen=True)
+class _MeanOfParts:
+    """The mean of a metric of parts of the rows, weighted by their rows."""
+
+    parts: list[Array]
+    functions: list[Poolable]
+
+    def __call__(self, weights: Array) -> Any:
+        local = [weights.take(part, axis=-1) for part in self.parts]
+        values = [function(share) for share, function in zip(local, self.functions, strict=True)]
+        return _mean(np.stack(values), np.stack([share.sum(axis=-1) for share in local]))
+
+    def pool(self, clusters: Array, count: int) -> Callable[[Array], Any]:
+        functions = [
+            function.pool(clusters[part], count) for part, function in zip(self.parts, self.functions, strict=True)
+        ]
+        rows = [np.bincount(clusters[part], minlength=count).astype(np.float64) for part in self.parts]
 
         def evaluate(weights: Array) -> Any:
-            local = [weights.take(part, axis=-1) for part, _ in bound]
-            values = np.stack([function(share) for share, (_, function) in zip(local, bound, strict=True)])
-            masses = np.stack([share.sum(axis=-1) for share in local]) * np.isfinite(values)
-            total = masses.sum(axis=0)
-            mean = np.where(total > 0, np.nansum(values * masses, axis=0) / np.maximum(total, 1), np.nan)
-            return mean if mean.ndim else float(mean)
+            values = np.stack([function(weights) for function in functions])
+            return _mean(values, np.stack([weights @ counts for counts in rows]))
 
         return evaluate
+
+
+def _mean(values: Array, rows: Array) -> Any:
+    """[parts, ...] -> [...]: the mean over the parts where the value is defined, weighted by rows."""
+    masses = rows * np.isfinite(values)
+    total = masses.sum(axis=0)
+    mean = np.where(total > 0, np.nansum(values * masses, axis=0) / np.maximum(total, 1), np.nan)
+    return mean if mean.ndim else float(mean)
 
 
 def score(metric: Metric, validated: Validated, prediction: Array, rows: Array | None = None) -> Sampled:

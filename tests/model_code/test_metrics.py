@@ -126,6 +126,24 @@ def test_a_weight_of_two_is_the_row_twice(case: tuple[Array, Array, Array], name
     np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12)
 
 
+@given(st.data(), st.sampled_from(tasks.names()))
+@settings(max_examples=100, deadline=None)
+def test_weights_of_clusters_give_what_the_weights_of_their_rows_give(data: st.DataObject, name: str) -> None:
+    task = tasks.get(name)
+    truth, prediction, _ = data.draw(_cases(classes=(3 - task.has_positive) if task.has_classes else 0))
+    random = np.random.default_rng(len(truth))
+    clusters = random.integers(0, 5, len(truth))
+    weights = random.poisson(1, (4, 5)).astype(float)
+    for metric in task.metrics.values():
+        function = metric.bind(truth, prediction)
+        if isinstance(function, metrics.Poolable):
+            expected = function(weights[:, clusters])
+            pooled = function.pool(clusters, 5)(weights)
+            np.testing.assert_allclose(pooled, expected, rtol=1e-7, atol=1e-9, err_msg=metric.name)
+        else:
+            assert np.isnan(function(weights[:, clusters])).all(), f"{metric.name} is defined and cannot be pooled"
+
+
 def test_every_metric_that_a_task_names_is_here() -> None:
     for task in map(tasks.get, tasks.names()):
         for name in task.metrics:

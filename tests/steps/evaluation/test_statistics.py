@@ -69,7 +69,7 @@ def test_equal_rows_are_drawn_together_and_where_all_differ_nothing_changes():
     hashes = np.repeat(np.random.default_rng(0).integers(0, 2**63, 70).astype(np.uint64), 6)
     together = by_unit(hashes, "features", 50, 3)
     assert (together.count, together.resampled) == (70, "groups of rows with equal features")
-    for row in np.concatenate(list(together.weights())):
+    for row in np.concatenate([together.weights(draws) for draws in together.draws()]):
         assert (row.reshape(70, 6) == row.reshape(70, 6)[:, :1]).all()
     assert by_unit(np.arange(420).astype(np.uint64), "features", 50, 3) == by_row(420, 50, 3)
 
@@ -108,7 +108,7 @@ def test_a_slice_is_the_same_resample_seen_through_fewer_rows():
     rows = np.arange(0, 90, 3)
     resampling = by_row(90, 120, 3)
     result = bootstrap({"slice": Measure(mean_of(values[rows]), rows)}, resampling)["slice"]
-    weights = np.concatenate(list(resampling.weights()))[:, rows]
+    weights = np.concatenate([resampling.weights(draws) for draws in resampling.draws()])[:, rows]
     np.testing.assert_allclose(result.samples, weights @ values[rows] / weights.sum(axis=1))
     assert result.value == pytest.approx(values[rows].mean())
 
@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_samples_whatever_the_chunk():
 @settings(max_examples=60, deadline=None)
 def test_a_group_is_drawn_whole_and_resamples_draw_as_many_groups_as_there_are(names):
     resampling = by_group(pl.Series("team", names, dtype=pl.String), 20, 1)
-    for row in np.concatenate(list(resampling.weights())):
+    for row in np.concatenate([resampling.weights(draws) for draws in resampling.draws()]):
         draws = {
             name: {weight for other, weight in zip(names, row, strict=True) if other == name} for name in set(names)
         }
