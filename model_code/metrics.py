@@ -8,6 +8,8 @@ in ``model_code.tasks``:
     classification   truth int64[n] (class index), prediction float64[n, k] (probabilities; of two, class 1 is positive)
     regression       truth float64[n],             prediction float64[n]
 
+Metrics that judge decisions take the ``threshold`` of two classes: the probability from which a row counts as class 1.
+
 A weight of 2 is the row twice and a weight of 0 is the row's absence. What is undefined on the rows that are left (no
 row, one class where two are needed, a constant truth for r2, a prediction that is not finite) is nan, without warning.
 Definitions: scikit-learn user guide, "Metrics and scoring: quantifying the quality of predictions".
@@ -50,27 +52,88 @@ def average(values: Array) -> Weighted:
     return _mean(values)
 
 
-def accuracy(truth: Array, prediction: Array) -> Weighted:
-    """Share of rows whose most probable class is the true one; in [0, 1]."""
+def decided(prediction: Array, threshold: float | None = None) -> Array:
+    """Return the class int64[n] that probabilities decide for: the most probable, or the second of two from a threshold on."""
+    if threshold is None:
+        classes: Array = prediction.argmax(axis=1)
+        return classes
+    return np.asarray(prediction[:, 1] >= threshold, np.int64)
+
+
+def accuracy(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
+    """Share of rows that are decided for their true class; in [0, 1]."""
     if not _usable(prediction):
         return _undefined
-    return _mean(prediction.argmax(axis=1) == truth)
+    return _mean(decided(prediction, threshold) == truth)
 
 
-def balanced_accuracy(truth: Array, prediction: Array) -> Weighted:
+def balanced_accuracy(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
     """Mean over the classes that occur in the truth of the share of their rows that are found; in [0, 1]."""
     if not _usable(prediction):
         return _undefined
-    return _confusion(truth, prediction, lambda hits, actual, _: _class_mean(hits, actual))
+    return _confusion(truth, prediction, lambda hits, actual, _: _class_mean(hits, actual), threshold)
 
 
-def f1(truth: Array, prediction: Array) -> Weighted:
+def f1(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
     """2 tp / (2 tp + fp + fn) of class 1; in [0, 1]; undefined where the class is neither true nor predicted."""
     if not _usable(prediction):
         return _undefined
-    positive, predicted = truth == 1, prediction.argmax(axis=1) == 1
+    positive, predicted = truth == 1, decided(prediction, threshold) == 1
     columns = np.stack([positive & predicted, positive, predicted]).astype(np.float64)
     return Sums(columns, lambda hits, actual, predicted: _ratio(2 * hits, actual + predicted))
+
+
+def recall(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
+    """Share of the rows of class 1 that are decided for it; in [0, 1]."""
+    return _share(prediction, decided(prediction, threshold) == 1, truth == 1)
+
+
+def precision(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
+    """Share of class 1 among the rows that are decided for it; in [0, 1]; undefined where none is."""
+    return _share(prediction, truth == 1, decided(prediction, threshold) == 1)
+
+
+def specificity(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
+    """Share of the rows of class 0 that are decided for it; in [0, 1]."""
+    return _share(prediction, decided(prediction, threshold) == 0, truth != 1)
+
+
+def false_positive_rate(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
+    """Share of the rows of class 0 that are decided for class 1; in [0, 1]."""
+    return _share(prediction, decided(prediction, threshold) == 1, truth != 1)
+
+
+def cost_per_1000_rows(
+    truth: Array, prediction: Array, threshold: float | None = None, *, miss: float, false_alarm: float
+) -> Weighted:
+    """1,000 times the mean cost of a row's decision: of a miss, of a false alarm, or nothing; at least 0."""
+    if not _usable(prediction):
+        return _undefined
+    positive, acting = truth == 1, decided(prediction, threshold) == 1
+    return _mean(1000 * np.where(positive, np.where(acting, 0.0, miss), np.where(acting, false_alarm, 0.0)))
+
+
+def precision_at_top(truth: Array, prediction: Array, *, percent: float) -> Weighted:
+    """Share of class 1 among the rows that score highest, so many percent of all; in [0, 1]."""
+    return _top(truth, prediction, percent, lambda mass, hits, *_: _ratio(hits, mass))
+
+
+def recall_at_top(truth: Array, prediction: Array, *, percent: float) -> Weighted:
+    """Share of the rows of class 1 that are among the rows that score highest, so many percent of all; in [0, 1]."""
+    return _top(truth, prediction, percent, lambda _, hits, positives, __: _ratio(hits, positives))
+
+
+def lift_at_top(truth: Array, prediction: Array, *, percent: float) -> Weighted:
+    """Precision among the rows that score highest, as a multiple of the share of class 1 in all rows; at least 0."""
+    return _top(truth, prediction, percent, lambda mass, hits, positives, rows: _ratio(hits * rows, mass * positives))
+
+
+def top_accuracy(truth: Array, prediction: Array, *, count: float) -> Weighted:
+    """Share of rows whose true class is among so many most probable ones, ties broken by the class index; in [0, 1]."""
+    if not _usable(prediction):
+        return _undefined
+    first = np.argsort(-prediction, axis=1, kind="stable")[:, : int(count)]
+    return _mean((first == truth[:, None]).any(axis=1))
 
 
 def f1_macro(truth: Array, prediction: Array) -> Weighted:
@@ -78,6 +141,18 @@ def f1_macro(truth: Array, prediction: Array) -> Weighted:
     if not _usable(prediction):
         return _undefined
     return _confusion(truth, prediction, lambda hits, actual, predicted: _class_mean(2 * hits, actual + predicted))
+
+
+def f1_weighted(truth: Array, prediction: Array) -> Weighted:
+    """Mean of each class's f1, weighted by the class's rows; in [0, 1]."""
+    if not _usable(prediction):
+        return _undefined
+
+    def combine(hits: Array, actual: Array, predicted: Array) -> Any:
+        f1s = _ratio(2 * hits, actual + predicted, otherwise=0.0)
+        return _ratio(_dot(f1s, actual), actual.sum(axis=-1))
+
+    return _confusion(truth, prediction, combine)
 
 
 def roc_auc(truth: Array, prediction: Array) -> Weighted:
@@ -136,6 +211,16 @@ def mae(truth: Array, prediction: Array) -> Weighted:
 def mape(truth: Array, prediction: Array) -> Weighted:
     """Mean absolute error as a share of the true value (0.1 is 10 %); huge where the truth is near 0; at least 0."""
     return _mean(np.abs(truth - prediction) / np.maximum(np.abs(truth), np.finfo(np.float64).eps))
+
+
+def within(truth: Array, prediction: Array, *, tolerance: float) -> Weighted:
+    """Share of rows whose error is at most the tolerance, in the target's unit; in [0, 1]."""
+    return _mean(np.abs(truth - prediction) <= tolerance) if _usable(prediction) else _undefined
+
+
+def within_percent(truth: Array, prediction: Array, *, percent: float) -> Weighted:
+    """Share of rows whose error is at most so many percent of the true value; in [0, 1]."""
+    return _mean(np.abs(truth - prediction) <= percent / 100 * np.abs(truth)) if _usable(prediction) else _undefined
 
 
 def _usable(values: Array) -> bool:
@@ -288,6 +373,50 @@ class AveragePrecision:
         return _ratio(_dot(positive, _ratio(true, true + false, otherwise=0.0)), total)
 
 
+class Top:
+    """A metric of the rows of one score that are ranked highest, so many percent of all.
+
+    Of rows with equal scores that do not all belong to the top, each belongs to it in part.
+    """
+
+    def __init__(self, truth: Array, score: Array, percent: float, combine: Callable[..., Any]) -> None:
+        self.order = np.argsort(-score, kind="stable")
+        self.positive = truth[self.order] == 1
+        changes = np.diff(score[self.order], append=-np.inf) != 0
+        self.ends = np.concatenate([[0], np.flatnonzero(changes) + 1])  # the rows before each change of the score
+        self.percent, self.combine = percent, combine
+
+    def __call__(self, weights: Array) -> Any:
+        ranked = weights.take(self.order, axis=-1)
+        sums = (_running_total(values).take(self.ends, axis=-1) for values in (ranked, ranked * self.positive))
+        return self._combine(*sums)
+
+    def pool(self, clusters: Array, count: int) -> Weighted:
+        ranked = clusters[self.order]
+        positives = np.concatenate([[0], self.positive.cumsum()])[self.ends]
+        mass = _running_counts(ranked, count)[self.ends].T
+        hits = _running_counts(ranked[self.positive], count)[positives].T
+        return lambda weights: self._combine(weights @ mass, weights @ hits)
+
+    def _combine(self, mass: Array, hits: Array) -> Any:
+        """Return the metric of the weights of all and of the positive rows before each change of the score."""
+        top = self.percent / 100 * mass[..., -1:]
+        after = np.clip((mass < top).sum(axis=-1, keepdims=True), 1, None)
+        (low, high), (few, many) = (
+            (np.take_along_axis(sums, after - 1, axis=-1), np.take_along_axis(sums, after, axis=-1))
+            for sums in (mass, hits)
+        )
+        inside = few + (many - few) * np.divide(top - low, high - low, out=np.zeros_like(top), where=high > low)
+        return self.combine(top[..., 0], inside[..., 0], hits[..., -1], mass[..., -1])
+
+
+def _top(truth: Array, prediction: Array, percent: float, combine: Callable[..., Any]) -> Weighted:
+    """Combine the weights of the top, of its rows of class 1, of all rows of class 1, and of all rows."""
+    if not len(truth) or not _usable(prediction):
+        return _undefined
+    return Top(truth, prediction[:, 1], percent, combine)
+
+
 def _sorted_by_class(truth: Array, score: Array) -> tuple[Array, Array]:
     """Return the negative and the positive rows, each by rising score."""
     negatives, positives = (
@@ -319,9 +448,18 @@ def _group_sums(keys: Array, width: int) -> Weighted:
     return evaluate
 
 
-def _confusion(truth: Array, prediction: Array, combine: Callable[..., Any]) -> Weighted:
+def _share(prediction: Array, counted: Array, among: Array) -> Weighted:
+    """The share of the rows ``among`` that are ``counted``."""
+    if not _usable(prediction):
+        return _undefined
+    return Sums(np.stack([counted & among, among]).astype(np.float64), _ratio)
+
+
+def _confusion(
+    truth: Array, prediction: Array, combine: Callable[..., Any], threshold: float | None = None
+) -> Weighted:
     """Combine the weights per class [..., k] of the rows that are rightly predicted so, that are so, that are predicted so."""
-    width, predicted = prediction.shape[1], prediction.argmax(axis=1)
+    width, predicted = prediction.shape[1], decided(prediction, threshold)
     hits = np.where(predicted == truth, truth, -1)
     return ClassSums((hits, truth, predicted), width, combine)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from model_code import families, intervals, onnx_runtime, runtime
+from model_code import families, intervals, metrics, onnx_runtime, runtime
 from model_code.archive import MODEL
 from model_code.families import FORMAT, Readout
 
@@ -85,11 +85,8 @@ class Predictor:
 
 
 def decided(schema: Mapping[str, Any], prediction: Array) -> Array:
-    """Return the class that probabilities [n, k] decide for: the most probable, or the second of two from ``threshold`` on."""
-    if (threshold := schema.get("threshold")) is None:
-        classes: Array = prediction.argmax(axis=1)
-        return classes
-    return np.asarray(prediction[:, 1] >= threshold, np.int64)
+    """Return the class that probabilities [n, k] decide for, by the model's threshold."""
+    return metrics.decided(prediction, schema.get("threshold"))
 
 
 def model_schema(

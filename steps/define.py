@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from model_code import tasks
+from model_code.tasks import COST
 from steps import documents
 from steps.cards import markdown
 from steps.cards.document import ANSWERS, ProblemCard
@@ -39,6 +40,14 @@ class DefineConfig(Config):
         default=None,
         description="Of two classes, what a miss and a false alarm cost, in one unit: {miss: 50, false_alarm: 2}. "
         "'prediction' is then the positive class from the probability on that was cheapest on the validation folds.",
+    )
+    decision_threshold: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="Of two classes, the probability from which 'prediction' is the positive class. Left out: chosen on the "
+        "validation folds for promises on recall, precision, specificity or false_positive_rate, or the cheapest by costs, "
+        "or 0.5.",
     )
     task: str = Field(description="binary-classification, multiclass-classification or regression.")
     target: str = Field(
@@ -79,7 +88,7 @@ def faults(config: DefineConfig) -> list[Fault]:
     if unknown := [*_unknown(config)]:
         return unknown
     task = tasks.get(config.task)
-    return [*_blank_fields(config, task), *_unmeasurable(config.success, task), *_contradictory(config.success)]
+    return [*_blank_fields(config, task), *_unmeasurable(config, task), *_contradictory(config.success)]
 
 
 def _unknown(config: DefineConfig) -> Iterator[Fault]:
@@ -90,12 +99,10 @@ def _unknown(config: DefineConfig) -> Iterator[Fault]:
         yield ("task",), f"task: {error}"
         return
     for metric, position in {t.metric: i for i, t in reversed([*enumerate(config.success)])}.items():
-        if metric not in task.metrics:
-            homes = [name for name in tasks.names() if metric in tasks.get(name).metrics]
+        if task.metric(metric) is None:
+            homes = [name for name in tasks.names() if tasks.get(name).metric(metric)]
             hint = f" (it is a metric of {' and '.join(homes)})" if homes else ""
-            text = (
-                f"success: {metric!r} is not a metric of {task.name}{hint}; its metrics are: {', '.join(task.metrics)}"
-            )
+            text = f"success: {metric!r} is not a metric of {task.name}{hint}; its metrics are: {', '.join(task.metric_names())}"
             yield ("success", position, "metric"), text
 
 
@@ -105,15 +112,22 @@ def _blank_fields(config: DefineConfig, task: Task) -> Iterator[Fault]:
         yield ("success",), f"success: {text}"
     if config.costs and not task.has_positive:
         yield ("costs",), f"costs: a miss and a false alarm are errors of two classes; the task is {task.name}"
+    if config.decision_threshold is not None and not task.has_positive:
+        text = f"a probability decides between two classes; the task is {task.name}"
+        yield ("decision_threshold",), f"decision_threshold: {text}"
     for field in (*ANSWERS, "target"):
         if not getattr(config, field).strip():
             yield (field,), f"{field}: it is blank; readers of the report need it in words"
 
 
-def _unmeasurable(success: Sequence[Threshold], task: Task) -> Iterator[Fault]:
-    """Yield the thresholds that every model or no model meets, or that point the wrong way."""
-    for position, threshold in enumerate(success):
-        problem = _problem(threshold, task.metrics[threshold.metric])
+def _unmeasurable(config: DefineConfig, task: Task) -> Iterator[Fault]:
+    """Yield the thresholds that every model or no model meets, that point the wrong way, or that want costs."""
+    for position, threshold in enumerate(config.success):
+        metric = task.metric(threshold.metric)
+        assert metric is not None, "unknown metrics are refused before"
+        problem = _problem(threshold, metric)
+        if threshold.metric == COST and config.costs is None:
+            problem = "it needs the costs of errors; declare them, such as costs: {miss: 50, false_alarm: 2}"
         if problem:
             yield ("success", position), f"success: {threshold.requirement}: {problem}"
 

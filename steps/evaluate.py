@@ -20,7 +20,6 @@ from steps.evaluation.document import (
     MODEL,
     RIVALS,
     Champion,
-    Decision,
     Estimate,
     Evaluation,
     EvaluationData,
@@ -110,10 +109,12 @@ def evaluate(
         log.dataset("test_set", digest=test.digest, rows=test.rows, columns=len(test.columns), context="test")
         predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
         predictors.compare_onnx(model, table, predictions[MODEL], log)
-        of_champion, notes = predictors.of_champion(champion, table, predictor.schema)
+        of_champion, champion_acts, notes = predictors.of_champion(champion, table, predictor.schema)
         if of_champion is not None:
             predictions[CHAMPION] = of_champion
             notes += _flattered(champion, train.digest)
+        own = {MODEL: predictor.schema.get("threshold"), CHAMPION: champion_acts}
+        thresholds = _thresholds(config, truth, predictions, own)
         absent = {name: _absent(name, model, notes) for name in RIVALS if name not in predictions}
         drawing = resampling(table, config, test, config.resamples, config.seed)
         if drawing.clusters is not None and drawing.count < statistics.FEW_CLUSTERS:
@@ -124,10 +125,9 @@ def evaluate(
             target=predictor.schema["target"],
             classes=classes,
             rows=table.height,
-            **_judge(config, task, truth, predictions, absent, table, train_set, drawing, log),
-            decision=_decision(predictor.schema, truth, predictions[MODEL], drawing, config),
+            **_judge(config, task, truth, predictions, thresholds, absent, table, train_set, drawing, log),
             prediction_intervals=_intervals(predictor.schema, truth, predictions[MODEL], drawing, config),
-            **calibration.shapes(task, truth, predictions[MODEL]),
+            **calibration.shapes(task, truth, predictions[MODEL], thresholds.get(MODEL)),
             interval=drawing.method(),
             data=EvaluationData(
                 train_rows=train.rows, train_digest=train.digest, test_rows=test.rows, test_digest=test.digest
@@ -174,16 +174,17 @@ def _judge(
     task: Task,
     truth: Array,
     predictions: Mapping[str, Array],
+    thresholds: Mapping[str, float],
     absent: Mapping[str, str],
     table: pl.DataFrame,
     train_set: Path,
     resampling: Resampling,
     log: Journal,
 ) -> dict[str, Any]:
-    """Return everything that rests on the resamples: metrics, slices, comparisons, thresholds, verdict."""
+    """Return everything that rests on the resamples: metrics, slices, comparisons, thresholds, decisions, verdict."""
     import polars as pl
 
-    from steps.evaluation import slices, statistics, verdict
+    from steps.evaluation import decisions, slices, statistics, verdict
     from steps.evaluation.slices import Part
 
     columns = [column for column in _slice_columns(config) if column in table.columns]
@@ -192,28 +193,31 @@ def _judge(
     promised = [slices.of_threshold(threshold.slice, table, reference, "test") for threshold in config.success]
     measured = [part for listed in parts.values() for part in listed]
     measured += [part for part in promised if isinstance(part, Part)]
-    measures = verdict.measures_of(task, truth, predictions, measured)
+    names = config.metrics()
+    measures = verdict.measures_of(names, truth, predictions, thresholds, measured)
+    measures |= decisions.extremes(config, truth, predictions[MODEL])
     sampled = statistics.bootstrap(measures, resampling, lambda count, total: log.progress(count, total, "resamples"))
-    metrics = {name: verdict.metrics_of(name, task, sampled) for name in predictions}
+    metrics = {name: verdict.metrics_of(name, names, sampled) for name in predictions}
     comparisons = {name: verdict.compare(task, sampled, name) for name in predictions if name != MODEL}
-    thresholds = []
+    promises = []
     for threshold, part in zip(config.success, promised, strict=True):
         key = verdict.key_of(threshold.metric, part if isinstance(part, Part) else None)
-        thresholds.append(verdict.judge(threshold, sampled[key], part))
+        promises.append(verdict.judge(threshold, sampled[key], part))
     required = config.must_beat
     if CONSTANT in comparisons and CONSTANT not in required and config.need_not_beat_constant is None:
         required = (CONSTANT, *required)
-    reasons = verdict.reasons_against(required, predictions[MODEL], thresholds, comparisons, absent)
+    reasons = verdict.reasons_against(required, predictions[MODEL], promises, comparisons, absent)
     return {
         "verdict": "rejected" if reasons else "pass",
         "reasons": reasons,
         "headline": task.headline,
         "metrics": metrics[MODEL],
-        "thresholds": thresholds,
+        "thresholds": promises,
         "yardsticks": {name: estimates for name, estimates in metrics.items() if name not in (MODEL, CHAMPION)},
         "champion": Champion(metrics=metrics[CHAMPION]) if CHAMPION in metrics else None,
         "comparisons": comparisons,
-        "slices": {name: [verdict.slice_of(part, task, sampled) for part in listed] for name, listed in parts.items()},
+        "slices": {name: [verdict.slice_of(part, names, sampled) for part in listed] for name, listed in parts.items()},
+        "decision": decisions.document(config, truth, predictions[MODEL], thresholds, sampled),
     }
 
 
@@ -237,30 +241,21 @@ def _intervals(
     )
 
 
-def _decision(
-    schema: Mapping[str, Any], truth: Array, prediction: Array, resampling: Resampling, config: EvaluateConfig
-) -> Decision | None:
-    """Return what acting by the model's threshold costs; None without declared costs."""
-    import numpy as np
+def _thresholds(
+    config: EvaluateConfig, truth: Array, predictions: Mapping[str, Array], own: Mapping[str, float | None]
+) -> dict[str, float]:
+    """Return the probability from which each predictor counts a row as positive, where that is not one half.
 
-    from model_code import serving
-    from steps.evaluation.costs import of_rows
+    Args:
+        own: of the model and the champion, which bring theirs; that of a yardstick is chosen on these very rows.
+    """
+    from steps.evaluation import decisions
 
-    costs, threshold = config.costs, schema.get("threshold")
-    if costs is None or threshold is None:
-        return None
-    acting = serving.decided(schema, prediction) == 1
-    never, always = (
-        rounded(1000 * float(of_rows(costs, truth, np.full(len(truth), act)).mean())) for act in (False, True)
-    )
-    return Decision(
-        threshold=threshold,
-        miss=costs.miss,
-        false_alarm=costs.false_alarm,
-        per_1000_rows=_average(1000 * of_rows(costs, truth, acting), resampling),
-        never=never,
-        always=always,
-    )
+    thresholds = dict(own)
+    for name, prediction in predictions.items():
+        if name not in own and (acting := decisions.choose(config, truth, prediction)):
+            thresholds[name] = acting.threshold
+    return {name: threshold for name, threshold in thresholds.items() if threshold is not None}
 
 
 def _average(values: Array, resampling: Resampling) -> Estimate:
@@ -374,7 +369,7 @@ def _numbers(document: Evaluation) -> Iterator[tuple[str, float | None]]:
                 again = f" {suffixes[suffix]}" if suffixes[suffix] > 1 else ""
                 yield f"{document.headline}.{suffix}{again}", part.metrics[document.headline].value
     if decision := document.decision:
-        yield "cost_per_1000_rows", decision.per_1000_rows.value
+        yield "decision_threshold", decision.threshold
     if intervals := document.prediction_intervals:
         yield "interval_coverage", intervals.coverage.value
         yield "interval_mean_width", intervals.mean_width

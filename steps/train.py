@@ -43,6 +43,11 @@ if TYPE_CHECKING:
 FEWEST_ROWS = 10
 YARDSTICK_ROWS = 1_000_000
 """The most rows that a yardstick learns from: its library copies them several times, and more teach it little."""
+_REASONS = {
+    "declared": "as declared",
+    "costs": "the cheapest on the folds",
+    "promises": "chosen on the folds for the promises",
+}
 
 
 class Budget(Config):
@@ -180,7 +185,7 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         names=config.candidates,
         choose=config.choose,
         quality=config.quality,
-        success=config.success,
+        goal=config,
         minutes=config.budget.minutes,
         begun=time.perf_counter(),
         checkpoints=checkpoints,
@@ -334,15 +339,14 @@ def _calibrate(context: TrainingContext, chosen: Candidate, final: Fitted) -> tu
 
 
 def _choose_threshold(context: TrainingContext, config: TrainConfig, chosen: Candidate) -> float | None:
-    """Return the probability from which acting was cheapest on the folds; None without declared costs."""
-    from steps.evaluation.costs import cheapest
+    """Return the probability from which rows count as positive, by the folds; None where that is one half."""
+    from steps.evaluation.decisions import choose
 
-    if config.costs is None or chosen.prediction is None:
+    if chosen.prediction is None or (acting := choose(config, context.validated.truth, chosen.prediction)) is None:
         return None
-    threshold = cheapest(config.costs, context.validated.truth, chosen.prediction[:, 1])
-    positive = context.dataset.schema["classes"][1]
-    context.log.note(f"by the declared costs, rows are {positive!r} from a probability of {threshold:.4g} on")
-    return threshold
+    positive, why = context.dataset.schema["classes"][1], _REASONS[acting.reason]
+    context.log.note(f"rows are {positive!r} from a probability of {acting.threshold:.4g} on, {why}")
+    return acting.threshold
 
 
 def _write_model(

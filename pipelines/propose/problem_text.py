@@ -91,14 +91,15 @@ def _text(proposal: Proposal, title: str) -> str:
         f"name: {scalar(content['name'])}",
         "# To be written by a person: the question, the decision that it serves, its owner (a role), the cost of errors.",
         *(f"{name}: {scalar(content[name])}" for name in ("question", "decision", "owner", "cost_of_error")),
-        *([f"costs: {scalar(content['costs'])}"] if content.get("costs") else []),
+        *(f"{name}: {scalar(content[name])}" for name in ("costs", "decision_threshold") if content.get(name)),
         f"# one of {', '.join(tasks.names())}",
         f"task: {proposal.task}",
         f"target: {scalar(proposal.target)}",
         "",
         "# What the model must reach on the held-out test set. 'on: interval' judges the unfavourable end of the 95 %",
         "# interval, 'on: value' the estimate; 'slice: column=value' only the rows with that value. Proposed: clearly",
-        "# better than a constant prediction.",
+        "# better than a constant prediction. Other metrics (docs/evaluation.md):",
+        *_metrics(proposal.task),
         *(["success:", *(f"  - {scalar(threshold)}" for threshold in success)] if success else ["success: []"]),
         "",
         *_data(proposal),
@@ -118,6 +119,12 @@ def _text(proposal: Proposal, title: str) -> str:
         *(f"{name}: {scalar(content[name])}" for name in ("tracking_uri", "sagemaker") if name in content),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _metrics(task: str) -> Iterable[str]:
+    """Yield comments that name the metrics of a task, if it is one."""
+    if task in tasks.names():
+        yield from (f"#   {line}" for line in textwrap.wrap(", ".join(tasks.get(task).metric_names()), 110))
 
 
 def _data(proposal: Proposal) -> Iterable[str]:

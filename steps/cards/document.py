@@ -35,6 +35,7 @@ class ProblemCard(Document):
     target: str
     success: tuple[Threshold, ...] = ()
     costs: Costs | None = None
+    decision_threshold: float | None = None
 
 
 class Registration(Document):

@@ -7,10 +7,13 @@ models", 2015 (bins of equal mass).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from model_code import metrics
 from model_code.tasks import Task
 from steps.evaluation.document import Bin, Calibration, Histogram, Plane, Residuals, rounded
 
@@ -24,9 +27,17 @@ _QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _TAIL = 0.005  # of the rows on either side; they are counted in the outermost bins
 
 
-def shapes(task: Task, truth: Array, prediction: Array) -> dict[str, Any]:
-    """Return how probabilities or residuals are distributed; nothing where a prediction is not a number."""
-    functions = {"calibration": reliability, "confusion": confusion, "residuals": residuals}
+def shapes(task: Task, truth: Array, prediction: Array, threshold: float | None = None) -> dict[str, Any]:
+    """Return how probabilities or residuals are distributed; nothing where a prediction is not a number.
+
+    Args:
+        threshold: the probability from which a row of two classes counts as positive; one half when None.
+    """
+    functions: dict[str, Callable[[Array, Array], Any]] = {
+        "calibration": reliability,
+        "confusion": partial(confusion, threshold=threshold),
+        "residuals": residuals,
+    }
     names = task.shapes if np.isfinite(prediction).all() else ()
     return {name: functions[name](truth, prediction) for name in names}
 
@@ -58,12 +69,12 @@ def reliability(truth: Array, prediction: Array) -> Calibration:
     return Calibration(bins=listed, expected_calibration_error=rounded(error))
 
 
-def confusion(truth: Array, prediction: Array) -> list[list[int]] | None:
-    """Counts [true class][predicted class]; None where there are too many classes to look at."""
+def confusion(truth: Array, prediction: Array, threshold: float | None = None) -> list[list[int]] | None:
+    """Counts [true class][class that is decided for]; None where there are too many classes to look at."""
     classes = prediction.shape[1]
     if classes > _MOST_CLASSES:
         return None
-    pairs = np.bincount(truth * classes + prediction.argmax(axis=1), minlength=classes * classes)
+    pairs = np.bincount(truth * classes + metrics.decided(prediction, threshold), minlength=classes * classes)
     counts: list[list[int]] = pairs.reshape(classes, classes).tolist()
     return counts
 

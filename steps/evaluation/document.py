@@ -42,6 +42,10 @@ def rounded(value: float) -> float:
     return float(f"{value:.10g}")
 
 
+Reason = Literal["declared", "costs", "promises"]
+"""Why a row counts as positive from a probability on: the problem says so, it was the cheapest, it was chosen for promises."""
+
+
 class ThresholdResult(Estimate):
     """A threshold and whether the model met it."""
 
@@ -158,15 +162,26 @@ class PredictionIntervals(Section):
 
 
 class Decision(Section):
-    """What it costs to act on the test rows from a probability on, by the costs that the problem declares."""
+    """What it means to act on the test rows from a probability on, and what that costs by the declared costs."""
 
     threshold: float
-    miss: float
-    false_alarm: float
-    per_1000_rows: Estimate
-    never: float
+    reason: Reason | Literal["one half"] | None = None
+    """Why from there; None in documents whose other metrics are those from one half on."""
+    acted: int | None = None
+    """How many rows somebody acts on."""
+    hits: int | None = None
+    """How many of them are positive."""
+    positives: int | None = None
+    miss: float | None = None
+    false_alarm: float | None = None
+    per_1000_rows: Estimate | None = None
+    never: float | None = None
     """The cost for 1,000 rows if nobody ever acts."""
-    always: float
+    always: float | None = None
+    saved: dict[str, Estimate] = Field(default={})
+    """never, always, a yardstick or champion -> what 1,000 rows cost less by the model's decisions than so."""
+    thresholds: dict[str, float] = Field(default={})
+    """Yardstick or champion -> the probability from which it acts; a yardstick's is chosen on the test rows themselves."""
 
 
 class IntervalMethod(Section):
@@ -250,4 +265,4 @@ def metric_ends(task: str, metric: str | None) -> tuple[float | None, float | No
 
 
 def _metric(task: str, metric: str | None) -> tasks.Metric | None:
-    return tasks.get(task).metrics.get(metric or "") if task in tasks.names() else None
+    return tasks.get(task).metric(metric or "") if task in tasks.names() else None

@@ -59,21 +59,27 @@ def of_yardsticks(directory: Path, table: pl.DataFrame) -> dict[str, Array]:
     return {published(name): yardsticks.predict(directory, name, table) for name in yardsticks.names(directory)}
 
 
-def of_champion(directory: Path, table: pl.DataFrame, schema: Mapping[str, Any]) -> tuple[Array | None, list[str]]:
-    """Return the champion's predictions, None where it cannot be compared, and why not."""
+def of_champion(
+    directory: Path, table: pl.DataFrame, schema: Mapping[str, Any]
+) -> tuple[Array | None, float | None, list[str]]:
+    """Return the champion's predictions, None where it cannot be compared, its decision threshold, and why not."""
     if not any(directory.iterdir()):
-        return None, []
+        return None, None, []
     try:
         predictor = serving.load(directory)
         if _question(predictor.schema) != _question(schema):
             other, expected = _described(predictor.schema), _described(schema)
-            return None, [f"the champion was not compared: it answers {other}, this model {expected}"]
+            return None, None, [f"the champion was not compared: it answers {other}, this model {expected}"]
         prediction = predictor.predict(table)
     except ValueError as error:
-        return None, [f"the champion was not compared: it cannot answer these rows ({error})"]
+        return None, None, [f"the champion was not compared: it cannot answer these rows ({error})"]
+    threshold = predictor.schema.get("threshold")
     if schema["classes"]:
-        prediction = prediction[:, [predictor.schema["classes"].index(name) for name in schema["classes"]]]
-    return prediction, []
+        order = [predictor.schema["classes"].index(name) for name in schema["classes"]]
+        prediction = prediction[:, order]
+        if threshold is not None and order[0] == 1:
+            threshold = 1 - threshold
+    return prediction, threshold, []
 
 
 def _question(schema: Mapping[str, Any]) -> tuple[str, str, frozenset[str]]:

@@ -6,6 +6,7 @@ Names and values from data are marked (``steps.wording.isolate``); whoever shows
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator
 
 from model_code import tasks
@@ -25,6 +26,18 @@ from steps.wording import count, cut, decimals_of_size, exact, isolate, listed, 
 _MEANINGS = {
     "roc_auc": "how often a row of the positive class is ranked above one of the other class; 0.5 is guessing, 1 is perfect",
     "average_precision": "how clean the top of the ranking is; guessing scores the share of the positive class, 1 is perfect",
+    "recall": "the share of the positive rows that are acted on; 1 is none missed",
+    "precision": "the share of the rows acted on that are positive; 1 is no false alarm",
+    "specificity": "the share of the other rows that are left alone; 1 is no false alarm",
+    "false_positive_rate": "the share of the other rows that are acted on; lower is better",
+    "cost_per_1000_rows": "what wrong decisions cost by the declared costs, for 1,000 rows; lower is better",
+    "precision_at_top_N_percent": "the share of positive rows among those ranked highest",
+    "recall_at_top_N_percent": "the share of all positive rows that are among those ranked highest",
+    "lift_at_top_N_percent": "how many times more positive rows are among those ranked highest than among all; 1 is guessing",
+    "within_N": "the share of rows whose error is no larger, in units of the target",
+    "within_N_percent": "the share of rows whose error is no larger, in percent of the actual value",
+    "top_N_accuracy": "the share of rows whose class is among the most probable ones",
+    "f1_weighted": "the balance of finding a class and being right about it, each class counting by its rows",
     "accuracy": "the share of rows that are predicted correctly",
     "balanced_accuracy": "the share predicted correctly, each class counting the same",
     "f1": "the balance of finding the positive class and being right about it; 1 is perfect",
@@ -89,14 +102,14 @@ def metric_name(metric: str | None) -> str:
 def metric_in_sentence(metric: str | None) -> str:
     """Return a metric's name as a part of a sentence."""
     for task in map(tasks.get, tasks.names()):
-        if definition := task.metrics.get(metric or ""):
+        if definition := task.metric(metric or ""):
             return definition.label
     return cut(metric, 40)
 
 
 def metric_meaning(metric: str) -> str:
     """Return what a metric measures; empty for one that is not known."""
-    return _MEANINGS.get(metric, "")
+    return _MEANINGS.get(metric) or _MEANINGS.get(re.sub(r"_\d+(\.\d+)?(?=_|$)", "_N", metric), "")
 
 
 def predictor_name(name: str) -> str:
@@ -220,16 +233,60 @@ def is_clearly_weaker(evaluation: Evaluation, estimate: Estimate) -> bool:
     return estimate.high < overall if evaluation.higher_is_better(evaluation.headline) else estimate.low > overall
 
 
-def cost(decision: Decision) -> str:
-    """Return what acting by the model's threshold costs, beside acting never and always."""
-    places = decimals_for(decision.per_1000_rows)
-    ends = interval(decision.per_1000_rows, places)
+def acting(decision: Decision) -> str:
+    """Return what acting by the model's threshold means on the test rows, and what it costs and saves."""
+    sentences = [_acted(decision)] if decision.acted is not None else []
+    if decision.per_1000_rows is not None:
+        sentences.append(_cost(decision, decision.per_1000_rows))
+    if decision.saved:
+        sentences.append(_saved(decision))
+    if decision.reason is None:
+        sentences.append("Accuracy, F1 and the table of mistakes are those from one half on.")
+    return " ".join(sentences)
+
+
+_REASONS = {
+    "declared": ", as the problem declares",
+    "costs": ", the cheapest on the validation folds",
+    "promises": ", chosen on the validation folds for the promises",
+}
+
+
+def _acted(decision: Decision) -> str:
+    acted, hits, positives = decision.acted or 0, decision.hits or 0, decision.positives or 0
+    begin = f"Rows are acted on from a probability of {number(decision.threshold, 3)} on"
     return (
-        f"By the declared costs (a miss {exact(decision.miss)}, a false alarm {exact(decision.false_alarm)}), acting from a "
-        f"probability of {number(decision.threshold, 3)} on costs {number(decision.per_1000_rows.value, places)}"
-        f"{f' ({ends})' if ends else ''} for 1,000 rows; never acting costs {number(decision.never, places)}, always "
-        f"{number(decision.always, places)}. Accuracy, F1 and the table of mistakes are those from one half on."
+        f"{begin}{_REASONS.get(decision.reason or '', '')}: {count(acted, 'test row')}, {number(hits)} of them rightly; "
+        f"{number(positives - hits)} of {count(positives, 'positive row')} are missed."
     )
+
+
+def _cost(decision: Decision, cost: Estimate) -> str:
+    costs = f"a miss {exact(decision.miss or 0)}, a false alarm {exact(decision.false_alarm or 0)}"
+    from_where = (
+        "that" if decision.acted is not None else f"acting from a probability of {number(decision.threshold, 3)} on"
+    )
+    places, ends = decimals_for(cost), interval(cost)
+    return (
+        f"By the declared costs ({costs}), {from_where} costs {number(cost.value, places)}{f' ({ends})' if ends else ''} for "
+        f"1,000 rows; never acting costs {number(decision.never, places)}, always {number(decision.always, places)}."
+    )
+
+
+def _saved(decision: Decision) -> str:
+    """Return what the model's decisions save against each rival's, and how the rivals decide."""
+    names = [name for name in ("never", "always", *in_order(decision.saved)) if name in decision.saved]
+    parts = [
+        f"{with_interval(decision.saved[name])} against {_RIVAL_ACTS.get(name, predictor_in_sentence(name))}"
+        for name in dict.fromkeys(names)
+    ]
+    text = f"It saves {listed(parts)}."
+    if any(name not in ("never", "always", CHAMPION) for name in decision.saved) and decision.reason != "declared":
+        text += " A yardstick acts from the probability that suits these very rows best, which flatters it."
+    return text
+
+
+_RIVAL_ACTS = {"never": "acting never", "always": "acting always"}
 
 
 def coverage(intervals: PredictionIntervals) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from model_code import tasks
+from model_code.tasks import COST, Metric
 from steps.core import Config
 from steps.splitting import By
 from steps.wording import digits
@@ -14,7 +17,10 @@ from steps.wording import digits
 class Threshold(Config):
     """One promise that the model must keep on the held-out test set."""
 
-    metric: str = Field(description="A metric of the task, by scikit-learn's name: roc_auc, f1_macro, rmse ...")
+    metric: str = Field(
+        description="A metric of the task, by scikit-learn's name where it has one: roc_auc, recall, f1_macro, rmse, "
+        "precision_at_top_5_percent, within_10_percent ... (all: docs/evaluation.md)."
+    )
     at_least: float | None = Field(default=None, allow_inf_nan=False, description="The metric must be this or more.")
     at_most: float | None = Field(default=None, allow_inf_nan=False, description="The metric must be this or less.")
     on: Literal["interval", "value"] = Field(
@@ -67,6 +73,9 @@ class Goal(Config):
     task: str = Field(description="The task.")
     success: tuple[Threshold, ...] = Field(default=(), description="The thresholds.")
     costs: Costs | None = Field(default=None, description="What wrong decisions cost.")
+    decision_threshold: float | None = Field(
+        default=None, gt=0, lt=1, description="The probability from which a row counts as positive."
+    )
     by: By = Field(default="row", description="How the rows are divided: row, group or time.")
     column: str | None = Field(default=None, description="The column of the group or time.")
     key: tuple[str, ...] = Field(
@@ -78,3 +87,12 @@ class Goal(Config):
         if self.by != "row" and self.column is None:
             raise ValueError(f"by {self.by!r} wants the column of the {self.by}")
         return self
+
+    def metrics(self) -> dict[str, Metric]:
+        """Return what is measured: the task's metrics, those that promises name, and the cost where costs are declared."""
+        task = tasks.get(self.task)
+        names = [*task.metrics, *(threshold.metric for threshold in self.success), *([COST] if self.costs else ())]
+        metrics = {name: metric for name in names if (metric := task.metric(name))}
+        if self.costs and COST in metrics:
+            metrics[COST] = replace(metrics[COST], arguments=self.costs.model_dump())
+        return metrics

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from model_code.tasks import Task
+from model_code.tasks import Metric, Task
 from steps.evaluation import statistics
 from steps.evaluation.document import CONSTANT, MODEL, Comparison, Estimate, SliceResult, ThresholdResult, published
 from steps.evaluation.slices import Part
@@ -27,29 +27,38 @@ def key_of(metric: str, part: Part | None, predictor: str = MODEL) -> Key:
 
 
 def measures_of(
-    task: Task, truth: Array, predictions: Mapping[str, Array], parts: Sequence[Part]
+    metrics: Mapping[str, Metric],
+    truth: Array,
+    predictions: Mapping[str, Array],
+    thresholds: Mapping[str, float],
+    parts: Sequence[Part],
 ) -> dict[Key, Measure]:
-    """Return every metric of every predictor on all rows, and of the model on each part."""
+    """Return every metric of every predictor on all rows, and of the model on each part.
+
+    Args:
+        thresholds: predictor -> the probability from which it counts a row as positive, where that is not one half.
+    """
     measures = {
-        key_of(metric.name, None, name): Measure(metric.bind(truth, prediction))
-        for name, prediction in predictions.items()
-        for metric in task.metrics.values()
+        key_of(name, None, predictor): Measure(metric.bind(truth, prediction, thresholds.get(predictor)))
+        for predictor, prediction in predictions.items()
+        for name, metric in metrics.items()
     }
     for part in parts:
         own_truth, own_prediction = truth[part.rows], predictions[MODEL][part.rows]
-        for metric in task.metrics.values():
-            measures[key_of(metric.name, part)] = Measure(metric.bind(own_truth, own_prediction), part.rows)
+        for name, metric in metrics.items():
+            function = metric.bind(own_truth, own_prediction, thresholds.get(MODEL))
+            measures[key_of(name, part)] = Measure(function, part.rows)
     return measures
 
 
-def metrics_of(predictor: str, task: Task, sampled: Mapping[Key, Sampled]) -> dict[str, Estimate]:
+def metrics_of(predictor: str, metrics: Iterable[str], sampled: Mapping[Key, Sampled]) -> dict[str, Estimate]:
     """Return each metric of a predictor on all rows."""
-    return {metric: sampled[key_of(metric, None, predictor)].estimate() for metric in task.metrics}
+    return {metric: sampled[key_of(metric, None, predictor)].estimate() for metric in metrics}
 
 
-def slice_of(part: Part, task: Task, sampled: Mapping[Key, Sampled]) -> SliceResult:
+def slice_of(part: Part, names: Iterable[str], sampled: Mapping[Key, Sampled]) -> SliceResult:
     """Return the model's metrics on a part of the rows."""
-    metrics = {metric: estimate(sampled[key_of(metric, part)], part) for metric in task.metrics}
+    metrics = {metric: estimate(sampled[key_of(metric, part)], part) for metric in names}
     return SliceResult(value=part.value, rows=len(part.rows), small=part.small, metrics=metrics)
 
 

@@ -19,7 +19,7 @@ from model_code.tasks import Metric, Task
 from model_code.tasks.heads import LogValue
 from model_code.training import BEHIND, OUT_OF_TIME, Fit, Options
 from steps.evaluation.statistics import Sampled
-from steps.evaluation.thresholds import Threshold
+from steps.evaluation.thresholds import Goal
 from steps.journal import Journal
 from steps.splitting.folds import Fold
 from steps.training import blending
@@ -103,7 +103,8 @@ class TrainingContext:
     """The candidates, cheapest first."""
     choose: Literal["best", "first"]
     quality: Quality
-    success: tuple[Threshold, ...]
+    goal: Goal
+    """What is promised, and which decisions it is about."""
     minutes: float
     """The budget of everything but reading the rows and writing the models."""
     checkpoints: Path
@@ -135,11 +136,12 @@ class TrainingContext:
         return self.frame.height if self.quality == "best" else min(self.frame.height, MOST_ROWS)
 
     @property
-    def promises(self) -> tuple[Threshold, ...]:
-        """The thresholds on the folds: where the first that reaches them is taken, noise must not be what reaches them."""
+    def goal_on_folds(self) -> Goal:
+        """The goal on the folds: where the first that reaches it is taken, noise must not be what reaches it."""
         if self.choose == "best":
-            return self.success
-        return tuple(threshold.model_copy(update={"on": "interval"}) for threshold in self.success)
+            return self.goal
+        success = tuple(threshold.model_copy(update={"on": "interval"}) for threshold in self.goal.success)
+        return self.goal.model_copy(update={"success": success})
 
     def agreed(self, seconds: float) -> float:
         """Return the seconds that all processes of a training take for theirs."""
@@ -282,7 +284,7 @@ def _score(context: TrainingContext, candidate: Candidate, prediction: Array) ->
     candidate.prediction = prediction
     candidate.score = score(context.metric, context.validated, prediction)
     rows = context.frame[np.concatenate([validation for _, validation in context.folds])]
-    candidate.unmet = unmet(context.promises, context.task, context.validated, prediction, rows, context.frame)
+    candidate.unmet = unmet(context.goal_on_folds, context.validated, prediction, rows, context.frame)
     estimate = candidate.score.estimate()
     interval = "" if estimate.low is None else f" ({estimate.low:.3g} to {estimate.high:.3g})"
     cost = f"{candidate.milliseconds:,.1f} ms for 1,000 rows"

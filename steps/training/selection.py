@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,18 +10,15 @@ import numpy as np
 import polars as pl
 
 from model_code.metrics import Poolable
-from model_code.tasks import Metric, Task
-from steps.evaluation import slices, statistics
+from model_code.tasks import Metric
+from steps.evaluation import decisions, slices, statistics
 from steps.evaluation.statistics import Measure, Resampling, Sampled
-from steps.evaluation.thresholds import Threshold
+from steps.evaluation.thresholds import Goal
 from steps.evaluation.verdict import judge
 
 Array = np.ndarray[Any, Any]
 
 RESAMPLES = 400
-RANKING = ("roc_auc", "average_precision")
-"""Metrics that compare rows with one another. The models of two folds need not agree on what a high prediction is: by time,
-where the share of positives differs between the folds, pooled rows make a good ranking of each fold look bad."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +30,20 @@ class Validated:
     """int64[n]: the number of the fold in which the row was validated."""
     resampling: Resampling
 
-    def measure(self, metric: Metric, prediction: Array, rows: Array | None = None) -> Callable[[Array], Any]:
-        """Return the metric as a function of row weights; a ranking metric is the mean of the folds, weighted by rows."""
+    def measure(
+        self, metric: Metric, prediction: Array, rows: Array | None = None, threshold: float | None = None
+    ) -> Callable[[Array], Any]:
+        """Return the metric as a function of row weights; a ranking metric is the mean of the folds, weighted by rows.
+
+        The models of two folds need not agree on what a high prediction is: by time, where the share of positives differs
+        between the folds, pooled rows make a good ranking of each fold look bad.
+        """
         truth, folds = self.truth, self.folds
         if rows is not None:
             truth, folds, prediction = truth[rows], folds[rows], prediction[rows]
         parts = [np.flatnonzero(folds == number) for number in np.unique(folds)]
-        if metric.name not in RANKING or len(parts) < 2 or not np.isfinite(prediction).all():
-            return metric.bind(truth, prediction)  # which is undefined where a prediction is not finite
+        if not metric.ranks or len(parts) < 2 or not np.isfinite(prediction).all():
+            return metric.bind(truth, prediction, threshold)  # which is undefined where a prediction is not finite
         return _MeanOfParts(parts, cast(list[Poolable], [metric.bind(truth[part], prediction[part]) for part in parts]))
 
 
@@ -77,37 +80,44 @@ def _mean(values: Array, rows: Array) -> Any:
     return mean if mean.ndim else float(mean)
 
 
-def score(metric: Metric, validated: Validated, prediction: Array, rows: Array | None = None) -> Sampled:
+def score(
+    metric: Metric,
+    validated: Validated,
+    prediction: Array,
+    rows: Array | None = None,
+    threshold: float | None = None,
+) -> Sampled:
     """Return the metric on the validated rows; the same resamples for every candidate pair differences.
 
     Args:
         rows: positions of those on which it is measured; all when None.
+        threshold: the probability from which a row of two classes counts as positive; one half when None.
     """
-    measure = Measure(validated.measure(metric, prediction, rows), rows)
+    measure = Measure(validated.measure(metric, prediction, rows, threshold), rows)
     return statistics.bootstrap({metric.name: measure}, validated.resampling)[metric.name]
 
 
 def unmet(
-    success: Sequence[Threshold],
-    task: Task,
-    validated: Validated,
-    prediction: Array,
-    frame: pl.DataFrame,
-    reference: pl.DataFrame | None = None,
+    goal: Goal, validated: Validated, prediction: Array, frame: pl.DataFrame, reference: pl.DataFrame | None = None
 ) -> list[str]:
     """Return the thresholds that predictions of validation rows do not meet, in words; empty when all are met.
+
+    Decisions are those by the probability that would be chosen for these predictions.
 
     Args:
         frame: the validated rows, for thresholds on a slice.
         reference: all rows of the training part, which say where the evaluation cuts numbers into quarters; the
             validated ones when None.
     """
-    reasons = []
-    for threshold in success:
+    reasons, metrics = [], goal.metrics()
+    acting = decisions.choose(goal, validated.truth, prediction)
+    cut = acting.threshold if acting else None
+    for threshold in goal.success:
         part = slices.of_threshold(threshold.slice, frame, frame if reference is None else reference, "validation")
         sampled = None
         if not isinstance(part, str):
-            sampled = score(task.metrics[threshold.metric], validated, prediction, part.rows if part else None)
+            rows = part.rows if part else None
+            sampled = score(metrics[threshold.metric], validated, prediction, rows, cut)
         result = judge(threshold, sampled, part)
         if not result.met:
             reasons.append(f"{result.wanted}: not met on the validation folds, {result.reason}")

@@ -17,13 +17,22 @@ from model_code import metrics, tasks
 Array = np.ndarray[Any, Any]
 
 
-def _oracle(name: str, truth: Array, prediction: Array, weights: Array) -> float:
+REQUESTED = {
+    "binary-classification": ("false_positive_rate",),
+    "multiclass-classification": ("f1_weighted", "top_2_accuracy"),
+    "regression": ("within_0.5", "within_20_percent"),
+}
+
+
+def _oracle(name: str, truth: Array, prediction: Array, weights: Array, threshold: float | None = None) -> float:
     """What scikit-learn says on the rows with weight; its answers for undefined cases are replaced by nan."""
     present = weights > 0
     truth, prediction, weights = truth[present], prediction[present], weights[present]
     if not len(truth):
         return math.nan
     labels = prediction.argmax(axis=1) if prediction.ndim > 1 else None
+    if threshold is not None:
+        labels = (prediction[:, 1] >= threshold).astype(int)
     arguments: dict[str, Any] = {"sample_weight": weights}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -32,6 +41,25 @@ def _oracle(name: str, truth: Array, prediction: Array, weights: Array) -> float
                 return float(sklearn.metrics.accuracy_score(truth, labels, **arguments))
             case "balanced_accuracy":
                 return float(sklearn.metrics.balanced_accuracy_score(truth, labels, **arguments))
+            case "recall":
+                return float(sklearn.metrics.recall_score(truth, labels, zero_division=math.nan, **arguments))
+            case "precision":
+                return float(sklearn.metrics.precision_score(truth, labels, zero_division=math.nan, **arguments))
+            case "specificity":
+                arguments |= {"pos_label": 0, "zero_division": math.nan}
+                return float(sklearn.metrics.recall_score(truth, labels, **arguments))
+            case "false_positive_rate":
+                arguments |= {"pos_label": 0, "zero_division": math.nan}
+                return 1 - float(sklearn.metrics.recall_score(truth, labels, **arguments))
+            case "f1_weighted":
+                return float(sklearn.metrics.f1_score(truth, labels, average="weighted", **arguments))
+            case "top_2_accuracy":
+                every = range(prediction.shape[1])
+                return float(sklearn.metrics.top_k_accuracy_score(truth, prediction, k=2, labels=every, **arguments))
+            case "within_0.5":
+                return float(np.average(abs(truth - prediction) <= 0.5, weights=weights))
+            case "within_20_percent":
+                return float(np.average(abs(truth - prediction) <= 0.2 * abs(truth), weights=weights))
             case "f1":
                 return float(sklearn.metrics.f1_score(truth, labels, zero_division=math.nan, **arguments))
             case "f1_macro":
@@ -85,33 +113,101 @@ def _cases(draw: st.DrawFn, classes: int) -> tuple[Array, Array, Array]:
     return random.integers(0, draw(st.integers(1, classes)), rows), raw / raw.sum(axis=1, keepdims=True), weights
 
 
-def _agrees(name: str, case: tuple[Array, Array, Array]) -> None:
+def _agrees(task: str, name: str, case: tuple[Array, Array, Array], threshold: float | None = None) -> None:
     truth, prediction, weights = case
-    prepared = getattr(metrics, name)(truth, prediction)
-    expected = [_oracle(name, truth, prediction, row) for row in weights]
+    metric = tasks.get(task).metric(name)
+    assert metric is not None
+    prepared = metric.bind(truth, prediction, threshold)
+    threshold = threshold if metric.decides else None
+    expected = [_oracle(name, truth, prediction, row, threshold) for row in weights]
     np.testing.assert_allclose([prepared(row) for row in weights], expected, rtol=1e-7, atol=1e-9, err_msg=name)
     np.testing.assert_allclose(prepared(weights), expected, rtol=1e-7, atol=1e-9, err_msg=f"{name} in a batch")
 
 
-@given(_cases(classes=2))
-@settings(max_examples=150, deadline=None)
-def test_metrics_of_two_classes_are_those_of_scikit_learn(case: tuple[Array, Array, Array]) -> None:
-    for name in (*tasks.get("binary-classification").metrics, "f1_macro"):
-        _agrees(name, case)
+def _all_agree(task: str, case: tuple[Array, Array, Array], threshold: float | None = None) -> None:
+    for name in (*tasks.get(task).metrics, *REQUESTED[task]):
+        _agrees(task, name, case, threshold)
 
 
-@given(_cases(classes=4))
-@settings(max_examples=100, deadline=None)
+@given(_cases(classes=2), st.sampled_from([None, 0.2, 0.5, 0.9]))
+@settings(max_examples=60, deadline=None)
+def test_metrics_of_two_classes_are_those_of_scikit_learn(
+    case: tuple[Array, Array, Array], threshold: float | None
+) -> None:
+    _all_agree("binary-classification", case, threshold)
+    _agrees("multiclass-classification", "f1_macro", case)
+
+
+@given(_cases(classes=4).filter(lambda case: len(case[0]) > 1))
+@settings(max_examples=60, deadline=None)
 def test_metrics_of_many_classes_are_those_of_scikit_learn(case: tuple[Array, Array, Array]) -> None:
-    for name in tasks.get("multiclass-classification").metrics:
-        _agrees(name, case)
+    truth, prediction, weights = case
+    prediction = (
+        prediction + np.random.default_rng(0).random(prediction.shape) * 1e-9
+    )  # its top_k breaks ties otherwise
+    _all_agree("multiclass-classification", (truth, prediction / prediction.sum(axis=1, keepdims=True), weights))
 
 
 @given(_cases(classes=0))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_metrics_of_a_number_are_those_of_scikit_learn(case: tuple[Array, Array, Array]) -> None:
-    for name in tasks.get("regression").metrics:
-        _agrees(name, case)
+    _all_agree("regression", case)
+
+
+@given(_cases(classes=2), st.sampled_from(["5", "33.3", "90"]))
+@settings(max_examples=60, deadline=None)
+def test_the_top_of_the_ranking_takes_tied_rows_in_equal_parts(case: tuple[Array, Array, Array], percent: str) -> None:
+    truth, prediction, weights = case
+    task, top = tasks.get("binary-classification"), float(percent) / 100
+    bound = {kind: task.metric(f"{kind}_at_top_{percent}_percent") for kind in ("precision", "recall", "lift")}
+    for row in weights:
+        room, hits = top * row.sum(), 0.0
+        for score in np.unique(prediction[:, 1])[::-1]:
+            tied = row * (prediction[:, 1] == score)
+            share = min(1.0, room / tied.sum()) if tied.sum() else 0.0
+            hits, room = hits + share * tied[truth == 1].sum(), room - share * tied.sum()
+        positive, rows = row[truth == 1].sum(), row.sum()
+        expected = {
+            "precision": hits / (top * rows) if rows else math.nan,
+            "recall": hits / positive if positive else math.nan,
+            "lift": hits / (top * positive) if positive else math.nan,
+        }
+        for kind, value in expected.items():
+            metric = bound[kind]
+            assert metric is not None
+            prepared = metric.bind(truth, prediction)
+            np.testing.assert_allclose(prepared(row), value, rtol=1e-7, atol=1e-9, err_msg=kind)
+            np.testing.assert_allclose(prepared(np.stack([row, row])), [value] * 2, rtol=1e-7, atol=1e-9)
+
+
+def test_costs_are_those_of_misses_and_false_alarms() -> None:
+    truth, chance = np.array([1, 1, 0, 0]), np.array([0.9, 0.1, 0.9, 0.1])
+    prediction = np.stack([1 - chance, chance], axis=1)
+    cost = metrics.cost_per_1000_rows(truth, prediction, 0.5, miss=50, false_alarm=2)
+    assert [cost(row) for row in np.eye(4)] == [0, 50_000, 2000, 0]
+    assert metrics.cost_per_1000_rows(truth, prediction, 0.05, miss=50, false_alarm=2)(np.ones(4)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("task", "name", "label"),
+    [
+        ("binary-classification", "precision_at_top_5_percent", "precision in the top 5 %"),
+        ("binary-classification", "lift_at_top_0.5_percent", "lift in the top 0.5 %"),
+        ("binary-classification", "precision_at_top_100_percent", None),
+        ("binary-classification", "precision_at_top_0_percent", None),
+        ("binary-classification", "precision_at_top__percent", None),
+        ("binary-classification", "within_5", None),
+        ("regression", "within_5", "share within 5"),
+        ("regression", "within_10_percent", "share within 10 %"),
+        ("regression", "within_-1", None),
+        ("multiclass-classification", "top_3_accuracy", "accuracy of the top 3"),
+        ("multiclass-classification", "top_2.5_accuracy", None),
+    ],
+)
+def test_a_number_in_a_name_is_a_part_of_the_metric(task: str, name: str, label: str | None) -> None:
+    metric = tasks.get(task).metric(name)
+    assert (metric and metric.label) == label
+    assert metric is None or metric.name == name
 
 
 @given(_cases(classes=2), st.sampled_from(sorted(tasks.get("binary-classification").metrics)))
@@ -127,14 +223,15 @@ def test_a_weight_of_two_is_the_row_twice(case: tuple[Array, Array, Array], name
 
 
 @given(st.data(), st.sampled_from(tasks.names()))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_weights_of_clusters_give_what_the_weights_of_their_rows_give(data: st.DataObject, name: str) -> None:
     task = tasks.get(name)
     truth, prediction, _ = data.draw(_cases(classes=(3 - task.has_positive) if task.has_classes else 0))
     random = np.random.default_rng(len(truth))
     clusters = random.integers(0, 5, len(truth))
     weights = random.poisson(1, (4, 5)).astype(float)
-    for metric in task.metrics.values():
+    tops = [f"{kind}_at_top_20_percent" for kind in ("precision", "recall", "lift")] if task.has_positive else []
+    for metric in filter(None, map(task.metric, (*task.metrics, *REQUESTED[name], *tops))):
         function = metric.bind(truth, prediction)
         if isinstance(function, metrics.Poolable):
             expected = function(weights[:, clusters])
@@ -146,13 +243,17 @@ def test_weights_of_clusters_give_what_the_weights_of_their_rows_give(data: st.D
 
 def test_every_metric_that_a_task_names_is_here() -> None:
     for task in map(tasks.get, tasks.names()):
-        for name in task.metrics:
-            assert callable(getattr(metrics, name)), name
+        for metric in (*task.metrics.values(), *task.on_request):
+            assert callable(getattr(metrics, metric.function or metric.name)), metric.name
 
 
-@pytest.mark.parametrize("name", sorted(tasks.get("binary-classification").metrics))
+@pytest.mark.parametrize(
+    "name", [*sorted(tasks.get("binary-classification").metrics), "recall_at_top_5_percent", "false_positive_rate"]
+)
 def test_no_rows_no_weight_and_a_prediction_of_nan_are_nan_without_a_warning(name: str) -> None:
-    metric = getattr(metrics, name)
+    definition = tasks.get("binary-classification").metric(name)
+    assert definition is not None
+    metric = definition.bind
     truth, prediction = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
     broken = prediction.copy()
     broken[1] = math.nan

@@ -86,6 +86,10 @@ def test_no_threshold_is_refused_and_the_card_is_there_to_read(tmp_path):
         ),
         ("binary-classification", Threshold(metric="brier", at_most=1), "every model meets it"),
         ("regression", Threshold(metric="r2", at_least=1.5), "no model can reach it: r2 lies at or below 1"),
+        ("binary-classification", Threshold(metric="recall", at_least=1.1), "recall lies between 0 and 1"),
+        ("binary-classification", Threshold(metric="false_positive_rate", at_least=0.1), "use at_most"),
+        ("binary-classification", Threshold(metric="cost_per_1000_rows", at_most=9), "it needs the costs of errors"),
+        ("regression", Threshold(metric="within_5_percent", at_least=2), "within_5_percent lies between 0 and 1"),
     ],
 )
 def test_a_threshold_that_cannot_decide_anything_is_refused(tmp_path, task, threshold, words):
@@ -133,6 +137,20 @@ def test_a_metric_of_another_task_is_the_users_error_and_the_choices_are_shown(t
         run(tmp_path, Threshold(metric="rmse", at_most=1))
     with pytest.raises(InputError, match="unknown task 'ranking'; known are: binary-classification"):
         run(tmp_path, Threshold(metric="roc_auc", at_least=0.5), task="ranking")
+
+
+def test_the_names_that_hold_a_number_are_shown_among_the_choices(tmp_path):
+    with pytest.raises(InputError, match=r"'precision_at_5' is not a metric.*, precision_at_top_N_percent"):
+        run(tmp_path, Threshold(metric="precision_at_5", at_least=0.5))
+    run(tmp_path, Threshold(metric="precision_at_top_5_percent", at_least=0.5))
+    run(tmp_path, Threshold(metric="lift_at_top_2.5_percent", at_least=3))
+
+
+def test_only_two_classes_have_a_threshold_that_decides(tmp_path):
+    promise = Threshold(metric="accuracy", at_least=0.7)
+    run(tmp_path, promise, decision_threshold=0.3)
+    (reason,) = refused(tmp_path, promise, task="multiclass-classification", decision_threshold=0.3)
+    assert reason.startswith("decision_threshold: a probability decides between two classes")
 
 
 def test_blank_words_are_refused_by_name(tmp_path):

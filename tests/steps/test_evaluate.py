@@ -14,7 +14,7 @@ from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate, metric_suffix
 from steps.evaluation.document import Decision, PredictionIntervals
-from steps.evaluation.sentences import cost as sentence_of_costs
+from steps.evaluation.sentences import acting as sentences_of_decision
 from steps.evaluation.sentences import coverage
 from steps.evaluation.thresholds import Threshold
 from steps.journal import Journal, read_events
@@ -186,13 +186,25 @@ def test_the_speed_of_onnxruntime_and_its_largest_difference_are_told(place, mod
     assert min(metrics[f"application/onnx_{name}"] for name in ("p50_ms", "p99_ms", "rows_per_second")) > 0
 
 
-def test_declared_costs_are_counted_beside_acting_never_and_always(place, models):
-    directories = place()
-    directories["model"] = directories["evaluation"].parent / "with a threshold"
-    shutil.copytree(models["binary-classification"], directories["model"])
-    schema = json.loads((directories["model"] / "schema.json").read_text())
-    (directories["model"] / "schema.json").write_text(json.dumps(schema | {"threshold": 0.2}))
-    document, events = run(directories, costs={"miss": 9, "false_alarm": 1})
+@pytest.fixture
+def acting_from(place, models):
+    """Return the directories of a model that acts from a probability on."""
+
+    def prepare(threshold):
+        directories = place()
+        directories["model"] = directories["evaluation"].parent / "with a threshold"
+        shutil.copytree(models["binary-classification"], directories["model"])
+        schema = json.loads((directories["model"] / "schema.json").read_text())
+        (directories["model"] / "schema.json").write_text(json.dumps(schema | {"threshold": threshold}))
+        return directories
+
+    return prepare
+
+
+def test_declared_costs_are_counted_beside_acting_never_and_always(acting_from):
+    directories = acting_from(0.2)
+    promise = Threshold(metric="cost_per_1000_rows", at_most=2000)
+    document, events = run(directories, costs={"miss": 9, "false_alarm": 1}, success=(promise,))
     table = pl.read_parquet(directories["evaluation"] / "predictions.parquet", glob=False)
     acting = table["probability_yes"] >= 0.2
     assert (table["prediction"] == "yes").equals(acting, check_names=False)
@@ -202,9 +214,61 @@ def test_declared_costs_are_counted_beside_acting_never_and_always(place, models
     assert decision.per_1000_rows.value == pytest.approx(1000 * cost / 800)
     assert decision.never == pytest.approx(9000 * positive.mean())
     assert decision.always == pytest.approx(1000 * (1 - positive.mean()))
-    assert "a miss 9, a false alarm 1" in sentence_of_costs(decision)
-    assert "model/cost_per_1000_rows" in {event["name"] for event in events if event["kind"] == "metric"}
-    assert run(directories)[0]["decision"] is None
+    for name, other in (("never", decision.never), ("always", decision.always), ("constant", decision.always)):
+        saved = decision.saved[name]
+        assert saved.value == pytest.approx(other - decision.per_1000_rows.value)
+        assert saved.low < saved.value < saved.high
+    assert (decision.acted, decision.hits) == (acting.sum(), (acting & positive).sum())
+    text = sentences_of_decision(decision)
+    assert "from a probability of 0.200 on, the cheapest on the validation folds" in text
+    assert "a miss 9, a false alarm 1" in text
+    assert "against acting never" in text
+    names = {event["name"] for event in events if event["kind"] == "metric"}
+    assert {"model/cost_per_1000_rows", "model/cost_per_1000_rows_high", "model/decision_threshold"} <= names
+    assert judged(document)["cost_per_1000_rows"]["met"]
+
+
+def test_decisions_of_all_rows_slices_and_the_confusion_are_those_of_the_models_threshold(acting_from):
+    directories = acting_from(0.2)
+    promise = Threshold(metric="recall", at_least=0.85)
+    document, _ = run(directories, success=(promise,), slices=("region",))
+    table = pl.read_parquet(directories["evaluation"] / "predictions.parquet", glob=False)
+    positive, acting = table["truth"] == "yes", table["probability_yes"] >= 0.2
+    assert document["metrics"]["recall"]["value"] == pytest.approx((positive & acting).sum() / positive.sum())
+    assert document["metrics"]["accuracy"]["value"] == pytest.approx((positive == acting).mean())
+    assert document["confusion"][1][1] == (positive & acting).sum()
+    north = pl.read_parquet(directories["test_set"] / "data.parquet", glob=False)["region"] == "north"
+    (part,) = [part for part in document["slices"]["region"] if part["value"] == "north"]
+    expected = (positive & acting & north).sum() / (positive & north).sum()
+    assert part["metrics"]["recall"]["value"] == pytest.approx(expected)
+    assert document["decision"]["reason"] == "promises"
+    # the constant keeps the promise by acting on every row
+    assert document["yardsticks"]["constant"]["recall"]["value"] == 1
+    assert document["decision"]["thresholds"]["constant"] <= 0.5
+
+
+def test_without_costs_or_promises_of_decisions_rows_are_acted_on_from_one_half_on(place):
+    document, _ = run(place())
+    decision = Decision.model_validate(document["decision"])
+    assert (decision.threshold, decision.reason, decision.per_1000_rows, decision.saved) == (0.5, "one half", None, {})
+    assert decision.hits == document["confusion"][1][1]
+    assert "Rows are acted on from a probability of 0.500 on: " in sentences_of_decision(decision)
+    assert run(place("regression"), "regression")[0]["decision"] is None
+
+
+def test_a_decision_of_an_early_document_says_which_metrics_are_from_one_half_on():
+    early = {
+        "threshold": 0.2,
+        "miss": 9,
+        "false_alarm": 1,
+        "per_1000_rows": {"value": 100, "low": 90, "high": 110},
+        "never": 300,
+        "always": 200,
+    }
+    assert sentences_of_decision(Decision.model_validate(early)) == (
+        "By the declared costs (a miss 9, a false alarm 1), acting from a probability of 0.200 on costs 100 (90 to 110) for "
+        "1,000 rows; never acting costs 300, always 200. Accuracy, F1 and the table of mistakes are those from one half on."
+    )
 
 
 @pytest.mark.parametrize("by", ["row", "time"])

@@ -164,6 +164,15 @@ def test_declared_costs_ship_the_threshold_that_decides(tmp_path, trained):
     assert acting.mean() > (answers["probability_yes"] >= 0.5).mean()
 
 
+def test_a_promise_of_recall_ships_a_threshold_that_keeps_it_with_room(tmp_path, trained):
+    frame, train_set, _ = trained("binary-classification")
+    success = ({"metric": "recall", "at_least": 0.8},)
+    directories = run(tmp_path, train_set, "binary-classification", candidates=("linear",), success=success)
+    answers = serving.load(directories["model"]).answers(frame)
+    assert (answers["prediction"] == "yes").filter(frame["score"] == "yes").mean() > 0.9
+    assert record(directories)["candidates"][0]["unmet"] == []
+
+
 def test_candidates_that_cannot_keep_a_column_monotone_are_left_out(tmp_path, trained):
     frame, _, _ = trained("regression")
     train_set = stored(tmp_path / "set", frame, "regression")

@@ -184,7 +184,7 @@ def _plots(evaluation: Evaluation, training: TrainingRecord | None) -> Iterator[
                 f"{wording.number(fit.scale, 2)}, shift {wording.number(fit.shift, 2)})."
             )
         if evaluation.decision:
-            caption += f" {sentences.cost(evaluation.decision)}"
+            caption += f" {sentences.acting(evaluation.decision)}"
         yield "Can its probabilities be trusted?", caption, figures.calibration(evaluation.calibration.bins)
     if residuals := evaluation.residuals:
         histogram, plane = residuals.histogram, residuals.predicted_vs_actual

@@ -7,7 +7,7 @@ import pytest
 from model_code import tasks
 from steps.evaluation import slices
 from steps.evaluation.statistics import by_group, by_row, by_time
-from steps.evaluation.thresholds import Threshold
+from steps.evaluation.thresholds import Goal, Threshold
 from steps.training.selection import Validated, better_by, score, unmet
 
 RNG = np.random.default_rng(0)
@@ -18,6 +18,10 @@ TASK = tasks.get("regression")
 
 def validated(truth, resampling, folds=None):
     return Validated(truth, np.zeros(len(truth), dtype=np.int64) if folds is None else folds, resampling)
+
+
+def goal(success, task=TASK.name, **fields):
+    return Goal(task=task, success=tuple(success), **fields)
 
 
 ROWS = validated(TRUTH, by_row(400, 400, 0))
@@ -41,7 +45,7 @@ def test_thresholds_are_measured_on_their_slice_and_on_the_unfavourable_bound():
     frame = pl.DataFrame({"region": ["n"] * 200 + ["s"] * 200})
     prediction = np.concatenate([CLOSE[:200], FAR[200:]])
     success = [Threshold(metric="rmse", at_most=0.15, slice=f"region={r}") for r in "nsx"]
-    reasons = unmet(success, TASK, ROWS, prediction, frame)
+    reasons = unmet(goal(success), ROWS, prediction, frame)
     assert len(reasons) == 2
     assert reasons[0].startswith(
         "rmse <= 0.15 (95 % bound) on region=s: not met on the validation folds, the value is 0."
@@ -64,16 +68,16 @@ HALF_WRONG = np.concatenate([FAR[:200], CLOSE[200:]])
 @pytest.mark.parametrize("text", ["g=1", "m=(missing)", "big=up to 101", "a=b=e", "vip=true"])
 def test_a_slice_is_read_on_the_folds_as_it_is_in_the_evaluation(text):
     threshold = Threshold(metric="rmse", at_most=0.15, slice=text)
-    assert unmet([threshold], TASK, ROWS, HALF_WRONG, SLICED) == []
+    assert unmet(goal([threshold]), ROWS, HALF_WRONG, SLICED) == []
     swapped = np.concatenate([CLOSE[:200], FAR[200:]])
-    assert "the value is 0." in unmet([threshold], TASK, ROWS, swapped, SLICED)[0]
+    assert "the value is 0." in unmet(goal([threshold]), ROWS, swapped, SLICED)[0]
     parts = {name: slices.parts(SLICED[name], SLICED[name]) for name in SLICED.columns}
     assert isinstance(slices.select(SLICED, parts, text), slices.Part)
 
 
 @pytest.mark.parametrize("text", ["a=b=z", "z=1", "g=2", "=", "a=b"])
 def test_a_slice_that_is_not_there_is_never_measured_on_all_rows(text):
-    (reason,) = unmet([Threshold(metric="rmse", at_most=9, slice=text)], TASK, ROWS, CLOSE, SLICED)
+    (reason,) = unmet(goal([Threshold(metric="rmse", at_most=9, slice=text)]), ROWS, CLOSE, SLICED)
     assert "not met on the validation folds, " in reason
     assert "there is no column" in reason or "no validation row" in reason
 
@@ -81,24 +85,22 @@ def test_a_slice_that_is_not_there_is_never_measured_on_all_rows(text):
 def test_quarters_are_cut_where_the_whole_training_part_says():
     whole = pl.concat([SLICED, SLICED.with_columns(pl.col("big") + 400)])
     threshold = Threshold(metric="rmse", at_most=0.15, slice="big=up to 201")
-    assert "no validation row" in unmet([threshold], TASK, ROWS, HALF_WRONG, SLICED)[0]
-    assert unmet([threshold], TASK, ROWS, np.append(FAR[:199], CLOSE[199:]), SLICED, whole) == []
+    assert "no validation row" in unmet(goal([threshold]), ROWS, HALF_WRONG, SLICED)[0]
+    assert unmet(goal([threshold]), ROWS, np.append(FAR[:199], CLOSE[199:]), SLICED, whole) == []
 
 
 def test_a_slice_of_few_rows_has_no_interval_on_the_folds_either():
     frame = pl.DataFrame({"region": ["few"] * 29 + ["many"] * 371})
     success = [Threshold(metric="rmse", at_most=9, slice="region=few", on=on) for on in ("interval", "value")]
-    (reason,) = unmet(success, TASK, ROWS, CLOSE, frame)
+    (reason,) = unmet(goal(success), ROWS, CLOSE, frame)
     assert reason.startswith("rmse <= 9 (95 % bound) on region=few: not met on the validation folds, the value is 0.")
     assert reason.endswith("but 29 rows are too few for an interval")
 
 
 def test_a_metric_that_is_undefined_is_an_unmet_threshold():
-    task = tasks.get("binary-classification")
     one_class = np.zeros(20, dtype=np.int64)
     reasons = unmet(
-        [Threshold(metric="roc_auc", at_least=0.5)],
-        task,
+        goal([Threshold(metric="roc_auc", at_least=0.5)], "binary-classification"),
         validated(one_class, by_row(20, 400, 0)),
         np.tile([0.6, 0.4], (20, 1)),
         pl.DataFrame({"a": range(20)}),
@@ -125,7 +127,7 @@ def test_rows_that_belong_together_make_the_choice_less_sure():
 def test_one_group_gives_no_interval_and_so_reaches_no_bound_and_beats_nobody():
     one = validated(TRUTH, by_group(pl.Series("team", ["a"] * 400), 400, 0))
     success = [Threshold(metric="rmse", at_most=100)]
-    assert "the value is 0.1" in unmet(success, TASK, one, CLOSE, pl.DataFrame({"a": range(400)}))[0]
+    assert "the value is 0.1" in unmet(goal(success), one, CLOSE, pl.DataFrame({"a": range(400)}))[0]
     metric = TASK.metrics["rmse"]
     gain, error = better_by(metric, score(metric, one, CLOSE), score(metric, one, FAR))
     assert not gain > error
@@ -171,3 +173,13 @@ def test_other_metrics_are_measured_on_all_rows_at_once():
         metric = BINARY.metrics[name]
         sampled = score(metric, validated(truth, by_row(400, 400, 0), folds), prediction)
         assert sampled.value == metric.bind(truth, prediction)(np.ones(400))
+
+
+def test_promises_about_decisions_are_judged_at_the_threshold_that_is_chosen_for_them():
+    random = np.random.default_rng(4)
+    chance = random.random(2000)
+    truth = (random.random(2000) < chance**3).astype(np.int64)
+    prediction, frame = np.stack([1 - chance**3, chance**3], axis=1), pl.DataFrame({"a": range(2000)})
+    rows, promise = validated(truth, by_row(2000, 400, 0)), Threshold(metric="recall", at_least=0.85)
+    assert "recall >= 0.85" in unmet(goal([promise], BINARY.name, decision_threshold=0.5), rows, prediction, frame)[0]
+    assert unmet(goal([promise], BINARY.name), rows, prediction, frame) == []
