@@ -12,6 +12,7 @@ from infra.places import Place
 from infra.runs import records
 from infra.runs.plan import Plan
 from infra.store.store import Store
+from model_code import tasks
 from pipelines.plan import make_plan
 from pipelines.problem.checks import Columns, check_columns
 from pipelines.problem.definition import Loaded, Problem
@@ -20,6 +21,8 @@ from pipelines.training import TRAINING
 from steps import define, documents
 from steps.core import Pipeline
 from steps.errors import InputError
+from steps.evaluation import power
+from steps.splitting.document import SplitReport
 from steps.tables.schema import TableSchema
 
 
@@ -114,6 +117,17 @@ def check(prepared: Prepared) -> None:
     loaded.document.refuse(define.faults(loaded.problem))
     if header := _columns(prepared):
         check_columns(loaded, header)
+
+
+def tight_promises(prepared: Prepared) -> list[str]:
+    """Return a sentence for each promise that the test rows leave little room for; empty before they were divided."""
+    split = prepared.plan.producer("division")
+    if split is None or not split.cached:
+        return []
+    report = documents.read(SplitReport, prepared.store.file(split.key, f"division/{SplitReport.file}").parent)
+    problem, rows = prepared.loaded.problem, report.rows["test"].rows
+    positives = round(report.balance[1].test * rows) if tasks.get(problem.task).has_positive else 0
+    return [*power.tight(problem.success, power.Rows(rows, positives))]
 
 
 def _columns(prepared: Prepared) -> Columns | None:

@@ -95,7 +95,7 @@ def evaluate(
     from threadpoolctl import threadpool_limits
 
     from model_code import serving
-    from steps.evaluation import calibration, predictors, statistics
+    from steps.evaluation import calibration, power, predictors, statistics
     from steps.evaluation.resampling import resampling
 
     task = tasks.get(config.task)
@@ -106,6 +106,8 @@ def evaluate(
         classes = tuple(predictor.schema["classes"])
         table = _read(test_set, test, config)
         truth = _truth(task, table, test, classes)
+        for text in power.tight(config.success, power.Rows(len(truth), int((truth == 1).sum()))):
+            log.note(text)
         log.dataset("test_set", digest=test.digest, rows=test.rows, columns=len(test.columns), context="test")
         predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
         predictors.compare_onnx(model, table, predictions[MODEL], log)
@@ -202,7 +204,7 @@ def _judge(
     promises = []
     for threshold, part in zip(config.success, promised, strict=True):
         key = verdict.key_of(threshold.metric, part if isinstance(part, Part) else None)
-        promises.append(verdict.judge(threshold, sampled[key], part))
+        promises.append(verdict.judge(threshold, sampled[key], part, len(truth)))
     required = config.must_beat
     if CONSTANT in comparisons and CONSTANT not in required and config.need_not_beat_constant is None:
         required = (CONSTANT, *required)

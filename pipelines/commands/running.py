@@ -129,11 +129,12 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
 @on_problem
 def plan(request: Request, as_json: bool) -> None:
     """Show for every stage whether it is cached or runs, and why; refuse what a run would refuse at its start."""
-    from pipelines.request import check, prepare
+    from pipelines.request import check, prepare, tight_promises
     from pipelines.terminal import table
 
     prepared = prepare(request)
     check(prepared)
+    tight = tight_promises(prepared)
     stages = [
         {"name": step.step.name, "status": "cached" if step.cached else "runs", "reason": step.reason, "key": step.key}
         for step in prepared.plan.steps
@@ -141,10 +142,14 @@ def plan(request: Request, as_json: bool) -> None:
     detached = prepared.place.detached
     cost = detached.estimate(prepared.plan, prepared.loaded.problem.name) if detached else {}
     if as_json:
-        print_json({"run": prepared.run, "problem": str(request.problem), "stages": stages, **cost})
+        print_json(
+            {"run": prepared.run, "problem": str(request.problem), "stages": stages, "tight_promises": tight, **cost}
+        )
         return
     click.echo(f"run {prepared.run}")
     click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
+    for text in tight:
+        click.echo(text)
     if detached:
         from pipelines.bill import bill
 

@@ -59,6 +59,10 @@ class ThresholdResult(Estimate):
     met: bool
     reason: str | None = None
     """Why it was not met."""
+    rows: int | None = None
+    """How many test rows it is judged on."""
+    rows_to_decide: int | None = None
+    """About how many would bring the interval clear of the bound, if the estimate stays; None where it is now."""
 
 
 class Comparison(Section):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from model_code.tasks import Metric, Task
-from steps.evaluation import statistics
+from steps.evaluation import power, statistics
 from steps.evaluation.document import CONSTANT, MODEL, Comparison, Estimate, SliceResult, ThresholdResult, published
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Sampled
@@ -78,27 +78,36 @@ def estimate(sampled: Sampled, part: Part | None) -> Estimate:
     return Estimate(value=sampled.value) if part and part.small else sampled.estimate()
 
 
-def judge(threshold: Threshold, sampled: Sampled | None, part: Part | str | None) -> ThresholdResult:
+def judge(
+    threshold: Threshold, sampled: Sampled | None, part: Part | str | None, rows: int | None = None
+) -> ThresholdResult:
     """Return whether a threshold is met; only a finite number can meet it.
 
     Args:
         sampled: the metric on the rows that the threshold is about; None where it was not measured.
         part: those rows, or in words why there are none; None: all rows.
+        rows: how many all rows are, for how many would decide; None where nobody asks.
     """
     score = Estimate() if isinstance(part, str) or sampled is None else estimate(sampled, part)
     end = score.low if threshold.at_least is not None else score.high
     decisive = score.value if threshold.on == "value" else end
     met = decisive is not None and threshold.met(decisive)
+    judged = len(part.rows) if isinstance(part, Part) else rows
+    to_decide = None
+    if rows is not None and judged is not None and threshold.on == "interval":
+        to_decide = power.rows_to_decide(score, threshold.bound, judged)
     return ThresholdResult(
         **threshold.model_dump(),
         **score.model_dump(),
         wanted=threshold.requirement,
         met=met,
-        reason=None if met else part if isinstance(part, str) else _shortfall(threshold, score, part),
+        reason=None if met else part if isinstance(part, str) else _shortfall(threshold, score, part, to_decide),
+        rows=None if rows is None or isinstance(part, str) else judged,
+        rows_to_decide=to_decide,
     )
 
 
-def _shortfall(threshold: Threshold, score: Estimate, part: Part | None) -> str:
+def _shortfall(threshold: Threshold, score: Estimate, part: Part | None, to_decide: int | None) -> str:
     if score.value is None:
         causes = "one class only, a constant target, or predictions that are not numbers"
         return f"{threshold.metric} is not defined on these rows ({causes})"
@@ -108,7 +117,8 @@ def _shortfall(threshold: Threshold, score: Estimate, part: Part | None) -> str:
     if score.low is None or score.high is None:
         rows = f"{len(part.rows)} rows" if part else "these rows"
         return f"{value}, but {rows} are too few for an interval"
-    return f"{value} with a 95 % interval from {score.low:.4g} to {score.high:.4g}"
+    text = f"{value} with a 95 % interval from {score.low:.4g} to {score.high:.4g}"
+    return f"{text}; about {to_decide:,} test rows would decide, if the value stays" if to_decide else text
 
 
 def reasons_against(

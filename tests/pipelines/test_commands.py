@@ -121,6 +121,15 @@ def test_the_plan_names_the_setting_that_changed(place):
     assert stages["train"]["status"] == "runs"
 
 
+@pytest.mark.usefixtures("first")
+def test_the_plan_says_which_promises_the_test_rows_leave_little_room_for(place):
+    promise = "success=[{metric: recall, at_least: 0.97}, {metric: roc_auc, at_least: 0.6}]"
+    result = fourscore("plan", "example/problem.yaml", "--set", promise, cwd=place)
+    assert result.returncode == 0, result.stderr
+    (line,) = [line for line in result.stdout.splitlines() if line.startswith("recall >= 0.97 (95 % bound): ")]
+    assert "positive test rows reach it " in line
+
+
 def test_a_threshold_that_is_not_met_ends_with_3_and_makes_no_candidate(place):
     result = fourscore(
         "run", "example/problem.yaml", "--json", "--no-tracking", "--set", "success.0.at_least=0.9999", cwd=place

@@ -331,6 +331,17 @@ def test_a_missed_threshold_rejects_with_the_numbers_and_does_not_stop_the_run(p
     assert [event["verdict"] for event in events if event["kind"] == "verdict"] == ["rejected"]
 
 
+def test_a_promise_that_the_rows_cannot_decide_says_how_many_would(place):
+    document, events = run(place(rows=200), success=(Threshold(metric="recall", at_least=0.65),))
+    (line,) = document["thresholds"]
+    assert line["low"] < 0.65 < line["value"]
+    assert line["rows"] == 200 < line["rows_to_decide"]
+    assert f"about {line['rows_to_decide']:,} test rows would decide, if the value stays" in document["reasons"][0]
+    document, events = run(place(rows=60), success=(Threshold(metric="recall", at_least=0.97),))
+    notes = [event["text"] for event in events if event["kind"] == "note"]
+    assert any("positive test rows reach it only without an error" in text for text in notes)
+
+
 def test_the_value_may_pass_where_the_interval_does_not(place):
     directories = place()
     value = run(directories)[0]["metrics"]["accuracy"]["value"]
