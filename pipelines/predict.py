@@ -204,13 +204,21 @@ def _write(answers: pl.DataFrame, target: Path) -> None:
 def model_directory(
     model: str, workspace: Path, tracking_uri: str | None, *, rejected: bool, trust: str | None = None
 ) -> Path:
-    """Return the model directory of a run, a directory or a registered model."""
+    """Return the model directory of a run, a directory or a registered model.
+
+    Raises:
+        GateRefused: the model was rejected, and nobody said ``rejected``.
+        InputError: there is no such model, or nothing shows that it may be trusted.
+    """
     if (Path(model) / "model.pt2").is_file():
         if not trust and not is_published(workspace, Path(model)):
             raise InputError(
                 f"{model}: is not the model of a run of {workspace} as it was published, and a model is a program of "
                 "whoever wrote it; name a run, or say --trust 'why you trust it'"
             )
+        if judges := _runs_with(workspace, Path(model)):
+            passed = (record for record in judges if record.status == "pass" and not record.smoke)
+            _warn_of(next(passed, judges[0]), rejected=rejected)
         return Path(model)
     if records.NAME.fullmatch(model) and records.path_of(workspace, model).is_file():
         record = records.load(workspace, model)
@@ -225,19 +233,44 @@ def model_directory(
         return store.open(train.key, "model")
     from infra.tracking import registry
 
-    return registry.load(workspace, tracking_uri, model, store_of, trust=trust is not None)
+    def check(tags: Mapping[str, str]) -> None:
+        verdict = "rehearsal" if tags.get("smoke") == "true" else tags.get("verdict", "")
+        _check_verdict(f"model {model}", verdict, "", rejected=rejected)
+
+    return registry.load(workspace, tracking_uri, model, store_of, check, trust=trust is not None)
+
+
+def _runs_with(workspace: Path, directory: Path) -> list[RunRecord]:
+    """Return the finished runs whose model is in this directory of the store, the newest first."""
+    key = directory.resolve().parent.name
+    return [
+        record
+        for record in records.every(workspace)
+        if record.status in ("pass", "rejected") and (train := record.producer("model")) and train.key == key
+    ]
 
 
 def _warn_of(record: RunRecord, *, rejected: bool) -> None:
-    """Say of a model that may not be used why; one that was rejected is only used by those who ask for it.
+    """Say of the model of a run that may not be used why.
 
     Raises:
         GateRefused: the run was rejected, and nobody asked for a rejected model.
     """
-    if record.status == "rejected" and not record.smoke:
-        why = f"run {record.run} was rejected, so its model must not be used for the decision:\n{record.message}"
+    verdict = "rehearsal" if record.smoke else record.status
+    _check_verdict(f"run {record.run}", verdict, record.message, rejected=rejected)
+
+
+def _check_verdict(what: str, verdict: str, message: str, *, rejected: bool) -> None:
+    """Say of a model that may not be used why; one that was rejected is only used by those who ask for it.
+
+    Raises:
+        GateRefused: it was rejected, and nobody asked for a rejected model.
+    """
+    if verdict == "rejected":
+        why = f"{what} was rejected, so its model must not be used for the decision"
+        why += f":\n{message}" if message else ""
         if not rejected:
             raise GateRefused(f"{why}\nto look at its answers all the same, say --rejected")
         _say(*why.splitlines())
-    elif record.smoke:
-        _say(f"run {record.run} is a rehearsal on a small sample: its model cannot support a decision")
+    elif verdict == "rehearsal":
+        _say(f"{what} is a rehearsal on a small sample: its model cannot support a decision")

@@ -23,6 +23,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 NOT_REQUESTED = "not asked for"
 """The reason of a stage after the last one that a run was to reach."""
 FINAL = ("pass", "rejected", "error", "interrupted", "killed")
+GATES = {"define": "problem", "validate": "check", "label": "label", "split": "leak"}
+"""Stage -> what was wrong where its gate stopped a run, in a word."""
 
 
 def now() -> str:
@@ -95,6 +97,14 @@ class RunRecord:
     def producer(self, artifact: str) -> StageRecord | None:
         """Return the stage that writes the artifact; None if no stage of the pipeline does."""
         return next((stage for stage in self.stages if artifact in stage.outputs), None)
+
+    def fault(self) -> str:
+        """Return what a run was rejected for: problem, check, label, leak or promise; empty for other runs."""
+        if self.status != "rejected":
+            return ""
+        return next(
+            (GATES.get(stage.name, stage.name) for stage in self.stages if stage.status == "refused"), "promise"
+        )
 
     def check_outputs(self) -> None:
         """Check that the record names the outputs of its stages.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from steps.errors import FourscoreError
 from steps.journal import Event
+from steps.wording import clean
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -26,6 +27,8 @@ LONGEST_NAME = 240
 """MLflow takes 250 characters, of letters, digits, and ``_-. :/``, that do not read as another path."""
 TEXTS = 20
 """Parameters or tags in one request: as many of the longest stay below MLflow's limit of one megabyte."""
+NOTE = "mlflow.note.content"
+"""The tag that MLflow's page shows as a description, turned from Markdown into HTML."""
 SOURCE_TAGS = {"mlflow.source.name": "fourscore", "mlflow.source.type": "PROJECT"}
 
 
@@ -81,11 +84,11 @@ class MlflowRun:
         from mlflow.utils import validation
 
         params = [
-            Param(name, _cut(value, validation.MAX_PARAM_VAL_LENGTH))
+            Param(name, _cut(_visible(value), validation.MAX_PARAM_VAL_LENGTH))
             for name, value in parameters.items()
             if name not in self.parameters
         ]
-        run_tags = [RunTag(name, _cut(value, validation.MAX_TAG_VAL_LENGTH)) for name, value in tags.items()]
+        run_tags = [RunTag(name, _cut(_visible(value), validation.MAX_TAG_VAL_LENGTH)) for name, value in tags.items()]
         for batch in _batches(metrics, validation.MAX_METRICS_PER_BATCH):
             self.client.log_batch(self.id, metrics=batch)
         for some_params in _batches(params, TEXTS):
@@ -154,6 +157,11 @@ def allowed_name(name: str) -> str:
 
 def _batches(entries: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     return (entries[start : start + size] for start in range(0, len(entries), size))
+
+
+def _visible(value: str) -> str:
+    """Return text of one or more lines; characters that cannot be seen or turn it around are shown by their code."""
+    return "\n".join(clean(line) for line in value.split("\n"))
 
 
 def _cut(value: str, longest: int) -> str:

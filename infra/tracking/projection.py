@@ -24,6 +24,8 @@ from infra.runs.tail import Tail
 from infra.secrets import credentials_in
 from infra.store.manifest import JOURNAL, CorruptExecution
 from infra.store.store import Store
+from infra.tracking import descriptions
+from infra.tracking.descriptions import Outcome
 from infra.tracking.mlflow_client import (
     ServerAway,
     artifact_root,
@@ -32,8 +34,8 @@ from infra.tracking.mlflow_client import (
     translate_mlflow_errors,
     without_secrets,
 )
-from infra.tracking.mlflow_run import MlflowRun, Trashed, allowed_name, milliseconds
-from infra.tracking.stage_run import PUBLISHED, REHEARSAL, StageRun
+from infra.tracking.mlflow_run import NOTE, MlflowRun, Trashed, allowed_name, milliseconds
+from infra.tracking.stage_run import PUBLISHED, StageRun
 from infra.tracking.state import (
     SETTLED,
     OpenStore,
@@ -46,8 +48,9 @@ from infra.tracking.state import (
     stored_uri,
     write_state,
 )
-from steps.cards.markdown import bullets, escape
+from steps import documents
 from steps.errors import FourscoreError
+from steps.evaluation.document import Evaluation
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,10 +58,10 @@ if TYPE_CHECKING:
 PARENT_STATUS = {"running": "RUNNING", "pass": "FINISHED", "rejected": "FAILED", "error": "FAILED"}
 ENDED_JOBS = ("Succeeded", "Failed", "Stopped")
 """Statuses of a job in the run's record that will not change."""
+KIND = "mlflow.experimentKind"
+"""Tag of an experiment by which MLflow's page opens its view of models, not that of language models."""
 CREDENTIALS = ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD")
 """Variables by which a person signs in to a server; jobs have none of them."""
-VERDICTS = {"running": "pending", "interrupted": "error", "killed": "error"}
-"""The verdict of a run by its status, where the status is none itself."""
 
 
 class Projection:
@@ -73,6 +76,7 @@ class Projection:
         """What in the store differs from what was published, once each; none of it goes to MLflow."""
         self.is_shared = False
         """Whether the jobs of the run know where it is tracked, and project their own stages."""
+        self._evaluation: Evaluation | None = None
         self._parent_tags: dict[str, str] = {}
 
     @cached_property
@@ -141,7 +145,15 @@ class Projection:
         from infra.tracking import versions
 
         self._log_documents(record, parent)
-        return versions.register(self.client, self.store, record, self.experiment, parent.id)
+        return versions.register(self.client, self.store, self._outcome(record), self.experiment, parent.id)
+
+    def _outcome(self, record: RunRecord) -> Outcome:
+        """Return what the run has come to, with its evaluation as soon as that is published."""
+        stage = record.producer(Evaluation.artifact)
+        if self._evaluation is None and stage and stage.status in PUBLISHED:
+            with contextlib.suppress(FourscoreError, OSError):  # what is damaged is reported where the files are read
+                self._evaluation = documents.read(Evaluation, self.store.open(stage.key, Evaluation.artifact))
+        return Outcome(record, self._evaluation)
 
     def _log_documents(self, record: RunRecord, parent: MlflowRun) -> None:
         """Log the files that a person looks for; those that differ from what was published are named at the end."""
@@ -171,8 +183,21 @@ class Projection:
             )
         return str(experiment.experiment_id)
 
+    def _describe_experiment(self, problem: Mapping[str, Any]) -> None:
+        """Say of the experiment what its runs are about; a description that a person wrote stays."""
+        current = self.client.get_experiment(self.experiment).tags
+        holds = "Each run is an attempt to answer it; its name begins with the verdict."
+        text = descriptions.of_problem(problem, holds)
+        tags = descriptions.tags_of_problem(problem) | {KIND: "custom_model_development"}
+        if descriptions.may_replace(current.get(NOTE), current):
+            tags |= {NOTE: text, descriptions.SIGNATURE: descriptions.digest(text)}
+        for name, value in tags.items():
+            if current.get(name) != value:
+                self.client.set_experiment_tag(self.experiment, name, value)
+
     def _open_parent(self, record: RunRecord) -> MlflowRun:
         self.experiment = self._open_experiment(record.problem_name)
+        self._describe_experiment(record.problem)
         identity = {"fourscore.run": record.run, "fourscore.workspace": identity_of(self.workspace)}
         tags, start = {"smoke": str(record.smoke).lower()}, milliseconds(record.started)
         parent = MlflowRun.open(self.client, self.experiment, record.run, identity, tags, start)
@@ -223,18 +248,18 @@ class Projection:
         return bool(stage.journal)
 
     def _advance_parent(self, record: RunRecord, parent: MlflowRun) -> None:
-        verdict = VERDICTS.get(record.status, record.status)
-        if record.smoke and verdict == "pass":
-            verdict = REHEARSAL
-        note = (escape(record.problem.get("question", "")), f"**{verdict}**", bullets(record.message.splitlines()))
+        outcome = self._outcome(record)
+        report = descriptions.report_address(self.experiment, parent.id)
         tags = {
-            "verdict": verdict,
+            "verdict": outcome.verdict,
             "fourscore.status": record.status,
             "fourscore.on": record.on,
             "stages": ", ".join(f"{stage.name} {stage.status}" for stage in record.stages),
             **{f"override.{allowed_name(name)}": value for name, value in record.overrides.items()},
+            **({"rejected_by": record.fault()} if record.fault() else {}),
             **({"message": record.message} if record.message else {}),
-            "mlflow.note.content": "\n\n".join(filter(None, note)),
+            "mlflow.runName": descriptions.run_name(outcome),
+            NOTE: descriptions.of_run(outcome, report),
         }
         if tags == self._parent_tags:
             return

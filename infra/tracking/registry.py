@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,23 +72,33 @@ class Registry:
         return tracked or follower.requested_uri(self.workspace, record, None)
 
 
-def load(workspace: Path, uri: str | None, reference: str, open_store: OpenStore, *, trust: bool = False) -> Path:
+def load(
+    workspace: Path,
+    uri: str | None,
+    reference: str,
+    open_store: OpenStore,
+    check: Callable[[Mapping[str, str]], None],
+    *,
+    trust: bool = False,
+) -> Path:
     """Return the model directory of ``name``, ``name@alias`` or ``name/version``, each with or without ``models:/``.
 
     A plain name means its champion, or else its candidate. The copy in the workspace's store comes first.
 
     Args:
+        check: is called with the version's tags before its files are looked for, and may refuse it.
         trust: take a model that no run of this workspace registered.
 
     Raises:
         InputError: there is no such version, its files are nowhere, or are not those that a run registered.
     """
     reference = reference.removeprefix("models:/").strip("/")
-    if uri is None and (own := _own_by_name(workspace, reference)):
+    if uri is None and (own := _own_by_name(workspace, reference, check)):
         return own
     uri = uri or default_uri(workspace)
     with translate_mlflow_errors(uri):
         version = _resolve(connect(workspace, uri), reference)
+        check(version.tags)
         record = _record_of(workspace, version.tags)
         if own := _own_model(workspace, record, version.tags):
             return own
@@ -105,7 +115,7 @@ def load(workspace: Path, uri: str | None, reference: str, open_store: OpenStore
     return directory
 
 
-def _own_by_name(workspace: Path, reference: str) -> Path | None:
+def _own_by_name(workspace: Path, reference: str, check: Callable[[Mapping[str, str]], None]) -> Path | None:
     """Return the workspace's own model of that name, or None, and MLflow is to say what is there."""
     name = _name_in(reference)
     try:
@@ -113,7 +123,10 @@ def _own_by_name(workspace: Path, reference: str) -> Path | None:
     except sqlite3.Error:
         return None
     number = _choice(reference, aliases, versions)
-    return _own_model(workspace, _record_of(workspace, versions[number]), versions[number]) if number else None
+    own = _own_model(workspace, _record_of(workspace, versions[number]), versions[number]) if number else None
+    if number and own:
+        check(versions[number])
+    return own
 
 
 def _name_in(reference: str) -> str:

@@ -5,12 +5,11 @@ from pathlib import Path
 
 from infra.runs.records import RunRecord, StageRecord
 from infra.runs.tail import Tail
-from infra.tracking.mlflow_run import MlflowRun, allowed_name, metric, milliseconds
+from infra.tracking.descriptions import REHEARSAL
+from infra.tracking.mlflow_run import NOTE, MlflowRun, allowed_name, metric, milliseconds
 from steps.cards.markdown import bullets
 from steps.journal import Event
 
-REHEARSAL = "rehearsal"
-"""The verdict of a smoke run that went through: nobody judges its numbers."""
 PUBLISHED = ("ran", "cached", "refused")
 """Statuses of a stage whose results are in the store."""
 
@@ -79,7 +78,7 @@ class StageRun:
             rehearsed = record.smoke and stage.status != "refused"
             tags |= {"verdict": REHEARSAL if rehearsed else event["verdict"], "reasons": "\n".join(reasons)}
         if text := bullets([*reasons, *warnings]):
-            tags["mlflow.note.content"] = text
+            tags[NOTE] = text
         return tags
 
     def _status(self, record: RunRecord, stage: StageRecord) -> str:

@@ -20,10 +20,11 @@ from infra.runs.records import RunRecord, now
 from infra.sources import champion as champions
 from infra.store.manifest import CorruptExecution
 from infra.store.store import Store
+from infra.tracking import descriptions
+from infra.tracking.descriptions import Outcome
 from infra.tracking.state import identity_of
 from steps import documents
 from steps.cards.document import Registration
-from steps.cards.markdown import bullets, escape
 from steps.errors import InputError
 from steps.register import directory_digest
 from steps.training.document import ModelSchema
@@ -42,7 +43,7 @@ REQUIREMENTS = ("polars", "numpy", "pandas", "pyarrow")
 
 
 def register(
-    client: MlflowClient, store: Store, record: RunRecord, experiment: str, parent: str
+    client: MlflowClient, store: Store, outcome: Outcome, experiment: str, parent: str
 ) -> dict[str, Any] | None:
     """Log the model of a run, and create or find its version if it is a candidate; None if it is not.
 
@@ -58,6 +59,7 @@ def register(
     Raises:
         CorruptExecution: the request or the model differs from what was published; nothing was registered.
     """
+    record = outcome.record
     registering, training = record.producer("registration"), record.producer("model")
     if registering is None or training is None or not {registering.status, training.status} <= {"ran", "cached"}:
         return None
@@ -75,10 +77,13 @@ def register(
         model, expected = store.open(training.key, "model"), tags["model_digest"]
         if (digest := directory_digest(model)) != expected:
             raise CorruptExecution(f"{model} has the digest {digest[:12]}, the request is for {expected[:12]}")
-        logged = _logged(client, experiment, parent, model, name, tags)
+        fitness = "" if is_candidate else f"-{outcome.verdict}" if outcome.verdict != "pass" else "-unanswered"
+        logged = _logged(client, experiment, parent, model, name + fitness, tags)
         if not is_candidate:
             return None
-        version = _create(client, name, logged, parent, tags, _description(record, request))
+        text = descriptions.of_version(outcome, request, descriptions.report_address(experiment, parent))
+        version = _create(client, name, logged, parent, tags, text)
+        _describe(client, name, record)
     holder = versions.get(aliases.get(str(request.alias), ""))
     if holder is None or _order(holder, version) < _order(version, holder):
         client.set_registered_model_alias(name, str(request.alias), str(version.version))
@@ -155,9 +160,21 @@ def _create(
     )
 
 
-def _description(record: RunRecord, request: Registration) -> str:
-    question, message = escape(record.problem.get("question", "")), bullets(record.message.splitlines())
-    return "\n\n".join(filter(None, (question, message.strip(), escape(request.description))))
+def _describe(client: MlflowClient, name: str, record: RunRecord) -> None:
+    """Say of a registered model what it answers and how its versions come about."""
+    model = client.get_registered_model(name)
+    holds = (
+        f"Each version is a model that kept its promises; `{CANDIDATE}` is the newest, `{CHAMPION}` the one that a person "
+        f"promoted. Rejected models and rehearsals stay with their runs."
+    )
+    text = descriptions.of_problem(record.problem, holds)
+    tags = descriptions.tags_of_problem(record.problem)
+    if model.description != text and descriptions.may_replace(model.description, model.tags):
+        client.update_registered_model(name, text)
+        tags[descriptions.SIGNATURE] = descriptions.digest(text)
+    for tag, value in tags.items():
+        if model.tags.get(tag) != value:
+            client.set_registered_model_tag(name, tag, value)
 
 
 def _logged(

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from steps.wording import clean, unmarked
 
 _LONGEST = 500
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;", "@": "&#64;"}
+"""Characters of HTML, of formulas, and of mentions and addresses: where no backslash helps, their number does."""
 
 
 def escape(text: object) -> str:
-    """One line of plain text: what CommonMark or HTML would act on is escaped (CommonMark, "Backslash escapes").
+    """One line of plain text: what CommonMark, GitHub, MLflow's page (Showdown) or HTML would act on is escaped.
 
     Characters that cannot be seen, or that turn the text around, are shown by their code.
 
@@ -19,11 +21,12 @@ def escape(text: object) -> str:
     """
     line = " ".join(clean(unmarked(str(text))).split())
     line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    line = re.sub(r"([\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)
+    line = re.sub("[&<>$@]", lambda match: _ENTITIES[match.group()], line)
+    line = re.sub(r"([\\`*\[\]|~]|(?<![^\W_])_|_(?![^\W_]))", r"\\\1", line)
     line = re.sub(r"^([#+=-])(?=[\s#=-]|$)", r"\\\1", line)
     line = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", line)
-    return line.replace("://", "&#58;//")  # a bare address is made a link by GitHub and others
+    line = line.replace("://", "&#58;//")  # a bare address is made a link by GitHub and others, and :tada: a picture
+    return re.sub(r":(?=[\w+-]+:)", "&#58;", re.sub(r"(?i)(www)\.", r"\1&#46;", line))
 
 
 def paragraph(label: str, text: object) -> str:

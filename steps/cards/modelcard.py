@@ -16,7 +16,7 @@ from steps.evaluation.sentences import metric_name, predictor_name, with_interva
 from steps.expectations.document import ValidationResults
 from steps.splitting.document import SplitReport
 from steps.training.document import ModelSchema, TrainingRecord
-from steps.wording import listed, number
+from steps.wording import number
 
 _WORST = 5
 
@@ -60,14 +60,10 @@ def _verdict(request: Registration, evaluation: Evaluation) -> str:
     if request.smoke:
         return "**Rehearsal on a small sample: these numbers cannot support a decision.**\n"
     if request.verdict == "pass":
-        against = listed(sentences.reservations(evaluation))
         status = "It is a candidate; using it takes a person's approval."
         if request.alias is None:
             status = "It is not a candidate: nobody answers for it yet."
-        return (
-            f"**Pass{', but ' + escape(against) if against else ''}: the model {sentences.promise_kept(evaluation)} on the "
-            f"held-out test set.** {status}\n"
-        )
+        return f"**{escape(sentences.passed(evaluation, sentences.reservations(evaluation)))}** {status}\n"
     return "**Rejected: do not use it for the decision.**\n\n" + bullets(evaluation.reasons)
 
 

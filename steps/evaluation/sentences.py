@@ -160,6 +160,20 @@ def promise_kept(evaluation: Evaluation) -> str:
     )
 
 
+def passed(evaluation: Evaluation, against: Iterable[str]) -> str:
+    """Return the verdict on a model that passed, with what speaks against using it."""
+    clauses = listed(against)
+    return (
+        f"Pass{f', but {clauses}' if clauses else ''}: the model {promise_kept(evaluation)} on the held-out test set."
+    )
+
+
+def rejected(evaluation: Evaluation) -> str:
+    """Return the verdict on a model that was rejected."""
+    broken = any(not threshold.met for threshold in evaluation.thresholds)
+    return f"Rejected: the model {promise_kept(evaluation) if broken else 'must not be used'}."
+
+
 def description(evaluation: Evaluation) -> str:
     """Return the evaluation in one line, for the registry."""
     estimate = evaluation.metrics[evaluation.headline]

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import pytest
+import reported
 from reported import make_run
 from tracked import SCHEMA, write_model
 
@@ -416,7 +417,8 @@ def test_a_setting_that_no_file_has_is_refused(fourscore, setting, message):
 
 
 def test_the_model_of_a_rejected_run_is_used_only_by_those_who_ask_for_it(workspace, tmp_path, capsys):
-    run = make_run(workspace, status="rejected", message="roc_auc >= 0.7: not met, the value is 0.692")
+    files = reported.documents() | {"train/model/model.pt2": {}}
+    run = make_run(workspace, files=files, status="rejected", message="roc_auc >= 0.7: not met, the value is 0.692")
     (tmp_path / "in.csv").write_text("a\n1\n")
     refusal = r"(?s)run flights-1 was rejected, so .*:\nroc_auc >= 0.7: not met.*\nto look at .* say --rejected"
     with pytest.raises(GateRefused, match=refusal):
@@ -426,6 +428,11 @@ def test_the_model_of_a_rejected_run_is_used_only_by_those_who_ask_for_it(worksp
     assert (
         "run flights-1 was rejected, so its model must not be used for the decision:\n  roc" in capsys.readouterr().err
     )
+    (directory,) = {path.parent for path in (workspace / "store").glob("*/model/model.pt2")}
+    with pytest.raises(GateRefused, match=refusal):
+        model_directory(str(directory), workspace, None, rejected=False)
+    assert model_directory(str(directory), workspace, None, rejected=True) == directory
+    capsys.readouterr()
     model_directory(make_run(workspace, "small", smoke=True), workspace, None, rejected=False)
     assert "run small is a rehearsal on a small sample" in capsys.readouterr().err
 

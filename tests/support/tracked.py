@@ -19,6 +19,8 @@ from infra.tracking import follower, mlflow_server
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.registry import Registry
 from pipelines.training import TRAINING
+from steps import documents
+from steps.evaluation.document import Estimate, Evaluation, EvaluationData, IntervalMethod, ThresholdResult
 from steps.journal import Journal
 
 NAMES = tuple(step.name for step in TRAINING)
@@ -113,6 +115,7 @@ def write_run(
             outputs=list(step.outputs),
         )
         record.stages.append(stage)
+    write_evaluation(workspace / "store" / record.stage("evaluate").key / "evaluation", record.status)
     if model:
         write_registration(workspace, record, model)
     else:
@@ -137,6 +140,31 @@ def write_journal(path, name, epochs, status):
             )
         log.table("counts", [{"column": "a <b>", "rows": 1}])
         log.dataset("table", digest="ab" * 32, rows=5, columns=2, context="training")
+
+
+def write_evaluation(directory, status):
+    """What the evaluate stage publishes, with one promise."""
+    met = status != "rejected"
+    promise = ThresholdResult(
+        metric="roc_auc", wanted="roc_auc >= 0.75 (95 % bound)", at_least=0.75, met=met, value=0.8, low=0.77 if met else 0.71,
+        high=0.83, reason=None if met else "the value is 0.8 with a 95 % interval from 0.71 to 0.83",
+    )  # fmt: skip
+    directory.mkdir()
+    documents.write(
+        directory,
+        Evaluation(
+            task="binary-classification",
+            target="late",
+            classes=("no", "yes"),
+            rows=100,
+            verdict="pass" if met else "rejected",
+            headline="roc_auc",
+            metrics={"roc_auc": Estimate(value=0.8, low=promise.low, high=promise.high)},
+            thresholds=(promise,),
+            interval=IntervalMethod(method="bootstrap", level=0.95, resamples=9, seed=0, resampled="rows", drawn=100),
+            data=EvaluationData(train_rows=400, train_digest="t" * 64, test_rows=100, test_digest="u" * 64),
+        ),
+    )
 
 
 def write_registration(workspace, record, model):
@@ -215,7 +243,8 @@ def content_of(workspace):
             )
             for name in run.data.metrics
         }
-        tags = {name: value for name, value in run.data.tags.items() if name != "mlflow.parentRunId"}
+        tags = {name: value.replace(run.info.run_id, "ID") for name, value in run.data.tags.items()}
+        tags.pop("mlflow.parentRunId", None)
         inputs = sorted((entry.dataset.name, entry.dataset.digest) for entry in run.inputs.dataset_inputs)
         files = sorted(entry.path for entry in client.list_artifacts(run.info.run_id))
         assert run.info.run_name not in content, f"two runs are named {run.info.run_name}"

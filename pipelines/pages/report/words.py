@@ -99,19 +99,17 @@ def _judged(facts: Facts, evaluation: Evaluation) -> Verdict:
         title = "Rehearsal on a small sample: every stage ran, but these numbers cannot support a decision."
         return Verdict("unfinished", ELLIPSIS, title, (), ("Run it without `--smoke` for a verdict.",))
     if facts.record.status == "pass" and evaluation.verdict == "pass":
-        title = f"the model {sentences.promise_kept(evaluation)} on the held-out test set"
         unanswered = ["nobody answers for it yet"] if facts.unwritten else []
-        if against := [*unanswered, *facts.reservations]:
-            return Verdict("reserved", CHECK, f"Pass, but {listed(against)}: {title}.", (), _after_pass(facts))
-        return Verdict("pass", CHECK, f"Pass: {title}.", (), _after_pass(facts))
-    broken = any(not threshold.met for threshold in evaluation.thresholds)
-    title = f"the model {sentences.promise_kept(evaluation)}" if broken else "the model must not be used"
+        against = [*unanswered, *facts.reservations]
+        title = sentences.passed(evaluation, against)
+        return Verdict("reserved" if against else "pass", CHECK, title, (), _after_pass(facts))
     steps = (
         "Do not use this model for the decision. It is recorded as rejected and cannot become the champion.",
         "Look at the weakest segments and the yardsticks: if gradient boosting does no better, the data may be the limit.",
         "If a promise was too strict, its owner can relax it in the problem file; the next report shows the change.",
     )
-    return Verdict("rejected", CROSS, f"Rejected: {title}.", evaluation.reasons or lines(facts.record.message), steps)
+    reasons = evaluation.reasons or lines(facts.record.message)
+    return Verdict("rejected", CROSS, sentences.rejected(evaluation), reasons, steps)
 
 
 def _after_pass(facts: Facts) -> tuple[str, ...]:

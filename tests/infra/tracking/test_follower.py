@@ -123,7 +123,7 @@ def test_the_projector_notices_that_the_process_of_the_run_was_killed(place, wri
     _until(lambda: read_state(place, "flights-1")["status"] == "complete")
     assert records.load(place, "flights-1").status == "killed"
     content = content_of(place)
-    assert (content["flights-1"][0], content["07-evaluate"][0]) == ("KILLED", "KILLED")
+    assert (content["killed: flights-1"][0], content["07-evaluate"][0]) == ("KILLED", "KILLED")
 
 
 def _until(met):

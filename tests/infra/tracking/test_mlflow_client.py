@@ -47,7 +47,7 @@ def test_no_byte_that_a_run_leaves_holds_a_credential_whichever_way_it_came_in(p
     [
         sync,
         lambda place, uri: serve(place, uri, 5000, print),
-        lambda place, uri: registry.load(place, uri, "model", open_local_store),
+        lambda place, uri: registry.load(place, uri, "model", open_local_store, lambda tags: None),
     ],
     ids=["sync", "ui", "predict"],
 )

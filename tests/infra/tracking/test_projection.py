@@ -26,8 +26,8 @@ def test_a_run_is_one_parent_with_a_child_for_every_step(place, model, write_run
     assert state["status"] == "complete", state["message"]
     client = connect(place, default_uri(place))
     content = {run.info.run_name: run for run in client.search_runs([state["experiment"]])}
-    assert sorted(content) == [*(f"{number:02}-{name}" for number, name in enumerate(NAMES, 1)), "flights-1"]
-    parent, split = content["flights-1"], content["05-split"]
+    assert sorted(content) == [*(f"{number:02}-{name}" for number, name in enumerate(NAMES, 1)), "pass: flights-1"]
+    parent, split = content["pass: flights-1"], content["05-split"]
     assert split.data.tags["mlflow.parentRunId"] == parent.info.run_id == state["parent"]
     assert {name: split.data.tags[name] for name in ("layer", "step", "key", "fourscore.status", "cached")} == {
         "layer": "data", "step": "split", "key": "split-flights-1", "fourscore.status": "ran", "cached": "false",
@@ -85,6 +85,7 @@ def test_how_a_run_ended_is_how_it_ends_in_mlflow(place, status, expected, verdi
     parent = connect(place, default_uri(place)).get_run(state["parent"])
     assert (parent.info.status, parent.data.tags["verdict"]) == (expected, verdict)
     assert status == "pass" or f"why it is {status}" in parent.data.tags["mlflow.note.content"]
+    assert parent.info.run_name == f"{'rejected (promise)' if status == 'rejected' else status}: flights-1"
 
 
 @pytest.mark.parametrize(("stage", "status"), [("evaluate", "ran"), ("validate", "refused")])
@@ -106,22 +107,68 @@ def test_a_rehearsal_is_called_that_and_not_a_pass(place, write_run):
     state = project(write_run(place, smoke=True), default_uri(place))
     parent = connect(place, default_uri(place)).get_run(state["parent"])
     assert parent.data.tags["verdict"] == "rehearsal"
-    assert "**rehearsal**" in parent.data.tags["mlflow.note.content"]
+    assert parent.info.run_name == "rehearsal: flights-1"
+    assert parent.data.tags["mlflow.note.content"].startswith("Rehearsal on a small sample")
+
+
+def test_who_opens_only_mlflow_reads_the_verdict_the_numbers_and_where_the_report_is(place, model, write_run):
+    state = project(write_run(place, status="rejected", model=model), default_uri(place))
+    client = connect(place, default_uri(place))
+    text = client.get_run(state["parent"]).data.tags["mlflow.note.content"]
+    assert text.startswith("Rejected: the model did not keep its promise. ROC AUC: 0.80 (0.71 to 0.83), 100 test rows.")
+    assert (
+        "- NOT kept: ROC AUC at least 0.75, judged on the lower end of the 95 % interval: 0.80 (0.71 to 0.83)" in text
+    )
+    assert "**Data:** 400 training rows and 100 test rows, divided by time when" in text
+    assert f"(#/experiments/{state['experiment']}/runs/{state['parent']}/artifacts/report.html?" in text
+    (logged,) = client.search_logged_models([state["experiment"]])
+    assert logged.name == "late flights-rejected"
+
+
+def test_an_experiment_says_what_it_is_about_unless_a_person_did(place, write_run):
+    state = project(write_run(place), default_uri(place))
+    client = connect(place, default_uri(place))
+    tags = client.get_experiment(state["experiment"]).tags
+    assert tags["mlflow.note.content"].startswith("Will it be late?")
+    assert tags["mlflow.experimentKind"] == "custom_model_development"
+    for by, expected in (("fourscore", "Too late?"), ("a person", "My own words.")):
+        if by == "a person":
+            client.set_experiment_tag(state["experiment"], "mlflow.note.content", expected)
+        run_file = write_run(place, f"by-{by[0]}")
+        record = records.load(place, run_file.stem)
+        record.problem["question"] = "Too late?"
+        records.save(place, record)
+        project(run_file, default_uri(place))
+        note = client.get_experiment(state["experiment"]).tags["mlflow.note.content"]
+        assert note.startswith(expected), by
 
 
 def test_text_from_data_and_people_is_no_markup_in_a_description(place, model, write_run):
     hostile = "![p](http://evil.example/x.png) <b>&</b> [a](//b) \u202eevil"
     run_file = write_run(place, model=model)
     record = records.load(place, "flights-1")
-    record.problem["question"], record.message = hostile, f"column {hostile}\nis refused"
+    record.problem |= {"question": hostile, "decision": hostile, "owner": hostile}
+    record.message, record.overrides = f"column {hostile}\nis refused", {"label.rule": hostile}
     records.save(place, record)
     state = project(run_file, default_uri(place))
     client = connect(place, default_uri(place))
+    run = client.get_run(state["parent"]).data
     (version,) = client.search_model_versions("name = 'late flights'")
-    for text in (client.get_run(state["parent"]).data.tags["mlflow.note.content"], version.description):
-        assert text.count("!\\[p\\](http&#58;//evil.example/x.png) &lt;b&gt;&amp;&lt;/b&gt; \\[a\\]") == 2
+    model_ = client.get_registered_model("late flights")
+    experiment = client.get_experiment(state["experiment"])
+    notes = {"mlflow.note.content", "fourscore.description"}
+    for text, times in (
+        (run.tags["mlflow.note.content"], 2),
+        (version.description, 1),
+        (model_.description, 3),
+        (experiment.tags["mlflow.note.content"], 3),
+    ):
+        assert text.count("!\\[p\\](http&#58;//evil.example/x.png) &lt;b&gt;&amp;&lt;/b&gt; \\[a\\]") == times
         assert "\u202e" not in text
-        assert "- is refused" in text
+    assert "- is refused" in run.tags["mlflow.note.content"]
+    visible = [*run.params.values(), *(value for name, value in run.tags.items() if name not in notes)]
+    assert not any("\u202e" in value for value in visible)
+    assert run.tags["message"].count("\u27e8U+202E\u27e9evil\nis refused") == 1
 
 
 def test_cached_steps_are_there_too_and_took_no_time(place, write_run):
@@ -157,7 +204,7 @@ def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspac
         assert info.end_time - info.start_time == 1500, f"{name} took 1.5 seconds"
     one, other = content_of(place), content_of(late)
     for content in (one, other):
-        assert content["flights-1"][3].pop("fourscore.workspace")
+        assert content["pass: flights-1"][3].pop("fourscore.workspace")
     assert one == other
 
 

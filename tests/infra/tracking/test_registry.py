@@ -21,7 +21,8 @@ from infra.tracking.database import registered as registered_in
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.projection import Projection
 from infra.tracking.state import read_state
-from steps.errors import FourscoreError, InputError
+from pipelines.predict import model_directory
+from steps.errors import FourscoreError, GateRefused, InputError
 from steps.register import directory_digest
 from steps.training.document import ModelSchema
 
@@ -31,7 +32,7 @@ NAME = "late flights"
 
 
 def load_registered(workspace, reference, **options):
-    return registry.load(workspace, None, reference, tracked.open_local_store, **options)
+    return registry.load(workspace, None, reference, tracked.open_local_store, lambda tags: None, **options)
 
 
 @pytest.fixture(scope="session")
@@ -244,7 +245,9 @@ def test_promoting_a_run_that_registered_nothing_says_so(place, write_run):
 def test_a_registered_model_is_found_by_name_alias_or_version(registered, model, reference):
     directory = load_registered(registered, reference)
     assert (directory / "model.pt2").read_bytes() == (model / "model.pt2").read_bytes()
-    assert registry._own_by_name(registered, reference.removeprefix("models:/")) == directory, "without MLflow"
+    assert registry._own_by_name(registered, reference.removeprefix("models:/"), lambda tags: None) == directory, (
+        "without MLflow"
+    )
 
 
 def test_a_plain_name_means_the_champion_before_the_candidate(place, model, project):
@@ -462,6 +465,16 @@ def test_a_model_that_changed_in_the_workspace_is_not_taken_for_the_registered_o
     path = next(copy.glob("store/train-*/model/schema.json"))
     path.write_text(path.read_text().replace("late", "soon"))
     assert not load_registered(copy, NAME).is_relative_to(copy / "store")
+
+
+def test_a_rejected_version_of_an_earlier_release_is_read_only_by_those_who_ask_for_it(registered, tmp_path, capsys):
+    copy = shutil.copytree(registered, tmp_path / "copy")
+    connect(copy, default_uri(copy)).set_model_version_tag(NAME, "1", "verdict", "rejected")
+    for uri in (None, default_uri(copy)):
+        with pytest.raises(GateRefused, match=r"model late flights/1 was rejected, so .*\nto look .* say --rejected"):
+            model_directory(f"{NAME}/1", copy, uri, rejected=False)
+        assert model_directory(f"{NAME}/1", copy, uri, rejected=True).is_dir()
+        assert "model late flights/1 was rejected, so its model must not be used" in capsys.readouterr().err
 
 
 def test_files_that_no_run_of_the_workspace_registered_are_refused_unless_they_are_trusted(registered, tmp_path):
