@@ -42,7 +42,7 @@ PROSE = {0.0, 0.5, 1.0, 95.0}
 
 LISTED = 4
 """How many segments a sentence names before it says how many more there are."""
-BLOCKS = ("tr", "li", "p", "dd", "figcaption", "h2")
+BLOCKS = ("tr", "li", "p", "dd", "figcaption", "h2", "summary")
 LARGEST = 40
 """Numbers in a part of a document that a row or a sentence is compared with; among more, many would fit by chance."""
 
@@ -58,7 +58,7 @@ class _Blocks(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         values = dict(attributes)
-        if tag == "section" and values.get("id"):
+        if tag in ("section", "div") and values.get("id"):
             self.section = str(values["id"])
         classes = (values.get("class") or "").split()
         if tag in ("meta", "link", "br", "img"):

@@ -381,6 +381,40 @@ def make_run(
     return run
 
 
+RESIDUALS = {
+    "quantiles": {"0.05": -9.0, "0.25": -3.0, "0.5": 0.0, "0.75": 3.0, "0.95": 9.0},
+    "histogram": {"edges": [i - 15.0 for i in range(31)], "counts": list(range(30))},
+    "predicted_vs_actual": {
+        "edges_predicted": [float(i) for i in range(21)],
+        "edges_actual": [2.0 * i for i in range(21)],
+        "counts": [[i * j for i in range(20)] for j in range(20)],
+    },
+}
+
+
+def corpus(workspace: Path) -> list[str]:
+    """Lay out a run of each kind that a report can be of; return their names."""
+    letters = [chr(65 + i) for i in range(26)]
+    unmet = {**evaluation()["thresholds"][0], "met": False, "reason": "the lower end of its interval is 0.680"}
+    of_many = evaluation(
+        task="multiclass-classification", classes=letters,
+        confusion=[[120 if i == j else (i * j) % 3 for i in range(26)] for j in range(26)],
+    )  # fmt: skip
+    of_numbers = evaluation(task="regression", classes=[], confusion=None, calibration=None, residuals=RESIDUALS)
+    return [
+        make_run(workspace, "passed"),
+        make_run(workspace, "rejected", status="rejected", files=documents(**{
+            EVALUATION: evaluation(verdict="rejected", reasons=["roc_auc is 0.692, not 0.7"], thresholds=[unmet])
+        })),
+        make_run(workspace, "refused", last="split", last_status="refused", status="rejected"),
+        make_run(workspace, "failed", last="ingest", last_status="failed", status="error", message="no such file"),
+        make_run(workspace, "letters", files=documents(**{EVALUATION: of_many})),
+        make_run(workspace, "numbers", files=documents(**{EVALUATION: of_numbers})),
+        make_run(workspace, "simulated", on="sagemaker-local", smoke=True),
+        hostile_run(workspace),
+    ]  # fmt: skip
+
+
 class Page(HTMLParser):
     """Every tag with its attributes, and the text, of a page."""
 
@@ -418,9 +452,10 @@ EVALUATION = "evaluate/evaluation/evaluation.json"
 
 
 ALLOWED = {
-    "a", "b", "bdi", "body", "br", "circle", "code", "dd", "div", "dl", "dt", "figcaption", "figure", "footer",
-    "h1", "h2", "h3", "head", "header", "html", "i", "img", "li", "line", "link", "main", "meta", "nav", "p", "pre",
-    "rect", "section", "small", "span", "style", "svg", "table", "tbody", "td", "th", "thead", "title", "tr", "ul",
+    "a", "b", "bdi", "body", "br", "circle", "code", "dd", "details", "div", "dl", "dt", "figcaption", "figure", "footer",
+    "h1", "h2", "h3", "head", "header", "html", "i", "li", "line", "link", "main", "meta", "nav", "p", "path", "polyline",
+    "pre", "rect", "section", "small", "span", "style", "summary", "svg", "table", "tbody", "td", "text", "th", "thead",
+    "title", "tr", "ul",
 }  # fmt: skip
 
 

@@ -5,6 +5,6 @@ words.py     the sentences about a run: verdict, limits, what to do next (of an 
 decision.py  the first half in numbers: scores, weakest segments, what is read at a glance
 evidence.py  the second half in words: labels, division, columns, training, lineage
 markup.py    text, values and positions as HTML
-figures.py   plots as SVG images (matplotlib)
+figures.py   plots as inline SVG in the colours of the page
 page.py      Facts -> HTML (jinja2), written whole or not at all
 """

@@ -11,7 +11,8 @@ from steps.evaluation.document import CHAMPION, MODEL, Estimate, Evaluation, Sli
 from steps.evaluation.sentences import decimals_for, interval, metric_name, predictor_in_sentence
 from steps.wording import count, isolate, number, percent, signed
 
-WORST = 10
+WORST, FOLDED = 10, 60
+"""Segments that are seen at once, and that unfold."""
 _GLANCED_RIVALS = ("constant", "hist_gradient_boosting", CHAMPION)
 _OUTCOMES = {
     MODEL: "better than",
@@ -38,8 +39,10 @@ class Segments:
     """Segments by the headline metric; small ones apart, since chance puts them at both ends."""
 
     worst: Sequence[tuple[str, SliceResult]]
+    further: Sequence[tuple[str, SliceResult]]
     small: Sequence[tuple[str, SliceResult]]
     hidden: int
+    """How many are not shown at all."""
     clear: int
     """How many are weaker beyond chance; they come first."""
     scale: Scale
@@ -55,8 +58,11 @@ def segments(evaluation: Evaluation) -> Segments | None:
     large = [(column, part) for column, part, _ in judged]
     every = [(column, part) for column, parts in evaluation.slices.items() for part in parts]
     small = [(column, part) for column, part in every if part.small or part.metrics[name].value is None]
-    hidden = max(0, len(large) - WORST) + max(0, len(small) - WORST)
-    return Segments(large[:WORST], small[:WORST], hidden, clear, scale) if every else None
+    if not every:
+        return None
+    further, small = large[WORST:FOLDED], small[:FOLDED]
+    hidden = len(every) - len(large[:FOLDED]) - len(small)
+    return Segments(large[:WORST], further, small, hidden, clear, scale)
 
 
 def comparison_scale(estimates: Mapping[str, Estimate], ends: tuple[float | None, float | None]) -> Scale:

@@ -17,6 +17,15 @@ from steps.training.document import BLEND, CandidateRecord, TrainingRecord
 from steps.wording import cut, number, percent
 
 SHOWN_FILES = 5
+_SUMMARY = {
+    "mean": "Mean",
+    "standard_deviation": "Standard deviation",
+    "p05": "5 % are below",
+    "p25": "A quarter is below",
+    "p50": "Half are below",
+    "p75": "Three quarters are below",
+    "p95": "95 % are below",
+}
 _SCALARS = str | int | float | bool
 
 
@@ -33,15 +42,16 @@ def labels(report: LabelReport) -> Iterator[tuple[str, str]]:
         yield "Classes left out", show(report.left_out, 300)
     if report.positive:
         yield "Positive class", f"{report.positive.name} ({report.positive.how})"
-    if report.summary:
-        yield "Target", show(report.summary, 300)
+    for name, value in (report.summary or {}).items():
+        if value is not None:
+            yield _SUMMARY.get(name, name), show(value)
 
 
 def division(report: SplitReport) -> Iterator[tuple[str, str]]:
     """Yield how the rows were divided."""
     yield "Split by", f"{report.by} ({report.column})" if report.column else report.by
     if report.hashed:
-        yield "Hashed columns", show(report.hashed, 300)
+        yield "Assigned by a hash of", show(report.hashed, 160)
     train, test = (report.rows[part].rows if part in report.rows else 0 for part in ("train", "test"))
     yield "Training rows", number(train)
     yield "Test rows, held out", f"{number(test)} ({percent(test, train + test)})"
@@ -60,9 +70,16 @@ def role(column: Column, target: str | None) -> str:
 
 def files(source: SourceReport) -> str:
     """Return a source's files with their sizes."""
-    listed = [f"{cut(file.file)} ({number(file.bytes / 1e6)} MB)" for file in source.files]
+    listed = [f"{cut(file.file)} ({size(file.bytes)})" for file in source.files]
     more = f" and {number(len(listed) - SHOWN_FILES)} more" if len(listed) > SHOWN_FILES else ""
     return ", ".join(listed[:SHOWN_FILES]) + more
+
+
+def size(octets: float) -> str:
+    """Return a size: ``749 bytes``, ``1.05 kB``, ``9 MB``."""
+    if octets < 1000:
+        return f"{number(octets)} bytes"
+    return f"{number(octets / 1e3)} kB" if octets < 1e6 else f"{number(octets / 1e6)} MB"
 
 
 def reading(source: SourceReport) -> str:
@@ -169,14 +186,28 @@ def details(candidate: CandidateRecord) -> str:
     return "; ".join(part for part in (weights, best) if part)
 
 
-def settings(training: TrainingRecord) -> Plain:
-    """Return how the model was trained, without what the page shows elsewhere."""
-    hidden = {"format", "chosen", "why", "metric", "candidates", "folds", "final"}
-    scalars, tables = plain(training.model_dump(exclude=hidden))
-    final = training.final
-    if final:
-        scalars.insert(0, ("final fit", f"{number(final.rows)} rows, {number(final.epochs)} {final.unit}s"))
-    return scalars, tables
+def settings(training: TrainingRecord) -> Iterator[tuple[str, str]]:
+    """Yield how the model was trained, without what the page shows elsewhere."""
+    if final := training.final:
+        yield "Final fit", f"{number(final.rows)} rows, {number(final.epochs)} {final.unit}s"
+    if training.folds:
+        yield "Folds", f"{len(training.folds)}, divided by {training.divided_by or 'row'}"
+    if training.resampled:
+        yield "Intervals by resampling", training.resampled
+    how = {"first": "the first one that keeps every promise, from the cheapest on", "best": "the best one"}
+    if training.choose:
+        yield "Choice of the candidate", how.get(training.choose, training.choose)
+    if training.target_scale:
+        yield (
+            "Target is learned as",
+            {"log": "its logarithm", "log1p": "the logarithm of one more"}.get(
+                training.target_scale, training.target_scale
+            ),
+        )
+    yield "Time budget", f"cut short: {', '.join(training.budget_cut)}" if training.budget_bound else "not reached"
+    for name, value in (("Seed", training.seed), ("Device", training.device), ("Threads", training.threads)):
+        if value is not None:
+            yield name, str(value)
 
 
 def use(facts: Facts) -> Iterator[tuple[str, str]]:
@@ -187,11 +218,12 @@ def use(facts: Facts) -> Iterator[tuple[str, str]]:
         ("application/predict_rows_per_second", "Batch throughput", "rows per second"),
         ("application/onnx_p50_ms", "Single-row latency by onnxruntime, median", "ms"),
         ("application/onnx_rows_per_second", "Batch throughput by onnxruntime", "rows per second"),
-        ("application/model_mb", "Model size", "MB"),
         ("framework/samples_per_second", "Training throughput", "rows per second"),
         ("framework/peak_memory_mb", "Peak memory while training", "MB"),
     ):
         if name in facts.metrics:
             yield label, f"{number(facts.metrics[name])} {unit}"
+    if (megabytes := facts.metrics.get("application/model_mb")) is not None:
+        yield "Model size", size(1e6 * megabytes)
     if (difference := facts.metrics.get("application/onnx_largest_difference")) is not None:
         yield "Largest difference of model.onnx from model.pt2 on the test rows", f"{difference:.1g}"

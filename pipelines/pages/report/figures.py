@@ -1,150 +1,225 @@
-"""Plots as SVG images: small, the same bytes for the same numbers, with a description for those who do not see them."""
+"""Plots as inline SVG: small, the same bytes for the same numbers, in the colours of the page, with a description."""
 
 from __future__ import annotations
 
-import base64
-import io
-import re
-from collections.abc import Callable, Sequence
-from typing import Any
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-import matplotlib as mpl
-import numpy as np
 from markupsafe import Markup
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
 
 from steps.evaluation.document import Bin
+from steps.wording import MINUS
 
-BLUE, ORANGE, GREY, INK, PALE = "#1d5b94", "#b8500f", "#7b8794", "#26323f", "#d9e2ec"
-"""Distinct in lightness too, so that they survive colour blindness and grey printing."""
-WIDTH, HEIGHT = 4.6, 2.9
-"""Inches of 72 units: a figure is read one to one on a telephone and side by side on a desk."""
-
-_STYLE: Any = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.parse_math": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": GREY,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 9,
-    "axes.unicode_minus": True,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": PALE,
-    "grid.linewidth": 0.6,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "xtick.major.size": 2,
-    "ytick.major.size": 2,
-    "lines.linewidth": 1.6,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "path.simplify": True,
-}
-_NUMBER = re.compile(r"-?\d+\.\d{3,}")
-
-
-def figure(title: str, description: str, draw: Callable[[Axes], None], *, height: float = HEIGHT) -> Markup:
-    """Draw on one pair of axes and return an ``<img>`` element that holds the plot.
-
-    Args:
-        title, description: our own words; what a screen reader says.
-    """
-    with mpl.rc_context(_STYLE | {"svg.hashsalt": title}):
-        drawing = Figure(figsize=(WIDTH, height), layout="constrained")
-        FigureCanvasSVG(drawing)
-        draw(drawing.subplots())
-        buffer = io.StringIO()
-        drawing.savefig(
-            buffer, format="svg", dpi=110, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
-    svg = _NUMBER.sub(lambda match: f"{float(match[0]):.2f}", buffer.getvalue())
-    image = base64.b64encode(svg.encode()).decode()
-    return Markup('<img class="figure" alt="{}. {}" src="data:image/svg+xml;base64,{}">').format(
-        title, description, image
-    )
-
+WIDTH, HEIGHT = 440, 260
+"""In units of the drawing: its text is legible on a telephone and beside another one on a desk."""
+TOP, RIGHT, BOTTOM = 12, 14, 42
+LEGEND = 18
+_LETTER = 6.2  # the mean width of a letter of tick labels
+_SHADES = 5
+_LINES = 4
+"""Kinds of lines that the style sheet knows, by colour and by dash."""
 
 Series = tuple[str, Sequence[float], Sequence[float]]
 """Our own name for it, x, y."""
-_LINES = ((BLUE, "-"), (ORANGE, "--"), (GREY, ":"), (INK, "-."))
+Ends = tuple[float, float]
 
 
-def curves(title: str, series: Sequence[Series], x: str, y: str, mark: float | None = None) -> Markup:
-    """Lines that differ in colour and in dash; ``mark`` is an x to point at (the epoch that was kept)."""
+@dataclass(frozen=True)
+class Axis:
+    """Values from ``low`` to ``high`` at positions from ``start`` to ``end``, with round ticks."""
 
-    def draw(axes: Axes) -> None:
-        for (name, xs, ys), (colour, dash) in zip(series, _LINES * (1 + len(series) // len(_LINES)), strict=False):
-            axes.plot(xs, ys, dash, color=colour, label=name, marker="o" if len(xs) == 1 else None)
+    low: float
+    high: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> str:
+        """Return the position of a value, to a tenth of a unit."""
+        share = (value - self.low) / (self.high - self.low)
+        return f"{self.start + min(1.0, max(0.0, share)) * (self.end - self.start):.1f}"
+
+    @property
+    def _step(self) -> float:
+        rough = (self.high - self.low) / 5
+        size = 10.0 ** math.floor(math.log10(rough))
+        return next(size * factor for factor in (1, 2, 5, 10) if rough <= size * factor * 1.001)
+
+    def ticks(self) -> list[float]:
+        """Return up to six round values from end to end."""
+        first, last = math.ceil(self.low / self._step - 1e-9), math.floor(self.high / self._step + 1e-9)
+        return [i * self._step for i in range(first, last + 1)]
+
+    def label(self, value: float) -> str:
+        """Return a tick's label with the decimals that tell it from the next one."""
+        places = max(0, -math.floor(math.log10(self._step) + 1e-9))
+        if places > 6 or abs(value) >= 1e7:
+            return f"{value:.3g}".replace("-", MINUS)
+        return f"{value:,.{places}f}".replace("-", MINUS)
+
+
+def spread(values: Iterable[float], within: Ends | None = None) -> Ends:
+    """Return ends that hold all values, with a margin; those of ``within`` where they are wider."""
+    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    low, high = min(finite), max(finite)
+    margin = 0.04 * (high - low) or 0.04 * abs(low) or 1.0
+    low, high = low - margin, high + margin
+    return (min(low, within[0]), max(high, within[1])) if within else (low, high)
+
+
+def curves(
+    title: str, series: Sequence[Series], x: str, y: str, mark: float | None = None, ends: Ends | None = None
+) -> Markup:
+    """Lines that differ in colour and in dash.
+
+    Args:
+        mark: an x to point at, such as the epoch whose weights are used.
+        ends: the least and the largest y, so that figures side by side have the same scale.
+    """
+    of_x = spread(value for _, xs, _ in series for value in xs)
+    of_y = ends or spread(value for _, _, ys in series for value in ys)
+    plot = _Plot(of_x, of_y, x, y, legend=[name for name, _, _ in series])
+
+    def shapes() -> Iterator[str]:
         if mark is not None:
-            axes.axvline(mark, color=GREY, linewidth=0.8, linestyle=(0, (1, 2)))
-        axes.set_xlabel(x)
-        axes.set_ylabel(y)
-        if len(series) > 1:
-            axes.legend()
+            yield plot.upright(mark, "kept")
+        for position, (_, xs, ys) in enumerate(series):
+            kind = f"line-{position % _LINES}"
+            if len(xs) == 1:
+                yield f'<circle class="{kind} point" cx="{plot.x.at(xs[0])}" cy="{plot.y.at(ys[0])}" r="3.5"/>'
+            else:
+                yield f'<polyline class="{kind}" points="{plot.points(xs, ys)}"/>'
 
-    ends = "; ".join(f"{name} goes from {ys[0]:.4g} to {ys[-1]:.4g}" for name, _, ys in series if len(ys))
-    return figure(title, f"{y} by {x}. {ends}.", draw)
+    described = "; ".join(f"{name} goes from {ys[0]:.4g} to {ys[-1]:.4g}" for name, _, ys in series if len(ys))
+    return plot.image(f"{title}. {y} by {x}. {described}.", shapes())
 
 
 def calibration(bins: Sequence[Bin]) -> Markup:
     """Draw predicted probability against observed share, one dot per bin, its area by the bin's rows."""
     filled = [part for part in bins if part.rows]
     most = max((part.rows for part in filled), default=1)
-    predicted, observed = [part.mean_predicted for part in filled], [part.observed for part in filled]
+    plot = _Plot((0, 1), (0, 1), "predicted probability", "observed share")
 
-    def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], "--", color=GREY, linewidth=1)
-        axes.plot(predicted, observed, color=BLUE, linewidth=1, alpha=0.6)
-        axes.scatter(predicted, observed, s=[14 + 76 * part.rows / most for part in filled], color=BLUE, zorder=3)
-        axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), xlabel="predicted probability", ylabel="observed share")
+    def shapes() -> Iterator[str]:
+        yield plot.diagonal(0, 1)
+        line = plot.points([part.mean_predicted for part in filled], [part.observed for part in filled])
+        yield f'<polyline class="line-0 thin" points="{line}"/>'
+        for part in filled:
+            radius = math.sqrt(6 + 40 * part.rows / most)
+            at = f'cx="{plot.x.at(part.mean_predicted)}" cy="{plot.y.at(part.observed)}"'
+            yield f'<circle class="line-0 point" {at} r="{radius:.1f}"/>'
 
     points = "; ".join(
         f"predicted {part.mean_predicted:.2f}, observed {part.observed:.2f} in {part.rows} rows" for part in filled
     )
-    return figure("Calibration", f"Points on the dashed diagonal are perfectly calibrated. {points}.", draw)
+    return plot.image(
+        f"Calibration. Points on the dashed diagonal are perfectly calibrated. {points}.", shapes(), "calibration"
+    )
 
 
 def histogram(title: str, edges: Sequence[float], counts: Sequence[float], x: str) -> Markup:
-    def draw(axes: Axes) -> None:
-        axes.stairs(counts, edges, fill=True, color=BLUE, alpha=0.85)
-        axes.axvline(0, color=INK, linewidth=0.9, linestyle="--")
-        axes.set_xlabel(x)
-        axes.set_ylabel("rows")
+    """Draw rows by value, with a line at zero."""
+    plot = _Plot((edges[0], edges[-1]), (0, max(counts) * 1.04 or 1), x, "rows")
 
-    return figure(
-        title,
-        f"{x}: {len(counts)} bins from {edges[0]:.4g} to {edges[-1]:.4g}, the fullest with {max(counts)} rows.",
-        draw,
-    )
+    def shapes() -> Iterator[str]:
+        yield f'<path class="area" d="{steps(plot.x, plot.y, edges, counts)}"/>'
+        if edges[0] < 0 < edges[-1]:
+            yield plot.upright(0, "zero")
+
+    fullest = f"the fullest with {max(counts)} rows"
+    described = f"{title}. {x}: {len(counts)} bins from {edges[0]:.4g} to {edges[-1]:.4g}, {fullest}."
+    return plot.image(described, shapes())
 
 
 def density(
     title: str, x_edges: Sequence[float], y_edges: Sequence[float], counts: Sequence[Sequence[float]]
 ) -> Markup:
     """Rows by predicted (x) and actual (y) value; ``counts[i][j]`` is for predicted bin i and actual bin j."""
+    plot = _Plot((x_edges[0], x_edges[-1]), (y_edges[0], y_edges[-1]), "predicted", "actual", height=HEIGHT + 40)
+    most = max(max(column) for column in counts) or 1
+    shades: list[list[str]] = [[] for _ in range(_SHADES)]
+    for i, column in enumerate(counts):
+        left, right = plot.x.at(x_edges[i]), plot.x.at(x_edges[i + 1])
+        for j, count in enumerate(column):
+            if count:
+                shade = min(_SHADES - 1, int(_SHADES * math.sqrt(count / most)))
+                low, high = plot.y.at(y_edges[j]), plot.y.at(y_edges[j + 1])
+                shades[shade].append(f"M{left} {low}H{right}V{high}H{left}z")
 
-    def draw(axes: Axes) -> None:
-        values = np.asarray(counts, dtype=float).T
-        blues = LinearSegmentedColormap.from_list("blues", ["#dbe7f3", "#0d3b66"])
-        axes.grid(visible=False)
-        axes.pcolormesh(x_edges, y_edges, np.ma.masked_equal(np.sqrt(values), 0), cmap=blues, rasterized=True)
-        ends = (max(x_edges[0], y_edges[0]), min(x_edges[-1], y_edges[-1]))
-        axes.plot(ends, ends, "--", color=ORANGE, linewidth=1.2)
-        axes.set_xlabel("predicted")
-        axes.set_ylabel("actual")
+    def shapes() -> Iterator[str]:
+        for shade, cells in enumerate(shades):
+            if cells:
+                yield f'<path class="cell" fill-opacity="{(shade + 1) / _SHADES:.2f}" d="{"".join(cells)}"/>'
+        yield plot.diagonal(max(x_edges[0], y_edges[0]), min(x_edges[-1], y_edges[-1]))
 
-    return figure(
-        title,
-        "Darker cells hold more rows; a perfect model has them all on the dashed diagonal.",
-        draw,
-        height=HEIGHT + 0.4,
+    return plot.image(
+        f"{title}. Stronger cells hold more rows; a perfect model has them all on the dashed diagonal.", shapes()
     )
+
+
+def steps(x: Axis, y: Axis, edges: Sequence[float], heights: Sequence[float]) -> str:
+    """Return the path of a histogram's outline, closed along its base."""
+    outline = "".join(f"V{y.at(height)}H{x.at(edge)}" for height, edge in zip(heights, edges[1:], strict=True))
+    return f"M{x.at(edges[0])} {y.at(0)}{outline}V{y.at(0)}z"
+
+
+class _Plot:
+    """A pair of axes with grid, ticks and labels, into which shapes are drawn."""
+
+    def __init__(
+        self, x: Ends, y: Ends, x_label: str, y_label: str, *, legend: Sequence[str] = (), height: float = HEIGHT
+    ) -> None:
+        top = TOP + (LEGEND if len(legend) > 1 else 0)
+        self.height = height
+        self.y = Axis(*y, height - BOTTOM, top)
+        left = 30 + _LETTER * max(len(self.y.label(tick)) for tick in self.y.ticks())
+        self.x = Axis(*x, left, WIDTH - RIGHT)
+        self._labels, self._legend = (x_label, y_label), legend
+
+    def points(self, xs: Sequence[float], ys: Sequence[float]) -> str:
+        return " ".join(f"{self.x.at(x)},{self.y.at(y)}" for x, y in zip(xs, ys, strict=True))
+
+    def upright(self, x: float, kind: str) -> str:
+        at = self.x.at(x)
+        return f'<line class="{kind}" x1="{at}" x2="{at}" y1="{self.y.start:.1f}" y2="{self.y.end:.1f}"/>'
+
+    def diagonal(self, low: float, high: float) -> str:
+        start, end = f'x1="{self.x.at(low)}" y1="{self.y.at(low)}"', f'x2="{self.x.at(high)}" y2="{self.y.at(high)}"'
+        return f'<line class="ideal" {start} {end}/>'
+
+    def image(self, description: str, shapes: Iterable[str], kind: str = "") -> Markup:
+        """Return the whole drawing; ``shapes`` are our own markup, made of numbers and class names only."""
+        parts = Markup("").join([*self._frame(), *map(Markup, shapes), *self._legends()])
+        start = Markup('<svg class="plot {}" role="img" aria-label="{}" viewBox="0 0 {} {}">')
+        return start.format(kind, description, WIDTH, self.height) + parts + Markup("</svg>")
+
+    def _frame(self) -> Iterator[Markup]:
+        base, left, right = f"{self.y.start:.1f}", f"{self.x.start:.1f}", f"{self.x.end:.1f}"
+        for tick in self.y.ticks():
+            at = self.y.at(tick)
+            yield Markup('<line class="grid" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(left, right, at, at)
+            yield _text(self.x.start - 5, float(at) + 4, self.y.label(tick), "end")
+        for tick in self.x.ticks():
+            at = self.x.at(tick)
+            yield Markup('<line class="tick" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
+                at, at, base, f"{self.y.start + 4:.1f}"
+            )
+            yield _text(float(at), self.y.start + 16, self.x.label(tick), "middle")
+        yield Markup('<path class="axes" d="M{} {}V{}H{}"/>').format(left, f"{self.y.end:.1f}", base, right)
+        middle = (self.y.start + self.y.end) / 2
+        yield _text((self.x.start + self.x.end) / 2, self.height - 6, self._labels[0], "middle")
+        turned = Markup('<text transform="translate(12 {}) rotate(-90)" text-anchor="middle">{}</text>')
+        yield turned.format(f"{middle:.1f}", self._labels[1])
+
+    def _legends(self) -> Iterator[Markup]:
+        at = self.x.start
+        for position, name in enumerate(self._legend if len(self._legend) > 1 else ()):
+            yield Markup('<polyline class="line-{}" points="{},11 {},11"/>').format(
+                position % _LINES, f"{at:.1f}", f"{at + 24:.1f}"
+            )
+            yield _text(at + 29, 15, name, "start")
+            at += 46 + 6.4 * len(name)
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> Markup:
+    return Markup('<text x="{}" y="{}" text-anchor="{}">{}</text>').format(f"{x:.1f}", f"{y:.1f}", anchor, text)

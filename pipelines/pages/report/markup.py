@@ -44,6 +44,12 @@ def prose(text: object, length: int = 900) -> Markup:
     )
 
 
+def style_text(value: object) -> Markup:
+    """Return text for a string of the style sheet: letters and digits, everything else as CSS escapes it."""
+    escaped = "".join(c if c.isascii() and c.isalnum() else f"\\{ord(c):x} " for c in cut(value, 80))
+    return Markup(escaped)  # noqa: S704  nothing but letters, digits, backslashes and blanks
+
+
 def show(value: object, length: int = CUT) -> str:
     """Return a JSON value in words; lists and small mappings as such, anything deeper as compact JSON."""
     if value is None:

@@ -29,6 +29,7 @@ CONFUSION_CLASSES = 30
 CURVE_POINTS = 200
 MISTAKES = 6
 SECTIONS = {
+    "verdict": "Verdict",
     "promises": "Promises",
     "numbers": "Numbers",
     "segments": "Weakest segments",
@@ -141,10 +142,11 @@ def _context(facts: Facts) -> dict[str, Any]:
         "split": split,
         "lesson": words.row_split_lesson(facts),
         "findings": sorted(split.findings, key=lambda finding: finding.level != "refused") if split else [],
+        "warned": [finding for finding in split.findings if finding.level in ("refused", "warning")] if split else [],
         "split_target": labels.target if labels else "the target",
         "training": training,
         "metric_ends": metric_ends(labels.task, training.metric) if training and labels else markup.NO_ENDS,
-        "curves": list(_curves(training)) if training else [],
+        "curves": list(_curves(training, labels.task if labels else "")) if training else [],
         "use": list(evidence.use(facts)),
         "plots": list(_plots(evaluation, training)) if evaluation else [],
         "confusion": confusion,
@@ -200,7 +202,7 @@ def _plots(evaluation: Evaluation, training: TrainingRecord | None) -> Iterator[
         )
         yield (
             "Predicted against actual",
-            "Darker cells hold more rows; a perfect model has them all on the dashed line.",
+            "Stronger cells hold more rows; a perfect model has them all on the dashed line.",
             figures.density("Predicted and actual", plane.edges_predicted, plane.edges_actual, plane.counts),
         )
 
@@ -224,19 +226,21 @@ def _spread(residuals: Residuals) -> str:
     )
 
 
-def _curves(training: TrainingRecord) -> Iterator[Figure]:
-    """Yield the loss by epoch of each candidate on its first validation fold."""
-    for candidate in training.candidates:
-        fold = next(iter(candidate.folds), None)
-        if not fold or max(len(fold.train_loss), len(fold.validation_loss)) < 2:
-            continue
+def _curves(training: TrainingRecord, task: str) -> Iterator[Figure]:
+    """Yield the loss by epoch of each candidate on its first validation fold, all on one scale."""
+    folds = {candidate.name: candidate.folds[0] for candidate in training.candidates if candidate.folds}
+    folds = {name: fold for name, fold in folds.items() if max(len(fold.train_loss), len(fold.validation_loss)) > 1}
+    losses = [loss for fold in folds.values() for loss in (*fold.train_loss, *fold.validation_loss)]
+    what = "log loss" if task.endswith("classification") else "squared error"
+    for name, fold in folds.items():
         lines = (("training rows", fold.train_loss), ("validation rows", fold.validation_loss))
-        series = [(name, *_thin(values)) for name, values in lines if values]
+        series = [(of, *_thin(values)) for of, values in lines if values]
         caption = (
-            f"Loss on the first validation fold; weights of {fold.unit} {fold.epochs} kept (dotted line). "
+            f"{what.capitalize()} on the first validation fold; the model of {fold.unit} {fold.epochs} is used (dotted line). "
             f"Stopped: {fold.stopped}."
         )
-        yield candidate.name, caption, figures.curves("Training curves", series, fold.unit, "loss", fold.epochs)
+        plot = figures.curves("Training curves", series, fold.unit, what, fold.epochs, figures.spread(losses))
+        yield name, caption, plot
 
 
 def _thin(values: Sequence[float]) -> tuple[list[int], list[float]]:

@@ -1,37 +1,50 @@
-"""Figures: small, and with words for those who do not see them."""
+"""Figures: small, in the colours of the page, with round ticks, and with words for those who do not see them."""
 
 from __future__ import annotations
 
 import re
-from base64 import b64decode
 
-from reported import documents, evaluation, make_run
+import pytest
+from reported import EVALUATION, RESIDUALS, documents, evaluation, make_run
 
+from pipelines.pages.report.figures import Axis, curves
 from pipelines.pages.report.gather import gather
 from pipelines.pages.report.page import render
 
 
 def test_every_figure_is_small_and_has_words_for_those_who_do_not_see_it(workspace):
-    residuals = {
-        "quantiles": {"0.5": 0.0},
-        "histogram": {"edges": [float(i) for i in range(31)], "counts": list(range(30))},
-        "predicted_vs_actual": {
-            "edges_predicted": [float(i) for i in range(21)],
-            "edges_actual": [2.0 * i for i in range(21)],
-            "counts": [[i * j for i in range(20)] for j in range(20)],
-        },
-    }
-    html = render(
-        gather(
-            workspace,
-            make_run(
-                workspace, files=documents(**{"evaluate/evaluation/evaluation.json": evaluation(residuals=residuals)})
-            ),
-        )
-    )
-    figures = re.findall(r'<img class="figure" alt="([^"]+)" src="data:image/svg\+xml;base64,([^"]+)">', html)
+    files = documents(**{EVALUATION: evaluation(residuals=RESIDUALS)})
+    html = render(gather(workspace, make_run(workspace, files=files)))
+    figures = re.findall(r'<svg class="plot \w*" role="img" aria-label="([^"]+)".*?</svg>', html, re.DOTALL)
     assert len(figures) == 5
-    for description, image in figures:
+    for description in figures:
         assert len(description) > len("Calibration. ")
-        assert len(image) < 60_000
-        assert b64decode(image).endswith(b"</svg>\n")
+    assert max(map(len, re.findall(r'<svg class="plot.*?</svg>', html, re.DOTALL))) < 20_000
+    assert "#" not in re.search(r'<svg class="plot.*?</svg>', html, re.DOTALL)[0], (
+        "colours are those of the style sheet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (0, 1, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        (-2_600, 1_900, ["\N{MINUS SIGN}2,000", "\N{MINUS SIGN}1,000", "0", "1,000"]),
+        (0.4871, 0.5012, ["0.490", "0.495", "0.500"]),
+        (1e9, 3e9, ["1e+09", "1.5e+09", "2e+09", "2.5e+09", "3e+09"]),
+    ],
+)
+def test_ticks_are_round_numbers_with_as_many_decimals_as_tell_them_apart(low, high, labels):
+    axis = Axis(low, high, 0, 100)
+    assert [axis.label(tick) for tick in axis.ticks()] == labels
+
+
+def test_curves_side_by_side_have_the_same_scale():
+    ends = (0.2, 0.9)
+    high, low = (curves("Loss", [("rows", [1, 2], ys)], "epoch", "loss", ends=ends) for ys in ((0.9, 0.8), (0.3, 0.2)))
+    labels = [re.findall(r'text-anchor="end">([^<]+)<', plot) for plot in (high, low)]
+    assert labels[0] == labels[1]
+
+
+def test_values_that_are_all_the_same_are_drawn():
+    assert "polyline" in curves("Loss", [("rows", [1, 2, 3], [0.5, 0.5, 0.5])], "epoch", "loss")

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 
 import pytest
+from browser import CHROMIUM, QUIET
 from full_disk import nothing_can_be_written
 from reported import (
     ALLOWED,
@@ -203,26 +204,12 @@ def test_a_report_that_cannot_be_replaced_is_located(workspace):
         assert write_report(workspace, run).read_text() == "the report"
 
 
-CHROMIUM = next(
-    (path for name in ("chromium", "chromium-browser", "google-chrome", "chrome") if (path := shutil.which(name))),
-    None,
-)
-
-
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium or chrome on this machine")
 def test_a_real_browser_runs_nothing_asks_for_nothing_and_complains_of_nothing(workspace, tmp_path):
     path = write_report(workspace, hostile_run(workspace))
     log = tmp_path / "net.json"
-    quiet = [
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--disable-extensions",
-    ]
     command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", *quiet, f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}",
+        CHROMIUM, *QUIET, f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}",
         "--enable-logging=stderr", "--v=0", "--virtual-time-budget=3000", "--dump-dom", path.as_uri(),
     ]  # fmt: skip
     browser = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)

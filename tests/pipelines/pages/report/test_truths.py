@@ -23,7 +23,7 @@ def test_of_numbers_the_means_in_both_parts_are_shown_and_not_shares_of_classes(
     files["label/labeled/labels.json"] |= {"task": "regression", "target": "progression", "classes": []}
     text = page_of(workspace, files=files)
     assert "mean of progression151.82153.50.2" in text
-    assert "%" not in text[text.index("Target in the two parts") : text.index("Training Chosen")]
+    assert "%" not in text[text.index("Target in the two parts") : text.index("Chosen: ")]
     assert "Standard errors apart" in text
 
 
