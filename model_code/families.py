@@ -81,8 +81,8 @@ class Family(Protocol):
     """Import strings of the architectures by the name that a problem gives to a candidate."""
     monotone: Collection[str]
     """The architectures that never let a prediction fall, or rise, with a column whose entry says ``monotone``."""
-    yardsticks: Mapping[str, str]
-    """Import strings of the yardsticks that are trained beside the candidates."""
+    yardsticks: Sequence[str]
+    """The architectures that a chosen model is compared with, the simplest first."""
 
     def describe(self, frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Return what a model trained on ``frame`` needs for encoding, as its part of schema.json.
@@ -167,16 +167,6 @@ class Solver(Protocol):
 Architecture: TypeAlias = Network | Solver
 
 
-class Yardstick(Protocol):
-    """A simpler model that a family is compared with; it keeps its schema in ``<name>.json``."""
-
-    def fit(self, directory: Path, inputs: Inputs, truth: Array, schema: Schema) -> None:
-        """Train on encoded rows and write the files into ``directory``."""
-
-    def predict(self, directory: Path, frame: pl.DataFrame, schema: Schema) -> Array:
-        """Return predictions in the form of ``model_code.tasks``."""
-
-
 def get(name: str) -> Family:
     """Return the family of that name.
 
@@ -226,11 +216,6 @@ def of_candidates(candidates: Sequence[str]) -> str:
 def architecture(family: Family, name: str, rows: int, quality: Quality = "standard") -> Architecture:
     """Return the architecture of that name for a training part of that many rows."""
     return _create("architecture", name, family.architectures, rows, quality)  # type: ignore[no-any-return]
-
-
-def yardstick(family: Family, name: str) -> Yardstick:
-    """Return the yardstick of that name."""
-    return _create("yardstick", name, family.yardsticks)  # type: ignore[no-any-return]
 
 
 def _create(kind: str, name: str, table: Mapping[str, str], *arguments: Any) -> Any:

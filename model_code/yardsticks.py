@@ -1,7 +1,6 @@
-"""Simpler models that a model is compared with: a constant, those of its family, and linear if it did not win.
+"""Simpler models that a model is compared with: a constant, and models of its family that were not chosen.
 
-On disk: ``constant.json``; for each yardstick of a family ``<name>.json``, the schema that its columns were encoded by,
-beside its own files; ``linear/``, a model directory.
+On disk: ``constant.json``; for each other yardstick a model directory of its name.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from model_code import families, serving
+from model_code import serving
 from model_code.archive import MODEL
 
 Array = np.ndarray[Any, Any]
@@ -25,9 +24,7 @@ _CONSTANT = "constant"
 def names(directory: Path) -> tuple[str, ...]:
     """Return the yardsticks in ``directory``, weakest first."""
     constant = [_CONSTANT] if (directory / f"{_CONSTANT}.json").is_file() else []
-    models = sorted(path.parent.name for path in directory.glob(f"*/{MODEL}"))
-    of_family = sorted(path.stem for path in directory.glob("*.json") if path.stem != _CONSTANT)
-    return (*constant, *models, *of_family)
+    return (*constant, *sorted(path.parent.name for path in directory.glob(f"*/{MODEL}")))
 
 
 def predict(directory: Path, name: str, frame: pl.DataFrame) -> Array:
@@ -38,14 +35,10 @@ def predict(directory: Path, name: str, frame: pl.DataFrame) -> Array:
     """
     if name not in names(directory):
         raise ValueError(f"no yardstick {name!r} in {directory}; it has: {', '.join(names(directory)) or 'none'}")
-    if (directory / name).is_dir():
+    if name != _CONSTANT:
         return serving.load(directory / name).predict(frame)
-    content = json.loads((directory / f"{name}.json").read_bytes())
-    if name == _CONSTANT:
-        prediction = np.asarray(content["prediction"], dtype=np.float64)
-        return np.tile(prediction, (frame.height,) + (1,) * prediction.ndim)
-    family = families.of_model(content)
-    return families.yardstick(family, name).predict(directory, frame, content)
+    prediction = np.asarray(json.loads((directory / f"{_CONSTANT}.json").read_bytes())["prediction"], dtype=np.float64)
+    return np.tile(prediction, (frame.height,) + (1,) * prediction.ndim)
 
 
 def write_constant(directory: Path, truth: Array, classes: Sequence[str]) -> None:

@@ -56,7 +56,7 @@ class EvaluateSection(Config):
     seed: int = Field(default=0, ge=0, description="Seed of the resamples.")
     must_beat: tuple[str, ...] = Field(
         default=(),
-        description="Yardsticks (constant, linear, hist_gradient_boosting) or champion that must be clearly worse.",
+        description="Yardsticks (constant, linear, trees) or champion that must be clearly worse.",
     )
     need_not_beat_constant: str | None = Field(
         default=None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -41,8 +40,6 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 FEWEST_ROWS = 10
-YARDSTICK_ROWS = 1_000_000
-"""The most rows that a yardstick learns from: its library copies them several times, and more teach it little."""
 _REASONS = {
     "declared": "as declared",
     "costs": "the cheapest on the folds",
@@ -122,25 +119,25 @@ def train(
     """
     from model_code.parallel import limit_threads
     from model_code.training import Diverged
-    from steps.training.candidates import choose, fit_candidates, fit_whole
+    from model_code.yardsticks import write_constant
+    from steps.training.candidates import choose, fit_candidates, fit_whole, fit_yardsticks
 
     with limit_threads(config.threads):
         context = _prepare(train_set, checkpoints, config, log)
-        _fit_yardsticks(context, yardsticks)
         try:
             _choose_scale(context)
             candidates = fit_candidates(context)
             chosen, why = choose(context, candidates)
             final = fit_whole(context, chosen, candidates)
-            linear = next((c for c in candidates if c.name == "linear" and c.fits and c is not chosen), None)
-            baseline = fit_whole(context, linear, candidates) if linear else None
+            rivals = fit_yardsticks(context, candidates, chosen)
             final, calibration = _calibrate(context, chosen, final)
             threshold = _choose_threshold(context, config, chosen)
             context.log.metric("framework/train_seconds", context.spent)
             _write_model(context, chosen, final, model, threshold)
-            if linear and baseline:
-                (yardsticks / "linear").mkdir()
-                _write_model(context, linear, baseline, yardsticks / "linear")
+            write_constant(yardsticks, context.dataset.truth, context.dataset.schema["classes"])
+            for rival, fitted in rivals:
+                (yardsticks / rival.name).mkdir()
+                _write_model(context, rival, fitted, yardsticks / rival.name)
         except Diverged as error:
             raise FourscoreError(f"training stopped: {error}") from error
     _write_record(context, config, candidates, chosen, why, final, calibration, train_set, model)
@@ -294,22 +291,6 @@ def _choose_scale(context: TrainingContext) -> None:
         context.log.note(
             f"the target is skewed, but learning its logarithm does not help by more than noise ({effect})"
         )
-
-
-def _fit_yardsticks(context: TrainingContext, directory: Path) -> None:
-    from model_code import yardsticks
-
-    dataset = context.dataset
-    yardsticks.write_constant(directory, dataset.truth, dataset.schema["classes"])
-    every = math.ceil(len(dataset.truth) / YARDSTICK_ROWS)
-    inputs = tuple(array[::every] for array in dataset.inputs)
-    for name in context.family.yardsticks:
-        context.log.progress(0, 1, f"yardstick {name}")
-        if every > 1:
-            context.log.note(f"yardstick {name} learns from {len(inputs[0]):,} rows, one of every {every}")
-        yardstick = families.yardstick(context.family, name)
-        yardstick.fit(directory, inputs, dataset.truth[::every], dataset.schema)
-        context.log.progress(1, 1, f"yardstick {name}")
 
 
 def _calibrate(context: TrainingContext, chosen: Candidate, final: Fitted) -> tuple[Fitted, CalibrationFit | None]:

@@ -29,7 +29,7 @@ class Tabular:
         "mlp": "model_code.tabular.mlp:Mlp",
     }
     monotone: Collection[str] = ("trees",)
-    yardsticks: Mapping[str, str] = {"hgb": "model_code.tabular.hist_gradient_boosting:HistGradientBoosting"}
+    yardsticks: Sequence[str] = ("linear", "trees")
 
     def describe(self, frame: pl.DataFrame, columns: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         from model_code.tabular.encoding import describe

@@ -52,7 +52,8 @@ _MEANINGS = {
 _PREDICTORS = {
     MODEL: ("This model", "this model"),
     CHAMPION: ("Current champion", "the current champion"),
-    "hist_gradient_boosting": ("Gradient boosting", "gradient boosting"),
+    "trees": ("Gradient boosting", "gradient boosting"),
+    "hist_gradient_boosting": ("Gradient boosting", "gradient boosting"),  # of earlier runs
     "linear": ("Linear model", "the linear model"),
     "constant": ("Constant prediction", "a constant prediction"),
 }

@@ -103,15 +103,10 @@ class TrainingRecord(Document):
 
     def why_absent(self, name: str) -> str:
         """Return why a yardstick of this name was not fitted beside the chosen model."""
-        candidates = {candidate.name: candidate for candidate in self.candidates}
-        if name != "linear" or not (candidates or self.chosen == name):
-            return "it was not fitted"
         if self.chosen == name:
-            return "the chosen model is the linear one, which it cannot beat"
-        if name not in candidates:
-            tried = ", ".join(candidates)
-            return f"it was not fitted, since {self.chosen} was chosen and no other than {tried} was tried"
-        return f"it was not fitted, since as a candidate it {candidates[name].reason or 'was given up'}"
+            return f"{name} is the chosen model itself, which it cannot beat"
+        reasons = [candidate.reason for candidate in self.candidates if candidate.name == name and candidate.reason]
+        return f"it was not fitted, since as a candidate it {reasons[0]}" if reasons else "it was not fitted"
 
 
 class ModelColumn(Section):

@@ -68,7 +68,7 @@ def test_a_run_that_passes_says_all_that_a_machine_wants_to_know(first):
     (threshold,) = first["thresholds"]
     assert threshold["met"] is True
     assert threshold["interval"][0] <= threshold["value"] <= threshold["interval"][1]
-    assert {"constant", "hist_gradient_boosting"} <= set(first["yardsticks"])
+    assert {"constant", "trees"} <= set(first["yardsticks"])
     assert (first["model"]["name"], str(first["model"]["version"])) == ("breast-cancer", "1")
 
 
@@ -326,8 +326,8 @@ def test_until_records_what_was_not_asked_for_and_promises_nothing(place):
 
 def test_a_run_that_breaks_ends_with_1_and_names_the_stage(place, tmp_path):
     """A library that is broken is nobody's input and no gate."""
-    (tmp_path / "broken/skops").mkdir(parents=True)
-    (tmp_path / "broken/skops/__init__.py").write_text("raise RuntimeError('this installation is broken')")
+    (tmp_path / "broken/lightgbm").mkdir(parents=True)
+    (tmp_path / "broken/lightgbm/__init__.py").write_text("raise RuntimeError('this installation is broken')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "broken")}
     result = in_a_process(
         "run", place / "example/problem.yaml", "--no-tracking", "--json", cwd=tmp_path, env=environment

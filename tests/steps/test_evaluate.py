@@ -518,20 +518,14 @@ SKIPPED = {"name": "linear", "status": "skipped", "reason": "does not fit in the
 @pytest.mark.parametrize(
     ("name", "chosen", "candidates", "why"),
     [
-        ("linear", "linear", [{"name": "linear"}], "the chosen model is the linear one, which it cannot beat"),
-        (
-            "linear",
-            "mlp",
-            [{"name": "mlp"}],
-            "it was not fitted, since mlp was chosen and no other than mlp was tried",
-        ),
+        ("linear", "linear", [{"name": "linear"}], "linear is the chosen model itself, which it cannot beat"),
         (
             "linear",
             "mlp",
             [{"name": "mlp"}, SKIPPED],
             "it was not fitted, since as a candidate it does not fit in the budget of 1 minutes",
         ),
-        ("hgb", "mlp", [{"name": "mlp"}], "it was not fitted"),
+        ("trees", "mlp", [{"name": "mlp"}], "it was not fitted"),
         ("champion", "mlp", [{"name": "mlp"}], "there is no champion but, at most, this very model"),
     ],
 )
@@ -552,9 +546,11 @@ def test_a_champion_that_must_be_beaten_and_cannot_be_compared_says_why(place):
 
 
 def test_what_must_be_beaten_is_known_by_name():
-    every = ("constant", "linear", "hgb", "hist_gradient_boosting", "champion")
+    every = ("constant", "linear", "trees", "hgb", "hist_gradient_boosting", "champion")
     assert EvaluateConfig(task="regression", must_beat=every).must_beat == every
-    with pytest.raises(ValueError, match="cannot be compared with 'liner', 'mlp'; there are: constant, linear, hist"):
+    with pytest.raises(
+        ValueError, match="cannot be compared with 'liner', 'mlp'; there are: constant, linear, trees, champion"
+    ):
         EvaluateConfig(task="regression", must_beat=("liner", "constant", "mlp"))
 
 

@@ -132,7 +132,8 @@ def test_each_task_ends_with_a_served_model_and_its_yardsticks(trained, task):
     assert prediction.shape == ((240, len(CASES[task])) if CASES[task] else (240,))
     chosen = record(outputs)["chosen"]
     assert yardsticks.names(outputs["yardsticks"]) == (
-        ("constant", "hgb") if chosen == "linear" else ("constant", "linear", "hgb")
+        "constant",
+        *(name for name in ("linear", "trees") if name != chosen),
     )
     for name in yardsticks.names(outputs["yardsticks"]):
         assert yardsticks.predict(outputs["yardsticks"], name, frame).shape == prediction.shape
@@ -385,15 +386,22 @@ def test_first_does_not_stop_at_a_promise_of_a_value_that_noise_may_have_reached
 
 
 @pytest.mark.parametrize(("quality", "rows"), [("standard", 100), ("best", 240)])
-def test_a_fit_and_a_yardstick_learn_from_so_many_rows_and_say_so(tmp_path, monkeypatch, quality, rows):
+def test_a_fit_learns_from_so_many_rows_and_says_so(tmp_path, monkeypatch, quality, rows):
     monkeypatch.setattr(candidates, "MOST_ROWS", 100)
-    monkeypatch.setattr("steps.train.YARDSTICK_ROWS", 80)
     train_set = stored(tmp_path / "train_set", table(), "regression", team="ignore")
     outputs = run(tmp_path / "run", train_set, "regression", candidates=["linear"], quality=quality)
     assert record(outputs)["final"]["rows"] == rows
     notes = [e["text"] for e in read_events(tmp_path / "run" / "journal.jsonl") if e["kind"] == "note"]
     assert any("at most 100 of 240 rows" in note for note in notes) is (quality == "standard")
-    assert "yardstick hgb learns from 80 rows, one of every 3" in notes
+    assert yardsticks.names(outputs["yardsticks"]) == ("constant", "trees"), "that was no candidate"
+
+
+def test_a_yardstick_that_the_budget_does_not_allow_is_left_out_and_that_is_said(tmp_path):
+    train_set = stored(tmp_path / "train_set", table(), "regression", team="ignore")
+    outputs = run(tmp_path / "run", train_set, "regression", candidates=["linear"], budget={"minutes": 1e-6})
+    assert yardsticks.names(outputs["yardsticks"]) == ("constant",)
+    notes = [e["text"] for e in read_events(tmp_path / "run" / "journal.jsonl") if e["kind"] == "note"]
+    assert "yardstick trees: no time is left for it" in notes
 
 
 def test_a_blend_is_chosen_where_it_is_clearly_better_and_exported_as_one_graph(tmp_path, monkeypatch):

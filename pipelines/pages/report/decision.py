@@ -13,7 +13,7 @@ from steps.wording import count, isolate, number, percent, signed
 
 WORST, FOLDED = 10, 60
 """Segments that are seen at once, and that unfold."""
-_GLANCED_RIVALS = ("constant", "hist_gradient_boosting", CHAMPION)
+_GLANCED_RIVALS = ("constant", "trees", "hist_gradient_boosting", CHAMPION)
 _OUTCOMES = {
     MODEL: "better than",
     "neither": "no clear difference from",

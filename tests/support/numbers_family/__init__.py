@@ -11,7 +11,7 @@ from model_code.families import Readout
 class Numbers:
     architectures = MappingProxyType({"plain": "numbers_family.network:Plain"})
     monotone = ()
-    yardsticks = MappingProxyType({})
+    yardsticks = ()
 
     def describe(self, frame, columns):
         return {
