@@ -23,6 +23,8 @@ from pipelines.training import TRAINING
 from steps import documents
 from steps.cards.document import ProblemCard, Registration, unwritten
 from steps.errors import FourscoreError, GateRefused, InputError
+from steps.evaluation import sentences
+from steps.evaluation.document import Evaluation
 from steps.register import directory_digest
 from steps.wording import listed
 
@@ -37,15 +39,21 @@ class Registry(Protocol):
         """Move the alias ``champion`` to a version, in the registry where the run was tracked."""
 
 
-def promote(workspace: Path, run: str, tracking_uri: str | None, registry: Registry | None = None) -> dict[str, Any]:
+def promote(
+    workspace: Path, run: str, tracking_uri: str | None, registry: Registry | None = None, *, anyway: bool = False
+) -> dict[str, Any]:
     """Make the candidate of a run the champion, in the store and then in the registry.
 
     The champion's file decides: whoever moves the alias looks at the file afterwards and follows it, so that promotions
     at once, on one machine or on two that share a store, leave both equal.
 
+    Args:
+        anyway: promote a model although a simpler one or the champion does as well or better.
+
     Raises:
         InputError: the run is not finished, or is a smoke run.
-        GateRefused: the store has a verdict that is not "pass", or nobody answers for the problem yet.
+        GateRefused: the store has a verdict that is not "pass", nobody answers for the problem yet, or something else does as
+            well and ``anyway`` is not set.
         CorruptExecution: the store has not what was published.
         FourscoreError: another promotion was faster, or the registry is away.
     """
@@ -56,7 +64,7 @@ def promote(workspace: Path, run: str, tracking_uri: str | None, registry: Regis
     with locked(workspace / "locks" / "promotion"):
         record = records.load(workspace, run)
         store = store_of(workspace, record)
-        request, training = _candidate(store, record)
+        request, training = _candidate(store, record, anyway=anyway)
         before = champions.read(store, request.name)
         digest = request.tags["model_digest"]
         version = registry.version_of(run, digest)
@@ -93,12 +101,12 @@ def interrupted(workspace: Path) -> dict[str, str]:
     return {path.stem: path.read_text() for path in sorted((workspace / "champions").glob("*.pending"))}
 
 
-def _candidate(store: Store, record: RunRecord) -> tuple[Registration, str]:
+def _candidate(store: Store, record: RunRecord, *, anyway: bool) -> tuple[Registration, str]:
     """Return the request to register the run's model, and the key of its training.
 
     Raises:
         InputError: it has none.
-        GateRefused: a verdict in the store is not "pass", or nobody answers for the problem yet.
+        GateRefused: a verdict in the store is not "pass", nobody answers for the problem, or something else does as well.
         CorruptExecution: the model is not the one that was judged.
     """
     if record.smoke:
@@ -132,6 +140,12 @@ def _candidate(store: Store, record: RunRecord) -> tuple[Registration, str]:
         raise _smoke(record.run)
     if request.verdict != "pass":
         raise GateRefused(f"run {record.run} cannot be promoted: its registration says {request.verdict}")
+    evaluation = documents.read(Evaluation, store.open(ingredients["input evaluation"], "evaluation"))
+    if evaluation.grade == "reserved" and not anyway:
+        raise GateRefused(
+            f"run {record.run} passes, but {listed(sentences.reservations(evaluation))}; if it is right all the same: "
+            f"fourscore promote {record.run} --yes --anyway"
+        )
     model = store.open(training, "model")
     if directory_digest(model) != request.tags["model_digest"]:
         raise CorruptExecution(f"{model} is not the model that run {record.run} judged; run the problem again")

@@ -15,8 +15,10 @@ def summary(facts: Facts) -> dict[str, Any]:
     """Return the run as one JSON-able document.
 
     Returns:
-        run, verdict (pass | rejected | error; running while it runs; rehearsal: a smoke run has none), status, message, smoke,
-        reused (True if the run had finished before it was asked for again, so that no stage ran now), stages,
+        run, verdict (pass | rejected | error; running while it runs; rehearsal: a smoke run has none), grade (pass | rejected |
+        reserved: a pass, but something else does as well; None without a verdict), reservations (what that is, in words),
+        status, message, smoke, reused (True if the run had finished before it was asked for again, so that no stage ran now),
+        stages,
         metrics (flat, ``layer/name``), thresholds, yardsticks (name -> metric -> value, on the same test rows),
         model, on (where it ran), store, execution, package and jobs (of a run on S3 or SageMaker: URI, ARNs, status by step),
         report (path, or None before it is written).
@@ -25,6 +27,8 @@ def summary(facts: Facts) -> dict[str, Any]:
     return {
         "run": facts.run,
         "verdict": "rehearsal" if facts.record.smoke and facts.verdict == "pass" else facts.verdict,
+        "grade": _grade(facts),
+        "reservations": facts.reservations,
         "status": facts.record.status,
         "message": facts.record.message,
         "smoke": facts.record.smoke,
@@ -48,6 +52,8 @@ def empty_summary() -> dict[str, Any]:
     return {
         "run": None,
         "verdict": "error",
+        "grade": None,
+        "reservations": [],
         "status": "error",
         "message": "",
         "smoke": False,
@@ -64,6 +70,12 @@ def empty_summary() -> dict[str, Any]:
         "jobs": {},
         "report": None,
     }
+
+
+def _grade(facts: Facts) -> str | None:
+    if facts.verdict not in ("pass", "rejected") or facts.record.smoke:
+        return None
+    return "reserved" if facts.reservations else facts.verdict
 
 
 def _stage(stage: Stage) -> dict[str, Any]:

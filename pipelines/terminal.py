@@ -165,7 +165,8 @@ def _next(facts: Facts) -> str:
         elif facts.unwritten:
             rank = "write those fields in the problem file and run again to get a candidate"
         elif facts.reservations:
-            rank = f"consider what speaks against it before you {rank}"
+            anyway = f"'fourscore promote {record.run} --yes --anyway'"
+            rank = f"consider what speaks against it; if it is right all the same, make it the champion with {anyway}"
         return f"open the report; browse the tracking with 'fourscore ui'; {rank}"
     if verdict == "pass":
         return "run without --smoke"

@@ -58,6 +58,13 @@ class EvaluateSection(Config):
         default=(),
         description="Yardsticks (constant, linear, trees) or champion that must be clearly worse.",
     )
+    margin: float = Field(
+        default=0.0,
+        ge=0,
+        allow_inf_nan=False,
+        description="How much of the task's headline metric (roc_auc, accuracy, r2) is too little to matter: a model that is worse "
+        "than the champion by no more is not worse.",
+    )
     need_not_beat_constant: str | None = Field(
         default=None,
         min_length=1,
@@ -200,7 +207,9 @@ def _judge(
     measures |= decisions.extremes(config, truth, predictions[MODEL])
     sampled = statistics.bootstrap(measures, resampling, lambda count, total: log.progress(count, total, "resamples"))
     metrics = {name: verdict.metrics_of(name, names, sampled) for name in predictions}
-    comparisons = {name: verdict.compare(task, sampled, name) for name in predictions if name != MODEL}
+    comparisons = {
+        name: verdict.compare(task, sampled, name, len(truth), config.margin) for name in predictions if name != MODEL
+    }
     promises = []
     for threshold, part in zip(config.success, promised, strict=True):
         key = verdict.key_of(threshold.metric, part if isinstance(part, Part) else None)

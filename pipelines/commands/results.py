@@ -181,10 +181,11 @@ def show(run: str | None, workspace: Path, as_json: bool) -> None:
 @click.command()
 @click.argument("run")
 @click.option("--yes", is_flag=True, help="Confirm the decision (required).")
+@click.option("--anyway", is_flag=True, help="Although a simpler model or the champion does as well or better.")
 @workspace_of_runs
 @tracking_uri
 @as_json
-def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_json: bool) -> None:
+def promote(run: str, yes: bool, anyway: bool, workspace: Path, tracking_uri: str | None, as_json: bool) -> None:
     """Make the candidate of RUN the champion that later runs are compared with."""
     from pipelines.promotion import promote as move
 
@@ -192,7 +193,7 @@ def promote(run: str, yes: bool, workspace: Path, tracking_uri: str | None, as_j
         raise click.UsageError(
             f"promoting changes the model that every later run is compared with; confirm with: fourscore promote {run} --yes"
         )
-    promotion = move(workspace, run, tracking_uri)
+    promotion = move(workspace, run, tracking_uri, anyway=anyway)
     if as_json:
         print_json(promotion)
     else:

@@ -65,6 +65,11 @@ class ThresholdResult(Estimate):
     """About how many would bring the interval clear of the bound, if the estimate stays; None where it is now."""
 
 
+Outcome = Literal["better", "not worse", "worse", "cannot tell"]
+Grade = Literal["pass", "reserved", "rejected"]
+SIMPLER = "linear"
+
+
 class Comparison(Section):
     """The model against another predictor in the headline metric, on the same resamples."""
 
@@ -73,6 +78,12 @@ class Comparison(Section):
     """The model's metric minus the other's."""
     better: str
     """``model``, the other's name, or ``neither`` where the interval of the difference holds 0."""
+    outcome: Outcome | None = None
+    """What this says of the model; None in documents of early versions."""
+    margin: float = 0.0
+    """By so much less of the metric, or less than that, a model is not worse."""
+    rows_to_decide: int | None = None
+    """About how many test rows would tell where these cannot, if the difference stays."""
 
 
 class SliceResult(Section):
@@ -247,6 +258,22 @@ class Evaluation(Document):
         if value is None or bound is None:
             return False
         return value >= bound and (constant is None or 1 - value <= (1 - constant) / 5)
+
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        """Whatever speaks against a model that passes: who does better, and a simpler model or champion that does as well."""
+        return tuple(
+            name
+            for name, comparison in self.comparisons.items()
+            if comparison.better == name
+            or (name == CHAMPION and comparison.better != MODEL)
+            or (name == SIMPLER and comparison.better != MODEL and comparison.difference.value is not None)
+        )
+
+    @property
+    def grade(self) -> Grade:
+        """The verdict, with a grade of its own for a model that passes although something else does as well."""
+        return "reserved" if self.verdict == "pass" and self.alternatives else self.verdict
 
     def rivals(self) -> dict[str, dict[str, Estimate]]:
         """Return the metrics of everything that the model is compared with: yardsticks, then the champion."""

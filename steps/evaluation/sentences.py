@@ -178,9 +178,10 @@ def rejected(evaluation: Evaluation) -> str:
 def description(evaluation: Evaluation) -> str:
     """Return the evaluation in one line, for the registry."""
     estimate = evaluation.metrics[evaluation.headline]
+    begin = f"Pass, but {listed(reservations(evaluation))}: " if evaluation.grade == "reserved" else ""
     met = sum(threshold.met for threshold in evaluation.thresholds)
     return (
-        f"{metric_name(evaluation.headline)} {with_interval(estimate)} on {count(evaluation.rows, 'test row')}; "
+        f"{begin}{metric_name(evaluation.headline)} {with_interval(estimate)} on {count(evaluation.rows, 'test row')}; "
         f"{met} of {count(len(evaluation.thresholds), 'promise')} kept"
     )
 
@@ -207,7 +208,13 @@ def comparison_sentence(name: str, comparison: Comparison) -> str:
         return f"Better than {other}: {by}."
     if better == "neither":
         same = difference.value == difference.low == difference.high == 0
-        return f"Identical to {other} on these rows." if same else f"No clear difference from {other}: {by}."
+        if same:
+            return f"Identical to {other} on these rows."
+        if comparison.outcome == "not worse":
+            return f"Not worse than {other} by more than {exact(comparison.margin)}: {by}."
+        rows = comparison.rows_to_decide
+        more = f"; about {number(rows)} test rows would tell, if the difference stays" if rows else ""
+        return f"No clear difference from {other}: {by}{more}."
     advice = (
         "the model has learned nothing useful" if name == "constant" else "prefer it unless there is a reason not to"
     )
@@ -221,13 +228,21 @@ def comparisons(evaluation: Evaluation) -> dict[str, str]:
 
 
 def reservations(evaluation: Evaluation) -> list[str]:
-    """Return what speaks against a model that keeps its promises: who does better, and a champion that does as well."""
+    """Return what speaks against a model that keeps its promises: who does better, and who is simpler or in use and does as well."""
     clauses = []
-    for name in in_order(evaluation.comparisons):
+    for name in in_order(evaluation.alternatives):
         comparison = evaluation.comparisons[name]
-        if (better := outcome(comparison)) == name:
+        if comparison.better == name:
             clauses.append(f"{predictor_in_sentence(name)} does better ({_advantage(evaluation, comparison)})")
-        elif name == CHAMPION and better != MODEL:
+        elif name != CHAMPION:
+            clauses.append(f"it is not clearly better than {predictor_in_sentence(name)}, which is simpler")
+        elif comparison.outcome == "not worse":
+            clauses.append("it is not worse than the current champion, but not clearly better either")
+        elif rows := comparison.rows_to_decide:
+            clauses.append(
+                f"it is not clearly better than the current champion (about {number(rows)} test rows would tell)"
+            )
+        else:
             clauses.append("it is no better than the current champion")
     return clauses
 

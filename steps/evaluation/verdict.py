@@ -10,7 +10,16 @@ import numpy as np
 
 from model_code.tasks import Metric, Task
 from steps.evaluation import power, statistics
-from steps.evaluation.document import CONSTANT, MODEL, Comparison, Estimate, SliceResult, ThresholdResult, published
+from steps.evaluation.document import (
+    CONSTANT,
+    MODEL,
+    Comparison,
+    Estimate,
+    Outcome,
+    SliceResult,
+    ThresholdResult,
+    published,
+)
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Sampled
 from steps.evaluation.thresholds import Threshold
@@ -62,15 +71,44 @@ def slice_of(part: Part, names: Iterable[str], sampled: Mapping[Key, Sampled]) -
     return SliceResult(value=part.value, rows=len(part.rows), small=part.small, metrics=metrics)
 
 
-def compare(task: Task, sampled: Mapping[Key, Sampled], name: str) -> Comparison:
-    """Return how much the model and another predictor differ in the headline metric, and which one is better."""
+def compare(task: Task, sampled: Mapping[Key, Sampled], name: str, rows: int, margin: float = 0.0) -> Comparison:
+    """Return how much the model and another predictor differ in the headline metric, and which one is better.
+
+    Args:
+        rows: how many test rows there are.
+        margin: by so much or less of the metric, a model is not worse.
+    """
     metric = task.metrics[task.headline]
     model_values, other = sampled[key_of(metric.name, None)], sampled[key_of(metric.name, None, name)]
     difference = statistics.compare(model_values, other)
     better = "neither"
     if difference.low is not None and difference.high is not None and (difference.low > 0 or difference.high < 0):
         better = MODEL if (difference.low > 0) == metric.higher_is_better else name
-    return Comparison(metric=metric.name, difference=difference, better=better)
+    outcome = _outcome(difference, margin, higher_is_better=metric.higher_is_better)
+    to_decide = []
+    if outcome == "cannot tell":
+        bounds = {0.0, -margin if metric.higher_is_better else margin}
+        to_decide = [power.rows_to_decide(difference, bound, rows) for bound in bounds]
+    return Comparison(
+        metric=metric.name,
+        difference=difference,
+        better=better,
+        outcome=outcome,
+        margin=margin,
+        rows_to_decide=min(filter(None, to_decide), default=None),
+    )
+
+
+def _outcome(difference: Estimate, margin: float, *, higher_is_better: bool) -> Outcome:
+    """Return what the interval of a difference says of the model: the worst and the best that it holds decide."""
+    if difference.low is None or difference.high is None:
+        return "cannot tell"
+    worst, best = (difference.low, difference.high) if higher_is_better else (-difference.high, -difference.low)
+    if worst > 0:
+        return "better"
+    if worst >= -margin:
+        return "not worse"
+    return "worse" if best < 0 else "cannot tell"
 
 
 def estimate(sampled: Sampled, part: Part | None) -> Estimate:

@@ -4,7 +4,7 @@ import multiprocessing
 import time
 
 import pytest
-from reported import PROBLEM, make_run
+from reported import PROBLEM, evaluation, make_run
 
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
@@ -17,6 +17,7 @@ from pipelines.promotion import promote
 from steps import documents
 from steps.cards.document import ProblemCard, Registration
 from steps.errors import FourscoreError, GateRefused, InputError
+from steps.evaluation.document import Evaluation
 from steps.register import directory_digest
 
 STAGES = {"define": "card", "train": "model", "evaluate": "evaluation", "register": "registration"}
@@ -26,8 +27,14 @@ def key_of(run, stage):
     return f"{stage}-{run}".ljust(64, "0")
 
 
-def judged(workspace, run, verdict="pass", *, says=None, smoke=False, changes=None, owner="Alice", store=None):
-    """A finished run whose evaluation came to a verdict; ``says`` is what its registration says of it."""
+def judged(
+    workspace, run, verdict="pass", *, says=None, smoke=False, changes=None, owner="Alice", store=None, better="model"
+):
+    """A finished run whose evaluation came to a verdict; ``says`` is what its registration says of it.
+
+    Args:
+        better: who is better, the model or the champion.
+    """
     store = store or LocalStore(workspace)
     for stage, artifact in STAGES.items():
         inputs = {"evaluate": {"input model": key_of(run, "train"), "input raw": "digest"}}
@@ -41,6 +48,11 @@ def judged(workspace, run, verdict="pass", *, says=None, smoke=False, changes=No
                 documents.write(directory / artifact, card)
             if stage == "train":
                 (directory / artifact / "model.pt2").write_text(run)
+            if stage == "evaluate":
+                difference = {"value": 0.01, "low": -0.1, "high": 0.1}
+                comparisons = {"champion": {"metric": "roc_auc", "difference": difference, "better": better}}
+                content = evaluation(verdict=verdict, comparisons=comparisons)
+                documents.write(directory / artifact, Evaluation.model_validate(content))
             if stage == "register":
                 digest = directory_digest(store.directory(key_of(run, "train")) / "model")
                 tags = {"model_digest": digest} | (changes or {})
@@ -109,6 +121,15 @@ def test_a_model_that_may_not_be_used_is_not_promoted(workspace, fields, sentenc
     assert sentence in str(refusal.value)
     assert isinstance(refusal.value, GateRefused) is not fields.get("smoke", False)
     assert champion(workspace) is None
+
+
+def test_a_model_that_is_no_better_than_the_champion_is_promoted_only_anyway(workspace):
+    judged(workspace, "one", better="neither")
+    with pytest.raises(GateRefused, match=r"passes, but it is no better than the current champion; .* --yes --anyway"):
+        promote(workspace, "one", None, Models(workspace))
+    assert champion(workspace) is None
+    promote(workspace, "one", None, Models(workspace), anyway=True)
+    assert champion(workspace).run == "one"
 
 
 def test_a_model_that_nobody_answers_for_is_not_promoted_whatever_its_run_file_says(workspace):

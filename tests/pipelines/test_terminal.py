@@ -99,7 +99,8 @@ def test_what_speaks_against_a_pass_stands_right_below_it(workspace):
     better = {"metric": "accuracy", "difference": estimate(-0.079, 0.01), "better": "hist_gradient_boosting"}
     text = of_run(workspace, judged={"comparisons": {"hist_gradient_boosting": better}})
     assert text.splitlines()[1] == "  but gradient boosting does better (+7.9 points of accuracy)"
-    assert "consider what speaks against it before you make it the champion" in text
+    assert "consider what speaks against it; if it is right all the same, make it the champion with" in text
+    assert "--yes --anyway'" in text
     todo = {**PROBLEM, "decision": "to be written: the decision", "owner": "to be written: the role"}
     text = of_run(workspace, "todo", problem=todo)
     assert text.splitlines()[1] == "  but nobody answers for it yet: write the decision, owner"

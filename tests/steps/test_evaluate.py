@@ -441,6 +441,7 @@ def test_a_worse_champion_is_beaten_and_an_equal_one_is_a_tie(place, tmp_path):
     assert document["verdict"] == "pass"
     equal = run({**directories, "champion": directories["model"]}, must_beat=("champion",))[0]
     assert equal["comparisons"]["champion"]["better"] == "neither"
+    assert equal["comparisons"]["champion"]["outcome"] == "not worse"
     assert equal["comparisons"]["champion"]["difference"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert "must_beat champion: not clearly better" in equal["reasons"][0]
 

@@ -124,11 +124,12 @@ def _after_pass(facts: Facts) -> tuple[str, ...]:
     if registered["champion"]:
         return ("It is the champion: later runs are compared with it.",)
     name, version = isolate(registered["name"]), registered["version"]
+    anyway = " --anyway" if facts.reservations else ""
     owner = f" ({isolate(facts.problem['owner'], 80)})" if facts.problem.get("owner") else ""
     return (
         f"Registered as a candidate ({name}{f', version {version}' if version else ''}). It is not in use yet.",
         *(f"Consider before promoting it: {clause}." for clause in facts.reservations),
-        f"If the owner{owner} approves, run `fourscore promote {facts.run} --yes` to make it the champion.",
+        f"If the owner{owner} approves, run `fourscore promote {facts.run} --yes{anyway}` to make it the champion.",
     )
 
 

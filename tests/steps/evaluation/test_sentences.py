@@ -12,6 +12,7 @@ from steps.evaluation.sentences import (
     limits,
     promise_kept,
     requirement,
+    reservations,
     weakest,
 )
 
@@ -52,6 +53,62 @@ def test_a_comparison_says_no_more_than_its_interval_shows(better, difference, s
     value, low, high = difference
     comparison = Comparison(metric="roc_auc", better=better, difference=Estimate(value=value, low=low, high=high))
     assert comparison_sentence("linear", comparison).startswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        (
+            {"outcome": "not worse", "margin": 0.02},
+            "Not worse than the current champion by more than 0.02: ROC AUC 0.000",
+        ),
+        (
+            {"outcome": "cannot tell", "rows_to_decide": 4200},
+            "; about 4,200 test rows would tell, if the difference stays.",
+        ),
+    ],
+)
+def test_where_nothing_is_clear_a_comparison_says_what_it_excludes_or_how_many_rows_would_tell(fields, sentence):
+    difference = Estimate(value=0.0001, low=-0.01, high=0.01)
+    text = comparison_sentence(
+        "champion", Comparison(metric="roc_auc", better="neither", difference=difference, **fields)
+    )
+    assert sentence in text
+
+
+def compared(**better):
+    """An evaluation with a comparison for each name, and who is better in it."""
+    pairs = {"model": 0.2, "neither": 0.0}
+    return evaluation(
+        comparisons={
+            name: Comparison(
+                metric="rmse",
+                better=who,
+                difference=Estimate(
+                    value=pairs.get(who, -0.2), low=pairs.get(who, -0.2) - 0.1, high=pairs.get(who, -0.2) + 0.1
+                ),
+            )
+            for name, who in better.items()
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("better", "alternatives"),
+    [
+        ({"constant": "model", "linear": "model", "champion": "model"}, ()),
+        ({"constant": "neither", "hist_gradient_boosting": "neither"}, ()),
+        ({"hist_gradient_boosting": "hist_gradient_boosting"}, ("hist_gradient_boosting",)),
+        ({"linear": "neither", "champion": "neither"}, ("linear", "champion")),
+    ],
+)
+def test_a_pass_is_reserved_where_something_simpler_or_the_champion_does_as_well(better, alternatives):
+    judged = compared(**better)
+    assert judged.alternatives == alternatives
+    assert judged.grade == ("reserved" if alternatives else "pass")
+    assert len(reservations(judged)) == len(alternatives)
+    assert description(judged).startswith("Pass, but " if alternatives else "RMSE 1.50")
+    assert judged.model_copy(update={"verdict": "rejected"}).grade == "rejected"
 
 
 @pytest.mark.parametrize(

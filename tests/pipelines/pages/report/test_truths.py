@@ -59,7 +59,12 @@ LOWER = {"metric": "rmse", "difference": estimate(3.25, 0.5), "better": "linear"
          "gradient boosting does better (+7.9 points of accuracy)"),
         ("binary-classification", {"champion": TIED}, "it is no better than the current champion"),
         ("regression", {"linear": LOWER}, "the linear model does better (RMSE \N{MINUS SIGN}3.2)"),
-        ("binary-classification", {"linear": TIED}, ""),
+        ("binary-classification", {"linear": TIED}, "it is not clearly better than the linear model, which is simpler"),
+        ("binary-classification", {"hist_gradient_boosting": TIED}, ""),
+        ("binary-classification", {"champion": {**TIED, "outcome": "not worse", "margin": 0.01}},
+         "it is not worse than the current champion, but not clearly better either"),
+        ("binary-classification", {"champion": {**TIED, "outcome": "cannot tell", "rows_to_decide": 9000}},
+         "it is not clearly better than the current champion (about 9,000 test rows would tell)"),
     ],
 )  # fmt: skip
 def test_a_pass_says_at_once_who_does_better(workspace, task, comparisons, clause):
