@@ -60,6 +60,11 @@ def decided(prediction: Array, threshold: float | None = None) -> Array:
     return np.asarray(prediction[:, 1] >= threshold, np.int64)
 
 
+def share(counted: Array, among: Array) -> Weighted:
+    """Share of the rows ``among`` that are ``counted``; undefined where there is none."""
+    return Sums(np.stack([counted & among, among]).astype(np.float64), _ratio)
+
+
 def accuracy(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
     """Share of rows that are decided for their true class; in [0, 1]."""
     if not _usable(prediction):
@@ -151,6 +156,23 @@ def f1_weighted(truth: Array, prediction: Array) -> Weighted:
     def combine(hits: Array, actual: Array, predicted: Array) -> Any:
         f1s = _ratio(2 * hits, actual + predicted, otherwise=0.0)
         return _ratio(_dot(f1s, actual), actual.sum(axis=-1))
+
+    return _confusion(truth, prediction, combine)
+
+
+def of_classes(truth: Array, prediction: Array) -> Weighted:
+    """Precision, recall and F1 [3] of each class, then their mean and their mean weighted by the class's rows [k + 2].
+
+    As in scikit-learn, what is undefined counts as 0 in a mean, and a class that is neither true nor predicted in none.
+    """
+
+    def combine(hits: Array, actual: Array, predicted: Array) -> Any:
+        ratios = (_ratio(hits, predicted), _ratio(hits, actual), _ratio(2 * hits, actual + predicted))
+        scores = np.stack(ratios, axis=-2)
+        weights = np.stack([actual + predicted > 0, actual], axis=-1)
+        sums = np.nan_to_num(scores) @ weights
+        means = _ratio(sums, np.broadcast_to(weights.sum(axis=-2)[..., None, :], sums.shape))
+        return np.concatenate([scores, means], axis=-1)
 
     return _confusion(truth, prediction, combine)
 
@@ -452,7 +474,7 @@ def _share(prediction: Array, counted: Array, among: Array) -> Weighted:
     """The share of the rows ``among`` that are ``counted``."""
     if not _usable(prediction):
         return _undefined
-    return Sums(np.stack([counted & among, among]).astype(np.float64), _ratio)
+    return share(counted, among)
 
 
 def _confusion(

@@ -103,6 +103,7 @@ def evaluate(
 
     from model_code import serving
     from steps.evaluation import calibration, power, predictors, statistics
+    from steps.evaluation import classes as classes_one_by_one
     from steps.evaluation.resampling import resampling
 
     task = tasks.get(config.task)
@@ -136,6 +137,7 @@ def evaluate(
             rows=table.height,
             **_judge(config, task, truth, predictions, thresholds, absent, table, train_set, drawing, log),
             prediction_intervals=_intervals(predictor.schema, truth, predictions[MODEL], drawing, config),
+            **classes_one_by_one.document(truth, predictions[MODEL], classes, drawing),
             **calibration.shapes(task, truth, predictions[MODEL], thresholds.get(MODEL)),
             interval=drawing.method(),
             data=EvaluationData(

@@ -199,6 +199,45 @@ class Decision(Section):
     """Yardstick or champion -> the probability from which it acts; a yardstick's is chosen on the test rows themselves."""
 
 
+class ClassScores(Section):
+    """How well a class is predicted, or the mean of the classes."""
+
+    precision: Estimate
+    recall: Estimate
+    f1: Estimate
+
+
+class ClassResult(ClassScores):
+    """One of several classes on the test rows."""
+
+    name: str
+    rows: int
+    predicted: int
+    """How many rows are decided for it."""
+
+
+class ConfusedPair(Section):
+    """A class whose rows are taken for another one."""
+
+    truth: str
+    predicted: str
+    rows: int
+    share: float
+    """Of the rows of the true class."""
+
+
+class Abstention(Section):
+    """What the model is worth on the rows that it decides, where it leaves the others to a person."""
+
+    level: float | None = None
+    """The accuracy that was asked for; None for a point of the curve."""
+    threshold: float
+    """The model decides rows whose most probable class has this probability or more."""
+    abstained: float
+    """The share of the rows that a person sees."""
+    accuracy: Estimate
+
+
 class IntervalMethod(Section):
     """How the intervals were computed."""
 
@@ -244,6 +283,13 @@ class Evaluation(Document):
     slices: dict[str, tuple[SliceResult, ...]] = Field(default={})
     calibration: Calibration | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
+    per_class: tuple[ClassResult, ...] = ()
+    """Of more than two classes, each."""
+    class_averages: dict[str, ClassScores] = Field(default={})
+    """macro and weighted (by rows)."""
+    confused: tuple[ConfusedPair, ...] = ()
+    """The most frequent first."""
+    abstention: tuple[Abstention, ...] = ()
     residuals: Residuals | None = None
     prediction_intervals: PredictionIntervals | None = None
     decision: Decision | None = None

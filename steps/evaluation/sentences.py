@@ -319,6 +319,24 @@ def _saved(decision: Decision) -> str:
 _RIVAL_ACTS = {"never": "acting never", "always": "acting always"}
 
 
+def of_classes(evaluation: Evaluation) -> list[str]:
+    """Return which of several classes are predicted worst, and how many rows a person must see for a stated accuracy."""
+    sentences = []
+    judged = [result for result in evaluation.per_class if result.recall.value is not None]
+    worst = sorted(judged, key=lambda result: (result.recall.value or 0.0, result.name))[:_LISTED]
+    if worst:
+        parts = [f"{isolate(result.name)} ({with_interval(result.recall)})" for result in worst]
+        sentences.append(f"Recall is lowest for {listed(parts)}.")
+    levels = [point for point in evaluation.abstention if point.level is not None]
+    sentences += [
+        f"To be right on {number(100 * (point.level or 0), 0)} % of the rows that it decides, the model leaves "
+        f"{number(100 * point.abstained, 1)} % of all rows to a person, those whose most probable class has less than "
+        f"{number(point.threshold, 3)}."
+        for point in levels
+    ]
+    return sentences
+
+
 def coverage(intervals: PredictionIntervals) -> str:
     """Return how often the model's prediction intervals were right on the test rows."""
     share = intervals.coverage

@@ -159,6 +159,7 @@ def test_every_task_is_judged_with_intervals_yardsticks_and_a_verdict(place, tas
     assert set(document["yardsticks"]) == {"constant"}
     assert document["comparisons"]["constant"]["better"] == "model"
     assert document["champion"] is None
+    assert bool(document["per_class"]) == bool(document["abstention"]) == (task == "multiclass-classification")
     assert (document["residuals"] is None) == (task != "regression")
     assert (document["calibration"] is None) == (document["confusion"] is None) == (task == "regression")
     metrics = {event["name"] for event in events if event["kind"] == "metric"}

@@ -150,6 +150,8 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
             for part in parts:
                 yield [part.rows, part.metrics[evaluation.headline].model_dump()]
     if evaluation and section == "errors":  # a caption says what several parts of the document do
+        recalls = [part.recall.model_dump() for part in evaluation.per_class if part.recall.value is not None]
+        yield sorted(recalls, key=lambda recall: recall["value"])[:LISTED]
         document, training = evaluation.model_dump(), facts.get(TrainingRecord)
         intervals = document["prediction_intervals"] or {"coverage": {}}
         percent = [100 * share for share in intervals["coverage"].values() if share is not None]

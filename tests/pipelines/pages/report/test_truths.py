@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from page_numbers import unsourced
 from reported import EVALUATION, PROBLEM, Page, documents, estimate, evaluation, make_run, page_of, text_of
 
 from pipelines.pages.report.gather import gather
@@ -149,3 +150,23 @@ def test_segments_by_a_feature_are_said_to_be(workspace, carriers):
     assert f"origin {note}" in text
     assert "origin is a feature of the model0" not in text
     assert "95 % interval 0.595 to 0.681; origin is a feature of the model" in text
+
+
+def test_several_classes_are_shown_one_by_one_with_what_a_person_must_see(workspace):
+    scores = {"precision": estimate(0.9), "recall": estimate(0.62, 0.04), "f1": estimate(0.74)}
+    classes = [{"name": name, "rows": 120, "predicted": 91, **scores} for name in ("<b>oak</b>", "elm", "ash")]
+    points = [{"threshold": 0.3, "abstained": 0.0, "accuracy": estimate(0.81)}]
+    points += [{"level": 0.95, "threshold": 0.711, "abstained": 0.1234, "accuracy": estimate(0.951)}]
+    names = [entry["name"] for entry in classes]
+    files = judged(
+        task="multiclass-classification", headline="accuracy", metrics={"accuracy": estimate(0.81)}, classes=names,
+        per_class=classes, class_averages={"macro": scores, "weighted": scores}, abstention=points,
+        confusion=[[9, 1, 1]] * 3, yardsticks={}, champion=None, comparisons={}, slices={},
+    )  # fmt: skip
+    facts = gather(workspace, make_run(workspace, files=files))
+    text = text_of(html := render(facts))
+    assert "<b>oak</b>12091" in text
+    assert "Recall is lowest for " in text
+    assert "To be right on 95 % of the rows that it decides, the model leaves 12.3 % of all rows to a person" in text
+    strangers = " ".join(unsourced(html, facts)[1])
+    assert not any(words in strangers for words in ("oak", "to a person", "mean of the classes"))
