@@ -84,6 +84,7 @@ def split(
     """
     from steps.splitting.dropped import find_dropped
     from steps.splitting.leaks import Parts, find_leaks
+    from steps.splitting.profiles import profile
     from steps.tables.truth import read_truth
 
     schema = documents.read(TableSchema, labeled)
@@ -129,6 +130,7 @@ def split(
         findings=tuple(findings),
     )
     documents.write(division, report)
+    documents.write(division, profile(data, schema, divided))
     _log(report, log)
     reasons = [finding.text for finding in findings if finding.level == "refused"]
     if reasons:

@@ -66,3 +66,54 @@ class SplitReport(Document):
     balance: tuple[Balance, ...] = ()
     notes: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+
+class ColumnProfile(Section):
+    """How a column is distributed in the two parts; of a column that is not used, only how much of it is there."""
+
+    name: str
+    distinct: int | None = None
+    missing: tuple[int, int] = (0, 0)
+    """Rows without a value in the training and in the test part."""
+    low: float | str | None = None
+    """98 % of the values lie between ``low`` and ``high``; no value of a single row. Of categories there are none."""
+    median: float | str | None = None
+    high: float | str | None = None
+    train: tuple[int, ...] = ()
+    """Rows by bin: numbers from low to high, categories with the most frequent one first."""
+    test: tuple[int, ...] = ()
+    drift: float | None = None
+    """The share of rows that would have to lie in other bins for both parts to look alike (total variation distance)."""
+    noise: float | None = None
+    """The drift that chance alone exceeds in no column of the table, in 19 of 20 divisions."""
+
+    @property
+    def has_drifted(self) -> bool:
+        """Return whether the parts differ by more than chance explains."""
+        return self.drift is not None and self.noise is not None and self.drift > self.noise
+
+
+class Period(Section):
+    """The first and the last day of a part."""
+
+    first: str
+    last: str
+
+
+class ColumnProfiles(Document):
+    """The columns in numbers, in the training part beside the test part; no value of a row."""
+
+    artifact: ClassVar[str] = "division"
+    file: ClassVar[str] = "columns.json"
+
+    rows: tuple[int, int]
+    """Rows that were read of the training and of the test part."""
+    every: int = 1
+    """2 if every second row was read, and so on."""
+    columns: tuple[ColumnProfile, ...]
+    more: int = 0
+    """How many columns are not among them."""
+    time: str | None = None
+    """The column that says when a row arose."""
+    periods: dict[str, Period] = Field(default={})
+    """By part: train and test."""

@@ -13,7 +13,7 @@ from steps.documents import Document
 from steps.evaluation.document import Evaluation
 from steps.expectations.document import ValidationResults
 from steps.labeling.document import LabelReport
-from steps.splitting.document import SplitReport
+from steps.splitting.document import ColumnProfiles, SplitReport
 from steps.tables.document import IngestReport
 from steps.training.document import TrainingRecord
 
@@ -28,8 +28,8 @@ SOURCES: dict[str, tuple[type[Document], ...]] = {
     "numbers": (Evaluation,),
     "segments": (Evaluation,),
     "errors": (Evaluation,),
-    "limits": (Evaluation, SplitReport, TrainingRecord),
-    "data": (IngestReport, LabelReport),
+    "limits": (Evaluation, SplitReport, TrainingRecord, ColumnProfiles),
+    "data": (IngestReport, LabelReport, ColumnProfiles),
     "validation": (ValidationResults,),
     "labels": (LabelReport,),
     "split": (SplitReport,),
@@ -131,6 +131,8 @@ def _documents(facts: Facts, kinds: Iterable[type[Document]]) -> Iterator[Any]:
 def _totals(facts: Facts) -> Iterator[float]:
     """Yield the numbers of rows that shares are shares of."""
     yield from (table.rows for table in facts.tables.values())
+    if profiles := facts.get(ColumnProfiles):
+        yield from profiles.rows
     if split := facts.get(SplitReport):
         yield sum(part.rows for part in split.rows.values())
     if evaluation := facts.evaluation:
@@ -165,6 +167,11 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
         yield [facts.problem, facts.model, len(facts.readings), facts.record.message]
     if section == "data" and facts.table:
         yield [facts.table.model_dump(), len(facts.table.columns) - 1, len(facts.table.features())]
+    if section == "data" and (profiles := facts.get(ColumnProfiles)):
+        for column in profiles.columns:
+            yield column.model_dump(exclude={"train", "test"})
+    if section == "limits" and (profiles := facts.get(ColumnProfiles)):
+        yield [column.drift for column in profiles.columns if column.has_drifted]
     if section == "validation" and (validation := facts.get(ValidationResults)):
         yield [len(validation.results), sum(result.success for result in validation.results), validation.rows]
     if section == "training":

@@ -286,6 +286,21 @@ def documents(**changes: object) -> dict[str, dict[str, object]]:
                 }
             ],
         },
+        "split/division/columns.json": profiles(
+            {"name": "origin", "distinct": 3, "drift": 0.004, "noise": 0.01},
+            {
+                "name": "wind_speed",
+                "distinct": 34,
+                "missing": [462, 1172],
+                "low": 0.0,
+                "median": 10.36,
+                "high": 2226.47,
+                "drift": 0.31,
+                "noise": 0.02,
+            },
+            {"name": "time_hour", "distinct": 6922, "low": "2013-01-04", "median": "2013-07-04", "high": "2013-12-28"},
+            {"name": "arr_delay", "distinct": 577, "drift": 0.2, "noise": None},
+        ),
         "train/model/training.json": training(),
         "train/model/schema.json": {
             "format": 1,
@@ -299,6 +314,17 @@ def documents(**changes: object) -> dict[str, dict[str, object]]:
         "register/registration/registration.json": registration("flights"),
         **changes,
     }
+
+
+def profiles(*columns: dict[str, object]) -> dict[str, object]:
+    """What split publishes of columns: all of the same shape."""
+    shape = {"train": [40 * i for i in range(1, 21)], "test": [10 * i for i in range(20, 0, -1)]}
+    periods = {
+        "train": {"first": "2013-01-01", "last": "2013-10-19"},
+        "test": {"first": "2013-10-20", "last": "2013-12-31"},
+    }
+    listed = [{**shape, **column} for column in columns]
+    return {"rows": [261_875, 65_471], "columns": listed, "time": "time_hour", "periods": periods}
 
 
 def registration(name: str, **tags: str) -> dict[str, object]:
@@ -518,6 +544,12 @@ def hostile_run(workspace: Path) -> str:
                 "findings": [{"check": text, "level": "warning", "text": text} for text in HOSTILE],
                 "balance": [{"class": text, "train": 0.1, "test": 0.1} for text in HOSTILE],
             },
+            "split/division/columns.json": profiles(
+                *(
+                    {"name": text, "low": text, "median": text, "high": text, "drift": 0.3, "noise": 0.1}
+                    for text in HOSTILE
+                )
+            ),
             "train/model/training.json": {
                 **training(),
                 "chosen": HOSTILE[0],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from infra.runs.records import RunRecord
@@ -10,11 +10,11 @@ from pipelines.pages.report.gather import Facts
 from pipelines.pages.report.markup import seconds, show
 from steps.cards.document import Registration
 from steps.labeling.document import LabelReport
-from steps.splitting.document import SplitReport
+from steps.splitting.document import ColumnProfile, ColumnProfiles, SplitReport
 from steps.tables.document import SourceReport
 from steps.tables.schema import Column
 from steps.training.document import BLEND, CandidateRecord, TrainingRecord
-from steps.wording import cut, number, percent
+from steps.wording import cut, exact, number, percent
 
 SHOWN_FILES = 5
 _SUMMARY = {
@@ -66,6 +66,39 @@ def role(column: Column, target: str | None) -> str:
     if column.available == "later":
         return "known only later"
     return "not used (text)" if column.role == "feature" and column.type == "text" else column.role
+
+
+def drifted(columns: Sequence[Column], profiles: ColumnProfiles | None) -> list[Column]:
+    """Return the columns that differ between the parts by more than chance, the farthest apart first."""
+    far = (
+        {profile.name: -(profile.drift or 0.0) for profile in profiles.columns if profile.has_drifted}
+        if profiles
+        else {}
+    )
+    return sorted((column for column in columns if column.name in far), key=lambda column: far[column.name])
+
+
+def spread(profile: ColumnProfile) -> str:
+    """Return where nearly all values lie; of categories, nothing."""
+    return "" if profile.low is None else f"{quantile(profile.low)} to {quantile(profile.high)}"
+
+
+def quantile(value: float | str | None) -> str:
+    """Return a number, or a day as it is."""
+    return exact(value) if isinstance(value, int | float) else str(value)
+
+
+def missing_shares(profile: ColumnProfile, profiles: ColumnProfiles) -> str:
+    """Return the share of missing values, of both parts where they differ."""
+    train, test = (percent(missing, rows) for missing, rows in zip(profile.missing, profiles.rows, strict=True))
+    return train if train == test else f"{train} / {test}"
+
+
+def periods(profiles: ColumnProfiles) -> Iterator[tuple[str, str]]:
+    """Yield the first and the last day of each part."""
+    for part, name in (("train", "Training part"), ("test", "Test part")):
+        if period := profiles.periods.get(part):
+            yield name, f"{period.first} to {period.last}"
 
 
 def files(source: SourceReport) -> str:

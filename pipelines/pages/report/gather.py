@@ -31,7 +31,7 @@ from steps.evaluation.document import Evaluation
 from steps.expectations.document import ValidationResults
 from steps.journal import read_events
 from steps.labeling.document import LabelReport
-from steps.splitting.document import SplitReport
+from steps.splitting.document import ColumnProfiles, SplitReport
 from steps.tables.document import IngestReport
 from steps.tables.schema import TableSchema
 from steps.training.document import ModelSchema, TrainingRecord
@@ -46,6 +46,7 @@ TYPES: tuple[type[Document], ...] = (
     ValidationResults,
     LabelReport,
     SplitReport,
+    ColumnProfiles,
     TrainingRecord,
     ModelSchema,
     Evaluation,

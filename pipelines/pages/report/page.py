@@ -20,7 +20,7 @@ from steps.evaluation import sentences
 from steps.evaluation.document import Calibration, Evaluation, Residuals, metric_ends
 from steps.expectations.document import Severity, ValidationResults
 from steps.labeling.document import LabelReport
-from steps.splitting.document import SplitReport
+from steps.splitting.document import ColumnProfiles, SplitReport
 from steps.tables.document import IngestReport
 from steps.tables.names import LABEL_SOURCE, ROW
 from steps.training.document import TrainingRecord
@@ -107,7 +107,7 @@ def _environment() -> Environment:
         public = {name: function for name, function in vars(module).items() if isfunction(function) and name[0] != "_"}
         environment.filters |= public
         environment.globals |= public
-    environment.globals["Scale"] = markup.Scale
+    environment.globals |= {"Scale": markup.Scale, "overlay": figures.overlay}
     return environment
 
 
@@ -121,6 +121,8 @@ def _context(facts: Facts) -> dict[str, Any]:
     validation, split, table = facts.get(ValidationResults), facts.get(SplitReport), facts.table
     confusion = evaluation.confusion if evaluation and len(evaluation.classes) <= CONFUSION_CLASSES else None
     gravity = get_args(Severity)
+    profiles = facts.get(ColumnProfiles)
+    columns = [column for column in table.columns if column.name not in (ROW, LABEL_SOURCE)] if table else []
     context: dict[str, Any] = {
         "facts": facts,
         "problem": facts.problem,
@@ -131,7 +133,10 @@ def _context(facts: Facts) -> dict[str, Any]:
         "limits": list(words.limits(facts)),
         "ingest": facts.get(IngestReport),
         "table": table,
-        "columns": [column for column in table.columns if column.name not in (ROW, LABEL_SOURCE)] if table else [],
+        "columns": columns,
+        "drifted": evidence.drifted(columns, profiles),
+        "profiles": profiles,
+        "profile_of": {column.name: column for column in profiles.columns} if profiles else {},
         "features": [column.name for column in table.features()] if table else [],
         "validation": validation,
         "expectations": sorted(

@@ -15,11 +15,12 @@ from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
 from steps.expectations.document import ValidationResults
 from steps.labeling.document import LabelReport
-from steps.splitting.document import Finding, SplitReport
+from steps.splitting.document import ColumnProfiles, Finding, SplitReport
 from steps.training.document import TrainingRecord
-from steps.wording import count, isolate, listed
+from steps.wording import count, isolate, listed, percent
 
 MANY_READINGS = 3
+MUCH_DRIFT, LISTED_DRIFTS = 0.1, 3
 ELLIPSIS, CROSS, CHECK = "\N{HORIZONTAL ELLIPSIS}", "\N{MULTIPLICATION X}", "\N{CHECK MARK}"
 
 RERUN = "Run the same command again: finished stages are not repeated."
@@ -146,6 +147,7 @@ def limits(facts: Facts) -> Iterator[str]:
     if evaluation:
         yield from sentences.limits(evaluation)
         yield from _limits_of_readings(facts)
+    yield from _limits_of_drift(facts)
     yield from _limits_of_budget(facts.get(TrainingRecord))
     if lesson := row_split_lesson(facts):
         yield lesson
@@ -178,6 +180,22 @@ def _limits_of_readings(facts: Facts) -> Iterator[str]:
             f"{count(facts.divisions, 'different division')} of this table into training and test rows have been "
             "evaluated; the best of several results overstates the real quality."
         )
+
+
+def _limits_of_drift(facts: Facts) -> Iterator[str]:
+    """Yield which features the test part has otherwise than the training part, where that is much and no chance."""
+    profiles, table = facts.get(ColumnProfiles), facts.table
+    features = {column.name for column in table.features()} if table else set()
+    far = [
+        column
+        for column in (profiles.columns if profiles else ())
+        if column.name in features and column.has_drifted and (column.drift or 0) >= MUCH_DRIFT
+    ]
+    if far:
+        far.sort(key=lambda column: -(column.drift or 0))
+        names = [f"{isolate(column.name)} ({percent(column.drift)} of the rows)" for column in far[:LISTED_DRIFTS]]
+        more = f" and {count(len(far) - LISTED_DRIFTS, 'more column')}" if len(far) > LISTED_DRIFTS else ""
+        yield f"The test part differs from the training part beyond chance in {listed(names)}{more}; see the data."
 
 
 def _limits_of_budget(training: TrainingRecord | None) -> Iterator[str]:

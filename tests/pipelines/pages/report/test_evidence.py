@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from reported import make_run, text_of
+from reported import documents, make_run, page_of, profiles, text_of
 
 from pipelines.pages.report.evidence import use
 from pipelines.pages.report.page import write_report
@@ -33,3 +33,31 @@ def test_the_speed_of_both_runtimes_and_their_difference_are_shown():
         "Batch throughput by onnxruntime": "54,000 rows per second",
         "Largest difference of model.onnx from model.pt2 on the test rows": "3e-09",
     }
+
+
+def test_columns_have_their_distribution_in_both_parts_and_drift_beside_chance(workspace):
+    text = page_of(workspace)
+    assert "Training part2013-01-01 to 2013-10-19Test part2013-10-20 to 2013-12-31" in text.replace(
+        "Test part 2", "Test part2"
+    )
+    apart = text[text.index("Columns that differ between training and test part") : text.index("Drift is the share")]
+    assert "wind_speedfloat, feature 0.2 % / 1.8 %340 to 2,226.4710.36" in apart
+    assert "31 %chance: 2.0 %" in apart
+    assert "origin" not in apart
+    assert "origincategory, feature 0 %3" in text
+    assert "The test part is later, so some change is to be expected" in text
+    assert (
+        "The test part differs from the training part beyond chance in wind_speed (31 % of the rows); see the data."
+        in text
+    )
+
+
+def test_reports_of_earlier_runs_have_their_columns_without_distributions(workspace):
+    files = documents()
+    del files["split/division/columns.json"]
+    text = page_of(workspace, files=files)
+    assert "wind_speedfloat, feature 0.5 %" in text
+    assert "Drift is" not in text
+    files["split/division/columns.json"] = profiles({"name": "origin", "drift": 0.1, "noise": 0.2})
+    alike = page_of(workspace, run="alike", files=files)
+    assert "No column differs between training and test part by more than chance." in alike

@@ -43,7 +43,7 @@ def test_columns_whose_names_begin_with_an_underscore_are_listed_and_counted(wor
         files[path] |= {"columns": [*files[path]["columns"], *columns]}
     text = page_of(workspace, files=files)
     for column in columns:
-        assert f"{column['name']}floatfeature" in text
+        assert f"{column['name']}float, feature" in text
     assert "8columns, 6 of them used" in text, "all but the row number"
     assert "_row" not in text
 
