@@ -116,7 +116,14 @@ def evaluate(
         truth = _truth(task, table, test, classes)
         for text in power.tight(config.success, power.Rows(len(truth), int((truth == 1).sum()))):
             log.note(text)
-        log.dataset("test_set", digest=test.digest, rows=test.rows, columns=len(test.columns), context="test")
+        log.dataset(
+            "test_set",
+            digest=test.digest,
+            rows=test.rows,
+            columns=len(test.columns),
+            context="test",
+            schema=test.types(),
+        )
         predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
         predictors.compare_onnx(model, table, predictions[MODEL], log)
         of_champion, champion_acts, notes = predictors.of_champion(champion, table, predictor.schema)

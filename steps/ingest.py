@@ -304,7 +304,14 @@ def _log(log: Journal, schema: TableSchema, staged: Mapping[str, Staged], table:
     )
     log.parameter("data.digest", schema.digest)
     log.parameter("data.sources", ", ".join(staged))
-    log.dataset("table", digest=schema.digest, rows=schema.rows, columns=len(schema.columns), context="ingest")
+    log.dataset(
+        "table",
+        digest=schema.digest,
+        rows=schema.rows,
+        columns=len(schema.columns),
+        context="ingest",
+        schema=schema.types(),
+    )
     rows: list[dict[str, Any]] = [
         {"column": c.name, "type": c.type, "role": c.role, "available": c.available, "missing": c.missing}
         for c in schema.columns

@@ -6,7 +6,7 @@ Every line has ``time`` (milliseconds since 1970) and ``kind``:
     parameter  name, value (a string)
     note       text, level (info | warning)
     table      name, rows (a list of flat objects)
-    dataset    name, digest, rows, columns, context
+    dataset    name, digest, rows, columns, context, schema (a list of name and type; may be absent)
     verdict    verdict (pass | refused | rejected), reasons
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -42,6 +43,7 @@ class Journal:
         self.path = path
         self._file = path.open("a", encoding="utf-8", buffering=1)
         self._listener = listener
+        self._lock = threading.Lock()  # the sampler of the machine's load writes from a thread of its own
 
     def close(self) -> None:
         self._file.close()
@@ -56,9 +58,10 @@ class Journal:
         event: Event = {"time": time.time_ns() // 1_000_000, "kind": kind, **fields}
         text = json.dumps(event, ensure_ascii=False, allow_nan=False)
         line = masked(text)
-        self._file.write(line + "\n")
-        if self._listener:
-            self._listener(event if line == text else json.loads(line))
+        with self._lock:
+            self._file.write(line + "\n")
+            if self._listener:
+                self._listener(event if line == text else json.loads(line))
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         """Record a number; one that is not finite is said in words, since trackers disagree on what to do with it."""
@@ -84,8 +87,12 @@ class Journal:
     def table(self, name: str, rows: Iterable[Mapping[str, Any]]) -> None:
         self._write("table", name=name, rows=[dict(row) for row in rows])
 
-    def dataset(self, name: str, *, digest: str, rows: int, columns: int, context: str) -> None:
-        self._write("dataset", name=name, digest=digest, rows=rows, columns=columns, context=context)
+    def dataset(
+        self, name: str, *, digest: str, rows: int, columns: int, context: str, schema: Mapping[str, str]
+    ) -> None:
+        """Record a table that the step read or wrote; ``schema`` has the type of each column by its name."""
+        listed = [{"name": column, "type": kind} for column, kind in schema.items()]
+        self._write("dataset", name=name, digest=digest, rows=rows, columns=columns, context=context, schema=listed)
 
     def verdict(self, verdict: Literal["pass", "refused", "rejected"], reasons: Sequence[str] = ()) -> None:
         self._write("verdict", verdict=verdict, reasons=list(reasons))

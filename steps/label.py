@@ -53,6 +53,9 @@ class LabelSection(Config):
     leave_out: tuple[str, ...] = Field(
         default=(), description="Classes whose rows are left out, such as those with fewer than 5 rows."
     )
+    class_metrics: bool = Field(
+        default=False, description="Track the share of every class as a metric where there are more than two, too."
+    )
 
 
 class LabelConfig(LabelSection):
@@ -89,7 +92,7 @@ def label(table: Input, labeled: Output, config: LabelConfig, log: Journal) -> N
     report = report.model_copy(update={**summary, "left_out": left_out, "notes": (*notes, *_spellings(counts))})
     _publish(table, labeled, schema, values, classes, config)
     documents.write(labeled, report)
-    _log(report, log)
+    _log(report, config, log)
     if reasons:
         raise GateRefused(*reasons)
 
@@ -297,7 +300,16 @@ def _publish(
     )
 
 
-def _log(report: LabelReport, log: Journal) -> None:
+def _shares(counts: Mapping[str, int], *, every: bool) -> dict[str, float]:
+    """Return metrics of the classes: how many there are, the shares of the rarest and the most frequent, and of each."""
+    total = sum(counts.values())
+    ends = {"smallest": min(counts.values()), "largest": max(counts.values())}
+    metrics = {"data/classes": float(len(counts))}
+    metrics |= {f"data/{end}_class_share": rows / total for end, rows in ends.items()}
+    return metrics | (class_metrics(counts) if every or len(counts) == 2 else {})
+
+
+def _log(report: LabelReport, config: LabelConfig, log: Journal) -> None:
     log.metric("data/label_coverage", report.coverage)
     log.metric("data/rows_labeled", report.rows_labeled)
     log.metric("data/rows_unlabeled", report.rows_unlabeled)
@@ -306,7 +318,7 @@ def _log(report: LabelReport, log: Journal) -> None:
     for note in report.notes:
         log.warning(note)
     if report.classes:
-        log.metrics(class_metrics({share.name: share.rows for share in report.classes}))
+        log.metrics(_shares({share.name: share.rows for share in report.classes}, every=config.class_metrics))
         log.table("class balance", [share.model_dump(by_alias=True) for share in report.classes])
         if report.positive:
             log.parameter("positive_class", report.positive.name)

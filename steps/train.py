@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -34,12 +35,15 @@ if TYPE_CHECKING:
     import polars as pl
 
     from model_code.fitting import Dataset, Fitted
+    from model_code.training import Fit
     from steps.splitting.folds import Fold
     from steps.training.candidates import Candidate, TrainingContext
 
     Array = np.ndarray[Any, Any]
 
 FEWEST_ROWS = 10
+MOST_POINTS = 100
+"""About how many points a logged curve has, of one fit among many."""
 _REASONS = {
     "declared": "as declared",
     "costs": "the cheapest on the folds",
@@ -163,6 +167,14 @@ def _prepare(train_set: Path, checkpoints: Path, config: TrainConfig, log: Journ
         raise InputError(f"train.device: {error}") from None
     unit = list(config.key) or [column.name for column in schema.features()]
     divided = _divide(frame, schema, dataset.truth, unit, config)
+    log.dataset(
+        "training_set",
+        digest=schema.digest,
+        rows=schema.rows,
+        columns=len(schema.columns),
+        context="training",
+        schema=schema.types(),
+    )
     log.parameter("device", device.type)
     log.parameter("folds", len(divided))
     positions = np.concatenate([validation for _, validation in divided])
@@ -440,10 +452,7 @@ def _log_results(
     journal.note("chosen: " + chosen.name + "; " + why)
     journal.parameter("architecture", chosen.name)
     journal.parameter(final.fit.unit + "s", final.fit.epochs)
-    for epoch, value in enumerate(final.fit.train_loss, 1):
-        journal.metric("model/train_loss", value, epoch)
-    for epoch, value in enumerate(chosen.fits[0].fit.validation_loss if chosen.fits else (), 1):
-        journal.metric("model/validation_loss", value, epoch)
+    _log_curves(context, candidates, chosen, final)
     fits = [*(fitted for candidate in candidates for fitted in candidate.fits), *context.whole.values()]
     samples = sum(fitted.rows * len(fitted.fit.train_loss) for fitted in fits)
     seconds = sum(fitted.fit.seconds for fitted in fits)
@@ -454,5 +463,30 @@ def _log_results(
         {
             "framework/samples_per_second": samples / max(seconds, 1e-9),
             "framework/peak_memory_mb": memory,
+            "framework/fit_seconds": seconds,
+            "framework/fits": len(fits),
+            "framework/epochs": sum(len(fitted.fit.train_loss) for fitted in fits),
+            "framework/threads": torch.get_num_threads(),
         }
     )
+
+
+def _log_curves(context: TrainingContext, candidates: list[Candidate], chosen: Candidate, final: Fitted) -> None:
+    """Log the losses of every fit under names that compare; those of one fit of the chosen candidate have short names."""
+    for candidate in candidates:
+        for number, fitted in enumerate(candidate.fits, 1):
+            _log_curve(context.log, fitted.fit, f".{candidate.name}.fold{number}", MOST_POINTS)
+    for name, fitted in context.whole.items():
+        _log_curve(context.log, fitted.fit, f".{name}.whole", MOST_POINTS)
+    heaviest = max(chosen.members, key=lambda name: chosen.members[name], default=chosen.name)
+    fits = [candidate.fits[0] for candidate in candidates if candidate.name == heaviest and candidate.fits]
+    _log_curve(context.log, (fits or [final])[0].fit, "", None)
+
+
+def _log_curve(journal: Journal, fit: Fit, suffix: str, most: int | None) -> None:
+    """Log the losses of a fit by epoch, evenly thinned to about ``most`` epochs with the first and the last."""
+    for name, losses in (("train_loss", fit.train_loss), ("validation_loss", fit.validation_loss)):
+        every = math.ceil(len(losses) / most) if most else 1
+        for epoch, value in enumerate(losses, 1):
+            if epoch == 1 or epoch == len(losses) or epoch % every == 0:
+                journal.metric(f"model/{name}{suffix}", value, epoch)

@@ -7,6 +7,7 @@ import time
 import traceback
 from pathlib import Path
 
+from infra.backends.usage import Usage
 from infra.files import write_atomically
 from infra.runs import records
 from infra.runs.plan import Plan, PlannedStep, Reporter
@@ -131,7 +132,8 @@ class _Execution:
         try:
             with Journal(directory / JOURNAL, lambda event: self.reporter(step.name, event)) as log:
                 try:
-                    execute(step, directories, planned.config, log)
+                    with Usage(log):
+                        execute(step, directories, planned.config, log)
                 except GateRefused as refused:
                     log.verdict("refused", refused.reasons)
         finally:

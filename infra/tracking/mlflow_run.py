@@ -25,6 +25,10 @@ T = TypeVar("T")
 
 LONGEST_NAME = 240
 """MLflow takes 250 characters, of letters, digits, and ``_-. :/``, that do not read as another path."""
+LOAD = re.compile(r"^framework/((?:cpu_utilization|cpu_energy|system_memory|gpu_\d+)_.*)$")
+"""Metrics of the machine's load, which MLflow's page shows apart from others if they begin with ``system/``."""
+TYPES = {"integer": "long", "float": "double", "boolean": "boolean", "date": "datetime", "datetime": "datetime"}
+"""MLflow's names of our types; every other type is text."""
 TEXTS = 20
 """Parameters or tags in one request: as many of the longest stay below MLflow's limit of one megabyte."""
 NOTE = "mlflow.note.content"
@@ -109,6 +113,7 @@ class MlflowRun:
                     digest=event["digest"][:MAX_DATASET_DIGEST_SIZE],
                     source_type="fourscore",
                     source=json.dumps({"sha256": event["digest"]}),
+                    schema=_schema(event.get("schema", ())),
                     profile=json.dumps({"num_rows": event["rows"], "num_elements": event["rows"] * event["columns"]}),
                 ),
                 [InputTag("mlflow.data.context", event["context"])],
@@ -134,11 +139,24 @@ class MlflowRun:
                 self.client.log_artifacts(self.id, place)
 
 
-def metric(event: Event, step: int | None = None) -> Metric:
+def metric(event: Event) -> Metric:
     """Return a metric event at the journal's own time, so that it is one row however often it is written."""
     from mlflow.entities import Metric
 
-    return Metric(allowed_name(event["name"]), event["value"], event["time"], step or 0)
+    name = LOAD.sub(r"system/\1", allowed_name(event["name"]))
+    return Metric(name, event["value"], event["time"], event["step"] or 0)
+
+
+def _schema(columns: Sequence[Mapping[str, str]]) -> str | None:
+    """Return columns with types as MLflow describes them; None where there are none, or more than MLflow takes."""
+    from mlflow.utils.validation import MAX_DATASET_SCHEMA_SIZE
+
+    described = [
+        {"type": TYPES.get(column["type"], "string"), "name": _visible(column["name"]), "required": True}
+        for column in columns
+    ]
+    text = json.dumps({"mlflow_colspec": described}, ensure_ascii=False)
+    return text if described and len(text) <= MAX_DATASET_SCHEMA_SIZE else None
 
 
 def milliseconds(time: str) -> int:

@@ -1,15 +1,23 @@
 """The MLflow run of one stage: what its journal says, then its tables, notes and status."""
 
+import json
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from infra.runs.records import RunRecord, StageRecord
 from infra.runs.tail import Tail
 from infra.tracking.descriptions import REHEARSAL
-from infra.tracking.mlflow_run import NOTE, MlflowRun, allowed_name, metric, milliseconds
+from infra.tracking.mlflow_run import LOAD, NOTE, MlflowRun, allowed_name, metric, milliseconds
 from steps.cards.markdown import bullets
 from steps.journal import Event
 
+ARTIFACTS = "mlflow.loggedArtifacts"
+"""Tag with the artifacts that MLflow's page shows as tables."""
+PART = re.compile(r"\.(fold\d+|whole)$")
+"""The end of the names of one fit among many, which stay with the stage."""
 PUBLISHED = ("ran", "cached", "refused")
 """Statuses of a stage whose results are in the store."""
 
@@ -32,7 +40,7 @@ class StageRun:
         for event in events:
             if event["kind"] == "parameter":
                 parameters.setdefault(allowed_name(event["name"]), event["value"])
-        metrics = [metric(event, event["step"]) for event in events if event["kind"] == "metric"]
+        metrics = [metric(event) for event in events if event["kind"] == "metric"]
         self.run.log(metrics, parameters)
         self.run.log_datasets(events)
 
@@ -45,12 +53,17 @@ class StageRun:
 
     def close(self, record: RunRecord, stage: StageRecord, parent: MlflowRun) -> None:
         """Log the stage's outcome, its tables and notes, and its headline metrics on the parent; end the run."""
-        tables = {f"tables/{allowed_name(event['name'])}.json": event["rows"] for event in self._events("table")}
+        tables = {
+            f"tables/{allowed_name(event['name'])}.json": columnar(event["rows"]) for event in self._events("table")
+        }
         parameters = {event["name"]: event["value"] for event in self._events("parameter")}
-        self.run.log(tags=self._outcome(record, stage))
+        entries = [{"path": path, "type": "table"} for path in tables]
+        self.run.log(tags=self._outcome(record, stage) | ({ARTIFACTS: json.dumps(entries)} if entries else {}))
         self.run.log_files({**tables, "notes.json": self._events("note"), "parameters.json": parameters})
-        last_values = {event["name"]: event for event in self._events("metric")}
-        parent.log([metric(event) for event in last_values.values()])
+        headlines = [event for event in self._events("metric") if not PART.search(event["name"])]
+        if stage.status == "cached":  # the load was that of another run
+            headlines = [event for event in headlines if not LOAD.search(event["name"])]
+        parent.log([metric(event) for event in headlines])
         parent.log_datasets(self.events)
         end = self.run.start + round(stage.seconds * 1000)  # a cached stage took no time in this run
         if stage.status in ("failed", "stopped") and record.finished:
@@ -88,3 +101,9 @@ class StageRun:
         verdicts = [event["verdict"] for event in self._events("verdict")]
         rejected = "evaluation" in stage.outputs and verdicts[-1:] == ["rejected"] and not record.smoke
         return "FAILED" if rejected or stage.status == "refused" else "FINISHED"
+
+
+def columnar(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the rows of a table in the form in which MLflow's page shows one (``mlflow.log_table``)."""
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return {"columns": columns, "data": [[row.get(name) for name in columns] for row in rows]}

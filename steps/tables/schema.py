@@ -100,5 +100,9 @@ class TableSchema(Document):
             if c.role == "feature" and c.available == "at-prediction" and c.name != name and c.type != "text"
         )
 
+    def types(self) -> dict[str, str]:
+        """Return the type of each column by its name."""
+        return {column.name: column.type for column in self.columns}
+
     def of_role(self, role: Role) -> tuple[Column, ...]:
         return tuple(c for c in self.columns if c.role == role)

@@ -267,6 +267,15 @@ def test_the_same_table_gives_the_same_bytes(workspace):
         assert (first / name).read_bytes() == (second / name).read_bytes()
 
 
+def test_the_share_of_each_of_many_classes_is_a_metric_only_on_request(labelled):
+    columns = {"y": ["a"] * 10 + ["b"] * 20 + ["c"] * 70}
+    few = {"data/classes": 3, "data/smallest_class_share": 0.1, "data/largest_class_share": 0.7}
+    logged = labelled(columns, task=MULTICLASS)[-1]
+    assert logged.items() >= few.items()
+    assert not [name for name in logged if name.startswith("data/class_share.")]
+    assert labelled(columns, task=MULTICLASS, class_metrics=True)[-1]["data/class_share.b"] == 0.2
+
+
 @given(st.dictionaries(st.text(max_size=8), st.integers(1, 9), min_size=2, max_size=6))
 def test_metric_names_of_classes_are_valid_and_distinct(counts):
     """Property: whatever a class is called, its share has a metric name that trackers take, and no two classes share one."""

@@ -243,8 +243,18 @@ def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp
         "framework/peak_memory_mb",
         "framework/train_seconds",
     }
-    steps = [e["step"] for e in events if e.get("name") == "model/train_loss"]
-    assert steps == list(range(1, record(outputs)["final"]["epochs"] + 1))
+    steps = {name: [e["step"] for e in events if e.get("name") == name] for name in metrics}
+    fold = record(outputs)["candidates"][0]["folds"][0]
+    assert steps["model/train_loss"] == list(range(1, len(fold["train_loss"]) + 1)), "of the first fold"
+    assert steps["model/validation_loss"] == list(range(1, len(fold["validation_loss"]) + 1))
+    curves = {"train_loss.linear.fold1", "train_loss.linear.fold2", "validation_loss.linear.fold1"}
+    curves |= {"validation_loss.linear.fold2", "train_loss.linear.whole"}
+    assert {f"model/{curve}" for curve in curves} <= metrics
+    framework = {name.partition(".")[0] for name in metrics if name.startswith("framework/")}
+    assert len(framework) >= 8, framework
+    (dataset,) = (e for e in events if e["kind"] == "dataset")
+    assert (dataset["name"], dataset["context"]) == ("training_set", "training")
+    assert len(dataset["schema"]) == dataset["columns"]
     assert "seconds" not in json.dumps(record(outputs))
     notes = [e["text"] for e in events if e["kind"] == "note"]
     assert [note.rpartition(" ")[0] for note in notes[:2]] == [

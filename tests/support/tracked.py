@@ -130,6 +130,8 @@ def write_journal(path, name, epochs, status):
         if name == "train":
             for epoch in range(epochs):
                 log.metric("framework/loss", 1 / (epoch + 1), epoch)
+                log.metric("model/train_loss.mlp.fold1", 1 / (epoch + 1), epoch)
+            log.metric("framework/cpu_utilization_percentage", 50.0, 0)
         log.parameter(f"{name}.setting", "ü" * 7000 if name == "ingest" else 3)
         log.note("done")
         if name == "split":
@@ -139,7 +141,9 @@ def write_journal(path, name, epochs, status):
                 "rejected" if status == "rejected" else "pass", ["not good enough"] if status == "rejected" else []
             )
         log.table("counts", [{"column": "a <b>", "rows": 1}])
-        log.dataset("table", digest="ab" * 32, rows=5, columns=2, context="training")
+        log.dataset(
+            "table", digest="ab" * 32, rows=5, columns=2, context="training", schema={"a": "integer", "b\u202e": "text"}
+        )
 
 
 def write_evaluation(directory, status):

@@ -15,6 +15,7 @@ from infra.store.local import LocalStore
 from infra.store.s3 import S3Store
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.projection import Projection, is_job_active, place_for_jobs, share_place
+from infra.tracking.stage_run import columnar
 from infra.tracking.state import read_state
 from steps.journal import Journal
 
@@ -36,7 +37,9 @@ def test_a_run_is_one_parent_with_a_child_for_every_step(place, model, write_run
     assert parent.info.status == "FINISHED"
     assert parent.data.tags["verdict"] == "pass"
     assert parent.data.params["split.by"] == "time"
-    assert {name.partition("/")[0] for name in parent.data.metrics} == {"data", "framework", "model", "application"}
+    assert {name.partition("/")[0] for name in parent.data.metrics} == {
+        "Promised", "data", "framework", "model", "application", "system",
+    }  # fmt: skip
     assert parent.data.metrics["model/roc_auc.region:north east"] == 0.7
     assert {entry.path for entry in client.list_artifacts(state["parent"])} >= {"problem.json", "model_card.md"}
     assert parent.inputs.dataset_inputs[0].dataset.digest == "ab" * 18
@@ -60,6 +63,52 @@ def test_metrics_keep_the_times_and_steps_of_the_journal(place, write_run):
     ]
     history = connect(place, default_uri(place)).get_metric_history(state["children"]["train"], "framework/loss")
     assert [(entry.timestamp, entry.step, entry.value) for entry in history] == output
+
+
+def test_the_parent_has_whole_curves_but_not_those_of_single_folds(place, write_run):
+    state = project(write_run(place), default_uri(place))
+    client = connect(place, default_uri(place))
+    for name, parents in (("framework/loss", 30), ("model/train_loss.mlp.fold1", 0)):
+        assert len(client.get_metric_history(state["parent"], name)) == parents
+        assert len(client.get_metric_history(state["children"]["train"], name)) == 30
+
+
+def test_the_load_of_the_machine_is_where_mlflow_shows_it(place, write_run):
+    state = project(write_run(place), default_uri(place))
+    client = connect(place, default_uri(place))
+    for run in (state["parent"], state["children"]["train"]):
+        assert client.get_run(run).data.metrics["system/cpu_utilization_percentage"] == 50
+    cached = project(write_run(place, "again", cached=("train",)), default_uri(place))
+    assert "system/cpu_utilization_percentage" not in client.get_run(cached["parent"]).data.metrics
+
+
+def test_the_promised_metric_sorts_before_all_others(place, write_run):
+    state = project(write_run(place), default_uri(place))
+    metrics = connect(place, default_uri(place)).get_run(state["parent"]).data.metrics
+    assert sorted(metrics)[:3] == ["Promised/roc_auc", "Promised/roc_auc_high", "Promised/roc_auc_low"]
+    assert metrics["Promised/roc_auc"] == 0.8
+    rehearsal = project(write_run(place, "small", smoke=True), default_uri(place))
+    assert "Promised/roc_auc" not in connect(place, default_uri(place)).get_run(rehearsal["parent"]).data.metrics
+
+
+def test_tables_are_artifacts_that_mlflow_shows_as_tables(place, write_run):
+    state = project(write_run(place), default_uri(place))
+    client, run = connect(place, default_uri(place)), state["children"]["train"]
+    assert json.loads(client.get_run(run).data.tags["mlflow.loggedArtifacts"]) == [
+        {"path": "tables/counts.json", "type": "table"}
+    ]
+    table = json.loads(Path(client.download_artifacts(run, "tables/counts.json")).read_text())
+    assert table == {"columns": ["column", "rows"], "data": [["a <b>", 1]]}
+    assert columnar([{"a": 1}, {"b": 2}]) == {"columns": ["a", "b"], "data": [[1, None], [None, 2]]}
+
+
+def test_datasets_have_their_columns_and_types(place, write_run):
+    state = project(write_run(place), default_uri(place))
+    (used, *_) = connect(place, default_uri(place)).get_run(state["parent"]).inputs.dataset_inputs
+    assert json.loads(used.dataset.schema)["mlflow_colspec"] == [
+        {"type": "long", "name": "a", "required": True},
+        {"type": "string", "name": "b\u27e8U+202E\u27e9", "required": True},
+    ]
 
 
 def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place, write_run):
