@@ -219,6 +219,7 @@ def _judge(
     comparisons = {
         name: verdict.compare(task, sampled, name, len(truth), config.margin) for name in predictions if name != MODEL
     }
+    weak = verdict.weaker(task, (part for listed in parts.values() for part in listed), sampled)
     promises = []
     for threshold, part in zip(config.success, promised, strict=True):
         key = verdict.key_of(threshold.metric, part if isinstance(part, Part) else None)
@@ -236,7 +237,10 @@ def _judge(
         "yardsticks": {name: estimates for name, estimates in metrics.items() if name not in (MODEL, CHAMPION)},
         "champion": Champion(metrics=metrics[CHAMPION]) if CHAMPION in metrics else None,
         "comparisons": comparisons,
-        "slices": {name: [verdict.slice_of(part, names, sampled) for part in listed] for name, listed in parts.items()},
+        "slices": {
+            name: [verdict.slice_of(part, names, sampled, weak, task.headline) for part in listed]
+            for name, listed in parts.items()
+        },
         "decision": decisions.document(config, truth, predictions[MODEL], thresholds, sampled),
     }
 

@@ -16,7 +16,7 @@ from steps.evaluation.sentences import metric_name, predictor_name, with_interva
 from steps.expectations.document import ValidationResults
 from steps.splitting.document import SplitReport
 from steps.training.document import ModelSchema, TrainingRecord
-from steps.wording import number
+from steps.wording import count, number
 
 _WORST = 5
 
@@ -98,13 +98,17 @@ def _metrics(evaluation: Evaluation) -> str:
 
 
 def _weakest(evaluation: Evaluation) -> str:
-    """Return the segments with the least favourable headline metric among those with rows enough to judge."""
+    """Return the segments that are weaker than all rows beyond chance, by their rows times what they lack."""
+    judged = sentences.weakest(evaluation)
+    if not judged:
+        return "No segments were defined, or none has rows enough: a group the model serves badly would not show up.\n"
     rows = [
         (column, part.value, number(part.rows), with_interval(estimate))
-        for column, part, estimate in sentences.weakest(evaluation)[:_WORST]
+        for column, part, estimate in judged[:_WORST]
+        if sentences.is_clearly_weaker(evaluation, part)
     ]
     if not rows:
-        return "No segments were defined, or none has rows enough: a group the model serves badly would not show up.\n"
+        return f"None of {count(len(judged), 'segment')} is weaker than all rows beyond chance.\n"
     return table(("column", "value", "rows", f"{metric_name(evaluation.headline)} (95 % interval)"), rows)
 
 

@@ -93,6 +93,8 @@ class SliceResult(Section):
     rows: int
     small: bool
     """True where the rows are too few for an interval."""
+    weaker: bool | None = None
+    """Whether the headline metric is worse than on all rows beyond chance, with so many slices compared; None where nobody knows."""
     metrics: dict[str, Estimate]
 
 

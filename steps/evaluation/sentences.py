@@ -255,10 +255,10 @@ def _advantage(evaluation: Evaluation, comparison: Comparison) -> str:
     return f"{label} {signed(difference, decimals_for(comparison.difference))}"
 
 
-def is_clearly_weaker(evaluation: Evaluation, estimate: Estimate) -> bool:
-    """Return whether the interval of a segment's headline metric lies on the worse side of the value on all rows."""
-    overall = evaluation.metrics[evaluation.headline].value
-    if overall is None or estimate.low is None or estimate.high is None:
+def is_clearly_weaker(evaluation: Evaluation, part: SliceResult) -> bool:
+    """Return whether a segment is worse than all rows in the headline metric, beyond chance and with so many compared."""
+    overall, estimate = evaluation.metrics[evaluation.headline].value, part.metrics[evaluation.headline]
+    if overall is None or estimate.low is None or estimate.high is None or part.weaker is False:
         return False
     return estimate.high < overall if evaluation.higher_is_better(evaluation.headline) else estimate.low > overall
 
@@ -367,7 +367,7 @@ def weakest(evaluation: Evaluation) -> list[tuple[str, SliceResult, Estimate]]:
     def rank(entry: tuple[str, SliceResult, Estimate]) -> tuple[float, float, str, str]:
         column, part, estimate = entry
         above = sign * ((estimate.value or 0.0) - overall)
-        lacking = part.rows * above if is_clearly_weaker(evaluation, estimate) else 0.0
+        lacking = part.rows * above if is_clearly_weaker(evaluation, part) else 0.0
         return lacking, above, column, part.value
 
     judged = [

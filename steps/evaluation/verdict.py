@@ -65,10 +65,46 @@ def metrics_of(predictor: str, metrics: Iterable[str], sampled: Mapping[Key, Sam
     return {metric: sampled[key_of(metric, None, predictor)].estimate() for metric in metrics}
 
 
-def slice_of(part: Part, names: Iterable[str], sampled: Mapping[Key, Sampled]) -> SliceResult:
-    """Return the model's metrics on a part of the rows."""
+def slice_of(
+    part: Part, names: Iterable[str], sampled: Mapping[Key, Sampled], weak: Mapping[Key, bool], headline: str
+) -> SliceResult:
+    """Return the model's metrics on a part of the rows.
+
+    Args:
+        weak: of the parts that can be judged, whether the headline metric is worse than on all rows.
+    """
     metrics = {metric: estimate(sampled[key_of(metric, part)], part) for metric in names}
-    return SliceResult(value=part.value, rows=len(part.rows), small=part.small, metrics=metrics)
+    return SliceResult(
+        value=part.value,
+        rows=len(part.rows),
+        small=part.small,
+        weaker=weak.get(key_of(headline, part)),
+        metrics=metrics,
+    )
+
+
+def weaker(task: Task, parts: Iterable[Part], sampled: Mapping[Key, Sampled]) -> dict[Key, bool]:
+    """Return which parts are worse than all rows in the headline metric, beyond what chance does to the worst of so many.
+
+    Each part's lag behind all rows is divided by its standard error; it has to exceed what the largest of all lags, drawn around
+    their values on the same resamples, exceeds in one of twenty (Westfall & Young, "Resampling-based multiple testing", 1993).
+    """
+    metric = task.metrics[task.headline]
+    whole, sign = sampled[key_of(metric.name, None)], -1 if metric.higher_is_better else 1
+    lags, noise = dict[Key, float](), list[Array]()
+    for part in parts:
+        own = sampled[key_of(metric.name, part)]
+        draws = sign * (own.samples - whole.samples)
+        error = float(np.nanstd(draws)) if np.isfinite(draws).any() else 0.0
+        if part.small or not error or not np.isfinite(own.value):
+            continue
+        lag = sign * (own.value - whole.value)
+        lags[key_of(metric.name, part)] = lag / error
+        noise.append(np.nan_to_num((draws - lag) / error))
+    if not lags:
+        return {}
+    bound = np.quantile(np.max(noise, axis=0), statistics.LEVEL)
+    return {key: bool(lag > bound) for key, lag in lags.items()}
 
 
 def compare(task: Task, sampled: Mapping[Key, Sampled], name: str, rows: int, margin: float = 0.0) -> Comparison:

@@ -54,7 +54,7 @@ def segments(evaluation: Evaluation) -> Segments | None:
     judged = sentences.weakest(evaluation)
     estimates = [estimate for _, _, estimate in judged]
     scale = Scale([evaluation.metrics[name], *estimates], within=evaluation.ends(name))
-    clear = sum(sentences.is_clearly_weaker(evaluation, estimate) for estimate in estimates[:WORST])
+    clear = sum(sentences.is_clearly_weaker(evaluation, part) for _, part, _ in judged[:WORST])
     large = [(column, part) for column, part, _ in judged]
     every = [(column, part) for column, parts in evaluation.slices.items() for part in parts]
     small = [(column, part) for column, part in every if part.small or part.metrics[name].value is None]
@@ -79,7 +79,7 @@ def sliced_features(evaluation: Evaluation, features: Collection[str]) -> list[s
 def glance(evaluation: Evaluation, features: Collection[str] = ()) -> Iterator[tuple[str, str, str]]:
     """Yield what a hurried reader takes away: headline metric, comparisons, weakest segment, as (label, number, note).
 
-    A segment is named only where its interval lies below the value on all rows.
+    A segment is named only where it is weaker beyond chance.
     """
     estimate = evaluation.metrics[evaluation.headline]
     ends = interval(estimate) or "not defined"
@@ -92,7 +92,7 @@ def glance(evaluation: Evaluation, features: Collection[str] = ()) -> Iterator[t
             note = f"{metric_name(comparison.metric)}, 95 % interval {ends}"
             yield f"{says} {predictor_in_sentence(name)}", signed(difference.value, places), note
     for column, part, worst in sentences.weakest(evaluation)[:1]:
-        if sentences.is_clearly_weaker(evaluation, worst):
+        if sentences.is_clearly_weaker(evaluation, part):
             places = decimals_for(estimate, most=3)
             size = f"{count(part.rows, 'row')} ({percent(part.rows, evaluation.rows)})"
             note = f"{size}, 95 % interval {interval(worst, places)}"

@@ -8,6 +8,7 @@ from steps.evaluation.document import Comparison, Estimate, Evaluation, SliceRes
 from steps.evaluation.sentences import (
     comparison_sentence,
     description,
+    is_clearly_weaker,
     judged_on,
     limits,
     promise_kept,
@@ -144,6 +145,18 @@ def test_segments_are_ordered_by_the_direction_of_the_metric_and_small_ones_left
         for name, value in (("good", 1.0), ("bad", 3.0), ("tiny", 9.0))
     ]
     assert [part.value for _, part, _ in weakest(evaluation(slices={"region": parts}))] == ["bad", "good"]
+
+
+def test_a_segment_that_is_weaker_only_by_itself_and_not_among_so_many_is_no_headline():
+    parts = [
+        SliceResult(
+            value=name, rows=rows, small=False, weaker=weaker, metrics={"rmse": Estimate(value=3, low=2, high=4)}
+        )
+        for name, rows, weaker in (("big", 900, False), ("clear", 90, True), ("early", 95, None))
+    ]
+    judged = evaluation(slices={"region": parts})
+    assert [is_clearly_weaker(judged, part) for part in parts] == [False, True, True]
+    assert [part.value for _, part, _ in weakest(judged)] == ["early", "clear", "big"]
 
 
 @pytest.mark.parametrize(
