@@ -4,13 +4,16 @@ MLflow itself asks nobody for a password, and answers pages of every ``http://lo
 machine could move an alias, and the owner's next prediction would run a foreign model.
 """
 
+import base64
+import hashlib
 import hmac
+import json
 import os
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl
 
 Scope = MutableMapping[str, Any]
 Asgi = Callable[[Scope, Any, Any], Awaitable[None]]
@@ -24,14 +27,28 @@ LONGEST_QUERY, LONGEST_EDIT = 1 << 20, 1 << 25
 FILES = re.compile(r"/(ajax-)?api/\d\.\d/mlflow-artifacts/|/ajax-api/\d\.\d/mlflow/upload-artifact")
 OUTWARD = re.compile(r"/(gateway|gateway-proxy|assistant|webhooks|jobs)(/|$)")
 """Parts of MLflow that call other servers or start programs; tracking needs none of them."""
+CHOICES = {"mlflow.workflowType_v1": '"machine_learning"', "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1": "true"}
+"""What MLflow's page remembers in the browser: the view of trained models, and no chat that opens by itself."""
+SCRIPT = f"""
+for (const [name, value] of Object.entries({json.dumps(CHOICES)}))
+  if (localStorage.getItem(name) === null) localStorage.setItem(name, value);
+const query = new URLSearchParams(location.search);
+query.delete("token");
+location.replace("/?" + query + location.hash);
+"""
+"""Without its view MLflow's page goes back to the one for language models at the first click; what a person chose stays."""
+ENTRANCE = f'<!doctype html><meta charset="utf-8"><title>MLflow</title><script>{SCRIPT}</script>'
+POLICY = (
+    f"default-src 'none'; script-src 'sha256-{base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()}'"
+)
 
 
 class Guard:
     """An ASGI application that lets a request through to ``app`` if it has the token and may do what it asks.
 
-    The link of ``fourscore ui`` has the token once, as ``?token=``; the answer to it sets a cookie. Programs send it as
-    ``Authorization: Bearer`` (``MLFLOW_TRACKING_TOKEN``). A browser says in ``Origin`` which page sends a request, so pages
-    of other servers on this machine are refused though they share the cookie.
+    The link of ``fourscore ui`` has the token once, as ``?token=``; the answer to it sets a cookie and goes on to MLflow's
+    page. Programs send it as ``Authorization: Bearer`` (``MLFLOW_TRACKING_TOKEN``). A browser says in ``Origin`` which page
+    sends a request, so pages of other servers on this machine are refused though they share the cookie.
     """
 
     def __init__(self, app: Asgi, token: str, origin: str, *, write: bool = False) -> None:
@@ -44,9 +61,9 @@ class Guard:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         if self._is_token(dict(query).get("token", "")) and scope["method"] == "GET":
-            place = "/?" + urlencode([(name, value) for name, value in query if name != "token"])
             cookie = f"{self.cookie}={self.token}; HttpOnly; SameSite=Strict; Path=/"
-            return await _answer(send, 303, "", location=place, set_cookie=cookie)
+            html = {"content_type": "text/html; charset=utf-8", "content_security_policy": POLICY}
+            return await _answer(send, 200, ENTRANCE, set_cookie=cookie, **html)
         if status := self._refuse(scope["method"], scope["path"], headers):
             return await _answer(send, *status)
         return await self.app(scope, receive, send)

@@ -1,10 +1,15 @@
 """MLflow's page is for whoever has the link: nobody else on the machine reads it, and nobody writes by accident."""
 
 import asyncio
+import base64
+import hashlib
+import json
+import subprocess
 
 import pytest
+from showdown import NODE
 
-from infra.tracking.ui_app import Guard
+from infra.tracking.ui_app import CHOICES, ENTRANCE, POLICY, SCRIPT, Guard
 
 TOKEN, ORIGIN = "secret-token", "http://127.0.0.1:5000"
 SEARCH, ALIAS = "/ajax-api/2.0/mlflow/runs/search", "/api/2.0/mlflow/registered-models/alias"
@@ -31,10 +36,35 @@ def request(path="/", method="GET", headers=None, query="", write=False):
 
 def test_the_link_sets_a_cookie_with_which_the_page_answers():
     status, headers = request("//evil.example/x", query=f"token={TOKEN}&a=1")
-    assert (status, headers["location"]) == (303, "/?a=1")
+    assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'sha256-")
     cookie, *attributes = headers["set-cookie"].split("; ")
     assert set(attributes) == {"HttpOnly", "SameSite=Strict", "Path=/"}
     assert request(headers={"Cookie": f"other=1; {cookie}"})[0] == 200
+
+
+@pytest.mark.skipif(NODE is None, reason="no node on this machine")
+def test_the_entrance_opens_the_view_of_models_and_keeps_what_a_person_chose():
+    """The script in a small browser of our own: real ones are asked by hand, since they need seconds."""
+    assert set(CHOICES) == {"mlflow.workflowType_v1", "mlflow.assistant.fab.autoOpenedOnFirstLoad_v1"}
+    browser = (
+        "const storage = new Map(JSON.parse(process.argv[1]));"
+        "globalThis.localStorage = {getItem: name => storage.get(name) ?? null, setItem: (name, value) => storage.set(name, value)};"
+        "globalThis.location = {search: '?token=secret&a=1', hash: '#/experiments', replace: place => { goal = place; }};"
+        "let goal;" + SCRIPT + "console.log(JSON.stringify([goal, [...storage]]));"
+    )
+    for stored, view in (([], '"machine_learning"'), ([["mlflow.workflowType_v1", '"genai"']], '"genai"')):
+        command = [NODE, "-e", browser, json.dumps(stored)]
+        goal, storage = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        assert goal == "/?a=1#/experiments"
+        assert dict(storage)["mlflow.workflowType_v1"] == view
+
+
+def test_only_the_script_of_the_entrance_may_run():
+    digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+    assert f"default-src 'none'; script-src 'sha256-{digest}'" == POLICY
+    assert ENTRANCE.count("<script") == 1
+    assert f"<script>{SCRIPT}</script>" in ENTRANCE
 
 
 @pytest.mark.parametrize(
