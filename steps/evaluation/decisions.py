@@ -6,7 +6,7 @@ have been cheapest on the rows at hand, and is that one where several are equall
 
 A promise is judged on fewer rows than the folds have, by the bad end of an interval. So its threshold leaves room: where some
 thresholds keep every promise by ``ROOM`` standard errors, the cheapest of these is taken (without costs, the one of highest
-F1); else the one that keeps them by the widest margin.
+F1); else the cheapest of those with at least ``ENOUGH`` of the widest margin, since the last bit of it costs most.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ SHARES = ("recall", "precision", "specificity", "false_positive_rate")
 """The metrics for which a threshold is chosen."""
 ROOM = 6.0
 """Standard errors on the folds: about three of a test set with a quarter of their rows, which takes two for the interval."""
+
+ENOUGH = 0.8
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,8 @@ def keeping(promises: list[Threshold], costs: Costs | None, truth: Array, chance
     """Return the probability from which acting keeps the promises, as the module says."""
     cuts = _Cuts.of(truth, chance)
     margin = np.min([cuts.margin(promise) for promise in promises], axis=0)
-    allowed = margin >= min(ROOM, margin.max())
+    widest = margin.max()
+    allowed = margin >= min(ROOM, ENOUGH * widest if widest > 0 else widest)
     worth = np.where(allowed, cuts.saved(costs) if costs else cuts.f1(), -np.inf)
     best = int(worth.argmax())
     return float((cuts.above[best] + cuts.below[best]) / 2)

@@ -304,16 +304,27 @@ def _cost(decision: Decision, cost: Estimate) -> str:
 
 
 def _saved(decision: Decision) -> str:
-    """Return what the model's decisions save against each rival's, and how the rivals decide."""
-    names = [name for name in ("never", "always", *in_order(decision.saved)) if name in decision.saved]
-    parts = [
-        f"{with_interval(decision.saved[name])} against {_RIVAL_ACTS.get(name, predictor_in_sentence(name))}"
-        for name in dict.fromkeys(names)
-    ]
-    text = f"It saves {listed(parts)}."
+    """Return what the model's decisions save against each rival's, or cost more, and how the rivals decide."""
+    saved, more = list[str](), list[str]()
+    for name in dict.fromkeys(["never", "always", *in_order(decision.saved)]):
+        estimate = decision.saved.get(name, Estimate())
+        rival = _RIVAL_ACTS.get(name, predictor_in_sentence(name))
+        if estimate.value is not None and estimate.value < 0:
+            more.append(f"{with_interval(_negative(estimate))} more than {rival}")
+        elif estimate.value is not None:
+            saved.append(f"{with_interval(estimate)} against {rival}")
+    clauses = [f"saves {listed(saved)}"] if saved else []
+    clauses += [f"costs {listed(more)}"] if more else []
+    text = f"For 1,000 rows it {' but '.join(clauses)}."
     if any(name not in ("never", "always", CHAMPION) for name in decision.saved) and decision.reason != "declared":
         text += " A yardstick acts from the probability that suits these very rows best, which flatters it."
     return text
+
+
+def _negative(estimate: Estimate) -> Estimate:
+    """Return an estimate of the same size in the other direction."""
+    value, low, high = (None if end is None else -end for end in (estimate.value, estimate.high, estimate.low))
+    return Estimate(value=value, low=low, high=high)
 
 
 _RIVAL_ACTS = {"never": "acting never", "always": "acting always"}

@@ -13,7 +13,7 @@ from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate, metric_suffix
-from steps.evaluation.document import Decision, PredictionIntervals
+from steps.evaluation.document import Decision, Estimate, PredictionIntervals
 from steps.evaluation.sentences import acting as sentences_of_decision
 from steps.evaluation.sentences import coverage
 from steps.evaluation.thresholds import Threshold
@@ -223,7 +223,14 @@ def test_declared_costs_are_counted_beside_acting_never_and_always(acting_from):
     text = sentences_of_decision(decision)
     assert "from a probability of 0.200 on, the cheapest on the validation folds" in text
     assert "a miss 9, a false alarm 1" in text
+    assert "For 1,000 rows it saves " in text
     assert "against acting never" in text
+    worse = decision.model_copy(
+        update={"saved": {"never": Estimate(value=50, low=20, high=90), "trees": Estimate(value=-8, low=-9, high=-7)}}
+    )
+    assert "it saves 50 (20 to 90) against acting never but costs 8.0 (7.0 to 9.0) more than " in sentences_of_decision(
+        worse
+    )
     names = {event["name"] for event in events if event["kind"] == "metric"}
     assert {"model/cost_per_1000_rows", "model/cost_per_1000_rows_high", "model/decision_threshold"} <= names
     assert judged(document)["cost_per_1000_rows"]["met"]

@@ -36,8 +36,8 @@ SOURCES: dict[str, tuple[type[Document], ...]] = {
     "training": (TrainingRecord,),
     "time": (),
 }
-PROSE = {0.0, 0.5, 1.0, 95.0}
-"""Numbers of our own sentences: what guessing and perfection score, and the level of the intervals."""
+PROSE = {0.0, 0.5, 1.0, 95.0, 1000.0}
+"""Numbers of our own sentences: what guessing and perfection score, the level of the intervals, the rows that costs are for."""
 
 
 LISTED = 4
@@ -145,8 +145,9 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
     if evaluation:
         scored = {"model": evaluation.metrics, **evaluation.rivals()}
         for metric in evaluation.metrics:
-            yield {name: metrics[metric].model_dump() for name, metrics in scored.items()}
+            yield [{name: metrics[metric].model_dump() for name, metrics in scored.items()}, _in_name(metric)]
         yield [evaluation.rows, evaluation.interval.model_dump()]
+        yield from ([threshold.model_dump(), _in_name(threshold.metric)] for threshold in evaluation.thresholds)
         yield [[threshold.met for threshold in evaluation.thresholds], len(evaluation.thresholds)]
         for parts in evaluation.slices.values():
             for part in parts:
@@ -159,7 +160,9 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
         percent = [100 * share for share in intervals["coverage"].values() if share is not None]
         yield [(document["residuals"] or {}).get("quantiles"), intervals, percent]
         error = (document["calibration"] or {}).get("expected_calibration_error")
-        yield [error, document["decision"], training and training.model_dump()["calibration"]]
+        decision = document["decision"] or {}
+        misses = (decision.get("positives") or 0) - (decision.get("hits") or 0)
+        yield [error, decision, misses, training and training.model_dump()["calibration"]]
     if evaluation and section == "limits":
         small = sum(part.small for parts in evaluation.slices.values() for part in parts)
         yield [small, small - LISTED]
@@ -185,6 +188,11 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
     if section == "time":
         spent = [stage.seconds for stage in facts.stages]
         yield [spent, sum(spent), [asdict(stage.record) for stage in facts.stages], [s.events for s in facts.stages]]
+
+
+def _in_name(metric: str) -> list[float]:
+    """Return the numbers in a metric's name, such as that of precision_at_top_5_percent."""
+    return [float(text) for text in re.findall(r"\d+(?:\.\d+)?", metric)]
 
 
 def _numbers(value: Any) -> Iterator[float]:

@@ -85,6 +85,17 @@ def test_promises_that_pull_apart_get_a_threshold_between_them():
     assert abs(margins[0] - margins[1]) < 0.2
 
 
+def test_where_nothing_leaves_room_enough_the_last_of_it_is_not_bought_at_any_price():
+    """One positive row in the middle of the others: to act on it, too, means to act on half of them."""
+    chance = np.concatenate([np.linspace(0.01, 0.6, 200), np.linspace(0.7, 0.99, 99), [0.3]])
+    truth = np.concatenate([np.zeros(200, int), np.ones(100, int)])
+    threshold = keeping([Threshold(metric="recall", at_least=0.9)], None, truth, chance)
+    assert threshold > 0.3
+    assert recall_at(truth, chance, threshold) == 0.99
+    strict = keeping([Threshold(metric="recall", at_least=0.985)], None, truth, chance)
+    assert strict < 0.3  # here it takes that row
+
+
 @pytest.mark.parametrize("metric", ["specificity", "false_positive_rate"])
 def test_a_promise_about_the_other_class_raises_the_threshold(metric):
     truth, chance = draw(5000)
