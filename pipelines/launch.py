@@ -14,6 +14,7 @@ from infra.runs.records import RunRecord
 from infra.tracking import follower
 from infra.tracking.state import has_report
 from pipelines import watch
+from pipelines.provenance import provenance
 from pipelines.request import Prepared
 from pipelines.reuse import find_finished, find_running
 from steps.errors import FourscoreError
@@ -93,6 +94,7 @@ def _new_record(prepared: Prepared) -> RunRecord:
             *(planned.record("skipped", records.NOT_REQUESTED) for planned in plan.later),
         ],
         versions=versions,
+        provenance=provenance(request.problem),
         store=prepared.store.uri,
         on=request.on,
         pipeline=plan.pipeline,

@@ -74,6 +74,8 @@ class RunRecord:
     message: str = ""
     """Why it ended as it did, for a person."""
     versions: dict[str, str] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
+    """Who made it, with what, by title; empty in records of earlier versions."""
     store: str | None = None
     """Root of the store on S3 that its results are in; None: the workspace alone."""
     on: str = "local"

@@ -49,8 +49,9 @@ async function audit(name, page, width) {
   const where = `${name} ${width} px: `;
   const found = await view.axe.run(inside, {resultTypes: ["violations"], preload: false});
   found.violations.forEach(v => v.nodes.forEach(node => faults.push(`${where}${v.id} ${node.html.slice(0, 160)}`)));
+  const edge = inside.querySelector("main").getBoundingClientRect().right;
   const wide = [...inside.querySelectorAll("main *")].filter(element => !element.closest(".scroll")
-    && element.getClientRects().length && element.getBoundingClientRect().right > width + 1);
+    && element.getClientRects().length && element.getBoundingClientRect().right > edge + 1);
   wide.slice(0, 3).forEach(element => faults.push(`${where}beyond the edge ${element.outerHTML.slice(0, 160)}`));
   frame.remove();
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
+from types import MappingProxyType
 
 from infra.runs.records import RunRecord, StageRecord, save
 from infra.store.local import LocalStore
@@ -361,6 +363,7 @@ def make_run(
     files: dict[str, dict[str, object]] | None = None,
     last: str = "register",
     last_status: str = "ran",
+    metrics: Mapping[str, float] = MappingProxyType({}),
     **fields: object,
 ) -> str:
     """Lay out a workspace as the local backend leaves it; stages after ``last`` are skipped."""
@@ -388,6 +391,8 @@ def make_run(
         with Journal(directory / "journal.jsonl") as log:
             log.metric("data/rows", 327_346)
             log.metric(f"framework/{name}_seconds", 1.5)
+            for metric, value in metrics.items() if name == "train" else ():
+                log.metric(metric, value)
         for path, content in files.items():
             if path.startswith(f"{name}/"):
                 file = directory / path.removeprefix(f"{name}/")
@@ -578,5 +583,6 @@ def hostile_run(workspace: Path) -> str:
         problem={**problem, "split": split},
         message="\n".join(HOSTILE[:6]),
         overrides={HOSTILE[0]: HOSTILE[1]},
+        provenance=dict.fromkeys((*HOSTILE, "Run by"), HOSTILE[3]),
         versions={HOSTILE[0]: HOSTILE[3]},
     )

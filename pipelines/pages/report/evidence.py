@@ -9,6 +9,7 @@ from infra.runs.records import RunRecord
 from pipelines.pages.report.gather import Facts
 from pipelines.pages.report.markup import seconds, show
 from steps.cards.document import Registration
+from steps.evaluation.document import Evaluation
 from steps.labeling.document import LabelReport
 from steps.splitting.document import ColumnProfile, ColumnProfiles, SplitReport
 from steps.tables.document import SourceReport
@@ -85,7 +86,7 @@ def spread(profile: ColumnProfile) -> str:
 
 def quantile(value: float | str | None) -> str:
     """Return a number, or a day as it is."""
-    return exact(value) if isinstance(value, int | float) else str(value)
+    return exact(value) if isinstance(value, int | float) else cut(value, 10)
 
 
 def missing_shares(profile: ColumnProfile, profiles: ColumnProfiles) -> str:
@@ -191,6 +192,22 @@ def lineage(facts: Facts) -> Iterator[tuple[str, str]]:
         yield f"Override: {name}", str(value)
 
 
+def audit(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Yield what an auditor asks first: who made this with what, and what was decided about it."""
+    record, model = facts.record, facts.model
+    yield from record.provenance.items() if record.provenance else [("Made by", "not recorded")]
+    if overrides := record.overrides:
+        yield "Settings of this run alone", ", ".join(f"{name}={value}" for name, value in overrides.items())
+    registration = facts.get(Registration)
+    if model["version"]:
+        yield "Registered as", f"{model['name']}, version {model['version']}"
+    elif registration and registration.alias:
+        yield "Registered as", f"{registration.name}; its version was not known yet when this page was written"
+    else:
+        yield "Registered as", "nothing, since only a candidate is registered"
+    yield "Approval", f"champion since {facts.champion_since}" if model["champion"] else "not promoted"
+
+
 def _where(record: RunRecord) -> Iterator[tuple[str, str]]:
     places = {
         "sagemaker": f"Amazon SageMaker, stack {record.stack}",
@@ -207,16 +224,32 @@ def _where(record: RunRecord) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
+def leaderboard(training: TrainingRecord, evaluation: Evaluation | None) -> list[CandidateRecord]:
+    """Return the candidates, the best score first; those without one last, in the order in which they were tried."""
+    sign = 1 if evaluation and training.metric and not evaluation.higher_is_better(training.metric) else -1
+    return sorted(training.candidates, key=lambda candidate: (candidate.score is None, sign * (candidate.score or 0.0)))
+
+
 def details(candidate: CandidateRecord) -> str:
-    """Return why a candidate was skipped, or its size and its best epochs; of a blend, the weights of its members."""
+    """Return why a candidate was skipped, or its best epochs; of a blend, the weights of its members."""
     if candidate.reason:
         return candidate.reason
     if candidate.name == BLEND:
         return "weighted mean: " + ", ".join(f"{weight:g} {name}" for name, weight in (candidate.config or {}).items())
     epochs = ", ".join(number(fold.epochs) for fold in candidate.folds)
-    weights = f"{number(candidate.weights)} weights" if candidate.weights else ""
-    best = f"best {candidate.folds[0].unit} per fold: {epochs}" if epochs else ""
-    return "; ".join(part for part in (weights, best) if part)
+    return f"best {candidate.folds[0].unit} per fold: {epochs}" if epochs else ""
+
+
+def fit_seconds(facts: Facts, candidate: CandidateRecord) -> str:
+    """Return how long a candidate was trained on all its folds; empty where that was not measured."""
+    spent = facts.metrics.get(f"framework/fold_seconds.{candidate.name}")
+    return "" if spent is None else seconds(spent)
+
+
+def answer_time(facts: Facts, candidate: CandidateRecord) -> str:
+    """Return the milliseconds that a candidate takes for 1,000 rows; empty where that was not measured."""
+    milliseconds = facts.metrics.get(f"application/ms_per_1000_rows.{candidate.name}")
+    return "" if milliseconds is None else f"{number(milliseconds)} ms"
 
 
 def settings(training: TrainingRecord) -> Iterator[tuple[str, str]]:

@@ -177,13 +177,18 @@ class Facts:
             path = f"{self.record.store}store/{train.record.key}/model/"
         registered = self.tracking.get("model")
         registered = registered if isinstance(registered, Mapping) else {}
-        champions = (self.workspace / "champions").glob("*.json")
         return {
             "path": str(path) if path else None,
             "name": registered.get("name") or (registration.name if registration else None),
             "version": registered.get("version"),
-            "champion": any(read_object(path).get("run") == self.run for path in champions),
+            "champion": self.champion_since is not None,
         }
+
+    @cached_property
+    def champion_since(self) -> str | None:
+        """Return when the run's model became the champion; None if it is not."""
+        champions = map(read_object, (self.workspace / "champions").glob("*.json"))
+        return next((str(champion.get("since", "")) for champion in champions if champion.get("run") == self.run), None)
 
     @property
     def is_incomplete(self) -> bool:

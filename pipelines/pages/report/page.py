@@ -44,6 +44,7 @@ SECTIONS = {
     "time": "Time",
     "others": "Other stages",
     "changes": "Changes",
+    "audit": "Audit",
     "lineage": "Lineage",
 }
 DOCUMENTS: dict[str, type[Document]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from reported import documents, make_run, page_of, profiles, text_of
+from reported import documents, make_run, page_of, page_of_run, profiles, text_of
 
 from pipelines.pages.report.evidence import use
 from pipelines.pages.report.page import write_report
@@ -61,3 +61,33 @@ def test_reports_of_earlier_runs_have_their_columns_without_distributions(worksp
     files["split/division/columns.json"] = profiles({"name": "origin", "drift": 0.1, "noise": 0.2})
     alike = page_of(workspace, run="alike", files=files)
     assert "No column differs between training and test part by more than chance." in alike
+
+
+def test_the_leaderboard_has_scores_seconds_milliseconds_and_weights_the_best_first(workspace):
+    run = make_run(workspace, metrics={"framework/fold_seconds.mlp": 75.4, "application/ms_per_1000_rows.mlp": 3.25})
+    text = page_of_run(workspace, run)
+    board = text[text.index("Training, all folds") :]
+    assert "mlp chosen 0.69400.6900 to 0.6980 75 s3.25 ms61,442" in board
+    assert "linear tried 0.66400.6600 to 0.6680 \N{EN DASH}\N{EN DASH}181" in board
+    assert board.index("mlp chosen") < board.index("linear tried") < board.index("trees skipped")
+
+
+def test_an_auditor_reads_who_made_it_with_what_and_whether_it_is_in_use(workspace):
+    text = page_of(workspace)
+    assert (
+        "Made bynot recordedRegistered asflights; its version was not known yet when this page was writtenApprovalnot promoted"
+        in text
+    )
+    origin = {"Fourscore": "0.1.0", "Run by": "ada <b>", "Problem file's commit": "abc, changed since"}
+    run = make_run(workspace, "audited", provenance=origin)
+    (workspace / "runs/audited.tracking.json").write_text('{"model": {"name": "flights", "version": "7"}}')
+    (workspace / "champions").mkdir()
+    (workspace / "champions/flights.json").write_text('{"run": "audited", "since": "2026-01-02T03:04:05+00:00"}')
+    text = page_of_run(workspace, run)
+    for part in (
+        "Run byada <b>",
+        "commitabc, changed since",
+        "flights, version 7",
+        "champion since 2026-01-02T03:04:05",
+    ):
+        assert part in text
