@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,12 @@ from model_code.training import Fit, Options, Rows, fit
 
 Array = np.ndarray[Any, Any]
 
+CONTINUED = 1 / 3
+"""The share of a fold's best epochs for which its network learns from the whole training part.
+
+Test loss of mlp with a third, with all epochs from new weights, and of the fold's network itself; 80/20 by row, seed 0: california
+.1556, .1564, .1613; churn .3504, .3497, .3515; bike .0404, .0407, .0421; adult .2677, .2680, .2695.
+"""
 CHUNK = 8192
 """How many rows are predicted at once."""
 
@@ -74,16 +81,25 @@ class Fitted:
 
 
 def train_on(
-    dataset: Dataset, architecture: Architecture, training: Array, validation: Array | None, options: Options
+    dataset: Dataset,
+    architecture: Architecture,
+    training: Array,
+    validation: Array | None,
+    options: Options,
+    earlier: Fitted | None = None,
 ) -> Fitted:
     """Fit preprocessing and network on the rows ``training``; early stopping looks at the rows ``validation``.
 
     What is random depends on the seed only, and the random state outside does not change.
 
+    Args:
+        earlier: a fit on some of the rows, whose network goes on to learn for ``CONTINUED`` of ``options.stop_after``
+            epochs; a solver starts anew.
+
     Raises:
         Diverged: see ``model_code.training.fit``.
     """
-    start = time.perf_counter()
+    begun = time.perf_counter()
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(options.seed)
         if isinstance(architecture, Solver):
@@ -96,13 +112,19 @@ def train_on(
                 options,
             )
             return Fitted(Model(preprocessor, network.eval(), dataset.head), course, len(training))
-        preprocessor = architecture.preprocessor(dataset.take(training), dataset.schema)
-        rows = _prepare(dataset, preprocessor, training)
-        network = architecture.network(preprocessor, rows.inputs, dataset.head.width)
-        held_out = _prepare(dataset, preprocessor, validation) if validation is not None else None
         recipe = architecture.recipe()
         recipe = replace(recipe, epochs=min(recipe.epochs, options.epochs or recipe.epochs))
-        left = parallel.agreed(options.seconds - (time.perf_counter() - start), options.device)
+        if earlier is None:
+            preprocessor = architecture.preprocessor(dataset.take(training), dataset.schema)
+            rows = _prepare(dataset, preprocessor, training)
+            network = architecture.network(preprocessor, rows.inputs, dataset.head.width)
+        else:
+            assert isinstance(earlier.model, Model)
+            preprocessor, network = earlier.model.preprocessor, copy.deepcopy(earlier.model.network)
+            rows = _prepare(dataset, preprocessor, training)
+            recipe = replace(recipe, epochs=max(round(CONTINUED * (options.stop_after or recipe.epochs)), 1))
+        held_out = _prepare(dataset, preprocessor, validation) if validation is not None else None
+        left = parallel.agreed(options.seconds - (time.perf_counter() - begun), options.device)
         options = replace(options, seconds=left)
         course = fit(network, rows, held_out, dataset.head, recipe, options)
     return Fitted(Model(preprocessor, network.to("cpu"), dataset.head), course, len(rows))

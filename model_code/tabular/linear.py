@@ -77,7 +77,7 @@ class Linear:
         penalties = self.config.penalties()[: options.stop_after]
 
         def is_late(leeway: float = 0.0) -> bool:
-            return parallel.agreed(time.perf_counter() - start, options.device) > options.seconds + leeway
+            return parallel.agreed(time.perf_counter() - start, options.device) > max(options.seconds, 0.0) + leeway
 
         for number, penalty in enumerate(penalties, 1):
             loss, is_cut = _minimise(network, rows, objective, float(penalty), self.config.iterations, is_late)

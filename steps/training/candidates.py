@@ -13,8 +13,8 @@ import numpy as np
 import polars as pl
 
 from model_code import families, parallel
-from model_code.families import Architecture, Family, Quality
-from model_code.fitting import Blend, Dataset, Fitted, predict, train_on
+from model_code.families import Architecture, Family, Quality, Solver
+from model_code.fitting import CONTINUED, Blend, Dataset, Fitted, predict, train_on
 from model_code.tasks import Metric, Task
 from model_code.tasks.heads import LogValue
 from model_code.training import BEHIND, OUT_OF_TIME, Fit, Options
@@ -76,7 +76,13 @@ class Candidate:
 
     def whole_seconds(self, rows: int) -> float:
         """Return about how long a fit on so many rows takes, by those on the folds."""
-        return sum(fitted.fit.seconds * rows / fitted.rows for fitted in self.fits) / max(len(self.fits), 1)
+        seconds = sum(fitted.fit.seconds * rows / fitted.rows for fitted in self.fits) / max(len(self.fits), 1)
+        return seconds * self.whole_share
+
+    @property
+    def whole_share(self) -> float:
+        """The share of a fold's epochs that the fit on the whole training part takes."""
+        return 1 if self.architecture is None or isinstance(self.architecture, Solver) else CONTINUED
 
     def epochs(self) -> int:
         """Return how many epochs were best, on the average of the folds."""
@@ -161,6 +167,7 @@ class TrainingContext:
         seconds: float,
         behind: float = math.inf,
         tune: bool = False,
+        earlier: Fitted | None = None,
     ) -> Fitted:
         """Fit a candidate on some of the rows, with progress and a checkpoint under the label, and count its time.
 
@@ -182,7 +189,7 @@ class TrainingContext:
         start = time.perf_counter()
         if len(training) > self.most_rows:
             training = training[np.linspace(0, len(training) - 1, self.most_rows, dtype=np.int64)]
-        fitted = train_on(self.dataset, candidate.architecture, training, validation, options)
+        fitted = train_on(self.dataset, candidate.architecture, training, validation, options, earlier)
         self.earlier += max(fitted.fit.seconds - (time.perf_counter() - start), 0)
         return fitted
 
@@ -342,8 +349,10 @@ def choose(context: TrainingContext, candidates: list[Candidate]) -> tuple[Candi
     return best, why
 
 
-def fit_whole(context: TrainingContext, candidate: Candidate, candidates: list[Candidate]) -> Fitted:
-    """Fit the candidate on the whole training part, for as many epochs as were best on the folds.
+def fit_whole(
+    context: TrainingContext, candidate: Candidate, candidates: list[Candidate], leeway: float = LEEWAY
+) -> Fitted:
+    """Fit the candidate on the whole training part, for as long as was best on the folds; a network goes on from the last fold.
 
     Of a blend, each member is fitted so; a candidate is fitted once.
     """
@@ -360,7 +369,8 @@ def fit_whole(context: TrainingContext, candidate: Candidate, candidates: list[C
             rows,
             None,
             stop_after=candidate.epochs(),
-            seconds=context.agreed(context.left + LEEWAY * context.minutes * 60),
+            earlier=candidate.fits[-1],
+            seconds=context.agreed(context.left + leeway * context.minutes * 60),
         )
         if candidate.factor is not None:
             fitted.model.head = LogValue(context.dataset.truth, candidate.factor)
@@ -381,10 +391,11 @@ def fit_yardsticks(
             continue
         fit = None
         if name not in tried and context.left > 0:
-            share = context.agreed(context.left / 2)
+            share = context.agreed(context.left / 3)
             candidate.fits = [context.fit(candidate, "yardstick", *context.folds[-1], seconds=share)]
-        if context.left > 0 or name in context.whole:
-            fit = fit_whole(context, candidate, candidates)
+        enough = context.agreed(context.left - candidate.whole_seconds(context.most_rows)) > 0
+        if name in context.whole or (candidate.fits and enough):
+            fit = fit_whole(context, candidate, candidates, leeway=0)
         if fit is None or OUT_OF_TIME in (fit.fit.stopped, candidate.fits[-1].fit.stopped):
             context.log.note(f"yardstick {name}: no time is left for it")
             continue

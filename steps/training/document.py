@@ -53,6 +53,8 @@ class FinalFit(Section):
     epochs: int
     unit: str = "epoch"
     train_loss: tuple[float, ...] = ()
+    continues_fold: bool = False
+    """True if it went on from the network of the last fold."""
 
 
 class CalibrationFit(Section):

@@ -406,6 +406,16 @@ def test_a_fit_learns_from_so_many_rows_and_says_so(tmp_path, monkeypatch, quali
     assert yardsticks.names(outputs["yardsticks"]) == ("constant", "trees"), "that was no candidate"
 
 
+def test_a_network_goes_on_from_the_last_fold_for_a_third_of_its_epochs(tmp_path):
+    train_set = stored(tmp_path / "train_set", table(), "regression", team="ignore")
+    budget = {"minutes": 30, "epochs": 6}
+    outputs = run(tmp_path / "run", train_set, "regression", candidates=["mlp"], folds=1, budget=budget)
+    (candidate,), final = record(outputs)["candidates"], record(outputs)["final"]
+    assert (final["rows"], final["continues_fold"]) == (240, True)
+    assert final["epochs"] == max(round(candidate["folds"][0]["epochs"] / 3), 1)
+    assert final["train_loss"][0] < candidate["folds"][0]["train_loss"][0]
+
+
 def test_a_yardstick_that_the_budget_does_not_allow_is_left_out_and_that_is_said(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression", team="ignore")
     outputs = run(tmp_path / "run", train_set, "regression", candidates=["linear"], budget={"minutes": 1e-6})
@@ -449,9 +459,9 @@ def test_folds_and_the_final_fit_have_one_config_that_the_record_tells(tmp_path,
     train_set = stored(tmp_path / "train_set", table(), "regression")
     outputs = run(tmp_path / "run", train_set, "regression", candidates=["mlp"], budget={"epochs": 2})
     assert [rows < 240 for rows, _, _ in calls] == [True, True, False]
-    for _, network, recipe in calls:
+    for rows, network, recipe in calls:
         assert (network.members, network.head.shape[1]) == (expected.members, expected.hidden)
-        assert (recipe.batch_size, recipe.epochs) == (expected.batch_size, 2)
+        assert (recipe.batch_size, recipe.epochs) == (expected.batch_size, 2 if rows < 240 else 1)
     (candidate,) = record(outputs)["candidates"]
     assert {name: candidate["config"][name] for name in ("members", "hidden", "batch_size")} == {
         name: getattr(expected, name) for name in ("members", "hidden", "batch_size")

@@ -255,7 +255,8 @@ def answer_time(facts: Facts, candidate: CandidateRecord) -> str:
 def settings(training: TrainingRecord) -> Iterator[tuple[str, str]]:
     """Yield how the model was trained, without what the page shows elsewhere."""
     if final := training.final:
-        yield "Final fit", f"{number(final.rows)} rows, {number(final.epochs)} {final.unit}s"
+        start = ", from the network of the last fold" if final.continues_fold else ""
+        yield "Final fit", f"{number(final.rows)} rows, {number(final.epochs)} {final.unit}s{start}"
     if training.folds:
         yield "Folds", f"{len(training.folds)}, divided by {training.divided_by or 'row'}"
     if training.resampled:
