@@ -11,7 +11,7 @@ from model_code import tasks
 from model_code.tasks import COST
 from steps import documents
 from steps.cards import markdown
-from steps.cards.document import ANSWERS, ProblemCard
+from steps.cards.document import ANSWERS, USES, ProblemCard
 from steps.core import Config, Output
 from steps.errors import GateRefused, InputError
 from steps.evaluation.thresholds import Costs, Threshold
@@ -36,6 +36,17 @@ class DefineConfig(Config):
     decision: str = Field(min_length=1, description="The decision that the answer serves.")
     owner: str = Field(min_length=1, description="The role that owns the decision.")
     cost_of_error: str = Field(min_length=1, description="The cost of errors, in each direction.")
+    intended_users: str | None = Field(
+        default=None, min_length=1, description="Who works with the predictions; on the report and the model card."
+    )
+    out_of_scope: str | None = Field(
+        default=None, min_length=1, description="Uses that the model is not made for; on the report and the model card."
+    )
+    data_license: str | None = Field(
+        default=None,
+        min_length=1,
+        description="The licence of the data, as an SPDX identifier (CC0-1.0) or in words; on the report and the model card.",
+    )
     costs: Costs | None = Field(
         default=None,
         description="Of two classes, what a miss and a false alarm cost, in one unit: {miss: 50, false_alarm: 2}. "
@@ -174,6 +185,7 @@ def _card(config: DefineConfig, task: Task, reasons: Sequence[str]) -> str:
     parts = [
         f"# {markdown.escape(config.name)}\n",
         *(markdown.paragraph(title, getattr(config, name)) for name, title in ANSWERS.items()),
+        *(markdown.paragraph(title, use) for name, title in USES.items() if (use := getattr(config, name))),
         markdown.paragraph("Task", f"{config.task}, of {config.target}"),
     ]
     parts.append("## Success\n")

@@ -10,7 +10,9 @@ from pydantic import Field
 
 from steps import documents
 from steps.cards.document import ProblemCard, Registration, unwritten
-from steps.cards.modelcard import CardFacts, model_card
+from steps.cards.facts import CardFacts
+from steps.cards.modelcard import model_card
+from steps.cards.sagemaker import FILE, sagemaker_card
 from steps.core import Config, Input, Output
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
@@ -67,6 +69,8 @@ def register(
     request = _request(config, facts, directory_digest(model))
     documents.write(registration, request)
     (registration / "model_card.md").write_text(model_card(request, facts), encoding="utf-8")
+    content = json.dumps(sagemaker_card(request, facts), indent=1, ensure_ascii=False, allow_nan=False)
+    (registration / FILE).write_text(f"{content}\n", encoding="utf-8")
     log.parameter("register.name", config.name)
     log.parameter("register.alias", request.alias or "none")
     for name, value in request.tags.items():

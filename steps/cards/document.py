@@ -13,6 +13,12 @@ TO_BE_WRITTEN = "to be written"
 """How the fields begin that `fourscore new` leaves to a person."""
 ANSWERS = {"question": "Question", "decision": "Decision", "owner": "Owner", "cost_of_error": "Cost of errors"}
 """The fields that a person answers for, and their titles."""
+USES = {
+    "intended_users": "Intended users",
+    "out_of_scope": "Out of scope",
+    "data_license": "Licence of the data",
+}
+"""The fields that say who may use what for what, and their titles."""
 
 
 def unwritten(problem: Mapping[str, Any]) -> list[str]:
@@ -31,6 +37,9 @@ class ProblemCard(Document):
     decision: str
     owner: str
     cost_of_error: str
+    intended_users: str | None = None
+    out_of_scope: str | None = None
+    data_license: str | None = None
     task: str
     target: str
     success: tuple[Threshold, ...] = ()

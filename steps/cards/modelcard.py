@@ -5,37 +5,23 @@ Source of the sections: Mitchell et al., "Model Cards for Model Reporting", 2019
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import json
 
-from steps.cards.document import ANSWERS, ProblemCard, Registration
+from steps.cards.document import ANSWERS, USES, ProblemCard, Registration
+from steps.cards.facts import CardFacts, limits
 from steps.cards.markdown import bullets, escape, paragraph, table
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
 from steps.evaluation.sentences import metric_name, predictor_name, with_interval
-from steps.expectations.document import ValidationResults
-from steps.splitting.document import SplitReport
-from steps.training.document import ModelSchema, TrainingRecord
 from steps.wording import count, number
 
 _WORST = 5
 
 
-@dataclass(frozen=True)
-class CardFacts:
-    """The documents that a card is written from."""
-
-    problem: ProblemCard
-    schema: ModelSchema
-    training: TrainingRecord
-    validation: ValidationResults
-    split: SplitReport
-    evaluation: Evaluation
-
-
 def model_card(request: Registration, facts: CardFacts) -> str:
     """Return the card as Markdown; every word that comes from data or people is escaped."""
     parts = [
+        _metadata(request, facts),
         f"# {escape(request.name)}\n",
         _verdict(request, facts.evaluation),
         "## What it is for\n",
@@ -49,11 +35,38 @@ def model_card(request: Registration, facts: CardFacts) -> str:
         "## What it was trained on\n",
         _origin(facts),
         "## Limits\n",
-        bullets(_limits(request, facts)),
+        bullets(limits(request, facts)),
         "## Lineage\n",
         bullets(f"{name}: {value}" for name, value in request.tags.items()),
     ]
     return "\n".join(parts)
+
+
+def _metadata(request: Registration, facts: CardFacts) -> str:
+    """Return the metadata that Hugging Face reads, in YAML; texts are JSON strings, so that they stay texts.
+
+    A rehearsal has no results. The licence of the data is no licence of the model, so it is not among them.
+    """
+    evaluation, kind = facts.evaluation, f"tabular-{facts.problem.task.rpartition('-')[2]}"
+    lines = ["library_name: fourscore", f"pipeline_tag: {kind}", "tags:", "- fourscore", "- tabular"]
+    scores = [] if request.smoke else [(m, e.value) for m, e in evaluation.metrics.items() if e.value is not None]
+    if scores:
+        lines += ["model-index:", f"- name: {json.dumps(request.name)}", "  results:"]
+        lines += [
+            "  - task:",
+            f"      type: {kind}",
+            "    dataset:",
+            "      name: held-out test set",
+            "      type: tabular",
+        ]
+        lines += ["    metrics:"]
+    for metric, value in scores:
+        lines += [
+            f"    - type: {json.dumps(metric)}",
+            f"      name: {json.dumps(metric_name(metric))}",
+            f"      value: {value!r}",
+        ]
+    return "\n".join(["---", *lines, "---", ""])
 
 
 def _verdict(request: Registration, evaluation: Evaluation) -> str:
@@ -69,6 +82,7 @@ def _verdict(request: Registration, evaluation: Evaluation) -> str:
 
 def _purpose(problem: ProblemCard) -> str:
     answers = [paragraph(title, getattr(problem, name)) for name, title in ANSWERS.items()]
+    answers += [paragraph(title, getattr(problem, name) or "not recorded") for name, title in USES.items()]
     return "\n".join([*answers, paragraph("Predicts", f"{problem.target} ({problem.task})")])
 
 
@@ -121,14 +135,3 @@ def _origin(facts: CardFacts) -> str:
         f"architecture {schema.architecture} ({facts.training.why or 'the only candidate'})",
     ]
     return bullets(lines) + "\n" + table(("input", "type"), [(column.name, column.type) for column in schema.inputs])
-
-
-def _limits(request: Registration, facts: CardFacts) -> Iterator[str]:
-    interval = facts.evaluation.interval
-    yield f"Intervals: {interval.method}, {number(interval.resamples)} resamples of {interval.resampled}."
-    if request.smoke:
-        yield "A rehearsal on a sample with little training."
-    yield from sentences.limits(facts.evaluation)
-    yield from facts.split.notes
-    yield from (finding.text for finding in facts.split.findings if finding.level != "refused")
-    yield "It was evaluated on rows like those it was trained on; other places, times or ways of measuring were not tested."

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+import yaml
 
+from steps.cards.sagemaker import FILE
 from steps.core import execute, step
 from steps.journal import Journal, read_events
 from steps.register import RegisterConfig, directory_digest, register
@@ -208,3 +210,50 @@ def test_a_model_digest_sees_names_and_contents(tmp_path):
     second = directory_digest(directory)
     (directory / "c").write_bytes(b"3")
     assert len({first, second, directory_digest(directory)}) == 3
+
+
+USES = {
+    "intended_users": "INTENDED\n---\nevil: true",
+    "out_of_scope": "<script>alert(1)</script> OUT_OF_SCOPE",
+    "data_license": "CC0-1.0 [p](http://evil.example/x.png)",
+}
+
+
+def test_the_card_says_who_may_use_the_model_for_what_and_that_nobody_said_so(place):
+    _, card, _ = place(**USES)
+    for words in ("**Intended users:** INTENDED --- evil: true", "OUT_OF_SCOPE", "CC0-1.0"):
+        assert words in card
+    assert "<script>" not in card
+    assert r"\[p\](http&#58;//evil" in card
+    assert place()[1].count("not recorded") == len(USES)
+
+
+def test_the_card_begins_with_metadata_for_hugging_face(place):
+    _, card, _ = place(**USES)
+    start, metadata, text = card.split("---\n", 2)
+    assert start == ""
+    assert text.startswith("\n# late-flights")
+    parsed = yaml.safe_load(metadata)
+    assert (parsed["library_name"], parsed["pipeline_tag"]) == ("fourscore", "tabular-classification")
+    (index,) = parsed["model-index"]
+    (result,) = index["results"]
+    assert index["name"] == "late-flights"
+    assert {metric["type"]: metric["value"] for metric in result["metrics"]} == {"roc_auc": 0.81, "log_loss": 0.4}
+    assert "evil" not in parsed
+    assert "model-index" not in yaml.safe_load(place(smoke=True)[1].split("---\n")[1])
+
+
+def test_sagemaker_reads_the_card_whatever_its_texts_are(place, tmp_path):
+    shapes = pytest.importorskip("sagemaker.core.shapes.model_card_shapes")
+    for answers in (USES, {"question": "q" * 9000, "decision": "\u202e" * 3000, "owner": "o" * 2000}):
+        place(**answers)
+        text = (tmp_path / "registration" / FILE).read_text(encoding="utf-8")
+        card = shapes.ModelCardContent.model_validate(json.loads(text))
+        assert len(text) < 100_000
+    place(**USES)
+    content = json.loads((tmp_path / "registration" / FILE).read_text(encoding="utf-8"))
+    assert set(content) == set(shapes.ModelCardContent.model_fields)
+    (details,) = content["evaluation_details"]
+    assert details["metric_groups"][0]["metric_data"][0]["value"] == 0.81
+    assert card.model_overview.problem_type == "binary-classification"
+    assert "OUT_OF_SCOPE" in content["additional_information"]["custom_details"]["Out of scope"]

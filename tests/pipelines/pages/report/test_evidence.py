@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from reported import documents, make_run, page_of, page_of_run, profiles, text_of
+from reported import PROBLEM, documents, make_run, page_of, page_of_run, profiles, text_of
 
 from pipelines.pages.report.evidence import use
 from pipelines.pages.report.page import write_report
@@ -91,3 +91,11 @@ def test_an_auditor_reads_who_made_it_with_what_and_whether_it_is_in_use(workspa
         "champion since 2026-01-02T03:04:05",
     ):
         assert part in text
+
+
+def test_intended_users_other_uses_and_the_licence_of_the_data_are_said_or_not_recorded(workspace):
+    assert page_of(workspace).count("not recorded") == 4, "three of the problem, and who made the run"
+    uses = {"intended_users": "desk", "out_of_scope": "crew <b>rosters</b>", "data_license": "CC0-1.0"}
+    text = page_of(workspace, run="said", problem={**PROBLEM, **uses})
+    for name, value in zip(("Intended users", "Out of scope", "Licence of the data"), uses.values(), strict=True):
+        assert f"{name}{value}" in text
