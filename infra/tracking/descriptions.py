@@ -90,7 +90,7 @@ def of_run(outcome: Outcome, report: str) -> str:
     record = outcome.record
     parts = [f"{_headline(outcome)} The whole story: [{REPORT}]({report})"]
     if outcome.verdict != REHEARSAL:
-        parts.append(bullets(line for line in record.message.splitlines() if line.strip()))
+        parts.append(bullets(_reasons(outcome)))
     parts += [_question(record.problem), *_results(outcome)]
     return "\n\n".join(part.strip("\n") for part in parts if part)
 
@@ -122,6 +122,13 @@ def tags_of_problem(problem: Mapping[str, Any]) -> dict[str, str]:
     promised = [str(threshold.get("metric")) for threshold in problem.get("success") or ()]
     tags = {name: str(problem.get(name) or "") for name in ("task", "target", "owner")}
     return {name: value for name, value in (tags | {"promised": ", ".join(dict.fromkeys(promised))}).items() if value}
+
+
+def _reasons(outcome: Outcome) -> list[str]:
+    """Return the lines of the run's message without those about promises, which have a list of their own."""
+    promises = outcome.evaluation.thresholds if outcome.evaluation else ()
+    repeated = tuple(f"{promise.wanted}: " for promise in promises)
+    return [line for line in outcome.record.message.splitlines() if line.strip() and not line.startswith(repeated)]
 
 
 def digest(text: str) -> str:

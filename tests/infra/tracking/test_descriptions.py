@@ -138,3 +138,11 @@ def test_a_description_is_replaced_only_where_no_person_wrote_it():
     assert descriptions.may_replace("ours", tags)
     assert not descriptions.may_replace("a person's", tags)
     assert not descriptions.may_replace("ours", {})
+
+
+def test_what_a_list_of_promises_says_is_not_said_twice(judged):
+    message = "roc_auc >= 0.75 (95 % bound): not met, the value is 0.8\nit is no better than a constant prediction"
+    text = descriptions.of_run(Outcome(replace(RECORD, status="rejected", message=message), judged["rejected"]), "#")
+    assert "- it is no better than a constant prediction" in text
+    assert text.count("NOT kept: ROC AUC at least 0.75") == 1
+    assert "not met" not in text
