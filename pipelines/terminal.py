@@ -183,10 +183,8 @@ def _next(facts: Facts) -> str:
 
 
 def lineage(record: RunRecord) -> str:
-    """Return the lineage of a run: stages with their keys, versions, overrides."""
-    stages = [
-        (stage.name, stage.status, f"{stage.seconds:.1f} s", stage.key[:12], stage.reason) for stage in record.stages
-    ]
+    """Return the lineage of a run: stages with the causes of their status, then overrides, versions and keys."""
+    stages = [(stage.name, stage.status, f"{stage.seconds:.1f} s", brief(stage.reason)) for stage in record.stages]
     facts = [("problem", record.problem_path), ("started", record.started), ("finished", record.finished or "not yet")]
     facts += [
         (what, value) for what, value in (("on", record.on), ("store", record.store)) if value not in (None, "local")
@@ -195,4 +193,10 @@ def lineage(record: RunRecord) -> str:
     facts += [("jobs", ", ".join(f"{name} {status}" for name, status in record.jobs.items()))] if record.jobs else []
     facts += [("override", f"{key}={value}") for key, value in record.overrides.items()]
     facts += [("versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()))]
+    facts += [("keys", ", ".join(f"{stage.name} {stage.key[:12]}" for stage in record.stages))]
     return plain(f"{table(stages)}\n{table(facts)}")
+
+
+def brief(reason: str) -> str:
+    """Return a cause with its digests cut to what tells them apart."""
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", reason)

@@ -54,6 +54,14 @@ class Outcome:
         unanswered = ["nobody answers for it yet"] if unwritten(self.record.problem) else []
         return [*unanswered, *sentences.reservations(self.evaluation)]
 
+    def label(self) -> str:
+        """Return the verdict in a few words, with what a run was rejected for."""
+        if fault := self.record.fault():
+            return f"rejected ({fault})"
+        if self.against():
+            return "pass with reservations"
+        return self.verdict if self.verdict not in ("error", "pending") else self.record.status
+
     def title(self) -> str:
         """Return the verdict in a sentence."""
         record, evaluation = self.record, self.evaluation
@@ -73,12 +81,7 @@ def run_name(outcome: Outcome) -> str:
     record = outcome.record
     if record.status == "running":
         return record.run
-    verdict = outcome.verdict if outcome.verdict != "error" else record.status
-    if fault := record.fault():
-        verdict = f"rejected ({fault})"
-    elif outcome.against():
-        verdict = "pass with reservations"
-    return f"{verdict}: {record.run}"
+    return f"{outcome.label()}: {record.run}"
 
 
 def of_run(outcome: Outcome, report: str) -> str:

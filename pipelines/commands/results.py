@@ -103,13 +103,23 @@ def predict(
 
 @click.command()
 @workspace_of_runs
+@click.option(
+    "--sort",
+    "order",
+    type=click.Choice(["age", "name", "verdict", "result", "took"]),
+    help="Instead of the newest first; by result, the best of each promised metric first.",
+)
 @click.option("--sync", is_flag=True, help="Also send to MLflow what is missing there.")
 @tracking_uri
 @as_json
-def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -> None:
-    """List all runs, the newest first."""
+def runs(workspace: Path, order: str | None, sync: bool, tracking_uri: str | None, as_json: bool) -> None:
+    """List all runs with verdict, promised metric, time and age; the newest first."""
+    import shutil
+    import sys
+
     from infra.runs import records
-    from pipelines.terminal import outcome, plain, table
+    from pipelines.listing import as_table, entries
+    from pipelines.terminal import plain
 
     for record in records.mark_killed(workspace):
         click.echo(f"run {record.run} was killed and is now marked as killed", err=True)
@@ -122,19 +132,9 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
         for run in refresh(workspace):
             click.echo(f"run {run} ended on SageMaker while nobody watched it", err=True)
         synced = follower.sync(workspace, tracking_uri, store_of)
-    listed = [
-        {
-            "run": entry.run,
-            "problem": entry.problem_name,
-            "status": entry.status,
-            "smoke": entry.smoke,
-            "started": entry.started,
-            "finished": entry.finished,
-        }
-        for entry in records.every(workspace)
-    ]
+    listed = entries(workspace, order)
     if as_json:
-        print_json({"runs": listed, **({"sync": synced} if sync else {})})
+        print_json({"runs": [entry.document() for entry in listed], **({"sync": synced} if sync else {})})
         _exit_unless_projected(synced)
         return
     if sync:
@@ -142,14 +142,9 @@ def runs(workspace: Path, sync: bool, tracking_uri: str | None, as_json: bool) -
         click.echo(plain(statuses) or "MLflow has everything", err=True)
     if not listed:
         click.echo(f"no runs in {workspace}; start one with: fourscore run PROBLEM", err=True)
-    click.echo(
-        table(
-            [
-                (str(entry["run"]), outcome(str(entry["status"]), smoke=bool(entry["smoke"])), str(entry["started"]))
-                for entry in listed
-            ]
-        )
-    )
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        click.echo(as_table(listed, width))
     _exit_unless_projected(synced)
 
 

@@ -130,7 +130,7 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
 def plan(request: Request, as_json: bool) -> None:
     """Show for every stage whether it is cached or runs, and why; refuse what a run would refuse at its start."""
     from pipelines.request import check, prepare, tight_promises
-    from pipelines.terminal import table
+    from pipelines.terminal import brief, table
 
     prepared = prepare(request)
     check(prepared)
@@ -147,7 +147,7 @@ def plan(request: Request, as_json: bool) -> None:
         )
         return
     click.echo(f"run {prepared.run}")
-    click.echo(table([(stage["name"], stage["status"], stage["reason"]) for stage in stages]))
+    click.echo(table([(stage["name"], stage["status"], brief(stage["reason"])) for stage in stages]))
     for text in tight:
         click.echo(text)
     if detached:
