@@ -62,7 +62,7 @@ def decided(prediction: Array, threshold: float | None = None) -> Array:
 
 def share(counted: Array, among: Array) -> Weighted:
     """Share of the rows ``among`` that are ``counted``; undefined where there is none."""
-    return Sums(np.stack([counted & among, among]).astype(np.float64), _ratio)
+    return Sums(np.stack([counted & among, among]).astype(np.float64), _ratio, cases=int(among.sum()))
 
 
 def accuracy(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
@@ -272,7 +272,8 @@ def _mean(loss: Array, of_mean: Callable[[Any], Any] = lambda mean: mean) -> Wei
     if not _usable(loss):
         return _undefined
     columns = np.stack([loss.astype(np.float64), np.ones(len(loss))])
-    return Sums(columns, lambda total, rows: of_mean(_ratio(total, rows)))
+    cases = len(loss) if loss.dtype == bool else None
+    return Sums(columns, lambda total, rows: of_mean(_ratio(total, rows)), cases)
 
 
 def _dot(left: Array, right: Array) -> Any:
@@ -298,6 +299,8 @@ class Sums:
     """float64[m, n]: what is summed."""
     combine: Callable[..., Any]
     """From the m sums to the metric."""
+    cases: int | None = None
+    """How many rows it is a share of; None of what is no share."""
 
     def __call__(self, weights: Array) -> Any:
         return self.combine(*(_dot(weights, column) for column in self.columns))

@@ -59,8 +59,18 @@ def _scores(truth: Array, prediction: Array, resampling: Resampling) -> list[Cla
     """Return precision, recall and F1 of each class, then their mean and their mean weighted by rows."""
     function = metrics.of_classes(truth, prediction)
     values, samples = function(np.ones(len(truth))), _resampled(function, resampling)
+    classes = range(prediction.shape[1])
+    rows = np.array(
+        [[np.count_nonzero(of == index) for of in (metrics.decided(prediction), truth)] for index in classes]
+    )
+    cases = np.minimum(rows, resampling.count)  # what precision and recall are shares of
     estimates = [
-        [Sampled(float(values[i, j]), samples[:, i, j]).estimate() for i in range(values.shape[0])]
+        [
+            Sampled(
+                float(values[i, j]), samples[:, i, j], int(cases[j, i]) if j in classes and i < 2 else None
+            ).estimate()
+            for i in range(values.shape[0])
+        ]
         for j in range(values.shape[1])
     ]
     return [ClassScores(precision=precision, recall=recall, f1=f1) for precision, recall, f1 in estimates]

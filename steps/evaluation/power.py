@@ -1,8 +1,8 @@
 """What a number of test rows can show: the errors that a promise has room for, and how many rows would decide.
 
 The intervals are those of the percentile bootstrap: of n rows with k errors, a resample has binomial(n, k / n) errors, and the
-lower end of the share of right ones is that of their 97.5 % quantile. Without any error such an interval has no width; what
-so many rows then show at most is the exact bound of Clopper & Pearson 1934, "The use of confidence or fiducial limits".
+lower end of the share of right ones is that of their 97.5 % quantile. Without any error nothing varies; then the end is the
+smallest share of which n right rows are no surprise (Hanley & Lippman-Hand 1983, about 1 - 3 / n).
 Widths shrink with the square root of the number of rows.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from steps.evaluation.document import Estimate
 from steps.evaluation.thresholds import Threshold
 
-_TAIL = 0.025
+_TAIL, _SURPRISE = 0.025, 0.05
 _LARGEST = 100_000_000
 """More rows than this are not a number that helps anybody."""
 NOTED = 10
@@ -46,7 +46,8 @@ class Room:
     cases: int
     kind: str
     """positive, negative or nothing."""
-    errors: int
+    errors: int | None
+    """None where even none is one too many."""
 
 
 def room(promise: Threshold, rows: Rows) -> Room | None:
@@ -54,12 +55,11 @@ def room(promise: Threshold, rows: Rows) -> Room | None:
     cases = rows.cases(promise.metric)
     if cases is None or promise.on == "value" or not cases[0]:
         return None
-    least = promise.bound if promise.at_least is not None else 1 - promise.bound
-    return Room(*cases, errors_allowed(least, cases[0]))
+    return Room(*cases, errors_allowed(_least(promise), cases[0]))
 
 
-def errors_allowed(bound: float, rows: int) -> int:
-    """Return the most errors with which the lower end of a share of right rows is the bound or more."""
+def errors_allowed(bound: float, rows: int) -> int | None:
+    """Return the most errors with which the lower end of a share of right rows is the bound or more; None if none is too many."""
     import numpy as np
 
     most = math.floor(rows * (1 - bound) + 1e-9)
@@ -76,12 +76,12 @@ def errors_allowed(bound: float, rows: int) -> int:
             allowed = errors
         else:
             refused = errors
-    return allowed
+    return None if not allowed and without_errors(rows) < bound else allowed
 
 
-def at_most(rows: int) -> float:
-    """Return the largest share of right ones that so many rows without an error show, with 95 % confidence."""
-    return float(_TAIL ** (1 / rows))
+def without_errors(rows: int) -> float:
+    """Return the lower end of the share of right ones among so many rows without an error."""
+    return float(_SURPRISE ** (1 / rows))
 
 
 def rows_to_decide(estimate: Estimate, bound: float, rows: int) -> int | None:
@@ -93,7 +93,8 @@ def rows_to_decide(estimate: Estimate, bound: float, rows: int) -> int | None:
     if value is None or low is None or high is None or not low <= bound <= high or value == bound:
         return None
     width = value - low if bound < value else high - value
-    count = rows * (width / (value - bound)) ** 2
+    order = 1 if value in (low, high) else 2  # without errors, a width shrinks with the number of rows
+    count = rows * abs(width / (value - bound)) ** order
     if not rows < count < _LARGEST:
         return None
     step: int = 10 ** max(math.floor(math.log10(count)) - 1, 0)
@@ -103,18 +104,22 @@ def rows_to_decide(estimate: Estimate, bound: float, rows: int) -> int | None:
 def tight(promises: tuple[Threshold, ...], rows: Rows) -> Iterator[str]:
     """Yield a sentence for each promise that allows few errors or none on so many test rows; those on slices are left out."""
     for promise in promises:
-        if promise.slice is None and (space := room(promise, rows)) and space.errors <= NOTED:
+        if promise.slice is None and (space := room(promise, rows)) and (space.errors or 0) <= NOTED:
             yield f"{promise.requirement}: {sentence(promise, space)}"
 
 
 def sentence(promise: Threshold, space: Room) -> str:
-    """Return how many errors a promise allows, and what even no error would show."""
-    kind = f"{space.kind} " if space.kind else ""
+    """Return how many errors a promise allows, or how many rows without one it wants."""
+    kind, least = f"{space.kind} " if space.kind else "", _least(promise)
     if space.errors:
         errors = "1 error" if space.errors == 1 else f"{space.errors} errors"
         return f"{space.cases:,} {kind}test rows reach it with at most {errors}"
-    text = f"{space.cases:,} {kind}test rows reach it only without an error"
-    least = promise.bound if promise.at_least is not None else 1 - promise.bound
-    if (limit := at_most(space.cases)) < least:
-        text += f"; even then the share may be {limit if promise.at_least is not None else 1 - limit:.3g}"
-    return text
+    if space.errors == 0:
+        return f"{space.cases:,} {kind}test rows reach it only without an error"
+    text = f"{space.cases:,} {kind}test rows cannot reach it, not even without an error"
+    return text if least >= 1 else f"{text}; {math.ceil(math.log(_SURPRISE) / math.log(least)):,} without one would"
+
+
+def _least(promise: Threshold) -> float:
+    """Return the share of right rows that a promise asks for."""
+    return promise.bound if promise.at_least is not None else 1 - promise.bound

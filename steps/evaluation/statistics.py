@@ -7,7 +7,8 @@ each row was drawn. Weights are made in chunks, so memory does not grow with the
 Sources: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 (percentile interval) and 8
 (dependent data); Field & Welsh, "Bootstrapping clustered data", 2007 (whole clusters); Carlstein, "The use of subseries
 values for estimating the variance of a general statistic from a stationary sequence", 1986 (blocks of time that do not
-overlap).
+overlap). A share without any error does not vary in a resample; its interval is that of the rule of three (Hanley &
+Lippman-Hand, "If nothing goes wrong, is everything all right?", 1983).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import polars as pl
 
 from model_code.metrics import Poolable
 from steps.evaluation.document import Estimate, IntervalMethod
+from steps.evaluation.power import without_errors
 
 Array = np.ndarray[Any, Any]
 
@@ -161,6 +163,8 @@ class Sampled:
 
     value: float
     samples: Array
+    cases: int | None = None
+    """How many rows or clusters it is a share of; None of what is no share."""
 
     def estimate(self) -> Estimate:
         """The value, 2.5 % and 97.5 % quantiles of the resamples; no interval where too many of them are undefined."""
@@ -168,6 +172,9 @@ class Sampled:
         if not math.isfinite(self.value) or len(defined) < max(2, (1 - _UNDEFINED_SHARE) * len(self.samples)):
             return Estimate(value=self.value)
         low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        if self.cases and low == high == self.value and self.value in (0, 1):  # no resample of no errors has one
+            limit = without_errors(self.cases)
+            low, high = (limit, 1.0) if self.value else (0.0, 1 - limit)
         return Estimate(value=self.value, low=low, high=high)
 
 
@@ -218,7 +225,13 @@ def bootstrap(
             offset += len(draws)
             if progress:
                 progress(offset, resampling.resamples)
-    return {key: Sampled(values[key], samples[key]) for key in measures}
+    return {key: Sampled(values[key], samples[key], _cases(measure, resampling)) for key, measure in measures.items()}
+
+
+def _cases(measure: Measure, resampling: Resampling) -> int | None:
+    """Return how many rows a measure is a share of, or how many clusters where these are fewer; None of what is no share."""
+    cases = getattr(measure.function, "cases", None)
+    return None if cases is None else min(cases, resampling.count)
 
 
 def _pool(measure: Measure, resampling: Resampling) -> Callable[[Array], Any] | None:

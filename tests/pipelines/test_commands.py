@@ -127,7 +127,7 @@ def test_the_plan_says_which_promises_the_test_rows_leave_little_room_for(place)
     result = fourscore("plan", "example/problem.yaml", "--set", promise, cwd=place)
     assert result.returncode == 0, result.stderr
     (line,) = [line for line in result.stdout.splitlines() if line.startswith("recall >= 0.97 (95 % bound): ")]
-    assert "positive test rows reach it " in line
+    assert "positive test rows cannot reach it, not even without an error" in line
 
 
 def test_a_threshold_that_is_not_met_ends_with_3_and_makes_no_candidate(place):

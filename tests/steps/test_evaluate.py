@@ -347,7 +347,7 @@ def test_a_promise_that_the_rows_cannot_decide_says_how_many_would(place):
     assert f"about {line['rows_to_decide']:,} test rows would decide, if the value stays" in document["reasons"][0]
     document, events = run(place(rows=60), success=(Threshold(metric="recall", at_least=0.97),))
     notes = [event["text"] for event in events if event["kind"] == "note"]
-    assert any("positive test rows reach it only without an error" in text for text in notes)
+    assert any("positive test rows cannot reach it, not even without an error" in text for text in notes)
 
 
 def test_the_value_may_pass_where_the_interval_does_not(place):

@@ -1,14 +1,15 @@
 """The errors that are allowed are those of the bootstrap itself, and the rows that decide bring its interval to the bound."""
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model_code import metrics
 from steps.evaluation.document import Estimate
-from steps.evaluation.power import NOTED, Rows, errors_allowed, room, rows_to_decide, tight
-from steps.evaluation.statistics import Measure, bootstrap, by_row
+from steps.evaluation.power import NOTED, Rows, errors_allowed, room, rows_to_decide, tight, without_errors
+from steps.evaluation.statistics import Measure, bootstrap, by_group, by_row
 from steps.evaluation.thresholds import Threshold
 
 
@@ -17,7 +18,7 @@ def interval(rows, errors, resamples=2000):
     return bootstrap({"": Measure(metrics.average(right))}, by_row(rows, resamples, 1))[""].estimate()
 
 
-@pytest.mark.parametrize(("rows", "bound"), [(40, 0.97), (40, 0.8), (400, 0.97), (3000, 0.65), (100, 0.5)])
+@pytest.mark.parametrize(("rows", "bound"), [(120, 0.97), (40, 0.8), (400, 0.97), (3000, 0.65), (100, 0.5)])
 def test_so_many_errors_reach_the_bound_by_the_bootstrap_and_a_few_more_do_not(rows, bound):
     allowed = errors_allowed(bound, rows)
     grain = 1 / rows + 0.1 * np.sqrt(bound * (1 - bound) / rows)  # resamples are drawn, and a share has steps
@@ -25,21 +26,42 @@ def test_so_many_errors_reach_the_bound_by_the_bootstrap_and_a_few_more_do_not(r
     assert interval(rows, allowed + 1).low <= bound + grain
 
 
-def test_forty_rows_reach_97_percent_only_without_an_error():
-    assert errors_allowed(0.97, 40) == 0
-    (text,) = tight((Threshold(metric="recall", at_least=0.97),), Rows(900, 40))
-    assert text == (
-        "recall >= 0.97 (95 % bound): 40 positive test rows reach it only without an error; even then the share may be 0.912"
+@pytest.mark.parametrize(
+    ("positives", "says"),
+    [
+        (40, "40 positive test rows cannot reach it, not even without an error; 99 without one would"),
+        (99, "99 positive test rows reach it only without an error"),
+        (101, "101 positive test rows reach it with at most 1 error"),
+    ],
+)
+def test_few_rows_reach_97_percent_only_without_an_error_or_not_at_all(positives, says):
+    (text,) = tight((Threshold(metric="recall", at_least=0.97),), Rows(900, positives))
+    assert text == f"recall >= 0.97 (95 % bound): {says}"
+    assert (interval(positives, 0).low >= 0.97) == ("cannot" not in says)
+
+
+def test_a_share_without_errors_has_the_interval_of_the_rule_of_three():
+    assert interval(100, 0).low == pytest.approx(1 - 3 / 100, abs=1e-3)
+    assert interval(100, 100) == Estimate(value=0, low=0, high=1 - without_errors(100))
+    assert rows_to_decide(interval(40, 0), 0.97, 40) == pytest.approx(99, abs=5)
+    days = bootstrap(
+        {"": Measure(metrics.average(np.ones(400, bool)))}, by_group(pl.Series("day", np.arange(400) // 40), 100, 0)
     )
+    assert days[""].estimate().low == pytest.approx(without_errors(10))  # as much is known as of ten rows
+    mean = bootstrap({"": Measure(metrics.mae(np.ones(50), np.zeros(50)))}, by_row(50, 100, 0))[""].estimate()
+    assert mean.low == mean.high == 1  # which is no share
 
 
 @given(st.integers(1, 5000), st.floats(0.01, 0.999), st.floats(0.01, 0.999))
 @settings(max_examples=100, deadline=None)
 def test_more_rows_and_lower_bounds_allow_more_errors(rows, one, other):
     low, high = sorted((one, other))
-    assert 0 <= errors_allowed(high, rows) <= errors_allowed(low, rows) <= rows
-    assert errors_allowed(low, rows) <= errors_allowed(low, 2 * rows)
-    assert errors_allowed(high, rows) <= rows * (1 - high) + 1e-6
+    strict, mild, more = (
+        -1 if errors is None else errors
+        for errors in (errors_allowed(high, rows), errors_allowed(low, rows), errors_allowed(low, 2 * rows))
+    )
+    assert strict <= mild <= min(more, rows)
+    assert strict <= rows * (1 - high) + 1e-6
 
 
 @given(st.integers(10, 10**6), st.floats(0.05, 0.95), st.floats(0.001, 0.2), st.floats(-0.99, 0.99))
