@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pipelines.commands import infra, results, running
+from pipelines.commands import comparing, infra, results, running
 from pipelines.terminal import plain
 
 EXIT_CODES = "Exit codes: 0 done, 1 something broke, 2 the input is wrong, 3 a gate said no, 130 interrupted."
@@ -108,7 +108,8 @@ def main() -> None:
 
 for command in (
     running.new, running.plan, running.run, running.attach, running.retry, running.stop,
-    results.report, results.predict, results.runs, results.show, results.promote, results.ui, results.doctor, infra.infra,
+    results.report, results.predict, results.runs, results.show, comparing.compare, results.promote,
+    results.ui, results.doctor, infra.infra,
 ):  # fmt: skip
     main.add_command(command)
 

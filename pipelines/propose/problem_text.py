@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from model_code import tasks
 from pipelines.propose.draft import INCOMPLETE, Draft
 from pipelines.propose.profile import Guess
+from steps.cards.document import USES
 from steps.evaluate import EvaluateSection
 from steps.ingest import ColumnConfig, Source
 from steps.label import LabelSection
@@ -91,7 +92,8 @@ def _text(proposal: Proposal, title: str) -> str:
         f"name: {scalar(content['name'])}",
         "# To be written by a person: the question, the decision that it serves, its owner (a role), the cost of errors.",
         *(f"{name}: {scalar(content[name])}" for name in ("question", "decision", "owner", "cost_of_error")),
-        *(f"{name}: {scalar(content[name])}" for name in ("costs", "decision_threshold") if content.get(name)),
+        f"# If you like, {', '.join(USES)}: who works with it, what it is not made for, the licence of the data.",
+        *(f"{name}: {scalar(content[name])}" for name in (*USES, "costs", "decision_threshold") if content.get(name)),
         f"# one of {', '.join(tasks.names())}",
         f"task: {proposal.task}",
         f"target: {scalar(proposal.target)}",

@@ -92,7 +92,7 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     """
     from pipelines.problem.definition import SHARED
 
-    before, after = dict(_flat(old)), dict(_flat(new))
+    before, after = dict(leaves(old)), dict(leaves(new))
     for path in dict.fromkeys([*after, *before]):
         is_written = SHARED.get(path.partition(".")[2], path) == path
         if before.get(path) != after.get(path) and is_written:
@@ -116,7 +116,7 @@ def _easings(judged: Sequence[RunRecord], problem: Mapping[str, Any]) -> Iterato
 
 def _promises(problem: Mapping[str, Any]) -> Iterator[tuple[tuple[str, object], Any]]:
     """Yield each promise of a problem as ((path, rival), value); the rivals to beat are one promise each."""
-    for path, value in _flat(problem):
+    for path, value in leaves(problem):
         if path == MUST_BEAT and isinstance(value, list | tuple):
             yield from (((path, rival), rival) for rival in value)
         elif path.startswith(PROMISE):
@@ -136,11 +136,11 @@ def is_easier(path: str, old: object, new: object) -> bool:
     return new < old if " at_least" in path else new > old
 
 
-def _flat(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """Yield the leaves of a problem as (dotted path, value); None is the same as absent."""
     if isinstance(value, Mapping):
         for name, item in value.items():
-            yield from _flat(item, f"{path}.{name}" if path else str(name))
+            yield from leaves(item, f"{path}.{name}" if path else str(name))
     elif path == "success" and isinstance(value, Sequence):
         for item in value:
             yield from _flat_threshold(item)

@@ -90,14 +90,14 @@ def _is_of_the_end(facts: Facts) -> bool:
 
 def render(facts: Facts) -> str:
     """Return the page of a run, however far it got."""
-    page = _environment().get_template("page.html").render(_context(facts))
+    page = environment().get_template("page.html").render(_context(facts))
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
-def _environment() -> Environment:
-    """Return the environment in which templates call our functions, as filters or by name."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+def environment(*folders: Path) -> Environment:
+    """Return the environment in which templates, those of ``folders`` too, call our functions, as filters or by name."""
+    templates = Environment(
+        loader=FileSystemLoader([*folders, Path(__file__).parent]),
         autoescape=True,
         undefined=ChainableUndefined,
         finalize=_visible,
@@ -106,10 +106,10 @@ def _environment() -> Environment:
     )
     for module in (decision, evidence, sentences, wording, markup, words):  # of two `exact`, that of markup
         public = {name: function for name, function in vars(module).items() if isfunction(function) and name[0] != "_"}
-        environment.filters |= public
-        environment.globals |= public
-    environment.globals |= {"Scale": markup.Scale, "overlay": figures.overlay}
-    return environment
+        templates.filters |= public
+        templates.globals |= public
+    templates.globals |= {"Scale": markup.Scale, "overlay": figures.overlay}
+    return templates
 
 
 def _visible(value: object) -> object:
