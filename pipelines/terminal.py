@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -47,9 +49,9 @@ class Progress:
         elif kind == "stage":
             self._stage(stage, event)
         elif kind == "note" and event["level"] == "warning":
-            self._say(click.style(plain(f"    ! {event['text']}"), fg="yellow"))
+            self._say(click.style(fit(plain(f"    ! {event['text']}"), sys.stderr), fg="yellow"))
         elif kind == "note":
-            self._say(plain(f"    {event['text']}"))
+            self._say(fit(plain(f"    {event['text']}"), sys.stderr))
 
     def _stage(self, stage: str, event: Event) -> None:
         self._close_bar()
@@ -83,6 +85,36 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
             self.bar = None
+
+
+def fit(text: str, stream: TextIO) -> str:
+    """Return text as it is shown on a stream: where that is a terminal, longer lines break between words."""
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    return "\n".join(line if len(click.unstyle(line)) <= width else wrap(line, width) for line in text.split("\n"))
+
+
+def wrap(line: str, width: int) -> str:
+    """Return a line broken between words; the parts after the first stand below its last column, or below its first word.
+
+    A line with a word that is too long for that stays as it is: the word may be a path to copy.
+    """
+    columns = [
+        gap.end() for gap in re.finditer(r"(?:^|(?<=\S)) {2,}(?:! )?(?=\S)", line) if gap.end() <= 2 * width // 3
+    ]
+    below = " " * (columns[-1] if columns else 2)
+    if max(map(len, line.split()), default=0) > width - len(below):
+        return line
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=below,
+        break_long_words=False,
+        break_on_hyphens=False,
+        replace_whitespace=False,
+        expand_tabs=False,
+    )
 
 
 def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:

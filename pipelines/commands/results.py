@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,6 @@ def predict(
 def runs(workspace: Path, order: str | None, sync: bool, tracking_uri: str | None, as_json: bool) -> None:
     """List all runs with verdict, promised metric, time and age; the newest first."""
     import shutil
-    import sys
 
     from infra.runs import records
     from pipelines.listing import as_table, entries
@@ -162,15 +162,14 @@ def show(run: str | None, workspace: Path, as_json: bool) -> None:
     """Show one run with its lineage (default: the newest)."""
     from pipelines.pages.report.gather import gather
     from pipelines.summary import summary
-    from pipelines.terminal import conclusion, lineage
+    from pipelines.terminal import conclusion, fit, lineage
 
     record = _load_run(workspace, run)
     facts = gather(workspace, record.run, history=False)
     if as_json:
         print_json(summary(facts))
     else:
-        click.echo(conclusion(facts))
-        click.echo(lineage(record))
+        click.echo(fit(f"{conclusion(facts)}\n{lineage(record)}", sys.stdout))
 
 
 @click.command()

@@ -130,7 +130,7 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
 def plan(request: Request, as_json: bool) -> None:
     """Show for every stage whether it is cached or runs, and why; refuse what a run would refuse at its start."""
     from pipelines.request import check, prepare, tight_promises
-    from pipelines.terminal import brief, table
+    from pipelines.terminal import brief, fit, table
 
     prepared = prepare(request)
     check(prepared)
@@ -147,7 +147,8 @@ def plan(request: Request, as_json: bool) -> None:
         )
         return
     click.echo(f"run {prepared.run}")
-    click.echo(table([(stage["name"], stage["status"], brief(stage["reason"])) for stage in stages]))
+    rows = [(stage["name"], stage["status"], brief(stage["reason"])) for stage in stages]
+    click.echo(fit(table(rows), sys.stdout))
     for text in tight:
         click.echo(text)
     if detached:
@@ -176,7 +177,7 @@ def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json:
     from infra.runs import records
     from pipelines import launch
     from pipelines.summary import summary
-    from pipelines.terminal import conclusion
+    from pipelines.terminal import conclusion, fit
     from steps.errors import FourscoreError
 
     failure: FourscoreError | None = None
@@ -198,7 +199,7 @@ def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json:
         if as_json:
             print_json(summary(facts))
         else:
-            click.echo(conclusion(facts))
+            click.echo(fit(conclusion(facts), sys.stdout))
         if failure is None and facts.verdict != "pass":
             interrupted = record.status == "interrupted"
             click.get_current_context().exit(3 if facts.verdict == "rejected" else 130 if interrupted else 1)

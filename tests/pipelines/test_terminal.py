@@ -5,13 +5,15 @@ from types import SimpleNamespace
 
 import click
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reported import EVALUATION, PROBLEM, documents, estimate, evaluation, make_run
 
 from infra.runs.records import RunRecord, StageRecord
 from pipelines import __main__ as command_line
 from pipelines.pages.report.gather import gather
 from pipelines.summary import summary
-from pipelines.terminal import Progress, conclusion, lineage, outcome, plain
+from pipelines.terminal import Progress, conclusion, fit, lineage, outcome, plain, wrap
 from steps.evaluation.document import ThresholdResult
 
 NASTY = "a\x1b]0;PWNED\x07\x9b2J\u202eb"
@@ -116,3 +118,36 @@ def test_a_run_that_was_answered_from_a_finished_one_says_so_and_no_stage_of_it_
     document = summary(facts)
     assert document["reused"] is True
     assert {(stage["status"], stage["seconds"]) for stage in document["stages"]} == {("cached", 0.0)}
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "  train     ran     32.6 s  config train.seed changed; code of steps.train changed",
+            ["  train     ran     32.6 s  config train.seed", " " * 28 + "changed; code of", " " * 28 + "steps.train changed"],
+        ),
+        ("    ! a column is nearly the target and is left out of it", ["    ! a column is nearly the target and is left", "      out of it"]),
+        ("a sentence that goes on for more than one line here", ["a sentence that goes on for more than one line", "  here"]),
+        ("  model   /" + "x" * 60, ["  model   /" + "x" * 60]),
+    ],
+)  # fmt: skip
+def test_long_lines_break_between_words_below_their_last_column(line, expected):
+    assert wrap(line, 48).split("\n") == expected
+
+
+@given(st.text("ab -!\u00e9", max_size=200), st.integers(20, 120))
+def test_a_broken_line_has_all_its_words_and_none_of_its_parts_is_too_wide(line, width):
+    parts = wrap(line, width).split("\n")
+    assert " ".join(parts).split() == line.split()
+    assert parts == [line] or all(len(part) <= width for part in parts)
+
+
+def test_only_a_terminal_breaks_lines(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    terminal, file = SimpleNamespace(isatty=lambda: True), SimpleNamespace(isatty=lambda: False)
+    text = "ok\n" + "word " * 10
+    assert fit(text, file) == text
+    assert max(map(len, fit(text, terminal).split("\n"))) <= 20
+    coloured = click.style("short", fg="red") + " and plain"
+    assert fit(coloured, terminal) == coloured
