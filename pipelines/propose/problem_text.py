@@ -22,6 +22,7 @@ from steps.split import SplitConfig
 from steps.train import TrainSection
 
 SUITE = "expectations.json"
+DECISIONS = ("costs", "decision_threshold")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def _text(proposal: Proposal, title: str) -> str:
         "# To be written by a person: the question, the decision that it serves, its owner (a role), the cost of errors.",
         *(f"{name}: {scalar(content[name])}" for name in ("question", "decision", "owner", "cost_of_error")),
         f"# If you like, {', '.join(USES)}: who works with it, what it is not made for, the licence of the data.",
-        *(f"{name}: {scalar(content[name])}" for name in (*USES, "costs", "decision_threshold") if content.get(name)),
+        *(f"{name}: {scalar(content[name])}" for name in (*USES, *DECISIONS) if content.get(name)),
+        *_costs(proposal.task, content),
         f"# one of {', '.join(tasks.names())}",
         f"task: {proposal.task}",
         f"target: {scalar(proposal.target)}",
@@ -121,6 +123,13 @@ def _text(proposal: Proposal, title: str) -> str:
         *(f"{name}: {scalar(content[name])}" for name in ("tracking_uri", "sagemaker") if name in content),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _costs(task: str, content: Mapping[str, Any]) -> Iterable[str]:
+    """Yield comments that show how costs of two classes are declared, where nothing says how decisions are made."""
+    if task in tasks.names() and tasks.get(task).has_positive and not any(content.get(name) for name in DECISIONS):
+        yield "# Errors as numbers, in one unit; 'prediction' is then the positive class from where that is cheapest:"
+        yield "# costs: {miss: 50, false_alarm: 2}"
 
 
 def _metrics(task: str) -> Iterable[str]:
