@@ -13,15 +13,14 @@ from infra.runs import records
 from infra.runs.records import RunRecord
 from infra.store.local import LocalStore
 from infra.tracking.descriptions import Outcome
+from pipelines.terminal import duration, plain, table
 from pipelines.terminal import outcome as smoke_outcome
-from pipelines.terminal import plain, table
 from steps import documents
 from steps.errors import FourscoreError
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation, ThresholdResult
 
 HEADER = ("run", "verdict", "promised", "result", "took", "age")
-MINUTE, HOUR, DAY = 60, 3600, 86_400
 
 
 @dataclass(frozen=True)
@@ -141,10 +140,10 @@ def as_table(listed: Sequence[Entry], width: int | None) -> str:
     return text
 
 
-def duration(seconds: float) -> str:
-    """Return ``12 s``, ``3 min``, ``2 h`` or ``5 d``: a time of which the size matters."""
-    if seconds < MINUTE:
-        return f"{seconds:.0f} s"
-    size, unit = next((size, unit) for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")) if seconds >= size)
-    count = seconds / size
-    return f"{count:.1f} {unit}" if count < 10 else f"{count:.0f} {unit}"
+def usual_seconds(workspace: Path, problem: str, stages: Sequence[str]) -> float | None:
+    """Return how long these stages took in the latest runs of a problem that ran them; None if one never ran."""
+    latest: dict[str, float] = {}
+    for record in records.every(workspace):
+        if record.problem_name == problem and not record.smoke:
+            latest = {stage.name: stage.seconds for stage in record.stages if stage.status == "ran"} | latest
+    return sum(latest[stage] for stage in stages) if latest.keys() >= set(stages) else None

@@ -7,6 +7,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -127,6 +128,7 @@ def table(rows: Sequence[Sequence[str]], indent: str = "  ") -> str:
     )
 
 
+MINUTE, HOUR, DAY = 60, 3600, 86_400
 VERDICT_COLOURS = {"pass": "green", "rejected": "yellow", "error": "red"}
 REHEARSAL = "rehearsal ok"
 """The outcome of a smoke run that went through; nobody judges its numbers."""
@@ -161,6 +163,9 @@ def conclusion(facts: Facts) -> str:
         lines.append(f"  package {record.package}  ({status})")
     if facts.report_path.exists():
         lines.append(f"  report  {facts.report_path}")
+    if record.finished and not facts.is_reused:
+        took = datetime.fromisoformat(record.finished) - datetime.fromisoformat(record.started)
+        lines.append(f"  took    {duration(max(took.total_seconds(), 0.0))}")
     lines.append(f"  next    {_next(facts)}")
     return "\n".join([f"{title}  {plain(facts.run)}", *(plain(line) for line in lines)])
 
@@ -232,3 +237,12 @@ def lineage(record: RunRecord) -> str:
 def brief(reason: str) -> str:
     """Return a cause with its digests cut to what tells them apart."""
     return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{52}\b", r"\1", reason)
+
+
+def duration(seconds: float) -> str:
+    """Return ``12 s``, ``3 min``, ``2 h`` or ``5 d``: a time of which the size matters."""
+    if seconds < MINUTE:
+        return f"{seconds:.0f} s"
+    size, unit = next((size, unit) for size, unit in ((DAY, "d"), (HOUR, "h"), (MINUTE, "min")) if seconds >= size)
+    count = seconds / size
+    return f"{count:.1f} {unit}" if count < 10 else f"{count:.0f} {unit}"

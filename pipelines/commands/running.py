@@ -129,8 +129,9 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
 @on_problem
 def plan(request: Request, as_json: bool) -> None:
     """Show for every stage whether it is cached or runs, and why; refuse what a run would refuse at its start."""
+    from pipelines.listing import usual_seconds
     from pipelines.request import check, prepare, tight_promises
-    from pipelines.terminal import brief, fit, table
+    from pipelines.terminal import brief, duration, fit, table
 
     prepared = prepare(request)
     check(prepared)
@@ -140,15 +141,26 @@ def plan(request: Request, as_json: bool) -> None:
         for step in prepared.plan.steps
     ]
     detached = prepared.place.detached
+    missing = [stage["name"] for stage in stages if stage["status"] == "runs"]
+    seconds = None if detached else usual_seconds(request.workspace, prepared.loaded.problem.name, missing)
     cost = detached.estimate(prepared.plan, prepared.loaded.problem.name) if detached else {}
     if as_json:
         print_json(
-            {"run": prepared.run, "problem": str(request.problem), "stages": stages, "tight_promises": tight, **cost}
+            {
+                "run": prepared.run,
+                "problem": str(request.problem),
+                "stages": stages,
+                "seconds": seconds,
+                "tight_promises": tight,
+                **cost,
+            }
         )
         return
     click.echo(f"run {prepared.run}")
     rows = [(stage["name"], stage["status"], brief(stage["reason"])) for stage in stages]
     click.echo(fit(table(rows), sys.stdout))
+    if missing and seconds is not None:
+        click.echo(f"about {duration(seconds)}, as these stages took in the latest runs")
     for text in tight:
         click.echo(text)
     if detached:

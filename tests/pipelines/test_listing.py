@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from reported import documents, make_run
 
-from pipelines.listing import HEADER, as_table, duration, entries
-from pipelines.terminal import brief
+from pipelines.listing import HEADER, as_table, entries, usual_seconds
+from pipelines.terminal import brief, duration
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 BEGIN = "2025-06-01T10:00:00+00:00"
@@ -131,3 +131,10 @@ def test_a_time_is_said_in_one_unit(seconds, text):
 
 def test_digests_in_causes_are_cut():
     assert brief(f"input train: {'ab' * 32} -> {'cd' * 32}") == "input train: abababababab -> cdcdcdcdcdcd"
+
+
+def test_what_is_to_run_takes_as_long_as_it_took_the_last_time(ran):
+    assert usual_seconds(ran, "flights", []) == 0
+    assert usual_seconds(ran, "flights", ["define", "ingest"]) == pytest.approx(0.1 + 1.6)
+    assert usual_seconds(ran, "flights", ["deploy"]) is None
+    assert usual_seconds(ran, "another", ["define"]) is None
