@@ -28,7 +28,7 @@ def data(value: object, length: int = CUT) -> Markup:
 
 def text(value: object, length: int = 4000) -> Markup:
     """Return several lines as they are, every character visible."""
-    return Markup("\n").join(clean(line) for line in str(value)[:length].splitlines())
+    return Markup("\n").join(clean(line) for line in str(value)[:length].split("\n"))
 
 
 def prose(text: object, length: int = 900) -> Markup:

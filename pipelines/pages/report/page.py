@@ -191,8 +191,6 @@ def _plots(evaluation: Evaluation, training: TrainingRecord | None) -> Iterator[
                 f" The validation folds made them {sure} sure than the {training.chosen} model's own (scale "
                 f"{wording.number(fit.scale, 2)}, shift {wording.number(fit.shift, 2)})."
             )
-        if evaluation.decision:
-            caption += f" {sentences.acting(evaluation.decision)}"
         yield "Can its probabilities be trusted?", caption, figures.calibration(evaluation.calibration.bins)
     if residuals := evaluation.residuals:
         histogram, plane = residuals.histogram, residuals.predicted_vs_actual
