@@ -8,6 +8,7 @@ from dataclasses import asdict
 from html.parser import HTMLParser
 from typing import Any
 
+from pipelines.pages.report.decision import segments
 from pipelines.pages.report.gather import Facts
 from steps.documents import Document
 from steps.evaluation.document import Evaluation
@@ -18,7 +19,7 @@ from steps.tables.document import IngestReport
 from steps.training.document import TrainingRecord
 
 NUMBER = re.compile(
-    r"(?<![\w.,/:-])([+\N{MINUS SIGN}-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?= ?(%|percentage points|points|MB|min)?)(?![\w/-]|[.:,]\d)"
+    r"(?<![\w.,/:-])([+\N{MINUS SIGN}-]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?= ?(%|percentage points|points|MB|kB|min)?)(?![\w/-]|[.:,]\d)"
 )
 UNDRAWN = ("key", "ends", "eyebrow")
 """Classes whose text is no result: digests, ends of axes, the line with the run's name."""
@@ -36,8 +37,9 @@ SOURCES: dict[str, tuple[type[Document], ...]] = {
     "training": (TrainingRecord,),
     "time": (),
 }
-PROSE = {0.0, 0.5, 1.0, 95.0, 1000.0}
-"""Numbers of our own sentences: what guessing and perfection score, the level of the intervals, the rows that costs are for."""
+PROSE = {0.0, 0.5, 1.0, 19.0, 20.0, 95.0, 98.0, 1000.0}
+"""Numbers of our own sentences: what guessing and perfection score, the level of the intervals, the rows that costs are for,
+how often drift by chance stays below the figure beside it, and which share of the values the middle ones are."""
 
 
 LISTED = 4
@@ -58,8 +60,8 @@ class _Blocks(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         values = dict(attributes)
-        if tag in ("section", "div") and values.get("id"):
-            self.section = str(values["id"])
+        if name := values.get("id"):  # of the fold's title, or of what is in it
+            self.section = str(name).removesuffix("-title")
         classes = (values.get("class") or "").split()
         if tag in ("meta", "link", "br", "img"):
             return
@@ -109,9 +111,11 @@ def _is_sourced(text: str, unit: str | None, numbers: set[float], totals: set[fl
     plain = text.replace("\N{MINUS SIGN}", "-").replace(",", "")
     decimals = len(plain.partition(".")[2])
     value = float(plain)
-    scaled = {"MB": [number / 1e6 for number in numbers], "min": [number / 60 for number in numbers]}.get(
-        unit or "", []
-    )
+    scaled = {
+        "MB": [number / 1e6 for number in numbers],
+        "kB": [scale * number for number in numbers for scale in (1e3, 1e-3)],
+        "min": [number / 60 for number in numbers],
+    }.get(unit or "", [])
     if unit in ("%", "percentage points", "points"):
         scaled = [100 * number for number in numbers]
         scaled += [100 * number / total for number in numbers for total in totals if unit == "%" and total]
@@ -163,6 +167,8 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
         decision = document["decision"] or {}
         misses = (decision.get("positives") or 0) - (decision.get("hits") or 0)
         yield [error, decision, misses, training and training.model_dump()["calibration"]]
+    if evaluation and section == "segments" and (listed := segments(evaluation)):
+        yield [len(listed.further), len(listed.small), listed.hidden]
     if evaluation and section == "limits":
         small = sum(part.small for parts in evaluation.slices.values() for part in parts)
         yield [small, small - LISTED]
@@ -180,8 +186,11 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
     if section == "training":
         yield facts.metrics
         training = facts.get(TrainingRecord)
+        if training and training.final:
+            yield [training.final.rows, training.final.epochs]
         for candidate in training.candidates if training else ():
-            yield [candidate.model_dump(exclude={"folds"}), [fold.epochs for fold in candidate.folds]]
+            cost = [value for name, value in facts.metrics.items() if name.endswith(f".{candidate.name}")]
+            yield [candidate.model_dump(exclude={"folds"}), [fold.epochs for fold in candidate.folds], cost]
             yield from (
                 [fold.epochs, fold.stopped, training.final and training.final.epochs] for fold in candidate.folds
             )
