@@ -356,11 +356,14 @@ class RocAuc:
     def pool(self, clusters: Array, count: int) -> Weighted:
         """Count, for each two clusters, how many negative rows of one are beaten by positive rows of the other."""
         running = _running_counts(clusters[self.negatives], count)
-        beaten = 0.5 * (running[self.below] + running[self.not_above])
         of_positive = clusters[self.positives]
-        wins = np.stack([np.bincount(of_positive, column, count) for column in beaten.T], axis=1)
+        order = np.argsort(of_positive, kind="stable")
+        beaten = running[self.below[order]] + running[self.not_above[order]]
+        present, starts = np.unique(of_positive[order], return_index=True)
+        wins = np.zeros((count, count))
+        wins[present] = 0.5 * np.add.reduceat(beaten, starts, axis=0, dtype=np.float64) if len(starts) else 0.0
         positives = np.bincount(of_positive, minlength=count).astype(np.float64)
-        negatives = running[-1]
+        negatives = running[-1].astype(np.float64)
 
         def evaluate(weights: Array) -> Any:
             return _ratio(_dot(weights @ wins, weights), (weights @ positives) * (weights @ negatives))
@@ -386,8 +389,8 @@ class AveragePrecision:
     def pool(self, clusters: Array, count: int) -> Weighted:
         of_positive = clusters[self.positives]
         running = _running_counts(of_positive, count)
-        true, total = running[self.true_until].T, running[-1]
-        false = _running_counts(clusters[self.negatives], count)[self.false_until].T
+        true, total = running[self.true_until].T.astype(np.float64), running[-1].astype(np.float64)
+        false = _running_counts(clusters[self.negatives], count)[self.false_until].T.astype(np.float64)
 
         def evaluate(weights: Array) -> Any:
             return self._combine(weights.take(of_positive, axis=-1), weights @ true, weights @ false, weights @ total)
@@ -419,8 +422,8 @@ class Top:
     def pool(self, clusters: Array, count: int) -> Weighted:
         ranked = clusters[self.order]
         positives = np.concatenate([[0], self.positive.cumsum()])[self.ends]
-        mass = _running_counts(ranked, count)[self.ends].T
-        hits = _running_counts(ranked[self.positive], count)[positives].T
+        mass = _running_counts(ranked, count)[self.ends].T.astype(np.float64)
+        hits = _running_counts(ranked[self.positive], count)[positives].T.astype(np.float64)
         return lambda weights: self._combine(weights @ mass, weights @ hits)
 
     def _combine(self, mass: Array, hits: Array) -> Any:
@@ -452,8 +455,8 @@ def _sorted_by_class(truth: Array, score: Array) -> tuple[Array, Array]:
 
 
 def _running_counts(clusters: Array, count: int) -> Array:
-    """int64[m] -> float64[m + 1, count]: how many of the first 0, 1, ... m are in each cluster."""
-    counts = np.zeros((len(clusters) + 1, count))
+    """int64[m] -> int32[m + 1, count]: how many of the first 0, 1, ... m are in each cluster."""
+    counts = np.zeros((len(clusters) + 1, count), np.int32)
     counts[np.arange(1, len(clusters) + 1), clusters] = 1
     return np.cumsum(counts, axis=0, out=counts)
 

@@ -63,8 +63,6 @@ MOST_ROWS, FEWEST_VALIDATED = 10_000, 100
 """More rows have one fold, on which a trial costs half of all; on fewer validated rows, noise chooses."""
 PARTS, ENOUGH = 20, 2.0
 """Parts of the validation rows whose losses are compared, and by how many standard errors other settings must be better."""
-MANY_ROWS, MANY_THREADS = 50_000, 2
-"""With so many rows, so many threads at least: the result is the same, and fewer rows are done before they have shared the work."""
 FEWEST_ROUNDS = 50
 """After so many rounds settings are given up as soon as the default's loss of the same round was lower."""
 
@@ -179,7 +177,7 @@ class Trees:
             **settings,
             **objective,
             "seed": seed,
-            "num_threads": max(torch.get_num_threads(), MANY_THREADS if self.rows >= MANY_ROWS else 1),
+            "num_threads": torch.get_num_threads(),
             "deterministic": True,
             "force_row_wise": True,
             "verbose": -1,
