@@ -291,7 +291,8 @@ def _score(context: TrainingContext, candidate: Candidate, prediction: Array) ->
     candidate.prediction = prediction
     candidate.score = score(context.metric, context.validated, prediction)
     rows = context.frame[np.concatenate([validation for _, validation in context.folds])]
-    candidate.unmet = unmet(context.goal_on_folds, context.validated, prediction, rows, context.frame)
+    scored = {context.metric.name: candidate.score}
+    candidate.unmet = unmet(context.goal_on_folds, context.validated, prediction, rows, context.frame, scored)
     estimate = candidate.score.estimate()
     interval = "" if estimate.low is None else f" ({estimate.low:.3g} to {estimate.high:.3g})"
     cost = f"{candidate.milliseconds:,.1f} ms for 1,000 rows"

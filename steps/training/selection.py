@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -98,7 +98,12 @@ def score(
 
 
 def unmet(
-    goal: Goal, validated: Validated, prediction: Array, frame: pl.DataFrame, reference: pl.DataFrame | None = None
+    goal: Goal,
+    validated: Validated,
+    prediction: Array,
+    frame: pl.DataFrame,
+    reference: pl.DataFrame | None = None,
+    scored: Mapping[str, Sampled] | None = None,
 ) -> list[str]:
     """Return the thresholds that predictions of validation rows do not meet, in words; empty when all are met.
 
@@ -108,6 +113,7 @@ def unmet(
         frame: the validated rows, for thresholds on a slice.
         reference: all rows of the training part, which say where the evaluation cuts numbers into quarters; the
             validated ones when None.
+        scored: the metrics of all validated rows that are known already.
     """
     reasons, metrics = [], goal.metrics()
     acting = decisions.choose(goal, validated.truth, prediction)
@@ -117,7 +123,8 @@ def unmet(
         sampled = None
         if not isinstance(part, str):
             rows = part.rows if part else None
-            sampled = score(metrics[threshold.metric], validated, prediction, rows, cut)
+            sampled = scored.get(threshold.metric) if scored and rows is None and cut is None else None
+            sampled = sampled or score(metrics[threshold.metric], validated, prediction, rows, cut)
         result = judge(threshold, sampled, part)
         if not result.met:
             reasons.append(f"{result.wanted}: not met on the validation folds, {result.reason}")
