@@ -124,7 +124,8 @@ def train(
     from model_code.parallel import limit_threads
     from model_code.training import Diverged
     from model_code.yardsticks import write_constant
-    from steps.training.candidates import choose, fit_candidates, fit_whole, fit_yardsticks
+    from steps.training.candidates import choose, fit_candidates, fit_whole
+    from steps.training.yardsticks import fit_yardsticks
 
     with limit_threads(config.threads):
         context = _prepare(train_set, checkpoints, config, log)

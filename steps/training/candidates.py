@@ -376,29 +376,3 @@ def fit_whole(
         if candidate.factor is not None:
             fitted.model.head = LogValue(context.dataset.truth, candidate.factor)
     return context.whole[candidate.name]
-
-
-def fit_yardsticks(
-    context: TrainingContext, candidates: list[Candidate], chosen: Candidate
-) -> list[tuple[Candidate, Fitted]]:
-    """Fit the family's yardsticks on the whole training part, but for the chosen one and those that the budget does not allow.
-
-    One that was no candidate is fitted on the last fold first, which says how long to fit it.
-    """
-    tried, fitted = {candidate.name: candidate for candidate in candidates}, []
-    for name in context.family.yardsticks:
-        candidate = tried.get(name) or context.candidate(name)
-        if candidate is chosen or (name in tried and not candidate.fits):
-            continue
-        fit = None
-        if name not in tried and context.left > 0:
-            share = context.agreed(context.left / 3)
-            candidate.fits = [context.fit(candidate, "yardstick", *context.folds[-1], seconds=share)]
-        enough = context.agreed(context.left - candidate.whole_seconds(context.most_rows)) > 0
-        if name in context.whole or (candidate.fits and enough):
-            fit = fit_whole(context, candidate, candidates, leeway=0)
-        if fit is None or OUT_OF_TIME in (fit.fit.stopped, candidate.fits[-1].fit.stopped):
-            context.log.note(f"yardstick {name}: no time is left for it")
-            continue
-        fitted.append((candidate, fit))
-    return fitted

@@ -203,6 +203,8 @@ def test_the_logarithm_of_a_skewed_target_is_learned_where_that_helps(tmp_path, 
     new = frame[1::2]
     answers = serving.load(directories["model"]).answers(new, 0.9)
     assert answers["prediction"].mean() == pytest.approx(new["score"].mean(), rel=0.1)
+    linear = yardsticks.predict(directories["yardsticks"], "linear", new)
+    assert linear.mean() == pytest.approx(new["score"].mean(), rel=0.15), "it was no candidate, and has its own factor"
     inside = (answers["prediction_low"] <= new["score"]) & (new["score"] <= answers["prediction_high"])
     # each of the two folds learns from half of the rows, so that its errors are a little larger
     assert 0.87 < inside.mean() < 0.95
