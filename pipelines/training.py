@@ -20,11 +20,11 @@ from steps.validate import validate
 
 TRAINING = Pipeline(
     "training",
-    step(define, layer="application", job="prepare", documents=["card/card.md"]),
+    step(define, layer="application", job="prepare", documents=["card/card.md"], gate="problem"),
     step(ingest, layer="data", job="prepare"),
-    step(validate, layer="data", job="prepare", documents=[ValidationResults]),
-    step(label, layer="data", job="prepare"),
-    step(split, layer="data", job="prepare", documents=[SplitReport]),
+    step(validate, layer="data", job="prepare", documents=[ValidationResults], gate="check"),
+    step(label, layer="data", job="prepare", gate="label"),
+    step(split, layer="data", job="prepare", documents=[SplitReport], gate="leak"),
     step(train, layer="model", job="train"),
     step(evaluate, layer="model", job="assess", documents=[Evaluation]),
     step(register, layer="application", job="assess", documents=["registration/model_card.md", Registration]),

@@ -48,6 +48,8 @@ class Step:
     """The job into which it is fused with its neighbours where a pipeline runs as jobs."""
     documents: tuple[str, ...] = ()
     """Files that a person looks for beside the numbers, as ``artifact/file``."""
+    gate: str = ""
+    """What is wrong where the step refuses, in a word; empty for a step that never does."""
 
     @property
     def address(self) -> str:
@@ -61,6 +63,7 @@ def step(
     layer: str = "application",
     job: str = "",
     documents: Iterable[type[Document] | str] = (),
+    gate: str = "",
 ) -> Step:
     """Read a function's signature: ``Input``, ``Output``, ``Scratch``, ``config: Config`` and ``log: Journal`` parameters.
 
@@ -68,6 +71,7 @@ def step(
         layer: the layer of MLflow that the step belongs to.
         job: the job into which the step is fused.
         documents: what the step publishes and a person looks for: types of documents, other files as ``artifact/file``.
+        gate: what is wrong where the step refuses, in a word.
 
     Raises:
         TypeError: a parameter is something else, or ``config`` or ``log`` is missing.
@@ -101,6 +105,7 @@ def step(
         config_type=config_type,
         layer=layer,
         job=job,
+        gate=gate,
         documents=paths,
     )
 

@@ -38,6 +38,7 @@ class PlannedStep:
             job=step.job,
             documents=list(step.documents),
             outputs=list(step.outputs),
+            gate=step.gate,
         )
 
 

@@ -23,8 +23,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}")
 NOT_REQUESTED = "not asked for"
 """The reason of a stage after the last one that a run was to reach."""
 FINAL = ("pass", "rejected", "error", "interrupted", "killed")
-GATES = {"define": "problem", "validate": "check", "label": "label", "split": "leak"}
-"""Stage -> what was wrong where its gate stopped a run, in a word."""
 
 
 def now() -> str:
@@ -54,6 +52,8 @@ class StageRecord:
     """Published files that a person looks for, as ``artifact/file``."""
     outputs: list[str] = field(default_factory=list)
     """Names of the artifacts that the stage writes; empty in records of earlier versions."""
+    gate: str = ""
+    """What was wrong where the stage refused, in a word."""
 
 
 @dataclass
@@ -104,9 +104,7 @@ class RunRecord:
         """Return what a run was rejected for: problem, check, label, leak or promise; empty for other runs."""
         if self.status != "rejected":
             return ""
-        return next(
-            (GATES.get(stage.name, stage.name) for stage in self.stages if stage.status == "refused"), "promise"
-        )
+        return next((stage.gate or stage.name for stage in self.stages if stage.status == "refused"), "promise")
 
     def check_outputs(self) -> None:
         """Check that the record names the outputs of its stages.

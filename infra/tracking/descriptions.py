@@ -170,8 +170,9 @@ def _results(outcome: Outcome) -> list[str]:
         return []
     data = evaluation.data
     rows = f"{count(data.train_rows, 'training row')} and {count(data.test_rows, 'test row')}"
-    split = outcome.record.problem.get("split") or {}
-    division = " ".join(map(str, filter(None, (split.get("by"), split.get("column")))))
+    sections = [section for section in outcome.record.problem.values() if isinstance(section, Mapping)]
+    divided = next((section for section in sections if {"by", "column"} <= section.keys()), {})
+    division = " ".join(map(str, filter(None, (divided.get("by"), divided.get("column")))))
     return [
         "**Promises:**" if evaluation.thresholds else "",
         bullets(_result(promise, judged=outcome.verdict != REHEARSAL) for promise in evaluation.thresholds),

@@ -171,8 +171,12 @@ def _category_bins(values: pl.Series) -> tuple[Array, int]:
     return codes.set(text.is_null(), width).to_numpy(), width
 
 
-def _spread(values: pl.Series, column: Column) -> list[float | str]:
-    """Return the ends of the middle 98 % and the median; dates by the day, so that no row shows."""
+def _spread(values: pl.Series, column: Column) -> Sequence[float | str | None]:
+    """Return the ends of the middle 98 % of the finite values and the median; dates by the day, so that no row shows."""
+    if values.dtype.is_float():
+        values = values.filter(values.is_finite())
+    if not values.count():
+        return [None] * len(_SPREAD)
     quantiles = [values.quantile(share, "nearest") for share in _SPREAD]
     if column.type in ("date", "datetime"):
         return [str(value)[:10] for value in quantiles]

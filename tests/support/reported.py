@@ -382,6 +382,7 @@ def make_run(
                 "not in the store yet",
                 f"store/{key}/journal.jsonl",
                 outputs=list(list(TRAINING)[position].outputs),
+                gate=list(TRAINING)[position].gate,
             )
         )
         if not reached or status == "failed":

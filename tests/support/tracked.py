@@ -113,6 +113,7 @@ def write_run(
             job=step.job,
             documents=list(step.documents),
             outputs=list(step.outputs),
+            gate=step.gate,
         )
         record.stages.append(stage)
     write_evaluation(workspace / "store" / record.stage("evaluate").key / "evaluation", record.status)

@@ -10,6 +10,7 @@ from tracked import write_evaluation
 from infra.runs.records import RunRecord, StageRecord
 from infra.tracking import descriptions
 from infra.tracking.descriptions import Outcome
+from pipelines.training import TRAINING
 from steps import documents
 from steps.cards.document import Registration
 from steps.cards.markdown import bullets, escape, table
@@ -116,7 +117,8 @@ def test_no_description_loads_a_picture_or_links_to_anything_but_the_report(judg
     ],
 )
 def test_name_and_description_begin_with_the_verdict(judged, changes, stage, name, title):
-    record = replace(RECORD, **changes, stages=[StageRecord(stage, "k", "refused")] if stage else [])
+    gates = {step.name: step.gate for step in TRAINING}
+    record = replace(RECORD, **changes, stages=[StageRecord(stage, "k", "refused", gate=gates[stage])] if stage else [])
     outcome = Outcome(record, None if stage else judged["rejected" if record.status == "rejected" else "pass"])
     assert descriptions.run_name(outcome) == name
     assert descriptions.of_run(outcome, "#/report").startswith(title)

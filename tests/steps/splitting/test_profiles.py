@@ -115,3 +115,13 @@ def test_too_few_units_have_no_noise(profiled):
     assert columns["number"].noise is None
     assert columns["number"].drift > 0
     assert not columns["number"].has_drifted
+
+
+def test_infinite_values_are_outside_of_every_range_that_is_published(profiled):
+    infinite = [float("inf")] * (ROWS // 2) + [-float("inf")] * (ROWS - ROWS // 2)
+    frame = FRAME.with_columns(
+        constant=pl.Series(infinite), number=pl.when(pl.col("id") < 100).then(float("inf")).otherwise("number")
+    )
+    _, columns = profiled(frame)
+    assert columns["constant"].low is columns["constant"].high is None
+    assert -4 < columns["number"].low < columns["number"].high < 4
