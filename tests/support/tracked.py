@@ -5,17 +5,17 @@ import json
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
-
-import pytest
 
 from infra.processes import kill_session
 from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
 from infra.store.local import LocalStore
-from infra.tracking import follower, mlflow_server
+from infra.tracking import follower
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.registry import Registry
 from pipelines.training import TRAINING
@@ -259,19 +259,26 @@ def content_of(workspace):
 
 @contextlib.contextmanager
 def serving(place, port=None):
-    """MLflow as a server of its own on loopback, to which this process has the token; its URI."""
+    """MLflow as a server of its own on loopback that asks nobody to sign in, as jobs need it; its URI."""
     port = port or free_port()
     place.mkdir(parents=True, exist_ok=True)
-    server = mlflow_server.start(place, default_uri(place), port, "token", write=True, log=place / "server.log")
-    health = urllib.request.Request(f"http://127.0.0.1:{port}/health", headers={"Authorization": "Bearer token"})
+    options = {
+        "backend-store-uri": default_uri(place),
+        "artifacts-destination": place,
+        "host": "127.0.0.1",
+        "port": port,
+    }
+    words = [f"--{name}={value}" for name, value in {**options, "workers": 1}.items()]
+    with (place / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "mlflow", "server", *words], stdout=log, stderr=log, start_new_session=True
+        )
     try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("MLFLOW_TRACKING_TOKEN", "token")
-            for _ in range(600):
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(health).close()  # noqa: S310
-                    break
-                time.sleep(0.1)
-            yield f"http://127.0.0.1:{port}"
+        for _ in range(600):
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health").close()
+                break
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
     finally:
         kill_session(server)
