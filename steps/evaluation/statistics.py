@@ -40,7 +40,7 @@ _CACHED = 2**16  # weights that a metric is given at once: what fits the process
 _THREADS = 2  # numpy lets others work while it adds up
 _AFFORDABLE = 2 * 10**8  # rows times resamples; above it fewer resamples are drawn, never fewer than _ENOUGH
 _ENOUGH = 200
-_FEW_TO_POOL, _POOLED = 1_000, 2**26  # clusters, and cells of rows by clusters (256 MiB), that are pooled at most
+_FEW_TO_POOL, _POOLED = 1_000, 2**25  # clusters, and cells of rows by clusters (128 MiB), that are pooled at most
 _UNDEFINED_SHARE = 0.05  # of the resamples; where more are undefined there is no interval
 _FEW_DAYS = 20
 
