@@ -15,7 +15,9 @@ import click
 
 from pipelines.commands import comparing, infra, results, running
 from pipelines.terminal import plain
+from steps.errors import GO_ON, Interrupted
 
+INTERRUPTED = Interrupted.exit_code
 EXIT_CODES = "Exit codes: 0 done, 1 something broke, 2 the input is wrong, 3 a gate said no, 130 interrupted."
 
 
@@ -37,7 +39,7 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
-            _fail(ctx, "interrupted", 130)
+            _fail(ctx, f"interrupted; {GO_ON}" if ctx.invoked_subcommand == "run" else "interrupted", INTERRUPTED)
         except BrokenPipeError:
             sys.stderr.close()
             ctx.exit(1)
@@ -80,7 +82,8 @@ def _fail(ctx: click.Context, message: str, code: int) -> None:
 
     message = redacted(message)
     _print_failure(ctx, message, code)
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {plain(message)}", err=True)
+    title = "" if code == INTERRUPTED else f"{click.style('error', fg='red', bold=True)}: "  # nothing is wrong then
+    click.echo(f"{title}{plain(message)}", err=True)
     ctx.exit(code)
 
 

@@ -265,8 +265,8 @@ def run(
     """
     from pipelines import launch
     from pipelines.problem.loading import load as load_problem
+    from pipelines.progress import Progress
     from pipelines.request import Request, prepare
-    from pipelines.terminal import Progress
 
     path = problem.path if isinstance(problem, Problem) else expand_home(str(problem))
     folder = expand_home(str(workspace))
@@ -274,8 +274,9 @@ def run(
     if data is not None:
         values |= _source_of(data, load_problem(path, values).problem.data.sources, path.parent, folder)
     prepared = prepare(Request(path, folder, values, smoke=smoke, name=name, tracking=tracking))
-    with contextlib.suppress(GateRefused):  # the record says so, as it does of a model that was rejected
-        launch.run(prepared, Progress())
+    # where a gate refuses, the record says so, as it does of a model that was rejected
+    with contextlib.suppress(GateRefused), Progress() as progress:
+        launch.run(prepared, progress)
     return Run(folder, prepared.run)
 
 

@@ -140,10 +140,10 @@ def as_table(listed: Sequence[Entry], width: int | None) -> str:
     return text
 
 
-def usual_seconds(workspace: Path, problem: str, stages: Sequence[str]) -> float | None:
-    """Return how long these stages took in the latest runs of a problem that ran them; None if one never ran."""
+def usual_seconds(workspace: Path, problem: str, stages: Sequence[str]) -> dict[str, float | None]:
+    """Return how long each of these stages took in the latest run of a problem that ran it; None if it never ran."""
     latest: dict[str, float] = {}
     for record in records.every(workspace):
         if record.problem_name == problem and not record.smoke:
             latest = {stage.name: stage.seconds for stage in record.stages if stage.status == "ran"} | latest
-    return sum(latest[stage] for stage in stages) if latest.keys() >= set(stages) else None
+    return {stage: latest.get(stage) for stage in stages}

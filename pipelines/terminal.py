@@ -1,18 +1,17 @@
-"""The terminal: one line per stage on standard error, a progress bar under long work, the conclusion of a run."""
+"""The terminal: text that is safe to show, lines that fit, tables, and the conclusion of a run."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
-import sys
 import textwrap
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import click
-
-from steps.journal import Event
 
 if TYPE_CHECKING:
     from infra.runs.records import RunRecord
@@ -36,63 +35,19 @@ def _code(character: re.Match[str]) -> str:
 COLOURS = {"ran": "green", "cached": "cyan", "refused": "yellow", "stopped": "yellow", "failed": "red"}
 
 
-class Progress:
-    """Receives every event of a run and shows the important ones; bars only where someone watches."""
-
-    def __init__(self) -> None:
-        self.watched = sys.stderr.isatty()
-        self.bar: Any = None
-
-    def __call__(self, stage: str, event: Event) -> None:
-        kind = event["kind"]
-        if kind == "progress":
-            self._progress(stage, event)
-        elif kind == "stage":
-            self._stage(stage, event)
-        elif kind == "note" and event["level"] == "warning":
-            self._say(click.style(fit(plain(f"    ! {event['text']}"), sys.stderr), fg="yellow"))
-        elif kind == "note":
-            self._say(fit(plain(f"    {event['text']}"), sys.stderr))
-
-    def _stage(self, stage: str, event: Event) -> None:
-        self._close_bar()
-        stage, status = plain(stage), plain(event["status"])
-        if status == "running":
-            if self.watched:
-                click.echo(f"  {stage:<9} ...", err=True, nl=False)
-            return
-        seconds = f"{event['seconds']:7.1f} s" if status in ("ran", "refused") else " " * 9
-        self._say(f"  {stage:<9} {click.style(f'{status:<8}', fg=COLOURS.get(status))}{seconds}")
-
-    def _progress(self, stage: str, event: Event) -> None:
-        if not self.watched:
-            return
-        if self.bar is None or self.bar.total != event["total"] or self.bar.what != event["what"]:
-            from tqdm import tqdm
-
-            self._close_bar()
-            title = plain(f"  {stage:<9} {event['what']}")
-            self.bar = tqdm(total=event["total"], desc=title, leave=False, file=sys.stderr)
-            self.bar.what = event["what"]
-        self.bar.update(event["done"] - self.bar.n)
-
-    def _say(self, text: str) -> None:
-        self._close_bar()
-        if self.watched:
-            click.echo("\r\033[K", err=True, nl=False)
-        click.echo(text, err=True)
-
-    def _close_bar(self) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
+def columns(stream: TextIO) -> int:
+    """Return the width of the terminal behind a stream, else of the one that the environment names."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream without a terminal, or closed
+        if width := os.get_terminal_size(stream.fileno()).columns:
+            return width
+    return shutil.get_terminal_size().columns
 
 
 def fit(text: str, stream: TextIO) -> str:
     """Return text as it is shown on a stream: where that is a terminal, longer lines break between words."""
     if not stream.isatty():
         return text
-    width = shutil.get_terminal_size().columns
+    width = columns(stream)
     return "\n".join(line if len(click.unstyle(line)) <= width else wrap(line, width) for line in text.split("\n"))
 
 
@@ -101,10 +56,8 @@ def wrap(line: str, width: int) -> str:
 
     A line with a word that is too long for that stays as it is: the word may be a path to copy.
     """
-    columns = [
-        gap.end() for gap in re.finditer(r"(?:^|(?<=\S)) {2,}(?:! )?(?=\S)", line) if gap.end() <= 2 * width // 3
-    ]
-    below = " " * (columns[-1] if columns else 2)
+    starts = [gap.end() for gap in re.finditer(r"(?:^|(?<=\S)) {2,}(?:! )?(?=\S)", line) if gap.end() <= 2 * width // 3]
+    below = " " * (starts[-1] if starts else 2)
     if max(map(len, line.split()), default=0) > width - len(below):
         return line
     return textwrap.fill(
@@ -156,8 +109,11 @@ def conclusion(facts: Facts) -> str:
     lines += [SMOKE] if record.smoke else []
     lines += _results(evaluation, judged=not record.smoke) if evaluation and evaluation.thresholds else []
     if model["path"]:
-        registered = f"  ({model['name']} version {model['version']})" if model["version"] else ""
-        lines.append(f"  model   {model['path']}{registered}")
+        lines.append(
+            f"  model   {model['name']} version {model['version']}"
+            if model["version"]
+            else f"  model   {model['path']}"
+        )
     if record.package:
         status = "registered as rejected" if facts.unwritten else "awaits approval"
         lines.append(f"  package {record.package}  ({status})")
@@ -166,7 +122,8 @@ def conclusion(facts: Facts) -> str:
     if record.finished and not facts.is_reused:
         took = datetime.fromisoformat(record.finished) - datetime.fromisoformat(record.started)
         lines.append(f"  took    {duration(max(took.total_seconds(), 0.0))}")
-    lines.append(f"  next    {_next(facts)}")
+    if record.status != "interrupted":  # its message says how it goes on
+        lines.append(f"  next    {_next(facts)}")
     return "\n".join([f"{title}  {plain(facts.run)}", *(plain(line) for line in lines)])
 
 
@@ -209,9 +166,6 @@ def _next(facts: Facts) -> str:
         return "run without --smoke"
     if verdict == "rejected":
         return "open the report for the promises and results"
-    if record.status == "interrupted":
-        command = f"'fourscore retry {record.run}'" if record.execution else "the same command"
-        return f"{command} continues from the last published stage and checkpoint"
     fix = "fix what the message describes and"
     if record.execution:
         retry = f"'fourscore retry {record.run}' to continue the same execution"

@@ -13,6 +13,10 @@ from infra.runs import records
 from infra.runs.plan import Reporter
 from infra.runs.records import RunRecord
 from infra.tracking import follower, state
+from steps.errors import Interrupted
+
+HURRY = 5.0
+"""Seconds that an interrupted run waits for its projection; after that the process finishes alone."""
 
 
 def note(reporter: Reporter, text: str, level: str = "info") -> None:
@@ -41,12 +45,16 @@ def _track(workspace: Path, run: str, uri: str | None, reporter: Reporter) -> It
     if uri is None:
         yield
         return
-    process = follower.follow(workspace, run, uri)
+    process, patience = follower.follow(workspace, run, uri), follower.PATIENCE
     try:
         yield
+    except Interrupted:
+        patience = HURRY
+        raise
     finally:
+        reporter("", {"kind": "progress", "done": 0, "total": 0, "what": "telling MLflow how the run ended"})
         with contextlib.suppress(KeyboardInterrupt):  # the run is over and its outcome is known
-            follower.finish(process)
+            follower.finish(process, patience)
         _warn_of_tracking(workspace, run, reporter)
 
 
@@ -64,6 +72,7 @@ def _warn_of_tracking(workspace: Path, run: str, reporter: Reporter) -> None:
 
 def report(workspace: Path, run: str, reporter: Reporter) -> None:
     """Write the report of a run, also of one that stopped early; a failure is a warning and never hides the run."""
+    reporter("", {"kind": "progress", "done": 0, "total": 0, "what": "writing the report"})
     from pipelines.pages.report.page import write_report
 
     try:

@@ -35,6 +35,9 @@ class GateRefused(FourscoreError):
         self.reasons: Sequence[str] = reasons
 
 
+GO_ON = "run the same command to go on"
+
+
 class Interrupted(FourscoreError):
     """A person or the machine asked the run to stop."""
 

@@ -97,10 +97,16 @@ class Journal:
     def verdict(self, verdict: Literal["pass", "refused", "rejected"], reasons: Sequence[str] = ()) -> None:
         self._write("verdict", verdict=verdict, reasons=list(reasons))
 
-    def progress(self, count: float, total: float, what: str) -> None:
-        """Tell the person who watches how far the work is; nothing is kept."""
+    def progress(self, count: float, total: float, what: str, *, share: float = 0.0, so_far: str = "") -> None:
+        """Tell the person who watches how far the work is; nothing is kept.
+
+        Args:
+            share: how much of the whole step is finished, at most 1; 0 where that is unknown.
+            so_far: a result so far, in words.
+        """
         if self._listener:
-            self._listener({"kind": "progress", "done": count, "total": total, "what": what})
+            event = {"kind": "progress", "done": count, "total": total, "what": what, "share": share, "so_far": so_far}
+            self._listener(event)
 
 
 def read_events(path: Path) -> Iterator[Event]:

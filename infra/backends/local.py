@@ -17,7 +17,7 @@ from infra.store.ledger import note_reading
 from infra.store.manifest import JOURNAL, CorruptExecution, Manifest
 from infra.store.store import Store
 from steps.core import execute
-from steps.errors import FourscoreError, GateRefused, Interrupted
+from steps.errors import GO_ON, FourscoreError, GateRefused, Interrupted
 from steps.journal import Journal, read_events
 
 
@@ -201,8 +201,7 @@ def _close(workspace: Path, record: RunRecord, stop: BaseException) -> None:
         records.close(record, "rejected", "\n".join(stop.reasons))
     elif isinstance(stop, KeyboardInterrupt | Interrupted):
         where = f" in stage {running.name}" if running else ""
-        advice = "run the same command again and it goes on from there"
-        records.close(record, "interrupted", f"interrupted{where}; {advice}")
+        records.close(record, "interrupted", f"interrupted{where}; {GO_ON}")
     else:
         records.close(record, "error", _message(workspace, record, stop, running))
     with contextlib.suppress(OSError):  # a full disk takes no record either: the next start marks the run as killed

@@ -46,7 +46,7 @@ class Live:
         if event["kind"] == "stage":
             now |= {"status": event["status"], "seconds": event.get("seconds", 0.0)}
         elif event["kind"] == "progress":
-            now["progress"] = {name: event[name] for name in ("done", "total", "what")}
+            now["progress"] = {name: value for name, value in event.items() if name != "kind"}
 
     def __enter__(self) -> Self:
         if not self.silent:

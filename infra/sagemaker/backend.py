@@ -22,7 +22,7 @@ from infra.sagemaker.upload import code_digest, upload
 from infra.store.manifest import JOURNAL
 from infra.store.s3 import S3Store
 from infra.tracking.state import await_parent
-from steps.errors import FourscoreError, InputError, Interrupted
+from steps.errors import GO_ON, FourscoreError, InputError, Interrupted
 
 POLL_AWS, POLL_LOCAL = 5.0, 0.5
 """Seconds between two looks at an execution, on AWS and on this machine."""
@@ -85,7 +85,7 @@ class SageMakerBackend:
             return self._run(plan, record, reporter)
         except KeyboardInterrupt:
             if record.execution is None:
-                self._close(record, "interrupted", "interrupted before anything was started")
+                self._close(record, "interrupted", f"interrupted before anything was started; {GO_ON}")
                 raise Interrupted(record.message) from None
             raise Interrupted(_detached(record)) from None
         except FourscoreError as error:

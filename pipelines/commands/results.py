@@ -115,11 +115,10 @@ def predict(
 @as_json
 def runs(workspace: Path, order: str | None, sync: bool, tracking_uri: str | None, as_json: bool) -> None:
     """List all runs with verdict, promised metric, time and age; the newest first."""
-    import shutil
 
     from infra.runs import records
     from pipelines.listing import as_table, entries
-    from pipelines.terminal import plain
+    from pipelines.terminal import columns, plain
 
     for record in records.mark_killed(workspace):
         click.echo(f"run {record.run} was killed and is now marked as killed", err=True)
@@ -143,7 +142,7 @@ def runs(workspace: Path, order: str | None, sync: bool, tracking_uri: str | Non
     if not listed:
         click.echo(f"no runs in {workspace}; start one with: fourscore run PROBLEM", err=True)
     else:
-        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        width = columns(sys.stdout) if sys.stdout.isatty() else None
         click.echo(as_table(listed, width))
     _exit_unless_projected(synced)
 

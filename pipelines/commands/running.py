@@ -15,6 +15,7 @@ from pipelines.commands.options import as_json, print_json, settings_option, tra
 
 if TYPE_CHECKING:
     from pipelines.pages.report.gather import Facts
+    from pipelines.progress import Progress
     from pipelines.request import Request
 
 PLACES = ("local", "sagemaker", "sagemaker-local")
@@ -142,7 +143,8 @@ def plan(request: Request, as_json: bool) -> None:
     ]
     detached = prepared.place.detached
     missing = [stage["name"] for stage in stages if stage["status"] == "runs"]
-    seconds = None if detached else usual_seconds(request.workspace, prepared.loaded.problem.name, missing)
+    usual = {} if detached else usual_seconds(request.workspace, prepared.loaded.problem.name, missing)
+    seconds = None if detached or None in usual.values() else sum(filter(None, usual.values()))
     cost = detached.estimate(prepared.plan, prepared.loaded.problem.name) if detached else {}
     if as_json:
         print_json(
@@ -174,23 +176,27 @@ def plan(request: Request, as_json: bool) -> None:
 def run(request: Request, as_json: bool) -> None:
     """Run the plan; a run that was stopped is resumed."""
     from pipelines import launch
+    from pipelines.listing import usual_seconds
+    from pipelines.progress import Progress
     from pipelines.request import prepare
-    from pipelines.terminal import Progress
 
-    prepared = prepare(request)
-    progress = Progress()
-    cached = sum(step.cached for step in prepared.plan.steps)
-    click.echo(f"run {prepared.run}: {len(prepared.plan.steps)} stages, {cached} cached", err=True)
-    _finish(request.workspace, prepared.run, lambda: launch.run(prepared, progress), as_json=as_json)
+    with Progress() as progress:
+        prepared = prepare(request)
+        missing = [step.step.name for step in prepared.plan.steps if not step.cached]
+        count = len(prepared.plan.steps)
+        progress.say(f"run {prepared.run}: {count} stages, {count - len(missing)} cached")
+        if not prepared.place.detached:
+            progress.expect(usual_seconds(request.workspace, prepared.loaded.problem.name, missing))
+        _finish(request.workspace, prepared.run, lambda: launch.run(prepared, progress), progress, as_json)
 
 
-def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json: bool) -> None:
+def _finish(workspace: Path, run: str, action: Callable[[], object], progress: Progress, as_json: bool) -> None:
     """Perform the action on a run, print the run's outcome, and exit with the code of its verdict."""
     from infra.runs import records
     from pipelines import launch
     from pipelines.summary import summary
     from pipelines.terminal import conclusion, fit
-    from steps.errors import FourscoreError
+    from steps.errors import FourscoreError, Interrupted
 
     failure: FourscoreError | None = None
     reused = False
@@ -200,6 +206,9 @@ def _finish(workspace: Path, run: str, action: Callable[[], object], *, as_json:
         failure = error
     except Exception as error:  # noqa: BLE001  unforeseen: the record names the file with the details
         failure = FourscoreError(launch.message_of(workspace, run, error))
+    progress.close()
+    if isinstance(failure, Interrupted) and not as_json:
+        raise failure  # its message is all that there is to say
     if records.path_of(workspace, run).exists():
         facts = _gather(workspace, run, failure)
         facts = facts.reused() if reused else facts
@@ -239,9 +248,10 @@ def _gather(workspace: Path, run: str, failure: Exception | None) -> Facts:
 def attach(run: str, workspace: Path, as_json: bool) -> None:
     """Watch a RUN on SageMaker again."""
     from pipelines import detached
-    from pipelines.terminal import Progress
+    from pipelines.progress import Progress
 
-    _finish(workspace, run, lambda: detached.attach(workspace, run, Progress()), as_json=as_json)
+    with Progress() as progress:
+        _finish(workspace, run, lambda: detached.attach(workspace, run, progress), progress, as_json)
 
 
 @click.command()
@@ -251,9 +261,10 @@ def attach(run: str, workspace: Path, as_json: bool) -> None:
 def retry(run: str, workspace: Path, as_json: bool) -> None:
     """Continue a RUN on SageMaker that failed or was stopped, from the first job that did not succeed."""
     from pipelines import detached
-    from pipelines.terminal import Progress
+    from pipelines.progress import Progress
 
-    _finish(workspace, run, lambda: detached.retry(workspace, run, Progress()), as_json=as_json)
+    with Progress() as progress:
+        _finish(workspace, run, lambda: detached.retry(workspace, run, progress), progress, as_json)
 
 
 @click.command()

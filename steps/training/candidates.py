@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from collections.abc import Mapping
@@ -121,6 +122,10 @@ class TrainingContext:
     """Seconds of fits that an interrupted training made before."""
     whole: dict[str, Fitted] = field(default_factory=dict)
     """The fits on the whole training part, by candidate."""
+    fits: int = 0
+    """How many fits are finished."""
+    so_far: str = ""
+    """The last score on a fold, in words."""
 
     @property
     def metric(self) -> Metric:
@@ -184,14 +189,20 @@ class TrainingContext:
             tune=tune,
             checkpoint=folder / "latest.pt",
             note=self.log.warning,
-            report=lambda epochs, last: self.log.progress(epochs, last, f"{candidate.name}, {label}"),
+            report=functools.partial(self._report, f"{candidate.name}, {label}"),
         )
         start = time.perf_counter()
         if len(training) > self.most_rows:
             training = training[np.linspace(0, len(training) - 1, self.most_rows, dtype=np.int64)]
         fitted = train_on(self.dataset, candidate.architecture, training, validation, options, earlier)
+        self.fits += 1
+        self._report(f"{candidate.name}, {label}: finished", 1, 1)
         self.earlier += max(fitted.fit.seconds - (time.perf_counter() - start), 0)
         return fitted
+
+    def _report(self, what: str, count: float, total: float) -> None:
+        share = min(self.fits / (len(self.names) * len(self.folds) + 1), 1.0)
+        self.log.progress(count, total, what, share=share, so_far=self.so_far)
 
 
 def fit_candidates(context: TrainingContext) -> list[Candidate]:
@@ -306,7 +317,8 @@ def _score(context: TrainingContext, candidate: Candidate, prediction: Array) ->
 
 def _note_score(context: TrainingContext, what: str, validation: Array, prediction: Array) -> None:
     value = context.metric.bind(context.dataset.truth[validation], prediction)(np.ones(len(validation)))
-    context.log.note(f"{what}, {context.metric.label} {value:.3g}")
+    context.so_far = f"{context.metric.label} {value:.3g}"
+    context.log.note(f"{what}, {context.so_far}")
 
 
 def _blend(context: TrainingContext, tried: list[Candidate]) -> Candidate | None:

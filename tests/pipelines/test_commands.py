@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from cli import fourscore, small_example
 from page_numbers import unsourced
+from pseudoterminal import in_terminal
 
 from infra.tracking.mlflow_client import connect, default_uri
 from pipelines.pages.report.gather import gather
@@ -286,34 +287,50 @@ def test_doctor_finds_what_rots_in_the_store(place, first, tmp_path):
     assert all(name in bad["found"] for name in ("data.parquet", bare.name, garbled.name))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_ends_with_130_is_marked_and_goes_on_when_asked_again(place, number, tmp_path):
-    arguments = [
-        sys.executable,
-        "-m",
-        "pipelines",
-        "run",
-        str(place / "example/problem.yaml"),
-        "--json",
-        "--no-tracking",
-        "--until",
-        "train",
-    ]
+def trains(folder):
+    """Whether a run in a folder has divided its rows and trains."""
+    return bool(list(folder.glob(".fourscore/working/*/checkpoints"))) or bool(
+        list(folder.glob(".fourscore/store/*/test_set"))
+    )
+
+
+TO_TRAIN = ("run", "example/problem.yaml", "--until", "train")
+
+
+def test_a_terminated_run_ends_with_130_is_marked_and_goes_on_when_asked_again(place, tmp_path):
+    (tmp_path / "example").symlink_to(place / "example")
+    arguments = [sys.executable, "-m", "pipelines", *TO_TRAIN, "--json", "--no-tracking"]
     process = subprocess.Popen(arguments, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob(".fourscore/store/*/test_set")):
+    while not trains(tmp_path):
         time.sleep(0.05)
         assert process.poll() is None
     time.sleep(1)
-    process.send_signal(number)
+    process.send_signal(signal.SIGTERM)
     out, _ = process.communicate(timeout=60)
     assert process.returncode == 130
     assert json.loads(out)["status"] == "interrupted"
     assert list(tmp_path.glob(".fourscore/working/*")) == []
-    again = fourscore(
-        "run", place / "example/problem.yaml", "--json", "--no-tracking", "--until", "train", cwd=tmp_path
-    )
+    again = fourscore(*TO_TRAIN, "--json", "--no-tracking", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert {stage["name"]: stage["status"] for stage in json.loads(again.stdout)["stages"]}["split"] == "cached"
+
+
+def test_control_c_in_a_terminal_says_once_how_to_go_on_also_while_the_tracking_server_is_busy(place, tmp_path):
+    (tmp_path / "example").symlink_to(place / "example")
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the connection and never answers
+        uri = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        code, screen = in_terminal(
+            [sys.executable, "-m", "pipelines", *TO_TRAIN, "--tracking-uri", uri],
+            80,
+            cwd=tmp_path,
+            interrupt_when=lambda: trains(tmp_path),
+        )
+    text = "\n".join(screen.lines)
+    assert code == 130, text
+    assert text.count("interrupted") == text.count("run the same command to go on") == 1
+    assert "Traceback" not in text
+    assert "error" not in text.lower()
+    assert any("telling MLflow how the run ended" in line for line in screen.live)
 
 
 def test_until_records_what_was_not_asked_for_and_promises_nothing(place):

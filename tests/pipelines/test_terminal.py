@@ -13,7 +13,7 @@ from infra.runs.records import RunRecord, StageRecord
 from pipelines import __main__ as command_line
 from pipelines.pages.report.gather import gather
 from pipelines.summary import summary
-from pipelines.terminal import Progress, conclusion, fit, lineage, outcome, plain, wrap
+from pipelines.terminal import conclusion, fit, lineage, outcome, plain, wrap
 from steps.evaluation.document import ThresholdResult
 
 NASTY = "a\x1b]0;PWNED\x07\x9b2J\u202eb"
@@ -52,21 +52,6 @@ def test_the_conclusion_and_lineage_of_a_run_show_what_its_data_says_and_keep_ou
     for text in (output.partition("\n")[2], lineage(record)):
         assert HARMLESS in text
         assert plain(text) == text
-
-
-@pytest.mark.parametrize("level", ["warning", "info"])
-def test_what_a_stage_says_while_it_runs_cannot_steer_the_terminal(level, capsys):
-    progress = Progress()
-    progress("", {"kind": "note", "level": level, "text": NASTY})
-    progress(NASTY, {"kind": "stage", "status": "failed", "seconds": 1.0})
-    output = capsys.readouterr().err
-    assert output.count(HARMLESS) == 2
-    assert NASTY not in output
-
-
-def test_the_notes_of_a_stage_are_shown_while_it_runs(capsys):
-    Progress()("train", {"kind": "note", "level": "info", "text": "mlp, fold 1: ROC AUC 0.7"})
-    assert capsys.readouterr().err == "    mlp, fold 1: ROC AUC 0.7\n"
 
 
 def test_a_failure_is_shown_with_what_the_data_says_made_harmless(capsys):
