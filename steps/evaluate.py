@@ -102,7 +102,7 @@ def evaluate(
     from threadpoolctl import threadpool_limits
 
     from model_code import serving
-    from steps.evaluation import calibration, power, predictors, statistics
+    from steps.evaluation import calibration, curves, power, predictors, statistics
     from steps.evaluation import classes as classes_one_by_one
     from steps.evaluation.resampling import resampling
 
@@ -146,6 +146,7 @@ def evaluate(
             prediction_intervals=_intervals(predictor.schema, truth, predictions[MODEL], drawing, config),
             **classes_one_by_one.document(truth, predictions[MODEL], classes, drawing),
             **calibration.shapes(task, truth, predictions[MODEL], thresholds.get(MODEL)),
+            **curves.document(truth, predictions[MODEL], classes, _times(config, table, test)),
             interval=drawing.method(),
             data=EvaluationData(
                 train_rows=train.rows, train_digest=train.digest, test_rows=test.rows, test_digest=test.digest
@@ -327,6 +328,13 @@ def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequen
     if values.null_count():
         raise FourscoreError(f"{values.null_count()} test rows have no usable value of target {schema.target.name!r}")
     return values.to_numpy()
+
+
+def _times(config: EvaluateConfig, table: pl.DataFrame, schema: TableSchema) -> pl.Series | None:
+    """Return the column that orders the rows in time, None where there is none or it is no time."""
+    names = [str(config.column)] if config.by == "time" else [column.name for column in schema.of_role("time")]
+    ordered = (table[name] for name in names if name in table.columns)
+    return next((values for values in ordered if values.dtype.is_temporal() or values.dtype.is_numeric()), None)
 
 
 def _division_columns(config: EvaluateConfig) -> tuple[str, ...]:

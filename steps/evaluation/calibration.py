@@ -82,21 +82,21 @@ def confusion(truth: Array, prediction: Array, threshold: float | None = None) -
 def residuals(truth: Array, prediction: Array) -> Residuals:
     """Quantiles and histogram of truth - prediction, counts of the plane (prediction, truth); in the target's unit."""
     residual = truth - prediction
-    edges = _edges(residual, _HISTOGRAM_BINS)
-    across, up = _edges(prediction, _GRID), _edges(truth, _GRID)
-    plane, _, _ = np.histogram2d(_inside(prediction, across), _inside(truth, up), bins=(across, up))
+    edges = edges_of(residual, _HISTOGRAM_BINS)
+    across, up = edges_of(prediction, _GRID), edges_of(truth, _GRID)
+    plane, _, _ = np.histogram2d(inside(prediction, across), inside(truth, up), bins=(across, up))
     quantiles = np.quantile(residual, _QUANTILES)
     return Residuals(
         quantiles={f"{share:g}": rounded(value) for share, value in zip(_QUANTILES, quantiles, strict=True)},
-        histogram=Histogram(edges=_rounded(edges), counts=np.histogram(_inside(residual, edges), edges)[0].tolist()),
+        histogram=Histogram(edges=_rounded(edges), counts=np.histogram(inside(residual, edges), edges)[0].tolist()),
         predicted_vs_actual=Plane(
             edges_predicted=_rounded(across), edges_actual=_rounded(up), counts=plane.astype(int).tolist()
         ),
     )
 
 
-def _edges(values: Array, bins: int) -> Array:
-    """[bins + 1] equal steps over all but the tails."""
+def edges_of(values: Array, bins: int) -> Array:
+    """Return [bins + 1] equal steps over all but the tails."""
     low, high = np.quantile(values, [_TAIL, 1 - _TAIL])
     if not high > low or (high - low) / bins < np.spacing(max(abs(low), abs(high))) * 4:
         width = max(0.5, abs(low) * 1e-6)
@@ -104,7 +104,8 @@ def _edges(values: Array, bins: int) -> Array:
     return np.linspace(low, high, bins + 1)
 
 
-def _inside(values: Array, edges: Array) -> Array:
+def inside(values: Array, edges: Array) -> Array:
+    """Return the values, those of the tails at the nearest edge."""
     clipped: Array = values.clip(edges[0], edges[-1])
     return clipped
 

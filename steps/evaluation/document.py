@@ -166,6 +166,52 @@ class Residuals(Section):
     predicted_vs_actual: Plane
 
 
+class Stretch(Section):
+    """Test rows that follow one another, in predicted value or in time: what was predicted beside what happened."""
+
+    at: float
+    """Where they lie, by their median."""
+    rows: int
+    actual: float
+    """The mean; of two classes the share of the second, of several the share whose class is the most probable one."""
+    predicted: float
+    """The mean of the predicted numbers, or of the probabilities of that."""
+    low: float | None = None
+    """Of numbers: one in ten errors (actual minus predicted) is below."""
+    high: float | None = None
+    """One in ten is above."""
+
+
+class Curve(Section):
+    """A line for one class against all others."""
+
+    name: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    area: float | None = None
+    """The metric of all thresholds: ROC AUC, average precision."""
+
+
+class Outcomes(Section):
+    """How many rows have which probability, by what happened."""
+
+    names: tuple[str, ...]
+    """The two classes, or whether the predicted one of several was right."""
+    edges: tuple[float, ...]
+    counts: tuple[tuple[int, ...], ...]
+
+
+class Curves(Section):
+    """How probabilities rank and divide the test rows; of many classes, those that are ranked worst."""
+
+    roc: tuple[Curve, ...] = ()
+    """True-positive rate by false-positive rate."""
+    precision_recall: tuple[Curve, ...] = ()
+    gain: Curve | None = None
+    """Share of the positive rows by share of all rows, the highest ranked first."""
+    outcomes: Outcomes | None = None
+
+
 class PredictionIntervals(Section):
     """How the model's prediction intervals do on the test rows."""
 
@@ -293,6 +339,13 @@ class Evaluation(Document):
     """The most frequent first."""
     abstention: tuple[Abstention, ...] = ()
     residuals: Residuals | None = None
+    by_prediction: tuple[Stretch, ...] = ()
+    """Of numbers: from small predictions to large ones."""
+    over_time: tuple[Stretch, ...] = ()
+    """In seconds since 1970 where ``time_is_date``."""
+    time_column: str | None = None
+    time_is_date: bool = False
+    curves: Curves | None = None
     prediction_intervals: PredictionIntervals | None = None
     decision: Decision | None = None
     interval: IntervalMethod

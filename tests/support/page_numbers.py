@@ -167,6 +167,7 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
         decision = document["decision"] or {}
         misses = (decision.get("positives") or 0) - (decision.get("hits") or 0)
         yield [error, decision, misses, training and training.model_dump()["calibration"]]
+        yield from _drawn(evaluation)
     if evaluation and section == "segments" and (listed := segments(evaluation)):
         yield [len(listed.further), len(listed.small), listed.hidden]
     if evaluation and section == "limits":
@@ -197,6 +198,15 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
     if section == "time":
         spent = [stage.seconds for stage in facts.stages]
         yield [spent, sum(spent), [asdict(stage.record) for stage in facts.stages], [s.events for s in facts.stages]]
+
+
+def _drawn(evaluation: Evaluation) -> Iterator[Any]:
+    """Yield what captions say of curves."""
+    if curves := evaluation.curves:
+        areas = [[curve.area for curve in drawn] for drawn in (curves.roc, curves.precision_recall)]
+        yield [areas, len(curves.roc), len(evaluation.classes)]
+        yield [curves.gain and [curves.gain.x[10], curves.gain.y[10], curves.gain.y[10] / curves.gain.x[10]]]
+    yield [min((stretch.rows for stretch in evaluation.over_time), default=0)]
 
 
 def _in_name(metric: str) -> list[float]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import polars as pl
 
 from infra.runs.records import RunRecord, StageRecord, save
 from infra.store.local import LocalStore
@@ -16,6 +20,8 @@ from pipelines.pages.report.gather import Facts, Stage, gather
 from pipelines.pages.report.page import render
 from pipelines.training import TRAINING
 from steps.cards.document import ProblemCard
+from steps.evaluation import curves
+from steps.evaluation.document import Evaluation
 from steps.journal import Journal
 
 STAGES = ("define", "ingest", "validate", "label", "split", "train", "evaluate", "register")
@@ -424,17 +430,30 @@ RESIDUALS = {
 }
 
 
+def curves_of(names: Sequence[str]) -> dict[str, Any]:
+    """Return the curves and the stretches of time of a model that ranks rows by noise and truth, or predicts numbers so."""
+    random = np.random.default_rng(0)
+    truth = random.integers(0, max(2, len(names)), 600)
+    times = pl.Series(names[0] if names else "day", np.arange(600) * 86_400_000).cast(pl.Datetime("ms"))
+    noisy = np.eye(max(2, len(names)))[truth] + random.random((600, max(2, len(names))))
+    prediction = noisy / noisy.sum(axis=1, keepdims=True) if names else truth + random.normal(size=600)
+    fields = curves.document(truth, prediction, names, times)
+    return Evaluation.model_validate({**evaluation(), **fields}).model_dump(include=set(fields))
+
+
 def corpus(workspace: Path) -> list[str]:
     """Lay out a run of each kind that a report can be of; return their names."""
     letters = [chr(65 + i) for i in range(26)]
     unmet = {**evaluation()["thresholds"][0], "met": False, "reason": "the lower end of its interval is 0.680"}
     of_many = evaluation(
         task="multiclass-classification", classes=letters,
-        confusion=[[120 if i == j else (i * j) % 3 for i in range(26)] for j in range(26)],
+        confusion=[[120 if i == j else (i * j) % 3 for i in range(26)] for j in range(26)], **curves_of(letters),
     )  # fmt: skip
-    of_numbers = evaluation(task="regression", classes=[], confusion=None, calibration=None, residuals=RESIDUALS)
+    of_numbers = evaluation(
+        task="regression", classes=[], confusion=None, calibration=None, residuals=RESIDUALS, **curves_of(())
+    )
     return [
-        make_run(workspace, "passed"),
+        make_run(workspace, "passed", files=documents(**{EVALUATION: evaluation(**curves_of(("on time", "late")))})),
         make_run(workspace, "rejected", status="rejected", files=documents(**{
             EVALUATION: evaluation(verdict="rejected", reasons=["roc_auc is 0.692, not 0.7"], thresholds=[unmet])
         })),
@@ -507,6 +526,7 @@ def hostile_run(workspace: Path) -> str:
         task=HOSTILE[0],
         target=HOSTILE[1],
         notes=list(HOSTILE),
+        **curves_of(HOSTILE),
         confusion=[[300 if i == j else 7 for i in HOSTILE] for j in HOSTILE],
         slices={text: [{"value": text, **part}] for text in HOSTILE},
         yardsticks={text: {"roc_auc": estimate(0.5)} for text in HOSTILE},

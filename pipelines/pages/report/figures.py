@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from steps.evaluation.document import Bin
-from steps.wording import MINUS
+from steps.evaluation.document import Bin, Curve, Outcomes, Stretch
+from steps.wording import MINUS, cut
 
 WIDTH, HEIGHT = 440, 260
 """In units of the drawing: its text is legible on a telephone and beside another one on a desk."""
@@ -19,6 +20,7 @@ _LETTER = 6.2  # the mean width of a letter of tick labels
 _SHADES = 5
 _LINES = 4
 """Kinds of lines that the style sheet knows, by colour and by dash."""
+_LEGEND_LETTERS = 36  # of all names in a legend together
 
 Series = tuple[str, Sequence[float], Sequence[float]]
 """Our own name for it, x, y."""
@@ -58,6 +60,34 @@ class Axis:
         return f"{value:,.{places}f}".replace("-", MINUS)
 
 
+class Dates(Axis):
+    """Seconds since 1970, with ticks at the beginning of days, months or years."""
+
+    @property
+    def _months(self) -> int:
+        """The months between ticks; 0 where days are between them."""
+        months = (self.high - self.low) / (30.4 * 86_400)
+        return next((step for step in (1, 2, 3, 6, 12) if months / step <= 6), 12 * math.ceil(months / 72)) * (
+            months > 2
+        )
+
+    def ticks(self) -> list[float]:
+        """Return up to seven moments from end to end."""
+        if not self._months:
+            days = max(1, math.ceil((self.high - self.low) / 86_400 / 5))
+            first = math.ceil(self.low / 86_400)
+            return [day * 86_400.0 for day in range(first, math.floor(self.high / 86_400) + 1, days)]
+        start, end = (datetime.fromtimestamp(at, UTC) for at in (self.low, self.high))
+        months = range(12 * start.year, 12 * end.year + 12, self._months)
+        moments = (datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp() for month in months)
+        return [moment for moment in moments if self.low <= moment <= self.high]
+
+    def label(self, value: float) -> str:
+        """Return the day, the month or the year that begins then."""
+        form = "%Y" if self._months >= 12 else "%Y-%m" if self._months else "%m-%d"
+        return f"{datetime.fromtimestamp(value, UTC):{form}}"
+
+
 def spread(values: Iterable[float], within: Ends | None = None) -> Ends:
     """Return ends that hold all values, with a margin; those of ``within`` where they are wider."""
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
@@ -68,17 +98,25 @@ def spread(values: Iterable[float], within: Ends | None = None) -> Ends:
 
 
 def curves(
-    title: str, series: Sequence[Series], x: str, y: str, mark: float | None = None, ends: Ends | None = None
+    title: str,
+    series: Sequence[Series],
+    x: str,
+    y: str,
+    mark: float | None = None,
+    ends: Ends | None = None,
+    *,
+    dates: bool = False,
 ) -> Markup:
     """Lines that differ in colour and in dash.
 
     Args:
         mark: an x to point at, such as the epoch whose weights are used.
         ends: the least and the largest y, so that figures side by side have the same scale.
+        dates: whether x is in seconds since 1970.
     """
     of_x = spread(value for _, xs, _ in series for value in xs)
     of_y = ends or spread(value for _, _, ys in series for value in ys)
-    plot = _Plot(of_x, of_y, x, y, legend=[name for name, _, _ in series])
+    plot = _Plot(of_x, of_y, x, y, legend=[name for name, _, _ in series], dates=dates)
 
     def shapes() -> Iterator[str]:
         if mark is not None:
@@ -92,6 +130,91 @@ def curves(
 
     described = "; ".join(f"{name} goes from {ys[0]:.4g} to {ys[-1]:.4g}" for name, _, ys in series if len(ys))
     return plot.image(f"{title}. {y} by {x}. {described}.", shapes())
+
+
+def ranking(
+    title: str,
+    lines: Sequence[Curve],
+    x: str,
+    y: str,
+    *,
+    guess: float | None = None,
+    acts: tuple[float, float] | None = None,
+) -> Markup:
+    """Draw curves of shares by shares, with what guessing makes of them.
+
+    Args:
+        guess: the height of guessing; None where it is the diagonal.
+        acts: where the model's own threshold is on the only curve.
+    """
+    names = [cut(line.name, max(6, _LEGEND_LETTERS // len(lines))) for line in lines]
+    plot = _Plot((0, 1), (0, 1), x, y, legend=names)
+
+    def shapes() -> Iterator[str]:
+        yield plot.diagonal(0, 1) if guess is None else plot.level(guess, "ideal")
+        for position, line in enumerate(lines):
+            yield f'<polyline class="line-{position}" points="{plot.points(line.x, line.y)}"/>'
+        if acts:
+            yield f'<circle class="line-1 point" cx="{plot.x.at(acts[0])}" cy="{plot.y.at(acts[1])}" r="5"/>'
+
+    areas = "; ".join(
+        f"{name}: area {line.area:.3f}" for name, line in zip(names, lines, strict=True) if line.area is not None
+    )
+    return plot.image(f"{title}. {y} by {x}; the dashed line is guessing. {areas}.", shapes())
+
+
+def outcomes(title: str, observed: Outcomes, x: str) -> Markup:
+    """Draw the distribution of probabilities for each outcome, each by the shares of its own rows."""
+    shares = [[rows / (sum(counts) or 1) for rows in counts] for counts in observed.counts]
+    names = [cut(name, _LEGEND_LETTERS // 2) for name in observed.names]
+    plot = _Plot(
+        (observed.edges[0], observed.edges[-1]),
+        (0, 1.04 * max(map(max, shares)) or 1),
+        x,
+        "share of its rows",
+        legend=names,
+    )
+    lines = (
+        f'<polyline class="line-{position}" points="{_outline(plot, observed.edges, part)}"/>'
+        for position, part in enumerate(shares)
+    )
+    counted = "; ".join(f"{name}: {sum(counts)} rows" for name, counts in zip(names, observed.counts, strict=True))
+    return plot.image(f"{title}. {x}, by what happened. {counted}.", lines)
+
+
+def _outline(plot: _Plot, edges: Sequence[float], heights: Sequence[float]) -> str:
+    """Return the corners of a histogram, from its base to its base."""
+    xs = [edge for edge in edges for _ in range(2)]
+    return plot.points(xs, [0, *(height for height in heights for _ in range(2)), 0])
+
+
+def errors(title: str, listed: Sequence[Stretch], x: str, *, dates: bool = False) -> Markup:
+    """Draw the mean error by stretch, and between which errors eight in ten lie."""
+    lows, highs = ([end or 0.0 for end in ends] for ends in zip(*((s.low, s.high) for s in listed), strict=True))
+    means, at = [part.actual - part.predicted for part in listed], [part.at for part in listed]
+    plot = _Plot(spread(at), spread([*lows, *highs, *means, 0]), x, "actual minus predicted", dates=dates)
+
+    def shapes() -> Iterator[str]:
+        yield f'<polygon class="band" points="{plot.points(at, highs)} {plot.points(at[::-1], lows[::-1])}"/>'
+        yield plot.level(0, "ideal")
+        yield f'<polyline class="line-0" points="{plot.points(at, means)}"/>'
+        yield from (
+            f'<circle class="line-0 point" cx="{plot.x.at(a)}" cy="{plot.y.at(m)}" r="3"/>'
+            for a, m in zip(at, means, strict=True)
+        )
+
+    largest = max(means, key=abs)
+    return plot.image(
+        f"{title}. Mean error by {x} in {len(listed)} stretches, the largest {largest:.4g}; eight in ten errors lie in the band.",
+        shapes(),
+    )
+
+
+def over_time(title: str, listed: Sequence[Stretch], x: str, y: str, *, dates: bool) -> Markup:
+    """Draw what happened beside what was predicted, by time."""
+    at = [part.at for part in listed]
+    series = (("actual", at, [part.actual for part in listed]), ("predicted", at, [part.predicted for part in listed]))
+    return curves(title, series, x, y, dates=dates)
 
 
 def calibration(bins: Sequence[Bin]) -> Markup:
@@ -180,13 +303,21 @@ class _Plot:
     """A pair of axes with grid, ticks and labels, into which shapes are drawn."""
 
     def __init__(
-        self, x: Ends, y: Ends, x_label: str, y_label: str, *, legend: Sequence[str] = (), height: float = HEIGHT
+        self,
+        x: Ends,
+        y: Ends,
+        x_label: str,
+        y_label: str,
+        *,
+        legend: Sequence[str] = (),
+        height: float = HEIGHT,
+        dates: bool = False,
     ) -> None:
         top = TOP + (LEGEND if len(legend) > 1 else 0)
         self.height = height
         self.y = Axis(*y, height - BOTTOM, top)
         left = 30 + _LETTER * max(len(self.y.label(tick)) for tick in self.y.ticks())
-        self.x = Axis(*x, left, WIDTH - RIGHT)
+        self.x = (Dates if dates else Axis)(*x, left, WIDTH - RIGHT)
         self._labels, self._legend = (x_label, y_label), legend
 
     def points(self, xs: Sequence[float], ys: Sequence[float]) -> str:
@@ -195,6 +326,10 @@ class _Plot:
     def upright(self, x: float, kind: str) -> str:
         at = self.x.at(x)
         return f'<line class="{kind}" x1="{at}" x2="{at}" y1="{self.y.start:.1f}" y2="{self.y.end:.1f}"/>'
+
+    def level(self, y: float, kind: str) -> str:
+        at = self.y.at(y)
+        return f'<line class="{kind}" x1="{self.x.start:.1f}" x2="{self.x.end:.1f}" y1="{at}" y2="{at}"/>'
 
     def diagonal(self, low: float, high: float) -> str:
         start, end = f'x1="{self.x.at(low)}" y1="{self.y.at(low)}"', f'x2="{self.x.at(high)}" y2="{self.y.at(high)}"'
@@ -217,7 +352,9 @@ class _Plot:
             yield Markup('<line class="tick" x1="{}" x2="{}" y1="{}" y2="{}"/>').format(
                 at, at, base, f"{self.y.start + 4:.1f}"
             )
-            yield _text(float(at), self.y.start + 16, self.x.label(tick), "middle")
+            label = self.x.label(tick)
+            middle = min(float(at), WIDTH - _LETTER * len(label) / 2)  # not beyond the edge
+            yield _text(middle, self.y.start + 16, label, "middle")
         yield Markup('<path class="axes" d="M{} {}V{}H{}"/>').format(left, f"{self.y.end:.1f}", base, right)
         middle = (self.y.start + self.y.end) / 2
         yield _text((self.x.start + self.x.end) / 2, self.height - 6, self._labels[0], "middle")

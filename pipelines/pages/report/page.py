@@ -9,15 +9,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from jinja2 import ChainableUndefined, Environment, FileSystemLoader
-from markupsafe import Markup
 
 from infra.files import write_atomically
-from pipelines.pages.report import decision, evidence, figures, markup, words
+from pipelines.pages.report import decision, evidence, figures, markup, plots, words
 from pipelines.pages.report.gather import Facts, gather
 from steps import wording
 from steps.documents import Document
 from steps.evaluation import sentences
-from steps.evaluation.document import Calibration, Evaluation, Residuals, metric_ends
+from steps.evaluation.document import Evaluation, metric_ends
 from steps.expectations.document import Severity, ValidationResults
 from steps.labeling.document import LabelReport
 from steps.splitting.document import ColumnProfiles, SplitReport
@@ -154,7 +153,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "metric_ends": metric_ends(labels.task, training.metric) if training and labels else markup.NO_ENDS,
         "curves": list(_curves(training, labels.task if labels else "")) if training else [],
         "use": list(evidence.use(facts)),
-        "plots": list(_plots(evaluation, training)) if evaluation else [],
+        "plots": list(plots.of_evaluation(evaluation, training)) if evaluation else [],
         "confusion": confusion,
         "mistakes": _mistakes(evaluation) if evaluation else [],
         "total_seconds": evidence.total_seconds(facts),
@@ -178,59 +177,7 @@ def _context(facts: Facts) -> dict[str, Any]:
     return context
 
 
-Figure = tuple[str, str, Markup]
-"""Title, what is said under it, the plot."""
-
-
-def _plots(evaluation: Evaluation, training: TrainingRecord | None) -> Iterator[Figure]:
-    if evaluation.calibration and evaluation.calibration.bins:
-        caption = _calibration_caption(evaluation.calibration, classes=len(evaluation.classes))
-        if training and (fit := training.calibration):
-            sure = "less" if fit.scale < 1 else "more"
-            caption += (
-                f" The validation folds made them {sure} sure than the {training.chosen} model's own (scale "
-                f"{wording.number(fit.scale, 2)}, shift {wording.number(fit.shift, 2)})."
-            )
-        yield "Can its probabilities be trusted?", caption, figures.calibration(evaluation.calibration.bins)
-    if residuals := evaluation.residuals:
-        histogram, plane = residuals.histogram, residuals.predicted_vs_actual
-        intervals = evaluation.prediction_intervals
-        coverage = f" {sentences.coverage(intervals)}" if intervals else ""
-        yield (
-            "How large are its errors?",
-            (
-                "How far predictions are from actual values; a good model is narrow and centred on zero."
-                f"{_spread(residuals)}{coverage}"
-            ),
-            figures.histogram("Errors", histogram.edges, histogram.counts, "actual minus predicted"),
-        )
-        yield (
-            "Predicted against actual",
-            "Stronger cells hold more rows; a perfect model has them all on the dashed line.",
-            figures.density("Predicted and actual", plane.edges_predicted, plane.edges_actual, plane.counts),
-        )
-
-
-def _calibration_caption(calibration: Calibration, classes: int) -> str:
-    error = calibration.expected_calibration_error or 0.0
-    chance = ", which may be due to chance" if error <= calibration.error_by_chance() else ""
-    about = "" if classes == 2 else " Here: for the predicted class."
-    return (
-        "Points on the dashed line are perfectly calibrated; larger dots hold more rows. "
-        f"Mean error: {wording.number(100 * error, 1)} percentage points{chance}.{about}"
-    )
-
-
-def _spread(residuals: Residuals) -> str:
-    """Return where half and nine in ten of the errors lie."""
-    ends = [residuals.quantiles.get(name) for name in ("0.25", "0.75", "0.05", "0.95")]
-    half_low, half_high, most_low, most_high = map(markup.show, ends)
-    return (
-        f" Half of the errors lie between {half_low} and {half_high}, nine in ten between {most_low} and {most_high}."
-    )
-
-
-def _curves(training: TrainingRecord, task: str) -> Iterator[Figure]:
+def _curves(training: TrainingRecord, task: str) -> Iterator[plots.Figure]:
     """Yield the loss by epoch of each candidate on its first validation fold, all on one scale."""
     folds = {candidate.name: candidate.folds[0] for candidate in training.candidates if candidate.folds}
     folds = {name: fold for name, fold in folds.items() if max(len(fold.train_loss), len(fold.validation_loss)) > 1}

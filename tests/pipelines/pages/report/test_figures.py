@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 import pytest
-from reported import EVALUATION, RESIDUALS, documents, evaluation, make_run
+from reported import EVALUATION, RESIDUALS, curves_of, documents, evaluation, make_run, text_of
 
-from pipelines.pages.report.figures import Axis, curves
+from pipelines.pages.report.figures import Axis, Dates, curves
 from pipelines.pages.report.gather import gather
 from pipelines.pages.report.page import render
 
@@ -48,3 +49,32 @@ def test_curves_side_by_side_have_the_same_scale():
 
 def test_values_that_are_all_the_same_are_drawn():
     assert "polyline" in curves("Loss", [("rows", [1, 2, 3], [0.5, 0.5, 0.5])], "epoch", "loss")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "labels"),
+    [
+        ("2013-10-14", "2013-12-31", ["2013-11", "2013-12"]),
+        ("2013-01-01", "2013-12-31", ["2013-01", "2013-03", "2013-05", "2013-07", "2013-09", "2013-11"]),
+        ("2013-05-02", "2013-05-09", ["05-02", "05-04", "05-06", "05-08"]),
+        ("1995-06-01", "2020-06-01", ["2000", "2005", "2010", "2015", "2020"]),
+    ],
+)
+def test_ticks_of_dates_are_beginnings_of_days_months_or_years(first, last, labels):
+    axis = Dates(*(datetime.fromisoformat(f"{day}T00:00+00:00").timestamp() for day in (first, last)), 0, 100)
+    assert [axis.label(tick) for tick in axis.ticks()] == labels
+
+
+def test_the_ranking_of_two_classes_is_drawn_with_the_point_where_the_model_acts(workspace):
+    scores = {
+        name: {"value": value, "low": value, "high": value} for name, value in (("recall", 0.6), ("specificity", 0.8))
+    }
+    judged = evaluation(**curves_of(("on time", "late")))
+    files = documents(**{EVALUATION: {**judged, "metrics": {**judged["metrics"], **scores}}})
+    html = render(gather(workspace, make_run(workspace, files=files)))
+    [roc] = re.findall(r'<svg[^>]*aria-label="ROC curve.*?</svg>', html, re.DOTALL)
+    assert roc.count("<circle") == 1
+    assert "Area under the curve: " in (text := text_of(html))
+    assert "The first 10 % hold" in text
+    assert "by on time; each point stands for 30 rows or more" in text
+    assert len(html.encode()) < 300_000
