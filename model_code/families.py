@@ -160,6 +160,17 @@ class Solver(Protocol):
             width: the number of raw outputs, as of a ``Network``.
         """
 
+    def solution(self, network: nn.Module) -> dict[str, Any]:
+        """Return a fitted network as tensors and plain values, for a checkpoint."""
+
+    def restore(
+        self, solution: Mapping[str, Any], training: Rows, schema: Schema, width: int
+    ) -> tuple[nn.Module, nn.Module]:
+        """Return the preprocessor and the network that ``solve`` returned for the same training rows.
+
+        Settings that it chose are those of this solver from now on.
+        """
+
     def describe(self) -> dict[str, Any]:
         """Return the config as plain values for the training record."""
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_code import parallel
+from model_code import checkpoints, parallel
 from model_code.families import Architecture, Solver
 from model_code.tasks.heads import Head
 from model_code.training import Fit, Options, Rows, fit
@@ -103,15 +103,7 @@ def train_on(
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(options.seed)
         if isinstance(architecture, Solver):
-            preprocessor, network, course = architecture.solve(
-                _encoded(dataset, training),
-                _encoded(dataset, validation) if validation is not None else None,
-                dataset.schema,
-                dataset.head,
-                dataset.head.width,
-                options,
-            )
-            return Fitted(Model(preprocessor, network.eval(), dataset.head), course, len(training))
+            return _solve(dataset, architecture, training, validation, options)
         recipe = architecture.recipe()
         recipe = replace(recipe, epochs=min(recipe.epochs, options.epochs or recipe.epochs))
         if earlier is None:
@@ -128,6 +120,29 @@ def train_on(
         options = replace(options, seconds=left)
         course = fit(network, rows, held_out, dataset.head, recipe, options)
     return Fitted(Model(preprocessor, network.to("cpu"), dataset.head), course, len(rows))
+
+
+def _solve(dataset: Dataset, solver: Solver, training: Array, validation: Array | None, options: Options) -> Fitted:
+    """Let a solver fit, or take what it came to before."""
+    rows, width = _encoded(dataset, training), dataset.head.width
+    held_out = _encoded(dataset, validation) if validation is not None else None
+    identity = {
+        "config": solver.describe(),
+        "rows": len(training),
+        "validated": held_out is not None,
+        "seed": options.seed,
+        "stop_after": options.stop_after,
+        "tune": options.tune,
+    }
+    state = checkpoints.read(options.checkpoint, identity, options.device, options.note)
+    if state is None:
+        preprocessor, network, course = solver.solve(rows, held_out, dataset.schema, dataset.head, width, options)
+        solution = {"identity": identity, "fit": asdict(course), "solution": solver.solution(network)}
+        checkpoints.write(options.checkpoint, solution, last=True)
+    else:
+        preprocessor, network = solver.restore(state["solution"], rows, dataset.schema, width)
+        course = Fit(**state["fit"])
+    return Fitted(Model(preprocessor, network.eval(), dataset.head), course, len(training))
 
 
 def predict(dataset: Dataset, fitted: Fitted, positions: Array) -> Array:

@@ -4,19 +4,15 @@ Training tensors lie on the device when they fit, are shuffled once per epoch by
 are read as slices; nothing in a step waits for the device. Losses are kept on the device and looked at once per segment
 of steps: that is where a diverged loss is noticed and a checkpoint is written.
 
-A checkpoint holds tensors and plain values only (weights, optimiser, best weights, random state, place in the
-schedule) and ends with their sha256; the one before stays beside it. Killed and called again, ``fit`` goes on from it;
-on the CPU the result is bit-equal to an uninterrupted one.
+A checkpoint holds weights, optimiser, best weights, random state and the place in the schedule. Killed and called again,
+``fit`` goes on from it; on the CPU the result is bit-equal to an uninterrupted one.
 """
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_code import parallel
+from model_code import checkpoints, parallel
 
 SEGMENT = 20
 """Steps between two checks of the losses and the time."""
@@ -211,17 +207,12 @@ class _Run:
             self.save()
 
     def save(self) -> None:
-        """Write the checkpoint, if there is to be one, as a whole or not at all."""
-        path = self.options.checkpoint
-        if path is None:
-            return
+        """Write the checkpoint, if there is to be one; a finished training needs its optimiser no more."""
         self._last_save = time.monotonic()
-        if parallel.rank() > 0:
-            return
         state = {
             "identity": self.identity(),
             "network": self.network.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": None if self.finished else self.optimizer.state_dict(),
             "losses": self.losses,
             "epoch": self.epoch,
             "step": self.step,
@@ -232,36 +223,17 @@ class _Run:
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
         }
-        temporary = path.with_name(path.name + ".part")
-        with temporary.open("w+b") as file:
-            torch.save(state, file)
-            file.seek(0)
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0, os.SEEK_END)
-            file.write(digest.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            path.replace(_earlier(path))
-        temporary.replace(path)
+        checkpoints.write(self.options.checkpoint, state, last=self.finished)
 
     def load(self) -> None:
         """Resume from the checkpoint; one of another training, or one that cannot be read, is ignored."""
-        path = self.options.checkpoint
-        if path is None:
-            return
-        content = parallel.agreed_bytes(_last_whole(path, self.options.note), self.device)
-        if not content:
-            return
-        file = io.BytesIO(content)
-        try:
-            state: Mapping[str, Any] = torch.load(file, weights_only=True, map_location="cpu")
-        except Exception:  # noqa: BLE001  whatever is wrong with the file, the remedy is to start anew
-            return
-        if state["identity"] != self.identity():
+        options = self.options
+        state = checkpoints.read(options.checkpoint, self.identity(), self.device, options.note)
+        if state is None:
             return
         self.network.load_state_dict(state["network"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if not state["finished"]:
+            self.optimizer.load_state_dict(state["optimizer"])
         self.losses.copy_(state["losses"])
         self.epoch, self.step, self.finished = state["epoch"], state["step"], state["finished"]
         self.best_loss = state["best_loss"]
@@ -270,22 +242,6 @@ class _Run:
         torch.set_rng_state(state["random"])
         if state["random_cuda"] is not None and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["random_cuda"], self.device)
-
-
-def _earlier(path: Path) -> Path:
-    """Return where the checkpoint before the last one is."""
-    return path.with_name(f"{path.name}.before")
-
-
-def _last_whole(path: Path, note: Callable[[str], None] | None) -> bytes:
-    """Return the content of the last checkpoint that is as it was written, which its last 64 bytes tell; b"" if none is."""
-    for place in (path, _earlier(path)):
-        content = place.read_bytes() if place.exists() else b""
-        if hashlib.sha256(content[:-64]).hexdigest().encode() == content[-64:]:
-            return content[:-64]
-        if content and note:
-            note(f"checkpoint {place.name} is damaged and not used: training starts from an earlier one or anew")
-    return b""
 
 
 def fit(

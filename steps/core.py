@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, ClassVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,6 +30,8 @@ class Config(BaseModel):
     """Typed, frozen, and a misspelt field is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    scratch_ignores: ClassVar[tuple[str, ...]] = ()
+    """Fields on which nothing depends that the step keeps in its scratch directories; a change of them finds it again."""
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,12 @@ class TrainSection(Config):
 
 
 class TrainConfig(TrainSection, Goal):
-    """Which models are tried, for what, and how one is chosen; the folds are divided as the test set was."""
+    """Which models are tried, for what, and how one is chosen; the folds are divided as the test set was.
+
+    Of the promises it has those that the choice reads (``Goal.on_folds``). No fit reads any.
+    """
+
+    scratch_ignores = ("success", "costs", "decision_threshold", "choose")
 
 
 def train(
@@ -138,6 +143,10 @@ def train(
             final, calibration = _calibrate(context, chosen, final)
             threshold = _choose_threshold(context, config, chosen)
             context.log.metric("framework/train_seconds", context.spent)
+            if context.earlier:
+                context.log.note(
+                    f"fits of an earlier run are used, which took {context.earlier:,.0f} of {context.spent:,.0f} s"
+                )
             _write_model(context, chosen, final, model, threshold)
             write_constant(yardsticks, context.dataset.truth, context.dataset.schema["classes"])
             for rival, fitted in rivals:

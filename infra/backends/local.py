@@ -5,11 +5,13 @@ import errno
 import shutil
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from infra.backends.usage import Usage
 from infra.files import write_atomically
 from infra.runs import records
+from infra.runs.keys import scratch_key
 from infra.runs.plan import Plan, PlannedStep, Reporter
 from infra.runs.records import RunRecord, StageRecord
 from infra.secrets import redacted
@@ -126,11 +128,12 @@ class _Execution:
         for name in step.outputs:
             directories[name] = directory / name
             directories[name].mkdir()
-        for name in step.scratch:
-            directories[name] = self.store.scratch(planned.key, name)
         started, clock = records.now(), time.perf_counter()
         try:
-            with Journal(directory / JOURNAL, lambda event: self.reporter(step.name, event)) as log:
+            with (
+                self.scratch(planned, directories),
+                Journal(directory / JOURNAL, lambda event: self.reporter(step.name, event)) as log,
+            ):
                 try:
                     with Usage(log):
                         execute(step, directories, planned.config, log)
@@ -149,6 +152,14 @@ class _Execution:
             finished=records.now(),
             seconds=round(time.perf_counter() - clock, 3),
         )
+
+    @contextlib.contextmanager
+    def scratch(self, planned: PlannedStep, directories: dict[str, Path]) -> Iterator[None]:
+        """Add the step's scratch directories; those that steps of several keys use are locked."""
+        key = scratch_key(planned) if planned.step.scratch else planned.key
+        with contextlib.nullcontext() if key == planned.key else self.store.lock(key):
+            directories |= {name: self.store.scratch(key, name) for name in planned.step.scratch}
+            yield
 
     def sources(self, planned: PlannedStep, directory: Path) -> dict[str, Path]:
         """Lay out what the step reads from outside.

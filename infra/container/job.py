@@ -24,7 +24,7 @@ from infra.container.contract import Container
 from infra.container.live import Live
 from infra.processes import handle, interrupt
 from infra.runs import records
-from infra.runs.keys import differences
+from infra.runs.keys import differences, scratch_key
 from infra.runs.plan import Plan, PlannedStep
 from infra.runs.records import RunRecord, StageRecord
 from infra.s3.folder import FolderObjects
@@ -111,7 +111,7 @@ def _lay_checkpoints(container: Container, store: S3Store, planned: PlannedStep)
     for name in planned.step.scratch if container.trains else ():
         checkpoints = container.base.absolute() / "checkpoints" / name
         checkpoints.mkdir(parents=True, exist_ok=True)
-        link = store.workspace / "scratch" / planned.key / name
+        link = store.workspace / "scratch" / scratch_key(planned) / name
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(checkpoints)
 

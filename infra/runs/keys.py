@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.files import write_json
-from infra.runs.plan import Ingredients
+from infra.runs.plan import Ingredients, PlannedStep
 from steps.core import Config, Step
 
 PACKAGES = ("pipelines", "infra", "steps", "model_code")
@@ -143,6 +143,13 @@ def _version(package: str) -> str:
 
 def key_of(step: str, recipe: Ingredients) -> str:
     return hashlib.sha256(json.dumps({"step": step, "made of": recipe}, sort_keys=True).encode()).hexdigest()
+
+
+def scratch_key(planned: PlannedStep) -> str:
+    """Return the key of a step's scratch directories: its own without the fields that they do not depend on."""
+    ignored = tuple(f"config {planned.step.name}.{field}." for field in planned.config.scratch_ignores)
+    recipe = {name: value for name, value in planned.ingredients.items() if not f"{name}.".startswith(ignored)}
+    return planned.key if len(recipe) == len(planned.ingredients) else key_of(planned.step.name, recipe)
 
 
 def differences(recipe: Ingredients) -> list[str]:

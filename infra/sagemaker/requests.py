@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from infra.runs.keys import scratch_key
 from infra.runs.plan import PlannedStep
 from infra.sagemaker.config import JobConfig, SageMakerConfig, TrainJobConfig, has_gpu, has_local_disk
 from infra.sagemaker.jobs import DECIDING, Job
@@ -159,7 +160,7 @@ class Requests:
         }
         if machine.spot:
             arguments["EnableManagedSpotTraining"] = True
-        if key := next((planned.key for planned in job.steps if planned.step.scratch), None):
+        if key := next((scratch_key(planned) for planned in job.steps if planned.step.scratch), None):
             uri = f"{self.stack.root}checkpoints/{key}/"
             arguments["CheckpointConfig"] = {"S3Uri": uri, "LocalPath": "/opt/ml/checkpoints"}
         return arguments

@@ -4,8 +4,8 @@
                        /journal.jsonl    events of the step
                        /<artifact>/...   one directory per output
 <workspace>/working/<key>.<pid>/         an execution in progress; invisible, swept when its process is gone
-<workspace>/scratch/<key>/<name>/        checkpoints; survive a killed attempt, removed when the step is published,
-                                         or when nobody came back for them in two weeks
+<workspace>/scratch/<key>/<name>/        checkpoints; survive a killed attempt, removed when the step is published, unless
+                                         a step of another key may use them, or after two weeks
 <workspace>/locks/<key>                  held while a step executes, so that two runs do the work once
 <workspace>/quarantine/                  executions whose files no longer match their manifest
 """

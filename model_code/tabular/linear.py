@@ -67,8 +67,7 @@ class Linear:
     ) -> tuple[Preprocessor, LinearNetwork, Fit]:
         """Walk along the path; the network ends with the weights that were best on the validation rows."""
         start = time.perf_counter()
-        numeric, category = (tensor.numpy() for tensor in training.inputs)
-        preprocessor = Preprocessor(numeric, category, schema, "standard")
+        preprocessor = _preprocessor(training, schema)
         rows = training.prepared(preprocessor).to(options.device)
         held_out = validation.prepared(preprocessor).to(options.device) if validation else None
         network = LinearNetwork(preprocessor.layout, width).to(options.device)
@@ -98,6 +97,22 @@ class Linear:
         network.load_state_dict(best)
         fit.seconds = time.perf_counter() - start
         return preprocessor, network.cpu(), fit
+
+    def solution(self, network: nn.Module) -> dict[str, Any]:
+        return network.state_dict()
+
+    def restore(
+        self, solution: Mapping[str, Any], training: Rows, schema: Mapping[str, Any], width: int
+    ) -> tuple[Preprocessor, LinearNetwork]:
+        preprocessor = _preprocessor(training, schema)
+        network = LinearNetwork(preprocessor.layout, width)
+        network.load_state_dict(solution)
+        return preprocessor, network
+
+
+def _preprocessor(training: Rows, schema: Mapping[str, Any]) -> Preprocessor:
+    numeric, category = (tensor.numpy() for tensor in training.inputs)
+    return Preprocessor(numeric, category, schema, "standard")
 
 
 class _OutOfTime(Exception):

@@ -15,6 +15,7 @@ import lightgbm  # whose OpenMP runtime, where the system has none, is the one t
 import numpy as np
 import torch
 from lightgbm.callback import CallbackEnv, EarlyStopException
+from torch import nn
 
 from model_code import parallel
 from model_code.families import Quality
@@ -118,6 +119,18 @@ class Trees:
         fit.seconds = time.perf_counter() - start
         return columns, network, fit
 
+    def solution(self, network: nn.Module) -> dict[str, Any]:
+        assert isinstance(network, TreeNetwork)
+        return {"config": asdict(self.config), "trees": network.booster.model_to_string()}
+
+    def restore(
+        self, solution: Mapping[str, Any], training: Rows, schema: Mapping[str, Any], width: int
+    ) -> tuple[Columns, TreeNetwork]:
+        self.config = TreesConfig(**solution["config"])
+        numeric, category = (tensor.numpy() for tensor in training.inputs)
+        columns = Columns(numeric, category, training.target.numpy(), schema)
+        return columns, TreeNetwork(solution["trees"], width)
+
     def _tune(
         self, task: _Growth, rows: Rows, objective: Objective, network: TreeNetwork, fit: Fit
     ) -> tuple[TreeNetwork, Fit]:
@@ -215,7 +228,7 @@ class _Course:
 
     def __call__(self, env: CallbackEnv) -> None:
         fit, count = self.fit, env.iteration + 1
-        losses = {name: value for name, _, value, *_ in env.evaluation_result_list or []}
+        losses = {name: float(value) for name, _, value, *_ in env.evaluation_result_list or []}
         fit.train_loss.append(losses["training"])
         if "validation" in losses:
             fit.validation_loss.append(losses["validation"])

@@ -21,6 +21,7 @@ from pipelines.problem.yaml_lines import Document
 from steps.core import Config, Pipeline
 from steps.define import DefineConfig
 from steps.evaluate import EvaluateConfig, EvaluateSection
+from steps.evaluation.thresholds import Goal
 from steps.ingest import DataSection, IngestConfig
 from steps.label import LabelConfig, LabelSection
 from steps.register import RegisterConfig, RegisterSection
@@ -114,23 +115,23 @@ class Loaded:
     def configs(self, pipeline: Pipeline) -> dict[str, Config]:
         """Return the config of each stage; one that the problem does not mention has its defaults."""
         p, column = self.problem, self.problem.division_column
-        goal = {
-            "task": p.task,
-            "success": p.success,
-            "costs": p.costs,
-            "decision_threshold": p.decision_threshold,
-            "by": p.split.by,
-            "column": column,
-            "key": p.split.key,
-        }
+        goal = Goal(
+            task=p.task,
+            success=p.success,
+            costs=p.costs,
+            decision_threshold=p.decision_threshold,
+            by=p.split.by,
+            column=column,
+            key=p.split.key,
+        )
         configs: dict[str, Config] = {
             "define": DefineConfig(**p.model_dump(include=set(DefineConfig.model_fields))),
             "ingest": p.table(),
             "validate": suite_of_sample(self.suite) if self.smoke else self.suite,
             "label": LabelConfig(**dict(p.label), target=p.target, task=p.task),
             "split": p.split,
-            "train": TrainConfig(**dict(p.train), **goal),
-            "evaluate": EvaluateConfig(**dict(p.evaluate), **goal),
+            "train": TrainConfig(**dict(p.train), **dict(goal.on_folds(p.train.choose))),
+            "evaluate": EvaluateConfig(**dict(p.evaluate), **dict(goal)),
             "register": RegisterConfig(
                 name=p.register_as.name or p.name, problem_digest=self.digest(), smoke=self.smoke
             ),

@@ -11,7 +11,7 @@ F1); else the cheapest of those with at least ``ENOUGH`` of the widest margin, s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,6 @@ from steps.evaluation.thresholds import Costs, Goal, Threshold
 
 Array = np.ndarray[Any, Any]
 
-SHARES = ("recall", "precision", "specificity", "false_positive_rate")
-"""The metrics for which a threshold is chosen."""
 ROOM = 6.0
 """Standard errors on the folds: about three of a test set with a quarter of their rows, which takes two for the interval."""
 
@@ -47,29 +45,14 @@ def choose(goal: Goal, truth: Array, prediction: Array) -> Acting | None:
     Args:
         prediction: probabilities [n, 2] of rows that the model has not learned from.
     """
-    why = reason(goal)
+    why = goal.reason
     if why is None or not np.isfinite(prediction).all():
         return None
     if why == "promises":
-        return Acting(keeping(_promises(goal), goal.costs, truth, prediction[:, 1]), why)
+        return Acting(keeping(goal.shares, goal.costs, truth, prediction[:, 1]), why)
     if why == "costs" and goal.costs:
         return Acting(cheapest(goal.costs, truth, prediction[:, 1]), why)
     return Acting(goal.decision_threshold, why) if goal.decision_threshold is not None else None
-
-
-def reason(goal: Goal) -> Reason | None:
-    """Return what the threshold is chosen by; None where it is one half."""
-    if not tasks.get(goal.task).has_positive:
-        return None
-    if goal.decision_threshold is not None:
-        return "declared"
-    if _promises(goal):
-        return "promises"
-    return "costs" if goal.costs else None
-
-
-def _promises(goal: Goal) -> list[Threshold]:
-    return [promise for promise in goal.success if promise.metric in SHARES and promise.slice is None]
 
 
 def cheapest(costs: Costs, truth: Array, chance: Array) -> float:
@@ -82,7 +65,7 @@ def cheapest(costs: Costs, truth: Array, chance: Array) -> float:
     return float(inside[np.abs(inside - right).argmin()])
 
 
-def keeping(promises: list[Threshold], costs: Costs | None, truth: Array, chance: Array) -> float:
+def keeping(promises: Sequence[Threshold], costs: Costs | None, truth: Array, chance: Array) -> float:
     """Return the probability from which acting keeps the promises, as the module says."""
     cuts = _Cuts.of(truth, chance)
     margin = np.min([cuts.margin(promise) for promise in promises], axis=0)
@@ -175,7 +158,7 @@ def document(
     own = sampled.get((MODEL, COST, None))
     return Decision(
         threshold=rounded(thresholds.get(MODEL, 0.5)),
-        reason=reason(goal) or "declared" if MODEL in thresholds else "one half",
+        reason=goal.reason or "declared" if MODEL in thresholds else "one half",
         acted=int(acting.sum()),
         hits=int((acting & (truth == 1)).sum()),
         positives=int((truth == 1).sum()),

@@ -10,8 +10,13 @@ from pydantic import Field, model_validator
 from model_code import tasks
 from model_code.tasks import COST, Metric
 from steps.core import Config
+from steps.evaluation.document import Reason
 from steps.splitting import By
 from steps.wording import digits
+
+SHARES = ("recall", "precision", "specificity", "false_positive_rate")
+SHARES = ("recall", "precision", "specificity", "false_positive_rate")
+"""The metrics for which a threshold of decisions is chosen."""
 
 
 class Threshold(Config):
@@ -87,6 +92,35 @@ class Goal(Config):
         if self.by != "row" and self.column is None:
             raise ValueError(f"by {self.by!r} wants the column of the {self.by}")
         return self
+
+    @property
+    def reason(self) -> Reason | None:
+        """What the probability of decisions is chosen by; None where it is one half."""
+        if not tasks.get(self.task).has_positive:
+            return None
+        if self.decision_threshold is not None:
+            return "declared"
+        if self.shares:
+            return "promises"
+        return "costs" if self.costs else None
+
+    @property
+    def shares(self) -> tuple[Threshold, ...]:
+        """The promises for which the probability of decisions is chosen."""
+        return tuple(promise for promise in self.success if promise.metric in SHARES and promise.slice is None)
+
+    def on_folds(self, choose: Literal["best", "first"]) -> Goal:
+        """Return the goal without what a training does not read, so that another promise asks for no other training.
+
+        The best candidate does not depend on the promises; the first that reaches them does, by the bad ends of intervals.
+        """
+        goal = self
+        if choose == "best":
+            success = self.shares if self.reason == "promises" else ()
+            costs = self.costs if self.reason in ("promises", "costs") else None
+            goal = self.model_copy(update={"success": success, "costs": costs})
+        success = tuple(promise.model_copy(update={"on": "interval"}) for promise in goal.success)
+        return goal.model_copy(update={"success": success})
 
     def metrics(self) -> dict[str, Metric]:
         """Return what is measured: the task's metrics, those that promises name, and the cost where costs are declared."""

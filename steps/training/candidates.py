@@ -146,14 +146,6 @@ class TrainingContext:
         """Return how many rows a fit learns from at most."""
         return self.frame.height if self.quality == "best" else min(self.frame.height, MOST_ROWS)
 
-    @property
-    def goal_on_folds(self) -> Goal:
-        """The goal on the folds: where the first that reaches it is taken, noise must not be what reaches it."""
-        if self.choose == "best":
-            return self.goal
-        success = tuple(threshold.model_copy(update={"on": "interval"}) for threshold in self.goal.success)
-        return self.goal.model_copy(update={"success": success})
-
     def agreed(self, seconds: float) -> float:
         """Return the seconds that all processes of a training take for theirs."""
         return parallel.agreed(seconds, self.options.device)
@@ -301,9 +293,10 @@ def _lag(
 def _score(context: TrainingContext, candidate: Candidate, prediction: Array) -> None:
     candidate.prediction = prediction
     candidate.score = score(context.metric, context.validated, prediction)
-    rows = context.frame[np.concatenate([validation for _, validation in context.folds])]
-    scored = {context.metric.name: candidate.score}
-    candidate.unmet = unmet(context.goal_on_folds, context.validated, prediction, rows, context.frame, scored)
+    if context.choose == "first":
+        rows = context.frame[np.concatenate([validation for _, validation in context.folds])]
+        scored = {context.metric.name: candidate.score}
+        candidate.unmet = unmet(context.goal, context.validated, prediction, rows, context.frame, scored)
     estimate = candidate.score.estimate()
     interval = "" if estimate.low is None else f" ({estimate.low:.3g} to {estimate.high:.3g})"
     cost = f"{candidate.milliseconds:,.1f} ms for 1,000 rows"

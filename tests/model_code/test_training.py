@@ -15,8 +15,9 @@ import torch
 from torch import nn
 
 from model_code import training
+from model_code.checkpoints import _last_whole
 from model_code.tasks import heads
-from model_code.training import Diverged, Options, Recipe, Rows, _last_whole, choose_device, fit, fits, order, rate
+from model_code.training import Diverged, Options, Recipe, Rows, choose_device, fit, fits, order, rate
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(learning_rate=0.02, weight_decay=1e-4, batch_size=32, epochs=6, patience=3)

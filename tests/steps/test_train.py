@@ -282,6 +282,26 @@ def test_interrupted_and_run_again_it_ends_with_the_same_model(tmp_path, trained
     assert digests(again["model"], again["yardsticks"]) == digests(whole["model"], whole["yardsticks"])
 
 
+def test_for_other_promises_only_the_fits_are_made_that_are_not_there(tmp_path, trained):
+    _, train_set, whole = trained("binary-classification")
+
+    def fits(**settings):
+        listened = []
+        for name in ("model", "yardsticks"):
+            shutil.rmtree(tmp_path / name, ignore_errors=True)
+        outputs = run(tmp_path, train_set, "binary-classification", listened.append, **settings)
+        names = {event["what"].partition(",")[0] for event in listened if event["kind"] == "progress"}
+        reused = any("fits of an earlier run are used" in event.get("text", "") for event in listened)
+        return names, reused, outputs
+
+    easy = [{"metric": "roc_auc", "at_least": 0.51}]
+    assert fits(choose="first", success=easy)[:2] == ({"linear", "trees"}, False), "trees as a yardstick"
+    names, reused, outputs = fits()
+    assert (names, reused) == ({"trees", "mlp"}, True)
+    assert digests(outputs["model"], outputs["yardsticks"]) == digests(whole["model"], whole["yardsticks"])
+    assert fits(costs={"miss": 9, "false_alarm": 1})[:2] == (set(), True)
+
+
 def test_hard_columns_do_no_harm(tmp_path):
     """All missing, constant, one value per row, a category that only one fold has, infinities."""
     frame = table(60).with_columns(
@@ -385,16 +405,6 @@ def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
     assert [c["name"] for c in record(hard)["candidates"]] == ["linear", "trees", "mlp", "blend"]
     assert "none reaches all thresholds" in record(hard)["why"]
     assert "r2 >= 0.9999 (95 % bound): not met on the validation folds" in record(hard)["candidates"][0]["unmet"][0]
-
-
-def test_first_does_not_stop_at_a_promise_of_a_value_that_noise_may_have_reached(tmp_path):
-    train_set = stored(tmp_path / "train_set", table(), "regression")
-    choice = {"candidates": ["linear", "trees"], "choose": "first"}
-    alone = run(tmp_path / "alone", train_set, "regression", **choice, success=[{"metric": "rmse", "at_most": 100}])
-    value = 1.001 * record(alone)["candidates"][0]["score"]
-    narrow = [{"metric": "rmse", "at_most": value, "on": "value"}]
-    outputs = run(tmp_path / "narrow", train_set, "regression", **choice, success=narrow)
-    assert [c["name"] for c in record(outputs)["candidates"]][:2] == ["linear", "trees"]
 
 
 @pytest.mark.parametrize(("quality", "rows"), [("standard", 100), ("best", 240)])

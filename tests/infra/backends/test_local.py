@@ -3,6 +3,7 @@
 import errno
 import json
 import multiprocessing
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,13 +11,16 @@ import time
 from pathlib import Path
 
 import pytest
-from toy import CHAIN, TOY, one_of_two, toy_plan, toy_record
+from toy import CHAIN, TOY, StartConfig, one_of_two, start, toy_plan, toy_record
 
 from infra.backends.local import LocalBackend, full_disk
 from infra.runs import records
 from infra.store.ledger import divisions, ledgers
 from infra.store.local import LocalStore
+from pipelines.plan import make_plan
+from steps.core import Config, Input, Output, Pipeline, Scratch, step
 from steps.errors import FourscoreError, InputError, Interrupted
+from steps.journal import Journal
 
 
 def run(workspace, settings=None, record=None):
@@ -171,6 +175,32 @@ def test_a_run_killed_with_minus_9_is_marked_at_the_next_start_and_swept(workspa
 
 def _running(workspace):
     return [stage.name for record in records.every(workspace) for stage in record.stages if stage.status == "running"]
+
+
+class Bound(Config):
+    scratch_ignores = ("bound",)
+    bound: int = 0
+    text: str = ""
+
+
+def attempt(started: Input, attempts: Output, notes: Scratch, config: Bound, log: Journal) -> None:
+    """Count the attempts with the same notes."""
+    with (notes / "attempts").open("a+") as file:
+        file.write(f"{config.bound}\n")
+    shutil.copy(notes / "attempts", attempts / "attempts")
+
+
+def test_a_step_finds_its_scratch_files_again_where_only_what_they_do_not_depend_on_changed(workspace):
+    store, pipeline = LocalStore(workspace), Pipeline("toy", step(start), step(attempt))
+
+    def attempts(**settings):
+        plan = make_plan(pipeline, {"start": StartConfig(), "attempt": Bound(**settings)}, {}, store, "toy")
+        LocalBackend(store).run(plan, toy_record(plan), lambda *_: None)
+        return store.file(plan.steps[-1].key, "attempts/attempts").read_text().split()
+
+    assert attempts(bound=1) == ["1"]
+    assert attempts(bound=2) == ["1", "2"]
+    assert attempts(bound=2, text="other") == ["2"]
 
 
 def test_a_living_run_is_not_marked_as_killed(workspace):

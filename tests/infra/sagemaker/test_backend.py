@@ -34,7 +34,7 @@ from steps.errors import FourscoreError
 pytestmark = pytest.mark.xdist_group("local cloud")  # they share the run that passed
 ROOT = Path(__file__).parents[3]
 EXAMPLE = ROOT / "examples/breast-cancer/problem.yaml"
-QUICK = {"train.candidates": "[linear]", "train.folds": "2", "train.budget.epochs": "3"}
+QUICK = {"train.candidates": "[linear]", "train.choose": "best", "train.folds": "2", "train.budget.epochs": "3"}
 OTHER_LABELS = {"label.rule": "benign = 1"}
 """Leaves nothing to do but the stage label, if the run ends there."""
 
@@ -167,12 +167,14 @@ def test_the_jobs_made_byte_for_byte_what_a_laptop_makes(workspace, passed, tmp_
         assert containers.contents(directories[0]) == containers.contents(directories[1]), planned.step.name
 
 
-def test_a_requirement_that_is_not_met_ends_with_exit_code_3_and_the_fail_step_names_it(workspace, passed):
-    code, document, _ = workspace.run({"evaluate.must_beat": "[trees]"})
+def test_another_promise_is_judged_without_a_training_and_the_fail_step_names_one_that_is_not_kept(workspace, passed):
+    code, document, _ = workspace.run({"success.0.at_least": "0.99999"})
     assert (code, document["verdict"]) == (3, "rejected")
-    assert "trees" in document["message"]
+    assert (statuses(document)["train"], statuses(document)["evaluate"]) == ("cached", "ran")
+    assert "roc_auc" in document["message"]
     steps = workspace.steps(document["run"])
-    assert "trees" in steps["rejected"]["FailureReason"]
+    assert "train" not in steps
+    assert "roc_auc" in steps["rejected"]["FailureReason"]
     assert document["package"] is None
 
 

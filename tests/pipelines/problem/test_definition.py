@@ -30,8 +30,26 @@ def test_what_stages_share_is_written_once_and_given_to_each(problem):
     configs = load(problem).configs(TRAINING)
     assert configs["label"].task == configs["train"].task == configs["evaluate"].task == "binary-classification"
     assert configs["label"].target == configs["define"].target == "bought"
-    assert configs["train"].success == configs["evaluate"].success == configs["define"].success
+    assert configs["evaluate"].success == configs["define"].success
     assert configs["register"].name == "people"
+
+
+@pytest.mark.parametrize(
+    ("setting", "changes"),
+    [
+        ({"success.0.at_least": "0.51"}, False),
+        ({"evaluate.must_beat": "[linear]"}, False),
+        ({"evaluate.slices": "[age]"}, False),
+        ({"costs": "{miss: 5, false_alarm: 1}"}, True),
+        ({"decision_threshold": "0.3"}, True),
+        ({"train.seed": "1"}, True),
+    ],
+)
+def test_a_promise_changes_the_config_of_training_only_where_the_choice_reads_it(problem, setting, changes):
+    best = {"train.choose": "best"}
+    before, after = load(problem, best).configs(TRAINING), load(problem, best | setting).configs(TRAINING)
+    assert (before["train"] != after["train"]) is changes
+    assert before["evaluate"] != after["evaluate"] or "train.seed" in setting
 
 
 def test_a_time_split_reaches_the_folds_and_the_intervals(problem):
