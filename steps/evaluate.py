@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from model_code.tasks import Task
+    from steps.evaluation.segments import Search
     from steps.evaluation.statistics import Resampling
 
     Array = np.ndarray[Any, Any]
@@ -102,7 +103,7 @@ def evaluate(
     from threadpoolctl import threadpool_limits
 
     from model_code import serving
-    from steps.evaluation import calibration, curves, power, predictors, statistics
+    from steps.evaluation import calibration, curves, power, predictors, segments, slices, statistics
     from steps.evaluation import classes as classes_one_by_one
     from steps.evaluation.resampling import resampling
 
@@ -137,12 +138,18 @@ def evaluate(
         if drawing.clusters is not None and drawing.count < statistics.FEW_CLUSTERS:
             few = f"intervals rest on only {drawing.count} {drawing.resampled}"
             notes.append(f"{few}: they are rough and probably too narrow")
+        features = [column.name for column in test.features()]
+        search = segments.search(
+            segments.loss_of(task, truth, predictions[MODEL], thresholds.get(MODEL)),
+            {name: slices.parts(table[name], table[name]) for name in features},
+            drawing,
+        )
         document = Evaluation(
             task=task.name,
             target=predictor.schema["target"],
             classes=classes,
             rows=table.height,
-            **_judge(config, task, truth, predictions, thresholds, absent, table, train_set, drawing, log),
+            **_judge(config, task, truth, predictions, thresholds, absent, table, train_set, search, drawing, log),
             prediction_intervals=_intervals(predictor.schema, truth, predictions[MODEL], drawing, config),
             **classes_one_by_one.document(truth, predictions[MODEL], classes, drawing),
             **calibration.shapes(task, truth, predictions[MODEL], thresholds.get(MODEL)),
@@ -197,13 +204,14 @@ def _judge(
     absent: Mapping[str, str],
     table: pl.DataFrame,
     train_set: Path,
+    search: Search | None,
     resampling: Resampling,
     log: Journal,
 ) -> dict[str, Any]:
     """Return everything that rests on the resamples: metrics, slices, comparisons, thresholds, decisions, verdict."""
     import polars as pl
 
-    from steps.evaluation import decisions, slices, statistics, verdict
+    from steps.evaluation import decisions, segments, slices, statistics, verdict
     from steps.evaluation.slices import Part
 
     columns = [column for column in _slice_columns(config) if column in table.columns]
@@ -215,6 +223,7 @@ def _judge(
     names = config.metrics()
     measures = verdict.measures_of(names, truth, predictions, thresholds, measured)
     measures |= decisions.extremes(config, truth, predictions[MODEL])
+    measures |= segments.measures(search, task, truth, predictions[MODEL], thresholds.get(MODEL))
     sampled = statistics.bootstrap(measures, resampling, lambda count, total: log.progress(count, total, "resamples"))
     metrics = {name: verdict.metrics_of(name, names, sampled) for name in predictions}
     comparisons = {
@@ -242,6 +251,7 @@ def _judge(
             name: [verdict.slice_of(part, names, sampled, weak, task.headline) for part in listed]
             for name, listed in parts.items()
         },
+        "search": segments.document(search, task, sampled),
         "decision": decisions.document(config, truth, predictions[MODEL], thresholds, sampled),
     }
 

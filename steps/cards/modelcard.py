@@ -10,7 +10,7 @@ import json
 from steps.cards.document import ANSWERS, USES, ProblemCard, Registration
 from steps.cards.facts import CardFacts, limits
 from steps.cards.markdown import bullets, escape, paragraph, table
-from steps.evaluation import sentences
+from steps.evaluation import remarks, sentences
 from steps.evaluation.document import Evaluation
 from steps.evaluation.sentences import metric_name, predictor_name, with_interval
 from steps.wording import count, number
@@ -113,17 +113,21 @@ def _metrics(evaluation: Evaluation) -> str:
 
 def _weakest(evaluation: Evaluation) -> str:
     """Return the segments that are weaker than all rows beyond chance, by their rows times what they lack."""
+    searched = bullets(remarks.of_search(evaluation)) + "\n" if evaluation.search else ""
     judged = sentences.weakest(evaluation)
     if not judged:
-        return "No segments were defined, or none has rows enough: a group the model serves badly would not show up.\n"
+        return (
+            searched
+            or "No segments were defined, or none has rows enough: a group the model serves badly would not show up.\n"
+        )
     rows = [
         (column, part.value, number(part.rows), with_interval(estimate))
         for column, part, estimate in judged[:_WORST]
         if sentences.is_clearly_weaker(evaluation, part)
     ]
     if not rows:
-        return f"None of {count(len(judged), 'segment')} is weaker than all rows beyond chance.\n"
-    return table(("column", "value", "rows", f"{metric_name(evaluation.headline)} (95 % interval)"), rows)
+        return f"{searched}None of {count(len(judged), 'declared segment')} is weaker than all rows beyond chance.\n"
+    return searched + table(("column", "value", "rows", f"{metric_name(evaluation.headline)} (95 % interval)"), rows)
 
 
 def _origin(facts: CardFacts) -> str:

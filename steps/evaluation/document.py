@@ -98,6 +98,29 @@ class SliceResult(Section):
     metrics: dict[str, Estimate]
 
 
+class WeakSegment(Section):
+    """Rows on which the model does worse than on all, beyond chance, although nobody named them."""
+
+    where: dict[str, str]
+    """column -> value, of one column or two."""
+    rows: int
+    estimate: Estimate
+    """The metric of the search on them."""
+
+
+class SegmentSearch(Section):
+    """What a search for weak segments looked at, and which ones are clearly below all rows; the largest lack first."""
+
+    metric: str
+    columns: int
+    paired: int
+    """How many of the columns were looked at in pairs."""
+    tried: int
+    """How many segments had enough rows."""
+    least_rows: int
+    weak: tuple[WeakSegment, ...] = ()
+
+
 class Champion(Section):
     """The champion on the same test rows."""
 
@@ -329,6 +352,8 @@ class Evaluation(Document):
     champion: Champion | None = None
     comparisons: dict[str, Comparison] = Field(default={})
     slices: dict[str, tuple[SliceResult, ...]] = Field(default={})
+    search: SegmentSearch | None = None
+    """None where rows are too few to tell chance, and in documents of early versions."""
     calibration: Calibration | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
     per_class: tuple[ClassResult, ...] = ()

@@ -425,5 +425,5 @@ def limits(evaluation: Evaluation) -> Iterator[str]:
         yield f"{note[:1].upper()}{note[1:]}{'' if note.endswith('.') else '.'}"
     if not evaluation.champion and not evaluation.notes:
         yield "There is no champion to compare with yet."
-    if not evaluation.slices:
+    if not evaluation.slices and not evaluation.search:
         yield "No segments were defined, so a group the model serves badly would not show up here."

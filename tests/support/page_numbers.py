@@ -170,6 +170,9 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
         yield from _drawn(evaluation)
     if evaluation and section == "segments" and (listed := segments(evaluation)):
         yield [len(listed.further), len(listed.small), listed.hidden]
+    if evaluation and (search := evaluation.search) and section in ("top", "segments"):
+        yield [search.model_dump(exclude={"weak"}), len(search.weak)]
+        yield from (segment.model_dump(include={"rows", "estimate"}) for segment in search.weak)
     if evaluation and section == "limits":
         small = sum(part.small for parts in evaluation.slices.values() for part in parts)
         yield [small, small - LISTED]

@@ -143,6 +143,12 @@ def evaluation(**changes: object) -> dict[str, object]:
     }
 
 
+def search(*texts: str) -> dict[str, object]:
+    """Return a search that names a weak segment for each text."""
+    weak = [{"where": {text: text, f"{text} ": text}, "rows": 500, "estimate": estimate(0.6)} for text in texts]
+    return {"metric": "roc_auc", "columns": 18, "paired": 18, "tried": 2889, "least_rows": 655, "weak": weak}
+
+
 def training() -> dict[str, object]:
     fold = {
         "epochs": 31,
@@ -527,6 +533,7 @@ def hostile_run(workspace: Path) -> str:
         target=HOSTILE[1],
         notes=list(HOSTILE),
         **curves_of(HOSTILE),
+        search=search(*HOSTILE),
         confusion=[[300 if i == j else 7 for i in HOSTILE] for j in HOSTILE],
         slices={text: [{"value": text, **part}] for text in HOSTILE},
         yardsticks={text: {"roc_auc": estimate(0.5)} for text in HOSTILE},

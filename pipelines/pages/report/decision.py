@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipelines.pages.report.markup import Scale
-from steps.evaluation import sentences
+from steps.evaluation import remarks, sentences
 from steps.evaluation.document import CHAMPION, MODEL, Estimate, Evaluation, SliceResult
 from steps.evaluation.sentences import decimals_for, interval, metric_name, predictor_in_sentence
 from steps.wording import count, isolate, number, percent, signed
@@ -91,11 +91,21 @@ def glance(evaluation: Evaluation, features: Collection[str] = ()) -> Iterator[t
             says = _OUTCOMES.get(sentences.outcome(comparison), "worse than")
             note = f"{metric_name(comparison.metric)}, 95 % interval {ends}"
             yield f"{says} {predictor_in_sentence(name)}", signed(difference.value, places), note
-    for column, part, worst in sentences.weakest(evaluation)[:1]:
-        if sentences.is_clearly_weaker(evaluation, part):
-            places = decimals_for(estimate, most=3)
-            size = f"{count(part.rows, 'row')} ({percent(part.rows, evaluation.rows)})"
-            note = f"{size}, 95 % interval {interval(worst, places)}"
-            label = f"weakest segment: {isolate(column)} = {isolate(part.value)}"
-            feature = f"; {isolate(column)} is a feature of the model" if column in features else ""
-            yield label, number(worst.value, places), note + feature
+    declared = [
+        entry for entry in sentences.weakest(evaluation)[:1] if sentences.is_clearly_weaker(evaluation, entry[1])
+    ]
+    for column, part, worst in declared:
+        places = decimals_for(estimate, most=3)
+        size = f"{count(part.rows, 'row')} ({percent(part.rows, evaluation.rows)})"
+        note = f"{size}, 95 % interval {interval(worst, places)}"
+        label = f"weakest segment: {isolate(column)} = {isolate(part.value)}"
+        feature = f"; {isolate(column)} is a feature of the model" if column in features else ""
+        yield label, number(worst.value, places), note + feature
+    if evaluation.search and not declared:
+        for segment in evaluation.search.weak[:1]:
+            size = f"{count(segment.rows, 'row')} ({percent(segment.rows, evaluation.rows)})"
+            places = decimals_for(segment.estimate)
+            note = (
+                f"{metric_name(evaluation.search.metric)}, {size}, 95 % interval {interval(segment.estimate, places)}"
+            )
+            yield f"weak segment: {remarks.segment_name(segment)}", number(segment.estimate.value, places), note

@@ -15,7 +15,7 @@ from pipelines.pages.report import decision, evidence, figures, markup, plots, w
 from pipelines.pages.report.gather import Facts, gather
 from steps import wording
 from steps.documents import Document
-from steps.evaluation import sentences
+from steps.evaluation import remarks, sentences
 from steps.evaluation.document import Evaluation, metric_ends
 from steps.expectations.document import Severity, ValidationResults
 from steps.labeling.document import LabelReport
@@ -103,7 +103,7 @@ def environment(*folders: Path) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    for module in (decision, evidence, sentences, wording, markup, words):  # of two `exact`, that of markup
+    for module in (decision, evidence, sentences, remarks, wording, markup, words):  # of two `exact`, that of markup
         public = {name: function for name, function in vars(module).items() if isfunction(function) and name[0] != "_"}
         templates.filters |= public
         templates.globals |= public
@@ -166,7 +166,7 @@ def _context(facts: Facts) -> dict[str, Any]:
     sections = {
         "promises": evaluation and evaluation.thresholds,
         "numbers": evaluation,
-        "segments": context["segments"],
+        "segments": context["segments"] or (evaluation and evaluation.search),
         "limits": context["limits"],
         **{name: facts.get(kind) for name, kind in DOCUMENTS.items()},
         "errors": context["plots"] or confusion,
