@@ -232,7 +232,8 @@ class Projection:
         if child is None:
             identity = {"mlflow.parentRunId": parent.id, "step": stage.name}
             tags = {"layer": stage.layer, "key": stage.key}
-            start = self._start(record, stage) + number  # of equal times, in the order of the stages
+            before = (earlier.run.start for earlier in self.children.values())
+            start = max(self._start(record, stage), *before, 0) + 1  # manifests know seconds: the order is the stages'
             name = f"{number:02}-{stage.name}"
             child = StageRun(MlflowRun.open(self.client, self.experiment, name, identity, tags, start))
             self.children[stage.name] = child

@@ -229,6 +229,19 @@ def test_cached_steps_are_there_too_and_took_no_time(place, write_run):
     assert client.get_run(state["parent"]).data.metrics["data/rows"] == 5
 
 
+def test_stages_start_in_their_order_though_a_manifest_knows_only_the_second(place, write_run):
+    """The last events of a stage may be of a later millisecond than the whole second in which the next one started."""
+    write_run(place)
+    record = records.load(place, "flights-1")
+    train = next(place.glob("store/train-*/manifest.json"))
+    train.write_text(json.dumps({"started": "2100-01-01T00:00:00+00:00"}))
+    projection = Projection(place, "flights-1", default_uri(place), open_local_store)
+    projection.advance(final=True)
+    client = connect(place, default_uri(place))
+    starts = [client.get_run(projection.children[stage.name].run.id).info.start_time for stage in record.stages]
+    assert starts == sorted(set(starts))
+
+
 def test_a_run_projected_while_it_goes_on_is_the_same_in_the_end(place, workspace, database, tmp_path, write_run):
     """Live in one workspace, afterwards in another: MLflow holds the same of both."""
     late = tmp_path / "late"
