@@ -30,6 +30,7 @@ from infra.runs.records import RunRecord, StageRecord
 from infra.s3.folder import FolderObjects
 from infra.sources.source import restore
 from infra.store.s3 import S3Store
+from steps.cards.sagemaker import package_card
 from steps.core import import_step
 from steps.errors import FourscoreError, GateRefused, Interrupted
 from steps.journal import Event
@@ -185,4 +186,8 @@ def _verdict(store: S3Store, plan: Plan, record: RunRecord) -> dict[str, Any]:
     manifests = [manifest for key in keys if (manifest := store.find(key))]
     rejected = [manifest for manifest in manifests if manifest.verdict == "rejected"]
     reasons = dict.fromkeys(reason for manifest in rejected for reason in manifest.reasons)
-    return {"verdict": "rejected" if rejected else "pass", "reasons": "; ".join(reasons), "run": record.run}
+    verdict = {"verdict": "rejected" if rejected else "pass", "reasons": "; ".join(reasons), "run": record.run}
+    registering = plan.producer("registration")
+    if registering is None or store.find(registering.key) is None:
+        return verdict
+    return verdict | {"card": package_card(store.open(registering.key, "registration"))}

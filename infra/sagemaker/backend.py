@@ -1,7 +1,7 @@
 """The backend that runs a plan as a SageMaker Pipeline, on AWS or on the local cloud, and follows it."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,6 +22,7 @@ from infra.sagemaker.upload import code_digest, upload
 from infra.store.manifest import JOURNAL
 from infra.store.s3 import S3Store
 from infra.tracking.state import await_parent
+from steps.cards.sagemaker import package_card
 from steps.errors import GO_ON, FourscoreError, InputError, Interrupted
 
 POLL_AWS, POLL_LOCAL = 5.0, 0.5
@@ -47,10 +48,13 @@ def compiled(plan: Plan, problem: str, config: SageMakerConfig, stack: Stack, st
     """
     check_limits(config)
     decision = decided(plan, store.find)
+    registering = plan.producer("registration")
+    if decision and decision.verdict == "pass" and registering in plan.steps:
+        decision = replace(decision, card=package_card(store.open(registering.key, "registration")))
     jobs = () if decision and decision.verdict == "refused" else fuse(plan)
     passed = decision is not None and decision.verdict == "pass"
     estimate = cost.estimate(jobs, config, stack.region)
-    if not jobs and not (passed and plan.producer("registration") in plan.steps and not plan.smoke):
+    if not jobs and not (passed and registering in plan.steps and not plan.smoke):
         return Compiled((), None, decision, estimate)
     cost.check_cap(estimate)
     definition = compile_plan(plan, problem, config, stack, code_digest(), decision)

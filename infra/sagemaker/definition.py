@@ -105,7 +105,9 @@ def _ending(requests: Requests, plan: Plan, jobs: tuple[Job, ...], decision: Dec
     package = {
         "Name": "register-model",
         "Type": "RegisterModel",
-        "Arguments": requests.package(registering, missing_answers(plan)),
+        "Arguments": requests.package(
+            registering, missing_answers(plan), decision.card if decision else _verdict("card")
+        ),
         "RetryPolicies": [CALLS],
     }
     if any(job.name == DECIDING for job in jobs):

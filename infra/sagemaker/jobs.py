@@ -47,6 +47,8 @@ class Decision:
 
     verdict: Literal["pass", "rejected", "refused"]
     reasons: tuple[str, ...] = ()
+    card: str = ""
+    """The content of the model card of a model that passed."""
 
 
 def fuse(plan: Plan) -> tuple[Job, ...]:

@@ -1,7 +1,7 @@
 """The requests in a definition: arguments of CreateProcessingJob, CreateTrainingJob and CreateModelPackage.
 
-Strings stay within 256 characters; config travels as a file in S3 under its digest. A version in a model package group
-takes the group's tags and must not have its own; its metadata has the rest.
+Strings stay within 256 characters, but for a model card that is finished; config travels as a file in S3 under its
+digest. A version in a model package group takes the group's tags and must not have its own; its metadata has the rest.
 """
 
 import hashlib
@@ -165,22 +165,25 @@ class Requests:
             arguments["CheckpointConfig"] = {"S3Uri": uri, "LocalPath": "/opt/ml/checkpoints"}
         return arguments
 
-    def package(self, planned: PlannedStep, missing: list[str]) -> Arguments:
+    def package(self, planned: PlannedStep, missing: list[str], card: Any) -> Arguments:
         """Return the request for a version that waits for approval; it refers to the store, which is addressed by content.
 
         Args:
             missing: fields of the problem that nobody wrote yet. Such a model is registered as rejected.
+            card: the content of the model card, or the reference to it.
         """
         train, evaluate = planned.inputs["model"], planned.inputs["evaluation"]
         store, config = f"{self.stack.root}store", planned.config.model_dump()
         model = {"S3Uri": f"{store}/{train}/model/", "S3DataType": "S3Prefix", "CompressionType": "None"}
         image = self._image(self.config.jobs[DECIDING].instance)
+        status = "Draft" if missing else "PendingReview"
         metrics = {"ContentType": "application/json", "S3Uri": f"{store}/{evaluate}/evaluation/evaluation.json"}
         return {
             "ModelPackageGroupName": package_group(self.stack, model_name(planned)),
             **_approval(missing),
             "InferenceSpecification": {"Containers": [{"Image": image, "ModelDataSource": {"S3DataSource": model}}]},
             "ModelMetrics": {"ModelQuality": {"Statistics": metrics}},
+            **({"ModelCard": {"ModelCardContent": card, "ModelCardStatus": status}} if card else {}),
             "CustomerMetadataProperties": {
                 "run": parameter("Run"),
                 "mlflow_run_id": parameter("MlflowRunId"),

@@ -1,8 +1,10 @@
-"""The model card as SageMaker reads it: the content of a model card, or of a model package's, within its limits."""
+"""The model card as SageMaker reads it: the content of a model card, and of a model package's, within its limits."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from steps.cards.document import Registration
@@ -13,6 +15,8 @@ from steps.evaluation.sentences import metric_name, predictor_name
 from steps.wording import cut, number, unmarked
 
 FILE = "sagemaker_model_card.json"
+LONGEST = 100_000
+"""The most characters of a card."""
 _NAME, _TITLE, _SHORT, _LONG = 255, 63, 1024, 2048
 """The most characters that SageMaker takes in a field."""
 
@@ -67,6 +71,18 @@ def sagemaker_card(request: Registration, facts: CardFacts) -> dict[str, Any]:
             "custom_details": {name: _text(value, _LONG) for name, value in details.items()},
         },
     }
+
+
+def package_card(registration: Path) -> str:
+    """Return the card of a registration as that of a model package: a shorter overview, on one line as its pattern demands."""
+    content = json.loads((registration / FILE).read_text(encoding="utf-8"))
+    overview = {"model_creator": content["model_overview"]["model_owner"]}
+    for left_out in ((), ("evaluation_details",)):
+        shorter = {name: value for name, value in content.items() if name not in left_out}
+        text = json.dumps(shorter | {"model_overview": overview}, ensure_ascii=False, allow_nan=False)
+        if len(text) <= LONGEST:
+            break
+    return text.translate(dict.fromkeys(map(ord, "\x7f\x85\u2028\u2029"), " "))
 
 
 def _group(name: str, metrics: Mapping[str, Estimate]) -> dict[str, Any]:

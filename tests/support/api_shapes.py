@@ -33,6 +33,8 @@ def value_of(value, parameters):
         return parameters[value["Get"].removeprefix("Parameters.")]
     if set(value) == {"Std:Join"}:
         return value["Std:Join"]["On"].join(str(value_of(item, parameters)) for item in value["Std:Join"]["Values"])
+    if set(value) == {"Std:JsonGet"}:
+        return "what a job found"
     return {name: value_of(item, parameters) for name, item in value.items()}
 
 

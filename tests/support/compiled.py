@@ -104,7 +104,7 @@ def cases():
         "spot-with-checkpoints": (whole, make_definition(whole, train={"spot": True})),
         "two-instances": (whole, make_definition(whole, train={"instances": 2})),
         "private-gpu": (whole, make_definition(whole, stack=private, train=gpu, **network)),
-        "cached-and-passed": (assessed, make_definition(assessed, Decision("pass"))),
+        "cached-and-passed": (assessed, make_definition(assessed, Decision("pass", card="{}"))),
         "cached-and-rejected": (assessed, make_definition(assessed, Decision("rejected", reasons))),
     }
 

@@ -122,6 +122,10 @@ def test_a_run_that_passes_leaves_a_model_package_that_waits_for_approval(worksp
     assert set(statuses(passed).values()) == {"ran"}
     package = workspace.sagemaker.describe_model_package(ModelPackageName=passed["package"])
     assert package["ModelApprovalStatus"] == "PendingManualApproval"
+    assert package["ModelCard"]["ModelCardStatus"] == "PendingReview"
+    card = json.loads(package["ModelCard"]["ModelCardContent"])
+    assert card["model_overview"].keys() == {"model_creator"}
+    assert card["additional_information"]["custom_details"]["Verdict"] == "pass"
     described = package["CustomerMetadataProperties"]
     assert described["run"] == passed["run"]
     assert described["mlflow_run_id"] == "none", "the run is not tracked"
