@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import numpy as np
     import polars as pl
 
+    from model_code.serving import Predictor
     from model_code.tasks import Task
     from steps.evaluation.segments import Search
     from steps.evaluation.statistics import Resampling
@@ -126,7 +127,7 @@ def evaluate(
             schema=test.types(),
         )
         predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
-        predictors.compare_onnx(model, table, predictions[MODEL], log)
+        explained = predictors.compare_onnx(model, table, predictions[MODEL], log) or predictor
         of_champion, champion_acts, notes = predictors.of_champion(champion, table, predictor.schema)
         if of_champion is not None:
             predictions[CHAMPION] = of_champion
@@ -154,6 +155,7 @@ def evaluate(
             **classes_one_by_one.document(truth, predictions[MODEL], classes, drawing),
             **calibration.shapes(task, truth, predictions[MODEL], thresholds.get(MODEL)),
             **curves.document(truth, predictions[MODEL], classes, _times(config, table, test)),
+            **_explain(explained, task, table, truth, drawing, log),
             interval=drawing.method(),
             data=EvaluationData(
                 train_rows=train.rows, train_digest=train.digest, test_rows=test.rows, test_digest=test.digest
@@ -338,6 +340,20 @@ def _truth(task: Task, table: pl.DataFrame, schema: TableSchema, classes: Sequen
     if values.null_count():
         raise FourscoreError(f"{values.null_count()} test rows have no usable value of target {schema.target.name!r}")
     return values.to_numpy()
+
+
+def _explain(
+    predictor: Predictor, task: Task, table: pl.DataFrame, truth: Array, drawing: Resampling, log: Journal
+) -> dict[str, Any]:
+    """Return what the model makes of its columns; how long that takes is for the journal, since time is never the same twice."""
+    import time
+
+    from steps.evaluation.importance import importance
+
+    begun = time.process_time()
+    fields = {"importance": importance(predictor, task, table, truth, drawing)}
+    log.metric("framework/importance_seconds", time.process_time() - begun)
+    return fields
 
 
 def _times(config: EvaluateConfig, table: pl.DataFrame, schema: TableSchema) -> pl.Series | None:

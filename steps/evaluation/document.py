@@ -235,6 +235,28 @@ class Curves(Section):
     outcomes: Outcomes | None = None
 
 
+class ColumnImportance(Section):
+    """A column, or columns that nearly determine one another, and what they are worth to the model."""
+
+    columns: tuple[str, ...]
+    fall: Estimate
+    """By how much the metric is worse where these columns have the values of other test rows."""
+
+
+class Importance(Section):
+    """What the columns are worth to the model on a sample of the test rows."""
+
+    metric: str
+    rows: int
+    """How many test rows were looked at."""
+    repeats: int
+    """How often their values were exchanged."""
+    columns: tuple[ColumnImportance, ...] = ()
+    """What is worth most comes first."""
+    left_out: tuple[str, ...] = ()
+    """Columns that the budget does not allow: those that predictions go along with least, or that time did not suffice for."""
+
+
 class PredictionIntervals(Section):
     """How the model's prediction intervals do on the test rows."""
 
@@ -371,6 +393,8 @@ class Evaluation(Document):
     time_column: str | None = None
     time_is_date: bool = False
     curves: Curves | None = None
+    importance: Importance | None = None
+    """None in documents of early versions, or where the model names no columns."""
     prediction_intervals: PredictionIntervals | None = None
     decision: Decision | None = None
     interval: IntervalMethod

@@ -27,11 +27,14 @@ def of_model(predictor: Predictor, table: pl.DataFrame, log: Journal) -> Array:
     return _timed(predictor, table, log, "application/predict")
 
 
-def compare_onnx(directory: Path, table: pl.DataFrame, prediction: Array, log: Journal) -> None:
-    """Tell the journal how fast ``model.onnx`` answers, and how far its answers are from the model's, if it can be run."""
-    if onnx_runtime.is_possible(directory):
-        answers = _timed(serving.load_onnx(directory), table, log, "application/onnx")
-        log.metric("application/onnx_largest_difference", float(np.abs(answers - prediction).max()))
+def compare_onnx(directory: Path, table: pl.DataFrame, prediction: Array, log: Journal) -> Predictor | None:
+    """Tell the journal how fast ``model.onnx`` answers, and how far its answers are from the model's; return it if it can be run."""
+    if not onnx_runtime.is_possible(directory):
+        return None
+    predictor = serving.load_onnx(directory)
+    answers = _timed(predictor, table, log, "application/onnx")
+    log.metric("application/onnx_largest_difference", float(np.abs(answers - prediction).max()))
+    return predictor
 
 
 def _timed(predictor: Predictor, table: pl.DataFrame, log: Journal, name: str) -> Array:

@@ -17,6 +17,7 @@ from steps.evaluation.document import (
     Decision,
     Estimate,
     Evaluation,
+    Importance,
     PredictionIntervals,
     SliceResult,
     ThresholdResult,
@@ -183,6 +184,18 @@ def description(evaluation: Evaluation) -> str:
     return (
         f"{begin}{metric_name(evaluation.headline)} {with_interval(estimate)} on {count(evaluation.rows, 'test row')}; "
         f"{met} of {count(len(evaluation.thresholds), 'promise')} kept"
+    )
+
+
+def worth(importance: Importance, seconds: float | None) -> str:
+    """Return what the importance of a column means, on which rows it was measured, and how long that took."""
+    metric = metric_in_sentence(importance.metric)
+    rows = count(importance.rows, "test row")
+    often = f", {importance.repeats} times" if importance.repeats > 1 else ""
+    spent = f" It took {number(seconds, 1)} s." if seconds else ""
+    return (
+        f"By how much {metric} falls on {rows} where the column has the values of other rows{often}, so that it says nothing. "
+        f"Columns of which one nearly determines the other are exchanged together.{spent}"
     )
 
 

@@ -29,6 +29,7 @@ SOURCES: dict[str, tuple[type[Document], ...]] = {
     "numbers": (Evaluation,),
     "segments": (Evaluation,),
     "errors": (Evaluation,),
+    "importance": (Evaluation,),
     "limits": (Evaluation, SplitReport, TrainingRecord, ColumnProfiles),
     "data": (IngestReport, LabelReport, ColumnProfiles),
     "validation": (ValidationResults,),
@@ -168,6 +169,8 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
         misses = (decision.get("positives") or 0) - (decision.get("hits") or 0)
         yield [error, decision, misses, training and training.model_dump()["calibration"]]
         yield from _drawn(evaluation)
+    if evaluation and section == "importance":
+        yield from _explained(evaluation, facts)
     if evaluation and section == "segments" and (listed := segments(evaluation)):
         yield [len(listed.further), len(listed.small), listed.hidden]
     if evaluation and (search := evaluation.search) and section in ("top", "segments"):
@@ -188,16 +191,7 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
     if section == "validation" and (validation := facts.get(ValidationResults)):
         yield [len(validation.results), sum(result.success for result in validation.results), validation.rows]
     if section == "training":
-        yield facts.metrics
-        training = facts.get(TrainingRecord)
-        if training and training.final:
-            yield [training.final.rows, training.final.epochs]
-        for candidate in training.candidates if training else ():
-            cost = [value for name, value in facts.metrics.items() if name.endswith(f".{candidate.name}")]
-            yield [candidate.model_dump(exclude={"folds"}), [fold.epochs for fold in candidate.folds], cost]
-            yield from (
-                [fold.epochs, fold.stopped, training.final and training.final.epochs] for fold in candidate.folds
-            )
+        yield from _trained(facts)
     if section == "time":
         spent = [stage.seconds for stage in facts.stages]
         yield [spent, sum(spent), [asdict(stage.record) for stage in facts.stages], [s.events for s in facts.stages]]
@@ -210,6 +204,25 @@ def _drawn(evaluation: Evaluation) -> Iterator[Any]:
         yield [areas, len(curves.roc), len(evaluation.classes)]
         yield [curves.gain and [curves.gain.x[10], curves.gain.y[10], curves.gain.y[10] / curves.gain.x[10]]]
     yield [min((stretch.rows for stretch in evaluation.over_time), default=0)]
+
+
+def _explained(evaluation: Evaluation, facts: Facts) -> Iterator[Any]:
+    """Yield what is said of the columns and of the time that it took to know it."""
+    if importance := evaluation.importance:
+        sizes = [len(importance.columns) - 12, len(importance.columns) - 60, len(importance.left_out)]
+        yield [importance.rows, importance.repeats, facts.metrics.get("framework/importance_seconds"), sizes]
+
+
+def _trained(facts: Facts) -> Iterator[Any]:
+    """Yield what is said of candidates and their fits."""
+    yield facts.metrics
+    training = facts.get(TrainingRecord)
+    if training and training.final:
+        yield [training.final.rows, training.final.epochs]
+    for candidate in training.candidates if training else ():
+        cost = [value for name, value in facts.metrics.items() if name.endswith(f".{candidate.name}")]
+        yield [candidate.model_dump(exclude={"folds"}), [fold.epochs for fold in candidate.folds], cost]
+        yield from ([fold.epochs, fold.stopped, training.final and training.final.epochs] for fold in candidate.folds)
 
 
 def _in_name(metric: str) -> list[float]:

@@ -447,6 +447,15 @@ def curves_of(names: Sequence[str]) -> dict[str, Any]:
     return Evaluation.model_validate({**evaluation(), **fields}).model_dump(include=set(fields))
 
 
+def importance_of(names: Sequence[str]) -> dict[str, Any]:
+    """Return what columns are worth, each a little less than the one before, the first two together."""
+    groups = [names[:2], *([name] for name in names[2:])]
+    columns = [
+        {"columns": group, "fall": estimate(0.06 / (1 + position), 0.01)} for position, group in enumerate(groups)
+    ]
+    return {"metric": "roc_auc", "rows": 4096, "repeats": 1, "columns": columns, "left_out": ["remote"]}
+
+
 def corpus(workspace: Path) -> list[str]:
     """Lay out a run of each kind that a report can be of; return their names."""
     letters = [chr(65 + i) for i in range(26)]
@@ -459,7 +468,9 @@ def corpus(workspace: Path) -> list[str]:
         task="regression", classes=[], confusion=None, calibration=None, residuals=RESIDUALS, **curves_of(())
     )
     return [
-        make_run(workspace, "passed", files=documents(**{EVALUATION: evaluation(**curves_of(("on time", "late")))})),
+        make_run(workspace, "passed", files=documents(**{EVALUATION: evaluation(
+            **curves_of(("on time", "late")), importance=importance_of([f"column {i}" for i in range(20)])
+        )})),
         make_run(workspace, "rejected", status="rejected", files=documents(**{
             EVALUATION: evaluation(verdict="rejected", reasons=["roc_auc is 0.692, not 0.7"], thresholds=[unmet])
         })),
@@ -534,6 +545,7 @@ def hostile_run(workspace: Path) -> str:
         notes=list(HOSTILE),
         **curves_of(HOSTILE),
         search=search(*HOSTILE),
+        importance=importance_of(list(HOSTILE)),
         confusion=[[300 if i == j else 7 for i in HOSTILE] for j in HOSTILE],
         slices={text: [{"value": text, **part}] for text in HOSTILE},
         yardsticks={text: {"roc_auc": estimate(0.5)} for text in HOSTILE},

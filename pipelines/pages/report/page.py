@@ -40,6 +40,7 @@ SECTIONS = {
     "split": "Split and leaks",
     "training": "Training",
     "errors": "Errors",
+    "importance": "Columns",
     "time": "Time",
     "others": "Other stages",
     "changes": "Changes",
@@ -170,6 +171,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "limits": context["limits"],
         **{name: facts.get(kind) for name, kind in DOCUMENTS.items()},
         "errors": context["plots"] or confusion,
+        "importance": evaluation and evaluation.importance and evaluation.importance.columns,
         "others": context["others"],
     }
     context["unreached"] = [SECTIONS[name] for name in DOCUMENTS if not sections[name]]

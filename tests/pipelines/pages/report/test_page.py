@@ -18,6 +18,7 @@ from reported import (
     estimate,
     evaluation,
     hostile_run,
+    importance_of,
     make_run,
     page_of,
     page_of_run,
@@ -220,3 +221,14 @@ def test_a_real_browser_runs_nothing_asks_for_nothing_and_complains_of_nothing(w
     assert "outside.example" not in log.read_text(
         errors="replace"
     )  # the browser's own calls home are there, ours are not
+
+
+def test_what_the_columns_are_worth_is_shown_with_the_time_that_it_took(workspace):
+    files = documents(**{EVALUATION: evaluation(importance=importance_of([f"column {i}" for i in range(20)]))})
+    run = make_run(workspace, files=files, metrics={"framework/importance_seconds": 0.84})
+    text = page_of_run(workspace, run)
+    assert "By how much ROC AUC falls on 4,096 test rows" in text
+    assert "It took 0.8 s." in text
+    assert "column 0, column 1which go together0.0600.050 to 0.070" in text
+    assert "7 more columns or groups" in text
+    assert "did not suffice: 1 column." in text
