@@ -54,6 +54,10 @@ class EvaluateSection(Config):
     slices: tuple[str, ...] = Field(
         default=(), description="Columns whose values are judged one by one (numbers in quarters)."
     )
+    fairness: tuple[str, ...] = Field(
+        default=(),
+        description="Columns whose values are groups of people: how they are selected and how right the model is are compared.",
+    )
     resamples: int = Field(default=1000, ge=100, le=100_000, description="Bootstrap resamples behind every interval.")
     seed: int = Field(default=0, ge=0, description="Seed of the resamples.")
     must_beat: tuple[str, ...] = Field(
@@ -213,18 +217,21 @@ def _judge(
     """Return everything that rests on the resamples: metrics, slices, comparisons, thresholds, decisions, verdict."""
     import polars as pl
 
-    from steps.evaluation import decisions, segments, slices, statistics, verdict
+    from steps.evaluation import decisions, fairness, segments, slices, statistics, verdict
     from steps.evaluation.slices import Part
 
     columns = [column for column in _slice_columns(config) if column in table.columns]
     reference = pl.read_parquet(train_set / "data.parquet", columns=columns, glob=False) if columns else pl.DataFrame()
-    parts = {name: slices.parts(table[name], reference[name]) for name in config.slices}
+    by_column = {name: slices.parts(table[name], reference[name]) for name in (*config.slices, *config.fairness)}
+    parts, groups = ({name: by_column[name] for name in names} for names in (config.slices, config.fairness))
     promised = [slices.of_threshold(threshold.slice, table, reference, "test") for threshold in config.success]
     measured = [part for listed in parts.values() for part in listed]
     measured += [part for part in promised if isinstance(part, Part)]
     names = config.metrics()
     measures = verdict.measures_of(names, truth, predictions, thresholds, measured)
     measures |= decisions.extremes(config, truth, predictions[MODEL])
+    compared = fairness.quantities(task, truth, predictions[MODEL], thresholds.get(MODEL))
+    measures |= fairness.measures(groups, compared)
     measures |= segments.measures(search, task, truth, predictions[MODEL], thresholds.get(MODEL))
     sampled = statistics.bootstrap(measures, resampling, lambda count, total: log.progress(count, total, "resamples"))
     metrics = {name: verdict.metrics_of(name, names, sampled) for name in predictions}
@@ -254,6 +261,7 @@ def _judge(
             for name, listed in parts.items()
         },
         "search": segments.document(search, task, sampled),
+        "fairness": fairness.document(groups, compared, sampled),
         "decision": decisions.document(config, truth, predictions[MODEL], thresholds, sampled),
     }
 
@@ -308,7 +316,11 @@ def _average(values: Array, resampling: Resampling) -> Estimate:
 
 def _check_columns(config: EvaluateConfig, schema: TableSchema) -> None:
     columns = [column.name for column in schema.columns if column.name != ROW]
-    fields = {"evaluate.slices": config.slices, "the split's column": _division_columns(config)}
+    fields = {
+        "evaluate.slices": config.slices,
+        "evaluate.fairness": config.fairness,
+        "the split's column": _division_columns(config),
+    }
     for field, names in fields.items():
         if unknown := [name for name in names if name not in columns]:
             raise InputError(f"{field}: no column {', '.join(map(repr, unknown))}; there are: {', '.join(columns)}")
@@ -369,11 +381,11 @@ def _division_columns(config: EvaluateConfig) -> tuple[str, ...]:
 
 
 def _slice_columns(config: EvaluateConfig) -> list[str]:
-    """Return the columns of slices that are shown, and the names that may be columns in those of thresholds."""
+    """Return the columns of slices and groups that are shown, and the names that may be columns in those of thresholds."""
     from steps.evaluation import slices
 
     promised = [column for threshold in config.success for column, _ in slices.readings(threshold.slice or "")]
-    return list(dict.fromkeys([*config.slices, *promised]))
+    return list(dict.fromkeys([*config.slices, *config.fairness, *promised]))
 
 
 def _prediction_table(

@@ -124,6 +124,7 @@ def _unknown_columns(problem: Problem, header: Columns) -> Iterator[Fault]:
     names += [(("split", "key", i), name) for i, name in enumerate(problem.split.key)]
     names += [(("split", "allow_proxies", name), name) for name in problem.split.allow_proxies]
     names += [(("evaluate", "slices", i), name) for i, name in enumerate(problem.evaluate.slices)]
+    names += [(("evaluate", "fairness", i), name) for i, name in enumerate(problem.evaluate.fairness)]
     slices = [(i, threshold.slice) for i, threshold in enumerate(problem.success) if threshold.slice]
     names += [(("success", i, "slice"), part.partition("=")[0]) for i, part in slices]
     for at, name in names:

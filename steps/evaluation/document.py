@@ -121,6 +121,35 @@ class SegmentSearch(Section):
     weak: tuple[WeakSegment, ...] = ()
 
 
+class GroupResult(Section):
+    """A group of people on the test rows, by a value of a column that the problem names."""
+
+    value: str
+    rows: int
+    measures: dict[str, Estimate]
+    """What is compared -> its mean in the group; without an interval where the rows are too few to compare."""
+
+
+class Gap(Section):
+    """The two groups that are furthest apart; the interval of their difference holds for all pairs of groups at once."""
+
+    highest: str
+    lowest: str
+    difference: Estimate
+
+    @property
+    def clear(self) -> bool:
+        """Whether there is a gap beyond chance."""
+        return self.difference.low is not None and self.difference.low > 0
+
+
+class FairnessResult(Section):
+    """The groups by a column, and for each thing that is compared the largest gap; None where fewer than two have rows enough."""
+
+    groups: tuple[GroupResult, ...]
+    gaps: dict[str, Gap | None]
+
+
 class Champion(Section):
     """The champion on the same test rows."""
 
@@ -376,6 +405,7 @@ class Evaluation(Document):
     slices: dict[str, tuple[SliceResult, ...]] = Field(default={})
     search: SegmentSearch | None = None
     """None where rows are too few to tell chance, and in documents of early versions."""
+    fairness: dict[str, FairnessResult] = Field(default={})
     calibration: Calibration | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
     per_class: tuple[ClassResult, ...] = ()

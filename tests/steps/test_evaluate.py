@@ -380,6 +380,16 @@ def test_slices_cover_every_row_and_a_small_one_has_no_interval(place):
     assert "model/roc_auc.region:tiny" not in metrics
 
 
+def test_features_are_searched_for_weak_segments_and_named_groups_compared(place):
+    document, _ = run(place(), fairness=("region",))
+    assert document["search"]["columns"] == 5
+    groups = {group["value"]: group for group in document["fairness"]["region"]["groups"]}
+    assert sum(group["rows"] for group in groups.values()) == 800
+    assert groups["tiny"]["measures"]["recall"]["low"] is None
+    assert document["fairness"]["region"]["gaps"]["recall"]["difference"]["low"] is not None
+    assert not document["slices"]
+
+
 def test_thresholds_on_slices_are_decided_on_their_rows(place):
     success = (
         Threshold(metric="accuracy", at_least=0.5, slice="region=north"),

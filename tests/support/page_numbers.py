@@ -176,6 +176,12 @@ def _derived(section: str, facts: Facts) -> Iterator[Any]:
     if evaluation and (search := evaluation.search) and section in ("top", "segments"):
         yield [search.model_dump(exclude={"weak"}), len(search.weak)]
         yield from (segment.model_dump(include={"rows", "estimate"}) for segment in search.weak)
+    if evaluation and section in ("segments", "limits"):
+        for result in evaluation.fairness.values():
+            yield from (group.model_dump() for group in result.groups)
+            for name, gap in result.gaps.items():
+                values = [group.measures[name].value for group in result.groups if name in group.measures]
+                yield [gap and gap.model_dump(), values]
     if evaluation and section == "limits":
         small = sum(part.small for parts in evaluation.slices.values() for part in parts)
         yield [small, small - LISTED]

@@ -149,6 +149,13 @@ def search(*texts: str) -> dict[str, object]:
     return {"metric": "roc_auc", "columns": 18, "paired": 18, "tried": 2889, "least_rows": 655, "weak": weak}
 
 
+def fairness(*texts: str) -> dict[str, object]:
+    """Return for each text as a column two groups with a gap in two things that are compared."""
+    groups = [{"value": text, "rows": 500, "measures": {"recall": estimate(0.6)}} for text in texts[:2]]
+    gap = {"highest": texts[0], "lowest": texts[1], "difference": estimate(0.1)}
+    return {text: {"groups": groups, "gaps": {"recall": gap, text: None}} for text in texts}
+
+
 def training() -> dict[str, object]:
     fold = {
         "epochs": 31,
@@ -546,6 +553,7 @@ def hostile_run(workspace: Path) -> str:
         **curves_of(HOSTILE),
         search=search(*HOSTILE),
         importance=importance_of(list(HOSTILE)),
+        fairness=fairness(*HOSTILE),
         confusion=[[300 if i == j else 7 for i in HOSTILE] for j in HOSTILE],
         slices={text: [{"value": text, **part}] for text in HOSTILE},
         yardsticks={text: {"roc_auc": estimate(0.5)} for text in HOSTILE},

@@ -108,7 +108,7 @@ def environment(*folders: Path) -> Environment:
         public = {name: function for name, function in vars(module).items() if isfunction(function) and name[0] != "_"}
         templates.filters |= public
         templates.globals |= public
-    templates.globals |= {"Scale": markup.Scale, "overlay": figures.overlay}
+    templates.globals |= {"Scale": markup.Scale, "COMPARED": remarks.COMPARED, "overlay": figures.overlay}
     return templates
 
 
@@ -167,7 +167,7 @@ def _context(facts: Facts) -> dict[str, Any]:
     sections = {
         "promises": evaluation and evaluation.thresholds,
         "numbers": evaluation,
-        "segments": context["segments"] or (evaluation and evaluation.search),
+        "segments": context["segments"] or (evaluation and (evaluation.search or evaluation.fairness)),
         "limits": context["limits"],
         **{name: facts.get(kind) for name, kind in DOCUMENTS.items()},
         "errors": context["plots"] or confusion,

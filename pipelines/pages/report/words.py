@@ -11,7 +11,7 @@ from pipelines.pages.report.history import PROMISE, Easing
 from pipelines.pages.report.markup import exact
 from steps.cards.document import ProblemCard
 from steps.documents import Document
-from steps.evaluation import sentences
+from steps.evaluation import remarks, sentences
 from steps.evaluation.document import Evaluation
 from steps.expectations.document import ValidationResults
 from steps.labeling.document import LabelReport
@@ -146,6 +146,7 @@ def limits(facts: Facts) -> Iterator[str]:
         yield f"The model never predicts the classes left out of the labels ({rows}): {listed([*map(isolate, labels.left_out)])}."
     if evaluation:
         yield from sentences.limits(evaluation)
+        yield from remarks.clear_gaps(evaluation)
         yield from _limits_of_readings(facts)
     yield from _limits_of_drift(facts)
     yield from _limits_of_budget(facts.get(TrainingRecord))
