@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,6 @@ from infra.places import Place
 from infra.runs import records
 from infra.runs.plan import Plan
 from infra.store.store import Store
-from model_code import tasks
 from pipelines.plan import make_plan
 from pipelines.problem.checks import Columns, check_columns
 from pipelines.problem.definition import Loaded, Problem
@@ -21,8 +21,6 @@ from pipelines.training import TRAINING
 from steps import define, documents
 from steps.core import Pipeline
 from steps.errors import InputError
-from steps.evaluation import power
-from steps.splitting.document import SplitReport
 from steps.tables.schema import TableSchema
 
 
@@ -119,15 +117,13 @@ def check(prepared: Prepared) -> None:
         check_columns(loaded, header)
 
 
-def tight_promises(prepared: Prepared) -> list[str]:
-    """Return a sentence for each promise that the test rows leave little room for; empty before they were divided."""
-    split = prepared.plan.producer("division")
-    if split is None or not split.cached:
-        return []
-    report = documents.read(SplitReport, prepared.store.file(split.key, f"division/{SplitReport.file}").parent)
-    problem, rows = prepared.loaded.problem, report.rows["test"].rows
-    positives = round(report.balance[1].test * rows) if tasks.get(problem.task).has_positive else 0
-    return [*power.tight(problem.success, power.Rows(rows, positives))]
+@contextmanager
+def raw_files(prepared: Prepared) -> Iterator[tuple[Path, Path]]:
+    """Yield a directory with the raw files, and one for what reading them leaves."""
+    with tempfile.TemporaryDirectory(prefix="fourscore-") as scratch:
+        raw = Path(scratch) / "raw"
+        raw.mkdir()
+        yield prepared.plan.sources["raw"].lay_out(raw, prepared.store), Path(scratch)
 
 
 def _columns(prepared: Prepared) -> Columns | None:
@@ -140,11 +136,8 @@ def _columns(prepared: Prepared) -> Columns | None:
         return Columns([column.name for column in documents.read(TableSchema, schema.parent).columns])
     from pipelines.header import columns_of
 
-    with tempfile.TemporaryDirectory(prefix="fourscore-") as scratch:
-        raw = Path(scratch) / "raw"
-        raw.mkdir()
-        raw = prepared.plan.sources["raw"].lay_out(raw, prepared.store)
-        return columns_of(prepared.loaded.problem.table(), raw, Path(scratch))
+    with raw_files(prepared) as (raw, scratch):
+        return columns_of(prepared.loaded.problem.table(), raw, scratch)
 
 
 def _place(request: Request, problem: Problem) -> Place:

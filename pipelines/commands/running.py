@@ -131,7 +131,8 @@ def on_problem(command: Callable[[Request, bool], None]) -> Callable[..., None]:
 def plan(request: Request, as_json: bool) -> None:
     """Show for every stage whether it is cached or runs, and why; refuse what a run would refuse at its start."""
     from pipelines.listing import usual_seconds
-    from pipelines.request import check, prepare, tight_promises
+    from pipelines.prospects import tight_promises
+    from pipelines.request import check, prepare
     from pipelines.terminal import brief, duration, fit, table
 
     prepared = prepare(request)

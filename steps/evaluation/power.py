@@ -18,6 +18,9 @@ from steps.evaluation.thresholds import Threshold
 _TAIL, _SURPRISE = 0.025, 0.05
 _LARGEST = 100_000_000
 """More rows than this are not a number that helps anybody."""
+_PERFECT = 0.995
+CLOSE = 0.02
+"""How far above its bound a ROC AUC may have to be without a remark."""
 NOTED = 10
 """Errors; a promise with room for more needs no remark."""
 
@@ -28,6 +31,12 @@ class Rows:
 
     rows: int
     positives: int = 0
+    estimated: bool = False
+    """True where the test rows were not divided yet."""
+
+    @property
+    def about(self) -> str:
+        return "about " if self.estimated else ""
 
     def cases(self, metric: str) -> tuple[int, str] | None:
         """Return how many rows a metric is a share of, and their name; None where it is no share of so many rows."""
@@ -104,20 +113,61 @@ def rows_to_decide(estimate: Estimate, bound: float, rows: int) -> int | None:
 def tight(promises: tuple[Threshold, ...], rows: Rows) -> Iterator[str]:
     """Yield a sentence for each promise that allows few errors or none on so many test rows; those on slices are left out."""
     for promise in promises:
-        if promise.slice is None and (space := room(promise, rows)) and (space.errors or 0) <= NOTED:
-            yield f"{promise.requirement}: {sentence(promise, space)}"
+        if promise.slice is not None or promise.on == "value":
+            continue
+        if (space := room(promise, rows)) and (space.errors or 0) <= NOTED:
+            yield f"{promise.requirement}: {rows.about}{sentence(promise, space)}"
+        if promise.metric == "roc_auc" and (least := least_auc(promise.bound, rows)) - promise.bound > min(
+            CLOSE, (1 - promise.bound) / 2
+        ):
+            counts = f"{rows.positives:,} positive of {rows.rows:,} test rows"
+            reach = f"from about {least:.2f} on" if least < _PERFECT else "only by a nearly perfect ranking"
+            yield f"{promise.requirement}: {rows.about}{counts} reach it {reach}"
+
+
+def uncounted(promises: tuple[Threshold, ...], why: str) -> Iterator[str]:
+    """Yield for each promise on a share how many test rows it wants at least, where nobody knows yet how many there are."""
+    for promise in promises:
+        case = Rows(1, 1).cases(promise.metric)
+        if case and promise.slice is None and promise.on == "interval" and 0 < _least(promise) < 1:
+            yield f"{promise.requirement}: wants {_fewest(promise):,} {_blank(case[1])}test rows or more; {why}"
+
+
+def least_auc(bound: float, rows: Rows) -> float:
+    """Return about the smallest ROC AUC whose interval ends at the bound or above; 1 where none does.
+
+    The standard error is that of Hanley and McNeil (1982), for rows that do not depend on each other.
+    """
+    positives, negatives = rows.positives, rows.rows - rows.positives
+    if min(positives, negatives) < 1:
+        return bound
+    for step in range(100):
+        auc = bound + (1 - bound) * step / 100
+        squares = (positives - 1) * (auc / (2 - auc) - auc**2) + (negatives - 1) * (2 * auc**2 / (1 + auc) - auc**2)
+        if auc - 1.96 * math.sqrt((auc * (1 - auc) + squares) / (positives * negatives)) >= bound:
+            return auc
+    return 1.0
 
 
 def sentence(promise: Threshold, space: Room) -> str:
     """Return how many errors a promise allows, or how many rows without one it wants."""
-    kind, least = f"{space.kind} " if space.kind else "", _least(promise)
+    kind, least = _blank(space.kind), _least(promise)
     if space.errors:
         errors = "1 error" if space.errors == 1 else f"{space.errors} errors"
         return f"{space.cases:,} {kind}test rows reach it with at most {errors}"
     if space.errors == 0:
         return f"{space.cases:,} {kind}test rows reach it only without an error"
     text = f"{space.cases:,} {kind}test rows cannot reach it, not even without an error"
-    return text if least >= 1 else f"{text}; {math.ceil(math.log(_SURPRISE) / math.log(least)):,} without one would"
+    return text if least >= 1 else f"{text}; {_fewest(promise):,} without one would"
+
+
+def _blank(kind: str) -> str:
+    return f"{kind} " if kind else ""
+
+
+def _fewest(promise: Threshold) -> int:
+    """Return how many rows without an error a promise on a share wants."""
+    return math.ceil(math.log(_SURPRISE) / math.log(_least(promise)))
 
 
 def _least(promise: Threshold) -> float:

@@ -1,5 +1,7 @@
 """The errors that are allowed are those of the bootstrap itself, and the rows that decide bring its interval to the bound."""
 
+from statistics import NormalDist
+
 import numpy as np
 import polars as pl
 import pytest
@@ -8,7 +10,17 @@ from hypothesis import strategies as st
 
 from model_code import metrics
 from steps.evaluation.document import Estimate
-from steps.evaluation.power import NOTED, Rows, errors_allowed, room, rows_to_decide, tight, without_errors
+from steps.evaluation.power import (
+    NOTED,
+    Rows,
+    errors_allowed,
+    least_auc,
+    room,
+    rows_to_decide,
+    tight,
+    uncounted,
+    without_errors,
+)
 from steps.evaluation.statistics import Measure, bootstrap, by_group, by_row
 from steps.evaluation.thresholds import Threshold
 
@@ -123,3 +135,35 @@ def test_what_has_room_enough_needs_no_remark():
     assert [*tight(promises, Rows(2000, 1000))] == []
     (text,) = tight(promises, Rows(1600, 1000))
     assert text.endswith(f"600 negative test rows reach it with at most {errors_allowed(0.98, 600)} errors")
+
+
+@pytest.mark.parametrize(("rows", "positives", "bound"), [(100, 40, 0.7), (400, 40, 0.8), (1000, 500, 0.6)])
+def test_a_roc_auc_that_proves_a_bound_has_an_interval_that_ends_there(rows, positives, bound):
+    least = least_auc(bound, Rows(rows, positives))
+    apart = 2**0.5 * NormalDist().inv_cdf(least)  # of two normal distributions with that area
+    truth = np.arange(rows) < positives
+    spread = np.concatenate([quantiles(positives) + apart, quantiles(rows - positives)])
+    measure = Measure(metrics.roc_auc(truth.astype(int), np.stack([-spread, spread], axis=1)))
+    assert bootstrap({"": measure}, by_row(rows, 1000, 0))[""].estimate().low == pytest.approx(bound, abs=0.03)
+
+
+def quantiles(count):
+    return np.array([NormalDist().inv_cdf((number + 0.5) / count) for number in range(count)])
+
+
+def test_few_rows_prove_a_roc_auc_only_far_above_its_bound_or_not_at_all():
+    promise = (Threshold(metric="roc_auc", at_least=0.95),)
+    (text,) = tight(promise, Rows(114, 48, estimated=True))
+    assert text == "roc_auc >= 0.95 (95 % bound): about 48 positive of 114 test rows reach it from about 0.98 on"
+    (text,) = tight((Threshold(metric="roc_auc", at_least=0.99),), Rows(20, 8))
+    assert text.endswith("8 positive of 20 test rows reach it only by a nearly perfect ranking")
+    assert [*tight(promise, Rows(20_000, 8_000)), *tight(promise, Rows(20, 0))] == []
+
+
+def test_before_rows_are_counted_a_promise_says_how_many_it_wants():
+    bounds = [("recall", 0.97), ("accuracy", 0.9), ("roc_auc", 0.9)]
+    promises = tuple(Threshold(metric=metric, at_least=bound) for metric, bound in bounds)
+    assert [*uncounted(promises, "nobody counted")] == [
+        "recall >= 0.97 (95 % bound): wants 99 positive test rows or more; nobody counted",
+        "accuracy >= 0.9 (95 % bound): wants 29 test rows or more; nobody counted",
+    ]
