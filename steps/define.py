@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from model_code import tasks
-from model_code.tasks import COST
+from model_code.tasks import APPLICATION, COST
 from steps import documents
 from steps.cards import markdown
 from steps.cards.document import ANSWERS, USES, ProblemCard
@@ -139,6 +139,8 @@ def _unmeasurable(config: DefineConfig, task: Task) -> Iterator[Fault]:
         problem = _problem(threshold, metric)
         if threshold.metric == COST and config.costs is None:
             problem = "it needs the costs of errors; declare them, such as costs: {miss: 50, false_alarm: 2}"
+        if threshold.metric in APPLICATION and threshold.slice:
+            problem = "it is measured of the model, whatever the rows; leave slice out"
         if problem:
             yield ("success", position), f"success: {threshold.requirement}: {problem}"
 

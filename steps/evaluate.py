@@ -130,7 +130,9 @@ def evaluate(
             context="test",
             schema=test.types(),
         )
-        predictions = {MODEL: predictors.of_model(predictor, table, log), **predictors.of_yardsticks(yardsticks, table)}
+        prediction, application = predictors.of_model(predictor, table, log)
+        application["model_mb"] = (model / "model.pt2").stat().st_size / 1e6
+        predictions = {MODEL: prediction, **predictors.of_yardsticks(yardsticks, table)}
         explained = predictors.compare_onnx(model, table, predictions[MODEL], log) or predictor
         of_champion, champion_acts, notes = predictors.of_champion(champion, table, predictor.schema)
         if of_champion is not None:
@@ -154,7 +156,20 @@ def evaluate(
             target=predictor.schema["target"],
             classes=classes,
             rows=table.height,
-            **_judge(config, task, truth, predictions, thresholds, absent, table, train_set, search, drawing, log),
+            **_judge(
+                config,
+                task,
+                truth,
+                predictions,
+                thresholds,
+                absent,
+                application,
+                table,
+                train_set,
+                search,
+                drawing,
+                log,
+            ),
             prediction_intervals=_intervals(predictor.schema, truth, predictions[MODEL], drawing, config),
             **classes_one_by_one.document(truth, predictions[MODEL], classes, drawing),
             **calibration.shapes(task, truth, predictions[MODEL], thresholds.get(MODEL)),
@@ -171,7 +186,7 @@ def evaluate(
     _prediction_table(table, test, predictor.schema, predictions[MODEL]).write_parquet(
         evaluation / "predictions.parquet"
     )
-    log.metric("application/model_mb", (model / "model.pt2").stat().st_size / 1e6)
+    log.metric("application/model_mb", application["model_mb"])
     _say(log, document)
 
 
@@ -208,6 +223,7 @@ def _judge(
     predictions: Mapping[str, Array],
     thresholds: Mapping[str, float],
     absent: Mapping[str, str],
+    application: Mapping[str, float],
     table: pl.DataFrame,
     train_set: Path,
     search: Search | None,
@@ -215,6 +231,7 @@ def _judge(
     log: Journal,
 ) -> dict[str, Any]:
     """Return everything that rests on the resamples: metrics, slices, comparisons, thresholds, decisions, verdict."""
+    import numpy as np
     import polars as pl
 
     from steps.evaluation import decisions, fairness, segments, slices, statistics, verdict
@@ -237,6 +254,9 @@ def _judge(
     metrics = {name: verdict.metrics_of(name, names, sampled) for name in predictions}
     comparisons = {
         name: verdict.compare(task, sampled, name, len(truth), config.margin) for name in predictions if name != MODEL
+    }
+    sampled |= {
+        verdict.key_of(name, None): statistics.Sampled(value, np.empty(0)) for name, value in application.items()
     }
     weak = verdict.weaker(task, (part for listed in parts.values() for part in listed), sampled)
     promises = []

@@ -95,11 +95,12 @@ class Task:
     def metric(self, name: str) -> Metric | None:
         """Return the metric of that name, None where the task has none."""
         metrics = (definition.read(name) for definition in (*self.metrics.values(), *self.on_request))
-        return next(filter(None, metrics), None)
+        return next(filter(None, metrics), APPLICATION.get(name))
 
     def metric_names(self) -> tuple[str, ...]:
         """Return the names of all metrics, with N in the place of a number."""
-        return tuple(metric.name.replace("{}", "N") for metric in (*self.metrics.values(), *self.on_request))
+        listed = (*self.metrics.values(), *self.on_request, *APPLICATION.values())
+        return tuple(metric.name.replace("{}", "N") for metric in listed)
 
 
 def _table(*metrics: Metric) -> Mapping[str, Metric]:
@@ -110,6 +111,15 @@ def _in_top(name: str, label: str, high: float | None) -> Metric:
     """Return a metric of the rows that score highest, so many percent of all."""
     form, label = f"{name}_at_top_{{}}_percent", f"{label} the top {{}} %"
     return Metric(form, label, True, 0, high, ranks=True, function=f"{name}_at_top", number="percent", largest=100)
+
+
+APPLICATION = _table(
+    Metric("predict_p50_ms", "milliseconds to answer a row, every other time", False, 0, None),
+    Metric("predict_p99_ms", "milliseconds to answer a row, 99 of 100 times", False, 0, None),
+    Metric("predict_rows_per_second", "rows answered per second", True, 0, None),
+    Metric("model_mb", "size of the model in MB", False, 0, None),
+)
+"""What is measured of an exported model rather than of its predictions, whatever the task."""
 
 
 def _beyond_majority(counts: Mapping[str, int]) -> float:

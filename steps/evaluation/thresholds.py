@@ -8,7 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from model_code import tasks
-from model_code.tasks import COST, Metric
+from model_code.tasks import APPLICATION, COST, Metric
 from steps.core import Config
 from steps.evaluation.document import Reason
 from steps.splitting import By
@@ -24,7 +24,7 @@ class Threshold(Config):
 
     metric: str = Field(
         description="A metric of the task, by scikit-learn's name where it has one: roc_auc, recall, f1_macro, rmse, "
-        "precision_at_top_5_percent, within_10_percent ... (all: docs/evaluation.md)."
+        "precision_at_top_5_percent, within_10_percent, predict_p99_ms, model_mb ... (all: docs/evaluation.md)."
     )
     at_least: float | None = Field(default=None, allow_inf_nan=False, description="The metric must be this or more.")
     at_most: float | None = Field(default=None, allow_inf_nan=False, description="The metric must be this or less.")
@@ -33,6 +33,14 @@ class Threshold(Config):
         description="'interval': the bad end of the 95 % interval must clear it; 'value': the estimate itself.",
     )
     slice: str | None = Field(default=None, description="Only on the rows of one slice, written column=value.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_interval(cls, content: object) -> object:
+        """Judge time and size by their value: they are measured once."""
+        if isinstance(content, dict) and content.get("metric") in APPLICATION:
+            return {**content, "on": "value"}
+        return content
 
     @model_validator(mode="after")
     def _one_bound(self) -> Self:
@@ -119,14 +127,18 @@ class Goal(Config):
             success = self.shares if self.reason == "promises" else ()
             costs = self.costs if self.reason in ("promises", "costs") else None
             goal = self.model_copy(update={"success": success, "costs": costs})
-        success = tuple(promise.model_copy(update={"on": "interval"}) for promise in goal.success)
+        success = tuple(
+            promise.model_copy(update={"on": "interval"})
+            for promise in goal.success
+            if promise.metric not in APPLICATION
+        )
         return goal.model_copy(update={"success": success})
 
     def metrics(self) -> dict[str, Metric]:
-        """Return what is measured: the task's metrics, those that promises name, and the cost where costs are declared."""
+        """Return what is measured of predictions: the task's metrics, those of promises, and the cost where costs are declared."""
         task = tasks.get(self.task)
         names = [*task.metrics, *(threshold.metric for threshold in self.success), *([COST] if self.costs else ())]
-        metrics = {name: metric for name in names if (metric := task.metric(name))}
+        metrics = {name: metric for name in names if name not in APPLICATION and (metric := task.metric(name))}
         if self.costs and COST in metrics:
             metrics[COST] = replace(metrics[COST], arguments=self.costs.model_dump())
         return metrics

@@ -85,6 +85,7 @@ def test_no_threshold_is_refused_and_the_card_is_there_to_read(tmp_path):
             "no model can reach it: log_loss lies at or above 0",
         ),
         ("binary-classification", Threshold(metric="brier", at_most=1), "every model meets it"),
+        ("regression", Threshold(metric="model_mb", at_most=3, slice="a=b"), "leave slice out"),
         ("regression", Threshold(metric="r2", at_least=1.5), "no model can reach it: r2 lies at or below 1"),
         ("binary-classification", Threshold(metric="recall", at_least=1.1), "recall lies between 0 and 1"),
         ("binary-classification", Threshold(metric="false_positive_rate", at_least=0.1), "use at_most"),

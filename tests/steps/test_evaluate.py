@@ -339,6 +339,20 @@ def test_a_missed_threshold_rejects_with_the_numbers_and_does_not_stop_the_run(p
     assert [event["verdict"] for event in events if event["kind"] == "verdict"] == ["rejected"]
 
 
+def test_time_and_size_of_the_model_are_promises_like_others_and_judged_by_their_value(place):
+    promises = [
+        ("predict_p99_ms", 60_000, "at_most"),
+        ("model_mb", 1e-6, "at_most"),
+        ("predict_rows_per_second", 1, "at_least"),
+    ]
+    document, events = run(place(), success=[Threshold(metric=name, **{end: bound}) for name, bound, end in promises])
+    assert [line["met"] for line in document["thresholds"]] == [True, False, True]
+    (reason,) = document["reasons"]
+    measured = {event["name"]: event["value"] for event in events if event["kind"] == "metric"}["application/model_mb"]
+    assert reason == f"model_mb <= 0.000001 (value): not met, the value is {measured:.4g}"
+    assert not set(document["metrics"]) & {name for name, _, _ in promises}
+
+
 def test_a_promise_that_the_rows_cannot_decide_says_how_many_would(place):
     document, events = run(place(rows=200), success=(Threshold(metric="recall", at_least=0.65),))
     (line,) = document["thresholds"]

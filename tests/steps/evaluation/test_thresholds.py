@@ -69,3 +69,10 @@ def test_the_first_that_reaches_the_promises_reaches_them_by_the_bad_ends_of_int
         ("recall", "interval"),
         ("recall", "interval"),
     ]
+
+
+def test_a_training_reads_no_promise_of_time_or_size():
+    promise = Threshold(metric="model_mb", at_most=2)
+    assert promise.on == "value"
+    assert goal(AUC, promise).on_folds("first").success == goal(AUC).on_folds("first").success
+    assert "model_mb" not in goal(AUC, promise).metrics()
