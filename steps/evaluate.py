@@ -380,10 +380,14 @@ def _explain(
     """Return what the model makes of its columns; how long that takes is for the journal, since time is never the same twice."""
     import time
 
+    from steps.evaluation.dependence import dependence
     from steps.evaluation.importance import importance
 
     begun = time.process_time()
-    fields = {"importance": importance(predictor, task, table, truth, drawing)}
+    fields: dict[str, Any] = {"importance": importance(predictor, task, table, truth, drawing)}
+    if fields["importance"]:
+        classes = predictor.schema["classes"]
+        fields["dependence"] = dependence(predictor, table, fields["importance"], classes, drawing.seed)
     log.metric("framework/importance_seconds", time.process_time() - begun)
     return fields
 

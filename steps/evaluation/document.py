@@ -286,6 +286,30 @@ class Importance(Section):
     """Columns that the budget does not allow: those that predictions go along with least, or that time did not suffice for."""
 
 
+class Line(Section):
+    """A mean prediction at each value of a column."""
+
+    name: str
+    """The class whose probability it is; empty for numbers."""
+    y: tuple[float, ...]
+
+
+class Dependence(Section):
+    """How predictions follow a column while everything else stays as it is."""
+
+    column: str
+    numbers: tuple[float, ...] = ()
+    """The values of a number, or in seconds since 1970 those of a date."""
+    values: tuple[str, ...] = ()
+    """The values of a category, the most frequent first."""
+    is_date: bool = False
+    lines: tuple[Line, ...]
+    """The mean of the rows; of several classes those that move most."""
+    single: tuple[tuple[float, ...], ...] = ()
+    """Single rows, unless there are several classes."""
+    rows: int
+
+
 class PredictionIntervals(Section):
     """How the model's prediction intervals do on the test rows."""
 
@@ -425,6 +449,8 @@ class Evaluation(Document):
     curves: Curves | None = None
     importance: Importance | None = None
     """None in documents of early versions, or where the model names no columns."""
+    dependence: tuple[Dependence, ...] = ()
+    """Of the columns that are worth most."""
     prediction_intervals: PredictionIntervals | None = None
     decision: Decision | None = None
     interval: IntervalMethod

@@ -203,6 +203,16 @@ def worth(importance: Importance, seconds: float | None) -> str:
     )
 
 
+def dependence_in_words(evaluation: Evaluation) -> str:
+    """Return what the curves of columns show, and where they mislead."""
+    drawn = evaluation.dependence[0]
+    faint = "; faint lines and dots are single rows" if drawn.single else ""
+    return (
+        f"In {count(drawn.rows, 'test row')} the column gets one value after the other while all others stay as they are: the "
+        f"strong lines and dots are the mean prediction{faint}. Where columns go together, some of these combinations do not occur."
+    )
+
+
 def outcome(comparison: Comparison) -> str:
     """Return who is better: model, neither or the other's name; undefined or no interval where nobody can say."""
     if comparison.difference.value is None:

@@ -214,6 +214,7 @@ def _drawn(evaluation: Evaluation) -> Iterator[Any]:
 
 def _explained(evaluation: Evaluation, facts: Facts) -> Iterator[Any]:
     """Yield what is said of the columns and of the time that it took to know it."""
+    yield [part.rows for part in evaluation.dependence]
     if importance := evaluation.importance:
         sizes = [len(importance.columns) - 12, len(importance.columns) - 60, len(importance.left_out)]
         yield [importance.rows, importance.repeats, facts.metrics.get("framework/importance_seconds"), sizes]

@@ -463,6 +463,25 @@ def importance_of(names: Sequence[str]) -> dict[str, Any]:
     return {"metric": "roc_auc", "rows": 4096, "repeats": 1, "columns": columns, "left_out": ["remote"]}
 
 
+def dependence_of(names: Sequence[str], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Return how predictions follow a number, a date and a category, each for one or several classes."""
+    grid = [i / 19 for i in range(20)]
+    values = list(classes) if len(classes) > 2 else ["EWR", "JFK", "LGA"]
+    kinds: list[dict[str, Any]] = [
+        {"numbers": grid},
+        {"numbers": [1.7e9 + 1e7 * i for i in grid], "is_date": True},
+        {"values": values},
+    ]
+    drawn = classes[1:] if len(classes) == 2 else (classes[:4] or [""])
+    parts = []
+    for column, kind in zip(names, kinds, strict=False):
+        count = len(kind.get("values", grid))
+        lines = [{"name": name, "y": [0.2 + 0.1 * k + 0.02 * i for i in range(count)]} for k, name in enumerate(drawn)]
+        single = [[0.1 + 0.05 * k + 0.01 * i for i in range(count)] for k in range(15 if len(drawn) == 1 else 0)]
+        parts.append({"column": column, **kind, "lines": lines, "single": single, "rows": 150})
+    return parts
+
+
 def corpus(workspace: Path) -> list[str]:
     """Lay out a run of each kind that a report can be of; return their names."""
     letters = [chr(65 + i) for i in range(26)]
@@ -470,13 +489,15 @@ def corpus(workspace: Path) -> list[str]:
     of_many = evaluation(
         task="multiclass-classification", classes=letters,
         confusion=[[120 if i == j else (i * j) % 3 for i in range(26)] for j in range(26)], **curves_of(letters),
+        importance=importance_of(["x", "y"]), dependence=dependence_of(["x", "day", "z"], letters[:12]),
     )  # fmt: skip
     of_numbers = evaluation(
         task="regression", classes=[], confusion=None, calibration=None, residuals=RESIDUALS, **curves_of(())
     )
     return [
         make_run(workspace, "passed", files=documents(**{EVALUATION: evaluation(
-            **curves_of(("on time", "late")), importance=importance_of([f"column {i}" for i in range(20)])
+            **curves_of(("on time", "late")), importance=importance_of([f"column {i}" for i in range(20)]),
+            dependence=dependence_of(("distance", "day", "origin"), ("on time", "late")),
         )})),
         make_run(workspace, "rejected", status="rejected", files=documents(**{
             EVALUATION: evaluation(verdict="rejected", reasons=["roc_auc is 0.692, not 0.7"], thresholds=[unmet])
@@ -554,6 +575,7 @@ def hostile_run(workspace: Path) -> str:
         search=search(*HOSTILE),
         importance=importance_of(list(HOSTILE)),
         fairness=fairness(*HOSTILE),
+        dependence=dependence_of(HOSTILE, HOSTILE),
         confusion=[[300 if i == j else 7 for i in HOSTILE] for j in HOSTILE],
         slices={text: [{"value": text, **part}] for text in HOSTILE},
         yardsticks={text: {"roc_auc": estimate(0.5)} for text in HOSTILE},

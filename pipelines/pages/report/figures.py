@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from markupsafe import Markup
 
-from steps.evaluation.document import Bin, Curve, Outcomes, Stretch
+from steps.evaluation.document import Bin, Curve, Dependence, Outcomes, Stretch
 from steps.wording import MINUS, cut
 
 WIDTH, HEIGHT = 440, 260
@@ -86,6 +86,21 @@ class Dates(Axis):
         """Return the day, the month or the year that begins then."""
         form = "%Y" if self._months >= 12 else "%Y-%m" if self._months else "%m-%d"
         return f"{datetime.fromtimestamp(value, UTC):{form}}"
+
+
+@dataclass(frozen=True)
+class Names(Axis):
+    """Names from data at equal distances."""
+
+    names: Sequence[str] = ()
+
+    def ticks(self) -> list[float]:
+        """Return the position of each name."""
+        return [float(position) for position in range(len(self.names))]
+
+    def label(self, value: float) -> str:
+        """Return a name, cut."""
+        return cut(self.names[int(value)], 16)
 
 
 def spread(values: Iterable[float], within: Ends | None = None) -> Ends:
@@ -217,6 +232,48 @@ def over_time(title: str, listed: Sequence[Stretch], x: str, y: str, *, dates: b
     return curves(title, series, x, y, dates=dates)
 
 
+def dependence(drawn: Dependence, y: str, ends: Ends) -> Markup:
+    """Draw the predictions of a column's values: the mean strong, single rows faint.
+
+    Args:
+        y: what is predicted.
+        ends: of the predictions, so that columns side by side have the same scale.
+    """
+    names = [cut(line.name, max(6, _LEGEND_LETTERS // len(drawn.lines))) for line in drawn.lines]
+    means = "; ".join(
+        f"{name or 'the mean'} goes from {min(line.y):.4g} to {max(line.y):.4g}"
+        for name, line in zip(names, drawn.lines, strict=True)
+    )
+    description = f"Prediction by {cut(drawn.column, 40)}: {means}."
+    if drawn.values:
+        return _dependence_on_names(drawn, y, ends, names, description)
+    at = drawn.numbers
+    plot = _Plot(spread(at), ends, cut(drawn.column, 40), y, legend=names, dates=drawn.is_date)
+    shapes = [f'<polyline class="single" points="{plot.points(at, line)}"/>' for line in drawn.single]
+    shapes += [
+        f'<polyline class="line-{position % _LINES}" points="{plot.points(at, line.y)}"/>'
+        for position, line in enumerate(drawn.lines)
+    ]
+    return plot.image(description, shapes)
+
+
+def _dependence_on_names(drawn: Dependence, x: str, ends: Ends, legend: Sequence[str], description: str) -> Markup:
+    """Draw the predictions of the values of a category, one below the other."""
+    height = BOTTOM + TOP + LEGEND + 20 * len(drawn.values)
+    plot = _Plot(ends, (0, 1), x, cut(drawn.column, 24), legend=legend, height=height, names=drawn.values)
+
+    def shapes() -> Iterator[str]:
+        for line in drawn.single:
+            for position, value in enumerate(line):
+                yield f'<circle class="single" cx="{plot.x.at(value)}" cy="{plot.y.at(position)}" r="2"/>'
+        for kind, means in enumerate(drawn.lines):
+            for position, value in enumerate(means.y):
+                at = f'cx="{plot.x.at(value)}" cy="{plot.y.at(position)}"'
+                yield f'<circle class="line-{kind % _LINES} point" {at} r="4.5"/>'
+
+    return plot.image(description, shapes())
+
+
 def calibration(bins: Sequence[Bin]) -> Markup:
     """Draw predicted probability against observed share, one dot per bin, its area by the bin's rows."""
     filled = [part for part in bins if part.rows]
@@ -312,10 +369,12 @@ class _Plot:
         legend: Sequence[str] = (),
         height: float = HEIGHT,
         dates: bool = False,
+        names: Sequence[str] = (),
     ) -> None:
         top = TOP + (LEGEND if len(legend) > 1 else 0)
         self.height = height
-        self.y = Axis(*y, height - BOTTOM, top)
+        base = height - BOTTOM
+        self.y = Names(len(names) - 0.4, -0.6, base, top, names) if names else Axis(*y, base, top)
         left = 30 + _LETTER * max(len(self.y.label(tick)) for tick in self.y.ticks())
         self.x = (Dates if dates else Axis)(*x, left, WIDTH - RIGHT)
         self._labels, self._legend = (x_label, y_label), legend

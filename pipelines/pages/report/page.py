@@ -155,6 +155,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "curves": list(_curves(training, labels.task if labels else "")) if training else [],
         "use": list(evidence.use(facts)),
         "plots": list(plots.of_evaluation(evaluation, training)) if evaluation else [],
+        "dependence": list(plots.of_columns(evaluation)) if evaluation else [],
         "confusion": confusion,
         "mistakes": _mistakes(evaluation) if evaluation else [],
         "total_seconds": evidence.total_seconds(facts),

@@ -98,6 +98,24 @@ def _ranking(evaluation: Evaluation, drawn: Curves) -> Iterator[Figure]:
         yield "Are the outcomes told apart?", caption, plot
 
 
+def of_columns(evaluation: Evaluation) -> Iterator[Figure]:
+    """Yield how predictions follow the columns that are worth most, all on one scale."""
+    classes, drawn = evaluation.classes, evaluation.dependence
+    ends = figures.spread(
+        value for part in drawn for values in (*(line.y for line in part.lines), *part.single) for value in values
+    )
+    if classes:
+        ends = (max(0.0, ends[0]), min(1.0, ends[1]))
+    what = f"probability of {wording.cut(classes[1], 24)}" if len(classes) == 2 else "probability"
+    for part in drawn:
+        caption = "The classes that move most."
+        if len(part.lines) == 1:
+            low, high = (wording.number(end(part.lines[0].y), 3 if classes else None) for end in (min, max))
+            caption = f"The mean is between {low} and {high}."
+        plot = figures.dependence(part, what if classes else f"predicted {wording.cut(evaluation.target, 24)}", ends)
+        yield part.column, caption, plot
+
+
 def _areas(lines: tuple[Curve, ...]) -> str:
     """Return the area under each line, which is the metric of all thresholds."""
     measured = [line for line in lines if line.area is not None]

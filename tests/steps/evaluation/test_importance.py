@@ -5,25 +5,12 @@ from datetime import date, timedelta
 import numpy as np
 import polars as pl
 import pytest
+from formulas import noise, predictor, probability
 
 from model_code import tasks
-from model_code.serving import Predictor
 from steps.evaluation import importance as module
 from steps.evaluation import statistics
 from steps.evaluation.importance import importance, together
-
-
-def predictor(numeric, answer, category=()):
-    """A model of numbers and categories (the positions in their vocabularies) that answers with a function of them."""
-    inputs = [{"name": name, "kind": "numeric", "type": "float"} for name in numeric]
-    inputs += [{"name": n, "kind": "category", "type": "category", "vocabulary": list("abcdef")} for n in category]
-    schema = {"inputs": inputs, "numeric": list(numeric), "category": list(category), "target": "y", "classes": []}
-    return Predictor(schema, lambda numbers, places: answer(np.nan_to_num(numbers), places))
-
-
-def probability(score):
-    chance = 1 / (1 + np.exp(-score))
-    return np.stack([1 - chance, chance], axis=1)
 
 
 def measured(model, table, truth, task="regression", clusters=None):
@@ -35,11 +22,6 @@ def measured(model, table, truth, task="regression", clusters=None):
 
 def falls(result):
     return {entry.columns: entry.fall for entry in result.columns}
-
-
-def noise(rows, *names, seed=0):
-    random = np.random.default_rng(seed)
-    return pl.DataFrame({name: random.normal(size=rows) for name in names})
 
 
 @pytest.mark.parametrize("rows", [20, 500, 6_000])

@@ -14,6 +14,7 @@ from reported import (
     ALLOWED,
     EVALUATION,
     Page,
+    dependence_of,
     documents,
     estimate,
     evaluation,
@@ -224,7 +225,14 @@ def test_a_real_browser_runs_nothing_asks_for_nothing_and_complains_of_nothing(w
 
 
 def test_what_the_columns_are_worth_is_shown_with_the_time_that_it_took(workspace):
-    files = documents(**{EVALUATION: evaluation(importance=importance_of([f"column {i}" for i in range(20)]))})
+    files = documents(
+        **{
+            EVALUATION: evaluation(
+                importance=importance_of([f"column {i}" for i in range(20)]),
+                dependence=dependence_of(("distance", "day", "origin"), ("on time", "late")),
+            )
+        }
+    )
     run = make_run(workspace, files=files, metrics={"framework/importance_seconds": 0.84})
     text = page_of_run(workspace, run)
     assert "By how much ROC AUC falls on 4,096 test rows" in text
@@ -232,3 +240,5 @@ def test_what_the_columns_are_worth_is_shown_with_the_time_that_it_took(workspac
     assert "column 0, column 1which go together0.0600.050 to 0.070" in text
     assert "7 more columns or groups" in text
     assert "did not suffice: 1 column." in text
+    assert "In 150 test rows the column gets one value after the other" in text
+    assert "distanceThe mean is between 0.200 and 0.580." in text
