@@ -17,6 +17,7 @@ import math
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -199,33 +200,59 @@ def bootstrap(
     """
     samples = {key: np.full(resampling.resamples, np.nan) for key in measures}
     values = {key: _value(measure, resampling.rows) for key, measure in measures.items()}
-    defined = {key: measure for key, measure in measures.items() if math.isfinite(values[key])}
-    pooled = {key: function for key, measure in defined.items() if (function := _pool(measure, resampling))}
-    views = _views({key: measure for key, measure in defined.items() if key not in pooled})
+    if resampling.count > 1:
+        defined = {key: measure for key, measure in measures.items() if math.isfinite(values[key])}
+        pooled = [key for key, measure in defined.items() if _is_pooled(measure, resampling)]
+        for key in pooled:  # one after the other: each has a table of its rows by the clusters
+            _draw(resampling, samples, partial(_only, key, _pool(defined[key], resampling)))
+        if views := _views({key: measure for key, measure in defined.items() if key not in pooled}):
+            _draw(
+                resampling, samples, lambda draws: _view(views, measures, resampling.weights(draws), cached), progress
+            )
+    return {key: Sampled(values[key], samples[key], _cases(measure, resampling)) for key, measure in measures.items()}
 
-    def measure(draws: Array, offset: int) -> None:
-        for key, function in pooled.items():
-            samples[key][offset : offset + len(draws)] = function(draws)
-        weights = resampling.weights(draws) if views else draws
-        for rows, keys in views:
-            local = weights if rows is None else weights.take(rows, axis=-1)
-            step = max(1, cached // max(1, local.shape[-1]))
-            for start in range(0, len(local), step):
-                part = local[start : start + step]
-                for key in keys:
-                    samples[key][offset + start : offset + start + len(part)] = measures[key].function(part)
+
+def _draw(
+    resampling: Resampling,
+    samples: Mapping[Key, Array],
+    measure: Callable[[Array], Mapping[Key, Array]],
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Fill the samples with what ``measure`` returns for parts of the draws, in several threads."""
+
+    def fill(draws: Array, offset: int) -> None:
+        for key, values in measure(draws).items():
+            samples[key][offset : offset + len(draws)] = values
 
     offset = 0
     with ThreadPoolExecutor(_THREADS) as pool:
-        for draws in resampling.draws() if resampling.count > 1 else ():
+        for draws in resampling.draws():
             shares = np.array_split(np.arange(len(draws)), _THREADS)
-            busy = [pool.submit(measure, draws[share], offset + share[0]) for share in shares if len(share)]
+            busy = [pool.submit(fill, draws[share], offset + share[0]) for share in shares if len(share)]
             for future in busy:
                 future.result()
             offset += len(draws)
             if progress:
                 progress(offset, resampling.resamples)
-    return {key: Sampled(values[key], samples[key], _cases(measure, resampling)) for key, measure in measures.items()}
+
+
+def _view(
+    views: list[tuple[Array | None, list[Key]]], measures: Mapping[Key, Measure], weights: Array, cached: int
+) -> dict[Key, Array]:
+    """Return the values [b] of the measures for weights [b, rows]."""
+    values: dict[Key, list[Array]] = {key: [] for _, keys in views for key in keys}
+    for rows, keys in views:
+        local = weights if rows is None else weights.take(rows, axis=-1)
+        step = max(1, cached // max(1, local.shape[-1]))
+        for start in range(0, len(local), step):
+            part = local[start : start + step]
+            for key in keys:
+                values[key].append(measures[key].function(part))
+    return {key: np.concatenate(parts) for key, parts in values.items()}
+
+
+def _only(key: Key, function: Callable[[Array], Any], draws: Array) -> dict[Key, Array]:
+    return {key: function(draws)}
 
 
 def _cases(measure: Measure, resampling: Resampling) -> int | None:
@@ -234,15 +261,19 @@ def _cases(measure: Measure, resampling: Resampling) -> int | None:
     return None if cases is None else min(cases, resampling.count)
 
 
-def _pool(measure: Measure, resampling: Resampling) -> Callable[[Array], Any] | None:
-    """Return the measure as a function of draws of clusters, where these are few; None where it takes weights of rows."""
-    clusters, function = resampling.clusters, measure.function
-    if clusters is None or not isinstance(function, Poolable):
-        return None
-    rows = clusters if measure.rows is None else clusters[measure.rows]
-    if resampling.count > _FEW_TO_POOL or len(rows) * resampling.count > _POOLED:
-        return None
-    return function.pool(rows, resampling.count)
+def _is_pooled(measure: Measure, resampling: Resampling) -> bool:
+    """Return whether a measure is taken on draws of clusters, where these are few, rather than on weights of rows."""
+    if resampling.clusters is None or not isinstance(measure.function, Poolable):
+        return False
+    rows = resampling.rows if measure.rows is None else len(measure.rows)
+    return resampling.count <= _FEW_TO_POOL and rows * resampling.count <= _POOLED
+
+
+def _pool(measure: Measure, resampling: Resampling) -> Callable[[Array], Any]:
+    assert resampling.clusters is not None
+    assert isinstance(measure.function, Poolable)
+    clusters = resampling.clusters if measure.rows is None else resampling.clusters[measure.rows]
+    return measure.function.pool(clusters, resampling.count)
 
 
 def _value(measure: Measure, rows: int) -> float:
