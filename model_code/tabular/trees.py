@@ -62,8 +62,18 @@ the fits on average.
 """
 MOST_ROWS, FEWEST_VALIDATED = 10_000, 100
 """More rows have one fold, on which a trial costs half of all; on fewer validated rows, noise chooses."""
+MANY_ROWS, SLOW = 50_000, 400
+LARGE: dict[str, Any] = {"num_leaves": 255, "max_depth": 14, "learning_rate": 0.1}
+"""Settings for so many rows where trees are not at their best after so many rounds: fewer and larger ones learn what is left.
+
+Flights by row, seed 0: 80,000 rows, log loss .4461 by 94 rounds in 6 CPU seconds instead of .4477 by 1,290 in 20, and 14 ms
+for 1,000 rows instead of 49. adult (20,905 rows), whose trees are at their best after 171 rounds, would lose: .2767 instead
+of .2723 with 127 leaves.
+"""
 PARTS, ENOUGH = 20, 2.0
 """Parts of the validation rows whose losses are compared, and by how many standard errors other settings must be better."""
+PAUSE = 0.1
+"""Seconds between two reports of progress."""
 FEWEST_ROUNDS = 50
 """After so many rounds settings are given up as soon as the default's loss of the same round was lower."""
 
@@ -86,7 +96,7 @@ class Trees:
     """The architecture ``trees``, see ``model_code.families.Solver``."""
 
     def __init__(self, rows: int, quality: Quality = "standard", config: TreesConfig | None = None) -> None:
-        self.rows, self.config = rows, config or TreesConfig()
+        self.rows, self.config, self.tunes = rows, config or TreesConfig(), rows < MOST_ROWS
 
     def describe(self) -> dict[str, Any]:
         return asdict(self.config)
@@ -112,8 +122,8 @@ class Trees:
         rows = validation.prepared(columns) if validation is not None else None
         constraints = _constraints(columns.directions(schema, values.shape[1]))
         task = _Growth(values, target, rows, len(schema["classes"]), width, constraints, options, start)
-        network, fit = self._grow(task)
-        worthwhile = options.tune and self.rows < MOST_ROWS and fit.stopped != OUT_OF_TIME
+        network, fit = self._grow_many(task) if options.tune and self.rows >= MANY_ROWS else self._grow(task)
+        worthwhile = options.tune and self.tunes and fit.stopped != OUT_OF_TIME
         if worthwhile and rows is not None and len(rows) >= FEWEST_VALIDATED:
             network, fit = self._tune(task, rows, objective, network, fit)
         fit.seconds = time.perf_counter() - start
@@ -130,6 +140,15 @@ class Trees:
         numeric, category = (tensor.numpy() for tensor in training.inputs)
         columns = Columns(numeric, category, training.target.numpy(), schema)
         return columns, TreeNetwork(solution["trees"], width)
+
+    def _grow_many(self, task: _Growth) -> tuple[TreeNetwork, Fit]:
+        """Grow trees of many rows; where they are slow, large ones instead, here and for all later fits."""
+        if self._rounds(task.width, task.options) > SLOW:
+            network, fit = self._grow(task, rounds=SLOW)
+            if fit.stopped in (CONVERGED, OUT_OF_TIME):
+                return network, fit
+            self.config = replace(self.config, **LARGE)
+        return self._grow(task)
 
     def _tune(
         self, task: _Growth, rows: Rows, objective: Objective, network: TreeNetwork, fit: Fit
@@ -152,15 +171,16 @@ class Trees:
             self.config = chosen
         return best
 
-    def _grow(self, task: _Growth, limits: Array | None = None) -> tuple[TreeNetwork, Fit]:
-        """Return the trees of the best round; growing ends early where the validation loss is above its limit."""
+    def _grow(self, task: _Growth, limits: Array | None = None, rounds: int | None = None) -> tuple[TreeNetwork, Fit]:
+        """Return the trees of the best round; growing ends after ``rounds``, or where the validation loss is above its limit."""
         data = lightgbm.Dataset(task.values, task.target)
         sets = {"training": data}
         if task.validation is not None:
             rows = task.validation
             sets["validation"] = lightgbm.Dataset(rows.inputs[0].numpy(), rows.target.numpy(), reference=data)
         options = task.options
-        course = _Course(options, self._rounds(task.width, options), self.config.patience, task.start, limits)
+        rounds = rounds or self._rounds(task.width, options)
+        course = _Course(options, rounds, self.config.patience, task.start, limits)
         booster = lightgbm.train(
             self._parameters(task.classes, task.width, options.seed) | task.constraints,
             data,
@@ -223,7 +243,7 @@ class _Course:
 
     def __init__(self, options: Options, rounds: int, patience: int, start: float, limits: Array | None = None) -> None:
         self.options, self.rounds, self.patience, self.start = options, rounds, patience, start
-        self.limits = limits
+        self.limits, self.reported = limits, 0.0
         self.fit = Fit(unit="round")
 
     def __call__(self, env: CallbackEnv) -> None:
@@ -236,7 +256,9 @@ class _Course:
                 fit.epochs = count
         else:
             fit.epochs = count
-        if self.options.report and (count % 20 == 0 or count == self.rounds):
+        now = time.perf_counter()
+        if self.options.report and (now - self.reported > PAUSE or count == self.rounds):
+            self.reported = now
             self.options.report(count, self.rounds)
         if count - fit.epochs >= self.patience:
             fit.stopped = CONVERGED

@@ -12,7 +12,7 @@ import torch
 from model_code import archive, export, onnx_runtime, runtime
 from model_code.fitting import Dataset, predict, train_on
 from model_code.parallel import limit_threads
-from model_code.tabular import Tabular
+from model_code.tabular import Tabular, trees
 from model_code.tabular.encoding import describe, encode
 from model_code.tabular.tree_network import TreeNetwork
 from model_code.tabular.trees import Trees, TreesConfig
@@ -170,6 +170,16 @@ def test_settings_stay_as_they_are_where_others_are_not_clearly_better_or_cost_t
     assert tuned(entangled(), tune=False)[0].describe() == standard
 
 
+def test_of_many_rows_trees_that_go_on_for_long_are_larger_and_fewer(monkeypatch):
+    monkeypatch.setattr(trees, "MANY_ROWS", 1_000)
+    assert tuned(table(), rows=50_000)[0].describe() == asdict(TreesConfig()), "they end early"
+    monkeypatch.setattr(trees, "SLOW", 60)
+    architecture, fitted = tuned(entangled(), rows=50_000)
+    assert architecture.describe() == asdict(TreesConfig()) | trees.LARGE
+    assert fitted.fit.epochs > 0
+    assert tuned(entangled(), rows=50_000, tune=False)[0].describe() == asdict(TreesConfig())
+
+
 def test_the_network_has_the_trees_of_the_best_round_only():
     data = table()
     fitted, _ = fit(data)
@@ -191,17 +201,18 @@ def test_growing_ends_when_its_time_is_over_and_says_so():
     assert fitted.fit.epochs == 1
 
 
-def test_progress_is_reported_and_an_exception_from_there_ends_the_training():
+def test_progress_is_reported_and_an_exception_from_there_ends_the_training(monkeypatch):
+    monkeypatch.setattr(trees, "PAUSE", 0.0)
     reports = []
 
     def report(rounds, most):
         reports.append((rounds, most))
-        if rounds == 40:
+        if rounds == 3:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         fit(table(), TreesConfig(rounds=200, patience=200), report=report)
-    assert reports == [(20, 200), (40, 200)]
+    assert reports == [(1, 200), (2, 200), (3, 200)]
 
 
 @pytest.mark.parametrize("task", TASKS)
