@@ -123,6 +123,9 @@ class Network(Protocol):
     validated.
     """
 
+    tunes: bool
+    """Whether the fit on the first of several folds chooses settings that the others have."""
+
     def recipe(self) -> Recipe:
         """Return how to train the network."""
 
@@ -131,6 +134,8 @@ class Network(Protocol):
 
     def network(self, preprocessor: nn.Module, prepared: tuple[Tensor, ...], width: int) -> nn.Module:
         """Return the untrained network, from prepared inputs to raw outputs float32[b, members, width].
+
+        What it draws while it is trained, it draws by ``training.Dropout``: several fits may run at the same time.
 
         Args:
             prepared: the preprocessed training rows, for what is fitted on them.
@@ -143,6 +148,9 @@ class Network(Protocol):
 @runtime_checkable
 class Solver(Protocol):
     """A model that an algorithm of its own fits; created as a ``Network`` is."""
+
+    tunes: bool
+    """As of a ``Network``."""
 
     def solve(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +26,8 @@ CONTINUED = 1 / 3
 Test loss of mlp with a third, with all epochs from new weights, and of the fold's network itself; 80/20 by row, seed 0: california
 .1556, .1564, .1613; churn .3504, .3497, .3515; bike .0404, .0407, .0421; adult .2677, .2680, .2695.
 """
+_LOCK = threading.Lock()
+"""Initial weights come from the random state of the process; fits run in several threads."""
 CHUNK = 8192
 """How many rows are predicted at once."""
 
@@ -100,25 +103,25 @@ def train_on(
         Diverged: see ``model_code.training.fit``.
     """
     begun = time.perf_counter()
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(options.seed)
-        if isinstance(architecture, Solver):
-            return _solve(dataset, architecture, training, validation, options)
-        recipe = architecture.recipe()
-        recipe = replace(recipe, epochs=min(recipe.epochs, options.epochs or recipe.epochs))
-        if earlier is None:
-            preprocessor = architecture.preprocessor(dataset.take(training), dataset.schema)
-            rows = _prepare(dataset, preprocessor, training)
+    if isinstance(architecture, Solver):
+        return _solve(dataset, architecture, training, validation, options)
+    recipe = architecture.recipe()
+    recipe = replace(recipe, epochs=min(recipe.epochs, options.epochs or recipe.epochs))
+    if earlier is None:
+        preprocessor = architecture.preprocessor(dataset.take(training), dataset.schema)
+        rows = _prepare(dataset, preprocessor, training)
+        with _LOCK, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+            torch.manual_seed(options.seed)
             network = architecture.network(preprocessor, rows.inputs, dataset.head.width)
-        else:
-            assert isinstance(earlier.model, Model)
-            preprocessor, network = earlier.model.preprocessor, copy.deepcopy(earlier.model.network)
-            rows = _prepare(dataset, preprocessor, training)
-            recipe = replace(recipe, epochs=max(round(CONTINUED * (options.stop_after or recipe.epochs)), 1))
-        held_out = _prepare(dataset, preprocessor, validation) if validation is not None else None
-        left = parallel.agreed(options.seconds - (time.perf_counter() - begun), options.device)
-        options = replace(options, seconds=left)
-        course = fit(network, rows, held_out, dataset.head, recipe, options)
+    else:
+        assert isinstance(earlier.model, Model)
+        preprocessor, network = earlier.model.preprocessor, copy.deepcopy(earlier.model.network)
+        rows = _prepare(dataset, preprocessor, training)
+        recipe = replace(recipe, epochs=max(round(CONTINUED * (options.stop_after or recipe.epochs)), 1))
+    held_out = _prepare(dataset, preprocessor, validation) if validation is not None else None
+    left = parallel.agreed(options.seconds - (time.perf_counter() - begun), options.device)
+    options = replace(options, seconds=left)
+    course = fit(network, rows, held_out, dataset.head, recipe, options)
     return Fitted(Model(preprocessor, network.to("cpu"), dataset.head), course, len(rows))
 
 

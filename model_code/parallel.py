@@ -48,6 +48,11 @@ def limit_threads(count: int = 1) -> Iterator[None]:
             torch.set_num_threads(before)
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def size() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
 

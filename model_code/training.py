@@ -126,7 +126,7 @@ class Options:
     behind: float = math.inf
     """A validation loss; a network that is above it after half of its epochs is stopped."""
     tune: bool = False
-    """True on the first of several folds: a solver may then choose its settings, which all later fits have."""
+    """True on the first fold: a solver may then choose its settings, which all later fits have."""
     checkpoint: Path | None = None
     """The file to resume from and to write to; its folder must exist."""
     checkpoint_seconds: float = 10.0
@@ -135,11 +135,28 @@ class Options:
     """True to move rows to the device batch by batch even where it could hold them all."""
     note: Callable[[str], None] | None = None
     """Called with what a person should know, such as a damaged checkpoint."""
-    report: Callable[[int, int], None] | None = None
-    """Called after each epoch with the epochs so far and in all.
+    report: Callable[[float, float], None] | None = None
+    """Called several times in a second with the epochs, or rounds of a solver, so far and in all.
 
     An exception from it stops the training where it can be resumed, as a machine that is about to be reclaimed needs.
     """
+
+
+class Dropout(nn.Module):
+    """Dropout in x[k, b, h] with one mask for all k members: drawing random numbers costs as much as a matrix product here."""
+
+    generator: torch.Generator | None = None
+    """That of the training that the network is in: several may run at the same time."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.rate == 0:
+            return x
+        mask = torch.empty_like(x[0]).bernoulli_(1 - self.rate, generator=self.generator).div_(1 - self.rate)
+        return x * mask
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -187,6 +204,7 @@ class _Run:
         self.optimizer = torch.optim.AdamW(
             network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
+        self.generator = torch.Generator(self.device).manual_seed(options.seed)
         self.losses = torch.zeros(self.steps_per_epoch, device=self.device)
         self.epoch = self.step = 0
         self.fit = Fit()
@@ -194,6 +212,11 @@ class _Run:
         self.best_loss = math.inf
         self.finished = False
         self._last_save = time.monotonic()
+
+    def set_generator(self, generator: torch.Generator | None) -> None:
+        for module in self.network.modules():
+            if isinstance(module, Dropout):
+                module.generator = generator
 
     def identity(self) -> dict[str, Any]:
         return {"recipe": asdict(self.recipe), "seed": self.options.seed, "steps_per_epoch": self.steps_per_epoch}
@@ -220,8 +243,7 @@ class _Run:
             "best": self.best,
             "best_loss": self.best_loss,
             "finished": self.finished,
-            "random": torch.get_rng_state(),
-            "random_cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None,
+            "random": self.generator.get_state(),
         }
         checkpoints.write(self.options.checkpoint, state, last=self.finished)
 
@@ -239,9 +261,7 @@ class _Run:
         self.best_loss = state["best_loss"]
         self.best = None if state["best"] is None else {k: v.to(self.device) for k, v in state["best"].items()}
         self.fit = Fit(**state["fit"])
-        torch.set_rng_state(state["random"])
-        if state["random_cuda"] is not None and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["random_cuda"], self.device)
+        self.generator.set_state(state["random"])
 
 
 def fit(
@@ -263,6 +283,7 @@ def fit(
     resident = not options.stream and fits(training, options.device)
     rows = training.to(options.device) if resident else training
     held_out = validation.to(options.device) if validation else None
+    run.set_generator(run.generator)
     while not run.finished:
         start = time.perf_counter()
         cut = _train_epoch(run, rows, resident, start)
@@ -272,6 +293,7 @@ def fit(
             run.finished, run.fit.stopped = True, OUT_OF_TIME
         run.save() if run.finished else run.save_when_due()
         _report(run)
+    run.set_generator(None)
     if run.best is not None:
         network.load_state_dict(run.best)
     network.eval()
@@ -281,7 +303,7 @@ def fit(
 def _report(run: _Run) -> None:
     if run.options.report:
         try:
-            run.options.report(run.epoch, run.last_epoch)
+            run.options.report(run.epoch + run.step / run.steps_per_epoch, run.last_epoch)
         except BaseException:
             run.save()
             raise
@@ -301,6 +323,7 @@ def _train_epoch(run: _Run, rows: Rows, resident: bool, start: float) -> bool:
             if run.seconds(start) > run.options.seconds:
                 return True
             run.save_when_due()
+            _report(run)
     return False
 
 

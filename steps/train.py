@@ -96,7 +96,10 @@ class TrainSection(Config):
         default="auto", description="Where to train; 'auto' takes cuda, then mps, then cpu."
     )
     threads: int = Field(
-        default=1, ge=1, description="CPU threads; for small networks on a busy machine one is the fastest."
+        default=1,
+        ge=1,
+        description="CPU threads of one fit; for small networks on a busy machine one is the fastest. "
+        "Fits on several folds run at the same time on the cores that are left, without changing the result.",
     )
 
     @field_validator("candidates")

@@ -50,6 +50,8 @@ class LinearConfig:
 class Linear:
     """The architecture ``linear``, see ``model_code.families.Solver``."""
 
+    tunes = False
+
     def __init__(self, rows: int, quality: Quality = "standard", config: LinearConfig | None = None) -> None:
         self.config = config or LinearConfig()
 

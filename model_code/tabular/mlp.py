@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from model_code.families import Quality
 from model_code.tabular.linear import SlotEmbedding
 from model_code.tabular.preprocessing import Layout, Preprocessor, bin_edges
-from model_code.training import Recipe
+from model_code.training import Dropout, Recipe
 
 Array = np.ndarray[Any, Any]
 
@@ -61,6 +61,8 @@ LARGEST_RATE = 5e-3
 
 class Mlp:
     """The architecture ``mlp``."""
+
+    tunes = False
 
     def __init__(self, rows: int, quality: Quality = "standard") -> None:
         config = SMALL if rows < MANY_ROWS else LARGE
@@ -155,7 +157,7 @@ class MlpNetwork(nn.Module):
         self.layers = nn.ModuleList(
             EnsembleLinear(config.members, a, b, first=i == 0) for i, (a, b) in enumerate(pairwise(sizes))
         )
-        self.dropout, self.members = config.dropout, config.members
+        self.drop, self.members = Dropout(config.dropout), config.members
         bound = config.hidden**-0.5
         self.head = nn.Parameter(torch.empty(config.members, config.hidden, width).uniform_(-bound, bound))
         self.head_bias = nn.Parameter(torch.empty(config.members, 1, width).uniform_(-bound, bound))
@@ -168,12 +170,5 @@ class MlpNetwork(nn.Module):
             parts.append(self.category(slots).flatten(1))
         x = torch.cat(parts, dim=1).expand(self.members, -1, -1)
         for layer in self.layers:
-            x = self._drop(torch.relu(layer(x)))
+            x = self.drop(torch.relu(layer(x)))
         return torch.baddbmm(self.head_bias, x, self.head).transpose(0, 1)
-
-    def _drop(self, x: Tensor) -> Tensor:
-        """Dropout with one mask for all members: drawing random numbers costs as much as a matrix product here."""
-        if not self.training or self.dropout == 0:
-            return x
-        mask = torch.empty_like(x[0]).bernoulli_(1 - self.dropout).div_(1 - self.dropout)
-        return x * mask

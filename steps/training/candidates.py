@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import math
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import polars as pl
+import torch
 
 from model_code import families, parallel
 from model_code.families import Architecture, Family, Quality, Solver
@@ -23,7 +25,8 @@ from steps.evaluation.statistics import Sampled
 from steps.evaluation.thresholds import Goal
 from steps.journal import Journal
 from steps.splitting.folds import Fold
-from steps.training import blending
+from steps.training import blending, concurrency
+from steps.training.concurrency import Job, Report
 from steps.training.document import BLEND
 from steps.training.scale import rescale
 from steps.training.selection import Validated, better_by, score, unmet
@@ -36,6 +39,8 @@ FAR = 3.0
 """Standard errors by which a candidate is worse after the first fold if it is given up."""
 MOST_ROWS = 1_500_000
 """The most rows that a fit of standard quality learns from: what a fit needs beside its rows is several times their memory."""
+MOST_BYTES = 400 * 2**20
+"""Fits run at the same time while the encoded rows, once for each of them, are fewer bytes: a fit needs several times as many."""
 LEEWAY = 0.05
 """The share of the budget that final fits may take more, rather than end before they are what the folds have seen."""
 
@@ -126,6 +131,7 @@ class TrainingContext:
     """How many fits are finished."""
     so_far: str = ""
     """The last score on a fold, in words."""
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def metric(self) -> Metric:
@@ -146,6 +152,14 @@ class TrainingContext:
         """Return how many rows a fit learns from at most."""
         return self.frame.height if self.quality == "best" else min(self.frame.height, MOST_ROWS)
 
+    @property
+    def at_once(self) -> int:
+        """Return how many fits run at the same time: each has its cores of the CPU; one on a GPU or in several processes."""
+        if self.options.device.type != "cpu" or parallel.size() > 1:
+            return 1
+        bytes_of_fit = sum(array.nbytes for array in self.dataset.inputs)
+        return max(min(parallel.cores() // torch.get_num_threads(), MOST_BYTES // max(bytes_of_fit, 1)), 1)
+
     def agreed(self, seconds: float) -> float:
         """Return the seconds that all processes of a training take for theirs."""
         return parallel.agreed(seconds, self.options.device)
@@ -165,6 +179,7 @@ class TrainingContext:
         behind: float = math.inf,
         tune: bool = False,
         earlier: Fitted | None = None,
+        report: Report | None = None,
     ) -> Fitted:
         """Fit a candidate on some of the rows, with progress and a checkpoint under the label, and count its time.
 
@@ -181,16 +196,22 @@ class TrainingContext:
             tune=tune,
             checkpoint=folder / "latest.pt",
             note=self.log.warning,
-            report=functools.partial(self._report, f"{candidate.name}, {label}"),
+            report=report or partial(self._report, f"{candidate.name}, {label}"),
         )
         start = time.perf_counter()
         if len(training) > self.most_rows:
             training = training[np.linspace(0, len(training) - 1, self.most_rows, dtype=np.int64)]
         fitted = train_on(self.dataset, candidate.architecture, training, validation, options, earlier)
-        self.fits += 1
-        self._report(f"{candidate.name}, {label}: finished", 1, 1)
-        self.earlier += max(fitted.fit.seconds - (time.perf_counter() - start), 0)
+        with self._lock:
+            self.fits += 1
+            self.earlier += max(fitted.fit.seconds - (time.perf_counter() - start), 0)
+        if report is None:
+            self._report(f"{candidate.name}, {label}: finished", 1, 1)
         return fitted
+
+    def fit_all(self, jobs: Sequence[Job[Fitted]], what: str) -> list[Fitted]:
+        """Run calls of ``fit``, as many at the same time as this machine can."""
+        return concurrency.run(jobs, self.at_once, partial(self._report, what))
 
     def _report(self, what: str, count: float, total: float) -> None:
         share = min(self.fits / (len(self.names) * len(self.folds) + 1), 1.0)
@@ -219,37 +240,51 @@ def fit_candidates(context: TrainingContext) -> list[Candidate]:
 
 def _fit_on_folds(context: TrainingContext, name: str, rivals: list[Candidate]) -> Candidate:
     """Fit one candidate on the folds and score it; the first always, a later one within the budget and if it keeps up."""
-    candidate, rows = context.candidate(name), context.most_rows
+    candidate, rows, count = context.candidate(name), context.most_rows, len(context.folds)
+    assert candidate.architecture is not None
     rivals = [rival for rival in rivals if rival.score]
     predictions, predicting = [], 0.0
-    for number, (training, validation) in enumerate(context.folds, 1):
-        label = f"fold {number} of {len(context.folds)}"
+    waves = concurrency.waves(count, context.at_once, first_alone=candidate.architecture.tunes)
+    for index, wave in enumerate(waves):
         # what is left after the whole fits of those before, in equal parts for the folds to come and this one's whole fit
         left = context.left - sum(rival.whole_seconds(rows) for rival in rivals)
-        share = context.agreed(left / (len(context.folds) + 1 - number + rows / min(len(training), rows)))
-        behind = _behind(rivals, number)
-        late = share <= 0 and len(rivals) > 0
-        tune, fitted = number == 1 < len(context.folds), None
-        if not late:
-            fitted = context.fit(candidate, label, training, validation, seconds=share, behind=behind, tune=tune)
-        if rivals and (fitted is None or fitted.fit.stopped == OUT_OF_TIME):
+        fewest = min(len(context.folds[number - 1][0]) for number in wave)
+        share = context.agreed(left / (len(waves) - index + rows / min(fewest, rows)))
+        fits = []
+        if share > 0 or not rivals:
+            fits = context.fit_all(
+                [
+                    partial(
+                        context.fit,
+                        candidate,
+                        f"fold {number} of {count}",
+                        *context.folds[number - 1],
+                        seconds=share,
+                        behind=_behind(rivals, number),
+                        tune=number == 1 and (candidate.architecture.tunes or count == 1),
+                    )
+                    for number in wave
+                ],
+                f"{name}, folds {' and '.join(map(str, wave))} of {count}",
+            )
+        if rivals and (not fits or any(fitted.fit.stopped == OUT_OF_TIME for fitted in fits)):
             candidate.skipped = (
                 f"does not fit in the budget of {context.minutes:g} minutes: "
-                f"{name}, {label} alone took more than its share"
+                f"{name}, fold {wave[0]} of {count} alone took more than its share"
             )
             candidate.fits = []
             return candidate
-        assert fitted is not None
-        candidate.seconds += fitted.fit.seconds
-        candidate.fits.append(fitted)
-        start = time.perf_counter()
-        predictions.append(predict(context.dataset, fitted, validation))
-        predicting += time.perf_counter() - start
-        _note_score(context, f"{name}: {label}", validation, predictions[-1])
-        candidate.given_up = _lag(context, fitted, predictions, rivals, number)
-        if candidate.given_up:
-            context.log.note(f"{name}: {candidate.given_up}")
-            return candidate
+        for number, fitted in zip(wave, fits, strict=True):
+            candidate.seconds += fitted.fit.seconds
+            candidate.fits.append(fitted)
+            validation, start = context.folds[number - 1][1], time.perf_counter()
+            predictions.append(predict(context.dataset, fitted, validation))
+            predicting += time.perf_counter() - start
+            _note_score(context, f"{name}: fold {number} of {count}", validation, predictions[-1])
+            candidate.given_up = _lag(context, fitted, predictions, rivals, number)
+            if candidate.given_up:
+                context.log.note(f"{name}: {candidate.given_up}")
+                return candidate
     candidate.milliseconds = 1e6 * predicting / len(context.validated.truth)
     prediction, head = np.concatenate(predictions), context.dataset.head
     if isinstance(head, LogValue):
@@ -363,21 +398,35 @@ def fit_whole(
     Of a blend, each member is fitted so; a candidate is fitted once.
     """
     if candidate.members:
-        members = [fit_whole(context, c, candidates) for c in candidates if c.name in candidate.members]
+        parts = [c for c in candidates if c.name in candidate.members]
+        _fit_whole_parts(context, parts, leeway)
+        members = [context.whole[part.name] for part in parts]
         blend = Blend([member.model for member in members], list(candidate.members.values()))
         seconds = sum(member.fit.seconds for member in members)
         return Fitted(blend, Fit(epochs=len(members), unit="member", seconds=seconds), context.most_rows)
-    if candidate.name not in context.whole:
-        rows = np.arange(context.frame.height)
-        fitted = context.whole[candidate.name] = context.fit(
+    _fit_whole_parts(context, [candidate], leeway)
+    return context.whole[candidate.name]
+
+
+def _fit_whole_parts(context: TrainingContext, candidates: list[Candidate], leeway: float) -> None:
+    """Fit those that are no blend and have no such fit yet."""
+    missing = [candidate for candidate in candidates if candidate.name not in context.whole]
+    rows, seconds = np.arange(context.frame.height), context.agreed(context.left + leeway * context.minutes * 60)
+    jobs = [
+        partial(
+            context.fit,
             candidate,
             "whole training part",
             rows,
             None,
             stop_after=candidate.epochs(),
             earlier=candidate.fits[-1],
-            seconds=context.agreed(context.left + leeway * context.minutes * 60),
+            seconds=seconds,
         )
+        for candidate in missing
+    ]
+    names = " and ".join(candidate.name for candidate in missing)
+    for candidate, fitted in zip(missing, context.fit_all(jobs, f"{names}, whole training part"), strict=True):
+        context.whole[candidate.name] = fitted
         if candidate.factor is not None:
             fitted.model.head = LogValue(context.dataset.truth, candidate.factor)
-    return context.whole[candidate.name]

@@ -17,7 +17,7 @@ from torch import nn
 from model_code import training
 from model_code.checkpoints import _last_whole
 from model_code.tasks import heads
-from model_code.training import Diverged, Options, Recipe, Rows, choose_device, fit, fits, order, rate
+from model_code.training import Diverged, Dropout, Options, Recipe, Rows, choose_device, fit, fits, order, rate
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(learning_rate=0.02, weight_decay=1e-4, batch_size=32, epochs=6, patience=3)
@@ -28,7 +28,7 @@ class Network(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 1))
+        self.layers = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), Dropout(0.2), nn.Linear(16, 1))
 
     def forward(self, values):
         return self.layers(values).unsqueeze(1)

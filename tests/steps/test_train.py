@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from model_code import fitting, serving, yardsticks
+from model_code import fitting, parallel, serving, yardsticks
 from model_code.calibration import Calibration
 from model_code.tabular import mlp
 from pipelines.problem.loading import load
@@ -263,6 +263,38 @@ def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp
         "linear: fold 1 of 2, R\N{SUPERSCRIPT TWO}",
         "linear: fold 2 of 2, R\N{SUPERSCRIPT TWO}",
     ]
+
+
+@pytest.mark.parametrize("task", ["binary-classification", "regression"])
+def test_fits_at_the_same_time_change_no_byte_of_the_result(tmp_path, monkeypatch, task):
+    train_set = stored(
+        tmp_path / "train_set", classes_of(table(), CASES[task]) if CASES[task] else table(), task, CASES[task]
+    )
+    results = []
+    for cores in (1, 3):
+        monkeypatch.setattr(parallel, "cores", lambda cores=cores: cores)
+        events = []
+        run(tmp_path / str(cores), train_set, task, events.append, folds=3, candidates=["mlp", "trees"])
+        results.append(digests(tmp_path / str(cores) / "model", tmp_path / str(cores) / "yardsticks"))
+        together = {event["what"] for event in events if event["kind"] == "progress" and " and " in event["what"]}
+        assert ("mlp, folds 1 and 2 and 3 of 3" in together) == (cores == 3)
+    assert results[0] == results[1]
+
+
+def test_an_interrupt_while_two_fits_run_ends_both_and_the_next_call_goes_on(tmp_path, monkeypatch):
+    train_set = stored(tmp_path / "train_set", table(), "regression")
+    monkeypatch.setattr(parallel, "cores", lambda: 2)
+
+    def interrupt(event):
+        if event["kind"] == "progress" and event["what"].startswith("mlp, folds"):
+            raise KeyboardInterrupt
+
+    options = {"folds": 2, "candidates": ["mlp"]}
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "a", train_set, "regression", interrupt, **options)
+    run(tmp_path / "a", train_set, "regression", **options)
+    run(tmp_path / "b", train_set, "regression", **options)
+    assert digests(tmp_path / "a" / "model") == digests(tmp_path / "b" / "model")
 
 
 def test_interrupted_and_run_again_it_ends_with_the_same_model(tmp_path, trained):
