@@ -14,6 +14,7 @@ from model_code import tasks
 from steps import documents
 from steps.core import Config, Input, Output
 from steps.errors import FourscoreError, InputError
+from steps.evaluation.behaviour import Behaviour
 from steps.evaluation.document import (
     CHAMPION,
     CONSTANT,
@@ -23,6 +24,7 @@ from steps.evaluation.document import (
     Estimate,
     Evaluation,
     EvaluationData,
+    Importance,
     PredictionIntervals,
     published,
     rounded,
@@ -77,6 +79,11 @@ class EvaluateSection(Config):
         description="Why a model may pass that is not clearly better than a constant prediction; without a reason, none does.",
     )
 
+    behaviour: tuple[Behaviour, ...] = Field(
+        default=(),
+        description="Rules that answers must follow whatever the metrics say, each tried on test rows or on cases.",
+    )
+
     @field_validator("must_beat")
     @classmethod
     def _rivals(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -108,7 +115,7 @@ def evaluate(
     from threadpoolctl import threadpool_limits
 
     from model_code import serving
-    from steps.evaluation import calibration, curves, power, predictors, segments, slices, statistics
+    from steps.evaluation import behaviour, calibration, curves, power, predictors, segments, slices, statistics
     from steps.evaluation import classes as classes_one_by_one
     from steps.evaluation.resampling import resampling
 
@@ -181,7 +188,11 @@ def evaluate(
             ),
             notes=tuple(notes),
         )
-    document = document.model_copy(update={"nearly_perfect": document.is_nearly_perfect()})
+        behaved = _behave(config, explained, task, table, truth, document.importance)
+    broken = tuple(behaviour.reasons(behaved["behaviour"]))
+    document = document.model_copy(update={**behaved, "nearly_perfect": document.is_nearly_perfect()})
+    if broken:
+        document = document.model_copy(update={"verdict": "rejected", "reasons": (*document.reasons, *broken)})
     documents.write(evaluation, document)
     _prediction_table(table, test, predictor.schema, predictions[MODEL]).write_parquet(
         evaluation / "predictions.parquet"
@@ -286,6 +297,26 @@ def _judge(
     }
 
 
+def _behave(
+    config: EvaluateConfig,
+    predictor: Predictor,
+    task: Task,
+    table: pl.DataFrame,
+    truth: Array,
+    importance: Importance | None,
+) -> dict[str, Any]:
+    """Return how the model behaves where nobody knows the right answer, and where values are missing or off."""
+    from steps.evaluation import behaviour
+
+    positions = behaviour.evenly(table.height)
+    sample = table[positions]
+    foremost = [name for entry in importance.columns for name in entry.columns] if importance else []
+    return {
+        "behaviour": tuple(behaviour.check(config.behaviour, predictor, table, sample)),
+        "robustness": behaviour.robustness(predictor, task, sample, truth[positions], foremost, config.seed),
+    }
+
+
 def _intervals(
     schema: Mapping[str, Any], truth: Array, prediction: Array, resampling: Resampling, config: EvaluateConfig
 ) -> PredictionIntervals | None:
@@ -344,6 +375,13 @@ def _check_columns(config: EvaluateConfig, schema: TableSchema) -> None:
     for field, names in fields.items():
         if unknown := [name for name in names if name not in columns]:
             raise InputError(f"{field}: no column {', '.join(map(repr, unknown))}; there are: {', '.join(columns)}")
+    types = {column.name: column.type for column in schema.columns}
+    for position, rule in enumerate(config.behaviour):
+        place, column = f"evaluate.behaviour.{position}", rule.column
+        if column is not None and column not in columns:
+            raise InputError(f"{place}: no column {column!r}; there are: {', '.join(columns)}")
+        if column is not None and not rule.invariant_to and types[column] not in ("integer", "float"):
+            raise InputError(f"{place}: {column!r} is of type {types[column]}, and only a number rises")
     if not schema.rows:
         raise FourscoreError(
             "the test set has no rows: nothing can be said about the model; make split.test_fraction larger"
@@ -355,6 +393,7 @@ def _read(directory: Path, schema: TableSchema, config: EvaluateConfig) -> pl.Da
     import polars as pl
 
     always = {schema.target and schema.target.name, *_division_columns(config), *_slice_columns(config)}
+    always |= {rule.column for rule in config.behaviour}
     columns = [column.name for column in schema.columns if column.type != "text" or column.name in always]
     return pl.read_parquet(directory / "data.parquet", columns=list(dict.fromkeys([ROW, *columns])), glob=False)
 

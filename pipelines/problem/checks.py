@@ -51,6 +51,7 @@ def contradictions(problem: Problem) -> Iterator[Fault]:
     yield from _monotone(problem)
     yield from _division(problem)
     yield from _labels(problem)
+    yield from _behaviour(problem)
 
 
 def _sources(problem: Problem) -> Iterator[Fault]:
@@ -110,6 +111,22 @@ def _labels(problem: Problem) -> Iterator[Fault]:
         yield ("target",), text
 
 
+def _behaviour(problem: Problem) -> Iterator[Fault]:
+    task = tasks.get(problem.task)
+    for position, rule in enumerate(problem.evaluate.behaviour):
+        at, what = ("evaluate", "behaviour", position), f"evaluate.behaviour.{position}"
+        directed = rule.rises_with or rule.falls_with
+        column = problem.data.columns.get(directed or "")
+        if rule.column == problem.target:
+            yield at, f"{what}: {rule.column!r} is the target, which no answer is made from"
+        if directed and task.has_classes and not task.has_positive:
+            yield at, f"{what}: of several classes, not all can rise; only numbers and two classes have a direction"
+        elif column and column.type not in (None, "integer", "float"):
+            yield at, f"{what}: {directed!r} is of type {column.type}; only a number rises"
+        if rule.cases is not None and not task.has_classes and not rule.tolerance:
+            yield at, f"{what}: a predicted number is never exactly right; give a tolerance"
+
+
 def _unknown_columns(problem: Problem, header: Columns) -> Iterator[Fault]:
     """Yield names of columns that the table does not have."""
     columns = header.table
@@ -125,6 +142,8 @@ def _unknown_columns(problem: Problem, header: Columns) -> Iterator[Fault]:
     names += [(("split", "allow_proxies", name), name) for name in problem.split.allow_proxies]
     names += [(("evaluate", "slices", i), name) for i, name in enumerate(problem.evaluate.slices)]
     names += [(("evaluate", "fairness", i), name) for i, name in enumerate(problem.evaluate.fairness)]
+    rules = problem.evaluate.behaviour
+    names += [(("evaluate", "behaviour", i), rule.column) for i, rule in enumerate(rules) if rule.column]
     slices = [(i, threshold.slice) for i, threshold in enumerate(problem.success) if threshold.slice]
     names += [(("success", i, "slice"), part.partition("=")[0]) for i, part in slices]
     for at, name in names:

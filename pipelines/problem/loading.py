@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from pipelines.problem.cases import with_cases
 from pipelines.problem.checks import contradictions
 from pipelines.problem.definition import SHARED, SMOKE, Loaded, Problem
 from pipelines.problem.suite import read_suite
@@ -20,7 +21,7 @@ def load(path: Path, settings: Mapping[str, str] | None = None, *, smoke: bool =
         InputError: something is wrong; one line per fault, with file, line and the valid choices.
     """
     document = read(path).override({**(SMOKE if smoke else {}), **(settings or {})})
-    problem = problem_of(document)
+    problem = with_cases(problem_of(document), document)
     suite = read_suite(path.parent / problem.expectations, document.place(("expectations",)))
     return Loaded(problem, suite, document, smoke)
 

@@ -384,6 +384,43 @@ class Abstention(Section):
     accuracy: Estimate
 
 
+class BehaviourResult(Section):
+    """A rule that answers must follow, and how many rows follow it."""
+
+    rule: str
+    """In words."""
+    rows: int
+    """On which it was tried, or cases."""
+    followed: int
+    at_least: float
+    """The share of them that must follow it."""
+    met: bool
+    against: tuple[int, ...] = ()
+    """The numbers of the first rows that do not."""
+    of_cases: bool = False
+
+
+class Disturbance(Section):
+    """What becomes of the headline metric, and of decisions, where values are missing or off."""
+
+    missing: str | None = None
+    """The column that is emptied; None where all numbers are a little off."""
+    value: float | None = None
+    other_decisions: float | None = None
+    """The share of rows that are decided otherwise; None of numbers."""
+
+
+class Robustness(Section):
+    """The headline metric on some test rows as they are, and disturbed."""
+
+    metric: str
+    rows: int
+    value: float | None = None
+    noise: float
+    """By how many standard deviations numbers are off."""
+    changes: tuple[Disturbance, ...] = ()
+
+
 class IntervalMethod(Section):
     """How the intervals were computed."""
 
@@ -451,6 +488,9 @@ class Evaluation(Document):
     """None in documents of early versions, or where the model names no columns."""
     dependence: tuple[Dependence, ...] = ()
     """Of the columns that are worth most."""
+    behaviour: tuple[BehaviourResult, ...] = ()
+    robustness: Robustness | None = None
+    """None in documents of early versions, and where the model names no columns."""
     prediction_intervals: PredictionIntervals | None = None
     decision: Decision | None = None
     interval: IntervalMethod

@@ -13,16 +13,18 @@ from model_code import tasks
 from steps.evaluation.document import (
     CHAMPION,
     MODEL,
+    BehaviourResult,
     Comparison,
     Decision,
     Estimate,
     Evaluation,
     Importance,
     PredictionIntervals,
+    Robustness,
     SliceResult,
     ThresholdResult,
 )
-from steps.wording import count, cut, decimals_of_size, exact, isolate, listed, number, signed
+from steps.wording import count, cut, decimals_of_size, exact, isolate, listed, number, percent, signed
 
 _MEANINGS = {
     "roc_auc": "how often a row of the positive class is ranked above one of the other class; 0.5 is guessing, 1 is perfect",
@@ -176,8 +178,11 @@ def passed(evaluation: Evaluation, against: Iterable[str]) -> str:
 
 def rejected(evaluation: Evaluation) -> str:
     """Return the verdict on a model that was rejected."""
-    broken = any(not threshold.met for threshold in evaluation.thresholds)
-    return f"Rejected: the model {promise_kept(evaluation) if broken else 'must not be used'}."
+    if any(not threshold.met for threshold in evaluation.thresholds):
+        return f"Rejected: the model {promise_kept(evaluation)}."
+    broken, total = sum(not result.met for result in evaluation.behaviour), len(evaluation.behaviour)
+    rules = f"does not follow {broken} of {count(total, 'rule')} of behaviour"
+    return f"Rejected: the model {rules if broken else 'must not be used'}."
 
 
 def description(evaluation: Evaluation) -> str:
@@ -454,3 +459,29 @@ def limits(evaluation: Evaluation) -> Iterator[str]:
         yield "There is no champion to compare with yet."
     if not evaluation.slices and not evaluation.search:
         yield "No segments were defined, so a group the model serves badly would not show up here."
+
+
+def rule(result: BehaviourResult) -> str:
+    """Return a rule of behaviour as a sentence begins."""
+    return f"{result.rule[:1].upper()}{result.rule[1:]}"
+
+
+def share_required(result: BehaviourResult) -> str:
+    """Return which share of the rows has to follow a rule."""
+    return (
+        f"{'all' if result.at_least == 1 else percent(result.at_least)} of the {'cases' if result.of_cases else 'rows'}"
+    )
+
+
+def followers(result: BehaviourResult) -> str:
+    """Return how many rows follow a rule."""
+    return f"{result.followed:,} of {result.rows:,}"
+
+
+def robust(robustness: Robustness) -> str:
+    """Return what the disturbances of the table are."""
+    off = percent(robustness.noise)
+    return (
+        f"On {robustness.rows:,} test rows, evenly drawn, values were taken away, one column at a time, and all numbers with a "
+        f"fraction were changed by chance, typically by {off} of their standard deviation."
+    )

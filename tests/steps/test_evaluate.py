@@ -13,6 +13,7 @@ from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
 from steps.evaluate import EvaluateConfig, evaluate, metric_suffix
+from steps.evaluation.behaviour import Behaviour
 from steps.evaluation.document import Decision, Estimate, PredictionIntervals
 from steps.evaluation.sentences import acting as sentences_of_decision
 from steps.evaluation.sentences import coverage
@@ -351,6 +352,29 @@ def test_time_and_size_of_the_model_are_promises_like_others_and_judged_by_their
     measured = {event["name"]: event["value"] for event in events if event["kind"] == "metric"}["application/model_mb"]
     assert reason == f"model_mb <= 0.000001 (value): not met, the value is {measured:.4g}"
     assert not set(document["metrics"]) & {name for name, _, _ in promises}
+
+
+def test_rules_of_behaviour_gate_like_promises_and_disturbances_are_shown(place):
+    rules = [Behaviour(rises_with="x"), Behaviour(invariant_to="region"), Behaviour(cases=({"x": 3, "goal": "no"},))]
+    document, _ = run(place(), behaviour=rules)
+    assert [(line["rows"], line["followed"], line["met"]) for line in document["behaviour"]] == [
+        (800, 800, True),
+        (800, 800, True),
+        (1, 0, False),
+    ]
+    assert document["verdict"] == "rejected"
+    (reason,) = document["reasons"]
+    assert reason == "behaviour: 1 case gets the right answer: 0 of 1 cases follow it, all must; against it: cases 1"
+    changes = {change["missing"]: change["value"] for change in document["robustness"]["changes"]}
+    assert set(changes) == {None, "x"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"), [("rises_with", "only a number rises"), ("invariant_to", "no column 'city'")]
+)
+def test_a_rule_about_a_column_that_cannot_follow_it_is_refused(place, rule, message):
+    with pytest.raises(InputError, match=message):
+        run(place(), behaviour=[Behaviour(**{rule: "region" if rule == "rises_with" else "city"})])
 
 
 def test_a_promise_that_the_rows_cannot_decide_says_how_many_would(place):

@@ -30,6 +30,7 @@ SOURCES: dict[str, tuple[type[Document], ...]] = {
     "segments": (Evaluation,),
     "errors": (Evaluation,),
     "importance": (Evaluation,),
+    "behaviour": (Evaluation,),
     "limits": (Evaluation, SplitReport, TrainingRecord, ColumnProfiles),
     "data": (IngestReport, LabelReport, ColumnProfiles),
     "validation": (ValidationResults,),

@@ -41,6 +41,7 @@ SECTIONS = {
     "training": "Training",
     "errors": "Errors",
     "importance": "Columns",
+    "behaviour": "Behaviour",
     "time": "Time",
     "others": "Other stages",
     "changes": "Changes",
@@ -173,6 +174,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         **{name: facts.get(kind) for name, kind in DOCUMENTS.items()},
         "errors": context["plots"] or confusion,
         "importance": evaluation and evaluation.importance and evaluation.importance.columns,
+        "behaviour": evaluation and (evaluation.behaviour or (evaluation.robustness and evaluation.robustness.changes)),
         "others": context["others"],
     }
     context["unreached"] = [SECTIONS[name] for name in DOCUMENTS if not sections[name]]

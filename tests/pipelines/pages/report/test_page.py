@@ -224,6 +224,34 @@ def test_a_real_browser_runs_nothing_asks_for_nothing_and_complains_of_nothing(w
     )  # the browser's own calls home are there, ours are not
 
 
+def test_rules_and_disturbances_are_shown_with_what_became_of_them(workspace):
+    rule = {
+        "rule": "a larger income does not lower the prediction",
+        "rows": 2000,
+        "followed": 1990,
+        "at_least": 0.99,
+        "met": True,
+    }
+    cases = {
+        "rule": "3 cases get the right answer",
+        "rows": 3,
+        "followed": 2,
+        "at_least": 1,
+        "met": False,
+        "against": [2],
+        "of_cases": True,
+    }
+    change = {"missing": "income", "value": 0.61, "other_decisions": 0.125}
+    robustness = {"metric": "roc_auc", "rows": 2000, "value": 0.69, "noise": 0.01, "changes": [change]}
+    run = make_run(
+        workspace, files=documents(**{EVALUATION: evaluation(behaviour=[rule, cases], robustness=robustness)})
+    )
+    text = page_of_run(workspace, run)
+    assert "A larger income does not lower the prediction 99 % of the rows1,990 of 2,000" in text
+    assert "3 cases get the right answeragainst it: cases 2 all of the cases2 of 3" in text
+    assert "No value of income0.61012 %" in text
+
+
 def test_what_the_columns_are_worth_is_shown_with_the_time_that_it_took(workspace):
     files = documents(
         **{
