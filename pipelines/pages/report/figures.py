@@ -20,7 +20,11 @@ _LETTER = 6.2  # the mean width of a letter of tick labels
 _SHADES = 5
 _LINES = 4
 """Kinds of lines that the style sheet knows, by colour and by dash."""
-_LEGEND_LETTERS = 36  # of all names in a legend together
+_LEGEND_START, _LEGEND_SAMPLE, _LEGEND_LETTER = (
+    56,
+    46,
+    6.4,
+)  # where a legend begins at most, and how wide a sample and a letter are
 
 Series = tuple[str, Sequence[float], Sequence[float]]
 """Our own name for it, x, y."""
@@ -159,14 +163,15 @@ def ranking(
     """Draw curves of shares by shares, with what guessing makes of them.
 
     Args:
-        guess: the height of guessing; None where it is the diagonal.
+        guess: the height of guessing; None where it is the diagonal, 0 where each line has its own.
         acts: where the model's own threshold is on the only curve.
     """
-    names = [cut(line.name, max(6, _LEGEND_LETTERS // len(lines))) for line in lines]
+    names = [cut(line.name, 24) for line in lines]
     plot = _Plot((0, 1), (0, 1), x, y, legend=names)
 
     def shapes() -> Iterator[str]:
-        yield plot.diagonal(0, 1) if guess is None else plot.level(guess, "ideal")
+        if guess != 0:
+            yield plot.diagonal(0, 1) if guess is None else plot.level(guess, "ideal")
         for position, line in enumerate(lines):
             yield f'<polyline class="line-{position}" points="{plot.points(line.x, line.y)}"/>'
         if acts:
@@ -175,13 +180,14 @@ def ranking(
     areas = "; ".join(
         f"{name}: area {line.area:.3f}" for name, line in zip(names, lines, strict=True) if line.area is not None
     )
-    return plot.image(f"{title}. {y} by {x}; the dashed line is guessing. {areas}.", shapes())
+    guessing = "" if guess == 0 else "; the dashed line is guessing"
+    return plot.image(f"{title}. {y} by {x}{guessing}. {areas}.", shapes())
 
 
 def outcomes(title: str, observed: Outcomes, x: str) -> Markup:
     """Draw the distribution of probabilities for each outcome, each by the shares of its own rows."""
     shares = [[rows / (sum(counts) or 1) for rows in counts] for counts in observed.counts]
-    names = [cut(name, _LEGEND_LETTERS // 2) for name in observed.names]
+    names = [cut(name, 24) for name in observed.names]
     plot = _Plot(
         (observed.edges[0], observed.edges[-1]),
         (0, 1.04 * max(map(max, shares)) or 1),
@@ -239,7 +245,7 @@ def dependence(drawn: Dependence, y: str, ends: Ends) -> Markup:
         y: what is predicted.
         ends: of the predictions, so that columns side by side have the same scale.
     """
-    names = [cut(line.name, max(6, _LEGEND_LETTERS // len(drawn.lines))) for line in drawn.lines]
+    names = [cut(line.name, 24) for line in drawn.lines]
     means = "; ".join(
         f"{name or 'the mean'} goes from {min(line.y):.4g} to {max(line.y):.4g}"
         for name, line in zip(names, drawn.lines, strict=True)
@@ -377,7 +383,8 @@ class _Plot:
         self.y = Names(len(names) - 0.4, -0.6, base, top, names) if names else Axis(*y, base, top)
         left = 30 + _LETTER * max(len(self.y.label(tick)) for tick in self.y.ticks())
         self.x = (Dates if dates else Axis)(*x, left, WIDTH - RIGHT)
-        self._labels, self._legend = (x_label, y_label), legend
+        letters = int(((WIDTH - RIGHT - _LEGEND_START) / max(1, len(legend)) - _LEGEND_SAMPLE) / _LEGEND_LETTER)
+        self._labels, self._legend = (x_label, y_label), [cut(name, letters) for name in legend]
 
     def points(self, xs: Sequence[float], ys: Sequence[float]) -> str:
         return " ".join(f"{self.x.at(x)},{self.y.at(y)}" for x, y in zip(xs, ys, strict=True))
@@ -412,7 +419,7 @@ class _Plot:
                 at, at, base, f"{self.y.start + 4:.1f}"
             )
             label = self.x.label(tick)
-            middle = min(float(at), WIDTH - _LETTER * len(label) / 2)  # not beyond the edge
+            middle = min(float(at), WIDTH - 3.8 * len(label))  # not beyond the edge
             yield _text(middle, self.y.start + 16, label, "middle")
         yield Markup('<path class="axes" d="M{} {}V{}H{}"/>').format(left, f"{self.y.end:.1f}", base, right)
         middle = (self.y.start + self.y.end) / 2
@@ -421,13 +428,13 @@ class _Plot:
         yield turned.format(f"{middle:.1f}", self._labels[1])
 
     def _legends(self) -> Iterator[Markup]:
-        at = self.x.start
+        at = min(self.x.start, _LEGEND_START)
         for position, name in enumerate(self._legend if len(self._legend) > 1 else ()):
             yield Markup('<polyline class="line-{}" points="{},11 {},11"/>').format(
                 position % _LINES, f"{at:.1f}", f"{at + 24:.1f}"
             )
             yield _text(at + 29, 15, name, "start")
-            at += 46 + 6.4 * len(name)
+            at += _LEGEND_SAMPLE + _LEGEND_LETTER * len(name)
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> Markup:
