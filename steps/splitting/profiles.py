@@ -23,7 +23,7 @@ from steps.splitting.division import Division
 from steps.splitting.document import ColumnProfile, ColumnProfiles, Period
 from steps.tables.names import LABEL_SOURCE, ROW
 from steps.tables.schema import Column, TableSchema
-from steps.tables.truth import Array, number_array
+from steps.tables.truth import INFINITE, Array, number_array
 
 MOST_COLUMNS, MOST_ROWS = 200, 500_000
 """What is read at most; of more rows, every second one, every third one, ..."""
@@ -133,32 +133,45 @@ def _described(values: pl.Series, name: str, chance: _Chance) -> ColumnProfile:
 def _distribution(values: pl.Series, column: Column, chance: _Chance, deviations: float | None) -> dict[str, Any]:
     """Return the histograms of a column and, of numbers and dates, where their values lie; drift where it is asked for."""
     ordered = column.type in ("integer", "float", "date", "datetime")
-    bins, width = _number_bins(values) if ordered else _category_bins(values)
+    spread: Array = np.empty(0)
+    if ordered:
+        bins, width, spread = _number_bins(values)
+    else:
+        bins, width = _category_bins(values)
     train, test = chance.counts(bins, width + 1)
     distribution: dict[str, Any] = {"train": tuple(map(int, train[:width])), "test": tuple(map(int, test[:width]))}
     if ordered:
-        distribution |= dict(zip(("low", "median", "high"), _spread(values, column), strict=True))
+        distribution |= dict(zip(("low", "median", "high"), _readable(spread, values, column), strict=True))
     if deviations is not None:
         noise = chance.noise(bins, width + 1, deviations)
         distribution |= {"drift": round(float(_distance(train, test)), _PLACES), "noise": noise}
     return distribution
 
 
-def _number_bins(values: pl.Series) -> tuple[Array, int]:
-    """Return the bin of each row and the number of bins; missing values are in one behind the last."""
+def _number_bins(values: pl.Series) -> tuple[Array, int, Array]:
+    """Return the bin of each row, the number of bins, and the ends of the middle 98 % of the finite values with their median.
+
+    Missing values are in a bin behind the last.
+    """
     numbers = number_array(values)
     present = np.isfinite(numbers)
-    distinct = np.unique(numbers[present])
+    distinct, counts = np.unique(numbers[present], return_counts=True)
+    spread = _quantiles(*(part[np.abs(distinct) < INFINITE] for part in (distinct, counts)))
     if len(distinct) <= BINS:
         bins, width = np.searchsorted(distinct, numbers), len(distinct)
+    elif len(spread) and spread[0] < spread[-1]:
+        with np.errstate(invalid="ignore"):
+            bins = np.clip((numbers - spread[0]) / (spread[-1] - spread[0]) * BINS, 0, BINS - 1)
+        width = BINS
     else:
-        low, high = np.quantile(numbers[present], (_SPREAD[0], _SPREAD[-1]))
-        if low < high:
-            with np.errstate(invalid="ignore"):
-                bins, width = np.clip((numbers - low) / (high - low) * BINS, 0, BINS - 1), BINS
-        else:
-            bins, width = np.sign(numbers - low) + 1, 3
-    return np.where(present, np.nan_to_num(bins), width).astype(np.int64), width
+        bins, width = np.sign(numbers - spread[0]) + 1, 3
+    return np.where(present, np.nan_to_num(bins), width).astype(np.int64), width, spread
+
+
+def _quantiles(distinct: Array, counts: Array) -> Array:
+    """Return the values at ``_SPREAD``; none of no values."""
+    places = np.rint(np.multiply(_SPREAD, counts.sum() - 1))
+    return distinct[np.searchsorted(counts.cumsum(), places, side="right")] if len(distinct) else distinct
 
 
 def _category_bins(values: pl.Series) -> tuple[Array, int]:
@@ -171,16 +184,13 @@ def _category_bins(values: pl.Series) -> tuple[Array, int]:
     return codes.set(text.is_null(), width).to_numpy(), width
 
 
-def _spread(values: pl.Series, column: Column) -> Sequence[float | str | None]:
-    """Return the ends of the middle 98 % of the finite values and the median; dates by the day, so that no row shows."""
-    if values.dtype.is_float():
-        values = values.filter(values.is_finite())
-    if not values.count():
+def _readable(spread: Array, values: pl.Series, column: Column) -> Sequence[float | str | None]:
+    """Return the three numbers as they are shown: dates by the day, so that no row shows."""
+    if not len(spread):
         return [None] * len(_SPREAD)
-    quantiles = [values.quantile(share, "nearest") for share in _SPREAD]
     if column.type in ("date", "datetime"):
-        return [str(value)[:10] for value in quantiles]
-    return [float(f"{value:.4g}") for value in quantiles]
+        return [str(moment)[:10] for moment in pl.Series(spread).cast(pl.Int64).cast(values.dtype)]
+    return [float(f"{value:.4g}") for value in spread]
 
 
 def _time_column(schema: TableSchema, divided: Division) -> str | None:

@@ -28,7 +28,11 @@ def truth_array(values: pl.Series, target: Target) -> Array:
     return values.to_numpy().astype(np.float64)
 
 
+INFINITE = 1e100
+"""Numbers are clipped here, so that their squares do not overflow."""
+
+
 def number_array(values: pl.Series) -> Array:
     """Return any ordered column as float64 [rows], missing as NaN; numbers whose squares might overflow are clipped."""
     numbers = values if values.dtype.is_numeric() else values.to_physical()  # which costs as much as a thousand numbers
-    return np.asarray(np.clip(numbers.cast(pl.Float64).to_numpy(), -1e100, 1e100))
+    return np.asarray(np.clip(numbers.cast(pl.Float64).to_numpy(), -INFINITE, INFINITE))
