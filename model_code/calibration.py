@@ -32,14 +32,14 @@ class Calibration:
 
     def apply(self, probabilities: Array) -> Array:
         """Return calibrated probabilities [n, k]."""
-        logits = _logits(np.log(np.maximum(probabilities, FLOOR)), np.array([self.scale, self.shift]))
-        return _softmax(logits)
+        chances = _softmax(_logits(_logs(probabilities), np.array([self.scale, self.shift])))
+        return np.ascontiguousarray(chances.T)
 
 
 def fit(truth: Array, probabilities: Array) -> Calibration:
     """Return the calibration with the least log loss of the true classes int64[n], by Newton's method."""
-    logs = np.log(np.maximum(probabilities, FLOOR))
-    free = 2 if logs.shape[1] == 2 else 1
+    logs = _logs(probabilities)
+    free = 2 if len(logs) == 2 else 1
     best = min((np.array([scale, 0.0]) for scale in SCALES), key=lambda start: _loss(start, logs, truth)[0])
     loss, gradient, curvature = _loss(best, logs, truth)
     for _ in range(STEPS):
@@ -78,15 +78,21 @@ class Calibrated(nn.Module):
         return torch.softmax(logs * self.scale + self.shift, dim=-1)
 
 
+def _logs(probabilities: Array) -> Array:
+    """Return log probabilities [k, n]: sums over few classes are several times faster over the first axis than over the last."""
+    logs: Array = np.log(np.maximum(np.ascontiguousarray(probabilities.T), FLOOR))
+    return logs
+
+
 def _logits(logs: Array, parameters: Array) -> Array:
     logits: Array = logs * parameters[0]
-    logits[:, 1] += parameters[1]
+    logits[1] += parameters[1]
     return logits
 
 
 def _softmax(logits: Array) -> Array:
-    result: Array = np.exp(logits - logits.max(axis=1, keepdims=True))
-    result /= result.sum(axis=1, keepdims=True)
+    result: Array = np.exp(logits - logits.max(axis=0))
+    result /= result.sum(axis=0)
     return result
 
 
@@ -94,10 +100,10 @@ def _loss(parameters: Array, logs: Array, truth: Array) -> tuple[float, Array, A
     """Return the mean log loss, its gradient [2] and its second derivatives [2, 2]."""
     rows = np.arange(len(truth))
     chances = _softmax(_logits(logs, parameters))
-    loss = -np.log(np.maximum(chances[rows, truth], FLOOR)).mean()
-    mean, second = (chances * logs).sum(axis=1), chances[:, 1]
-    gradient = np.array([(mean - logs[rows, truth]).mean(), (second - (truth == 1)).mean()])
-    mixed = (second * (logs[:, 1] - mean)).mean()
-    squares = ((chances * logs**2).sum(axis=1) - mean**2).mean()
+    loss = -np.log(np.maximum(chances[truth, rows], FLOOR)).mean()
+    mean, second = (chances * logs).sum(axis=0), chances[1]
+    gradient = np.array([(mean - logs[truth, rows]).mean(), (second - (truth == 1)).mean()])
+    mixed = (second * (logs[1] - mean)).mean()
+    squares = ((chances * logs**2).sum(axis=0) - mean**2).mean()
     curvature = np.array([[squares, mixed], [mixed, (second * (1 - second)).mean()]])
     return float(loss), gradient, curvature

@@ -14,10 +14,9 @@ Lippman-Hand, "If nothing goes wrong, is everything all right?", 1983).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -77,12 +76,12 @@ class Resampling:
 
     def draws(self) -> Iterator[Array]:
         """Chunks float64[b, count]: how often each thing is drawn; the same for the same seed, whatever the chunk."""
-        random = np.random.default_rng(self.seed)
+        random, count = np.random.default_rng(self.seed), self.count
         size = max(1, self.chunk // max(1, self.rows))
         for start in range(0, self.resamples, size):
-            chunk = np.empty((min(size, self.resamples - start), self.count))
+            chunk = np.empty((min(size, self.resamples - start), count))
             for row in chunk:
-                row[:] = np.bincount(random.integers(0, self.count, self.count), minlength=self.count)
+                row[:] = np.bincount(random.integers(0, count, count), minlength=count)
             yield chunk
 
     def weights(self, draws: Array) -> Array:
@@ -203,8 +202,9 @@ def bootstrap(
     if resampling.count > 1:
         defined = {key: measure for key, measure in measures.items() if math.isfinite(values[key])}
         pooled = [key for key, measure in defined.items() if _is_pooled(measure, resampling)]
-        for key in pooled:  # one after the other: each has a table of its rows by the clusters
-            _draw(resampling, samples, partial(_only, key, _pool(defined[key], resampling)))
+        chunks = list(resampling.draws()) if pooled else []
+        with ThreadPoolExecutor(_THREADS) as pool:  # few measures at once: each has a table of its rows by the clusters
+            samples |= zip(pooled, pool.map(lambda key: _pool(defined[key], resampling, chunks), pooled), strict=True)
         if views := _views({key: measure for key, measure in defined.items() if key not in pooled}):
             _draw(
                 resampling, samples, lambda draws: _view(views, measures, resampling.weights(draws), cached), progress
@@ -251,10 +251,6 @@ def _view(
     return {key: np.concatenate(parts) for key, parts in values.items()}
 
 
-def _only(key: Key, function: Callable[[Array], Any], draws: Array) -> dict[Key, Array]:
-    return {key: function(draws)}
-
-
 def _cases(measure: Measure, resampling: Resampling) -> int | None:
     """Return how many rows a measure is a share of, or how many clusters where these are fewer; None of what is no share."""
     cases = getattr(measure.function, "cases", None)
@@ -269,11 +265,13 @@ def _is_pooled(measure: Measure, resampling: Resampling) -> bool:
     return resampling.count <= _FEW_TO_POOL and rows * resampling.count <= _POOLED
 
 
-def _pool(measure: Measure, resampling: Resampling) -> Callable[[Array], Any]:
+def _pool(measure: Measure, resampling: Resampling, chunks: Sequence[Array]) -> Array:
+    """Return the values of a measure for chunks of draws of clusters."""
     assert resampling.clusters is not None
     assert isinstance(measure.function, Poolable)
     clusters = resampling.clusters if measure.rows is None else resampling.clusters[measure.rows]
-    return measure.function.pool(clusters, resampling.count)
+    function = measure.function.pool(clusters, resampling.count)
+    return np.concatenate([function(draws) for draws in chunks])
 
 
 def _value(measure: Measure, rows: int) -> float:
