@@ -23,6 +23,8 @@ from steps.train import TrainSection
 
 SUITE = "expectations.json"
 DECISIONS = ("costs", "decision_threshold")
+LONGEST_KEY = 1000
+"""About the length from which YAML reads a key only after a question mark."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,21 @@ class Proposal:
     digest: str = field(default="", repr=False)
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes text that has more than one line, so that it stays on one."""
+
+
+def _text_node(dumper: _Dumper, value: str) -> yaml.ScalarNode:
+    style = None if value.splitlines() in ([], [value]) else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+
+_Dumper.add_representer(str, _text_node)
+
+
 def scalar(value: Any) -> str:
     """Return a value on one line of YAML; text that YAML would read as something else is quoted."""
-    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**9, sort_keys=False)
+    text = yaml.dump(value, Dumper=_Dumper, default_flow_style=True, allow_unicode=True, width=10**9, sort_keys=False)
     return text.removesuffix("\n").removesuffix("\n...")
 
 
@@ -163,7 +177,10 @@ def _data(proposal: Proposal) -> Iterable[str]:
         fields = {"type": column.type, "role": column.role, "available": default.available}
         fields |= settings["columns"].get(column.name, {})
         note = f"  # {' '.join(column.note.split())}" if column.note else ""
-        yield f"    {scalar(column.name)}: {scalar({name: value for name, value in fields.items() if value})}{note}"
+        key = scalar(column.name)
+        gap = "\n    " if len(key) > LONGEST_KEY else ""  # YAML reads a longer key only after a question mark
+        options = scalar({name: value for name, value in fields.items() if value})
+        yield f"    {'? ' if gap else ''}{key}{gap}: {options}{note}"
 
 
 def _section(name: str, config: type[BaseModel], values: Mapping[str, Any]) -> Iterable[str]:

@@ -1,64 +1,22 @@
 """The MLflow server of ``fourscore ui`` asks for its token and ends with the command; a server that stops is a failure."""
 
-import contextlib
 import os
 import shutil
 import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
 
 import psutil
 import pytest
+import served
 
 from infra.tracking import mlflow_server
-
-REPOSITORY = Path(mlflow_server.__file__).parents[2]
 
 
 @pytest.fixture
 def running_ui(workspace, database):
     """``fourscore ui`` that answers, its child processes, and its port."""
     shutil.copy(database, workspace / "mlflow.db")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    with (workspace / "output").open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pipelines", "ui", "--port", str(port), "--workspace", str(workspace)],
-            env=os.environ | {"PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
-            cwd=workspace,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=output,
-        )
-    children = []
-    try:
-        until = time.monotonic() + 120
-        while not _answers(port):
-            assert process.poll() is None, (workspace / "output").read_text()
-            assert time.monotonic() < until
-            time.sleep(0.1)
-        children = psutil.Process(process.pid).children(recursive=True)
+    with served.running_ui(workspace) as (process, children, port, _):
         yield process, children, port
-    finally:
-        for running in (*children, process):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                running.kill()
-        process.wait()
-
-
-def _answers(port):
-    try:
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/health")
-    except urllib.error.HTTPError as error:
-        return error.code == 401  # it wants the token of the link
-    except OSError:
-        return False
-    return False
 
 
 def _over(processes):
