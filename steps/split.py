@@ -64,6 +64,14 @@ class SplitConfig(Config):
         default=0.01, ge=0, le=1, description="The largest share of test rows with an equal row in the training part."
     )
 
+    sample_values: int = Field(
+        default=0,
+        ge=0,
+        le=20,
+        description="How many values of training rows the report shows of the target and each feature; 0: none, since rows may "
+        "be about people.",
+    )
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.by != "row" and self.stratify == "exact":
@@ -130,7 +138,7 @@ def split(
         findings=tuple(findings),
     )
     documents.write(division, report)
-    documents.write(division, profile(data, schema, divided))
+    documents.write(division, profile(data, schema, divided, config.sample_values))
     _log(report, log)
     reasons = [finding.text for finding in findings if finding.level == "refused"]
     if reasons:

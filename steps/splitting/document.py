@@ -75,6 +75,8 @@ class ColumnProfile(Section):
     distinct: int | None = None
     missing: tuple[int, int] = (0, 0)
     """Rows without a value in the training and in the test part."""
+    samples: tuple[str, ...] = ()
+    """Values of training rows, where the problem allows it."""
     low: float | str | None = None
     """98 % of the values lie between ``low`` and ``high``; no value of a single row. Of categories there are none."""
     median: float | str | None = None
@@ -101,7 +103,7 @@ class Period(Section):
 
 
 class ColumnProfiles(Document):
-    """The columns in numbers, in the training part beside the test part; no value of a row."""
+    """The columns in numbers, in the training part beside the test part; no value of a row but samples."""
 
     artifact: ClassVar[str] = "division"
     file: ClassVar[str] = "columns.json"

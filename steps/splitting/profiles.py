@@ -35,8 +35,12 @@ _PLACES = 6
 _SPREAD = (0.01, 0.5, 0.99)
 
 
-def profile(data: Path, schema: TableSchema, divided: Division) -> ColumnProfiles:
-    """Return the profiles of the target, the features and then the other columns of a labelled table."""
+def profile(data: Path, schema: TableSchema, divided: Division, sample_values: int = 0) -> ColumnProfiles:
+    """Return the profiles of the target, the features and then the other columns of a labelled table.
+
+    Args:
+        sample_values: how many values of the target and each feature may be shown.
+    """
     target = schema.target.name if schema.target else None
     features = {column.name for column in schema.features()}
     every_column = [column for column in schema.columns if column.name not in (ROW, LABEL_SOURCE)]
@@ -52,6 +56,9 @@ def profile(data: Path, schema: TableSchema, divided: Division) -> ColumnProfile
     for column in columns:
         values = _read(data, column.name, every)
         described = _described(values, column.name, chance)
+        if sample_values and (column.name == target or column.name in features):
+            present = values.filter(~chance.in_test).drop_nulls().unique(maintain_order=True)
+            described = described.model_copy(update={"samples": tuple(map(str, present.head(sample_values)))})
         if column.name in drawn and values.null_count() < len(values):
             distribution = _distribution(values, column, chance, None if column.name in apart else deviations)
             described = described.model_copy(update=distribution)

@@ -125,3 +125,16 @@ def test_infinite_values_are_outside_of_every_range_that_is_published(profiled):
     _, columns = profiled(frame)
     assert columns["constant"].low is columns["constant"].high is None
     assert -4 < columns["number"].low < columns["number"].high < 4
+
+
+def test_values_of_training_rows_are_samples_only_where_they_are_asked_for(profiled, tmp_path):
+    published, _ = profiled()
+    assert not any(column.samples for column in published.columns)
+    labeled = tmp_path / "labeled"
+    divided = by_row(labeled / "data.parquet", ["id"], 0.2, 0)
+    published = profile(labeled / "data.parquet", documents.read(TableSchema, labeled), divided, 3)
+    samples = {column.name: column.samples for column in published.columns}
+    assert len(samples["number"]) == 3
+    assert set(samples["number"]) <= {str(value) for value in FRAME["number"].filter(~divided.in_test)}
+    assert sorted(samples["y"]) == ["no", "yes"]
+    assert (samples["id"], samples["nothing"]) == ((), ())
