@@ -66,11 +66,11 @@ class Browser:
         """Open a page, wait until it shows a text, and return all that it shows."""
         self.call("Page.navigate", url=address)
         end = time.monotonic() + patience
-        while text not in (shown := self.value("document.body ? document.body.innerText : ''") or ""):
+        while text not in (visible := self.value("document.body ? document.body.innerText : ''") or ""):
             if time.monotonic() > end:
-                raise TimeoutError(f"{address} does not show {text!r} but {shown[:500]!r}")
+                raise TimeoutError(f"{address} does not show {text!r} but {visible[:500]!r}")
             time.sleep(0.2)
-        return str(shown)
+        return str(visible)
 
     def rest(self, seconds: float = 1.0, patience: float = 30.0) -> None:
         """Wait until the page has asked for nothing more for a while."""
@@ -83,8 +83,8 @@ class Browser:
 
     def requests(self) -> list[str]:
         """Return the address of every request so far."""
-        sent = [event for event in self.events if event["method"] == "Network.requestWillBeSent"]
-        return [str(event["params"]["request"]["url"]) for event in sent]
+        requests = [event for event in self.events if event["method"] == "Network.requestWillBeSent"]
+        return [str(event["params"]["request"]["url"]) for event in requests]
 
     def picture(self, path: Path, *, whole: bool = False) -> None:
         """Save what the window shows, or the whole page, as PNG."""
