@@ -122,6 +122,10 @@ def conclusion(facts: Facts) -> str:
     if record.finished and not facts.is_reused:
         took = datetime.fromisoformat(record.finished) - datetime.fromisoformat(record.started)
         lines.append(f"  took    {duration(max(took.total_seconds(), 0.0))}")
+    if not record.smoke:
+        from steps.evaluation.remarks import next_steps
+
+        lines += [f"  try     {step}" for step in next_steps(evaluation)]
     if record.status != "interrupted":  # its message says how it goes on
         lines.append(f"  next    {_next(facts)}")
     return "\n".join([f"{title}  {plain(facts.run)}", *(plain(line) for line in lines)])

@@ -104,6 +104,7 @@ def evaluate(
     train_set: Input,
     test_set: Input,
     champion: Input,
+    division: Input,
     evaluation: Output,
     config: EvaluateConfig,
     log: Journal,
@@ -193,6 +194,13 @@ def evaluate(
     document = document.model_copy(update={**behaved, "nearly_perfect": document.is_nearly_perfect()})
     if broken:
         document = document.model_copy(update={"verdict": "rejected", "reasons": (*document.reasons, *broken)})
+    if document.verdict == "rejected":
+        from steps.evaluation.diagnosis import Places, diagnose
+
+        places = Places(yardsticks, train_set, division)
+        with threadpool_limits(1):
+            advice = diagnose(document, _record(model), predictor.schema, task, config, places, config.seed)
+        document = document.model_copy(update={"diagnosis": advice})
     documents.write(evaluation, document)
     _prediction_table(table, test, predictor.schema, predictions[MODEL]).write_parquet(
         evaluation / "predictions.parquet"

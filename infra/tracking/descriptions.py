@@ -14,7 +14,7 @@ from typing import Any
 from infra.runs.records import RunRecord
 from steps.cards.document import ANSWERS, Registration, unwritten
 from steps.cards.markdown import bullets, escape, paragraph
-from steps.evaluation import sentences
+from steps.evaluation import remarks, sentences
 from steps.evaluation.document import Evaluation, ThresholdResult
 from steps.wording import count
 
@@ -169,6 +169,7 @@ def _results(outcome: Outcome) -> list[str]:
     if evaluation is None:
         return []
     data = evaluation.data
+    steps = remarks.next_steps(evaluation) if outcome.verdict != REHEARSAL else []
     rows = f"{count(data.train_rows, 'training row')} and {count(data.test_rows, 'test row')}"
     sections = [section for section in outcome.record.problem.values() if isinstance(section, Mapping)]
     divided = next((section for section in sections if {"by", "column"} <= section.keys()), {})
@@ -176,6 +177,8 @@ def _results(outcome: Outcome) -> list[str]:
     return [
         "**Promises:**" if evaluation.thresholds else "",
         bullets(_result(promise, judged=outcome.verdict != REHEARSAL) for promise in evaluation.thresholds),
+        "**What to do next:**" if steps else "",
+        bullets(steps),
         f"**Data:** {rows}{f', divided by {escape(division)}' if division else ''}",
         bullets(sentences.comparisons(evaluation).values()),
     ]

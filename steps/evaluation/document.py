@@ -421,6 +421,49 @@ class Robustness(Section):
     changes: tuple[Disturbance, ...] = ()
 
 
+class SuspectedLabels(Section):
+    """Rows of the training part that belong to another class than their label says, with confidence."""
+
+    rows: int
+    among: int
+    """How many rows the folds predicted."""
+    listed: tuple[int, ...] = ()
+    """The numbers of the most certain ones."""
+
+
+class LearningPoint(Section):
+    """The headline metric of a candidate that learned from so many rows."""
+
+    rows: int
+    value: float | None
+
+
+class LearningCurve(Section):
+    """How a cheap candidate grows with its rows, on one fold of the training part."""
+
+    name: str
+    points: tuple[LearningPoint, ...]
+    gain: Estimate
+    """By what the last doubling of the rows changed the metric."""
+
+
+class NextStep(Section):
+    """What to do about a rejected model, and what speaks for it."""
+
+    advice: str
+    evidence: str
+
+
+class Diagnosis(Section):
+    """Why a model was rejected, as far as the run shows it."""
+
+    steps: tuple[NextStep, ...] = ()
+    """The most promising first."""
+    labels: SuspectedLabels | None = None
+    """None where the classes are not far enough apart to tell a wrong label from a hard row."""
+    learning: LearningCurve | None = None
+
+
 class IntervalMethod(Section):
     """How the intervals were computed."""
 
@@ -493,6 +536,8 @@ class Evaluation(Document):
     """None in documents of early versions, and where the model names no columns."""
     prediction_intervals: PredictionIntervals | None = None
     decision: Decision | None = None
+    diagnosis: Diagnosis | None = None
+    """Of a rejected model only."""
     interval: IntervalMethod
     data: EvaluationData
     notes: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""The sentences about parts of the rows: weak segments that a search names, and gaps between groups."""
+"""The sentences about parts of the rows: weak segments that a search names, gaps between groups, and next steps."""
 
 from __future__ import annotations
 
@@ -79,3 +79,9 @@ def _gap(column: str, result: FairnessResult, name: str, gap: Gap) -> str:
     begin = "There is a gap" if gap.clear else "No clear gap"
     what = f"{begin} in {COMPARED.get(name, name)} by {isolate(column)}"
     return f"{what}: {listed(ends)}, a difference of {with_interval(gap.difference)}."
+
+
+def next_steps(evaluation: Evaluation | None) -> list[str]:
+    """Return what to do about a rejected model, each with its evidence; nothing of one that passed."""
+    steps = evaluation.diagnosis.steps if evaluation and evaluation.diagnosis else ()
+    return [f"{step.advice} {step.evidence}" for step in steps]

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import torch
 
-from model_code import archive, onnx_graph, onnx_runtime, runtime, yardsticks
+from model_code import archive, onnx_graph, onnx_runtime, runtime, tasks, yardsticks
 from steps import documents
 from steps.core import execute, step
 from steps.errors import FourscoreError, InputError
@@ -375,6 +375,16 @@ def test_rules_of_behaviour_gate_like_promises_and_disturbances_are_shown(place)
 def test_a_rule_about_a_column_that_cannot_follow_it_is_refused(place, rule, message):
     with pytest.raises(InputError, match=message):
         run(place(), behaviour=[Behaviour(**{rule: "region" if rule == "rises_with" else "city"})])
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_rejected_model_has_next_steps_and_a_learning_curve_and_a_passed_one_has_none(place, task):
+    directories, headline = place(task), tasks.get(task).headline
+    rejected, _ = run(directories, task, success=(Threshold(metric=headline, at_least=0.99),))
+    assert 1 <= len(rejected["diagnosis"]["steps"]) <= 3
+    assert [point["rows"] for point in rejected["diagnosis"]["learning"]["points"]] == [80, 160, 320]
+    assert rejected["diagnosis"]["learning"]["gain"]["value"] is not None
+    assert run(directories, task)[0]["diagnosis"] is None
 
 
 def test_a_promise_that_the_rows_cannot_decide_says_how_many_would(place):

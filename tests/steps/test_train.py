@@ -23,6 +23,7 @@ from steps.errors import FourscoreError, InputError
 from steps.journal import Journal, read_events
 from steps.splitting import folds as splitting
 from steps.splitting.folds import folds
+from steps.tables.names import ROW
 from steps.tables.schema import Column, TableSchema, Target
 from steps.train import TrainConfig, train
 from steps.training import calibrating, candidates
@@ -137,6 +138,19 @@ def test_each_task_ends_with_a_served_model_and_its_yardsticks(trained, task):
     )
     for name in yardsticks.names(outputs["yardsticks"]):
         assert yardsticks.predict(outputs["yardsticks"], name, frame).shape == prediction.shape
+
+
+@pytest.mark.parametrize("task", CASES)
+def test_what_the_folds_predicted_of_classes_is_published_beside_the_yardsticks(trained, task):
+    frame, _, outputs = trained(task)
+    file = outputs["yardsticks"] / "folds.parquet"
+    assert file.is_file() == bool(CASES[task])
+    if CASES[task]:
+        predicted = pl.read_parquet(file)
+        assert predicted.columns == [ROW, "truth", *(f"p{index}" for index in range(len(CASES[task])))]
+        assert predicted[ROW].n_unique() == predicted.height
+        assert predicted[ROW].is_between(1, frame.height).all()
+        np.testing.assert_allclose(predicted.select(pl.sum_horizontal(pl.col("^p[0-9]+$"))).to_series(), 1, atol=1e-5)
 
 
 @pytest.mark.parametrize("task", CASES)

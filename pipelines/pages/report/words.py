@@ -106,7 +106,7 @@ def _judged(facts: Facts, evaluation: Evaluation) -> Verdict:
         return Verdict("reserved" if against else "pass", CHECK, title, (), _after_pass(facts))
     steps = (
         "Do not use this model for the decision. It is recorded as rejected and cannot become the champion.",
-        "Look at the weakest segments and the yardsticks: if gradient boosting does no better, the data may be the limit.",
+        *(remarks.next_steps(evaluation) or ("Look at the weakest segments and the yardsticks.",)),
         "If a promise was too strict, its owner can relax it in the problem file; the next report shows the change.",
     )
     reasons = evaluation.reasons or lines(facts.record.message)
