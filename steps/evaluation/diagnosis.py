@@ -249,7 +249,7 @@ def _promise(evaluation: Evaluation) -> Iterator[_Hint]:
     broken = [threshold for threshold in evaluation.thresholds if not threshold.met and threshold.value is not None]
     if broken:
         worst = max(broken, key=_distance)
-        yield _Hint(0.0, "Ask whether so much can be reached at all.", f"{_result(worst)}.")
+        yield _Hint(0.0, "Ask the owner whether the promise is too strict.", f"{_result(worst)}.")
 
 
 def _distance(threshold: ThresholdResult) -> float:

@@ -74,7 +74,7 @@ def clear_gaps(evaluation: Evaluation) -> Iterator[str]:
 
 def _gap(column: str, result: FairnessResult, name: str, gap: Gap) -> str:
     values = {group.value: group.measures[name].value for group in result.groups if name in group.measures}
-    places = decimals_for(gap.difference)
+    places = max(decimals_for(gap.difference), 3)
     ends = [f"{number(values.get(value), places)} for {isolate(value)}" for value in (gap.highest, gap.lowest)]
     begin = "There is a gap" if gap.clear else "No clear gap"
     what = f"{begin} in {COMPARED.get(name, name)} by {isolate(column)}"

@@ -575,6 +575,7 @@ def hostile_run(workspace: Path) -> str:
         search=search(*HOSTILE),
         importance=importance_of(list(HOSTILE)),
         fairness=fairness(*HOSTILE),
+        diagnosis={"steps": [{"advice": text, "evidence": text} for text in HOSTILE]},
         dependence=dependence_of(HOSTILE, HOSTILE),
         confusion=[[300 if i == j else 7 for i in HOSTILE] for j in HOSTILE],
         slices={text: [{"value": text, **part}] for text in HOSTILE},

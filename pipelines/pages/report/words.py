@@ -43,6 +43,13 @@ AFTER_REFUSAL: dict[type[Document], str] = {
 }
 
 
+_AFTER_REJECTION = (
+    "Look at the weakest segments and the yardsticks: if gradient boosting does no better, the data may be the limit.",
+    "If a promise was too strict, its owner can relax it in the problem file; the next report shows the change.",
+)
+"""What is advised where the evaluation has no next steps of its own."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The first thing that a reader sees."""
@@ -106,8 +113,7 @@ def _judged(facts: Facts, evaluation: Evaluation) -> Verdict:
         return Verdict("reserved" if against else "pass", CHECK, title, (), _after_pass(facts))
     steps = (
         "Do not use this model for the decision. It is recorded as rejected and cannot become the champion.",
-        *(remarks.next_steps(evaluation) or ("Look at the weakest segments and the yardsticks.",)),
-        "If a promise was too strict, its owner can relax it in the problem file; the next report shows the change.",
+        *(remarks.next_steps(evaluation) or _AFTER_REJECTION),
     )
     reasons = evaluation.reasons or lines(facts.record.message)
     return Verdict("rejected", CROSS, sentences.rejected(evaluation), reasons, steps)

@@ -4,7 +4,7 @@ import pytest
 from reported import evaluation
 
 from steps.evaluation.document import Evaluation
-from steps.evaluation.remarks import of_search
+from steps.evaluation.remarks import next_steps, of_search
 from steps.wording import unmarked
 
 SEARCH = {"metric": "roc_auc", "columns": 18, "paired": 18, "tried": 2889, "least_rows": 655}
@@ -38,3 +38,10 @@ def test_columns_that_were_not_paired_are_said(columns, paired, words):
 
 def test_early_documents_say_nothing_of_a_search():
     assert not [*of_search(Evaluation(**evaluation()))]
+
+
+def test_next_steps_are_those_of_a_diagnosis():
+    steps = [{"advice": "Collect more training rows.", "evidence": "Twice the rows gained 0.01."}]
+    judged = Evaluation(**evaluation(verdict="rejected", diagnosis={"steps": steps}))
+    assert next_steps(judged) == ["Collect more training rows. Twice the rows gained 0.01."]
+    assert next_steps(Evaluation(**evaluation())) == next_steps(None) == []
