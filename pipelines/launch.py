@@ -15,7 +15,7 @@ from infra.tracking import follower
 from infra.tracking.state import has_report
 from pipelines import watch
 from pipelines.provenance import provenance
-from pipelines.request import Prepared
+from pipelines.request import Prepared, check_names
 from pipelines.reuse import find_finished, find_running
 from steps.errors import FourscoreError
 
@@ -36,7 +36,10 @@ def run(prepared: Prepared, reporter: Reporter) -> bool:
                 watch.report(workspace, finished.run, reporter)
             watch.complete_tracking(workspace, finished, uri, reporter)
             return False
-        record = find_running(prepared) or _new_record(prepared)
+        record = find_running(prepared)
+        if record is None:
+            check_names(prepared)
+            record = _new_record(prepared)
         records.save(workspace, record)
         with watch.watch(workspace, record, uri, reporter), _exchange_readings(prepared, reporter):
             prepared.place.backend.run(prepared.plan, record, reporter)

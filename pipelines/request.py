@@ -12,9 +12,11 @@ from infra import places
 from infra.places import Place
 from infra.runs import records
 from infra.runs.plan import Plan
+from infra.sources.files import materialise
+from infra.sources.raw import RawFiles
 from infra.store.store import Store
 from pipelines.plan import make_plan
-from pipelines.problem.checks import Columns, check_columns
+from pipelines.problem.checks import Columns, check_columns, column_faults
 from pipelines.problem.definition import Loaded, Problem
 from pipelines.problem.loading import load
 from pipelines.training import TRAINING
@@ -117,13 +119,37 @@ def check(prepared: Prepared) -> None:
         check_columns(loaded, header)
 
 
+def check_names(prepared: Prepared) -> None:
+    """Check that the problem names no metric and no column that there is not, so that no run is made for one that cannot run.
+
+    Whether the data is what the problem declares is left to the stages, whose messages name file and row.
+
+    Raises:
+        InputError: it does; one line per fault, with file and line or the setting.
+    """
+    document, problem = prepared.loaded.document, prepared.loaded.problem
+    document.refuse(define.unknown(problem))
+    try:
+        header = _columns(prepared)
+    except InputError:
+        return
+    faults = [*column_faults(problem, header)] if header else []
+    if not any(at[0] in ("data", "target") for at, _ in faults):
+        document.refuse(faults)
+
+
 @contextmanager
 def raw_files(prepared: Prepared) -> Iterator[tuple[Path, Path]]:
     """Yield a directory with the raw files, and one for what reading them leaves."""
     with tempfile.TemporaryDirectory(prefix="fourscore-") as scratch:
         raw = Path(scratch) / "raw"
         raw.mkdir()
-        yield prepared.plan.sources["raw"].lay_out(raw, prepared.store), Path(scratch)
+        source = prepared.plan.sources["raw"]
+        if isinstance(source, RawFiles):
+            materialise(source.files, raw, links=True)
+        else:
+            raw = source.lay_out(raw, prepared.store)
+        yield raw, Path(scratch)
 
 
 def _columns(prepared: Prepared) -> Columns | None:
@@ -133,7 +159,8 @@ def _columns(prepared: Prepared) -> Columns | None:
         return None
     if ingest.cached:
         schema = prepared.store.file(ingest.key, f"table/{TableSchema.file}")
-        return Columns([column.name for column in documents.read(TableSchema, schema.parent).columns])
+        types = documents.read(TableSchema, schema.parent).types()
+        return Columns(list(types), types=types)
     from pipelines.header import columns_of
 
     with raw_files(prepared) as (raw, scratch):

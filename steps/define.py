@@ -76,8 +76,8 @@ def define(card: Output, config: DefineConfig, log: Journal) -> None:
         InputError: no task or metric has such a name.
         GateRefused: thresholds are missing, cannot be measured or contradict each other; the card is written first.
     """
-    if unknown := [text for _, text in _unknown(config)]:
-        raise InputError("\n".join(unknown))
+    if texts := [text for _, text in unknown(config)]:
+        raise InputError("\n".join(texts))
     task = tasks.get(config.task)
     reasons = [text for _, text in faults(config)]
     documents.write(card, ProblemCard(**config.model_dump()))
@@ -96,13 +96,13 @@ def define(card: Output, config: DefineConfig, log: Journal) -> None:
 
 def faults(config: DefineConfig) -> list[Fault]:
     """Return what makes a problem impossible to judge."""
-    if unknown := [*_unknown(config)]:
-        return unknown
+    if strange := [*unknown(config)]:
+        return strange
     task = tasks.get(config.task)
     return [*_blank_fields(config, task), *_unmeasurable(config, task), *_contradictory(config.success)]
 
 
-def _unknown(config: DefineConfig) -> Iterator[Fault]:
+def unknown(config: DefineConfig) -> Iterator[Fault]:
     """Yield a task or metrics that do not exist."""
     try:
         task = tasks.get(config.task)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from infra.secrets import UNSAFE, credentials_in
 from model_code import families, tasks
@@ -26,6 +26,8 @@ class Columns:
     """Of the table."""
     sources: Sequence[str] | None = None
     """Of its sources, which can be declared, too; None where that was checked before."""
+    types: Mapping[str, str] = field(default_factory=dict)
+    """Of the columns, where the data was read before."""
 
 
 def check_columns(loaded: Loaded, header: Columns) -> None:
@@ -34,9 +36,15 @@ def check_columns(loaded: Loaded, header: Columns) -> None:
     Raises:
         InputError: they do; one line per fault, with file and line or the setting.
     """
-    loaded.document.refuse(_unknown_columns(loaded.problem, header))
+    loaded.document.refuse(column_faults(loaded.problem, header))
     if lines := [*_unknown_in_suite(loaded, header.table)]:
         raise InputError("\n".join(lines))
+
+
+def column_faults(problem: Problem, header: Columns) -> Iterator[Fault]:
+    """Yield names of columns that the table does not have, and columns of no order where one is needed."""
+    yield from _unknown_columns(problem, header)
+    yield from _unordered(problem, header)
 
 
 def contradictions(problem: Problem) -> Iterator[Fault]:
@@ -151,6 +159,19 @@ def _unknown_columns(problem: Problem, header: Columns) -> Iterator[Fault]:
             what = ".".join(map(str, at[:2] if at[0] != "success" else ("success",)))
             listed = "" if near(name, columns) else f"; its columns are: {', '.join(columns)}"
             yield at, f"{what}: the data has no column {name!r}{near(name, columns)}{listed}"
+
+
+def _unordered(problem: Problem, header: Columns) -> Iterator[Fault]:
+    """Yield columns that have no order although a time or a direction is made of them."""
+    directed = {rule.rises_with or rule.falls_with: i for i, rule in enumerate(problem.evaluate.behaviour)}
+    used: list[tuple[Location, str | None]] = [(("evaluate", "behaviour", i), name) for name, i in directed.items()]
+    if problem.split.by == "time":
+        used.append((("split", "column"), problem.division_column))
+    for at, name in used:
+        kind = header.types.get(name or "")
+        if kind in ("boolean", "category", "text"):
+            text = f"{'.'.join(map(str, at))}: {name!r} was read as {kind}; give data.columns.{name} a type, such as date or float"
+            yield at, text
 
 
 def _unknown_in_suite(loaded: Loaded, columns: Sequence[str]) -> Iterator[str]:

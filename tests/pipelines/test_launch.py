@@ -2,11 +2,15 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from cli import EXAMPLE, fourscore
 
 from infra.runs import records
+from pipelines import launch
+from pipelines.request import Request, prepare
+from steps.errors import InputError
 
 ARN = "arn:aws:sagemaker:eu-central-1:123456789012:pipeline/fourscore-dev-breast-cancer/execution/abc"
 
@@ -44,3 +48,15 @@ def test_a_finished_run_whose_card_rotted_is_put_right_when_it_is_asked_for_agai
     report.unlink()
     assert json.loads(fourscore(*defined, cwd=tmp_path).stdout)["stages"][0]["key"] == again["stages"][0]["key"]
     assert report.is_file(), "a finished run without its report gets it"
+
+
+def test_what_cannot_run_leaves_no_run_behind(tmp_path):
+    shutil.copytree(Path(__file__).parents[1] / "wrong_inputs/good", tmp_path / "p")
+    for settings, message in (
+        ({"evaluate.slices": "[plaec]"}, "the data has no column 'plaec'"),
+        ({"success": "[{metric: rocauc, at_least: 0.5}]"}, "'rocauc' is not a metric"),
+    ):
+        prepared = prepare(Request(tmp_path / "p/problem.yaml", tmp_path / "w", settings, tracking=False))
+        with pytest.raises(InputError, match=message):
+            launch.run(prepared, lambda *_: None)
+    assert not [*(tmp_path / "w").glob("runs/*.json"), *(tmp_path / "w").glob("reports/*")]

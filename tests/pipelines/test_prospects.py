@@ -8,7 +8,8 @@ import pytest
 from infra.backends.local import LocalBackend
 from infra.runs.records import RunRecord
 from pipelines.prospects import tight_promises
-from pipelines.request import Request, prepare
+from pipelines.request import Request, check, prepare
+from steps.errors import InputError
 
 GOOD = Path(__file__).parents[1] / "wrong_inputs/good"
 
@@ -57,3 +58,10 @@ def test_where_nothing_can_be_counted_the_promise_says_what_it_wants_and_why_tha
 def test_labels_are_counted_and_divided_rows_are_known(folder):
     assert remarks(folder, "label")[0].startswith("about 16 positive")
     assert remarks(folder, "split")[0].partition(" ")[0].isdigit()
+
+
+def test_a_column_that_was_read_without_an_order_divides_nothing_by_time(folder):
+    remarks(folder, "label", data__columns__city="{}")
+    settings = {"split": "{by: time, column: city}", "data.columns.city": "{}"}
+    with pytest.raises(InputError, match=r"split.column: 'city' was read as category; give data.columns.city a type"):
+        check(prepare(Request(folder / "problem.yaml", folder / ".fourscore", settings, tracking=False)))
