@@ -49,14 +49,14 @@ def run(folder, *options, names=(), values=(), classes=("no", "yes"), answers=()
 
 
 def lost(workspace, record, names=(), values=(), classes=()):
-    """Return the texts that the model of a run does not know."""
+    """Return the texts that the model of a run does not know; values lose the blanks around them."""
     schema = json.loads((workspace / "store" / record.stage("train").key / "model/schema.json").read_text())
     places = (
         (names, {column["name"] for column in schema["inputs"]}),
         (values, {value for column in schema["inputs"] for value in column.get("vocabulary", ())}),
         (classes, set(schema["classes"])),
     )
-    return [text for texts, present in places for text in texts if text not in present]
+    return [text for texts, present in places for text in texts if text not in present and text.strip() not in present]
 
 
 def visible(text):
