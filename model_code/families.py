@@ -125,6 +125,8 @@ class Network(Protocol):
 
     tunes: bool
     """Whether the fit on the first of several folds chooses settings that the others have."""
+    side_by_side: bool
+    """Whether fits gain by running at the same time."""
 
     def recipe(self) -> Recipe:
         """Return how to train the network."""
@@ -150,6 +152,7 @@ class Solver(Protocol):
     """A model that an algorithm of its own fits; created as a ``Network`` is."""
 
     tunes: bool
+    side_by_side: bool
     """As of a ``Network``."""
 
     def solve(

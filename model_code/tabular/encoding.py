@@ -22,6 +22,8 @@ Array = np.ndarray[Any, Any]
 Schema = Mapping[str, Any]
 
 UNKNOWN = -1
+_ROWS = 2**17
+"""Rows that are encoded at once: bounds the memory."""
 
 _KINDS = {
     "integer": "numeric",
@@ -137,11 +139,15 @@ def encode(frame: pl.DataFrame, schema: Schema) -> tuple[Array, Array]:
     numeric = np.empty((frame.height, len(schema["numeric"])), dtype=np.float64)
     category = np.empty((frame.height, _width(schema)), dtype=np.int64)
     places = {name: (numeric, i) for i, name in enumerate(schema["numeric"])}
-    entries = {entry["name"]: entry for entry in schema["inputs"]}
     places |= {name: (category, i) for i, name in enumerate(schema["category"])}
-    for entry in schema["inputs"]:
-        array, position = places[entry["name"]]
-        array[:, position] = _ENCODERS[entry["kind"]](frame[entry["name"]], entry)
+    entries = {entry["name"]: entry for entry in schema["inputs"]}
+    encoders = [
+        _ENCODERS[entry["kind"]](pl.col(name), entry, frame.schema[name]).alias(name) for name, entry in entries.items()
+    ]
+    for start in range(0, frame.height, _ROWS):  # one query for all columns, which for one row is most of the time
+        for column in frame[start : start + _ROWS].select(encoders):
+            array, position = places[column.name]
+            array[start : start + _ROWS, position] = column.to_numpy()
     with_pieces = [entry for name in schema["category"] if "pieces" in (entry := entries[name])]
     for entry, block in zip(with_pieces, pieces.blocks(schema)[1], strict=True):
         category[:, block.columns] = pieces.positions(frame[entry["name"]], entry)
@@ -153,24 +159,25 @@ def _width(schema: Schema) -> int:
     return sum(block.width for part in pieces.blocks(schema) for block in part)
 
 
-def _numbers(values: pl.Series, entry: Mapping[str, Any]) -> Array:
-    return values.cast(pl.Float64).fill_null(float("nan")).to_numpy()
+def _numbers(values: pl.Expr, entry: Mapping[str, Any], dtype: pl.DataType) -> pl.Expr:
+    return values.cast(pl.Float64).fill_null(float("nan"))
 
 
-def _instants(values: pl.Series, entry: Mapping[str, Any]) -> Array:
-    if values.dtype != pl.Null:
-        values = values.cast(pl.Datetime("us", getattr(values.dtype, "time_zone", None)))
-        if values.dtype.time_zone is not None:  # type: ignore[attr-defined]
+def _instants(values: pl.Expr, entry: Mapping[str, Any], dtype: pl.DataType) -> pl.Expr:
+    if dtype != pl.Null:
+        zone = getattr(dtype, "time_zone", None)
+        values = values.cast(pl.Datetime("us", zone))
+        if zone is not None:
             values = values.dt.convert_time_zone(entry.get("timezone") or "UTC").dt.replace_time_zone(None)
-    return values.cast(pl.Int64).cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1e6
+    return values.cast(pl.Int64).cast(pl.Float64).fill_null(float("nan")) / 1e6
 
 
-def _positions(values: pl.Series, entry: Mapping[str, Any]) -> Array:
+def _positions(values: pl.Expr, entry: Mapping[str, Any], dtype: pl.DataType) -> pl.Expr:
     vocabulary = pl.Series(entry["vocabulary"], dtype=pl.String)
     positions = values.cast(pl.String).replace_strict(
         vocabulary, pl.Series(range(len(vocabulary)), dtype=pl.Int64), default=UNKNOWN, return_dtype=pl.Int64
     )
-    return positions.fill_null(UNKNOWN).to_numpy()
+    return positions.fill_null(UNKNOWN)
 
 
 _ENCODERS = {"numeric": _numbers, "boolean": _numbers, "datetime": _instants, "category": _positions}

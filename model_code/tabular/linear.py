@@ -25,6 +25,8 @@ from model_code.training import CONVERGED, OUT_OF_TIME, Diverged, Fit, Objective
 
 Array = np.ndarray[Any, Any]
 
+MANY_ROWS = 50_000
+"""On fewer rows most of a fit is Python, and two at the same time take longer than one after the other."""
 LEEWAY = 1.0
 """Seconds over its time that a step of the path may take before it is cut short; on few rows it takes less."""
 
@@ -53,7 +55,7 @@ class Linear:
     tunes = False
 
     def __init__(self, rows: int, quality: Quality = "standard", config: LinearConfig | None = None) -> None:
-        self.config = config or LinearConfig()
+        self.config, self.side_by_side = config or LinearConfig(), rows >= MANY_ROWS
 
     def describe(self) -> dict[str, Any]:
         return asdict(self.config)

@@ -62,7 +62,7 @@ LARGEST_RATE = 5e-3
 class Mlp:
     """The architecture ``mlp``."""
 
-    tunes = False
+    tunes, side_by_side = False, True
 
     def __init__(self, rows: int, quality: Quality = "standard") -> None:
         config = SMALL if rows < MANY_ROWS else LARGE

@@ -95,6 +95,8 @@ class _Growth:
 class Trees:
     """The architecture ``trees``, see ``model_code.families.Solver``."""
 
+    side_by_side = True
+
     def __init__(self, rows: int, quality: Quality = "standard", config: TreesConfig | None = None) -> None:
         self.rows, self.config, self.tunes = rows, config or TreesConfig(), rows < MOST_ROWS
 

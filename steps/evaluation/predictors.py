@@ -17,7 +17,7 @@ from steps.journal import Journal
 
 Array = np.ndarray[Any, Any]
 
-_CALLS = 200
+_CALLS = 100
 """Single rows that are timed for the latency, or as many as fit into:"""
 _SECONDS = 5
 

@@ -244,7 +244,8 @@ def _fit_on_folds(context: TrainingContext, name: str, rivals: list[Candidate]) 
     assert candidate.architecture is not None
     rivals = [rival for rival in rivals if rival.score]
     predictions, predicting = [], 0.0
-    waves = concurrency.waves(count, context.at_once, first_alone=candidate.architecture.tunes)
+    at_once = context.at_once if candidate.architecture.side_by_side else 1
+    waves = concurrency.waves(count, at_once, first_alone=candidate.architecture.tunes)
     for index, wave in enumerate(waves):
         # what is left after the whole fits of those before, in equal parts for the folds to come and this one's whole fit
         left = context.left - sum(rival.whole_seconds(rows) for rival in rivals)
