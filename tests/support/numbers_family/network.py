@@ -6,6 +6,8 @@ from model_code.training import Recipe
 
 
 class Plain:
+    tunes, side_by_side = False, True
+
     def __init__(self, rows, quality):
         self.rows = rows
 
