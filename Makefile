@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # bytecode, since where PYTHONDONTWRITEBYTECODE is set each start of a command would compile the modules again
 COMPILE := $(BIN)/python -m compileall -q pipelines infra steps model_code
 TORCH := $(shell grep '^torch==' requirements.lock)
-export OMP_NUM_THREADS ?= 1
+test test-slow bench: export OMP_NUM_THREADS ?= 1
 
 .PHONY: setup demo check test test-slow bench audit lock clean
 

@@ -49,8 +49,10 @@ def limit_threads(count: int = 1) -> Iterator[None]:
 
 
 def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return how many cores this process may use: ``OMP_NUM_THREADS`` where it is set, as for the libraries beneath."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(available, int(limit)) if limit.isdigit() and int(limit) else available
 
 
 def size() -> int:

@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 
 PREDICTED = 2**16
 """Rows that are predicted at most, all columns together."""
-ROWS, FEWEST, REPEATS = 4_096, 512, 30
+ROWS, FEWEST, REPEATS = 4_096, 512, 8
 """Test rows that are looked at: at most, and at least where there are so many; how often a few rows are exchanged anew."""
 MOST = 128
 """Columns that are exchanged: those that predictions go along with most."""

@@ -67,6 +67,7 @@ def killed_in_the_middle(place, workspace, *arguments):
     return record.run
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_the_middle_is_marked_when_another_starts_here_and_in_mlflow(place, workspace):
     run = killed_in_the_middle(place, workspace)
     result = fourscore(*DIABETES, cwd=place)

@@ -41,7 +41,7 @@ def test_the_conclusion_and_lineage_of_a_run_show_what_its_data_says_and_keep_ou
         message=f"column {NASTY} predicts the target", stages=[StageRecord("validate", "k" * 64, "refused", 1.0, NASTY)],
     )  # fmt: skip
     promise = ThresholdResult(value=0.5, low=None, high=None, metric="auc", wanted=NASTY, met=False)
-    evaluation = SimpleNamespace(thresholds=[promise], yardsticks={NASTY: {"auc": promise}})
+    evaluation = SimpleNamespace(thresholds=[promise], yardsticks={NASTY: {"auc": promise}}, diagnosis=None)
     facts = SimpleNamespace(
         run=record.run, record=record, verdict="error", evaluation=evaluation, report_path=Path(NASTY), is_reused=False,
         unwritten=[NASTY], reservations=[NASTY],

@@ -279,7 +279,7 @@ def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp
     ]
 
 
-@pytest.mark.parametrize("task", ["binary-classification", "regression"])
+@pytest.mark.parametrize("task", ["binary-classification"])
 def test_fits_at_the_same_time_change_no_byte_of_the_result(tmp_path, monkeypatch, task):
     train_set = stored(
         tmp_path / "train_set", classes_of(table(), CASES[task]) if CASES[task] else table(), task, CASES[task]
@@ -296,7 +296,7 @@ def test_fits_at_the_same_time_change_no_byte_of_the_result(tmp_path, monkeypatc
 
 
 def test_an_interrupt_while_two_fits_run_ends_both_and_the_next_call_goes_on(tmp_path, monkeypatch):
-    train_set = stored(tmp_path / "train_set", table(), "regression")
+    train_set = stored(tmp_path / "train_set", table(120), "regression")
     monkeypatch.setattr(parallel, "cores", lambda: 2)
 
     def interrupt(event):
@@ -336,7 +336,8 @@ def test_for_other_promises_only_the_fits_are_made_that_are_not_there(tmp_path, 
         for name in ("model", "yardsticks"):
             shutil.rmtree(tmp_path / name, ignore_errors=True)
         outputs = run(tmp_path, train_set, "binary-classification", listened.append, **settings)
-        names = {event["what"].partition(",")[0] for event in listened if event["kind"] == "progress"}
+        progress = [event["what"] for event in listened if event["kind"] == "progress"]
+        names = {what.partition(",")[0] for what in progress if not what.endswith("finished")}
         reused = any("fits of an earlier run are used" in event.get("text", "") for event in listened)
         return names, reused, outputs
 

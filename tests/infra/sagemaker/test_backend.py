@@ -138,6 +138,7 @@ def test_a_run_that_passes_leaves_a_model_package_that_waits_for_approval(worksp
 def test_jobs_leave_what_sagemaker_itself_reads(workspace, passed):
     run = workspace.path / "cloud/s3/fourscore-local/runs" / passed["run"]
     verdict = json.loads((run / "result/verdict.json").read_text())
+    assert json.loads(verdict.pop("card"))["intended_uses"]["purpose_of_model"] == "Is this mass malignant?"
     assert verdict == {"verdict": "pass", "reasons": "", "run": passed["run"]}
     (model,) = run.glob("output/*/output/model")
     assert sorted(path.name for path in model.iterdir()) == ["model.onnx", "model.pt2", "schema.json", "training.json"]

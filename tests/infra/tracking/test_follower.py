@@ -43,7 +43,16 @@ def start_projector(run_file, uri):
     )
 
 
-@pytest.mark.parametrize(("table", "moment"), [("runs", 1), ("runs", 7), ("logged_models", 1), ("model_versions", 1)])
+@pytest.mark.parametrize(
+    ("table", "moment"),
+    [
+        ("runs", 1),
+        *(
+            pytest.param(*later, marks=pytest.mark.slow)
+            for later in (("runs", 7), ("logged_models", 1), ("model_versions", 1))
+        ),
+    ],
+)
 def test_a_projector_killed_in_the_middle_leaves_nothing_twice(place, model, whole, table, moment, write_run):
     run_file = write_run(place, model=model, epochs=1000)
     process = start_projector(run_file, default_uri(place))
@@ -68,6 +77,7 @@ def test_two_projectors_at_once_on_a_new_database_make_one_run(workspace, model,
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_stops_nothing_and_gets_everything_when_it_is_back(place, model, write_run):
     port = free_port()
     uri = f"http://127.0.0.1:{port}"

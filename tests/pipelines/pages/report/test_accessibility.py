@@ -26,7 +26,7 @@ def chosen(*runs: str) -> object:
 
 
 @pytest.mark.skipif(not (CHROMIUM and HAS_AXE), reason="no chromium or no axe on this machine")
-@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("scheme", [pytest.param(SCHEMES[0], marks=pytest.mark.slow), SCHEMES[1]])
 @pytest.mark.parametrize("runs", [chosen("hostile"), chosen()])
 def test_axe_finds_nothing_and_nothing_is_cut_off(pages, tmp_path, scheme, runs):
     assert audit({run: pages[run] for run in runs or pages}, scheme, tmp_path) == []
