@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from inspect import isfunction
 from pathlib import Path
 from typing import Any, get_args
@@ -95,6 +96,7 @@ def render(facts: Facts) -> str:
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
+@cache
 def environment(*folders: Path) -> Environment:
     """Return the environment in which templates, those of ``folders`` too, call our functions, as filters or by name."""
     templates = Environment(
