@@ -39,9 +39,10 @@ SOURCES: dict[str, tuple[type[Document], ...]] = {
     "training": (TrainingRecord,),
     "time": (),
 }
-PROSE = {0.0, 0.5, 1.0, 19.0, 20.0, 95.0, 98.0, 1000.0}
+PROSE = {0.0, 0.5, 1.0, 19.0, 20.0, 95.0, 98.0, 99.0, 100.0, 1000.0}
 """Numbers of our own sentences: what guessing and perfection score, the level of the intervals, the rows that costs are for,
-how often drift by chance stays below the figure beside it, and which share of the values the middle ones are."""
+how often drift by chance stays below the figure beside it, which share of the values the middle ones are, and of which
+share of the calls a time is promised."""
 
 
 LISTED = 4
