@@ -64,6 +64,7 @@ def test_a_projector_killed_in_the_middle_leaves_nothing_twice(place, model, who
     assert rows_of(place / "mlflow.db") == whole
 
 
+@pytest.mark.slow
 def test_two_projectors_at_once_on_a_new_database_make_one_run(workspace, model, write_run):
     run_file = write_run(workspace, model=model)
     pair = [start_projector(run_file, default_uri(workspace)) for _ in range(2)]
