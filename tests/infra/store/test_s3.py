@@ -329,6 +329,7 @@ def test_s3_compares_what_arrives_with_the_digest_of_the_manifest(machine, root)
 # Trouble on the way
 
 
+@pytest.mark.slow
 def test_a_service_that_refuses_every_third_request_is_asked_until_it_answers(workspace, machine, soon, s3_server):
     chance, refused = np.random.default_rng(7), []
     with s3_server.disturbed(refuses=lambda *_: chance.random() < 0.3 and not refused.append(1)):
