@@ -14,7 +14,7 @@ Lippman-Hand, "If nothing goes wrong, is everything all right?", 1983).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -202,53 +202,31 @@ def bootstrap(
     if resampling.count > 1:
         defined = {key: measure for key, measure in measures.items() if math.isfinite(values[key])}
         pooled = [key for key, measure in defined.items() if _is_pooled(measure, resampling)]
-        chunks = list(resampling.draws()) if pooled else []
+        views = _views({key: measure for key, measure in defined.items() if key not in pooled})
+
+        def fill(draws: Array, offset: int) -> None:
+            weights = resampling.weights(draws)
+            for rows, keys in views:
+                local = weights if rows is None else weights.take(rows, axis=-1)
+                step = max(1, cached // max(1, local.shape[-1]))
+                for start in range(0, len(local), step):
+                    part = local[start : start + step]
+                    for key in keys:
+                        samples[key][offset + start : offset + start + len(part)] = measures[key].function(part)
+
+        chunks = list(resampling.draws()) if pooled else resampling.draws()
+        offset = 0
         with ThreadPoolExecutor(_THREADS) as pool:  # few measures at once: each has a table of its rows by the clusters
             samples |= zip(pooled, pool.map(lambda key: _pool(defined[key], resampling, chunks), pooled), strict=True)
-        if views := _views({key: measure for key, measure in defined.items() if key not in pooled}):
-            _draw(
-                resampling, samples, lambda draws: _view(views, measures, resampling.weights(draws), cached), progress
-            )
+            for draws in chunks if views else ():
+                shares = np.array_split(np.arange(len(draws)), _THREADS)
+                busy = [pool.submit(fill, draws[share], offset + share[0]) for share in shares if len(share)]
+                for future in busy:
+                    future.result()
+                offset += len(draws)
+                if progress:
+                    progress(offset, resampling.resamples)
     return {key: Sampled(values[key], samples[key], _cases(measure, resampling)) for key, measure in measures.items()}
-
-
-def _draw(
-    resampling: Resampling,
-    samples: Mapping[Key, Array],
-    measure: Callable[[Array], Mapping[Key, Array]],
-    progress: Callable[[int, int], None] | None = None,
-) -> None:
-    """Fill the samples with what ``measure`` returns for parts of the draws, in several threads."""
-
-    def fill(draws: Array, offset: int) -> None:
-        for key, values in measure(draws).items():
-            samples[key][offset : offset + len(draws)] = values
-
-    offset = 0
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for draws in resampling.draws():
-            shares = np.array_split(np.arange(len(draws)), _THREADS)
-            busy = [pool.submit(fill, draws[share], offset + share[0]) for share in shares if len(share)]
-            for future in busy:
-                future.result()
-            offset += len(draws)
-            if progress:
-                progress(offset, resampling.resamples)
-
-
-def _view(
-    views: list[tuple[Array | None, list[Key]]], measures: Mapping[Key, Measure], weights: Array, cached: int
-) -> dict[Key, Array]:
-    """Return the values [b] of the measures for weights [b, rows]."""
-    values: dict[Key, list[Array]] = {key: [] for _, keys in views for key in keys}
-    for rows, keys in views:
-        local = weights if rows is None else weights.take(rows, axis=-1)
-        step = max(1, cached // max(1, local.shape[-1]))
-        for start in range(0, len(local), step):
-            part = local[start : start + step]
-            for key in keys:
-                values[key].append(measures[key].function(part))
-    return {key: np.concatenate(parts) for key, parts in values.items()}
 
 
 def _cases(measure: Measure, resampling: Resampling) -> int | None:
@@ -265,7 +243,7 @@ def _is_pooled(measure: Measure, resampling: Resampling) -> bool:
     return resampling.count <= _FEW_TO_POOL and rows * resampling.count <= _POOLED
 
 
-def _pool(measure: Measure, resampling: Resampling, chunks: Sequence[Array]) -> Array:
+def _pool(measure: Measure, resampling: Resampling, chunks: Iterable[Array]) -> Array:
     """Return the values of a measure for chunks of draws of clusters."""
     assert resampling.clusters is not None
     assert isinstance(measure.function, Poolable)
