@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -425,8 +426,6 @@ def _explain(
     predictor: Predictor, task: Task, table: pl.DataFrame, truth: Array, drawing: Resampling, log: Journal
 ) -> dict[str, Any]:
     """Return what the model makes of its columns; how long that takes is for the journal, since time is never the same twice."""
-    import time
-
     from steps.evaluation.dependence import dependence
     from steps.evaluation.importance import importance
 

@@ -129,8 +129,6 @@ def train(
         InputError: no feature columns, too few rows, one class only, a target that is constant or infinite.
         FourscoreError: the loss diverged.
     """
-    import numpy as np
-
     from model_code.parallel import limit_threads
     from model_code.training import Diverged
     from model_code.yardsticks import write_constant
@@ -156,7 +154,7 @@ def train(
             _write_model(context, chosen, final, model, threshold)
             write_constant(yardsticks, context.dataset.truth, context.dataset.schema["classes"])
             if chosen.prediction is not None and context.task.has_classes:
-                rows = context.frame[ROW].to_numpy()[np.concatenate([validation for _, validation in context.folds])]
+                rows = context.frame[ROW].to_numpy()[context.positions]
                 labels.write(yardsticks, rows, context.validated.truth, chosen.prediction)
             for rival, fitted in rivals:
                 (yardsticks / rival.name).mkdir()

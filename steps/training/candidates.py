@@ -134,6 +134,11 @@ class TrainingContext:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
+    def positions(self) -> Array:
+        """Return the positions int64[n] of the validated rows in ``frame`` and ``dataset``."""
+        return np.concatenate([validation for _, validation in self.folds])
+
+    @property
     def metric(self) -> Metric:
         return self.task.metrics[self.task.headline]
 
@@ -268,10 +273,11 @@ def _fit_on_folds(context: TrainingContext, name: str, rivals: list[Candidate]) 
                 ],
                 f"{name}, folds {' and '.join(map(str, wave))} of {count}",
             )
-        if rivals and (not fits or any(fitted.fit.stopped == OUT_OF_TIME for fitted in fits)):
+        late = [number for number, fitted in zip(wave, fits, strict=False) if fitted.fit.stopped == OUT_OF_TIME]
+        if rivals and (late or not fits):
             candidate.skipped = (
                 f"does not fit in the budget of {context.minutes:g} minutes: "
-                f"{name}, fold {wave[0]} of {count} alone took more than its share"
+                f"{name}, fold {late[0] if late else wave[0]} of {count} alone took more than its share"
             )
             candidate.fits = []
             return candidate
@@ -330,7 +336,7 @@ def _score(context: TrainingContext, candidate: Candidate, prediction: Array) ->
     candidate.prediction = prediction
     candidate.score = score(context.metric, context.validated, prediction)
     if context.choose == "first":
-        rows = context.frame[np.concatenate([validation for _, validation in context.folds])]
+        rows = context.frame[context.positions]
         scored = {context.metric.name: candidate.score}
         candidate.unmet = unmet(context.goal, context.validated, prediction, rows, context.frame, scored)
     estimate = candidate.score.estimate()
