@@ -158,7 +158,7 @@ def _promotions(workspace: Path) -> Iterator[Finding]:
     """Check that no promotion was cut off between the registry and the champion's file."""
     cut = interrupted(workspace)
     detail = "; ".join(
-        f"the promotion of run {run} to champion of {name} did not end: 'fourscore promote {run} --yes' ends it"
+        f"the promotion of run {run} to champion of {name} did not end: 'fourscore promote {run}' ends it"
         for name, run in cut.items()
     )
     yield _finding("promotions", not cut, detail or "all ended")

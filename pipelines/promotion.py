@@ -1,7 +1,7 @@
-"""The decision that makes a candidate the champion. Approvals will take this place; until then a person says --yes.
+"""The promotion of an approved candidate to champion, and the way back to the champion before.
 
-What decides is read from the store: the registration and the verdicts of everything that it was made from. A run file
-only names the keys.
+What decides is the approval (``infra/approvals``), compared with the digests in the store. A run file only names the keys, and
+the aliases of the registry follow.
 
 <workspace>/champions/<model name>.pending    the run whose promotion has begun; gone once registry and champion agree
 """
@@ -11,22 +11,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
+from infra.approvals import standing
 from infra.files import locked, write_atomically
 from infra.places import store_of
 from infra.runs import records
-from infra.runs.records import RunRecord
 from infra.sources import champion as champions
 from infra.sources.champion import Champion
-from infra.store.manifest import CorruptExecution, Manifest
+from infra.store.manifest import CorruptExecution
 from infra.store.store import Store
-from pipelines.training import TRAINING
-from steps import documents
-from steps.cards.document import ProblemCard, Registration, unwritten
-from steps.errors import FourscoreError, GateRefused, InputError
-from steps.evaluation import sentences
-from steps.evaluation.document import Evaluation
-from steps.register import directory_digest
-from steps.wording import listed
+from pipelines.approval import standing_of
+from steps.errors import FourscoreError, InputError
 
 
 class Registry(Protocol):
@@ -40,21 +34,26 @@ class Registry(Protocol):
 
 
 def promote(
-    workspace: Path, run: str, tracking_uri: str | None, registry: Registry | None = None, *, anyway: bool = False
+    workspace: Path,
+    run: str,
+    tracking_uri: str | None,
+    registry: Registry | None = None,
+    *,
+    approvers: Path | None = None,
 ) -> dict[str, Any]:
-    """Make the candidate of a run the champion, in the store and then in the registry.
+    """Make the approved candidate of a run the champion, in the store and then in the registry.
 
     The champion's file decides: whoever moves the alias looks at the file afterwards and follows it, so that promotions
     at once, on one machine or on two that share a store, leave both equal.
 
     Args:
-        anyway: promote a model although a simpler one or the champion does as well or better.
+        approvers: the approvers.yaml that the reader trusts; the one beside the problem file, if there is one.
 
     Raises:
         InputError: the run is not finished, or is a smoke run.
-        GateRefused: the store has a verdict that is not "pass", nobody answers for the problem yet, or something else does as
-            well and ``anyway`` is not set.
+        GateRefused: it is not approved, the store has a verdict that is not "pass", or nobody answers for the problem yet.
         CorruptExecution: the store has not what was published.
+        BrokenLog: the log of approvals is not what was signed.
         FourscoreError: another promotion was faster, or the registry is away.
     """
     if registry is None:
@@ -64,22 +63,61 @@ def promote(
     with locked(workspace / "locks" / "promotion"):
         record = records.load(workspace, run)
         store = store_of(workspace, record)
-        request, training = _candidate(store, record, anyway=anyway)
-        before = champions.read(store, request.name)
-        digest = request.tags["model_digest"]
+        subject, current = standing_of(store, record, approvers)
+        standing.refuse(run, current)
+        name, digest = subject.request.name, subject.request.tags["model_digest"]
+        before = champions.read(store, name)
         version = registry.version_of(run, digest)
-        champion = Champion(request.name, run, training, digest, version, since=records.now())
-        pending = workspace / "champions" / f"{request.name}.pending"
+        champion = Champion(
+            name,
+            run,
+            subject.training,
+            digest,
+            version,
+            since=records.now(),
+            previous=before.previous if before and before.run == run else before.run if before else None,
+            approved_by=tuple(entry.approver.name for entry in current.approvals),
+        )
+        pending = workspace / "champions" / f"{name}.pending"
         pending.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(pending, run)
         if not champions.write(store, champion, before):
             pending.unlink()
             raise FourscoreError(
-                f"another promotion of {request.name} was faster; nothing was changed: look at its champion, then promote again"
+                f"another promotion of {name} was faster; nothing was changed: look at its champion, then promote again"
             )
         _follow(store, champion, registry)
         pending.unlink()
-    return {"name": champion.name, "run": run, "version": version, "before": before.run if before else None}
+    return {
+        "name": champion.name,
+        "run": run,
+        "version": version,
+        "before": before.run if before else None,
+        "approved_by": list(champion.approved_by),
+    }
+
+
+def rollback(
+    workspace: Path,
+    name: str,
+    tracking_uri: str | None,
+    store: Store,
+    registry: Registry | None = None,
+    *,
+    approvers: Path | None = None,
+) -> dict[str, Any]:
+    """Make the champion before the present one the champion again, if its approval still stands.
+
+    Raises:
+        InputError: no model of this name was promoted, or none before it.
+        GateRefused: the approval was revoked, has expired, or is of other files.
+    """
+    champion = champions.read(store, name)
+    if champion is None:
+        raise InputError(f"no model {name!r} was promoted")
+    if champion.previous is None:
+        raise InputError(f"{name} has had one champion only, run {champion.run}: there is nothing to go back to")
+    return promote(workspace, champion.previous, tracking_uri, registry, approvers=approvers)
 
 
 def _follow(store: Store, champion: Champion, registry: Registry) -> None:
@@ -99,81 +137,3 @@ def _follow(store: Store, champion: Champion, registry: Registry) -> None:
 def interrupted(workspace: Path) -> dict[str, str]:
     """Return the run of each model's promotion that was cut off, or goes on."""
     return {path.stem: path.read_text() for path in sorted((workspace / "champions").glob("*.pending"))}
-
-
-def _candidate(store: Store, record: RunRecord, *, anyway: bool) -> tuple[Registration, str]:
-    """Return the request to register the run's model, and the key of its training.
-
-    Raises:
-        InputError: it has none.
-        GateRefused: a verdict in the store is not "pass", nobody answers for the problem, or something else does as well.
-        CorruptExecution: the model is not the one that was judged.
-    """
-    if record.smoke:
-        raise _smoke(record.run)
-    if record.status == "rejected":
-        raise GateRefused(f"run {record.run} was rejected and cannot be promoted:\n{record.message}")
-    record.check_outputs()
-    registering = record.producer("registration")
-    if record.status != "pass" or not registering or registering.status == "skipped":
-        raise InputError(
-            f"run {record.run} has no candidate (it is {record.status}); "
-            f"finish it with 'fourscore run {record.problem_path}'"
-        )
-    lineage = _lineage(store, registering.key)
-    for manifest in lineage.values():
-        if manifest.verdict != "pass":
-            reasons = "\n".join(manifest.reasons)
-            raise GateRefused(
-                f"run {record.run} cannot be promoted: its stage {manifest.step} says {manifest.verdict}\n{reasons}"
-            )
-    ingredients = lineage[registering.key].ingredients
-    training = ingredients["input model"]
-    card = documents.read(ProblemCard, store.open(ingredients["input card"], "card"))
-    if fields := unwritten(card.model_dump()):
-        raise GateRefused(
-            f"run {record.run} cannot be promoted, since nobody answers for it: write the {listed(fields)} in "
-            f"{record.problem_path}, then run it again (finished stages are not repeated)"
-        )
-    request = documents.read(Registration, store.open(registering.key, "registration"))
-    if request.smoke:
-        raise _smoke(record.run)
-    if request.verdict != "pass":
-        raise GateRefused(f"run {record.run} cannot be promoted: its registration says {request.verdict}")
-    evaluation = documents.read(Evaluation, store.open(ingredients["input evaluation"], "evaluation"))
-    if evaluation.grade == "reserved" and not anyway:
-        raise GateRefused(
-            f"run {record.run} passes, but {listed(sentences.reservations(evaluation))}; if it is right all the same: "
-            f"fourscore promote {record.run} --yes --anyway"
-        )
-    model = store.open(training, "model")
-    if directory_digest(model) != request.tags["model_digest"]:
-        raise CorruptExecution(f"{model} is not the model that run {record.run} judged; run the problem again")
-    return request, training
-
-
-def _smoke(run: str) -> InputError:
-    return InputError(f"run {run} is a smoke run on a sample; only a whole run has a candidate")
-
-
-def _lineage(store: Store, key: str) -> dict[str, Manifest]:
-    """Return the manifests of an execution and of all that it was made from, by their keys.
-
-    Raises:
-        CorruptExecution: one is no longer in the store, or is broken.
-    """
-    manifests: dict[str, Manifest] = {}
-    waiting = [key]
-    while waiting:
-        key = waiting.pop()
-        if key in manifests:
-            continue
-        manifest = store.look(key)
-        if manifest is None:
-            raise CorruptExecution(f"execution {key[:12]} is no longer in the store; run the problem again")
-        manifests[key] = manifest
-        for name, value in manifest.ingredients.items():
-            kind, _, artifact = name.partition(" ")
-            if kind == "input" and artifact not in TRAINING.sources:
-                waiting.append(value)
-    return manifests

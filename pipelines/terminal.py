@@ -157,14 +157,14 @@ def _next(facts: Facts) -> str:
     if verdict == "pass" and record.stages[-1].status == "skipped":
         return "run without --until to continue from here"
     if verdict == "pass" and not record.smoke:
-        rank = f"make it the champion with 'fourscore promote {record.run} --yes'"
+        rank = f"sign for it with 'fourscore approve {record.run} --reason ...'"
         if facts.model["champion"]:
             rank = "it is the champion"
         elif facts.unwritten:
             rank = "write those fields in the problem file and run again to get a candidate"
         elif facts.reservations:
-            anyway = f"'fourscore promote {record.run} --yes --anyway'"
-            rank = f"consider what speaks against it; if it is right all the same, make it the champion with {anyway}"
+            anyway = f"'fourscore approve {record.run} --anyway --reason ...'"
+            rank = f"consider what speaks against it; if it is right all the same, sign for it with {anyway}"
         return f"open the report; browse the tracking with 'fourscore ui'; {rank}"
     if verdict == "pass":
         return "run without --smoke"

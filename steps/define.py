@@ -12,6 +12,7 @@ from model_code.tasks import APPLICATION, COST
 from steps import documents
 from steps.cards import markdown
 from steps.cards.document import ANSWERS, USES, ProblemCard
+from steps.cards.review import Review
 from steps.core import Config, Output
 from steps.errors import GateRefused, InputError
 from steps.evaluation.thresholds import Costs, Threshold
@@ -59,6 +60,10 @@ class DefineConfig(Config):
         description="Of two classes, the probability from which 'prediction' is the positive class. Left out: chosen on the "
         "validation folds for promises on recall, precision, specificity or false_positive_rate, or the cheapest by costs, "
         "or 0.5.",
+    )
+    review: Review = Field(
+        default_factory=Review,
+        description="Who may approve a model, and the questions that an approval answers; four-eyes in short.",
     )
     task: str = Field(description="binary-classification, multiclass-classification or regression.")
     target: str = Field(

@@ -31,6 +31,7 @@ class Mutant(NamedTuple):
 STORE, S3 = "infra/store/local.py", "infra/store/s3.py"
 LOCAL_TESTS, CONTRACT, S3_TESTS = (f"tests/infra/store/test_{name}.py" for name in ("local", "contract", "s3"))
 PROMOTION, PROMOTION_TESTS = "pipelines/promotion.py", "tests/pipelines/test_promotion.py"
+CANDIDATES = "pipelines/candidates.py"
 UI, UI_TESTS = "infra/tracking/ui_app.py", "tests/infra/tracking/test_ui_app.py"
 MUTANTS = (
     Mutant(
@@ -197,14 +198,35 @@ MUTANTS = (
     ),
     Mutant(
         "verdicts are read from the store",
-        PROMOTION,
+        CANDIDATES,
         '        if manifest.verdict != "pass":',
         "        if False:",
         f"{PROMOTION_TESTS}::test_an_edited_run_file_promotes_no_rejected_model",
     ),
     Mutant(
-        "nobody answers, nothing is promoted",
+        "a promotion wants an approval",
         PROMOTION,
+        "        standing.refuse(run, current)",
+        "        pass",
+        f"{PROMOTION_TESTS}::test_what_nobody_approved_is_not_promoted",
+    ),
+    Mutant(
+        "an approval is of the files in the store",
+        "infra/approvals/standing.py",
+        "    if entry.subjects != subjects:",
+        "    if False:",
+        "tests/infra/approvals/test_standing.py::test_an_approval_of_other_files_does_not_count",
+    ),
+    Mutant(
+        "a line of the log names the one before",
+        "infra/approvals/log.py",
+        "    if not imported and content.previous != log.head:",
+        "    if False:",
+        "tests/infra/approvals/test_log.py::test_a_line_that_is_moved_or_missing_breaks_the_log",
+    ),
+    Mutant(
+        "nobody answers, nothing is promoted",
+        CANDIDATES,
         "    if fields := unwritten(card.model_dump()):",
         "    if fields := unwritten(record.problem):",
         f"{PROMOTION_TESTS}::test_a_model_that_nobody_answers_for_is_not_promoted_whatever_its_run_file_says",

@@ -25,6 +25,10 @@ class Champion:
     model_digest: str
     version: str | None
     since: str
+    previous: str | None = None
+    """The run of the champion before."""
+    approved_by: tuple[str, ...] = ()
+    """Names of the approvers on whose decisions it was promoted."""
 
 
 def read(store: Executions, name: str) -> Champion | None:
@@ -39,7 +43,7 @@ def read(store: Executions, name: str) -> Champion | None:
     try:
         content = json.loads(data)
         is_whole = content.pop("digest", digest_of(content)) == digest_of(content)
-        champion = Champion(**content)
+        champion = Champion(**content | {"approved_by": tuple(content.get("approved_by", ()))})
     except (ValueError, TypeError, AttributeError):
         is_whole = False
     if not is_whole:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
     from mlflow.models import ModelSignature
 
-CHAMPION, CANDIDATE = "champion", "candidate"
+CHAMPION, CANDIDATE, PREVIOUS = "champion", "candidate", "previous"
 WORKSPACE, NUMBER = "fourscore.workspace", "fourscore.number"
 """Tags of a version: the workspace of its run, and the run's number there."""
 REQUIREMENTS = ("polars", "numpy", "pandas", "pyarrow")
@@ -129,7 +129,7 @@ def check_version(client: MlflowClient, name: str, number: str, digest: str) -> 
 
 
 def promote(client: MlflowClient, name: str, number: str, digest: str) -> None:
-    """Move the alias ``champion`` to a version; tags link it and the previous champion.
+    """Move the alias ``champion`` to a version and ``previous`` to the one that had it; tags link both.
 
     Raises:
         CorruptExecution: the version is not of the model with this digest; nothing was changed.
@@ -142,6 +142,7 @@ def promote(client: MlflowClient, name: str, number: str, digest: str) -> None:
     if before:
         client.set_model_version_tag(name, number, "previous_champion", before)
         client.set_model_version_tag(name, before, "succeeded_by", number)
+        client.set_registered_model_alias(name, PREVIOUS, before)
     client.set_registered_model_alias(name, CHAMPION, number)
 
 
@@ -164,8 +165,8 @@ def _describe(client: MlflowClient, name: str, record: RunRecord) -> None:
     """Say of a registered model what it answers and how its versions come about."""
     model = client.get_registered_model(name)
     holds = (
-        f"Each version is a model that kept its promises; `{CANDIDATE}` is the newest, `{CHAMPION}` the one that a person "
-        f"promoted. Rejected models and rehearsals stay with their runs."
+        f"Each version is a model that kept its promises; `{CANDIDATE}` is the newest, `{CHAMPION}` the approved one "
+        f"that was promoted. Rejected models and rehearsals stay with their runs."
     )
     text = descriptions.of_problem(record.problem, holds)
     tags = descriptions.tags_of_problem(record.problem)

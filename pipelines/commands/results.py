@@ -1,4 +1,4 @@
-"""Commands about finished runs: report, predict, runs, show, promote, ui and doctor."""
+"""Commands about finished runs: report, predict, runs, show, ui and doctor."""
 
 from __future__ import annotations
 
@@ -169,28 +169,6 @@ def show(run: str | None, workspace: Path, as_json: bool) -> None:
         print_json(summary(facts))
     else:
         click.echo(fit(f"{conclusion(facts)}\n{lineage(record)}", sys.stdout))
-
-
-@click.command()
-@click.argument("run")
-@click.option("--yes", is_flag=True, help="Confirm the decision (required).")
-@click.option("--anyway", is_flag=True, help="Although a simpler model or the champion does as well or better.")
-@workspace_of_runs
-@tracking_uri
-@as_json
-def promote(run: str, yes: bool, anyway: bool, workspace: Path, tracking_uri: str | None, as_json: bool) -> None:
-    """Make the candidate of RUN the champion that later runs are compared with."""
-    from pipelines.promotion import promote as move
-
-    if not yes:
-        raise click.UsageError(
-            f"promoting changes the model that every later run is compared with; confirm with: fourscore promote {run} --yes"
-        )
-    promotion = move(workspace, run, tracking_uri, anyway=anyway)
-    if as_json:
-        print_json(promotion)
-    else:
-        click.echo(f"{promotion['name']}: champion is now run {run} (before: {promotion['before'] or 'none'})")
 
 
 @click.command()

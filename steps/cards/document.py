@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+from steps.cards.review import Review
 from steps.documents import Document
 from steps.evaluation.thresholds import Costs, Threshold
 from steps.training.document import ModelColumn
@@ -45,6 +46,7 @@ class ProblemCard(Document):
     success: tuple[Threshold, ...] = ()
     costs: Costs | None = None
     decision_threshold: float | None = None
+    review: Review = Review()
 
 
 class Registration(Document):

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import signed
 from cli import fourscore, small_example
 from page_numbers import unsourced
 from pseudoterminal import in_terminal
@@ -57,8 +58,14 @@ def first(place):
 
 @pytest.fixture(scope="module")
 def champion(place, first):
-    result = fourscore("promote", first["run"], "--yes", "--json", cwd=place)
-    assert result.returncode == 0, result.stderr
+    key = signed.key_file(place / "key", 1)
+    fourscore("approvers", "init", "--key", key, cwd=place)
+    for command in (
+        ["approve", first["run"], "--key", key, "--anyway", "--reason", "good enough"],
+        ["promote", first["run"]],
+    ):
+        result = fourscore(*command, "--json", cwd=place)
+        assert result.returncode == 0, result.stderr
     return first
 
 
@@ -144,7 +151,7 @@ def test_a_threshold_that_is_not_met_ends_with_3_and_makes_no_candidate(place):
     assert statuses["register"] == "ran"
     registration = place / ".fourscore/store" / document["stages"][-1]["key"] / "registration/registration.json"
     assert json.loads(registration.read_text())["alias"] is None
-    refused = fourscore("promote", document["run"], "--yes", cwd=place)
+    refused = fourscore("promote", document["run"], cwd=place)
     assert refused.returncode == 3
     assert "was rejected" in refused.stderr
 
@@ -239,7 +246,7 @@ def test_a_smoke_run_passes_through_every_stage_and_makes_no_candidate(place):
     assert document["smoke"] is True
     assert [stage["name"] for stage in document["stages"]] == STAGES
     assert {stage["status"] for stage in document["stages"]} <= {"ran", "cached"}
-    assert fourscore("promote", document["run"], "--yes", cwd=place).returncode == 2
+    assert fourscore("promote", document["run"], cwd=place).returncode == 2
 
 
 def test_runs_show_report_and_doctor_answer_people_and_machines(place, first):
@@ -254,12 +261,12 @@ def test_runs_show_report_and_doctor_answer_people_and_machines(place, first):
     assert json.loads(healthy.stdout)["healthy"] is True, healthy.stdout
 
 
-def test_a_server_that_is_away_makes_syncing_fail_and_nothing_else(place, first):
+def test_a_server_that_is_away_makes_syncing_fail_and_nothing_else(place, first, champion):
     result = fourscore("runs", "--sync", "--tracking-uri", "http://user:hunter2@127.0.0.1:9", "--json", cwd=place)
     assert result.returncode == 1
     assert all(what.startswith("away") for what in json.loads(result.stdout)["sync"].values())
     assert "hunter2" not in result.stdout + result.stderr
-    promoted = fourscore("promote", first["run"], "--yes", cwd=place)
+    promoted = fourscore("promote", first["run"], cwd=place)
     assert promoted.returncode == 0, promoted.stderr  # it is still tracked where it was
 
 
@@ -338,7 +345,7 @@ def test_until_records_what_was_not_asked_for_and_promises_nothing(place):
     document = json.loads(result.stdout)
     assert [stage["status"] for stage in document["stages"]] == ["cached"] * 5 + ["skipped"] * 3
     assert document["message"] == "stopped after split, as asked"
-    assert fourscore("promote", document["run"], "--yes", cwd=place).returncode == 2
+    assert fourscore("promote", document["run"], cwd=place).returncode == 2
 
 
 def test_a_run_that_breaks_ends_with_1_and_names_the_stage(place, tmp_path):
@@ -374,7 +381,7 @@ def test_a_name_that_is_taken_by_another_run_is_refused(place, first):
         ["run", "example/problem.yaml", "--set", "seed", "--json"],
         ["plan", "example/problem.yaml", "--bogus", "--json"],
         ["new", "other", "--data", "x.csv", "--json"],
-        ["promote", "nothing", "--json"],
+        ["approve", "nothing", "--json"],
         ["predict", "--json"],
         ["runs", "--workspace", "example/problem.yaml", "--json"],
         ["brew", "--json"],
@@ -436,7 +443,23 @@ def test_what_libraries_write_to_standard_output_does_not_mix_with_the_document(
 
 
 @pytest.mark.parametrize(
-    "command", ["new", "plan", "run", "report", "predict", "runs", "show", "promote", "ui", "doctor"]
+    "command",
+    [
+        "new",
+        "plan",
+        "run",
+        "report",
+        "predict",
+        "runs",
+        "show",
+        "approve",
+        "reject",
+        "revoke",
+        "promote",
+        "rollback",
+        "ui",
+        "doctor",
+    ],
 )
 def test_every_command_explains_itself(command, tmp_path):
     result = fourscore(command, "--help", cwd=tmp_path)

@@ -1,83 +1,22 @@
-"""Only what the store says has passed becomes champion, and registry and champion file agree."""
+"""Only what was approved and what the store says has passed becomes champion; registry and champion file agree."""
 
 import multiprocessing
 import time
 
 import pytest
-from reported import PROBLEM, evaluation, make_run
+import signed
+from judged import judged, key_of
+from reported import make_run
+from signed import approve
 
 from infra.runs import records
-from infra.runs.records import RunRecord, StageRecord
 from infra.sources import champion as champions
 from infra.store.local import LocalStore
-from infra.store.manifest import CorruptExecution, Manifest
+from infra.store.manifest import CorruptExecution
 from infra.store.s3 import S3Store
 from pipelines import doctor
-from pipelines.promotion import promote
-from steps import documents
-from steps.cards.document import ProblemCard, Registration
+from pipelines.promotion import promote, rollback
 from steps.errors import FourscoreError, GateRefused, InputError
-from steps.evaluation.document import Evaluation
-from steps.register import directory_digest
-
-STAGES = {"define": "card", "train": "model", "evaluate": "evaluation", "register": "registration"}
-
-
-def key_of(run, stage):
-    return f"{stage}-{run}".ljust(64, "0")
-
-
-def judged(
-    workspace, run, verdict="pass", *, says=None, smoke=False, changes=None, owner="Alice", store=None, better="model"
-):
-    """A finished run whose evaluation came to a verdict; ``says`` is what its registration says of it.
-
-    Args:
-        better: who is better, the model or the champion.
-    """
-    store = store or LocalStore(workspace)
-    for stage, artifact in STAGES.items():
-        inputs = {"evaluate": {"input model": key_of(run, "train"), "input raw": "digest"}}
-        inputs["register"] = inputs["evaluate"] | {"input evaluation": key_of(run, "evaluate")}
-        inputs["register"] |= {"input card": key_of(run, "define")}
-        with store.working(key_of(run, stage)) as directory:
-            (directory / artifact).mkdir()
-            if stage == "define":
-                names = ("name", "question", "decision", "cost_of_error", "task", "target")
-                card = ProblemCard(**{name: str(PROBLEM.get(name, "x")) for name in names}, owner=owner)
-                documents.write(directory / artifact, card)
-            if stage == "train":
-                (directory / artifact / "model.pt2").write_text(run)
-            if stage == "evaluate":
-                difference = {"value": 0.01, "low": -0.1, "high": 0.1}
-                comparisons = {"champion": {"metric": "roc_auc", "difference": difference, "better": better}}
-                content = evaluation(verdict=verdict, comparisons=comparisons)
-                documents.write(directory / artifact, Evaluation.model_validate(content))
-            if stage == "register":
-                digest = directory_digest(store.directory(key_of(run, "train")) / "model")
-                tags = {"model_digest": digest} | (changes or {})
-                request = Registration(
-                    name="flights", verdict=says or verdict, alias=None, smoke=smoke, tags=tags, metrics={}, inputs=(), outputs=(),
-                    description="",
-                )  # fmt: skip
-                documents.write(directory / artifact, request)
-            outcome = "pass" if stage in ("define", "train") else verdict
-            reasons = [] if outcome == "pass" else ["not good enough"]
-            store.publish(directory, Manifest(key_of(run, stage), stage, inputs.get(stage, {}), outcome, reasons))
-    stages = [StageRecord(stage, key_of(run, stage), "ran", outputs=[name]) for stage, name in STAGES.items()]
-    status = "pass" if smoke or verdict == "pass" else "rejected"
-    record = RunRecord(
-        run,
-        "flights",
-        problem=PROBLEM,
-        status=status,
-        started=records.now(),
-        stages=stages,
-        smoke=smoke,
-        store=store.uri,
-    )
-    records.save(workspace, record)
-    return record
 
 
 class Models:
@@ -100,9 +39,11 @@ def champion(workspace):
 
 
 def test_what_passed_becomes_champion(workspace):
-    judged(workspace, "one")
-    judged(workspace, "two")
-    assert promote(workspace, "one", None, Models(workspace))["before"] is None
+    for run in ("one", "two"):
+        judged(workspace, run)
+        approve(workspace, run)
+    first = promote(workspace, "one", None, Models(workspace))
+    assert (first["before"], first["approved_by"]) == (None, ["owner"])
     assert promote(workspace, "two", None, Models(workspace))["before"] == "one"
     assert (champion(workspace).run, champion(workspace).train_key) == ("two", key_of("two", "train"))
 
@@ -123,13 +64,51 @@ def test_a_model_that_may_not_be_used_is_not_promoted(workspace, fields, sentenc
     assert champion(workspace) is None
 
 
-def test_a_model_that_is_no_better_than_the_champion_is_promoted_only_anyway(workspace):
-    judged(workspace, "one", better="neither")
-    with pytest.raises(GateRefused, match=r"passes, but it is no better than the current champion; .* --yes --anyway"):
+def test_what_nobody_approved_is_not_promoted(workspace):
+    judged(workspace, "one")
+    with pytest.raises(GateRefused, match="run one is not approved: nobody may approve yet"):
+        promote(workspace, "one", None, Models(workspace))
+    signed.adopt(LocalStore(workspace))
+    with pytest.raises(
+        GateRefused, match=r"not approved: it wants 1 more of role reviewer\nnext: fourscore approve one"
+    ):
+        promote(workspace, "one", None, Models(workspace))
+    approve(workspace, "one", decision="reject")
+    with pytest.raises(GateRefused, match="owner has rejected it: because"):
         promote(workspace, "one", None, Models(workspace))
     assert champion(workspace) is None
-    promote(workspace, "one", None, Models(workspace), anyway=True)
-    assert champion(workspace).run == "one"
+
+
+def test_the_way_back_leads_to_the_champion_before_and_forth_again(workspace):
+    for run in ("one", "two"):
+        judged(workspace, run)
+        approve(workspace, run)
+        promote(workspace, run, None, Models(workspace))
+    store = LocalStore(workspace)
+    assert rollback(workspace, "flights", None, store, Models(workspace))["run"] == "one"
+    assert (champion(workspace).run, champion(workspace).previous) == ("one", "two")
+    assert rollback(workspace, "flights", None, store, Models(workspace))["run"] == "two"
+
+
+def test_there_is_no_way_back_to_what_was_rejected_since(workspace):
+    for run in ("one", "two"):
+        judged(workspace, run)
+        approve(workspace, run)
+        promote(workspace, run, None, Models(workspace))
+    approve(workspace, "one", decision="reject")
+    with pytest.raises(GateRefused, match="run one is not approved"):
+        rollback(workspace, "flights", None, LocalStore(workspace), Models(workspace))
+    assert champion(workspace).run == "two"
+
+
+@pytest.mark.parametrize("promotions", [0, 1])
+def test_there_is_no_way_back_from_the_first_champion(workspace, promotions):
+    if promotions:
+        judged(workspace, "one")
+        approve(workspace, "one")
+        promote(workspace, "one", None, Models(workspace))
+    with pytest.raises(InputError, match="had one champion only" if promotions else "no model 'flights' was promoted"):
+        rollback(workspace, "flights", None, LocalStore(workspace), Models(workspace))
 
 
 def test_a_model_that_nobody_answers_for_is_not_promoted_whatever_its_run_file_says(workspace):
@@ -165,6 +144,7 @@ def test_the_registration_of_a_run_that_passed_promotes_no_other_model(workspace
     record.status, record.message = "pass", ""
     record.producer("registration").key = key_of("good", "register")
     records.save(workspace, record)
+    approve(workspace, "bad")
     promote(workspace, "bad", None, Models(workspace))
     assert champion(workspace).train_key == key_of("good", "train")
     judged(workspace, "odd", changes={"model_digest": "d" * 64})
@@ -184,6 +164,7 @@ def test_three_promotions_at_once_leave_registry_and_champion_equal(workspace):
     runs = ["one", "two", "three"]
     for run in runs:
         judged(workspace, run)
+        approve(workspace, run)
     context = multiprocessing.get_context("fork")
     racers = [context.Process(target=promote, args=(workspace, run, None, Models(workspace))) for run in runs]
     for racer in racers:
@@ -199,6 +180,7 @@ def test_two_machines_that_promote_at_once_leave_registry_and_champion_equal(wor
     places = [workspace / "one", workspace / "two"]
     for place in places:
         judged(place, place.name, store=S3Store(place, root))
+        approve(place, place.name)
     overtaken = []
 
     def overtake():
@@ -216,6 +198,7 @@ def test_a_promotion_that_comes_second_changes_nothing_and_says_so(workspace, ro
     places = [workspace / "one", workspace / "two"]
     for place in places:
         judged(place, place.name, store=S3Store(place, root))
+        approve(place, place.name)
 
     class Slow(Models):
         def version_of(self, run, digest):
@@ -230,6 +213,7 @@ def test_a_promotion_that_comes_second_changes_nothing_and_says_so(workspace, ro
 
 def test_a_promotion_that_was_cut_is_named_by_doctor_and_ended_by_promoting_again(workspace):
     judged(workspace, "one")
+    approve(workspace, "one")
 
     def cut():
         raise KeyboardInterrupt
@@ -238,7 +222,7 @@ def test_a_promotion_that_was_cut_is_named_by_doctor_and_ended_by_promoting_agai
         promote(workspace, "one", None, Models(workspace, cut))
     (finding,) = doctor._promotions(workspace)
     assert not finding["ok"]
-    assert "'fourscore promote one --yes' ends it" in finding["found"]
+    assert "'fourscore promote one' ends it" in finding["found"]
     promote(workspace, "one", None, Models(workspace))
     assert [finding["ok"] for finding in doctor._promotions(workspace)] == [True]
     assert champion(workspace).run == "one"
@@ -246,6 +230,7 @@ def test_a_promotion_that_was_cut_is_named_by_doctor_and_ended_by_promoting_agai
 
 def test_a_registry_that_is_away_leaves_no_promotion_open(workspace):
     judged(workspace, "one")
+    approve(workspace, "one")
 
     class Away(Models):
         def version_of(self, run, digest):

@@ -9,6 +9,7 @@ import cli
 import numpy as np
 import polars as pl
 import pytest
+import signed
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +83,10 @@ def _inputs(fourscore, shared):
 
 def test_tracking_there_has_the_run_too_and_it_can_be_promoted(fourscore, shared):
     run = shared[0]["run"]
-    result = fourscore("second", "promote", run, "--yes", "--json")
+    key, root = signed.key_file(fourscore.folder / "key", 1), fourscore.root
+    assert fourscore("second", "approvers", "init", "--key", key, "--store", root).returncode == 0
+    assert fourscore("first", "approve", run, "--key", key, "--anyway", "--reason", "good enough").returncode == 0
+    result = fourscore("second", "promote", run, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["run"] == run
     for machine in ("first", "never seen before"):

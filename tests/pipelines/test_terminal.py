@@ -86,12 +86,12 @@ def test_what_speaks_against_a_pass_stands_right_below_it(workspace):
     better = {"metric": "accuracy", "difference": estimate(-0.079, 0.01), "better": "hist_gradient_boosting"}
     text = of_run(workspace, judged={"comparisons": {"hist_gradient_boosting": better}})
     assert text.splitlines()[1] == "  but gradient boosting does better (+7.9 points of accuracy)"
-    assert "consider what speaks against it; if it is right all the same, make it the champion with" in text
-    assert "--yes --anyway'" in text
+    assert "consider what speaks against it; if it is right all the same, sign for it with" in text
+    assert "--anyway --reason ...'" in text
     todo = {**PROBLEM, "decision": "to be written: the decision", "owner": "to be written: the role"}
     text = of_run(workspace, "todo", problem=todo)
     assert text.splitlines()[1] == "  but nobody answers for it yet: write the decision, owner"
-    assert "fourscore promote" not in text
+    assert "fourscore approve" not in text
     assert text.splitlines()[-1].endswith("write those fields in the problem file and run again to get a candidate")
 
 

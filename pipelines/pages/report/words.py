@@ -135,8 +135,9 @@ def _after_pass(facts: Facts) -> tuple[str, ...]:
     owner = f" ({isolate(facts.problem['owner'], 80)})" if facts.problem.get("owner") else ""
     return (
         f"Registered as a candidate ({name}{f', version {version}' if version else ''}). It is not in use yet.",
-        *(f"Consider before promoting it: {clause}." for clause in facts.reservations),
-        f"If the owner{owner} approves, run `fourscore promote {facts.run} --yes{anyway}` to make it the champion.",
+        *(f"Consider before approving it: {clause}." for clause in facts.reservations),
+        f"If the owner{owner} agrees, sign for it with `fourscore approve {facts.run}{anyway} --reason ...`.",
+        f"Once it is approved, `fourscore promote {facts.run}` makes it the champion.",
     )
 
 

@@ -222,7 +222,7 @@ def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model,
     assert tracked.promote(place, "first", None) == "1"
     assert tracked.promote(place, "second", None) == "2"
     assert tracked.promote(place, "second", None) == "2"
-    assert aliases(place) == {"candidate": "2", "champion": "2"}
+    assert aliases(place) == {"candidate": "2", "champion": "2", "previous": "1"}
     client = connect(place, default_uri(place))
     assert client.get_model_version(NAME, "2").tags["previous_champion"] == "1"
     assert client.get_model_version(NAME, "1").tags["succeeded_by"] == "2"

@@ -43,7 +43,7 @@ def test_the_verdict_comes_first_and_then_promises_with_their_results(workspace)
     assert "0.680 to 0.704" in text
     assert "65,471 (20 %)" in text
     assert "12 test rows have an equal row in the training part" in text
-    assert "fourscore promote flights-1 --yes" in text
+    assert "fourscore approve flights-1 --reason" in text
 
 
 @pytest.mark.parametrize(

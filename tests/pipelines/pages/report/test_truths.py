@@ -75,7 +75,7 @@ def test_a_pass_says_at_once_who_does_better(workspace, task, comparisons, claus
     files = judged(task=task, headline=headline, metrics=metrics, comparisons=comparisons, **rivals)
     text = page_of(workspace, files=files)
     assert (f"Pass, but {clause}: the model kept both promises" in text) is bool(clause)
-    assert (f"Consider before promoting it: {clause}." in text) is bool(clause)
+    assert (f"Consider before approving it: {clause}." in text) is bool(clause)
     assert ("Pass: the model kept both promises" in text) is not bool(clause)
 
 
@@ -86,7 +86,7 @@ def test_a_report_begins_with_what_nobody_has_written_yet(workspace):
     assert text.index(box) < text.index("Pass, but nobody answers for it yet: the model kept both", 200)
     assert "Pass: the model" not in text
     assert "Write the decision and owner of the problem, then run it again" in text
-    assert "fourscore promote" not in text
+    assert "fourscore approve" not in text
     assert "Registered as a candidate" not in text
     assert "Nobody answers" not in page_of(workspace, run="answered")
 

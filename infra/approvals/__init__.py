@@ -1,0 +1,1 @@
+"""Approvals: who may sign, what was signed, and whether a model may be used."""

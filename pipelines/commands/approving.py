@@ -1,0 +1,258 @@
+"""Commands about decisions: review, approve, reject, revoke, approvers, promote and rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from pipelines.commands.options import as_json, print_json, tracking_uri, workspace_of_runs
+
+if TYPE_CHECKING:
+    from infra.approvals.log import Entry
+    from infra.approvals.standing import Standing
+    from infra.store.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+reason_option = click.option("--reason", required=True, metavar="TEXT", help="Why, for whoever reads the log later.")
+key_option = click.option(
+    "--key",
+    metavar="KEY",
+    envvar="FOURSCORE_KEY",
+    help="The private key that signs: an Ed25519 file of OpenSSH or PEM, or awskms:ID; default: your own.",
+)
+approvers_option = click.option(
+    "--approvers",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The approvers.yaml that must be in force; default: the one beside the problem file.",
+)
+store_option = click.option("--store", "root", metavar="S3_URI", help="The store on S3 instead of the workspace's own.")
+
+
+@click.command()
+@click.argument("run")
+@reason_option
+@click.option(
+    "--answer", "answers", multiple=True, metavar="NUMBER=TEXT", help="The answer to a question of the problem."
+)
+@click.option("--anyway", is_flag=True, help="Although a simpler model or the champion does as well or better.")
+@key_option
+@approvers_option
+@workspace_of_runs
+@as_json
+def approve(
+    run: str,
+    reason: str,
+    answers: tuple[str, ...],
+    anyway: bool,
+    key: str | None,
+    approvers: Path | None,
+    workspace: Path,
+    as_json: bool,
+) -> None:
+    """Sign that the model of RUN may be used: exactly these files, numbers, thresholds, data and code."""
+    _decide("approve", run, reason, answers, key, approvers, workspace, anyway=anyway, as_json=as_json)
+
+
+@click.command()
+@click.argument("run")
+@reason_option
+@key_option
+@approvers_option
+@workspace_of_runs
+@as_json
+def reject(run: str, reason: str, key: str | None, approvers: Path | None, workspace: Path, as_json: bool) -> None:
+    """Sign that the model of RUN may not be used; it stays so until you approve it."""
+    _decide("reject", run, reason, (), key, approvers, workspace, anyway=False, as_json=as_json)
+
+
+def _decide(
+    decision: str,
+    run: str,
+    reason: str,
+    answers: tuple[str, ...],
+    key: str | None,
+    approvers: Path | None,
+    workspace: Path,
+    *,
+    anyway: bool,
+    as_json: bool,
+) -> None:
+    from infra.approvals import keys
+    from infra.approvals.standing import summary
+    from pipelines.approval import decide, questions_of
+
+    entry, current = decide(
+        workspace,
+        run,
+        decision,
+        reason,
+        keys.signer(key),
+        answers=questions_of(workspace, run, answers),
+        anyway=anyway,
+        approvers=approvers,
+    )
+    if as_json:
+        print_json({"run": run, **summary(entry), "standing": current.document()})
+    else:
+        click.echo(f"{entry.approver.name} {entry.content.decision}s run {run} (statement {entry.digest[:12]})")  # type: ignore[union-attr]
+        click.echo(_standing_in_words(run, current))
+
+
+def _standing_in_words(run: str, current: Standing) -> str:
+    from pipelines.terminal import plain
+
+    lines = [f"note: {note}" for note in current.notes]
+    if current.approved:
+        names = ", ".join(entry.approver.name for entry in current.approvals)
+        lines.append(f"approved by {names} until {(current.expires or '')[:10]}; next: fourscore promote {run}")
+    else:
+        lines.append(f"not approved yet: {'; '.join(current.reasons)}")
+    return plain("\n".join(lines))
+
+
+@click.command()
+@click.argument("statement")
+@reason_option
+@key_option
+@store_option
+@workspace_of_runs
+@as_json
+def revoke(statement: str, reason: str, key: str | None, root: str | None, workspace: Path, as_json: bool) -> None:
+    """Take back the decision STATEMENT (its digest in 'fourscore review log'); any approver may."""
+    from infra.approvals import keys
+    from pipelines.approval import revoke as take_back
+
+    entry = take_back(_store(workspace, root), statement, reason, keys.signer(key))
+    _say_entry(entry, f"{entry.approver.name} revoked {entry.content.statement[:12]}", as_json=as_json)  # type: ignore[union-attr]
+
+
+@click.group()
+def approvers() -> None:
+    """Who may approve models: init, adopt, show."""
+
+
+@approvers.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("approvers.yaml"))
+@click.option("--name", help="Your name in the file, such as a role; default: your user name.")
+@key_option
+@store_option
+@workspace_of_runs
+@as_json
+def init(file: Path, name: str | None, key: str | None, root: str | None, workspace: Path, as_json: bool) -> None:
+    """Write FILE with you as the only approver, and put it in force; makes you a key if you have none."""
+    import getpass
+
+    from infra.approvals import keys
+    from pipelines.approval import initiate
+
+    signer, place = keys.own_or_new(key)
+    entry = initiate(_store(workspace, root), file, name or getpass.getuser(), signer)
+    if place and not as_json:
+        click.echo(f"made a key: {place} (keep it to yourself; {place}.pub is the part for others)")
+    _say_entry(entry, f"wrote {file}; {entry.approver.name} may approve models, with key {entry.key}", as_json=as_json)
+
+
+@approvers.command()
+@click.argument("file", type=click.Path(path_type=Path), default=Path("approvers.yaml"))
+@reason_option
+@key_option
+@store_option
+@workspace_of_runs
+@as_json
+def adopt(file: Path, reason: str, key: str | None, root: str | None, workspace: Path, as_json: bool) -> None:
+    """Consent to the approvers in FILE; they are in force once enough of today's approvers have."""
+    from infra.approvals import keys, log
+    from pipelines.approval import adopt as consent
+    from pipelines.approval import shortage_of
+
+    store = _store(workspace, root)
+    entry = consent(store, file, reason, keys.signer(key))
+    missing = shortage_of(log.read(store), entry)
+    state = f"not in force yet: it wants {missing}" if missing else "they are in force"
+    _say_entry(entry, f"{entry.approver.name} adopts {file}; {state}", as_json=as_json)
+
+
+@approvers.command("show")
+@store_option
+@workspace_of_runs
+@as_json
+def show_approvers(root: str | None, workspace: Path, as_json: bool) -> None:
+    """Show the approvers in force and changes that wait for consent."""
+    from infra.approvals import log
+    from pipelines.approval import document
+    from pipelines.terminal import plain
+
+    content = document(log.read(_store(workspace, root)))
+    if as_json:
+        print_json({name: content[name] for name in ("approvers", "pending", "head")})
+        return
+    force = content["approvers"]
+    if force is None:
+        click.echo("nobody may approve yet: fourscore approvers init")
+    else:
+        for person in force["approvers"]:
+            click.echo(plain(f"  {person['name']}: {', '.join(person['roles'])}"))
+        quorums = (", ".join(f"{count} {role}" for role, count in force[name].items()) for name in ("quorum", "change"))
+        click.echo(plain("a model wants {}; a change of approvers wants {}".format(*quorums)))
+    for digest, names in content["pending"].items():
+        click.echo(plain(f"waits for consent: approvers {digest[:12]}, adopted by {', '.join(names)}"))
+
+
+@click.command()
+@click.argument("run")
+@approvers_option
+@workspace_of_runs
+@tracking_uri
+@as_json
+def promote(run: str, approvers: Path | None, workspace: Path, tracking_uri: str | None, as_json: bool) -> None:
+    """Make the approved candidate of RUN the champion that later runs are compared with."""
+    from pipelines.promotion import promote as move
+
+    _say_promotion(move(workspace, run, tracking_uri, approvers=approvers), as_json=as_json)
+
+
+@click.command()
+@click.argument("model")
+@approvers_option
+@store_option
+@workspace_of_runs
+@tracking_uri
+@as_json
+def rollback(
+    model: str, approvers: Path | None, root: str | None, workspace: Path, tracking_uri: str | None, as_json: bool
+) -> None:
+    """Make the champion of MODEL before this one the champion again, if its approval still stands."""
+    from pipelines.promotion import rollback as back
+
+    _say_promotion(back(workspace, model, tracking_uri, _store(workspace, root), approvers=approvers), as_json=as_json)
+
+
+def _say_promotion(promotion: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(promotion)
+    else:
+        names = ", ".join(promotion["approved_by"])
+        before = promotion["before"] or "none"
+        click.echo(
+            f"{promotion['name']}: champion is now run {promotion['run']}, approved by {names} (before: {before})"
+        )
+
+
+def _store(workspace: Path, root: str | None) -> Store:
+    from infra.places import open_store
+
+    return open_store(workspace, root)
+
+
+def _say_entry(entry: Entry, sentence: str, *, as_json: bool) -> None:
+    from pipelines.terminal import plain
+
+    if as_json:
+        print_json({"statement": entry.digest, "approver": entry.approver.name, "key": entry.key})
+    else:
+        click.echo(plain(f"{sentence} (statement {entry.digest[:12]})"))
