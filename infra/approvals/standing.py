@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from infra.approvals.log import Entry, Log
+from infra.approvals import statement
+from infra.approvals.log import Entry, Log, read
 from infra.approvals.policy import Approvers, shortage
 from infra.approvals.statement import Decision, Revocation, Subject
 from infra.runs.records import now
+from infra.store.store import Store
 from steps.errors import GateRefused
 
 
@@ -23,6 +25,9 @@ class Standing:
     """Why it may not be used; empty if it is approved."""
     notes: tuple[str, ...] = ()
     """Why decisions do not count."""
+
+    rejected: bool = False
+    """Whether somebody's rejection counts."""
 
     @property
     def approved(self) -> bool:
@@ -99,7 +104,42 @@ def standing(
     people = [log.policy.keys[entry.key] for entry in approvals]
     if missing := shortage(log.policy.quorum, people):
         reasons.append(f"it wants {missing}")
-    return Standing(approvals, tuple(reasons), tuple(notes))
+    return Standing(approvals, tuple(reasons), tuple(notes), bool(rejections))
+
+
+def of_training(
+    store: Store, training: str, sources: Collection[str], own: Approvers | None = None, where: str = ""
+) -> Entry:
+    """Return an approval that stands of a model, by the key of the execution that made it; nothing but the store is asked.
+
+    Args:
+        sources: the names of inputs that no execution wrote.
+        own: the approvers that the reader trusts, from the file ``where``; None trusts the log's.
+
+    Raises:
+        GateRefused: there is none, and why.
+        BrokenLog: the log is not what was signed.
+    """
+    log = read(store)
+    check_policy(log, own, where)
+    decisions = [
+        entry for entry in log.entries if isinstance(entry.content, Decision) and entry.content.training == training
+    ]
+    reasons: list[str] = []
+    for registration in dict.fromkeys(_decision(entry).registration for entry in reversed(decisions)):
+        lineage = statement.lineage_of(store, registration, sources)
+        if refused := [manifest.step for manifest in lineage.values() if manifest.verdict != "pass"]:
+            reasons.append(f"its stage {refused[0]} did not pass")
+        elif training not in lineage:
+            reasons.append("the decision is about another model")
+        else:
+            current = standing(log, registration, statement.subjects(lineage), four_eyes=False, author=None)
+            if current.approved:
+                return current.approvals[-1]
+            reasons += [*current.reasons, *current.notes]
+    raise GateRefused(
+        f"the model of {training[:12]} is not approved: {'; '.join(reasons) or 'nobody has decided about it'}"
+    )
 
 
 def refuse(run: str, current: Standing) -> None:

@@ -96,11 +96,31 @@ def _decide(
         anyway=anyway,
         approvers=approvers,
     )
+    _mirror(workspace, run, current)
     if as_json:
         print_json({"run": run, **summary(entry), "standing": current.document()})
     else:
         click.echo(f"{entry.approver.name} {entry.content.decision}s run {run} (statement {entry.digest[:12]})")  # type: ignore[union-attr]
         click.echo(_standing_in_words(run, current))
+
+
+def _mirror(workspace: Path, run: str, current: Standing) -> None:
+    """Let the registry of SageMaker say what the log says; the decision stands if it is away."""
+    from infra.runs import records
+    from steps.errors import FourscoreError
+
+    record = records.load(workspace, run)
+    if record.on != "sagemaker" or not record.package:
+        return
+    from infra.aws.account import account
+    from infra.aws.approval import mirror
+
+    try:
+        mirror(account(record.package.split(":")[3]), record.package, current)
+    except FourscoreError as error:
+        click.echo(
+            f"note: the model package does not say so yet ({error}); sign again later, or set its status", err=True
+        )
 
 
 def _standing_in_words(run: str, current: Standing) -> str:

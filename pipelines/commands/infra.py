@@ -241,23 +241,44 @@ def _propose(region: str, *, gpu: bool, as_json: bool) -> None:
 @stack_option
 @region_option
 @click.option("--fetch", type=click.Path(path_type=Path, file_okay=False), help="Copy the model there, verified.")
+@click.option(
+    "--approvers", type=click.Path(path_type=Path), metavar="FILE", help="The approvers.yaml that must be in force."
+)
 @in_workspace
 @as_json
-def approved(package: str, stack: str, region: str | None, fetch: Path | None, workspace: Path, as_json: bool) -> None:
-    """Check that the model package PACKAGE (an ARN) is approved; exit code 3 if it is not."""
+def approved(
+    package: str,
+    stack: str,
+    region: str | None,
+    fetch: Path | None,
+    approvers: Path | None,
+    workspace: Path,
+    as_json: bool,
+) -> None:
+    """Check that the model package PACKAGE (an ARN) is approved; exit code 3 if it is not.
+
+    The registry must say so, and a signed approval of exactly this model must stand in the store.
+    """
     from infra.aws import approval
     from infra.aws.account import account
     from infra.aws.stacks import show_stack
+    from infra.places import open_store
+    from pipelines.approval import approvers_in
+    from pipelines.training import TRAINING
 
     signed_in = account(region)
     current = show_stack(signed_in, stack)
     document = approval.approved(signed_in, current, package)
+    own = approvers_in(approvers) if approvers else None
+    document |= approval.verified(
+        open_store(workspace, current.root), document, TRAINING.sources, own, str(approvers or "")
+    )
     if fetch is not None:
         document["model"] = str(approval.fetch_model(current, document, workspace, fetch))
     if as_json:
         print_json(document)
     else:
-        click.echo(f"{package} was approved by {document['by']}; it comes from run {document['run']}")
+        click.echo(f"{package} was approved by {document['approval']['approver']}; it comes from run {document['run']}")
 
 
 @infra.command()

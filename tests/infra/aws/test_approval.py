@@ -1,13 +1,19 @@
-"""Approvals are the registry's word; packages of other stacks are not asked for, and models come as they were published."""
+"""The registry's word and a signed approval are both wanted; packages of other stacks are not asked for, and models come as published."""
+
+import random
 
 import pytest
+import signed
 from compiled import make_stack
+from judged import judged, key_of
 from templates import ACCOUNT, BUCKET, REGION
 
-from infra.aws.approval import approved, fetch_model
+from infra.approvals.standing import Standing
+from infra.aws.approval import approved, fetch_model, mirror, verified
 from infra.store.manifest import Manifest
 from infra.store.s3 import S3Store
-from steps.errors import GateRefused, InputError
+from pipelines.training import TRAINING
+from steps.errors import FourscoreError, GateRefused, InputError
 
 STACK = make_stack(bucket=BUCKET, prefix="fourscore")
 KEY = "ab" * 32
@@ -42,6 +48,20 @@ def test_a_package_that_waits_is_refused_and_an_approved_one_described(aws, pack
     aws.client("sagemaker").update_model_package(ModelPackageArn=package, ModelApprovalStatus="Approved")
     document = approved(aws, STACK, package)
     assert (document["status"], document["run"], document["train_key"]) == ("Approved", "r1", KEY)
+
+
+@pytest.mark.parametrize(
+    ("current", "status"),
+    [
+        (Standing(), "Approved"),
+        (Standing(reasons=("it wants 1 more of role risk",)), "PendingManualApproval"),
+        (Standing(reasons=("risk has rejected it: no",), rejected=True), "Rejected"),
+    ],
+)
+def test_the_registry_says_what_the_log_says(aws, package, current, status):
+    assert mirror(aws, package, current) == status
+    answer = aws.client("sagemaker").describe_model_package(ModelPackageName=package)
+    assert answer["ModelApprovalStatus"] == status
 
 
 def test_a_model_that_nobody_answers_for_is_refused_whoever_approved_it(aws, package):
@@ -82,3 +102,54 @@ def test_the_model_is_fetched_as_it_was_published_and_into_an_empty_directory_on
 def test_a_package_without_a_training_is_refused(tmp_path):
     with pytest.raises(InputError, match="was not registered by Fourscore"):
         fetch_model(STACK, {"package": PACKAGE, "train_key": ""}, tmp_path, tmp_path / "model")
+
+
+@pytest.fixture
+def store(aws, client, tmp_path):
+    """A store on S3 with an approved run, a rejected one and one that nobody decided about."""
+    client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+    store = S3Store(tmp_path, STACK.root)
+    for run, verdict in (("good", "pass"), ("bad", "rejected"), ("new", "pass")):
+        judged(tmp_path, run, verdict, store=store)
+    signed.approve(tmp_path, "good")
+    return store
+
+
+def described(run):
+    """What the registry says of the package of a run."""
+    training = key_of(run, "train")
+    return {
+        "package": PACKAGE,
+        "run": run,
+        "train_key": training,
+        "evaluate_key": key_of(run, "evaluate"),
+        "model_data": f"{STACK.root}store/{training}/model/",
+    }
+
+
+def test_an_approved_package_names_who_signed_for_its_model(store):
+    assert verified(store, described("good"), TRAINING.sources)["approval"]["approver"] == "owner"
+
+
+def test_a_package_that_was_pointed_at_another_model_is_refused_whatever_the_registry_says(store):
+    for run in ("bad", "new"):
+        with pytest.raises(GateRefused, match="is not approved: nobody has decided about it"):
+            verified(store, described(run), TRAINING.sources)
+    for name in ("run", "evaluate_key", "model_data"):
+        with pytest.raises(GateRefused, match=rf"what was not signed \({name}\)"):
+            verified(store, described("good") | {name: described("bad")[name]}, TRAINING.sources)
+
+
+def test_no_changed_answer_of_the_registry_is_accepted(store):
+    rng = random.Random(0)  # noqa: S311
+    names = ["run", "train_key", "evaluate_key", "model_data"]
+    for _ in range(300):
+        answer = described("good")
+        for name in rng.sample(names, rng.randint(1, 4)):
+            other = described(rng.choice(["bad", "new"]))[name]
+            place = rng.randrange(len(answer[name]))
+            flipped = f"{answer[name][:place]}{rng.choice('0123456789abcdef/')}{answer[name][place + 1 :]}"
+            answer[name] = rng.choice([other, flipped, "", answer[name].upper()])
+        if answer != described("good"):
+            with pytest.raises(FourscoreError):
+                verified(store, answer, TRAINING.sources)
