@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pipelines.commands import approving, comparing, infra, results, running
+from pipelines.commands import approving, comparing, infra, results, running, serving
 from pipelines.terminal import plain
 from steps.errors import GO_ON, Interrupted
 
@@ -111,7 +111,7 @@ def main() -> None:
 
 for command in (
     running.new, running.plan, running.run, running.attach, running.retry, running.stop,
-    results.report, results.predict, results.runs, results.show, comparing.compare,
+    results.report, results.predict, serving.serve, results.runs, results.show, comparing.compare,
     approving.approve, approving.reject, approving.revoke, approving.approvers, approving.promote, approving.rollback,
     results.ui, results.doctor, infra.infra,
 ):  # fmt: skip

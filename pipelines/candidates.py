@@ -10,6 +10,7 @@ from infra.approvals.statement import Subject
 from infra.runs.records import RunRecord
 from infra.store.manifest import CorruptExecution, Manifest
 from infra.store.store import Store
+from model_code.digest import directory_digest
 from pipelines.provenance import UNKNOWN
 from pipelines.training import TRAINING
 from steps import documents
@@ -18,7 +19,6 @@ from steps.documents import D
 from steps.errors import GateRefused, InputError
 from steps.evaluation import sentences
 from steps.evaluation.document import Evaluation
-from steps.register import directory_digest
 from steps.wording import listed
 
 

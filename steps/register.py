@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 from pydantic import Field
 
+from model_code.digest import directory_digest
 from steps import documents
 from steps.cards.document import ProblemCard, Registration, unwritten
 from steps.cards.facts import CardFacts
@@ -100,16 +100,6 @@ def _request(config: RegisterConfig, facts: CardFacts, model_digest: str) -> Reg
         outputs=_outputs(schema),
         description=unmarked(sentences.description(evaluation)),
     )
-
-
-def directory_digest(directory: Path) -> str:
-    """Return the sha256 over the files' names and contents, in the order of their names."""
-    whole = hashlib.sha256()
-    for path in sorted(path for path in directory.rglob("*") if path.is_file()):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(json.dumps([path.relative_to(directory).as_posix(), content]).encode())
-    return whole.hexdigest()
 
 
 def _data_digest(evaluation: Evaluation) -> str:

@@ -18,10 +18,10 @@ from infra.tracking import database, follower
 from infra.tracking.mlflow_client import connect, default_uri, lock_projection, translate_mlflow_errors
 from infra.tracking.state import OpenStore, TrackingStatus, is_complete, read_state
 from infra.tracking.versions import CANDIDATE, CHAMPION, aliases_and_versions, check_version, promote
+from model_code.digest import directory_digest
 from steps import documents
 from steps.cards.document import Registration
 from steps.errors import FourscoreError, InputError
-from steps.register import directory_digest
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -23,10 +23,10 @@ from infra.store.store import Store
 from infra.tracking import descriptions
 from infra.tracking.descriptions import Outcome
 from infra.tracking.state import identity_of
+from model_code.digest import directory_digest
 from steps import documents
 from steps.cards.document import Registration
 from steps.errors import InputError
-from steps.register import directory_digest
 from steps.training.document import ModelSchema
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ Here nothing is interpreted: ``model_code.tabular.reading`` does that.
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import polars as pl
+
+from model_code.tabular.from_values import series_of
 
 
 def from_pandas(frame: pd.DataFrame, names: Sequence[str]) -> pl.DataFrame:
@@ -38,13 +39,7 @@ def _series(name: str, values: pd.Series[Any]) -> pl.Series:
         return pl.Series(name, [None if value is pd.NaT else value.isoformat() for value in values], dtype=pl.String)
     if values.dtype != object:
         return pl.Series(name, values, nan_to_null=True)
-    plain = [_plain(value) for value in values]
-    if len({type(value) for value in plain if value is not None}) <= 1:
-        try:
-            return pl.Series(name, plain, nan_to_null=True)
-        except (OverflowError, TypeError, pl.exceptions.PolarsError):
-            pass  # whole numbers beyond 64 bits
-    return pl.Series(name, [None if value is None else _text(value) for value in plain], dtype=pl.String)
+    return series_of(name, [_plain(value) for value in values])
 
 
 def _plain(value: Any) -> Any:
@@ -56,10 +51,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, str):
         return str(value)
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _text(value: Any) -> str:
-    """Return a value as a CSV file would hold it."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return value.isoformat() if isinstance(value, dt.date) else str(value)

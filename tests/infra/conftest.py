@@ -8,7 +8,7 @@ import tracked
 from infra.runs import records
 from infra.store.local import LocalStore
 from infra.store.manifest import Manifest
-from steps.register import directory_digest
+from model_code.digest import directory_digest
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mlflow import MlflowException
 
+from infra.serving.model import Model
+from infra.serving.refusals import Refusal
 from infra.tracking import versions
 from model_code.serving import load
 from model_code.tabular.encoding import describe
@@ -203,9 +205,24 @@ def of_server(served, body, kind):
     return [answer["prediction"] for answer in json.loads(reply.response)["predictions"]]
 
 
+def of_our_server(served, body, kind):
+    reply = Model(served.predictor, "digest").reply(body, kind, most_rows=100)
+    return [answer["prediction"] for answer in json.loads(reply.content)["predictions"]]
+
+
 def json_bytes(frame, form):
     document = frame.to_json(orient=form, double_precision=15, date_format="iso", date_unit="us")
     return f'{{"dataframe_{form}": {document}}}'.encode()
+
+
+def lines(frame):
+    return frame.to_json(orient="records", lines=True).encode()
+
+
+def of_parquet(frame):
+    file = io.BytesIO()
+    frame.to_parquet(file)
+    return file.getvalue()
 
 
 def clients(served, table, number):
@@ -242,6 +259,14 @@ def clients(served, table, number):
         "server, records": lambda: of_server(served, json_bytes(read(), "records"), "application/json"),
         "server, split": lambda: of_server(served, json_bytes(read(), "split"), "application/json"),
         "server, text records": lambda: of_server(served, json_bytes(read(dtype=str), "records"), "application/json"),
+        "ours, CSV": lambda: of_our_server(served, text.encode(), "text/csv"),
+        "ours, records": lambda: of_our_server(served, json_bytes(read(), "records"), "application/json"),
+        "ours, split": lambda: of_our_server(served, json_bytes(read(), "split"), "application/json"),
+        "ours, text records": lambda: of_our_server(served, json_bytes(read(dtype=str), "records"), "application/json"),
+        "ours, lines": lambda: of_our_server(
+            served, lines(read(dtype=str, keep_default_na=False)), "application/jsonlines"
+        ),
+        "ours, Parquet": lambda: of_our_server(served, of_parquet(read()), "application/x-parquet"),
         "Parquet": lambda: of_written(read(), ".parquet"),
         "Parquet, text": lambda: of_written(read(dtype=str), ".parquet"),
         "NDJSON": lambda: of_written(read(), ".ndjson"),
@@ -252,7 +277,7 @@ def outcome(call):
     """The answers, or the sentence of the refusal."""
     try:
         return call()
-    except (ValueError, InputError, MlflowException) as error:
+    except (ValueError, InputError, MlflowException, Refusal) as error:
         return sentence(error)
 
 
@@ -316,6 +341,7 @@ def test_text_that_may_be_two_numbers_is_refused_and_a_number_is_that_number(ser
     refusal = outcome(lambda: of_file(served, path))
     assert "column 'amount': 1 value cannot be read as a number (row 1" in refusal[0]
     as_text = {"pandas, dtype=str", "pandas, keep_default_na=False", "server, text records", "Parquet, text"}
+    as_text |= {"ours, CSV", "ours, text records", "ours, lines"}
     assert {name for name, answer in answers.items() if answer == refusal} == as_text
     numbers = [answer for name, answer in answers.items() if name not in as_text]
     assert all(same(answer, numbers[0]) for answer in numbers)

@@ -5,10 +5,11 @@ import json
 import pytest
 import yaml
 
+from model_code.digest import directory_digest
 from steps.cards.sagemaker import FILE
 from steps.core import execute, step
 from steps.journal import Journal, read_events
-from steps.register import RegisterConfig, directory_digest, register
+from steps.register import RegisterConfig, register
 
 REGISTER = step(register)
 

@@ -6,10 +6,10 @@ from infra.runs import records
 from infra.runs.records import RunRecord, StageRecord
 from infra.store.local import LocalStore
 from infra.store.manifest import Manifest
+from model_code.digest import directory_digest
 from steps import documents
 from steps.cards.document import ProblemCard, Registration
 from steps.evaluation.document import Evaluation
-from steps.register import directory_digest
 
 STAGES = {"define": "card", "train": "model", "evaluate": "evaluation", "register": "registration"}
 

@@ -21,9 +21,9 @@ from infra.tracking.database import registered as registered_in
 from infra.tracking.mlflow_client import connect, default_uri
 from infra.tracking.projection import Projection
 from infra.tracking.state import read_state
+from model_code.digest import directory_digest
 from pipelines.predict import model_directory
 from steps.errors import FourscoreError, GateRefused, InputError
-from steps.register import directory_digest
 from steps.training.document import ModelSchema
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's own
