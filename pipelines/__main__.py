@@ -111,7 +111,7 @@ def main() -> None:
 
 for command in (
     running.new, running.plan, running.run, running.attach, running.retry, running.stop,
-    results.report, results.predict, serving.serve, results.runs, results.show, comparing.compare,
+    results.report, results.predict, serving.serve, results.runs, results.show, comparing.compare, approving.review,
     approving.approve, approving.reject, approving.revoke, approving.approvers, approving.promote, approving.rollback,
     results.ui, results.doctor, infra.infra,
 ):  # fmt: skip

@@ -85,7 +85,7 @@ def decide(
             answers=dict(answers or {}),
             recomputed="",
             time=(time := records.now()),
-            expires=_later(time, force.valid_days),
+            expires=later(time, force.valid_days),
             policy=force.digest(),
             previous=current.head,
         )
@@ -277,8 +277,14 @@ def shortage_of(current: Log, entry: Entry) -> str:
     return policy.shortage(entitled.change, [person for person in entitled.approvers if person.name in names])
 
 
-def _later(time: str, days: int) -> str:
+def later(time: str, days: int) -> str:
     return (datetime.fromisoformat(time) + timedelta(days=days)).isoformat(timespec="seconds")
+
+
+def _fields(entry: Entry) -> dict[str, Any]:
+    """Return what was signed but for whole approvers; a revocation's own statement is not the one that it revokes."""
+    content = entry.content.model_dump(mode="json", exclude={"approvers"})
+    return content | ({"revokes": content.pop("statement")} if isinstance(entry.content, Revocation) else {})
 
 
 def document(current: Log) -> dict[str, Any]:
@@ -296,7 +302,7 @@ def document(current: Log) -> dict[str, Any]:
                 "approver": entry.approver.name,
                 "key": entry.key,
                 "revoked": entry.digest in revoked,
-                **entry.content.model_dump(mode="json", exclude={"approvers"}),
+                **_fields(entry),
             }
             for entry in current.entries
         ],

@@ -135,6 +135,119 @@ def _standing_in_words(run: str, current: Standing) -> str:
     return plain("\n".join(lines))
 
 
+@click.group()
+def review() -> None:
+    """What third parties and auditors need: pack, verify, add, log."""
+
+
+@review.command()
+@click.argument("run")
+@click.argument("target", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@workspace_of_runs
+@as_json
+def pack(run: str, target: Path | None, workspace: Path, as_json: bool) -> None:
+    """Write the bundle of RUN (default: RUN.tar): all that a third party needs to compute its numbers anew."""
+    from pipelines.bundle import pack as write
+
+    document = write(workspace, run, target or Path(f"{run}.tar"))
+    if as_json:
+        print_json(document)
+    else:
+        rows = "with" if document["test_rows"] else "without"
+        click.echo(f"wrote {document['file']} ({document['bytes'] / 1e6:.1f} MB, {rows} the test rows)")
+        click.echo(f"sha256 {document['sha256']}; next, elsewhere: fourscore review verify {document['file']}")
+
+
+@review.command()
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.option("--sign", "target", type=click.Path(path_type=Path), metavar="FILE", help="Write a signed verdict there.")
+@click.option("--reason", metavar="TEXT", help="Why, in the signed verdict.")
+@key_option
+@as_json
+def verify(bundle: Path, target: Path | None, reason: str | None, key: str | None, as_json: bool) -> None:
+    """Compute every number of BUNDLE anew and say which are equal; exit code 3 if one is not.
+
+    It wants nothing but the bundle and the packages of the lock. A signed verdict counts once it was added to the log of
+    approvals: fourscore review add FILE.
+    """
+    from infra.approvals import keys
+    from infra.files import write_atomically
+    from pipelines.bundle import sign
+    from pipelines.bundle import verify as compute
+
+    if (target is None) != (reason is None):
+        raise click.UsageError("a signed verdict wants both: --sign FILE --reason TEXT")
+    signer = keys.signer(key) if target else None
+    result = compute(bundle)
+    if target and signer and reason:
+        write_atomically(target, sign(result, reason, {}, signer) + b"\n")
+    if as_json:
+        print_json(result.document() | {"verdict_file": str(target) if target else None})
+    else:
+        from pipelines.terminal import plain
+
+        for place, (old, new) in list(result.different.items())[:20]:
+            click.echo(plain(f"  {place}: {old} in the bundle, {new} computed anew"))
+        click.echo(plain(f"{result.content['run']}: {result.sentence()}"))
+        if target:
+            click.echo(f"signed verdict: {target}; it counts after: fourscore review add {target}")
+    if result.outcome == "different":
+        click.get_current_context().exit(3)
+
+
+@review.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@store_option
+@workspace_of_runs
+@as_json
+def add(file: Path, root: str | None, workspace: Path, as_json: bool) -> None:
+    """Add the verdict that a third party signed to the log of approvals."""
+    from infra.approvals import log
+    from steps.errors import InputError
+
+    try:
+        line = file.read_bytes().rstrip(b"\n")
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+    entry = log.add(_store(workspace, root), line)
+    words = entry.content.model_dump()
+    _say_entry(
+        entry,
+        f"{entry.approver.name} {words['decision']}s run {words['run']}: {words['recomputed']}",
+        as_json=as_json,
+    )
+
+
+@review.command("log")
+@store_option
+@workspace_of_runs
+@as_json
+def show_log(root: str | None, workspace: Path, as_json: bool) -> None:
+    """Verify the log of approvals from its first line, and show it."""
+    from infra.approvals import log
+    from pipelines.approval import document
+    from pipelines.terminal import plain, table
+
+    content = document(log.read(_store(workspace, root)))
+    if as_json:
+        print_json(content)
+        return
+    rows = [
+        (
+            str(entry["line"]),
+            entry["statement"][:12],
+            entry["time"][:16].replace("T", " "),
+            entry["approver"],
+            f"{entry.get('decision', entry['kind'])}{' (revoked)' if entry['revoked'] else ''}",
+            entry.get("run") or entry.get("revokes", "")[:12],
+            entry["reason"],
+        )
+        for entry in content["entries"]
+    ]
+    click.echo(table([tuple(map(plain, row)) for row in rows]) if rows else "nobody has signed anything yet")
+    click.echo(f"{len(rows)} lines, all verified; head {content['head'] or 'none'}")
+
+
 @click.command()
 @click.argument("statement")
 @reason_option

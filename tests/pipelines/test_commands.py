@@ -1,5 +1,7 @@
 """The command line on a small problem: every command, every exit code, the document that machines read."""
 
+import hashlib
+import io
 import json
 import os
 import re
@@ -8,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from cli import fourscore, small_example
 from page_numbers import unsourced
 from pseudoterminal import in_terminal
 
+from infra.files import digest_of
 from infra.tracking.mlflow_client import connect, default_uri
 from pipelines.pages.report.gather import gather
 
@@ -259,6 +263,117 @@ def test_runs_show_report_and_doctor_answer_people_and_machines(place, first):
     assert "Is this mass malignant?" in Path(place, report).read_text()
     healthy = fourscore("doctor", "--json", cwd=place)
     assert json.loads(healthy.stdout)["healthy"] is True, healthy.stdout
+
+
+@pytest.fixture(scope="module")
+def bundle(place, champion):
+    result = fourscore("review", "pack", champion["run"], "bundle.tar", cwd=place)
+    assert result.returncode == 0, result.stderr
+    return place / "bundle.tar"
+
+
+def test_a_third_party_computes_every_number_of_a_bundle_anew_and_its_verdict_counts(place, champion, bundle, tmp_path):
+    fourscore("review", "pack", champion["run"], tmp_path / "again.tar", cwd=place)
+    assert (tmp_path / "again.tar").read_bytes() == bundle.read_bytes()
+    people = [signed.approver("owner", 1, "reviewer", "admin"), signed.approver("auditor", 2, "auditor")]
+    content = json.dumps(signed.approvers(*people, quorum={"reviewer": 1, "auditor": 1}))
+    (tmp_path / "approvers.yaml").write_text(content)
+    key = signed.key_file(place / "key", 1)
+    adopted = fourscore("approvers", "adopt", tmp_path / "approvers.yaml", "--key", key, "--reason", "audit", cwd=place)
+    assert adopted.returncode == 0, adopted.stderr
+    waiting = fourscore("promote", champion["run"], cwd=place)
+    assert (waiting.returncode, "it wants 1 more of role auditor" in waiting.stderr) == (3, True)
+    fourscore("review", "pack", champion["run"], tmp_path / "new.tar", cwd=place)
+    options = (
+        "--sign",
+        "verdict",
+        "--reason",
+        "computed anew",
+        "--key",
+        signed.key_file(tmp_path / "key", 2),
+        "--json",
+    )
+    result = fourscore("review", "verify", tmp_path / "new.tar", *options, cwd=tmp_path)
+    document = json.loads(result.stdout)
+    assert (document["outcome"], document["different"], document["environment"]) == ("equal", {}, [])
+    assert document["equal"] > 500
+    added = fourscore("review", "add", tmp_path / "verdict", cwd=place)
+    assert "auditor approves run" in added.stdout, added.stderr
+    assert fourscore("promote", champion["run"], cwd=place).returncode == 0
+    assert fourscore("review", "add", tmp_path / "verdict", cwd=place).returncode == 2, "it is there already"
+    assert "all verified" in fourscore("review", "log", cwd=place).stdout
+
+
+def test_a_number_that_was_changed_with_its_digests_is_named(bundle, tmp_path):
+    """Whoever changes a number can change the digests in the bundle, but not what the model answers."""
+
+    def change(name, data):
+        if name.endswith("evaluation.json"):
+            content = json.loads(data)
+            content["metrics"]["roc_auc"]["value"] += 0.001
+            return json.dumps(content).encode()
+        return data
+
+    _repack(bundle, tmp_path / "changed.tar", change)
+    result = fourscore("review", "verify", "changed.tar", "--json", cwd=tmp_path)
+    assert result.returncode == 3
+    assert list(json.loads(result.stdout)["different"]) == ["evaluation.json: metrics.roc_auc.value"]
+
+
+def _repack(bundle, target, change):
+    """Write a bundle whose files were changed, and the manifests with them."""
+    with tarfile.open(bundle) as archive:
+        files = {entry.name: archive.extractfile(entry).read() for entry in archive}
+    files = {name: change(name, data) for name, data in files.items()}
+    for name, data in files.items():
+        if name.endswith("manifest.json"):
+            content = json.loads(data)
+            for path, entry in content["files"].items():
+                if current := files.get(f"{Path(name).parent}/{path}"):
+                    entry |= {"size": len(current), "sha256": hashlib.sha256(current).hexdigest()}
+            content["digest"] = digest_of(content)
+            files[name] = json.dumps(content).encode()
+    with tarfile.open(target, "w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("report.html", lambda data: data + b" ", "report.html is not the file that was packed"),
+        ("model.pt2", lambda data: data + b" ", "differs from its manifest"),
+        ("bundle.json", lambda data: b"{}", "it has no whole bundle.json"),
+        ("bundle.json", lambda data: data.replace(b'"registration"', b'"other"'), "it has no whole bundle.json"),
+    ],
+)
+def test_a_bundle_with_another_file_is_refused(bundle, tmp_path, name, change, message):
+    with tarfile.open(bundle) as archive, tarfile.open(tmp_path / "bundle.tar", "w") as target:
+        for entry in archive:
+            data = archive.extractfile(entry).read()
+            if entry.name.endswith(name):
+                data = change(data)
+            entry.size = len(data)
+            target.addfile(entry, io.BytesIO(data))
+    result = fourscore("review", "verify", "bundle.tar", cwd=tmp_path)
+    assert result.returncode in (1, 2)
+    assert message in result.stderr
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "link"])
+def test_a_bundle_writes_nothing_outside(tmp_path, name):
+    with tarfile.open(tmp_path / "bundle.tar", "w") as archive:
+        entry = tarfile.TarInfo(name)
+        if name == "link":
+            entry.type, entry.linkname = tarfile.SYMTYPE, "/etc"
+        archive.addfile(entry, io.BytesIO(b""))
+    result = fourscore("review", "verify", "bundle.tar", cwd=tmp_path)
+    assert (result.returncode, "no plain file of a bundle" in result.stderr) == (2, True)
+    (tmp_path / "text.tar").write_text("words")
+    for other, message in (("text.tar", "is no bundle"), ("nothing.tar", "no file nothing.tar")):
+        assert message in fourscore("review", "verify", other, cwd=tmp_path).stderr
 
 
 def test_a_server_that_is_away_makes_syncing_fail_and_nothing_else(place, first, champion):
