@@ -1,0 +1,123 @@
+"""Windows of requests beside training: the rows of each window by bin, and how far every column is from its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from steps.monitoring import significance
+from steps.monitoring.document import Measure, Reference, Series
+from steps.monitoring.reference import MISSING, NEW, bins, width_of
+from steps.monitoring.significance import Tested
+
+Array = np.ndarray[Any, Any]
+
+HALF_LIFE = 7
+"""In the memory, a window weighs half as much as one that is so many windows later."""
+ENOUGH = 10_000
+"""Rows that need no memory: of the past, no more is kept than fills a window up to so many."""
+_PLACES = 5
+
+
+@dataclass(frozen=True)
+class Margins:
+    """What is too little to matter."""
+
+    distribution: float = 0.2
+    """Cohen's w: about a fifth of a standard deviation."""
+    share: float = 0.02
+    """Of missing and of new values, as a difference of shares."""
+
+
+@dataclass
+class Tally:
+    """The rows of each window by bin of a column; the last two places are missing and new values."""
+
+    reference: Reference
+    vocabulary: Collection[str] | None = None
+    counts: dict[int, Array] = field(default_factory=dict)
+
+    def add(self, values: pl.Series, windows: Array) -> None:
+        """Count values; ``windows`` int64[n] has the window of each."""
+        width = width_of(self.reference) or 1
+        places = bins(values, self.reference, self.vocabulary)
+        places = np.select([places == MISSING, places == NEW], [width, width + 1], places)
+        for window in np.unique(windows):
+            own = np.bincount(places[windows == window], minlength=width + 2)
+            self.counts[int(window)] = self.counts.get(int(window), 0) + own
+
+    def table(self, windows: int) -> Array:
+        """Return the counts of all windows float64[windows, bins + 2]."""
+        empty = np.zeros((width_of(self.reference) or 1) + 2)
+        return np.stack([self.counts.get(window, empty) for window in range(windows)]).astype(float)
+
+
+def series_of(tally: Tally, windows: int, margins: Margins) -> Iterator[Series]:
+    """Yield every measure of a column over the windows: each window alone, and with those before it."""
+    reference, counts = tally.reference, tally.table(windows)
+    numbers, missing, new = counts[:, :-2], counts[:, -2], counts[:, -1]
+    present, training = numbers.sum(axis=1) + new, reference.rows - reference.missing
+    if reference.kind != "moment":
+        present_rows = numbers.copy()
+        if reference.kind == "category":
+            present_rows[:, -1] += new
+        yield from _both("distribution", reference, present_rows, margins.distribution)
+    share = margins.share
+    yield from _both(
+        "missing", reference, np.stack([missing, present], axis=1), share, (reference.missing, reference.rows)
+    )
+    if reference.kind == "category" and tally.vocabulary is not None:
+        yield from _both(
+            "new values", reference, np.stack([new, present - new], axis=1), share, (reference.new, training)
+        )
+
+
+def _both(
+    measure: Measure, reference: Reference, rows: Array, margin: float, share: tuple[int, int] | None = None
+) -> Iterator[Series]:
+    """Yield the series of a measure for windows alone and for windows with their past.
+
+    The memory adds up weights 2^(-age / HALF_LIFE) of all rows so far: the exponentially weighted moving average of
+    Roberts ("Control chart tests based on geometric moving averages", Technometrics 1 (3), 1959), of counts and not of means,
+    so that windows with many rows weigh more and the same test serves. A window with ``ENOUGH`` rows decides alone, so that
+    what is over does not linger.
+
+    Args:
+        rows: float64[windows, bins], or for a share float64[windows, 2]: rows that have the property, and the others.
+        share: how many rows of training have the property, and of how many.
+    """
+    training = np.asarray(reference.counts, float)
+
+    def test(row: Array, size: float) -> Tested | None:
+        if share is None:
+            return significance.of_distributions(row, size, training, margin)
+        return significance.of_shares(size * row[0] / row.sum(), size, *share, margin)
+
+    alone = [test(row, row.sum()) if row.sum() else None for row in rows]
+    past, squares, weighted = np.zeros(rows.shape[1]), 0.0, list[Tested | None]()
+    for row in rows:
+        size = row.sum()
+        fade = min(0.5 ** (1 / HALF_LIFE), max(0.0, ENOUGH - size) / max(past.sum(), 1.0))
+        past, squares = past * fade + row, squares * fade**2 + size
+        weighted.append(test(past, past.sum() ** 2 / squares) if 0 < size < past.sum() else None)
+    for memory, results in ((False, alone), (True, weighted)):
+        if any(results):
+            yield series(results, measure, margin, column=reference.name, role=reference.role, memory=memory)
+
+
+def series(results: Sequence[Tested | None], measure: Measure, margin: float, **place: Any) -> Series:
+    """Return results as a series."""
+    parts: Mapping[str, tuple[float | None, ...]] = {
+        part: tuple(None if result is None else short(getattr(result, attribute)) for result in results)
+        for part, attribute in (("effects", "effect"), ("beyond", "beyond"), ("half", "half"))
+    }
+    return Series(measure=measure, margin=margin, **place, **parts)
+
+
+def short(value: float) -> float:
+    """Return as many digits as matter."""
+    return float(f"{value:.{_PLACES}g}")

@@ -1,0 +1,142 @@
+"""What the stages of monitoring publish: how training looked, how each window of requests differs from it, and what follows."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from steps.documents import Document, Section
+
+Kind = Literal["number", "category", "moment"]
+Role = Literal["feature", "answer"]
+State = Literal["quiet", "watch", "alarm"]
+Measure = Literal["distribution", "missing", "new values", "unreadable", "errors", "slow"]
+
+
+class Reference(Section):
+    """How a column was distributed in the rows that requests are compared with; no value of a single row."""
+
+    name: str
+    kind: Kind
+    role: Role = "feature"
+    rows: int
+    missing: int = 0
+    new: int = 0
+    """About how many of so many further rows have a value that these rows have not: the values that one row alone has."""
+    edges: tuple[float, ...] = ()
+    """Of numbers: where a bin ends and the next begins, with four digits."""
+    names: tuple[str, ...] = ()
+    """Of categories: the frequent ones; all others are in the last bin."""
+    counts: tuple[int, ...] = ()
+    """Rows by bin; missing values are in none."""
+
+
+class Baseline(Document):
+    """The columns of the training rows, and the answers on the test rows."""
+
+    artifact: ClassVar[str] = "baseline"
+    file: ClassVar[str] = "baseline.json"
+
+    columns: tuple[Reference, ...]
+
+
+class Series(Section):
+    """One measure of a column, or of the requests, over all windows; a number is None where too few rows were there."""
+
+    measure: Measure
+    column: str | None = None
+    role: Role | None = None
+    memory: bool = False
+    """Whether a window is looked at with those before it, the nearer the heavier: what drifts slowly shows here."""
+    margin: float
+    """What is too little to matter, in the unit of ``effects``."""
+    effects: tuple[float | None, ...]
+    """Of a distribution Cohen's w, about the shift of a mean in standard deviations; else the share, minus that of training."""
+    beyond: tuple[float | None, ...]
+    """p-values of an effect that is no larger than the margin."""
+    half: tuple[float | None, ...]
+    """p-values of an effect that is no larger than half of it."""
+
+
+class Window(Section):
+    """The requests between two moments."""
+
+    start: str
+    """ISO 8601, UTC."""
+    rows: int
+    requests: int = 0
+    seconds: float | None = None
+    """99 of 100 requests took less."""
+    errors: int = 0
+    """Requests that the server failed to answer."""
+    refused: int = 0
+    """Requests that it refused, since they were wrong."""
+
+
+class Comparison(Document):
+    """Each window beside training."""
+
+    artifact: ClassVar[str] = "comparison"
+    file: ClassVar[str] = "comparison.json"
+
+    hours: float
+    """The length of a window."""
+    windows: tuple[Window, ...]
+    series: tuple[Series, ...]
+
+
+class Finding(Section):
+    """What differs in a window."""
+
+    state: State
+    measure: Measure
+    column: str | None = None
+    role: Role | None = None
+    memory: bool = False
+    effect: float
+    text: str
+
+
+class Day(Section):
+    """The state of a window, and why."""
+
+    start: str
+    rows: int
+    state: State
+    findings: tuple[Finding, ...] = ()
+
+
+class Episode(Section):
+    """Windows after one another in which the same thing differs; three quiet ones end it."""
+
+    state: State
+    """The worst."""
+    measure: Measure
+    column: str | None = None
+    role: Role | None = None
+    since: str
+    alarm: str | None = None
+    """The first window of state alarm."""
+    until: str
+    ongoing: bool
+    effect: float
+    """The largest."""
+    text: str
+
+
+class Judgement(Document):
+    """The state of every window, and what lasted how long."""
+
+    artifact: ClassVar[str] = "judgement"
+    file: ClassVar[str] = "judgement.json"
+
+    state: State
+    """Of the last window."""
+    days: tuple[Day, ...] = ()
+    episodes: tuple[Episode, ...] = ()
+    level: float
+    """The chance of a false alarm in a window, all measures together."""
+    alarms_per_quarter: float
+    """How many false alarms this allows."""
+    notes: tuple[str, ...] = Field(default=())
