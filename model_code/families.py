@@ -7,7 +7,7 @@ A family is one kind of input: its encoder, the architectures that learn from it
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
@@ -109,6 +109,14 @@ class Family(Protocol):
 
         Raises:
             ValueError: a column is missing, or, unless ``skip``, a value cannot be read; the message names each column.
+        """
+
+    def record_encoder(
+        self, schema: Schema
+    ) -> Callable[[Sequence[Mapping[str, Any]]], tuple[Array, ...] | None] | None:
+        """Return a function that reads and encodes a few rows as ``read`` and ``encode`` do, only faster, if there is one.
+
+        The function returns None for rows with a value that is not ordinary: ``read`` is to say what it means.
         """
 
     def random_inputs(self, schema: Schema, rows: int) -> tuple[Array, ...]:

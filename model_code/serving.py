@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ class Predictor:
         family = families.of_model(schema)
         self._read, self._encode = family.read, family.encode
         self._graph, self._fast = graph, fast
+        self._family = family
 
     def predict(self, frame: pl.DataFrame) -> Array:
         """Return predictions for the rows in order: probabilities float64[n, k] or values float64[n].
@@ -63,6 +64,36 @@ class Predictor:
             ValueError: a column is missing, or a value cannot be read and ``skip`` is not set.
         """
         return self._read(frame, self.schema, rows=rows, skip=skip, blanks_hide_words=blanks_hide_words)
+
+    @cached_property
+    def _encode_records(self) -> Callable[[Sequence[Mapping[str, Any]]], tuple[Array, ...] | None] | None:
+        return self._family.record_encoder(self.schema)
+
+    def answer_records(
+        self, records: Sequence[Mapping[str, Any]], level: float | None = None
+    ) -> list[dict[str, Any]] | None:
+        """Return what ``read`` and ``answers`` make of a few rows, without a table; None for rows that they are to read.
+
+        Raises:
+            ValueError: the model has no intervals of this level.
+        """
+        inputs = self._encode_records(records) if self._encode_records else None
+        if inputs is None:
+            return None
+        prediction = self._graph(*inputs)
+        classes = self.schema["classes"]
+        if not classes:
+            ends = () if level is None else intervals.ends(self.schema, prediction, level)
+            columns = [prediction.tolist(), *(end.tolist() for end in ends)]
+            return [dict(zip(("prediction", *INTERVAL), row, strict=False)) for row in zip(*columns, strict=True)]
+        if level is not None:
+            intervals.ends(self.schema, prediction, level)
+        names = ["prediction", *(f"probability_{name}" for name in classes)]
+        places = decided(self.schema, prediction).tolist()
+        return [
+            dict(zip(names, (classes[place], *row), strict=True))
+            for place, row in zip(places, prediction.tolist(), strict=True)
+        ]
 
     def answers(self, frame: pl.DataFrame, level: float | None = None) -> pl.DataFrame:
         """Return predictions as a table: ``prediction`` and, for each class, ``probability_<class>``.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import orjson
 import polars as pl
@@ -10,7 +11,9 @@ import polars as pl
 from infra.serving.media import MediaType
 
 
-def encode(answers: pl.DataFrame, remarks: Sequence[str], media: MediaType, *, header: bool) -> bytes:
+def encode(
+    answers: pl.DataFrame | Sequence[dict[str, Any]], remarks: Sequence[str], media: MediaType, *, header: bool
+) -> bytes:
     """Return the answers in the form that the client takes.
 
     JSON has them under ``predictions``, as MLflow's server does, and says under ``unlike_training`` what is unusual about
@@ -21,9 +24,14 @@ def encode(answers: pl.DataFrame, remarks: Sequence[str], media: MediaType, *, h
     """
     match media.form:
         case "csv":
-            return answers.write_csv(include_header=header if media.header is None else media.header).encode()
+            table = answers if isinstance(answers, pl.DataFrame) else pl.DataFrame(answers)
+            return table.write_csv(include_header=header if media.header is None else media.header).encode()
         case "lines":
-            return b"".join(orjson.dumps(row) + b"\n" for row in answers.iter_rows(named=True))
+            return b"".join(orjson.dumps(row) + b"\n" for row in _rows(answers))
         case _:
-            document = {"predictions": answers.to_dicts(), **({"unlike_training": list(remarks)} if remarks else {})}
+            document = {"predictions": _rows(answers), **({"unlike_training": list(remarks)} if remarks else {})}
             return orjson.dumps(document)
+
+
+def _rows(answers: pl.DataFrame | Sequence[dict[str, Any]]) -> Sequence[dict[str, Any]]:
+    return answers.to_dicts() if isinstance(answers, pl.DataFrame) else answers

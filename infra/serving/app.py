@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from os import cpu_count
@@ -30,7 +31,7 @@ ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
 _SAFE = re.compile(r"[A-Za-z0-9._:/=+@-]{1,128}")
 _HEADERS = {"cache-control": "no-store", "x-content-type-options": "nosniff"}
 _SMALL = 16 << 10
-"""Bytes of a body that is answered at once: a thread would take longer than the answer."""
+"""Bytes of a body that is read at once: a thread would take longer than reading it."""
 
 
 class Server:
@@ -137,25 +138,34 @@ class Server:
         return bytes(content)
 
     async def _reply(self, request: Request, content: bytes) -> Reply:
-        """Return the model's reply; a large body has a thread, so that others are not kept waiting.
+        """Return the model's reply; what may take more than a millisecond has a thread.
 
         Raises:
             Refusal: the request is wrong, or its answer takes too long.
         """
         headers = request.headers
-        call = partial(
-            self.model.reply,
+        question = partial(
+            self.model.question,
             content,
             headers.get("content-type", ""),
             headers.get("accept", ""),
             most_rows=self.limits.rows,
             level=request.query_params.get("intervals", _attribute(headers.get(ATTRIBUTES, ""), "intervals")),
         )
-        if len(content) <= _SMALL:
-            return call()
+        if len(content) > _SMALL:
+            return await self._in_thread(lambda: self.model.reply(question()))
+        small = question()
+        return self.model.quick_reply(small) or await self._in_thread(lambda: self.model.reply(small))
+
+    async def _in_thread(self, work: Callable[[], Reply]) -> Reply:
+        """Return the result of work that others must not wait for.
+
+        Raises:
+            Refusal: 503, it takes too long.
+        """
         try:
             async with asyncio.timeout(self.limits.answer_seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         except TimeoutError:
             raise _busy(f"no answer within {self.limits.answer_seconds:g} seconds") from None
 

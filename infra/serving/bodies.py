@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -22,6 +23,8 @@ from model_code.tabular.from_values import series_of
 MLFLOW = ("dataframe_split", "dataframe_records", "instances", "inputs")
 """The keys that MLflow's clients put around their rows."""
 _DELIMITERS = (",", ";", "\t", "|")
+_FEW = 32
+"""Rows that are also kept as objects."""
 _OTHER_COLUMNS = 20
 """How many columns that the model does not need are kept, for messages."""
 
@@ -30,7 +33,10 @@ _OTHER_COLUMNS = 20
 class Body:
     """The rows of a request as they were sent."""
 
-    frame: pl.DataFrame
+    table: Callable[[], pl.DataFrame]
+    """Makes a table of the rows; a few of ordinary values are answered without one."""
+    records: Sequence[Mapping[str, Any]] | None = None
+    """The rows as objects, if they are few."""
     header: bool = True
     """False for CSV without the names of its columns; then the answers have none either."""
     from_pandas: bool = False
@@ -96,7 +102,7 @@ def _csv(text: str, header: bool | None, names: Sequence[str], most_rows: int) -
             f"row 1 has {len(rows[0]):,} cells and the model {len(columns):,} inputs; send the cells in the order of "
             f"{', '.join(names[:_OTHER_COLUMNS])}, or a first line with the names of the columns"
         )
-    return Body(_of_rows(columns, rows, names), header=header)
+    return replace(_of_rows(columns, rows, names), header=header)
 
 
 def _delimiter(text: str, header: bool | None, names: Sequence[str]) -> str:
@@ -125,11 +131,11 @@ def _json(document: Any, names: Sequence[str], most_rows: int) -> Body:
         key = next((key for key in MLFLOW if key in document and key not in names), None)
         if key is not None:
             level = _level(document.get("params"))
-            return Body(_wrapped(key, document[key], names, most_rows), from_pandas=True, level=level)
+            return replace(_unwrapped(key, document[key], names, most_rows), from_pandas=True, level=level)
         if {"columns", "data"} <= document.keys() and not {"columns", "data"} & set(names):
-            return Body(_split(document, names, most_rows))
+            return _split(document, names, most_rows)
         document = [document]
-    return Body(_rows(document, names, most_rows))
+    return _rows(document, names, most_rows)
 
 
 def _level(parameters: object) -> object:
@@ -143,7 +149,7 @@ def _level(parameters: object) -> object:
     raise unreadable('params is no object; send {"intervals": 0.95}')
 
 
-def _wrapped(key: str, value: Any, names: Sequence[str], most_rows: int) -> pl.DataFrame:
+def _unwrapped(key: str, value: Any, names: Sequence[str], most_rows: int) -> Body:
     if key == "dataframe_split":
         if not isinstance(value, dict):
             raise unreadable('dataframe_split is no object; send {"columns": [...], "data": [[...], ...]}')
@@ -154,12 +160,17 @@ def _wrapped(key: str, value: Any, names: Sequence[str], most_rows: int) -> pl.D
         if len(lengths) > 1:
             raise unreadable(f"inputs has columns of {min(lengths):,} and of {max(lengths):,} values")
         check_rows(max(lengths, default=0), most_rows)
-        count = max(lengths, default=0)
-        return _of_records(({name: cells[i] for name, cells in columns.items()} for i in range(count)), names)
+        return Body(
+            partial(
+                _of_records,
+                [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+                names,
+            )
+        )
     return _rows(value, names, most_rows)
 
 
-def _split(document: Mapping[str, Any], names: Sequence[str], most_rows: int) -> pl.DataFrame:
+def _split(document: Mapping[str, Any], names: Sequence[str], most_rows: int) -> Body:
     columns, rows = document.get("columns", list(names)), document.get("data")
     if not isinstance(columns, list) or not isinstance(rows, list):
         raise unreadable('columns and data are lists in this form: {"columns": [...], "data": [[...], ...]}')
@@ -167,14 +178,14 @@ def _split(document: Mapping[str, Any], names: Sequence[str], most_rows: int) ->
     return _of_rows([str(column) for column in columns], rows, names)
 
 
-def _rows(value: Any, names: Sequence[str], most_rows: int) -> pl.DataFrame:
+def _rows(value: Any, names: Sequence[str], most_rows: int) -> Body:
     """Return rows that are objects, or lists of cells in the order of the model's inputs."""
     if not isinstance(value, list):
         raise unreadable("the rows are no list; send [{...}, {...}] with an object for each row")
     check_rows(len(value), most_rows)
     kinds = {type(row) for row in value}
     if kinds == {dict}:
-        return _of_records(value, names)
+        return Body(partial(_of_records, value, names), value if len(value) <= _FEW else None)
     if kinds == {list}:
         return _of_rows(names, value, names)
     number = next(
@@ -192,11 +203,11 @@ def _lines(content: bytes, names: Sequence[str], most_rows: int) -> Body:
     """Read a JSON document for each line: an object, or a list of cells in the order of the model's inputs."""
     lines = [line for line in content.removeprefix(b"\xef\xbb\xbf").splitlines() if line.strip()]
     check_rows(len(lines), most_rows)
-    return Body(_rows([_loaded(line, f"line {i:,}") for i, line in enumerate(lines, 1)], names, most_rows))
+    return _rows([_loaded(line, f"line {i:,}") for i, line in enumerate(lines, 1)], names, most_rows)
 
 
-def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], names: Sequence[str]) -> pl.DataFrame:
-    """Return rows of cells as a table of the columns that the model may need.
+def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], names: Sequence[str]) -> Body:
+    """Return rows of cells.
 
     Raises:
         Refusal: 400, a row has another number of cells than there are columns, or two columns have one name.
@@ -206,12 +217,20 @@ def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], names: Seque
             raise unreadable(f"row {number:,} is {_kind(row)}, not a list of cells")
         if len(row) != len(columns):
             raise unreadable(f"row {number:,} has {len(row):,} cells; there are {len(columns):,} columns")
-    cells: dict[str, list[Any]] = {}
+    places: dict[str, int] = {}
     for place in _useful_places(columns, names):
-        if columns[place] in cells:
+        if columns[place] in places:
             raise unreadable(f"two columns are named {columns[place][:60]!r}; send each column once")
-        cells[columns[place]] = [row[place] for row in rows]
-    return pl.DataFrame([_series(name, values) for name, values in cells.items()])
+        places[columns[place]] = place
+    few = None
+    if len(rows) <= _FEW:
+        few = [{name: row[place] for name, place in places.items()} for row in rows]
+    return Body(partial(_of_cells, rows, places), few)
+
+
+def _of_cells(rows: Sequence[Sequence[Any]], places: Mapping[str, int]) -> pl.DataFrame:
+    """Return a table of the cells at these places."""
+    return pl.DataFrame([_series(name, [row[place] for row in rows]) for name, place in places.items()])
 
 
 def _useful_places(columns: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -272,7 +291,8 @@ def _parquet(content: bytes, most_rows: int) -> Body:
         file = io.BytesIO(content)
         count = pl.scan_parquet(file).select(pl.len()).collect().item()
         check_rows(count, most_rows)
-        return Body(pl.read_parquet(file))
+        table = pl.read_parquet(file)
+        return Body(lambda: table)
     except Refusal:
         raise
     except BaseException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -12,6 +13,7 @@ from infra.serving import answers, bodies, media
 from infra.serving.refusals import Refusal
 from model_code import onnx_runtime, serving
 from model_code.digest import directory_digest
+from model_code.families import Remark
 from steps.errors import InputError
 
 
@@ -26,6 +28,23 @@ class Reply:
     """Column -> the number of its values that are unlike those of training."""
 
 
+@dataclass(frozen=True)
+class Question:
+    """The rows of a request, and what is asked about them."""
+
+    body: bodies.Body
+    accepted: media.MediaType
+    """The form of the answers."""
+    level: float | None
+    """The level of prediction intervals."""
+
+    def reply(self, rows: pl.DataFrame | Sequence[dict[str, Any]], remarks: Sequence[Remark] = ()) -> Reply:
+        """Return the answers in the form that is asked for."""
+        texts = [remark.text for remark in remarks]
+        content = answers.encode(rows, texts, self.accepted, header=self.body.header)
+        return Reply(content, self.accepted.name, len(rows), {remark.column: remark.count for remark in remarks})
+
+
 class Model:
     """A loaded model."""
 
@@ -35,30 +54,48 @@ class Model:
         self.schema = predictor.schema
         self.names: Sequence[str] = [entry["name"] for entry in self.schema["inputs"]]
 
-    def reply(
+    def question(
         self, content: bytes, content_type: str, accept: str = "", *, most_rows: int, level: object = None
-    ) -> Reply:
-        """Answer the rows of a body.
+    ) -> Question:
+        """Return the rows of a body and the form of their answers.
 
         Args:
             level: of prediction intervals, as the URL or a header asks for it.
 
         Raises:
-            Refusal: the body, its values or what is asked for is wrong.
+            Refusal: the body or what is asked for is wrong.
         """
         accepted = media.answer_type(accept)
         body = bodies.read_body(content, media.content_type(content_type), self.names, most_rows)
-        level = _level(body.level if body.level is not None else level, self.level)
+        return Question(body, accepted, _level(body.level if body.level is not None else level, self.level))
+
+    def quick_reply(self, question: Question) -> Reply | None:
+        """Answer a few rows of ordinary values in well under a millisecond; None for other rows.
+
+        Raises:
+            Refusal: 400, the model does not answer what is asked for.
+        """
+        if not question.body.records:
+            return None
         try:
-            readout = self.predictor.read(body.frame, skip=True, blanks_hide_words=body.from_pandas)
-            if readout.faults:
-                raise Refusal(400, "\n".join(fault.text for fault in readout.faults), faults=readout.faults)
-            table = self.predictor.answers(readout.frame, level)
+            rows = self.predictor.answer_records(question.body.records, question.level)
         except ValueError as error:
             raise Refusal(400, str(error)) from None
-        remarks = [remark.text for remark in readout.remarks]
-        unlike = {remark.column: remark.count for remark in readout.remarks}
-        return Reply(answers.encode(table, remarks, accepted, header=body.header), accepted.name, table.height, unlike)
+        return None if rows is None else question.reply(rows)
+
+    def reply(self, question: Question) -> Reply:
+        """Answer any rows.
+
+        Raises:
+            Refusal: 400, values cannot be read, or the model does not answer what is asked for.
+        """
+        try:
+            readout = self.predictor.read(question.body.table(), skip=True, blanks_hide_words=question.body.from_pandas)
+            if readout.faults:
+                raise Refusal(400, "\n".join(fault.text for fault in readout.faults), faults=readout.faults)
+            return question.reply(self.predictor.answers(readout.frame, question.level), readout.remarks)
+        except ValueError as error:
+            raise Refusal(400, str(error)) from None
 
 
 def _level(choice: object, usual: float | None) -> float | None:

@@ -5,7 +5,7 @@ A model schema lists the inputs, the names of those in the ``numeric`` array and
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -53,6 +53,13 @@ class Tabular:
         from model_code.tabular.reading import read
 
         return read(frame, schema, rows=rows, skip=skip, blanks_hide_words=blanks_hide_words)
+
+    def record_encoder(
+        self, schema: Mapping[str, Any]
+    ) -> Callable[[Sequence[Mapping[str, Any]]], tuple[Array, Array] | None] | None:
+        from model_code.tabular.ordinary import record_encoder
+
+        return record_encoder(schema)
 
     def random_inputs(self, schema: Mapping[str, Any], rows: int) -> tuple[Array, Array]:
         from model_code.tabular.encoding import random_inputs

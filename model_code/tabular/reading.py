@@ -141,7 +141,7 @@ def _numbers(values: pl.Series, entry: Mapping[str, Any], _: bool) -> Column:
     is_wrong = pl.lit(original).is_not_null() & ~(number.abs() <= LARGEST).fill_null(False)
     if entry["type"] == "integer":
         is_wrong |= (number % 1 != 0).fill_null(False)
-    if was_text and (marks := _numeric_markers(entry)):
+    if was_text and (marks := numeric_markers(entry)):
         is_marked = number.is_in(marks).fill_null(False)
         numbers, is_wrong = evaluate(pl.when(~is_marked).then(number)), is_wrong & ~is_marked
     wrong = evaluate(is_wrong)
@@ -173,7 +173,7 @@ def _other_forms(form: Form) -> Iterator[Form]:
             yield replace(form, type="float", decimal=decimal, thousands=thousands, affixes=affixes, signs=True)
 
 
-def _numeric_markers(entry: Mapping[str, Any]) -> list[float]:
+def numeric_markers(entry: Mapping[str, Any]) -> list[float]:
     """Return the words for missing values that are numbers, which a client may send as such."""
     texts = pl.Series("", filter(re.compile(r"\d").search, entry["reading"]["missing"]), dtype=pl.String)
     if texts.is_empty():

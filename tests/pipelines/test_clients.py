@@ -19,7 +19,7 @@ from mlflow import MlflowException
 from infra.serving.model import Model
 from infra.serving.refusals import Refusal
 from infra.tracking import versions
-from model_code.serving import load
+from model_code.serving import Predictor, load
 from model_code.tabular.encoding import describe
 from pipelines.rows import read_rows
 from steps import documents
@@ -206,7 +206,10 @@ def of_server(served, body, kind):
 
 
 def of_our_server(served, body, kind):
-    reply = Model(served.predictor, "digest").reply(body, kind, most_rows=100)
+    fresh = Model(Predictor(served.predictor.schema, served.predictor._graph), "digest")
+    question = fresh.question(body, kind, most_rows=100)
+    reply, quick = fresh.reply(question), fresh.quick_reply(question)
+    assert quick in (None, reply)
     return [answer["prediction"] for answer in json.loads(reply.content)["predictions"]]
 
 

@@ -21,7 +21,11 @@ TABLE = pl.DataFrame(ROWS)
 
 def ask(body, kind=JSON, accept="", served=None, **options):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return (served or model()).reply(content, kind, accept, **{"most_rows": 1_000, **options})
+    served = served or model()
+    question = served.question(content, kind, accept, **{"most_rows": 1_000, **options})
+    reply, quick = served.reply(question), served.quick_reply(question)
+    assert quick in (None, reply)
+    return reply
 
 
 def predictions(body, kind=JSON, **options):

@@ -28,5 +28,8 @@ class Numbers:
     def read(self, frame, schema, *, rows, skip, blanks_hide_words):
         return Readout(frame, pl.Series("row", range(1, frame.height + 1)) if rows is None else rows)
 
+    def record_encoder(self, schema):
+        return None
+
     def random_inputs(self, schema, rows):
         return (np.random.default_rng(0).standard_normal((rows, len(schema["inputs"])), np.float32),)
