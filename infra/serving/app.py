@@ -18,7 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from infra.serving import counts, log
+from infra.serving import counts, log, openapi
+from infra.serving.capture import Capture
 from infra.serving.model import Model, Reply
 from infra.serving.refusals import Refusal
 from infra.serving.settings import Settings
@@ -41,6 +42,9 @@ class Server:
         """Take a loaded model."""
         self.model, self.settings, self.limits = model, settings, settings.limits
         self.counts = counts.Counts(model.digest)
+        self._capture = Capture(settings.capture, model.digest, self.counts) if settings.capture else None
+        model.keeps_evidence = self._capture is not None
+        self._openapi = openapi.document(model.schema, model.digest, settings.limits)
         self._threads = ThreadPoolExecutor(min(cpu_count() or 1, 4), thread_name_prefix="answer")
         self.app = Starlette(
             routes=[
@@ -48,6 +52,7 @@ class Server:
                 Route(ANSWER, self.answer, methods=["POST"]),
                 Route("/execution-parameters", self.parameters),
                 Route("/metrics", self.metrics),
+                Route("/openapi.json", self.description),
             ],
             exception_handlers={HTTPException: self.unknown_route},
         )
@@ -61,6 +66,14 @@ class Server:
         mebibytes = max(self.limits.body_bytes >> 20, 1)
         most = {"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": min(mebibytes, 25)}
         return self._document(200, most, _request_id(request))
+
+    async def description(self, request: Request) -> Response:
+        return self._document(200, self._openapi, _request_id(request))
+
+    def close(self) -> None:
+        """Write what is captured and not yet on the disk."""
+        if self._capture:
+            self._capture.close()
 
     async def metrics(self, _request: Request) -> Response:
         return Response(self.counts.text(), media_type=counts.CONTENT_TYPE)
@@ -84,6 +97,8 @@ class Server:
             read = len(content)
             reply = await self._reply(request, content)
             self.counts.rows += reply.rows
+            if self._capture and reply.evidence:
+                self._capture.keep(request_id, reply.evidence)
             self.counts.unlike.update(reply.unlike)
             fields = {"rows": reply.rows, **({"unlike": reply.unlike} if reply.unlike else {})}
             response = Response(reply.content, media_type=reply.media, headers=_headers(request_id))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import orjson
 import polars as pl
 
 from infra.serving import answers, bodies, media
@@ -15,6 +16,20 @@ from model_code import onnx_runtime, serving
 from model_code.digest import directory_digest
 from model_code.families import Remark
 from steps.errors import InputError
+
+Rows: TypeAlias = pl.DataFrame | Sequence[dict[str, Any]]
+MOST_EVIDENCE = 1_000
+"""Rows of a request that are kept as evidence."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The first rows of a request as they were read, and their answers: JSON of two lists."""
+
+    rows: int
+    """How many rows the request had."""
+    inputs: bytes
+    answers: bytes
 
 
 @dataclass(frozen=True)
@@ -26,6 +41,7 @@ class Reply:
     rows: int
     unlike: Mapping[str, int] = field(default_factory=dict)
     """Column -> the number of its values that are unlike those of training."""
+    evidence: Evidence | None = None
 
 
 @dataclass(frozen=True)
@@ -38,11 +54,21 @@ class Question:
     level: float | None
     """The level of prediction intervals."""
 
-    def reply(self, rows: pl.DataFrame | Sequence[dict[str, Any]], remarks: Sequence[Remark] = ()) -> Reply:
+    keeps_evidence: bool = False
+
+    def reply(self, inputs: Rows, rows: Rows, remarks: Sequence[Remark] = ()) -> Reply:
         """Return the answers in the form that is asked for."""
         texts = [remark.text for remark in remarks]
         content = answers.encode(rows, texts, self.accepted, header=self.body.header)
-        return Reply(content, self.accepted.name, len(rows), {remark.column: remark.count for remark in remarks})
+        evidence = Evidence(len(rows), _json(inputs), _json(rows)) if self.keeps_evidence else None
+        unlike = {remark.column: remark.count for remark in remarks}
+        return Reply(content, self.accepted.name, len(rows), unlike, evidence)
+
+
+def _json(rows: Rows) -> bytes:
+    """Return the first rows as JSON; instants are in ISO 8601."""
+    few = rows[:MOST_EVIDENCE]
+    return orjson.dumps(few.to_dicts() if isinstance(few, pl.DataFrame) else few, default=str)
 
 
 class Model:
@@ -52,6 +78,7 @@ class Model:
         """Take a predictor, the digest of its directory, and the level of intervals where a request names none."""
         self.predictor, self.digest, self.level = predictor, digest, level
         self.schema = predictor.schema
+        self.keeps_evidence = False
         self.names: Sequence[str] = [entry["name"] for entry in self.schema["inputs"]]
 
     def question(
@@ -67,7 +94,8 @@ class Model:
         """
         accepted = media.answer_type(accept)
         body = bodies.read_body(content, media.content_type(content_type), self.names, most_rows)
-        return Question(body, accepted, _level(body.level if body.level is not None else level, self.level))
+        level = _level(body.level if body.level is not None else level, self.level)
+        return Question(body, accepted, level, self.keeps_evidence)
 
     def quick_reply(self, question: Question) -> Reply | None:
         """Answer a few rows of ordinary values in well under a millisecond; None for other rows.
@@ -81,7 +109,10 @@ class Model:
             rows = self.predictor.answer_records(question.body.records, question.level)
         except ValueError as error:
             raise Refusal(400, str(error)) from None
-        return None if rows is None else question.reply(rows)
+        if rows is None:
+            return None
+        inputs = [{name: record[name] for name in self.names} for record in question.body.records]
+        return question.reply(inputs, rows)
 
     def reply(self, question: Question) -> Reply:
         """Answer any rows.
@@ -93,7 +124,8 @@ class Model:
             readout = self.predictor.read(question.body.table(), skip=True, blanks_hide_words=question.body.from_pandas)
             if readout.faults:
                 raise Refusal(400, "\n".join(fault.text for fault in readout.faults), faults=readout.faults)
-            return question.reply(self.predictor.answers(readout.frame, question.level), readout.remarks)
+            rows = self.predictor.answers(readout.frame, question.level)
+            return question.reply(readout.frame, rows, readout.remarks)
         except ValueError as error:
             raise Refusal(400, str(error)) from None
 

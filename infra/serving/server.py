@@ -103,7 +103,10 @@ def serve(model: Model, settings: Settings, show: Callable[[str], None]) -> None
             "timeout_keep_alive": int(limits.idle_seconds),
             "timeout_graceful_shutdown": int(limits.drain_seconds),
         }
-        server = Server(model, settings)
+        try:
+            server = Server(model, settings)
+        except OSError as error:
+            raise InputError(f"{settings.capture}: cannot be written: {error.strerror or error}") from None
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
         def ready() -> None:
@@ -111,6 +114,7 @@ def serve(model: Model, settings: Settings, show: Callable[[str], None]) -> None
             show(address)
 
         _Uvicorn(uvicorn.Config(server.app, **config), ready).run(sockets=[listener])
+        server.close()
         log.write("stopped")
 
 
@@ -121,8 +125,14 @@ def _listener(settings: Settings) -> socket.socket:
         InputError: the port is in use, or the address is not of this machine.
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # with its protocol, since asyncio turns Nagle's algorithm off for no other socket, and each answer would take 40 ms
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+        listener.listen(BACKLOG)
+        return listener
     except OSError as error:
+        listener.close()
         advice = f"choose another port: --port {settings.port % 65535 + 1}"
         raise InputError(f"{settings.host}, port {settings.port}: {error.strerror or error}; {advice}") from None

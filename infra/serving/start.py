@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -28,11 +29,15 @@ def main(arguments: Sequence[str]) -> int:
 
 def _serve(options: argparse.Namespace) -> None:
     from infra.serving.model import load
+    from infra.serving.openapi import document
     from infra.serving.server import serve
 
     model = load(options.model, digest=options.digest or None, level=options.intervals)
     limits = Limits(int(options.max_mb * 2**20), options.max_rows, options.arrival_seconds)
-    settings = Settings(options.host, options.port, limits)
+    if options.openapi:
+        sys.stdout.write(json.dumps(document(model.schema, model.digest, limits), indent=1, ensure_ascii=False) + "\n")
+        return
+    settings = Settings(options.host, options.port, limits, options.capture)
     serve(model, settings, lambda url: print(f"answers on {url}; Ctrl-C ends it", file=sys.stderr))  # noqa: T201
 
 
@@ -50,6 +55,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--intervals", type=float, metavar="LEVEL", default=variable("FOURSCORE_INTERVALS"))
     parser.add_argument("--max-rows", type=int, default=variable("FOURSCORE_MAX_ROWS", str(limits.rows)))
     parser.add_argument("--max-mb", type=float, default=variable("FOURSCORE_MAX_MB", str(limits.body_bytes >> 20)))
+    parser.add_argument("--capture", type=Path, metavar="DIR", default=variable("FOURSCORE_CAPTURE"))
+    parser.add_argument("--openapi", action="store_true", help="Print the description of the server and end.")
     arrival = variable("FOURSCORE_ARRIVAL_SECONDS", str(limits.arrival_seconds))
     parser.add_argument("--arrival-seconds", type=float, default=arrival)
     return parser

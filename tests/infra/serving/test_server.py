@@ -1,12 +1,16 @@
 """The server as a process: limits, request ids, hostile connections, and an end that loses no answer."""
 
+import http.client
+import io
 import json
+import random
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
@@ -29,7 +33,10 @@ def directory(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(directory):
-    with running(directory, "--max-mb=0.1", "--max-rows=500", FOURSCORE_ARRIVAL_SECONDS="1") as server:
+    capture = directory.parent / "captured"
+    options = ("--max-mb=0.1", "--max-rows=500", "--arrival-seconds=1")
+    with running(directory, *options, FOURSCORE_CAPTURE=str(capture)) as server:
+        server.capture = capture
         yield server
 
 
@@ -99,6 +106,18 @@ def test_many_at_once_all_get_their_own_answers(server):
     assert [json.loads(answer.content)["predictions"][0] for answer in singly] == together
 
 
+def test_an_answer_on_an_open_connection_does_not_wait_for_an_acknowledgement(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    seconds = []
+    for _ in range(12):
+        start = time.perf_counter()
+        connection.request("GET", "/ping")
+        connection.getresponse().read()
+        seconds.append(time.perf_counter() - start)
+    connection.close()
+    assert min(seconds) < 0.03
+
+
 def test_metrics_count_requests_rows_and_what_is_unlike_training(server):
     def value(name):
         lines = server.ask("GET", "/metrics").content.decode().splitlines()
@@ -109,6 +128,81 @@ def test_metrics_count_requests_rows_and_what_is_unlike_training(server):
     assert value("fourscore_rows_total") == before[0] + 3
     assert value('fourscore_unlike_training_total{column="code"}') == before[1] + 3
     assert value("fourscore_resident_memory_bytes") < 150e6
+
+
+def test_captured_requests_are_lines_with_the_rows_as_they_were_read(server):
+    invoke(server, [ROW], X_Request_Id="kept-1")
+    answer = invoke(server, [ROW, ROW | {"age": "41", "place": "strange"}], X_Request_Id="kept-2")
+    until = time.monotonic() + 10
+    while b"kept-2" not in (text := b"".join(path.read_bytes() for path in server.capture.iterdir())):
+        assert time.monotonic() < until
+    lines = {line["request_id"]: line for line in map(json.loads, text.splitlines())}
+    assert lines["kept-1"]["inputs"][0]["age"] == 30
+    assert lines["kept-2"]["inputs"][1]["age"] == 41
+    assert lines["kept-2"]["answers"] == json.loads(answer.content)["predictions"]
+    assert lines["kept-2"]["model"] == json.loads(server.ask("GET", "/ping").content)["model"]
+    assert all(path.stat().st_mode & 0o077 == 0 for path in (server.capture, *server.capture.iterdir()))
+
+
+def test_openapi_describes_the_columns_and_is_valid(server):
+    document = json.loads(server.ask("GET", "/openapi.json").content)
+    validator = pytest.importorskip("openapi_spec_validator")
+    validator.validate(document)
+    row = document["components"]["schemas"]["Row"]
+    assert row["required"] == list(ROW)
+    assert "süd 'x'" in row["properties"]["place"]["description"]
+
+
+PIECES = (
+    *b'{}[]",:\\\n;\r\x00\xff0123456789.eE+-',
+    *(b'"age":', b'"place":', b"null", b"true", b"1e999", b'{"instances":', b"[[", b"PAR1"),
+)
+KINDS = (JSON, "text/csv", "application/jsonlines", "application/x-parquet", "text/csv; header=present", "nonsense", "")
+
+
+def fuzz(server, count, seed):
+    """Bodies of chance and broken ones of every form on one connection; the statuses that they got."""
+    chance = random.Random(seed)  # noqa: S311
+    frame = pl.DataFrame([ROW] * 3)
+    parquet = io.BytesIO()
+    frame.write_parquet(parquet)
+    whole = [json.dumps([ROW]).encode(), frame.write_csv().encode(), frame.write_ndjson().encode(), parquet.getvalue()]
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    statuses = Counter()
+    for _ in range(count):
+        if chance.random() < 0.5:
+            choices = chance.choices(PIECES, k=chance.randrange(60))
+            body = b"".join(piece if isinstance(piece, bytes) else bytes([piece]) for piece in choices)
+            kind = chance.choice(KINDS)
+        else:
+            form = chance.randrange(len(whole))
+            body, kind = bytearray(whole[form]), KINDS[form]
+            for _ in range(chance.randrange(1, 4)):
+                body[chance.randrange(len(body))] = chance.randrange(256)
+            body = bytes(body[: chance.choice((len(body), chance.randrange(len(body)) + 1))])
+        connection.request(
+            "POST", "/invocations", body, {"Content-Type": kind, "Accept": chance.choice((*KINDS, "*/*"))}
+        )
+        answer = connection.getresponse()
+        answer.read()
+        statuses[answer.status] += 1
+    connection.close()
+    return statuses
+
+
+def test_no_body_makes_it_fail_or_stand_still(server):
+    statuses = fuzz(server, 120, 0)
+    assert set(statuses) <= {200, 400, 406, 413, 415}, statuses
+    assert statuses[200]
+    assert invoke(server, [ROW]).status == 200
+
+
+@pytest.mark.slow
+def test_no_body_of_very_many_makes_it_fail_or_stand_still(server, capsys):
+    statuses = fuzz(server, 20_000, time.time_ns())
+    with capsys.disabled():
+        sys.stdout.write(f"\n{dict(statuses)}\n")
+    assert set(statuses) <= {200, 400, 406, 413, 415}
 
 
 def test_a_log_line_has_no_value_of_a_row(directory):
