@@ -119,6 +119,10 @@ class Server:
         )  # fmt: skip
         return response
 
+    def model_of(self, request: Request) -> Model:
+        """Return the model that answers a request."""
+        return self.model
+
     def _admit(self) -> None:
         """Let a request in.
 
@@ -158,9 +162,9 @@ class Server:
         Raises:
             Refusal: the request is wrong, or its answer takes too long.
         """
-        headers = request.headers
+        headers, model = request.headers, self.model_of(request)
         question = partial(
-            self.model.question,
+            model.question,
             content,
             headers.get("content-type", ""),
             headers.get("accept", ""),
@@ -168,9 +172,9 @@ class Server:
             level=request.query_params.get("intervals", _attribute(headers.get(ATTRIBUTES, ""), "intervals")),
         )
         if len(content) > _SMALL:
-            return await self._in_thread(lambda: self.model.reply(question()))
+            return await self._in_thread(lambda: model.reply(question()))
         small = question()
-        return self.model.quick_reply(small) or await self._in_thread(lambda: self.model.reply(small))
+        return model.quick_reply(small) or await self._in_thread(lambda: model.reply(small))
 
     async def _in_thread(self, work: Callable[[], Reply]) -> Reply:
         """Return the result of work that others must not wait for.

@@ -78,11 +78,17 @@ class _Uvicorn(uvicorn.Server):
                 signal.signal(number, handler)
 
 
-def serve(model: Model, settings: Settings, show: Callable[[str], None]) -> None:
+def serve(
+    model: Model,
+    settings: Settings,
+    show: Callable[[str], None],
+    make: Callable[[Model, Settings], Server] = Server,
+) -> None:
     """Answer requests until SIGTERM or SIGINT, then end what is in progress.
 
     Args:
         show: is called with the address once it answers.
+        make: makes the application.
 
     Raises:
         InputError: the address is not free.
@@ -104,7 +110,7 @@ def serve(model: Model, settings: Settings, show: Callable[[str], None]) -> None
             "timeout_graceful_shutdown": int(limits.drain_seconds),
         }
         try:
-            server = Server(model, settings)
+            server = make(model, settings)
         except OSError as error:
             raise InputError(f"{settings.capture}: cannot be written: {error.strerror or error}") from None
         address = f"http://{f'[{host}]' if ':' in host else host}:{port}"

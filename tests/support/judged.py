@@ -1,5 +1,7 @@
 """Runs whose evaluation came to a verdict, with the stages that a promotion looks at."""
 
+import shutil
+
 from reported import PROBLEM, evaluation
 
 from infra.runs import records
@@ -19,12 +21,23 @@ def key_of(run, stage):
 
 
 def judged(
-    workspace, run, verdict="pass", *, says=None, smoke=False, changes=None, owner="Alice", store=None, better="model"
+    workspace,
+    run,
+    verdict="pass",
+    *,
+    says=None,
+    smoke=False,
+    changes=None,
+    owner="Alice",
+    store=None,
+    better="model",
+    model=None,
 ):
     """A finished run whose evaluation came to a verdict; ``says`` is what its registration says of it.
 
     Args:
         better: who is better, the model or the champion.
+        model: a directory with an exported model in place of a text.
     """
     store = store or LocalStore(workspace)
     for stage, artifact in STAGES.items():
@@ -37,7 +50,9 @@ def judged(
                 names = ("name", "question", "decision", "cost_of_error", "task", "target")
                 card = ProblemCard(**{name: str(PROBLEM.get(name, "x")) for name in names}, owner=owner)
                 documents.write(directory / artifact, card)
-            if stage == "train":
+            if stage == "train" and model:
+                shutil.copytree(model, directory / artifact, dirs_exist_ok=True)
+            elif stage == "train":
                 (directory / artifact / "model.pt2").write_text(run)
             if stage == "evaluate":
                 difference = {"value": 0.01, "low": -0.1, "high": 0.1}

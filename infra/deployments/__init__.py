@@ -1,0 +1,1 @@
+"""Deployments on this machine: which model answers, the next one beside it, and the way back."""
