@@ -14,17 +14,21 @@ from os import cpu_count
 import orjson
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from infra.serving import counts, log, openapi
+from infra.serving import counts, log, openapi, page
 from infra.serving.capture import Capture
 from infra.serving.model import Model, Reply
 from infra.serving.refusals import Refusal
 from infra.serving.settings import Settings
 
 ANSWER = "/invocations"
+LOOPBACK = ["127.0.0.1", "localhost"]
+"""The names of this machine; a page elsewhere that lets its own name lead here could otherwise read answers."""
 IDS = ("x-request-id", "x-amzn-sagemaker-inference-id")
 """The headers by which a client names its request, and an answer names it again."""
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"
@@ -46,6 +50,7 @@ class Server:
         model.keeps_evidence = self._capture is not None
         self._openapi = openapi.document(model.schema, model.digest, settings.limits)
         self._threads = ThreadPoolExecutor(min(cpu_count() or 1, 4), thread_name_prefix="answer")
+        self._page = page.html(model.schema, model.digest).encode() if settings.page else b""
         self.app = Starlette(
             routes=[
                 Route("/ping", self.ping),
@@ -53,7 +58,9 @@ class Server:
                 Route("/execution-parameters", self.parameters),
                 Route("/metrics", self.metrics),
                 Route("/openapi.json", self.description),
+                *([Route("/", self.page)] if settings.page else []),
             ],
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)] if settings.host in LOOPBACK else [],
             exception_handlers={HTTPException: self.unknown_route},
         )
 
@@ -66,6 +73,11 @@ class Server:
         mebibytes = max(self.limits.body_bytes >> 20, 1)
         most = {"MaxConcurrentTransforms": 4, "BatchStrategy": "MULTI_RECORD", "MaxPayloadInMB": min(mebibytes, 25)}
         return self._document(200, most, _request_id(request))
+
+    async def page(self, _request: Request) -> Response:
+        """Show the page to try the model."""
+        headers = {**_HEADERS, "content-security-policy": page.policy(), "referrer-policy": "no-referrer"}
+        return Response(self._page, media_type="text/html", headers=headers)
 
     async def description(self, request: Request) -> Response:
         return self._document(200, self._openapi, _request_id(request))

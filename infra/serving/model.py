@@ -183,4 +183,5 @@ def load(
 
 def _warm(predictor: serving.Predictor, names: Sequence[str], level: float | None) -> None:
     """Answer one row, so that a model that cannot is refused, and the first request finds all that is imported later."""
+    predictor.answer_records([{}], level)
     predictor.answers(predictor.read(pl.DataFrame({name: [None] for name in names})).frame, level)

@@ -37,7 +37,7 @@ def _serve(options: argparse.Namespace) -> None:
     if options.openapi:
         sys.stdout.write(json.dumps(document(model.schema, model.digest, limits), indent=1, ensure_ascii=False) + "\n")
         return
-    settings = Settings(options.host, options.port, limits, options.capture)
+    settings = Settings(options.host, options.port, limits, options.capture, page=options.page)
     serve(model, settings, lambda url: print(f"answers on {url}; Ctrl-C ends it", file=sys.stderr))  # noqa: T201
 
 
@@ -56,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-rows", type=int, default=variable("FOURSCORE_MAX_ROWS", str(limits.rows)))
     parser.add_argument("--max-mb", type=float, default=variable("FOURSCORE_MAX_MB", str(limits.body_bytes >> 20)))
     parser.add_argument("--capture", type=Path, metavar="DIR", default=variable("FOURSCORE_CAPTURE"))
+    is_on = variable("FOURSCORE_PAGE", "0") == "1"
+    parser.add_argument("--page", action="store_true", default=is_on, help="Show a page to try the model at /.")
     parser.add_argument("--openapi", action="store_true", help="Print the description of the server and end.")
     arrival = variable("FOURSCORE_ARRIVAL_SECONDS", str(limits.arrival_seconds))
     parser.add_argument("--arrival-seconds", type=float, default=arrival)

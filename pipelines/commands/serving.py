@@ -18,6 +18,7 @@ from pipelines.commands.options import tracking_uri, workspace_of_runs
 @click.option("--max-mb", type=click.FloatRange(0.001), help="Megabytes of a request; 10 when left out.")
 @click.option("--capture", metavar="DIR", help="Keep requests and answers as JSON lines in this folder, 1 GB at most.")
 @click.option("--openapi", is_flag=True, help="Print the OpenAPI description of the server and end.")
+@click.option("--page/--no-page", default=True, show_default=True, help="Show a page to try the model at /.")
 @click.option("--rejected", is_flag=True, help="Serve the model of a run that was rejected all the same.")
 @click.option("--trust", metavar="WHY", help="Serve a model that is not of a run of this workspace; say why.")
 @workspace_of_runs
@@ -31,6 +32,7 @@ def serve(
     max_mb: float | None,
     capture: str | None,
     openapi: bool,
+    page: bool,
     rejected: bool,
     trust: str | None,
     workspace: Path,
@@ -45,4 +47,5 @@ def serve(
     command = server_command(model, workspace, tracking_uri, rejected=rejected, trust=trust)
     chosen = {"--port": port, "--host": host, "--intervals": intervals, "--max-rows": max_rows, "--max-mb": max_mb}
     options = [f"{name}={value}" for name, value in {**chosen, "--capture": capture}.items() if value is not None]
-    become([*command, *options, *(["--openapi"] if openapi else [])])
+    flags = [name for name, is_on in (("--openapi", openapi), ("--page", page)) if is_on]
+    become([*command, *options, *flags])

@@ -76,7 +76,7 @@ def test_what_is_wrong_has_a_status_of_its_own_and_never_5xx(server):
 def test_a_slow_client_is_told_so_and_disconnected(server):
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as slow:
         slow.sendall(
-            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n["
+            b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n["
         )
         assert slow.recv(100).startswith(b"HTTP/1.1 408 ")
     for beginning in (b"", b"POST /invoc", b"POST /invocations HTTP/1.1\r\nHost:"):
