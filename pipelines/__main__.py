@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from pipelines.commands import approving, comparing, deploying, infra, results, running, serving
+from pipelines.commands import approving, comparing, deploying, infra, monitoring, results, running, serving
 from pipelines.terminal import plain
 from steps.errors import GO_ON, Interrupted
 
@@ -113,7 +113,7 @@ for command in (
     running.new, running.plan, running.run, running.attach, running.retry, running.stop,
     results.report, results.predict, serving.serve, results.runs, results.show, comparing.compare, approving.review,
     approving.approve, approving.reject, approving.revoke, approving.approvers, approving.promote, approving.rollback,
-    deploying.deploy, deploying.deployments,
+    deploying.deploy, deploying.deployments, monitoring.monitor,
     results.ui, results.doctor, infra.infra,
 ):  # fmt: skip
     main.add_command(command)

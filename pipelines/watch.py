@@ -32,7 +32,7 @@ def note_if_busy(workspace: Path, run: str, activity: str, reporter: Reporter) -
 @contextlib.contextmanager
 def watch(workspace: Path, record: RunRecord, tracking_uri: str | None, reporter: Reporter) -> Iterator[None]:
     """Treat SIGTERM like Ctrl-C and track the run at the URI, if any; write its report, however it ends."""
-    with raise_keyboard_interrupt([signal.SIGTERM]), _track(workspace, record.run, tracking_uri, reporter):
+    with raise_keyboard_interrupt([signal.SIGTERM]), track(workspace, record.run, tracking_uri, reporter):
         try:
             yield
         finally:
@@ -40,7 +40,7 @@ def watch(workspace: Path, record: RunRecord, tracking_uri: str | None, reporter
 
 
 @contextlib.contextmanager
-def _track(workspace: Path, run: str, uri: str | None, reporter: Reporter) -> Iterator[None]:
+def track(workspace: Path, run: str, uri: str | None, reporter: Reporter) -> Iterator[None]:
     """Track the run from a process of its own, so that a slow or absent server costs the run nothing."""
     if uri is None:
         yield

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from steps.monitoring import significance
-from steps.monitoring.document import Measure, Reference, Series
+from steps.monitoring.captured import TIME
+from steps.monitoring.document import Measure, Reference, Series, Window
 from steps.monitoring.reference import MISSING, NEW, bins, width_of
 from steps.monitoring.significance import Tested
 
@@ -31,6 +33,44 @@ class Margins:
     """Cohen's w: about a fifth of a standard deviation."""
     share: float = 0.02
     """Of missing and of new values, as a difference of shares."""
+
+
+@dataclass(frozen=True)
+class Budgets:
+    """What a service may do wrong, as shares."""
+
+    unreadable: float
+    """Of rows."""
+    errors: float
+    """Of requests."""
+    slow: float
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Windows of equal length that begin at midnight UTC."""
+
+    start: int
+    """Microseconds since 1970."""
+    length: int
+    count: int
+
+    @classmethod
+    def of(cls, times: pl.Series, hours: float) -> Clock:
+        """Return the windows from the first moment to the last."""
+        stamps, length = times.dt.epoch("us"), max(1, round(hours * 3_600e6))
+        first, last = int(stamps.min()), int(stamps.max())  # type: ignore[arg-type]
+        start = first // length * length
+        return cls(start, length, (last - start) // length + 1)
+
+    def windows(self, times: pl.Series) -> Array:
+        """Return the window of each moment int64[n]."""
+        return np.asarray((times.dt.epoch("us").to_numpy() - self.start) // self.length)
+
+    def starts(self) -> Iterator[str]:
+        """Yield when each window begins, in ISO 8601."""
+        for position in range(self.count):
+            yield datetime.fromtimestamp((self.start + position * self.length) / 1e6, UTC).isoformat(timespec="minutes")
 
 
 @dataclass
@@ -121,3 +161,68 @@ def series(results: Sequence[Tested | None], measure: Measure, margin: float, **
 def short(value: float) -> float:
     """Return as many digits as matter."""
     return float(f"{value:.{_PLACES}g}")
+
+
+@dataclass(frozen=True)
+class Requests:
+    """The requests of each window in numbers, int64[windows]."""
+
+    requests: Array
+    rows: Array
+    unreadable: Array
+    logged: Array
+    """Requests whose status is known: the log has it, and the capture has not."""
+    errors: Array
+    refused: Array
+    timed: Array
+    slow: Array
+    p99: Sequence[float | None]
+
+
+def requests_of(requests: pl.DataFrame, clock: Clock, slow_seconds: float) -> Requests:
+    """Count the requests of each window."""
+    windows, status = clock.windows(requests[TIME]), requests["status"].fill_null(0).to_numpy()
+    seconds, rows = requests["seconds"].fill_null(np.nan).to_numpy(), requests["rows"].to_numpy()
+
+    def sums(values: Array) -> Array:
+        return np.bincount(windows, values, minlength=clock.count).astype(np.int64)
+
+    timed = np.isfinite(seconds)
+    in_window = [seconds[timed & (windows == window)] for window in range(clock.count)]
+    return Requests(
+        sums(np.ones(len(windows))),
+        sums(rows),
+        sums(requests["unreadable"].to_numpy()),
+        sums(status > 0),
+        sums(status >= 500),
+        sums((status >= 400) & (status < 500)),
+        sums(timed),
+        sums(np.nan_to_num(seconds) > slow_seconds),
+        [short(float(np.quantile(part, 0.99))) if len(part) else None for part in in_window],
+    )
+
+
+def budgets_of(numbers: Requests, budgets: Budgets) -> Iterator[Series]:
+    """Yield what the service does wrong, beside what it may."""
+    measures: Sequence[tuple[Measure, Array, Array, float]] = [
+        ("unreadable", numbers.unreadable, numbers.rows, budgets.unreadable),
+        ("errors", numbers.errors, numbers.logged, budgets.errors),
+        ("slow", numbers.slow, numbers.timed, budgets.slow),
+    ]
+    for measure, hits, sizes, budget in measures:
+        results = [significance.of_budget(int(hit), int(size), budget) for hit, size in zip(hits, sizes, strict=True)]
+        if any(results):
+            yield series(results, measure, budget)
+
+
+def windows_of(numbers: Requests, clock: Clock, rows: Array) -> Iterator[Window]:
+    """Yield the windows with their numbers."""
+    for position, start in enumerate(clock.starts()):
+        yield Window(
+            start=start,
+            rows=int(rows[position]),
+            requests=int(numbers.requests[position]),
+            seconds=numbers.p99[position],
+            errors=int(numbers.errors[position]),
+            refused=int(numbers.refused[position]),
+        )

@@ -41,6 +41,23 @@ class Baseline(Document):
     columns: tuple[Reference, ...]
 
 
+class Traffic(Document):
+    """The captured requests, in numbers."""
+
+    artifact: ClassVar[str] = "traffic"
+    file: ClassVar[str] = "capture.json"
+
+    files: int
+    requests: int
+    rows: int
+    """That can be read."""
+    unreadable: dict[str, int] = Field(default={})
+    """Column -> its values that cannot be read."""
+    broken_lines: int = 0
+    broken: tuple[str, ...] = ()
+    """The first of them, as ``file:line: why``."""
+
+
 class Series(Section):
     """One measure of a column, or of the requests, over all windows; a number is None where too few rows were there."""
 

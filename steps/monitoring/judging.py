@@ -18,7 +18,7 @@ QUARTER = 365.25 * 24 / 4
 """Hours."""
 PAUSE = 3
 """So many windows without a finding end an episode."""
-_RANK: dict[State, int] = {"quiet": 0, "watch": 1, "alarm": 2}
+RANK: dict[State, int] = {"quiet": 0, "watch": 1, "alarm": 2}
 
 
 def level_of(hours: float, alarms_per_quarter: float) -> float:
@@ -38,7 +38,7 @@ def judge(comparison: Comparison, alarms_per_quarter: float, notes: Sequence[str
     days = []
     for position, window in enumerate(comparison.windows):
         findings = tuple(_findings(comparison.series, position, level))
-        state = max((finding.state for finding in findings), key=_RANK.__getitem__, default="quiet")
+        state = max((finding.state for finding in findings), key=RANK.__getitem__, default="quiet")
         days.append(Day(start=window.start, rows=window.rows, state=state, findings=findings))
     return Judgement(
         state=days[-1].state if days else "quiet",
@@ -132,7 +132,7 @@ def episodes(days: Sequence[Day]) -> Iterable[Episode]:
 
 
 def _episode(run: Sequence[tuple[int, Finding]], days: Sequence[Day]) -> Episode:
-    worst = max(run, key=lambda entry: (_RANK[entry[1].state], abs(entry[1].effect)))[1]
+    worst = max(run, key=lambda entry: (RANK[entry[1].state], abs(entry[1].effect)))[1]
     alarm = next((days[position].start for position, finding in run if finding.state == "alarm"), None)
     return Episode(
         state=worst.state,

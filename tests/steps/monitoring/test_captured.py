@@ -1,0 +1,88 @@
+"""Lines of the server's capture, of its log and of SageMaker's data capture become the same rows."""
+
+import base64
+import json
+
+import pytest
+from monitored import SCHEMA
+
+from steps.monitoring.captured import batches, exchange_of
+
+NAMES = [entry["name"] for entry in SCHEMA["inputs"]]
+ROWS = [{"income": 1.5, "colour": "red"}, {"income": None, "colour": "blue"}]
+TIME = "2026-03-01T10:00:00Z"
+
+
+def sagemaker(body, media, encoding=None):
+    text = base64.b64encode(body.encode()).decode() if encoding == "BASE64" else body
+    output = {
+        "observedContentType": "application/json",
+        "data": '{"predictions": [{"prediction": "good"}]}',
+        "encoding": "JSON",
+    }
+    return {
+        "captureData": {
+            "endpointInput": {"observedContentType": media, "data": text, "encoding": encoding},
+            "endpointOutput": output,
+        },
+        "eventMetadata": {"eventId": "e1", "inferenceTime": TIME},
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "encoding"),
+    [
+        (json.dumps(ROWS), "application/json", "JSON"),
+        (json.dumps({"instances": ROWS}), "application/json", "BASE64"),
+        (
+            json.dumps({"dataframe_split": {"columns": NAMES, "data": [[1.5, "red"], [None, "blue"]]}}),
+            "application/json",
+            None,
+        ),
+        ("\n".join(map(json.dumps, ROWS)), "application/jsonlines", None),
+        ("1.5,red\n,blue\n", "text/csv", "CSV"),
+        ("colour,income\nred,1.5\nblue,\n", "text/csv; charset=utf-8", "BASE64"),
+    ],
+)
+def test_sagemakers_data_capture_is_read_in_the_forms_that_the_server_speaks(tmp_path, body, media, encoding):
+    path = tmp_path / "capture.jsonl"
+    path.write_text(json.dumps(sagemaker(body, media, encoding)) + "\n")
+    broken = []
+    (batch,) = batches([path], SCHEMA, broken)
+    assert broken == []
+    assert batch.rows["income"].to_list() == [1.5, None]
+    assert batch.rows["colour"].to_list() == ["red", "blue"]
+    assert batch.rows["_answer.prediction"].to_list() == ["good", None]
+
+
+def test_the_reader_keeps_other_columns_for_labels_and_counts_what_it_cannot_read(tmp_path):
+    inputs = [*ROWS, {"income": "much", "colour": "red"}]
+    content = {
+        "time": TIME,
+        "request_id": "q",
+        "inputs": [row | {"customer": 7} for row in inputs],
+        "answers": [{}] * 3,
+    }
+    path = tmp_path / "capture.jsonl"
+    path.write_text(json.dumps(content) + "\n")
+    (batch,) = batches([path], SCHEMA, [])
+    assert batch.rows["_extra.customer"].to_list() == ["7", "7"]
+    assert batch.rows["_row"].to_list() == [1, 2]
+    assert batch.faults == {"income": 1}
+    assert batch.requests.row(0, named=True)["unreadable"] == 1
+
+
+@pytest.mark.parametrize("content", [{"event": "start"}, {"a": 1}, {"event": "answer", "request_id": "q"}])
+def test_other_lines_of_the_log_are_passed_over(content):
+    assert exchange_of(json.dumps(content).encode(), NAMES) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '"a"', '{"inputs": [1]}', '{"inputs": [], "time": 3}', '{"captureData": {}}']
+)
+def test_broken_lines_are_counted_with_their_place(tmp_path, text):
+    path = tmp_path / "capture.jsonl"
+    path.write_text(text + "\n")
+    broken = []
+    assert list(batches([path], SCHEMA, broken)) == []
+    assert broken[0].startswith("capture.jsonl:1: ")
