@@ -1,4 +1,4 @@
-"""Write infra/docker/requirements.txt and torch-gpu.txt: the part of requirements.lock that jobs import, with digests from PyPI.
+"""Write requirements.txt, torch-gpu.txt and serving.txt of infra/docker: the parts of requirements.lock that images need, with digests.
 
 python .ci/lock_image.py        on Linux, x86-64, Python 3.11, which is the image's platform; 'make lock' runs it
 """
@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -22,6 +23,7 @@ ONLY_IN_IMAGE = (
     "sagemaker-mlflow==0.5.0",  # reaches MLflow by ARN; it warns on every request to a plain server
     "setuptools==84.2.1",  # torch needs it, and pip freeze leaves it out
 )
+SERVING = ("numpy", "polars", "onnxruntime", "starlette", "uvicorn", "orjson")  # all that infra.serving imports
 HEAD = "# Written by 'python .ci/lock_image.py' from requirements.lock; not by hand.\n"
 
 
@@ -41,15 +43,27 @@ def pins() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     aws = [requirement for requirement in extras["aws"] if normal(requirement) in FROM_AWS]
-    waiting = [normal(requirement) for requirement in (*project["dependencies"], *extras["excel"], *aws)]
+    names = required([*project["dependencies"], *extras["excel"], *aws])
+    locked = lock()
+    return [locked[name] for name in sorted(names & set(locked) - {"torch"})] + list(ONLY_IN_IMAGE)
+
+
+def serving_pins() -> list[str]:
+    """Return the pins of what the server of a model imports."""
+    locked = lock()
+    return [locked[name] for name in sorted(required(SERVING))]
+
+
+def required(requirements: Iterable[str]) -> set[str]:
+    """Return the names of packages and of all that they require."""
+    waiting = list(map(normal, requirements))
     names: set[str] = set()
     while waiting:
         name = waiting.pop()
         if name not in names:
             names.add(name)
             waiting += map(normal, filter(_applies, metadata.distribution(name).requires or ()))
-    locked = lock()
-    return [locked[name] for name in sorted(names & set(locked) - {"torch"})] + list(ONLY_IN_IMAGE)
+    return names
 
 
 def _applies(requirement: str) -> bool:
@@ -73,11 +87,12 @@ def with_digests(pins: list[str], *options: str) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write the files."""
     if (sys.platform, platform.machine(), sys.version_info[:2]) != ("linux", "x86_64", (3, 11)):
         sys.exit("digests are those of the image's platform: run this on Linux, x86-64, Python 3.11")
     common = pins()
     (FOLDER / "requirements.txt").write_text(with_digests(common, "--no-deps"), encoding="utf-8")
+    (FOLDER / "serving.txt").write_text(with_digests(serving_pins(), "--no-deps"), encoding="utf-8")
     shared = set(map(normal, common))
     lines = with_digests([lock()["torch"]]).splitlines(keepends=True)
     (FOLDER / "torch-gpu.txt").write_text(

@@ -1,11 +1,15 @@
-"""The Dockerfile keeps its promises, and its lists of packages are those of requirements.lock."""
+"""Both Dockerfiles keep their promises, and their lists of packages are those of requirements.lock."""
 
 import importlib.util
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from tree import ROOT
 
 from infra.aws.image import FOLDER
 
@@ -21,9 +25,9 @@ def lock_image():
     return module
 
 
-def instructions():
+def instructions(text=DOCKERFILE):
     """(instruction, arguments), lines joined, comments left out."""
-    lines = "\n".join(line for line in DOCKERFILE.splitlines() if not line.lstrip().startswith("#"))
+    lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     joined = re.sub(r"\\\n\s*", " ", lines)
     return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip()]
 
@@ -121,3 +125,61 @@ def test_both_builds_of_torch_are_the_locks(lock_image):
     torch = lock_image.lock()["torch"]
     assert pins("torch-cpu.txt") == {f"{torch}+cpu"}
     assert torch in pins("torch-gpu.txt")
+
+
+SERVING = (FOLDER / "serving.Dockerfile").read_text(encoding="utf-8")
+COPIES = [rest.split() for word, rest in instructions(SERVING) if word == "COPY" and "--from" not in rest]
+
+
+def test_packages_of_the_serving_image_are_few_pins_of_the_lock(lock_image):
+    def normal(pin):
+        return lock_image.normal(pin), pin.partition("==")[2]
+
+    packages = dict(map(normal, pins("serving.txt")))
+    assert packages == dict(map(normal, lock_image.serving_pins()))
+    assert len(packages) < 30
+    assert not {"torch", "mlflow", "pandas", "pydantic", "scikit-learn", "pip"} & set(packages)
+
+
+def test_the_serving_image_is_pinned_by_digest_and_runs_as_nobody_without_an_installer():
+    text = instructions(SERVING)
+    bases = [rest.split(" AS ") for word, rest in text if word == "FROM"]
+    assert re.fullmatch(r"docker\.io/library/python:[\w.-]+@sha256:[0-9a-f]{64}", bases[0][0])
+    assert [base for base, _ in bases[1:]] == ["python", "python"]
+    assert dict(text)["USER"] == "65532:65532"
+    assert json.loads(dict(text)["ENTRYPOINT"]) == ["python", "-m", "infra.serving"]
+    runs = " ".join(rest for word, rest in text if word == "RUN")
+    assert "--no-deps --only-binary=:all: --require-hashes" in runs
+    assert "pip uninstall --yes" in runs
+
+
+def test_the_serving_image_has_all_code_that_the_server_imports_and_the_builder_gets_no_more(tmp_path):
+    allowed = set((ROOT / "infra/docker/serving.Dockerfile.dockerignore").read_text().split())
+    for *sources, target in COPIES:
+        for source in sources:
+            assert f"!{source}" in allowed
+            place = tmp_path / target.removeprefix("/opt/fourscore/") if target.startswith("/opt/fourscore") else None
+            if place and (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, place, ignore=shutil.ignore_patterns("__pycache__"))
+            elif place:
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / source, place)
+    code = (
+        "import sys; from infra.serving import start, server, model; from model_code.tabular import ordinary;"
+        "print([file for m in list(sys.modules.values()) if (file := getattr(m, '__file__', None) or '')"
+        f" and file.startswith({str(ROOT)!r}) and '.venv' not in file])"
+    )
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(tmp_path)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert (run.stdout.strip(), run.stderr) == ("[]", "")
+
+
+@pytest.mark.parametrize("name", ["page.html", "page.css", "page.js"])
+def test_the_page_is_part_of_the_serving_image(name):
+    assert (ROOT / "infra/serving" / name).is_file()
