@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from infra.approvals import log, policy, standing, statement
 from infra.approvals.keys import Signer
 from infra.approvals.log import Entry, Log
-from infra.approvals.policy import Approvers
+from infra.approvals.policy import Approver, Approvers
 from infra.approvals.standing import Standing
 from infra.approvals.statement import Adoption, Decision, Revocation
 from infra.files import write_atomically
@@ -210,6 +210,18 @@ def _in_force(current: Log) -> Approvers:
         waiting = " (adopted by too few so far)" if current.pending else ""
         raise InputError(f"nobody may approve yet{waiting}: 'fourscore approvers init' names the first approvers")
     return current.policy
+
+
+def person_of(store: Store, signer: Signer, subject: Candidate) -> Approver:
+    """Return the approver to whom a key belongs, who may decide about the candidate.
+
+    Raises:
+        InputError: nobody may approve yet, or the key is of no approver.
+        GateRefused: the problem wants four eyes, and these are those of the author.
+    """
+    force = _in_force(log.read(store))
+    _check_person(force, signer, subject, "approve")
+    return force.keys[signer.public.id]
 
 
 def _check_person(force: Approvers, signer: Signer, subject: Candidate, decision: str) -> None:

@@ -150,9 +150,7 @@ def refuse(run: str, current: Standing) -> None:
     """
     if not current.approved:
         lines = (*current.reasons, *current.notes)
-        raise GateRefused(
-            f"run {run} is not approved: {'; '.join(lines)}\nnext: fourscore approve {run} --reason '...'"
-        )
+        raise GateRefused(f"run {run} is not approved: {'; '.join(lines)}\nnext: fourscore review {run}")
 
 
 def check_policy(log: Log, own: Approvers | None, where: str) -> None:

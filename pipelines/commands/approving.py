@@ -135,9 +135,63 @@ def _standing_in_words(run: str, current: Standing) -> str:
     return plain("\n".join(lines))
 
 
-@click.group()
+class ReviewGroup(click.Group):
+    """A group whose first word may be a run: then it means the page."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and not args[0].startswith("-") and args[0] not in self.commands:
+            args = ["page", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=ReviewGroup)
 def review() -> None:
-    """What third parties and auditors need: pack, verify, add, log."""
+    """Review a candidate: 'fourscore review RUN' opens its page; pack, verify and add for third parties; log."""
+
+
+@review.command()
+@click.argument("run")
+@key_option
+@approvers_option
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the page; any that is free when left out.")
+@click.option("--no-browser", is_flag=True, help="Print the link and open nothing.")
+@workspace_of_runs
+@as_json
+def page(
+    run: str, key: str | None, approvers: Path | None, port: int, no_browser: bool, workspace: Path, as_json: bool
+) -> None:
+    """Open the page on which you decide about RUN, on this machine's loopback address; it ends when you have signed."""
+    from infra.approvals import keys
+    from pipelines.pages.review.app import Review, serve
+    from steps.errors import InputError
+
+    signer, fault = None, ""
+    try:
+        signer = keys.signer(key)
+    except InputError as error:
+        fault = str(error)
+    session = Review(workspace, run, signer, fault, approvers)
+
+    def show_link(link: str) -> None:
+        click.echo(f"review of {run}: {link}", err=True)
+        if not no_browser and not as_json:
+            click.launch(link)
+
+    serve(session, port, show_link)
+    if session.entry:
+        _mirror(workspace, run, session.current)
+    if as_json:
+        print_json(
+            {
+                "run": run,
+                "signed": session.entry.digest if session.entry else None,
+                "standing": session.current.document(),
+            }
+        )
+    else:
+        words = session.entry.content.model_dump()["decision"] if session.entry else ""
+        click.echo(f"{session.approver} {words}s run {run}" if words else f"nothing was signed about run {run}")
+        click.echo(_standing_in_words(run, session.current))
 
 
 @review.command()

@@ -70,7 +70,7 @@ def test_what_nobody_approved_is_not_promoted(workspace):
         promote(workspace, "one", None, Models(workspace))
     signed.adopt(LocalStore(workspace))
     with pytest.raises(
-        GateRefused, match=r"not approved: it wants 1 more of role reviewer\nnext: fourscore approve one"
+        GateRefused, match=r"not approved: it wants 1 more of role reviewer\nnext: fourscore review one"
     ):
         promote(workspace, "one", None, Models(workspace))
     approve(workspace, "one", decision="reject")

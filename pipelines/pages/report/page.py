@@ -92,7 +92,7 @@ def _is_of_the_end(facts: Facts) -> bool:
 
 def render(facts: Facts) -> str:
     """Return the page of a run, however far it got."""
-    page = environment().get_template("page.html").render(_context(facts))
+    page = environment().get_template("page.html").render(context_of(facts))
     return page.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -120,7 +120,7 @@ def _visible(value: object) -> object:
     return wording.clean(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def _context(facts: Facts) -> dict[str, Any]:
+def context_of(facts: Facts) -> dict[str, Any]:
     evaluation, training, labels = facts.evaluation, facts.get(TrainingRecord), facts.get(LabelReport)
     validation, split, table = facts.get(ValidationResults), facts.get(SplitReport), facts.table
     confusion = evaluation.confusion if evaluation and len(evaluation.classes) <= CONFUSION_CLASSES else None

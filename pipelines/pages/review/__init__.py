@@ -1,0 +1,1 @@
+"""The page on which an approver decides about a candidate."""
