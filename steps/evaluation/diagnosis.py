@@ -214,7 +214,7 @@ def _learning(evaluation: Evaluation, curve: LearningCurve | None, record: Train
     half, whole = curve.points[-2:]
     name = sentences.metric_in_sentence(evaluation.headline)
     gained = f"{sentences.predictor_in_sentence(curve.name)} has {name} {number(half.value, 3)} with {number(half.rows)} rows and "
-    gained += f"{number(whole.value, 3)} with {number(whole.rows)} (a gain of {sentences.with_interval(curve.gain)})"
+    gained += f"{number(whole.value, 3)} with {number(whole.rows)}, a gain of {sentences.with_interval(curve.gain)}"
     gained = f"{gained[:1].upper()}{gained[1:]}{_gap(record)}."
     higher = evaluation.higher_is_better(evaluation.headline)
     if (curve.gain.low > 0) if higher else (curve.gain.high < 0):

@@ -95,17 +95,18 @@ def glance(evaluation: Evaluation, features: Collection[str] = ()) -> Iterator[t
         entry for entry in sentences.weakest(evaluation)[:1] if sentences.is_clearly_weaker(evaluation, entry[1])
     ]
     for column, part, worst in declared:
-        places = decimals_for(estimate, most=3)
-        size = f"{count(part.rows, 'row')} ({percent(part.rows, evaluation.rows)})"
-        note = f"{size}, 95 % interval {interval(worst, places)}"
         label = f"weakest segment: {isolate(column)} = {isolate(part.value)}"
         feature = f"; {isolate(column)} is a feature of the model" if column in features else ""
-        yield label, number(worst.value, places), note + feature
+        value, note = _segment(evaluation, part.rows, worst, decimals_for(estimate, most=3))
+        yield label, value, note + feature
     if evaluation.search and not declared:
         for segment in evaluation.search.weak[:1]:
-            size = f"{count(segment.rows, 'row')} ({percent(segment.rows, evaluation.rows)})"
-            places = decimals_for(segment.estimate)
-            note = (
-                f"{metric_name(evaluation.search.metric)}, {size}, 95 % interval {interval(segment.estimate, places)}"
-            )
-            yield f"weak segment: {remarks.segment_name(segment)}", number(segment.estimate.value, places), note
+            value, note = _segment(evaluation, segment.rows, segment.estimate, decimals_for(segment.estimate))
+            label = f"weak segment: {remarks.segment_name(segment)}"
+            yield label, value, f"{metric_name(evaluation.search.metric)}, {note}"
+
+
+def _segment(evaluation: Evaluation, rows: int, estimate: Estimate, places: int) -> tuple[str, str]:
+    """Return a segment's metric, and its size with the interval."""
+    size = f"{count(rows, 'row')} ({percent(rows, evaluation.rows)})"
+    return number(estimate.value, places), f"{size}, 95 % interval {interval(estimate, places)}"

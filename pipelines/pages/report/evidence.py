@@ -79,6 +79,14 @@ def drifted(columns: Sequence[Column], profiles: ColumnProfiles | None) -> list[
     return sorted((column for column in columns if column.name in far), key=lambda column: far[column.name])
 
 
+def foremost(columns: Sequence[Column], evaluation: Evaluation | None, target: str | None) -> list[Column]:
+    """Return the target, then the columns that the model relies on most, then the others in the table's order."""
+    importance = evaluation.importance if evaluation else None
+    names = [name for entry in importance.columns for name in entry.columns] if importance else []
+    places = {name: place for place, name in enumerate([target, *names])}
+    return sorted(columns, key=lambda column: places.get(column.name, len(places)))
+
+
 def spread(profile: ColumnProfile) -> str:
     """Return where nearly all values lie; of categories, nothing."""
     return "" if profile.low is None else f"{quantile(profile.low)} to {quantile(profile.high)}"

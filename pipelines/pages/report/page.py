@@ -27,6 +27,8 @@ from steps.training.document import TrainingRecord
 
 CONFUSION_CLASSES = 30
 CURVE_POINTS = 200
+PROFILED_COLUMNS = 40
+"""Columns that are shown with their histograms; of more, the others are in short."""
 MISTAKES = 6
 SECTIONS = {
     "verdict": "Verdict",
@@ -138,6 +140,8 @@ def context_of(facts: Facts) -> dict[str, Any]:
         "ingest": facts.get(IngestReport),
         "table": table,
         "columns": columns,
+        "foremost": evidence.foremost(columns, evaluation, table.target.name if table and table.target else None),
+        "profiled_columns": PROFILED_COLUMNS,
         "drifted": evidence.drifted(columns, profiles),
         "profiles": profiles,
         "profile_of": {column.name: column for column in profiles.columns} if profiles else {},

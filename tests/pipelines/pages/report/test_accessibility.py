@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from browser import CHROMIUM, HAS_AXE, HAS_PDF, SCHEMES, audit, printed
-from reported import corpus
+from reported import EVALUATION, corpus, documents, evaluation, importance_of, make_run
 
 from pipelines.pages.report.gather import gather
 from pipelines.pages.report.page import render
@@ -19,6 +19,27 @@ def pages(tmp_path_factory):
 def test_every_report_is_one_small_file(pages):
     sizes = {run: len(page.encode()) for run, page in pages.items() if run != "hostile"}
     assert max(sizes.values()) < 300_000, sizes
+
+
+def test_a_table_of_two_hundred_columns_makes_no_large_report(tmp_path):
+    files = documents(**{EVALUATION: evaluation(importance=importance_of([f"column {i}" for i in range(120)]))})
+    profiles, columns, results = (
+        files[place][field]
+        for place, field in (
+            ("split/division/columns.json", "columns"),
+            ("ingest/table/schema.json", "columns"),
+            ("validate/validation/results.json", "results"),
+        )
+    )
+    profile, check = next(p for p in profiles if p.get("train")), next(r for r in results if r["success"])
+    for name in [f"column {i}" for i in range(201)]:
+        profiles.append({**profile, "name": name})
+        columns.append({**columns[0], "name": name})
+        results.append({**check, "column": name})
+    workspace = tmp_path / ".fourscore"
+    html = render(gather(workspace, make_run(workspace, "wide", files=files)))
+    assert len(html.encode()) < 250_000
+    assert all(f"column {i}" in html for i in range(201))
 
 
 def chosen(*runs: str) -> object:
