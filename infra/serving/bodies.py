@@ -17,12 +17,15 @@ import orjson
 import polars as pl
 
 from infra.serving.media import MediaType
+from infra.serving.parquet import check_size
 from infra.serving.refusals import Refusal, unreadable
 from model_code.tabular.from_values import series_of
 
 MLFLOW = ("dataframe_split", "dataframe_records", "instances", "inputs")
 """The keys that MLflow's clients put around their rows."""
 _DELIMITERS = (",", ";", "\t", "|")
+MOST_UNPACKED = 64 << 20
+"""Bytes to which a Parquet file may unpack."""
 _FEW = 32
 """Rows that are also kept as objects."""
 _OTHER_COLUMNS = 20
@@ -63,7 +66,7 @@ def read_body(content: bytes, media: MediaType, names: Sequence[str], most_rows:
         case "lines":
             return _lines(content, names, most_rows)
         case "parquet":
-            return _parquet(content, most_rows)
+            return _parquet(content, names, most_rows)
 
 
 def _text(content: bytes) -> str:
@@ -286,16 +289,20 @@ def _series(name: str, values: Sequence[Any]) -> pl.Series:
     return series_of(name, values)
 
 
-def _parquet(content: bytes, most_rows: int) -> Body:
+def _parquet(content: bytes, names: Sequence[str], most_rows: int) -> Body:
+    """Read the columns of a Parquet file that may be inputs."""
     try:
         file = io.BytesIO(content)
-        count = pl.scan_parquet(file).select(pl.len()).collect().item()
-        check_rows(count, most_rows)
-        table = pl.read_parquet(file)
+        check_rows(pl.scan_parquet(file).select(pl.len()).collect().item(), most_rows)
+        check_size(content, most_rows, MOST_UNPACKED)
+        columns = list(pl.read_parquet_schema(file))
+        nested = [name.partition(".")[0] for name in names]
+        table = pl.read_parquet(file, columns=[columns[place] for place in _useful_places(columns, [*names, *nested])])
         return Body(lambda: table)
     except Refusal:
         raise
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":  # of Rust, on broken files
             raise
-        raise unreadable("the body is no Parquet file that can be read") from None
+        why = f": {error}" if type(error) is ValueError else ""
+        raise unreadable(f"the body is no Parquet file that can be read{why}") from None
