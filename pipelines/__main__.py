@@ -113,7 +113,7 @@ for command in (
     running.new, running.plan, running.run, running.attach, running.retry, running.stop,
     results.report, results.predict, serving.serve, results.runs, results.show, comparing.compare, approving.review,
     approving.approve, approving.reject, approving.revoke, approving.approvers, approving.promote, approving.rollback,
-    deploying.deploy, deploying.deployments, monitoring.monitor,
+    deploying.deploy, deploying.deployments, deploying.trace, monitoring.monitor,
     results.ui, results.doctor, infra.infra,
 ):  # fmt: skip
     main.add_command(command)

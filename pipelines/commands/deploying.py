@@ -1,7 +1,8 @@
-"""Commands about deployments: deploy, and the group deployments."""
+"""Commands about deployments: deploy, the group deployments, and trace."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,45 @@ def unit(name: str, workspace: Path) -> None:
     from pipelines import deployment
 
     click.echo(deployment.systemd_unit(workspace, name), nl=False)
+
+
+@click.command()
+@click.argument("subject")
+@click.option("--row", metavar="ROW", help="Of the run SUBJECT, this row: whether it was trained on or tested with.")
+@workspace_of_runs
+@as_json
+def trace(subject: str, row: str | None, workspace: Path, as_json: bool) -> None:
+    """Follow SUBJECT both ways: a deployment or run to its stages and data; a digest to runs, models and deployments."""
+    from pipelines import trace as way
+    from pipelines.terminal import plain
+
+    results = [way.of_row(workspace, subject, row)] if row else way.trace(workspace, subject)
+    if as_json:
+        print_json({"subject": subject, "runs": results})
+        return
+    for result in results:
+        for line in _lines(result):
+            click.echo(plain(line))
+
+
+def _lines(result: dict[str, Any]) -> Iterator[str]:
+    """Yield a run's way for a terminal, from where it is used back to its data."""
+    for deployment in result["deployments"]:
+        yield f"deployment {deployment['name']} ({deployment['role']} since {deployment['since'][:16].replace('T', ' ')})"
+    model = result["model"]
+    if model["digest"]:
+        yield f"  model {model['name']}, digest {model['digest'][:12]}{', champion' if result['champion'] else ''}"
+    for decision in result["decisions"]:
+        taken_back = ", revoked" if decision["revoked"] else ""
+        yield f"    {decision['approver']} {decision['decision']}s it on {decision['time'][:10]}{taken_back}: {decision['reason']}"
+    author = result["author"] if result["author"] not in (None, "not recorded") else "nobody knows whom"
+    yield f"  run {result['run']} ({result['status']}), started {result['started'][:16].replace('T', ' ')} by {author}"
+    if "part" in result:
+        yield f"    row {result['row']} is in its {result['part'].replace('_', ' ')}"
+    yield from (f"    has it as {place}" for place in result.get("where", []))
+    yield from (f"    {stage['stage']:<10} {stage['key'][:12]}  {stage['verdict']}" for stage in result["stages"])
+    for name, digest in result["data"].get("raw", {}).items():
+        yield f"  source {name} {digest[:12]}"
 
 
 def _say(document: dict[str, Any], *, as_json: bool) -> None:

@@ -265,6 +265,16 @@ def test_runs_show_report_and_doctor_answer_people_and_machines(place, first):
     assert json.loads(healthy.stdout)["healthy"] is True, healthy.stdout
 
 
+def test_a_row_is_found_in_the_part_that_it_is_in(place, first):
+    parts = [
+        json.loads(fourscore("trace", first["run"], "--row", row, "--json", cwd=place).stdout)["runs"][0]["part"]
+        for row in range(1, 12)
+    ]
+    assert set(parts) == {"train_set", "test_set"}
+    missing = fourscore("trace", first["run"], "--row", "100000", cwd=place)
+    assert (missing.returncode, "has no row 100000" in missing.stderr) == (2, True)
+
+
 @pytest.fixture(scope="module")
 def bundle(place, champion):
     result = fourscore("review", "pack", champion["run"], "bundle.tar", cwd=place)
