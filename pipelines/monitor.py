@@ -11,13 +11,16 @@ import click
 from pydantic import ValidationError
 
 from infra import places
+from infra.deployments import state
 from infra.files import locked
 from infra.places import Place
 from infra.runs import records
 from infra.runs.plan import Plan, Reporter
 from infra.runs.records import RunRecord
 from infra.sources.appended import AppendedFiles
+from infra.sources.files import resolve
 from infra.sources.published import PublishedArtifact
+from infra.sources.raw import RawFiles
 from infra.sources.source import Source
 from pipelines import watch
 from pipelines.monitoring import MONITORING
@@ -27,7 +30,7 @@ from pipelines.terminal import plain
 from steps.core import Config
 from steps.documents import Document, read
 from steps.errors import InputError
-from steps.monitoring.document import Judgement
+from steps.monitoring.document import Judgement, Performance, Proposal
 from steps.wording import count, near, unmarked
 
 PATTERNS = ("*.jsonl", "*.log")
@@ -48,6 +51,8 @@ class Request:
     """The run that made the model."""
     workspace: Path
     settings: Mapping[str, str]
+    labels: str | None = None
+    """A file of labels that arrived later, or a URI."""
     tracking_uri: str | None = None
     tracking: bool = True
 
@@ -72,6 +77,26 @@ class Monitoring:
         return read(kind, self.place.store.open(producer.key, kind.artifact))
 
 
+def of_deployment(workspace: Path, name: str) -> tuple[Path, str]:
+    """Return the folder of a deployment's requests and log, and the run whose model answers.
+
+    Raises:
+        InputError: there is no such deployment, it keeps no requests, or no model answers.
+    """
+    directory = state.directory_of(workspace, name)
+    desired = state.desired(directory)
+    if desired is None:
+        names = ", ".join(state.names(workspace)) or "there are none yet"
+        raise InputError(
+            f"no deployment {name!r}; the deployments: {names}. To compare a folder, name the run: --run RUN"
+        )
+    if not desired.capture:
+        raise InputError(f"deployment {name} keeps no requests; deploy with --capture")
+    if desired.stable is None:
+        raise InputError(f"no model answers in deployment {name}")
+    return directory, desired.stable.run
+
+
 def prepare(request: Request) -> Monitoring:
     """Plan the comparison of what is captured now.
 
@@ -81,6 +106,8 @@ def prepare(request: Request) -> Monitoring:
     trained = records.load(request.workspace, request.run)
     place = places.local(request.workspace, trained.store)
     sources: dict[str, Source] = {"captured": AppendedFiles.of_folder(request.folder, PATTERNS)}
+    labels = {"labels": request.labels} if request.labels else {}
+    sources["labels"] = RawFiles(resolve(labels, Path.cwd(), request.workspace))
     for artifact in TRAINED:
         stage = trained.producer(artifact)
         if stage is None or place.store.find(stage.key) is None:
@@ -167,12 +194,23 @@ def conclusion(monitoring: Monitoring, judgement: Judgement) -> str:
     """Return the state first, then what is going on, then what there was before."""
     colour = {"quiet": "green", "watch": "yellow", "alarm": "red"}[judgement.state]
     lines = [click.style(judgement.state.upper(), fg=colour, bold=True)]
+    lines += [plain(f"  alarm   {unmarked(text)}") for text in judgement.broken]
     ordered = sorted(judgement.episodes, key=lambda episode: (not episode.ongoing, episode.since))
     for episode in ordered[:LISTED]:
         until = "now" if episode.ongoing else episode.until[:10]
         lines.append(plain(f"  {episode.state:6}  {episode.since[:10]} to {until}: {unmarked(episode.text)}"))
     if len(ordered) > LISTED:
         lines.append(f"  and {len(ordered) - LISTED} more")
+    proposal: Proposal = monitoring.document(Proposal)
+    if proposal.retrain:
+        lines.append(f"  propose to train again: fourscore run {monitoring.trained.problem_path}")
+    lines += [plain(f"  advice  {unmarked(text)}") for text in proposal.advice]
     rows = sum(day.rows for day in judgement.days)
     lines.append(f"  rows    {rows:,} in {count(len(judgement.days), 'window')}")
     return "\n".join(lines)
+
+
+def summary(monitoring: Monitoring, judgement: Judgement) -> dict[str, Any]:
+    """Return the documents as one for ``--json``."""
+    documents = {kind.artifact: monitoring.document(kind).model_dump(mode="json") for kind in (Performance, Proposal)}
+    return {"run": monitoring.run, **judgement.model_dump(mode="json"), **documents}

@@ -25,16 +25,20 @@ def capture(captured: Input, model: Input, traffic: Output, config: CaptureConfi
     import polars as pl
 
     from model_code import families
-    from steps.monitoring.captured import REQUEST, TIME, batches
+    from model_code.digest import directory_digest
+    from steps.monitoring.captured import REQUEST, TIME, Skipped, batches
     from steps.monitoring.document import Traffic
 
-    paths, broken, faults = sorted(path for path in captured.rglob("*") if path.is_file()), list[str](), Counter[str]()
-    rows, requests = 0, list[pl.DataFrame]()
-    for number, batch in enumerate(batches(paths, families.load_schema(model), broken)):
+    paths, faults, skipped = sorted(path for path in captured.rglob("*") if path.is_file()), Counter[str](), Skipped()
+    rows, requests, digest = 0, list[pl.DataFrame](), directory_digest(model)
+    for number, batch in enumerate(batches(paths, families.load_schema(model), skipped, digest)):
         batch.rows.write_parquet(traffic / f"rows-{number:06}.parquet")
         requests.append(batch.requests)
         faults.update(batch.faults)
         rows += batch.rows.height
+    broken = skipped.broken
+    if not requests and skipped.of_others:
+        raise InputError(f"another model answered all {skipped.of_others} requests; name the run whose model answers")
     if not requests:
         example = f"; the first: {broken[0]}" if broken else ""
         raise InputError(
@@ -55,11 +59,14 @@ def capture(captured: Input, model: Input, traffic: Output, config: CaptureConfi
             requests=merged.height,
             rows=rows,
             unreadable=dict(sorted(faults.items())),
+            of_other_models=skipped.of_others,
             broken_lines=len(broken),
             broken=tuple(broken[:LISTED]),
         ),
     )
     log.metrics({"application/requests": merged.height, "application/rows": rows})
+    if skipped.of_others:
+        log.note(f"another model answered {skipped.of_others} requests; they do not count")
     if broken:
         text = f"{len(broken)} lines of the capture cannot be read; the first: {broken[0]}"
         log.warning(text)

@@ -17,13 +17,18 @@ class JudgeConfig(Config):
     )
 
 
-def judge(comparison: Input, judgement: Output, config: JudgeConfig, log: Journal) -> None:
+def judge(comparison: Input, performance: Input, judgement: Output, config: JudgeConfig, log: Journal) -> None:
     """Publish the states and the episodes, and report both to the trackers."""
     from steps.monitoring import judging
-    from steps.monitoring.document import Comparison
+    from steps.monitoring.document import Comparison, Performance
+    from steps.monitoring.proposing import sentence
     from steps.wording import unmarked
 
-    document = judging.judge(documents.read(Comparison, comparison), config.alarms_per_quarter)
+    blocks = documents.read(Performance, performance).blocks
+    broken = (
+        [f"{sentence(promise)}." for promise in blocks[-1].promises if promise.outcome == "broken"] if blocks else []
+    )
+    document = judging.judge(documents.read(Comparison, comparison), config.alarms_per_quarter, broken)
     documents.write(judgement, document)
     for position, day in enumerate(document.days):
         log.metric("application/state", judging.RANK[day.state], position)
@@ -32,4 +37,6 @@ def judge(comparison: Input, judgement: Output, config: JudgeConfig, log: Journa
         if episode.state == "alarm":
             text = f"{episode.since[:10]} to {episode.until[:10]}: {unmarked(episode.text)}"
             log.warning(text)
+    for text in broken:
+        log.warning(text)
     log.table("episodes", [episode.model_dump() for episode in document.episodes])

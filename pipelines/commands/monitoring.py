@@ -11,33 +11,42 @@ from pipelines.commands.options import as_json, print_json, settings_option, tra
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--run", "run", required=True, metavar="RUN", help="The run that made the model.")
+@click.argument("target")
+@click.option("--run", "run", metavar="RUN", help="The run that made the model; TARGET is then a folder.")
+@click.option(
+    "--labels",
+    metavar="FILE",
+    help="Outcomes that arrived later: the target, with request_id and row or a key of yours.",
+)
 @settings_option("A setting, such as hours=6 or alarms_per_quarter=1 (docs/monitoring.md).")
 @workspace_of_runs
 @tracking_uri
 @click.option("--no-tracking", is_flag=True, help="Do not track now; 'fourscore runs --sync' does it later.")
 @as_json
 def monitor(
-    folder: Path,
-    run: str,
+    target: str,
+    run: str | None,
+    labels: str | None,
     settings: dict[str, str],
     workspace: Path,
     tracking_uri: str | None,
     no_tracking: bool,
     as_json: bool,
 ) -> None:
-    """Compare requests captured in FOLDER with the training of RUN's model; exit code 3 means alarm."""
+    """Compare the requests of TARGET, a deployment or a folder, with training; exit code 3 means alarm."""
     from pipelines import monitor as monitoring
     from pipelines.progress import Progress
     from pipelines.terminal import fit
 
     with Progress() as progress:
-        request = monitoring.Request(folder, run, workspace, settings, tracking_uri, tracking=not no_tracking)
+        folder, trained = (Path(target), run) if run else monitoring.of_deployment(workspace, target)
+        request = monitoring.Request(
+            folder, trained, workspace, settings, labels, tracking_uri, tracking=not no_tracking
+        )
         prepared = monitoring.prepare(request)
         judgement = monitoring.run(prepared, progress)
     if as_json:
-        print_json({"run": prepared.run, **judgement.model_dump(mode="json")})
+        print_json(monitoring.summary(prepared, judgement))
     else:
         click.echo(fit(monitoring.conclusion(prepared, judgement), sys.stdout))
     click.get_current_context().exit(3 if judgement.state == "alarm" else 0)

@@ -39,6 +39,8 @@ class Exchange:
     answers: Records = ()
     status: int | None = None
     seconds: float | None = None
+    model: str | None = None
+    """Digest of the model that answered."""
 
 
 @dataclass
@@ -76,6 +78,7 @@ def exchange_of(line: bytes, names: Sequence[str]) -> Exchange | None:
         _records(content.get("answers") or []),
         content.get("status"),
         seconds,
+        content.get("model"),
     )
 
 
@@ -123,11 +126,23 @@ def _time(text: str) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def batches(paths: Sequence[Path], schema: Mapping[str, Any], broken: list[str]) -> Iterator[Batch]:
+@dataclass
+class Skipped:
+    """Lines that do not count."""
+
+    broken: list[str] = field(default_factory=list)
+    """``file:line: why`` of those that cannot be read."""
+    of_others: int = 0
+    """Requests that another model answered."""
+
+
+def batches(
+    paths: Sequence[Path], schema: Mapping[str, Any], skipped: Skipped, digest: str | None = None
+) -> Iterator[Batch]:
     """Yield the requests in files, some thousand rows at once.
 
     Args:
-        broken: receives ``file:line: why`` of lines that cannot be read.
+        digest: of the model; requests that say that another one answered are skipped.
     """
     names, waiting, rows = [entry["name"] for entry in schema["inputs"]], list[Exchange](), 0
     for path in paths:
@@ -143,9 +158,11 @@ def batches(paths: Sequence[Path], schema: Mapping[str, Any], broken: list[str])
                     binascii.Error,
                     pl.exceptions.PolarsError,
                 ) as error:
-                    broken.append(f"{path.name}:{number}: {type(error).__name__}")
+                    skipped.broken.append(f"{path.name}:{number}: {type(error).__name__}")
                     continue
-                if exchange is not None:
+                if exchange is not None and digest and exchange.model not in (None, digest):
+                    skipped.of_others += 1
+                elif exchange is not None:
                     waiting.append(exchange)
                     rows += len(exchange.inputs)
                     if rows >= BATCH:

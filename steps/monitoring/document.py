@@ -7,10 +7,12 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from steps.documents import Document, Section
+from steps.evaluation.document import Estimate, ThresholdResult
 
 Kind = Literal["number", "category", "moment"]
 Role = Literal["feature", "answer"]
 State = Literal["quiet", "watch", "alarm"]
+Outcome = Literal["kept", "broken", "undecided"]
 Measure = Literal["distribution", "missing", "new values", "unreadable", "errors", "slow"]
 
 
@@ -53,6 +55,8 @@ class Traffic(Document):
     """That can be read."""
     unreadable: dict[str, int] = Field(default={})
     """Column -> its values that cannot be read."""
+    of_other_models: int = 0
+    """Requests that another model answered; they do not count."""
     broken_lines: int = 0
     broken: tuple[str, ...] = ()
     """The first of them, as ``file:line: why``."""
@@ -142,6 +146,53 @@ class Episode(Section):
     text: str
 
 
+class PromiseInUse(Section):
+    """A promise of the evaluation on labelled requests."""
+
+    promised: ThresholdResult
+    """As it was met on the test rows."""
+    result: ThresholdResult
+    outcome: Outcome
+
+
+class Block(Section):
+    """The labelled requests of some days."""
+
+    first: str
+    last: str
+    rows: int
+    promises: tuple[PromiseInUse, ...] = ()
+    metrics: dict[str, Estimate] = Field(default={})
+
+
+class Performance(Document):
+    """What the answers were worth, as far as labels have arrived."""
+
+    artifact: ClassVar[str] = "performance"
+    file: ClassVar[str] = "performance.json"
+
+    labels: int = 0
+    joined: int = 0
+    """Captured rows that have a label of the right form, and an answer."""
+    blocks: tuple[Block, ...] = ()
+    """The latest one last."""
+    notes: tuple[str, ...] = ()
+
+
+class Proposal(Document):
+    """Whether to train again, and why; nothing follows from it by itself."""
+
+    artifact: ClassVar[str] = "proposal"
+    file: ClassVar[str] = "proposal.json"
+
+    retrain: bool
+    columns: tuple[str, ...] = ()
+    """That have drifted."""
+    since: str | None = None
+    reasons: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+
+
 class Judgement(Document):
     """The state of every window, and what lasted how long."""
 
@@ -149,11 +200,12 @@ class Judgement(Document):
     file: ClassVar[str] = "judgement.json"
 
     state: State
-    """Of the last window."""
+    """Of the last window, and alarm where a promise is broken."""
+    broken: tuple[str, ...] = ()
+    """The promises that the latest labels say are broken, as sentences."""
     days: tuple[Day, ...] = ()
     episodes: tuple[Episode, ...] = ()
     level: float
     """The chance of a false alarm in a window, all measures together."""
     alarms_per_quarter: float
     """How many false alarms this allows."""
-    notes: tuple[str, ...] = Field(default=())

@@ -29,10 +29,13 @@ def level_of(hours: float, alarms_per_quarter: float) -> float:
     return min(0.5, alarms_per_quarter * hours / QUARTER)
 
 
-def judge(comparison: Comparison, alarms_per_quarter: float, notes: Sequence[str] = ()) -> Judgement:
+def judge(comparison: Comparison, alarms_per_quarter: float, broken: Sequence[str] = ()) -> Judgement:
     """Return the states. Within a window Holm's procedure shares the level between all measures of all columns.
 
     Alarm: an effect is clearly above its margin. Watch: it is clearly above half of it.
+
+    Args:
+        broken: what labels say of broken promises.
     """
     level = level_of(comparison.hours, alarms_per_quarter)
     days = []
@@ -41,12 +44,12 @@ def judge(comparison: Comparison, alarms_per_quarter: float, notes: Sequence[str
         state = max((finding.state for finding in findings), key=RANK.__getitem__, default="quiet")
         days.append(Day(start=window.start, rows=window.rows, state=state, findings=findings))
     return Judgement(
-        state=days[-1].state if days else "quiet",
+        state="alarm" if broken else days[-1].state if days else "quiet",
+        broken=tuple(broken),
         days=tuple(days),
         episodes=tuple(episodes(days)),
         level=level,
         alarms_per_quarter=alarms_per_quarter,
-        notes=tuple(notes),
     )
 
 

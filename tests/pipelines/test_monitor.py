@@ -7,6 +7,7 @@ import pytest
 from cli import fourscore
 from monitored import RUN, START, captured, line, trained_run
 
+from infra.deployments import state
 from infra.runs import records
 
 
@@ -24,7 +25,7 @@ def test_quiet_days_end_with_zero_and_a_second_call_runs_nothing(workspace, tmp_
     first = monitor(workspace, folder)
     assert (first.returncode, first.stdout.splitlines()[0]) == (0, "QUIET")
     assert "1,200 in 3 windows" in first.stdout
-    assert monitor(workspace, folder).stderr.count("cached") == first.stderr.count("ran ") == 4
+    assert monitor(workspace, folder).stderr.count("cached") == first.stderr.count("ran ") == 6
 
 
 def test_a_shift_is_an_alarm_that_names_column_and_day_and_ends_with_three(workspace, tmp_path):
@@ -107,3 +108,92 @@ def test_folders_and_runs_that_do_not_fit_are_refused(workspace, tmp_path):
     folder = captured(tmp_path / "requests", 1, count=10)
     result = fourscore("monitor", folder, "--run", "nothing", cwd=workspace.parent)
     assert (result.returncode, "no run 'nothing'" in result.stderr) == (2, True)
+
+
+def labelled(folder, tmp_path, shuffle=False):
+    """Labels of all requests; shuffled ones have nothing to do with the answers."""
+    captured(folder, 3, count=400, labels=tmp_path / "labels.csv")
+    if shuffle:
+        lines = (tmp_path / "labels.csv").read_text().splitlines()
+        outcomes = [line.rpartition(",")[2] for line in lines[1:]]
+        moved = [
+            f"{line.rpartition(',')[0]},{outcome}"
+            for line, outcome in zip(lines[1:], outcomes[7:] + outcomes, strict=False)
+        ]
+        (tmp_path / "labels.csv").write_text("\n".join([lines[0], *moved]))
+    return tmp_path / "labels.csv"
+
+
+def test_labels_say_whether_promises_are_kept_in_use(workspace, tmp_path):
+    folder = tmp_path / "requests"
+    labels = labelled(folder, tmp_path)
+    content = json.loads(monitor(workspace, folder, "--labels", labels, "--json").stdout)
+    (block,) = content["performance"]["blocks"]
+    (promise,) = block["promises"]
+    assert (block["rows"], promise["outcome"], content["proposal"]["retrain"]) == (1200, "kept", False)
+    assert 0.85 < promise["result"]["value"] < 0.95
+
+
+def test_a_broken_promise_is_an_alarm_and_a_reason_to_train_again(workspace, tmp_path):
+    folder = tmp_path / "requests"
+    labels = labelled(folder, tmp_path, shuffle=True)
+    result = monitor(workspace, folder, "--labels", labels)
+    assert result.returncode == 3
+    assert "The promise “roc_auc >= 0.8 (95 % bound)” is broken: 0.5" in result.stdout
+    assert "propose to train again: fourscore run" in result.stdout
+
+
+def test_lasting_drift_without_labels_is_a_reason_to_train_again_but_missing_values_are_one_to_look(
+    workspace, tmp_path
+):
+    folder = captured(tmp_path / "requests", 3, {2: 1.0})
+    proposal = json.loads(monitor(workspace, folder, "--json").stdout)["proposal"]
+    assert (proposal["retrain"], proposal["columns"], proposal["since"][:10]) == (True, ["income"], "2026-03-03")
+    with (folder / "later.jsonl").open("w") as file:
+        for number in range(30):
+            row = {"income": None, "colour": "red" if number % 2 else "green"}
+            file.write(line(START + timedelta(days=9), f"m{number}", [row] * 10, []))
+    proposal = json.loads(monitor(workspace, folder, "--json").stdout)["proposal"]
+    assert any("Look at the source of" in text and "income" in text for text in proposal["advice"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("labels.txt", "outcome\n", "labels are a file .csv, .parquet, .jsonl or .ndjson"),
+        ("labels.csv", "request_id,row,outcom\nr0-0,1,good\n", "no column 'outcome'; did you mean 'outcom'"),
+        ("labels.csv", "outcome\ngood\n", "request_id and row, or a key of yours"),
+        ("labels.csv", "request_id,outcome\nr0-0,good\n", "need a column row"),
+        ("labels.csv", "customer,outcome\n7,good\n", "no column 'customer'"),
+    ],
+)
+def test_labels_that_do_not_fit_are_refused(workspace, tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    folder = captured(tmp_path / "requests", 1, count=40)
+    result = monitor(workspace, folder, "--labels", tmp_path / name)
+    assert (result.returncode, message in result.stderr) == (2, True), result.stderr
+
+
+def test_labels_of_unknown_classes_and_too_few_of_them_are_noted(workspace, tmp_path):
+    folder = captured(tmp_path / "requests", 1, count=40)
+    (tmp_path / "labels.csv").write_text("request_id,row,outcome\nr0-0,1,good\nr0-0,2,excellent\nunknown,1,bad\n")
+    notes = json.loads(monitor(workspace, folder, "--labels", tmp_path / "labels.csv", "--json").stdout)["performance"][
+        "notes"
+    ]
+    assert notes == [
+        "1 labels are not one of the classes bad, good and do not count",
+        "1 labelled rows are too few for metrics; 30 are needed",
+    ]
+
+
+def test_a_deployment_names_folder_and_run_itself(workspace, tmp_path):
+    version = state.Version(RUN, "b" * 64, ["ada"], "2026-02-02T00:00:00+00:00")
+    for name, capture in (("credit", True), ("quiet", False)):
+        target = state.Desired(name, 1, "127.0.0.1", 0, None, version, capture=capture)
+        state.change(state.directory_of(workspace, name), "deployed", lambda _, target=target: target)
+    captured(state.directory_of(workspace, "credit") / "capture", 2)
+    result = fourscore("monitor", "credit", "--no-tracking", cwd=workspace.parent)
+    assert (result.returncode, result.stdout.splitlines()[0]) == (0, "QUIET")
+    for name, message in (("quiet", "deploy with --capture"), ("other", "the deployments: credit, quiet")):
+        refusal = fourscore("monitor", name, cwd=workspace.parent)
+        assert (refusal.returncode, message in refusal.stderr) == (2, True), refusal.stderr

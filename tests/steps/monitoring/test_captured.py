@@ -6,7 +6,7 @@ import json
 import pytest
 from monitored import SCHEMA
 
-from steps.monitoring.captured import batches, exchange_of
+from steps.monitoring.captured import Skipped, batches, exchange_of
 
 NAMES = [entry["name"] for entry in SCHEMA["inputs"]]
 ROWS = [{"income": 1.5, "colour": "red"}, {"income": None, "colour": "blue"}]
@@ -47,9 +47,9 @@ def sagemaker(body, media, encoding=None):
 def test_sagemakers_data_capture_is_read_in_the_forms_that_the_server_speaks(tmp_path, body, media, encoding):
     path = tmp_path / "capture.jsonl"
     path.write_text(json.dumps(sagemaker(body, media, encoding)) + "\n")
-    broken = []
-    (batch,) = batches([path], SCHEMA, broken)
-    assert broken == []
+    skipped = Skipped()
+    (batch,) = batches([path], SCHEMA, skipped)
+    assert skipped.broken == []
     assert batch.rows["income"].to_list() == [1.5, None]
     assert batch.rows["colour"].to_list() == ["red", "blue"]
     assert batch.rows["_answer.prediction"].to_list() == ["good", None]
@@ -65,7 +65,7 @@ def test_the_reader_keeps_other_columns_for_labels_and_counts_what_it_cannot_rea
     }
     path = tmp_path / "capture.jsonl"
     path.write_text(json.dumps(content) + "\n")
-    (batch,) = batches([path], SCHEMA, [])
+    (batch,) = batches([path], SCHEMA, Skipped())
     assert batch.rows["_extra.customer"].to_list() == ["7", "7"]
     assert batch.rows["_row"].to_list() == [1, 2]
     assert batch.faults == {"income": 1}
@@ -83,6 +83,15 @@ def test_other_lines_of_the_log_are_passed_over(content):
 def test_broken_lines_are_counted_with_their_place(tmp_path, text):
     path = tmp_path / "capture.jsonl"
     path.write_text(text + "\n")
-    broken = []
-    assert list(batches([path], SCHEMA, broken)) == []
-    assert broken[0].startswith("capture.jsonl:1: ")
+    skipped = Skipped()
+    assert list(batches([path], SCHEMA, skipped)) == []
+    assert skipped.broken[0].startswith("capture.jsonl:1: ")
+
+
+def test_requests_that_another_model_answered_are_skipped(tmp_path):
+    path = tmp_path / "capture.jsonl"
+    contents = [{"time": TIME, "request_id": name, "model": name, "inputs": ROWS, "answers": []} for name in ("a", "b")]
+    path.write_text("".join(json.dumps(content) + "\n" for content in contents))
+    skipped = Skipped()
+    (batch,) = batches([path], SCHEMA, skipped, digest="a")
+    assert (batch.requests["_request"].to_list(), skipped.of_others) == (["a"], 1)
