@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -44,12 +44,38 @@ class Poolable(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Kind:
+    """What a metric is, for whoever makes an interval of it."""
+
+    scale: Literal["share", "mean", "root", "difference"] = "mean"
+    """A share of right answers or what is like one, a mean or a ratio, the square root of a mean, a difference of two metrics."""
+    low: float = -np.inf
+    high: float = np.inf
+    cases: int | None = None
+    """How many rows it speaks of, so that none of them that is wrong shows so much; None where a range has no end that shows that."""
+
+
+ANY, LOSS, ROOT = Kind(), Kind(low=0), Kind("root", low=0)
+
+
+def kind_of(function: Weighted) -> Kind:
+    """Return what a metric is that one of the functions here has prepared."""
+    kind: Kind = getattr(function, "kind", ANY)
+    return kind
+
+
+def of_share(cases: int) -> Kind:
+    """Return the kind of a share of so many rows."""
+    return Kind("share", 0, 1, cases)
+
+
 _RELATIVE_ZERO = 1e-12  # a variance below this share of the mean square is rounding, not variance
 
 
 def average(values: Array) -> Weighted:
     """Mean of a value of each row; of what is true or false, the share of rows where it is true."""
-    return _mean(values)
+    return _mean(values, of_share(len(values)) if values.dtype == bool else ANY)
 
 
 def decided(prediction: Array, threshold: float | None = None) -> Array:
@@ -62,21 +88,22 @@ def decided(prediction: Array, threshold: float | None = None) -> Array:
 
 def share(counted: Array, among: Array) -> Weighted:
     """Share of the rows ``among`` that are ``counted``; undefined where there is none."""
-    return Sums(np.stack([counted & among, among]).astype(np.float64), _ratio, cases=int(among.sum()))
+    return Sums(np.stack([counted & among, among]).astype(np.float64), _ratio, of_share(int(among.sum())))
 
 
 def accuracy(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
     """Share of rows that are decided for their true class; in [0, 1]."""
     if not _usable(prediction):
         return _undefined
-    return _mean(decided(prediction, threshold) == truth)
+    return _mean(decided(prediction, threshold) == truth, of_share(len(truth)))
 
 
 def balanced_accuracy(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
     """Mean over the classes that occur in the truth of the share of their rows that are found; in [0, 1]."""
     if not _usable(prediction):
         return _undefined
-    return _confusion(truth, prediction, lambda hits, actual, _: _class_mean(hits, actual), threshold)
+    kind = of_share(_cases_of_classes(truth))
+    return _confusion(truth, prediction, lambda hits, actual, _: _class_mean(hits, actual), kind, threshold)
 
 
 def f1(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
@@ -85,7 +112,8 @@ def f1(truth: Array, prediction: Array, threshold: float | None = None) -> Weigh
         return _undefined
     positive, predicted = truth == 1, decided(prediction, threshold) == 1
     columns = np.stack([positive & predicted, positive, predicted]).astype(np.float64)
-    return Sums(columns, lambda hits, actual, predicted: _ratio(2 * hits, actual + predicted))
+    kind = of_share(int(positive.sum()))
+    return Sums(columns, lambda hits, actual, predicted: _ratio(2 * hits, actual + predicted), kind)
 
 
 def recall(truth: Array, prediction: Array, threshold: float | None = None) -> Weighted:
@@ -115,22 +143,27 @@ def cost_per_1000_rows(
     if not _usable(prediction):
         return _undefined
     positive, acting = truth == 1, decided(prediction, threshold) == 1
-    return _mean(1000 * np.where(positive, np.where(acting, 0.0, miss), np.where(acting, false_alarm, 0.0)))
+    costs = 1000 * np.where(positive, np.where(acting, 0.0, miss), np.where(acting, false_alarm, 0.0))
+    return _mean(costs, Kind(low=0, high=1000 * max(miss, false_alarm), cases=len(truth)))
 
 
 def precision_at_top(truth: Array, prediction: Array, *, percent: float) -> Weighted:
     """Share of class 1 among the rows that score highest, so many percent of all; in [0, 1]."""
-    return _top(truth, prediction, percent, lambda mass, hits, *_: _ratio(hits, mass))
+    kind = of_share(round(percent / 100 * len(truth)) or 1)
+    return _top(truth, prediction, percent, lambda mass, hits, *_: _ratio(hits, mass), kind)
 
 
 def recall_at_top(truth: Array, prediction: Array, *, percent: float) -> Weighted:
     """Share of the rows of class 1 that are among the rows that score highest, so many percent of all; in [0, 1]."""
-    return _top(truth, prediction, percent, lambda _, hits, positives, __: _ratio(hits, positives))
+    kind = of_share(int((truth == 1).sum()))
+    return _top(truth, prediction, percent, lambda _, hits, positives, __: _ratio(hits, positives), kind)
 
 
 def lift_at_top(truth: Array, prediction: Array, *, percent: float) -> Weighted:
     """Precision among the rows that score highest, as a multiple of the share of class 1 in all rows; at least 0."""
-    return _top(truth, prediction, percent, lambda mass, hits, positives, rows: _ratio(hits * rows, mass * positives))
+    return _top(
+        truth, prediction, percent, lambda mass, hits, positives, rows: _ratio(hits * rows, mass * positives), LOSS
+    )
 
 
 def top_accuracy(truth: Array, prediction: Array, *, count: float) -> Weighted:
@@ -138,14 +171,17 @@ def top_accuracy(truth: Array, prediction: Array, *, count: float) -> Weighted:
     if not _usable(prediction):
         return _undefined
     first = np.argsort(-prediction, axis=1, kind="stable")[:, : int(count)]
-    return _mean((first == truth[:, None]).any(axis=1))
+    return _mean((first == truth[:, None]).any(axis=1), of_share(len(truth)))
 
 
 def f1_macro(truth: Array, prediction: Array) -> Weighted:
     """Unweighted mean of each class's f1 over the classes that are true or predicted somewhere; in [0, 1]."""
     if not _usable(prediction):
         return _undefined
-    return _confusion(truth, prediction, lambda hits, actual, predicted: _class_mean(2 * hits, actual + predicted))
+    kind = of_share(_cases_of_classes(truth))
+    return _confusion(
+        truth, prediction, lambda hits, actual, predicted: _class_mean(2 * hits, actual + predicted), kind
+    )
 
 
 def f1_weighted(truth: Array, prediction: Array) -> Weighted:
@@ -157,7 +193,7 @@ def f1_weighted(truth: Array, prediction: Array) -> Weighted:
         f1s = _ratio(2 * hits, actual + predicted, otherwise=0.0)
         return _ratio(_dot(f1s, actual), actual.sum(axis=-1))
 
-    return _confusion(truth, prediction, combine)
+    return _confusion(truth, prediction, combine, of_share(len(truth)))
 
 
 def of_classes(truth: Array, prediction: Array) -> Weighted:
@@ -174,7 +210,7 @@ def of_classes(truth: Array, prediction: Array) -> Weighted:
         means = _ratio(sums, np.broadcast_to(weights.sum(axis=-2)[..., None, :], sums.shape))
         return np.concatenate([scores, means], axis=-1)
 
-    return _confusion(truth, prediction, combine)
+    return _confusion(truth, prediction, combine, ANY)
 
 
 def roc_auc(truth: Array, prediction: Array) -> Weighted:
@@ -195,12 +231,12 @@ def log_loss(truth: Array, prediction: Array) -> Weighted:
     dtype = prediction.dtype if np.issubdtype(prediction.dtype, np.floating) else np.dtype(np.float64)
     epsilon = np.finfo(dtype).eps
     probability = prediction[np.arange(len(truth)), truth] if len(truth) else np.zeros(0)
-    return _mean(-np.log(np.clip(probability, epsilon, 1 - epsilon)))
+    return _mean(-np.log(np.clip(probability, epsilon, 1 - epsilon)), LOSS)
 
 
 def brier(truth: Array, prediction: Array) -> Weighted:
     """Mean squared distance of class 1's probability from what happened; in [0, 1] (Brier 1950, the two-class form)."""
-    return _mean(_square(prediction[:, 1] - (truth == 1)))
+    return _mean(_square(prediction[:, 1] - (truth == 1)), Kind(low=0, high=1))
 
 
 def r2(truth: Array, prediction: Array) -> Weighted:
@@ -217,32 +253,34 @@ def r2(truth: Array, prediction: Array) -> Weighted:
         varied = spread > _RELATIVE_ZERO * square
         return 1 - _ratio(error, np.where(varied, spread, 0.0))
 
-    return Sums(columns, combine)
+    return Sums(columns, combine, Kind(high=1))
 
 
 def rmse(truth: Array, prediction: Array) -> Weighted:
     """Square root of the mean squared error, in the target's unit; at least 0."""
-    return _mean(_square(truth - prediction), np.sqrt)
+    return _mean(_square(truth - prediction), ROOT, np.sqrt)
 
 
 def mae(truth: Array, prediction: Array) -> Weighted:
     """Mean absolute error, in the target's unit; at least 0."""
-    return _mean(np.abs(truth - prediction))
+    return _mean(np.abs(truth - prediction), LOSS)
 
 
 def mape(truth: Array, prediction: Array) -> Weighted:
     """Mean absolute error as a share of the true value (0.1 is 10 %); huge where the truth is near 0; at least 0."""
-    return _mean(np.abs(truth - prediction) / np.maximum(np.abs(truth), np.finfo(np.float64).eps))
+    return _mean(np.abs(truth - prediction) / np.maximum(np.abs(truth), np.finfo(np.float64).eps), LOSS)
 
 
 def within(truth: Array, prediction: Array, *, tolerance: float) -> Weighted:
     """Share of rows whose error is at most the tolerance, in the target's unit; in [0, 1]."""
-    return _mean(np.abs(truth - prediction) <= tolerance) if _usable(prediction) else _undefined
+    return _mean(np.abs(truth - prediction) <= tolerance, of_share(len(truth))) if _usable(prediction) else _undefined
 
 
 def within_percent(truth: Array, prediction: Array, *, percent: float) -> Weighted:
     """Share of rows whose error is at most so many percent of the true value; in [0, 1]."""
-    return _mean(np.abs(truth - prediction) <= percent / 100 * np.abs(truth)) if _usable(prediction) else _undefined
+    if not _usable(prediction):
+        return _undefined
+    return _mean(np.abs(truth - prediction) <= percent / 100 * np.abs(truth), of_share(len(truth)))
 
 
 def _usable(values: Array) -> bool:
@@ -267,13 +305,12 @@ def _square(values: Array) -> Array:
     return squared
 
 
-def _mean(loss: Array, of_mean: Callable[[Any], Any] = lambda mean: mean) -> Weighted:
+def _mean(loss: Array, kind: Kind, of_mean: Callable[[Any], Any] = lambda mean: mean) -> Weighted:
     """The weighted mean of a per-row loss [n], or a function of it."""
     if not _usable(loss):
         return _undefined
     columns = np.stack([loss.astype(np.float64), np.ones(len(loss))])
-    cases = len(loss) if loss.dtype == bool else None
-    return Sums(columns, lambda total, rows: of_mean(_ratio(total, rows)), cases)
+    return Sums(columns, lambda total, rows: of_mean(_ratio(total, rows)), kind)
 
 
 def _dot(left: Array, right: Array) -> Any:
@@ -299,8 +336,7 @@ class Sums:
     """float64[m, n]: what is summed."""
     combine: Callable[..., Any]
     """From the m sums to the metric."""
-    cases: int | None = None
-    """How many rows it is a share of; None of what is no share."""
+    kind: Kind = ANY
 
     def __call__(self, weights: Array) -> Any:
         return self.combine(*(_dot(weights, column) for column in self.columns))
@@ -318,6 +354,7 @@ class ClassSums:
     width: int
     combine: Callable[..., Any]
     """From as many arrays [..., width] to the metric."""
+    kind: Kind = ANY
 
     def __call__(self, weights: Array) -> Any:
         return self.combine(*(sums(weights) for sums in self._sums))
@@ -344,6 +381,8 @@ class RocAuc:
         self.below = np.searchsorted(negative, positive, side="left")
         self.not_above = np.searchsorted(negative, positive, side="right")
         self.tied = not np.array_equal(self.below, self.not_above)
+        varies = len(score) > 0 and score.min() < score.max()  # that of a constant is one half by nature
+        self.kind = of_share(min(len(negative), len(positive))) if varies else ANY
 
     def __call__(self, weights: Array) -> Any:
         negative_mass = _running_total(weights.take(self.negatives, axis=-1))
@@ -379,6 +418,7 @@ class AveragePrecision:
         negative, positive = -score[self.negatives], -score[self.positives]
         self.false_until = np.searchsorted(negative, positive, side="right")  # tied rows enter together
         self.true_until = np.searchsorted(positive, positive, side="right")
+        self.kind = Kind(low=0, high=1, cases=len(positive))  # a share's interval is too narrow with few positive rows
 
     def __call__(self, weights: Array) -> Any:
         positive = weights.take(self.positives, axis=-1)
@@ -407,12 +447,12 @@ class Top:
     Of rows with equal scores that do not all belong to the top, each belongs to it in part.
     """
 
-    def __init__(self, truth: Array, score: Array, percent: float, combine: Callable[..., Any]) -> None:
+    def __init__(self, truth: Array, score: Array, percent: float, combine: Callable[..., Any], kind: Kind) -> None:
         self.order = np.argsort(-score, kind="stable")
         self.positive = truth[self.order] == 1
         changes = np.diff(score[self.order], append=-np.inf) != 0
         self.ends = np.concatenate([[0], np.flatnonzero(changes) + 1])  # the rows before each change of the score
-        self.percent, self.combine = percent, combine
+        self.percent, self.combine, self.kind = percent, combine, kind
 
     def __call__(self, weights: Array) -> Any:
         ranked = weights.take(self.order, axis=-1)
@@ -438,11 +478,11 @@ class Top:
         return self.combine(top[..., 0], inside[..., 0], hits[..., -1], mass[..., -1])
 
 
-def _top(truth: Array, prediction: Array, percent: float, combine: Callable[..., Any]) -> Weighted:
+def _top(truth: Array, prediction: Array, percent: float, combine: Callable[..., Any], kind: Kind) -> Weighted:
     """Combine the weights of the top, of its rows of class 1, of all rows of class 1, and of all rows."""
     if not len(truth) or not _usable(prediction):
         return _undefined
-    return Top(truth, prediction[:, 1], percent, combine)
+    return Top(truth, prediction[:, 1], percent, combine, kind)
 
 
 def _sorted_by_class(truth: Array, score: Array) -> tuple[Array, Array]:
@@ -484,12 +524,18 @@ def _share(prediction: Array, counted: Array, among: Array) -> Weighted:
 
 
 def _confusion(
-    truth: Array, prediction: Array, combine: Callable[..., Any], threshold: float | None = None
+    truth: Array, prediction: Array, combine: Callable[..., Any], kind: Kind, threshold: float | None = None
 ) -> Weighted:
     """Combine the weights per class [..., k] of the rows that are rightly predicted so, that are so, that are predicted so."""
     width, predicted = prediction.shape[1], decided(prediction, threshold)
     hits = np.where(predicted == truth, truth, -1)
-    return ClassSums((hits, truth, predicted), width, combine)
+    return ClassSums((hits, truth, predicted), width, combine, kind)
+
+
+def _cases_of_classes(truth: Array) -> int:
+    """Return of how many rows a mean over classes is a share at most, where only the rarest class is not always right."""
+    counts = np.unique(truth, return_counts=True)[1]
+    return int(len(counts) * counts.min(initial=len(truth)))
 
 
 def _class_mean(numerator: Array, denominator: Array) -> Any:

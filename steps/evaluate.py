@@ -276,7 +276,7 @@ def _judge(
         name: verdict.compare(task, sampled, name, len(truth), config.margin) for name in predictions if name != MODEL
     }
     sampled |= {
-        verdict.key_of(name, None): statistics.Sampled(value, np.empty(0)) for name, value in application.items()
+        verdict.key_of(name, None): statistics.Sampled(value, np.empty(0), 0) for name, value in application.items()
     }
     weak = verdict.weaker(task, (part for listed in parts.values() for part in listed), sampled)
     promises = []

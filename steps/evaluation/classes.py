@@ -59,19 +59,20 @@ def _scores(truth: Array, prediction: Array, resampling: Resampling) -> list[Cla
     """Return precision, recall and F1 of each class, then their mean and their mean weighted by rows."""
     function = metrics.of_classes(truth, prediction)
     values, samples = function(np.ones(len(truth))), _resampled(function, resampling)
-    classes = range(prediction.shape[1])
-    rows = np.array(
-        [[np.count_nonzero(of == index) for of in (metrics.decided(prediction), truth)] for index in classes]
-    )
-    cases = np.minimum(rows, resampling.count)  # what precision and recall are shares of
+    width = prediction.shape[1]
+    predicted, actual = (np.bincount(of, minlength=width) for of in (metrics.decided(prediction), truth))
+    cases = [
+        [*rows, np.count_nonzero(rows) * rows[rows > 0].min(initial=len(truth)), len(truth)]
+        for rows in (predicted, actual, actual)
+    ]
     estimates = [
         [
             Sampled(
-                float(values[i, j]), samples[:, i, j], int(cases[j, i]) if j in classes and i < 2 else None
+                float(values[i, j]), samples[:, i, j], resampling.count, metrics.of_share(int(cases[i][j]))
             ).estimate()
-            for i in range(values.shape[0])
+            for i in range(3)
         ]
-        for j in range(values.shape[1])
+        for j in range(width + 2)
     ]
     return [ClassScores(precision=precision, recall=recall, f1=f1) for precision, recall, f1 in estimates]
 

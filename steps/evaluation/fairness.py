@@ -21,8 +21,9 @@ import numpy as np
 from model_code import metrics
 from model_code.tasks import Task
 from steps.evaluation.document import MODEL, Estimate, FairnessResult, Gap, GroupResult
+from steps.evaluation.intervals import LEVEL
 from steps.evaluation.slices import SMALL, Part
-from steps.evaluation.statistics import LEVEL, Measure, Sampled
+from steps.evaluation.statistics import Measure, Sampled
 from steps.evaluation.verdict import Key, key_of
 
 Array = np.ndarray[Any, Any]

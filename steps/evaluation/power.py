@@ -1,8 +1,8 @@
 """What a number of test rows can show: the errors that a promise has room for, and how many rows would decide.
 
-The intervals are those of the percentile bootstrap: of n rows with k errors, a resample has binomial(n, k / n) errors, and the
-lower end of the share of right ones is that of their 97.5 % quantile. Without any error nothing varies; then the end is the
-smallest share of which n right rows are no surprise (Hanley & Lippman-Hand 1983, about 1 - 3 / n).
+The intervals are those of ``intervals``, of rows that do not depend on each other. Without any error the lower end is the
+smallest share of which n right rows are no surprise (Hanley & Lippman-Hand, "If nothing goes wrong, is everything all right?",
+1983: about 1 - 3 / n).
 Widths shrink with the square root of the number of rows.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from steps.evaluation.document import Estimate
 from steps.evaluation.thresholds import Threshold
 
-_TAIL, _SURPRISE = 0.025, 0.05
+_SURPRISE = 0.05
 _LARGEST = 100_000_000
 """More rows than this are not a number that helps anybody."""
 _PERFECT = 0.995
@@ -69,19 +69,16 @@ def room(promise: Threshold, rows: Rows) -> Room | None:
 
 def errors_allowed(bound: float, rows: int) -> int | None:
     """Return the most errors with which the lower end of a share of right rows is the bound or more; None if none is too many."""
-    import numpy as np
+    from steps.evaluation import intervals
 
     most = math.floor(rows * (1 - bound) + 1e-9)
     if most >= rows:
         return rows
-    chosen = np.arange(1, most + 1)
-    ways = np.concatenate([[0.0], np.cumsum(np.log((rows - chosen + 1) / chosen))])  # log of rows choose 0, 1 ... most
+    effective = rows / intervals.widening(max(rows, 2)) ** 2
     allowed, refused = 0, most + 1
     while refused - allowed > 1:
         errors = (allowed + refused) // 2
-        share, drawn = errors / rows, np.arange(most + 1)
-        logs = ways + drawn * math.log(share) + (rows - drawn) * math.log1p(-share)
-        if np.exp(logs).sum() >= 1 - _TAIL:
+        if intervals.of_share(1 - errors / rows, effective)[0] >= bound:
             allowed = errors
         else:
             refused = errors

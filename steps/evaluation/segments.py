@@ -27,8 +27,9 @@ import numpy as np
 from model_code import metrics
 from model_code.tasks import Task
 from steps.evaluation.document import MODEL, SegmentSearch, WeakSegment
+from steps.evaluation.intervals import LEVEL
 from steps.evaluation.slices import Part
-from steps.evaluation.statistics import LEVEL, Measure, Resampling, Sampled
+from steps.evaluation.statistics import Measure, Resampling, Sampled
 from steps.evaluation.verdict import Key
 
 Array = np.ndarray[Any, Any]

@@ -1,14 +1,14 @@
-"""Intervals by the percentile bootstrap, over rows or over what belongs together, shared by every metric and model.
+"""Bootstrap resamples, of rows or of what belongs together, shared by every metric and model.
 
 One set of resamples serves all measures of an evaluation, so that the difference of two models is taken on the same
 resamples (paired) and a slice is the same resample seen through fewer rows. A resample is a row of weights: how often
 each row was drawn. Weights are made in chunks, so memory does not grow with the number of resamples.
 
-Sources: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapters 13 (percentile interval) and 8
-(dependent data); Field & Welsh, "Bootstrapping clustered data", 2007 (whole clusters); Carlstein, "The use of subseries
-values for estimating the variance of a general statistic from a stationary sequence", 1986 (blocks of time that do not
-overlap). A share without any error does not vary in a resample; its interval is that of the rule of three (Hanley &
-Lippman-Hand, "If nothing goes wrong, is everything all right?", 1983).
+``intervals`` makes an interval of a metric's resamples.
+
+Sources: Efron & Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 8 (dependent data); Field & Welsh,
+"Bootstrapping clustered data", 2007 (whole clusters); Carlstein, "The use of subseries values for estimating the variance
+of a general statistic from a stationary sequence", 1986 (blocks of time that do not overlap).
 """
 
 from __future__ import annotations
@@ -22,16 +22,14 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from model_code.metrics import Poolable
+from model_code.metrics import ANY, Kind, Poolable, kind_of
 from steps.evaluation.document import Estimate, IntervalMethod
-from steps.evaluation.power import without_errors
+from steps.evaluation.intervals import LEVEL, METHOD, ends
 
 Array = np.ndarray[Any, Any]
 
 Key = TypeVar("Key", bound=Hashable)
 
-LEVEL = 0.95
-METHOD = "percentile bootstrap (Efron & Tibshirani 1993); differences are paired"
 FEW_CLUSTERS = 30
 """With fewer clusters than this a bootstrap over clusters gives intervals that are too narrow."""
 
@@ -163,25 +161,35 @@ class Sampled:
 
     value: float
     samples: Array
-    cases: int | None = None
-    """How many rows or clusters it is a share of; None of what is no share."""
+    drawn: int
+    """How many things each resample draws."""
+    kind: Kind = ANY
 
     def estimate(self) -> Estimate:
-        """The value, 2.5 % and 97.5 % quantiles of the resamples; no interval where too many of them are undefined."""
+        """The value and its interval; none where too many of the resamples are undefined."""
         defined = self.samples[np.isfinite(self.samples)]
-        if not math.isfinite(self.value) or len(defined) < max(2, (1 - _UNDEFINED_SHARE) * len(self.samples)):
+        if (
+            self.drawn < 2
+            or not math.isfinite(self.value)
+            or len(defined) < max(2, (1 - _UNDEFINED_SHARE) * len(self.samples))
+        ):
             return Estimate(value=self.value)
-        low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-        if self.cases and low == high == self.value and self.value in (0, 1):  # no resample of no errors has one
-            limit = without_errors(self.cases)
-            low, high = (limit, 1.0) if self.value else (0.0, 1 - limit)
+        low, high = ends(self.kind, self.value, defined, self.drawn)
         return Estimate(value=self.value, low=low, high=high)
 
 
 def compare(a: Sampled, b: Sampled) -> Estimate:
-    """The difference a - b with its interval, on the same resamples."""
+    """The difference a - b with its interval, on the same resamples.
+
+    Where neither varies, as of a model without an error and a constant, each may be anywhere in its own interval.
+    """
     with np.errstate(invalid="ignore"):
-        return Sampled(a.value - b.value, a.samples - b.samples).estimate()
+        difference = Sampled(a.value - b.value, a.samples - b.samples, a.drawn, Kind("difference")).estimate()
+    if difference.value and difference.low == difference.high is not None:
+        one, other = a.estimate(), b.estimate()
+        if one.low is not None and one.high is not None and other.low is not None and other.high is not None:
+            return Estimate(value=difference.value, low=one.low - other.high, high=one.high - other.low)
+    return difference
 
 
 def bootstrap(
@@ -226,13 +234,19 @@ def bootstrap(
                 offset += len(draws)
                 if progress:
                     progress(offset, resampling.resamples)
-    return {key: Sampled(values[key], samples[key], _cases(measure, resampling)) for key, measure in measures.items()}
+    return {
+        key: Sampled(values[key], samples[key], _drawn(measure, resampling), kind_of(measure.function))
+        for key, measure in measures.items()
+    }
 
 
-def _cases(measure: Measure, resampling: Resampling) -> int | None:
-    """Return how many rows a measure is a share of, or how many clusters where these are fewer; None of what is no share."""
-    cases = getattr(measure.function, "cases", None)
-    return None if cases is None else min(cases, resampling.count)
+def _drawn(measure: Measure, resampling: Resampling) -> int:
+    """Return how many rows or clusters a measure rests on."""
+    if measure.rows is None:
+        return resampling.count
+    if resampling.clusters is None:
+        return min(len(measure.rows), resampling.count)
+    return int(np.count_nonzero(np.bincount(resampling.clusters[measure.rows], minlength=1)))
 
 
 def _is_pooled(measure: Measure, resampling: Resampling) -> bool:

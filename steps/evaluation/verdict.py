@@ -20,6 +20,7 @@ from steps.evaluation.document import (
     ThresholdResult,
     published,
 )
+from steps.evaluation.intervals import LEVEL
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Sampled
 from steps.evaluation.thresholds import Threshold
@@ -103,7 +104,7 @@ def weaker(task: Task, parts: Iterable[Part], sampled: Mapping[Key, Sampled]) ->
         noise.append(np.nan_to_num((draws - lag) / error))
     if not lags:
         return {}
-    bound = np.quantile(np.max(noise, axis=0), statistics.LEVEL)
+    bound = np.quantile(np.max(noise, axis=0), LEVEL)
     return {key: bool(lag > bound) for key, lag in lags.items()}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
 import polars as pl
 
-from model_code.metrics import Poolable
+from model_code.metrics import Kind, Poolable, kind_of
 from model_code.tasks import Metric
 from steps.evaluation import decisions, slices, statistics
 from steps.evaluation.statistics import Measure, Resampling, Sampled
@@ -53,6 +53,12 @@ class _MeanOfParts:
 
     parts: list[Array]
     functions: list[Poolable]
+
+    @property
+    def kind(self) -> Kind:
+        """What the metric of each part is."""
+        kinds = [kind_of(function) for function in self.functions]
+        return replace(kinds[0], cases=min(kind.cases or 0 for kind in kinds) * len(kinds))
 
     def __call__(self, weights: Array) -> Any:
         local = [weights.take(part, axis=-1) for part in self.parts]

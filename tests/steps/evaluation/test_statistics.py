@@ -159,11 +159,11 @@ def test_days_are_the_blocks_where_there_are_enough_and_not_too_many():
 
 def test_undefined_resamples_leave_no_interval():
     samples = np.concatenate([np.full(10, math.nan), np.ones(90)])
-    result = Sampled(1.0, samples).estimate()
+    result = Sampled(1.0, samples, 100).estimate()
     assert result.value == 1
     assert (result.low, result.high) == (None, None)
-    assert Sampled(1.0, samples[8:]).estimate() == Estimate(value=1, low=1, high=1)
-    assert Sampled(math.nan, np.ones(100)).estimate() == Estimate()
+    assert Sampled(1.0, samples[8:], 100).estimate() == Estimate(value=1, low=1, high=1)
+    assert Sampled(math.nan, np.ones(100), 100).estimate() == Estimate()
 
 
 def test_with_one_thing_to_draw_there_is_no_interval():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from model_code import metrics, tasks
+from steps.evaluation.intervals import quantile
 from steps.evaluation.slices import Part
 from steps.evaluation.statistics import Measure, Sampled, bootstrap, by_row
 from steps.evaluation.verdict import compare, key_of, weaker
@@ -12,12 +13,11 @@ from steps.evaluation.verdict import compare, key_of, weaker
 def compared(low, high, margin, task="binary-classification"):
     """Compare a model whose metric differs from the champion's by an interval from low to high."""
     task = tasks.get(task)
-    draws = np.linspace(
-        low - (high - low) / 38, high + (high - low) / 38, 401
-    )  # whose 2.5 and 97.5 % quantiles are the ends
+    half = (high - low) / 2
+    draws = half / quantile(1000) * np.tile([-1.0, 1.0], 200) * (1 - 1 / 1000) ** 0.5  # whose interval reaches so far
     sampled = {
-        key_of(task.headline, None): Sampled(0.8 + (low + high) / 2, 0.8 + draws),
-        key_of(task.headline, None, "champion"): Sampled(0.8, np.full(401, 0.8)),
+        key_of(task.headline, None): Sampled(0.8 + (low + high) / 2, 0.8 + draws, 1000),
+        key_of(task.headline, None, "champion"): Sampled(0.8, np.full(400, 0.8), 1000),
     }
     return compare(task, sampled, "champion", 1000, margin)
 

@@ -1,1 +1,0 @@
-"""The page of monitoring: state, reasons, proposal, columns over time."""
