@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +31,12 @@ from pipelines.terminal import plain
 from steps.core import Config
 from steps.documents import Document, read
 from steps.errors import InputError
-from steps.monitoring.document import Judgement, Performance, Proposal
+from steps.monitoring.document import Baseline, Comparison, Judgement, Performance, Proposal, Traffic
 from steps.wording import count, near, unmarked
 
 PATTERNS = ("*.jsonl", "*.log")
 """Files of captured requests and of the server's log."""
+DOCUMENTS = (Traffic, Baseline, Comparison, Performance, Judgement, Proposal)
 LISTED = 12
 """Episodes that a terminal shows."""
 TRAINED = ("model", "train_set", "evaluation")
@@ -69,6 +71,10 @@ class Monitoring:
     @property
     def run(self) -> str:
         return f"{self.trained.problem_name}-monitoring-{self.plan.steps[-1].key[:8]}"
+
+    @property
+    def page(self) -> Path:
+        return self.request.workspace / "reports" / f"{self.run}.html"
 
     def document(self, kind: type[Document]) -> Any:
         """Return a published document of the finished run."""
@@ -158,8 +164,18 @@ def run(monitoring: Monitoring, reporter: Reporter) -> Judgement:
         records.save(request.workspace, record)
         with watch.track(request.workspace, record.run, _tracking_uri(monitoring), reporter):
             monitoring.place.backend.run(monitoring.plan, record, reporter)
+            write_page(monitoring)
     judgement: Judgement = monitoring.document(Judgement)
     return judgement
+
+
+def write_page(monitoring: Monitoring) -> Path:
+    """Write the page of a finished run, and return where it is."""
+    from pipelines.pages.monitoring import page
+
+    documents = {kind.artifact: monitoring.document(kind) for kind in DOCUMENTS}
+    command = f"fourscore run {shlex.quote(monitoring.trained.problem_path)}"
+    return page.write_page(page.Facts(monitoring.run, monitoring.trained.run, command, **documents), monitoring.page)
 
 
 def _record(monitoring: Monitoring) -> RunRecord:
@@ -205,6 +221,7 @@ def conclusion(monitoring: Monitoring, judgement: Judgement) -> str:
     if proposal.retrain:
         lines.append(f"  propose to train again: fourscore run {monitoring.trained.problem_path}")
     lines += [plain(f"  advice  {unmarked(text)}") for text in proposal.advice]
+    lines.append(f"  report  {monitoring.page}")
     rows = sum(day.rows for day in judgement.days)
     lines.append(f"  rows    {rows:,} in {count(len(judgement.days), 'window')}")
     return "\n".join(lines)
@@ -213,4 +230,4 @@ def conclusion(monitoring: Monitoring, judgement: Judgement) -> str:
 def summary(monitoring: Monitoring, judgement: Judgement) -> dict[str, Any]:
     """Return the documents as one for ``--json``."""
     documents = {kind.artifact: monitoring.document(kind).model_dump(mode="json") for kind in (Performance, Proposal)}
-    return {"run": monitoring.run, **judgement.model_dump(mode="json"), **documents}
+    return {"run": monitoring.run, "report": str(monitoring.page), **judgement.model_dump(mode="json"), **documents}

@@ -30,6 +30,9 @@ def baseline(
         vocabulary = entry.get("vocabulary") if entry["kind"] == "category" else None
         columns.append(reference_of(values, vocabulary=vocabulary))
     answers = pl.read_parquet(evaluation / "predictions.parquet", glob=False)
-    columns += [reference_of(answers[name], role="answer") for name in answer_names(schema) if name in answers.columns]
+    names = list(answer_names(schema))
+    if len(schema["classes"]) == 2:  # one probability says what the other does
+        names.remove(f"probability_{schema['classes'][0]}")
+    columns += [reference_of(answers[name], role="answer") for name in names]
     documents.write(baseline, Baseline(columns=tuple(columns)))
     log.metric("application/baseline_rows", columns[0].rows if columns else 0)

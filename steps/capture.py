@@ -37,7 +37,7 @@ def capture(captured: Input, model: Input, traffic: Output, config: CaptureConfi
         faults.update(batch.faults)
         rows += batch.rows.height
     broken = skipped.broken
-    if not requests and skipped.of_others:
+    if not rows and skipped.of_others:
         raise InputError(f"another model answered all {skipped.of_others} requests; name the run whose model answers")
     if not requests:
         example = f"; the first: {broken[0]}" if broken else ""

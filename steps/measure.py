@@ -58,7 +58,7 @@ def measure(
         measuring.truth_of(rows[measuring.LABEL], schema["classes"]),
         measuring.prediction_of(rows, schema["classes"]),
     )
-    right = np.isfinite(truth) & np.isfinite(prediction.reshape(len(truth), -1)).all(axis=1)
+    right = np.isfinite(truth) & np.isfinite(prediction.reshape(len(truth), max(1, len(schema["classes"])))).all(axis=1)
     notes = []
     if wrong := int((~np.isfinite(truth)).sum()):
         what = f"one of the classes {', '.join(schema['classes'])}" if schema["classes"] else "a number"

@@ -34,9 +34,11 @@ def monitor(
     as_json: bool,
 ) -> None:
     """Compare the requests of TARGET, a deployment or a folder, with training; exit code 3 means alarm."""
+    from pipelines import launch
     from pipelines import monitor as monitoring
     from pipelines.progress import Progress
     from pipelines.terminal import fit
+    from steps.errors import FourscoreError
 
     with Progress() as progress:
         folder, trained = (Path(target), run) if run else monitoring.of_deployment(workspace, target)
@@ -44,7 +46,12 @@ def monitor(
             folder, trained, workspace, settings, labels, tracking_uri, tracking=not no_tracking
         )
         prepared = monitoring.prepare(request)
-        judgement = monitoring.run(prepared, progress)
+        try:
+            judgement = monitoring.run(prepared, progress)
+        except FourscoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  unforeseen: the record names the file with the details
+            raise FourscoreError(launch.message_of(workspace, prepared.run, error)) from None
     if as_json:
         print_json(monitoring.summary(prepared, judgement))
     else:

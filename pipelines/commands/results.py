@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 def report(run: str | None, workspace: Path, as_json: bool) -> None:
     """Write the self-contained HTML report of a run (default: the newest) and print its path."""
     from pipelines.pages.report.page import write_report
+    from steps.errors import InputError
 
-    name = _load_run(workspace, run).run
-    path = write_report(workspace, name)
+    record = _load_run(workspace, run)
+    name, path = record.run, workspace / "reports" / f"{record.run}.html"
+    if record.pipeline != "monitoring":
+        path = write_report(workspace, name)
+    elif not path.is_file():
+        raise InputError(f"{name} has no page; 'fourscore monitor' writes it anew")
     if as_json:
         print_json({"run": name, "report": str(path)})
     else:

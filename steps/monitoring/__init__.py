@@ -1,1 +1,1 @@
-"""Monitoring: requests and answers of a model in use beside the rows that it was trained and tested on."""
+"""Monitoring: requests and answers of a model in use beside its training."""

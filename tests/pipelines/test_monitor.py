@@ -25,6 +25,11 @@ def test_quiet_days_end_with_zero_and_a_second_call_runs_nothing(workspace, tmp_
     first = monitor(workspace, folder)
     assert (first.returncode, first.stdout.splitlines()[0]) == (0, "QUIET")
     assert "1,200 in 3 windows" in first.stdout
+    page = workspace.parent / first.stdout.partition("report")[2].split()[0]
+    assert "Quiet: requests and answers look like training." in page.read_text()
+    assert fourscore("report", page.stem, cwd=workspace.parent).stdout.split() == [
+        str(page.relative_to(workspace.parent))
+    ]
     assert monitor(workspace, folder).stderr.count("cached") == first.stderr.count("ran ") == 6
 
 

@@ -1,0 +1,1 @@
+"""The page of monitoring: state, reasons, proposal, columns over time."""
