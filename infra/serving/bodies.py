@@ -233,7 +233,7 @@ def _of_rows(columns: Sequence[str], rows: Sequence[Sequence[Any]], names: Seque
 
 def _of_cells(rows: Sequence[Sequence[Any]], places: Mapping[str, int]) -> pl.DataFrame:
     """Return a table of the cells at these places."""
-    return pl.DataFrame([_series(name, [row[place] for row in rows]) for name, place in places.items()])
+    return pl.DataFrame({name: _series(name, [row[place] for row in rows]) for name, place in places.items()})
 
 
 def _useful_places(columns: Sequence[str], names: Sequence[str]) -> list[int]:
@@ -264,8 +264,8 @@ def _of_records(records: Iterable[dict[str, Any]], names: Sequence[str]) -> pl.D
                 surplus[name] = None
     for cells in columns.values():
         cells.extend([None] * (count - len(cells)))
-    unused = (pl.Series(name, [None] * count) for name in surplus)
-    return pl.DataFrame([*(_series(name, values) for name, values in columns.items()), *unused])
+    unused = {name: pl.Series([None] * count) for name in surplus}
+    return pl.DataFrame({**{name: _series(name, values) for name, values in columns.items()}, **unused})
 
 
 def _fields(record: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -139,7 +139,7 @@ def _level(choice: object, usual: float | None) -> float | None:
     if choice is None:
         return usual
     try:
-        return float(choice) or None  # type: ignore[arg-type]
+        return float("no number" if isinstance(choice, bool) else choice) or None  # type: ignore[arg-type]
     except (TypeError, ValueError):
         raise Refusal(400, f"intervals {str(choice)[:60]!r}: wanted a share such as 0.95, or 0 for none") from None
 

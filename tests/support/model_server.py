@@ -45,7 +45,7 @@ INTERVALS = {"rows": 400, "edges": [], "levels": {"0.95": {"low": [-2.0], "high"
 def graph(numeric, category):
     """Probabilities by a formula; every input moves them."""
     total = np.nan_to_num(numeric, nan=-3.0) @ np.array([0.01, 0.001]) + category[:, 0] / 7
-    chance = 1 / (1 + np.exp(-total))
+    chance = 1 / (1 + np.exp(-np.clip(total, -500, 500)))
     return np.stack([1 - chance, chance], axis=1)
 
 

@@ -1,10 +1,13 @@
 """A request in any form of SageMaker's and MLflow's clients gets the answers of the same rows, or one clear refusal."""
 
+import contextlib
 import io
 import json
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from model_server import INTERVALS, JSON, model
 
 from infra.serving.refusals import Refusal
@@ -206,6 +209,7 @@ def test_intervals_are_added_where_the_request_or_the_server_asks_for_them():
     assert predictions(ROWS[0], served=served, level="0") == [plain]
     assert "no intervals of level 0.7" in refusal(ROWS[0], served=served, level=0.7).message
     assert "wanted a share" in refusal(ROWS[0], served=served, level="wide").message
+    assert "wanted a share" in refusal(body | {"params": {"intervals": True}}, served=served).message
     assert "this model predicts classes" in refusal(ROWS[0], level="0.95").message
 
 
@@ -219,3 +223,57 @@ def test_numbers_keep_their_meaning_beside_others_and_text():
     assert first == third == predictions(ROWS[0] | {"price": 5})[0]
     assert second == predictions(ROWS[0] | {"age": 41})[0]
     assert ask([ROWS[0] | {"age": 2**70}]).unlike == {"age": 1}
+
+
+def test_a_column_without_a_name_is_one_that_the_model_does_not_need():
+    assert predictions([row | {"": 1, "column_0": 2, " ": 3} for row in ROWS]) == predictions(ROWS)
+    assert predictions({"columns": [*NAMES, ""], "data": [[*cells, 1] for cells in CELLS]}) == predictions(ROWS)
+
+
+KEYS = st.sampled_from(
+    [
+        *NAMES,
+        *(f" {name}" for name in NAMES),
+        "",
+        "column_0",
+        "a.b",
+        "dataframe_split",
+        "inputs",
+        "columns",
+        "data",
+        "params",
+    ]
+)
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**64 - 1), st.floats(allow_nan=False, allow_infinity=False), st.text(max_size=5),
+    st.sampled_from(["north", "NA", "1,5", "2024-01-01", "\x00"]),
+)  # fmt: skip
+VALUES = st.recursive(
+    LEAVES, lambda parts: st.lists(parts, max_size=3) | st.dictionaries(KEYS, parts, max_size=3), max_leaves=6
+)
+RECORDS = st.lists(
+    st.tuples(st.sampled_from(ROWS), st.dictionaries(KEYS, VALUES, max_size=3)).map(lambda pair: pair[0] | pair[1]), min_size=1, max_size=4
+)  # fmt: skip
+DOCUMENTS = st.one_of(
+    VALUES,
+    RECORDS,
+    RECORDS.map(lambda rows: {"dataframe_records": rows}),
+    RECORDS.map(lambda rows: {"instances": rows}),
+)
+
+
+def check_document(document):
+    """The document is answered or refused; no other error is raised."""
+    with contextlib.suppress(Refusal):
+        ask(document)
+
+
+@settings(max_examples=60)
+@given(DOCUMENTS)
+def test_any_json_is_answered_or_refused(document):
+    check_document(document)
+
+
+@pytest.mark.slow
+def test_very_much_json_is_answered_or_refused():
+    settings(max_examples=4_000)(given(DOCUMENTS)(check_document))()

@@ -105,10 +105,10 @@ def test_the_quick_way_says_what_reading_and_encoding_say_or_nothing(rows):
 
 @pytest.mark.slow
 def test_the_quick_way_says_what_reading_and_encoding_say_or_nothing_of_many_rows(capsys):
-    settings(max_examples=5_000)(given(records())(check))()
+    settings(max_examples=1_500)(given(records())(check))()
     with capsys.disabled():
         sys.stdout.write(f"\n{COUNTS}; no difference\n")
-    assert min(COUNTS.values()) > 500
+    assert min(COUNTS.values()) > 200
 
 
 def test_most_rows_of_likely_values_have_the_quick_way():
