@@ -231,3 +231,16 @@ def summary(monitoring: Monitoring, judgement: Judgement) -> dict[str, Any]:
     """Return the documents as one for ``--json``."""
     documents = {kind.artifact: monitoring.document(kind).model_dump(mode="json") for kind in (Performance, Proposal)}
     return {"run": monitoring.run, "report": str(monitoring.page), **judgement.model_dump(mode="json"), **documents}
+
+
+def alert(monitoring: Monitoring, judgement: Judgement, address: str) -> bool:
+    """Tell an address of new alarms; return whether there were any.
+
+    Raises:
+        FourscoreError: it could not be delivered.
+    """
+    from pipelines import alerting
+
+    performance, proposal = monitoring.document(Performance), monitoring.document(Proposal)
+    workspace, trained = monitoring.request.workspace, monitoring.trained.run
+    return alerting.alert(workspace, trained, monitoring.run, judgement, performance, proposal, address)

@@ -17,7 +17,7 @@ TIMEOUT = 30
 LARGEST = 64 << 30
 """Bytes; a server that goes on sending must not fill the disk."""
 _CHUNK = 1 << 20
-_LOCAL = ("localhost", "127.0.0.1", "::1")
+LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 class _SafeRedirects(urllib.request.HTTPRedirectHandler):
@@ -37,7 +37,7 @@ def check_scheme(url: str) -> None:
         InputError: the URL is another one.
     """
     parts = urlsplit(url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOCAL):
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOCAL):
         raise InputError(f"{url}: wanted https://, which nobody can change on the way")
 
 

@@ -18,6 +18,12 @@ from pipelines.commands.options import as_json, print_json, settings_option, tra
     metavar="FILE",
     help="Outcomes that arrived later: the target, with request_id and row or a key of yours.",
 )
+@click.option(
+    "--alert",
+    metavar="WHERE",
+    envvar="FOURSCORE_ALERT",
+    help="Tell a file, a https:// webhook or an SNS topic of new alarms.",
+)
 @settings_option("A setting, such as hours=6 or alarms_per_quarter=1 (docs/monitoring.md).")
 @workspace_of_runs
 @tracking_uri
@@ -27,6 +33,7 @@ def monitor(
     target: str,
     run: str | None,
     labels: str | None,
+    alert: str | None,
     settings: dict[str, str],
     workspace: Path,
     tracking_uri: str | None,
@@ -34,12 +41,15 @@ def monitor(
     as_json: bool,
 ) -> None:
     """Compare the requests of TARGET, a deployment or a folder, with training; exit code 3 means alarm."""
+    from infra.alerts import check_address
     from pipelines import launch
     from pipelines import monitor as monitoring
     from pipelines.progress import Progress
     from pipelines.terminal import fit
     from steps.errors import FourscoreError
 
+    if alert:
+        check_address(alert)
     with Progress() as progress:
         folder, trained = (Path(target), run) if run else monitoring.of_deployment(workspace, target)
         request = monitoring.Request(
@@ -56,4 +66,6 @@ def monitor(
         print_json(monitoring.summary(prepared, judgement))
     else:
         click.echo(fit(monitoring.conclusion(prepared, judgement), sys.stdout))
+    if alert and monitoring.alert(prepared, judgement, alert):
+        click.echo("told where --alert says of new alarms", err=True)
     click.get_current_context().exit(3 if judgement.state == "alarm" else 0)

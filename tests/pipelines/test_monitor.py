@@ -202,3 +202,26 @@ def test_a_deployment_names_folder_and_run_itself(workspace, tmp_path):
     for name, message in (("quiet", "deploy with --capture"), ("other", "the deployments: credit, quiet")):
         refusal = fourscore("monitor", name, cwd=workspace.parent)
         assert (refusal.returncode, message in refusal.stderr) == (2, True), refusal.stderr
+
+
+def test_new_alarms_are_told_once_and_the_name_of_a_column_calls_nobody(workspace, tmp_path):
+    folder, alerts = captured(tmp_path / "requests", 3, {2: 1.0}), tmp_path / "alerts.jsonl"
+    for _ in range(2):
+        assert monitor(workspace, folder, "--alert", alerts).returncode == 3
+    (alert,) = [json.loads(text) for text in alerts.read_text().splitlines()]
+    assert alert["subject"] == "Fourscore: 1 alarm about the model of run credit-1"
+    assert (alert["alarms"][0]["column"], alert["retrain"], "<" in alert["text"]) == ("income", True, False)
+    with (folder / "later.jsonl").open("w") as file:
+        for number in range(40):
+            file.write(
+                line(
+                    START + timedelta(days=3), f"v{number}", [{"income": 0.1 * number - 2, "colour": "violet"}] * 10, []
+                )
+            )
+    monitor(workspace, folder, "--alert", alerts)
+    second = json.loads(alerts.read_text().splitlines()[1])
+    assert {"new values", "distribution"} == {
+        entry["measure"] for entry in second["alarms"] if entry["column"] == "colour"
+    }
+    assert "2026-03-03" not in second["text"]
+    assert monitor(workspace, folder, "--alert", "http://example.org/").returncode == 2
