@@ -110,9 +110,11 @@ def test_a_run_that_finished_untracked_is_projected_when_it_is_asked_for_with_tr
     assert state_path(workspace, run).stat().st_mtime_ns == modified
 
 
+@pytest.mark.slow
 def test_a_run_that_rotted_before_it_was_projected_says_so_and_is_put_right_when_it_is_asked_for_again(
     place, workspace
 ):
+    """Four commands; tests/infra/tracking/test_registry.py projects changed files of each kind without a command."""
     run = json.loads(fourscore(*DIABETES, "--no-tracking", cwd=place).stdout)["run"]
     (card,) = workspace.glob("store/*/card/card.md")
     whole = card.read_bytes()

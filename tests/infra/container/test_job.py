@@ -100,8 +100,13 @@ def test_a_job_tracks_its_stages_below_the_parent_though_nobody_follows_the_run(
     assert client.get_run(parent).info.status == "RUNNING", "whoever follows the run ends it"
 
 
+@pytest.mark.slow
 def test_sigterm_keeps_a_checkpoint_from_which_the_next_attempt_ends_bit_equal(training, tmp_path, monkeypatch):
-    """As a spot interruption: the process is asked to end, and the job begins again with its checkpoints."""
+    """As a spot interruption: the process is asked to end, and the job begins again with its checkpoints.
+
+    Two trainings beside that of the fixture. In the fast suite tests/infra/sagemaker/test_backend.py stops a job and retries it,
+    and tests/model_code/test_training.py kills a training whose next attempt ends bit-equal.
+    """
     shutil.copytree(tmp_path / "laptop", tmp_path / "alone")
     base, store, key = tmp_path / "train", training.store, training.key
     environment = containers.lay(base, "train", training.text)

@@ -24,7 +24,8 @@ def _over(processes):
     return alive == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+# A server starts for each; the next test ends one in another way.
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGINT])
 def test_the_server_ends_with_the_command_that_shows_it(running_ui, number):
     process, children, port = running_ui
     process.send_signal(number)

@@ -124,9 +124,10 @@ def test_a_long_parameter_is_cut_in_the_table_and_whole_in_the_artifact(place, w
     [
         ("pass", "FINISHED", "pass"),
         ("rejected", "FAILED", "rejected"),
-        ("error", "FAILED", "error"),
         ("interrupted", "KILLED", "error"),
-        ("killed", "KILLED", "error"),
+        # the pairs of "rejected" and "interrupted", by the same two lines
+        pytest.param("error", "FAILED", "error", marks=pytest.mark.slow),
+        pytest.param("killed", "KILLED", "error", marks=pytest.mark.slow),
     ],
 )
 def test_how_a_run_ended_is_how_it_ends_in_mlflow(place, status, expected, verdict, write_run):

@@ -85,7 +85,7 @@ def test_a_passed_run_becomes_a_version_with_its_digests_and_the_candidate_alias
     assert aliases(place) == {"candidate": "1"}
 
 
-@pytest.mark.parametrize("unfit", [{"status": "rejected"}, {"smoke": True}])
+@pytest.mark.parametrize("unfit", [{"status": "rejected"}, pytest.param({"smoke": True}, marks=pytest.mark.slow)])
 def test_a_model_that_may_not_be_used_stays_with_its_run_and_is_never_the_latest_version(place, model, project, unfit):
     project(place, "good", model=model)
     state = project(place, "unfit", model=model, number=2, **unfit)
@@ -170,7 +170,8 @@ CHANGED = {
 }
 
 
-@pytest.mark.parametrize("what", CHANGED)
+# Each case projects two runs; "a document" is a file of the same stage as "the request".
+@pytest.mark.parametrize("what", [pytest.param(w, marks=pytest.mark.slow) if w == "a document" else w for w in CHANGED])
 def test_nothing_is_registered_of_a_run_whose_files_changed_after_it_was_published(place, model, write_run, what):
     stage, name, old, new = CHANGED[what]
     write_run(place, model=model)

@@ -64,8 +64,8 @@ def test_random_rows_are_answered_as_lightgbm_answers_them(objective):
     width = 3 if objective == "multiclass" else 1
     truth = target if objective == "regression" else np.digitize(target, [0.3, 1.0][: 2 if width == 3 else 1])
     parameters = {"objective": objective, "num_class": width, "verbose": -1, "num_threads": 1}
-    booster = lightgbm.train(parameters, lightgbm.Dataset(values, truth), 150)
-    rows = generator.normal(size=(20_000, 6)).round(1)  # rounded: many lie exactly on a threshold
+    booster = lightgbm.train(parameters, lightgbm.Dataset(values, truth), 50)
+    rows = generator.normal(size=(4_000, 6)).round(1)  # rounded: many lie exactly on a threshold
     rows[generator.random(rows.shape) < 0.1] = np.nan
     rows[:, 5] = np.nan_to_num(rows[:, 5])
     expected = booster.predict(rows, raw_score=True).reshape(len(rows), width)
@@ -187,11 +187,11 @@ def test_the_network_has_the_trees_of_the_best_round_only():
 
 
 def test_threads_change_nothing():
-    data = table()
+    data, config = table(), TreesConfig(rounds=30)  # where cores are busy, threads wait for each other in each round
     with limit_threads(1):
-        (one, validation) = fit(data)
+        (one, validation) = fit(data, config)
     with limit_threads(2):
-        (two, _) = fit(data)
+        (two, _) = fit(data, config)
     np.testing.assert_array_equal(predict(data, one, validation), predict(data, two, validation))
 
 

@@ -88,7 +88,7 @@ def test_the_random_suites_have_every_type_that_polars_evaluates():
     assert len(COVERED) == 45
 
 
-@pytest.mark.parametrize(("seed", "rows"), [(1, 40), (2, 0), (3, 1), (4, 13), (5, 90)])
+@pytest.mark.parametrize(("seed", "rows"), [(2, 0), (3, 1), (4, 13), (5, 90)])
 def test_polars_and_great_expectations_say_the_same(tmp_path, seed, rows):
     pairs, differing = compare(tmp_path, seed, rows, 64)
     assert differing == []
