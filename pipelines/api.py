@@ -30,7 +30,7 @@ import polars as pl
 
 from infra.files import write_atomically
 from infra.sources.files import expand_home
-from model_code import serving
+from model_code import lean, serving
 from model_code.tabular.from_pandas import from_pandas
 from steps.errors import GateRefused, InputError
 
@@ -273,6 +273,7 @@ def run(
     values = _texts(settings)
     if data is not None:
         values |= _source_of(data, load_problem(path, values).problem.data.sources, path.parent, folder)
+    lean.keep_whole()  # the notebook may go on with LightGBM's own estimators
     prepared = prepare(Request(path, folder, values, smoke=smoke, name=name, tracking=tracking))
     # where a gate refuses, the record says so, as it does of a model that was rejected
     with contextlib.suppress(GateRefused), Progress() as progress:

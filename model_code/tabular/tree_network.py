@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import lightgbm
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+from model_code.tabular.boosting import lightgbm
 
 Array = np.ndarray[Any, Any]
 

@@ -11,14 +11,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-import lightgbm  # whose OpenMP runtime, where the system has none, is the one that torch has loaded before
 import numpy as np
 import torch
-from lightgbm.callback import CallbackEnv, EarlyStopException
 from torch import nn
 
 from model_code import parallel
 from model_code.families import Quality
+from model_code.tabular.boosting import CallbackEnv, EarlyStopException, lightgbm
 from model_code.tabular.target_statistics import Columns
 from model_code.tabular.tree_network import TreeNetwork
 from model_code.training import BEHIND, CONVERGED, OUT_OF_TIME, Fit, Objective, Options, Rows
