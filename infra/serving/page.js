@@ -106,7 +106,7 @@ function showMoves(answer, moved, without) {
   moves.sort((one, other) => Math.abs(other[1]) - Math.abs(one[1]));
   const sign = change => (change < 0 ? "\u2212" : "+");
   fill(document.getElementById("moves"), moves.map(([column, change]) =>
-    [column, sign(change) + (name ? percent(Math.abs(change)) : rounded(Math.abs(change)))]));
+    [column, sign(change) + (name ? `${(100 * Math.abs(change)).toFixed(1)} points` : rounded(Math.abs(change)))]));
   document.getElementById("unmoved").hidden = moves.length > 0;
 }
 
@@ -117,6 +117,7 @@ function later() {
 
 async function answerFile(file) {
   show("file-problem", "");
+  document.getElementById("file-link").hidden = document.getElementById("file-table").hidden = true;
   show("file-rows", `${file.name} is being answered`);
   try {
     const text = await (await post(file, { "Content-Type": "text/csv", "Accept": "text/csv;header=present" })).text();
@@ -126,7 +127,7 @@ async function answerFile(file) {
     [...head.children].forEach(cell => cell.setAttribute("scope", "col"));
     document.getElementById("file-head").replaceChildren(head);
     fill(document.getElementById("file-body"), lines.slice(1, 21).map((line, i) => [String(i + 1), ...line]));
-    show("file-rows", `${file.name}: ${lines.length - 1} answers; the first ${Math.min(lines.length - 1, 20)} are below`);
+    show("file-rows", `${file.name}, answers: ${lines.length - 1}${lines.length > 21 ? ", the first 20 below" : ""}`);
     const link = document.getElementById("file-link");
     URL.revokeObjectURL(link.href);
     link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));

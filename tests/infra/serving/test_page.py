@@ -3,10 +3,13 @@
 import html.parser
 import math
 import re
+import time
 
 import browser
 import pytest
-from model_server import INTERVALS, SCHEMA
+from devtools import Browser
+from model_server import INTERVALS, SCHEMA, running
+from tracked import write_model
 
 from infra.serving.page import html as page_of
 from infra.serving.page import middle, policy
@@ -70,3 +73,36 @@ def test_the_middle_of_amounts_is_the_geometric_one():
 @pytest.mark.parametrize("scheme", browser.SCHEMES)
 def test_axe_finds_no_barrier_and_nothing_lies_beyond_the_edge(scheme, tmp_path):
     assert browser.audit({"classes": CLASSES, "number": NUMBER}, scheme, tmp_path) == []
+
+
+def eventual(page, expression, predicate):
+    """The value of an expression in the page, once it is as expected."""
+    end = time.monotonic() + 60
+    while not predicate(value := page.value(expression)):
+        assert time.monotonic() < end, value
+        time.sleep(0.1)
+    return value
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not browser.CHROMIUM, reason="no chromium")
+def test_a_change_is_answered_with_what_it_moved_and_so_is_a_file(tmp_path):
+    with running(write_model(tmp_path / "model"), "--page") as server, Browser(tmp_path, width=360) as page:
+        page.open(f"http://127.0.0.1:{server.port}/", "Every value is the one")
+        before = eventual(page, "document.getElementById('chances').textContent", lambda text: "%" in text)
+        change = "age.dispatchEvent(new Event('input', {bubbles: true}))"
+        page.value(f"globalThis.age = document.querySelector('[name=age]'); age.value = '77'; {change}")
+        eventual(page, "document.getElementById('moves').textContent", lambda text: text.startswith("age+"))
+        assert page.value("document.getElementById('chances').textContent") != before
+        text = "age,price,when,code,place\\n1,2,2024-01-01T00:00:00,1,north\\n"
+        page.value(f"answerFile(new File(['{text}'], 'rows.csv'))")
+        rows = "document.getElementById('file-rows').textContent"
+        eventual(page, rows, lambda text: text == "rows.csv, answers: 1")
+        page.value("answerFile(new File(['age'], 'rows.csv'))")
+        eventual(page, "document.getElementById('file-problem').textContent", lambda text: "no rows" in text)
+        page.value(f"age.value = ''; {change}")
+        eventual(page, "document.getElementById('moves').textContent", lambda text: text.startswith("age\u2212"))
+        page.picture(tmp_path.parent / "page.png", whole=True)
+        asks = [address for address in page.requests() if address.startswith("http")]
+        assert {address.split("/")[2] for address in asks} == {f"127.0.0.1:{server.port}"}
+        assert not [event for event in page.events if event["method"] == "Runtime.exceptionThrown"]
