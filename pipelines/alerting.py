@@ -1,6 +1,6 @@
 """Alerts of monitoring: what is new since the last one, in one message; what was delivered is remembered.
 
-<workspace>/alerts/<run>.jsonl    the run that made the model: a digest for each thing that an address was delivered
+<workspace>/alerts/<run>.jsonl    the run that made the model: a digest for each thing that an address was told
 """
 
 from __future__ import annotations

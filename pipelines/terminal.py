@@ -156,6 +156,8 @@ def _next(facts: Facts) -> str:
         return f"watch it with 'fourscore attach {record.run}', stop it with 'fourscore stop {record.run}'"
     if verdict == "pass" and record.stages[-1].status == "skipped":
         return "run without --until to continue from here"
+    if verdict == "pass" and record.pipeline == "monitoring":
+        return "open the report; browse the tracking with 'fourscore ui'"
     if verdict == "pass" and not record.smoke:
         rank = f"sign for it with 'fourscore approve {record.run} --reason ...'"
         if facts.model["champion"]:

@@ -48,7 +48,7 @@ def compare(
 
     from model_code import families
     from steps.monitoring import comparing
-    from steps.monitoring.captured import ANSWER, TIME
+    from steps.monitoring.captured import ANSWER, REQUEST, TIME
     from steps.monitoring.document import Baseline, Comparison
 
     requests = pl.read_parquet(traffic / "requests.parquet", glob=False)
@@ -68,15 +68,16 @@ def compare(
     rows = np.zeros(clock.count, np.int64)
     for path in sorted(traffic.glob("rows-*.parquet")):
         frame = pl.read_parquet(path, glob=False)
-        windows = clock.windows(frame[TIME])
+        windows, senders = clock.windows(frame[TIME]), frame[REQUEST].rank("dense").to_numpy()
         rows += np.bincount(windows, minlength=clock.count)
         for tally in tallies:
             name = tally.reference.name
             values = frame[name if tally.reference.role == "feature" else f"{ANSWER}{name}"]
             if tally.reference.role == "answer":  # a log has no answers, and that is no drift
-                tally.add(values.drop_nulls(), windows[values.is_not_null().to_numpy()])
+                present = values.is_not_null().to_numpy()
+                tally.add(values.drop_nulls(), windows[present], senders[present])
             else:
-                tally.add(values, windows)
+                tally.add(values, windows, senders)
     margins = comparing.Margins(config.distribution_margin, config.share_margin)
     series = [entry for tally in tallies for entry in comparing.series_of(tally, clock.count, margins)]
     numbers = comparing.requests_of(requests, clock, config.slow_seconds)

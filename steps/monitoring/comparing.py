@@ -73,6 +73,43 @@ class Clock:
             yield datetime.fromtimestamp((self.start + position * self.length) / 1e6, UTC).isoformat(timespec="minutes")
 
 
+class Likeness:
+    """How alike the rows of one request are: sums over the requests of a window, and the design effect from them."""
+
+    def __init__(self, width: int) -> None:
+        self.requests, self.rows, self.squared_rows = 0, 0, 0
+        self.counts, self.squares, self.products = np.zeros((3, width))
+
+    def add(self, places: Array, requests: Array) -> None:
+        """Count the bins of rows by request."""
+        width = len(self.counts)
+        numbers = np.unique(requests, return_inverse=True)[1]
+        count = int(numbers.max(initial=-1)) + 1
+        table = np.bincount(numbers * width + places, minlength=count * width).reshape(count, width)
+        rows = table.sum(axis=1)
+        self.requests, self.rows = self.requests + count, self.rows + len(places)
+        self.squared_rows += int((rows**2).sum())
+        self.counts += table.sum(axis=0)
+        self.squares += (table**2).sum(axis=0)
+        self.products += rows @ table
+
+    def effect(self) -> float:
+        """Return by how many times fewer independent rows the window is worth, at least 1.
+
+        It is the first-order correction of Rao & Scott ("The analysis of categorical data from complex sample surveys", JASA
+        76 (374), 1981): the mean over bins of the variance between requests, divided by that of independent rows.
+        """
+        if self.requests < 2 or self.requests == self.rows:
+            return 1.0
+        shares = self.counts / self.rows
+        filled = shares[(shares > 0) & (shares < 1)]
+        if len(filled) < 2:
+            return 1.0
+        between = self.squares - 2 * shares * self.products + shares**2 * self.squared_rows
+        ratios = between[(shares > 0) & (shares < 1)] / (self.rows * filled)  # each times 1 - share already
+        return max(1.0, self.requests / (self.requests - 1) * float(ratios.sum()) / (len(filled) - 1))
+
+
 @dataclass
 class Tally:
     """The rows of each window by bin of a column; the last two places are missing and new values."""
@@ -80,44 +117,65 @@ class Tally:
     reference: Reference
     vocabulary: Collection[str] | None = None
     counts: dict[int, Array] = field(default_factory=dict)
+    likeness: dict[int, Likeness] = field(default_factory=dict)
 
-    def add(self, values: pl.Series, windows: Array) -> None:
-        """Count values; ``windows`` int64[n] has the window of each."""
+    def add(self, values: pl.Series, windows: Array, requests: Array | None = None) -> None:
+        """Count values.
+
+        Args:
+            windows: int64[n], the window of each.
+            requests: int64[n], the request of each, all rows of one at once; None where each row is a request.
+        """
         width = width_of(self.reference) or 1
         places = bins(values, self.reference, self.vocabulary)
         places = np.select([places == MISSING, places == NEW], [width, width + 1], places)
         for window in np.unique(windows):
-            own = np.bincount(places[windows == window], minlength=width + 2)
+            inside = windows == window
+            own = np.bincount(places[inside], minlength=width + 2)
             self.counts[int(window)] = self.counts.get(int(window), 0) + own
+            if requests is not None:
+                self.likeness.setdefault(int(window), Likeness(width + 2)).add(places[inside], requests[inside])
 
     def table(self, windows: int) -> Array:
         """Return the counts of all windows float64[windows, bins + 2]."""
         empty = np.zeros((width_of(self.reference) or 1) + 2)
         return np.stack([self.counts.get(window, empty) for window in range(windows)]).astype(float)
 
+    def effects(self, windows: int) -> Array:
+        """Return the design effect of each window float64[windows]."""
+        return np.array(
+            [self.likeness[window].effect() if window in self.likeness else 1.0 for window in range(windows)]
+        )
+
 
 def series_of(tally: Tally, windows: int, margins: Margins) -> Iterator[Series]:
     """Yield every measure of a column over the windows: each window alone, and with those before it."""
     reference, counts = tally.reference, tally.table(windows)
     numbers, missing, new = counts[:, :-2], counts[:, -2], counts[:, -1]
+    design = tally.effects(windows)
     present, training = numbers.sum(axis=1) + new, reference.rows - reference.missing
     if reference.kind != "moment":
         present_rows = numbers.copy()
         if reference.kind == "category":
             present_rows[:, -1] += new
-        yield from _both("distribution", reference, present_rows, margins.distribution)
+        yield from _both("distribution", reference, design, present_rows, margins.distribution)
     share = margins.share
     yield from _both(
-        "missing", reference, np.stack([missing, present], axis=1), share, (reference.missing, reference.rows)
+        "missing", reference, design, np.stack([missing, present], axis=1), share, (reference.missing, reference.rows)
     )
     if reference.kind == "category" and tally.vocabulary is not None:
         yield from _both(
-            "new values", reference, np.stack([new, present - new], axis=1), share, (reference.new, training)
+            "new values", reference, design, np.stack([new, present - new], axis=1), share, (reference.new, training)
         )
 
 
 def _both(
-    measure: Measure, reference: Reference, rows: Array, margin: float, share: tuple[int, int] | None = None
+    measure: Measure,
+    reference: Reference,
+    design: Array,
+    rows: Array,
+    margin: float,
+    share: tuple[int, int] | None = None,
 ) -> Iterator[Series]:
     """Yield the series of a measure for windows alone and for windows with their past.
 
@@ -127,6 +185,7 @@ def _both(
     what is over does not linger.
 
     Args:
+        design: float64[windows], by how many times fewer independent rows a window is worth.
         rows: float64[windows, bins], or for a share float64[windows, 2]: rows that have the property, and the others.
         share: how many rows of training have the property, and of how many.
     """
@@ -137,12 +196,12 @@ def _both(
             return significance.of_distributions(row, size, training, margin)
         return significance.of_shares(size * row[0] / row.sum(), size, *share, margin)
 
-    alone = [test(row, row.sum()) if row.sum() else None for row in rows]
+    alone = [test(row, row.sum() / effect) if row.sum() else None for row, effect in zip(rows, design, strict=True)]
     past, squares, weighted = np.zeros(rows.shape[1]), 0.0, list[Tested | None]()
-    for row in rows:
+    for row, effect in zip(rows, design, strict=True):
         size = row.sum()
         fade = min(0.5 ** (1 / HALF_LIFE), max(0.0, ENOUGH - size) / max(past.sum(), 1.0))
-        past, squares = past * fade + row, squares * fade**2 + size
+        past, squares = past * fade + row, squares * fade**2 + size * effect
         weighted.append(test(past, past.sum() ** 2 / squares) if 0 < size < past.sum() else None)
     for memory, results in ((False, alone), (True, weighted)):
         if any(results):

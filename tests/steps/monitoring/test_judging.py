@@ -66,6 +66,31 @@ def test_missing_and_new_values_are_named_with_their_share():
     assert "11 % of the rows have a value of" in texts["new values"]
 
 
+def test_rows_of_one_request_that_are_alike_are_worth_less_than_their_number():
+    """Forty requests of fifty rows a day, half of the variance between requests: as many rows of their own would be news."""
+    random = np.random.default_rng(3)
+    tallies = [Tally(reference_of(pl.Series("x", random.normal(size=5000)))) for _ in range(2)]
+    for day in range(20):
+        senders = np.repeat(np.arange(40), 50)
+        values = pl.Series("x", (random.normal(size=40)[senders] + random.normal(size=2000)) / np.sqrt(2))
+        tallies[0].add(values, np.full(2000, day), senders)
+        tallies[1].add(values, np.full(2000, day))
+    windows = tuple(Window(start=f"2026-01-{day + 1:02d}", rows=2000) for day in range(20))
+    alike, independent = (
+        judge(Comparison(hours=24, windows=windows, series=tuple(series_of(tally, 20, Margins()))), 0.25)
+        for tally in tallies
+    )
+    assert set(states(alike)) == {"quiet"}
+    assert set(states(independent)) > {"quiet"}
+
+
+def test_rows_that_are_no_more_alike_than_others_are_worth_their_number():
+    random = np.random.default_rng(4)
+    tally = Tally(reference_of(pl.Series("x", random.normal(size=5000))))
+    tally.add(pl.Series("x", random.normal(size=10_000)), np.zeros(10_000, int), np.repeat(np.arange(1000), 10))
+    assert 1 <= tally.effects(1)[0] < 1.1
+
+
 def test_a_window_without_rows_is_quiet():
     assert states(judged([normal(0), normal(1, rows=0), normal(2)])) == ["quiet"] * 3
 
