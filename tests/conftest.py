@@ -10,12 +10,17 @@ import botocore.session
 import pytest
 from hypothesis import settings
 
+from infra.runs import keys
+
 settings.register_profile("steady", derandomize=True, deadline=None)  # a landing is not refused by chance
 settings.register_profile("random", deadline=None)  # `make test-slow` looks where nobody has looked yet
 settings.load_profile("steady")
 
 # A client reads megabytes of JSON about its service, each session anew; tests make hundreds of them.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+
+# A new workspace remembers nothing of what our modules import: to parse them takes a second, and tests make hundreds of them.
+keys.imports = functools.cache(keys.imports)
 
 # A shell ignores Ctrl-C for what it starts in the background, and the processes that tests interrupt would inherit that.
 with contextlib.suppress(ValueError):  # not in the main thread

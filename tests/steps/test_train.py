@@ -129,6 +129,12 @@ def trained(tmp_path_factory):
     return train_once
 
 
+@pytest.fixture
+def no_export(monkeypatch):
+    """Train for the record alone: export takes half of so short a training, and other tests look at what it writes."""
+    monkeypatch.setattr("model_code.export.export", lambda *arguments: None)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_each_task_ends_with_a_served_model_and_its_yardsticks(trained, task):
     frame, _, outputs = trained(task)
@@ -253,6 +259,7 @@ def test_classifiers_of_the_same_rows_are_alike_byte_for_byte(tmp_path, trained,
     assert digests(first["model"], first["yardsticks"]) == digests(second["model"], second["yardsticks"])
 
 
+@pytest.mark.usefixtures("no_export")
 def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp_path):
     outputs = run(
         tmp_path / "run", stored(tmp_path / "train_set", table(), "regression"), "regression", candidates=["linear"]
@@ -286,7 +293,9 @@ def test_the_journal_has_curves_speed_and_memory_and_the_record_has_no_times(tmp
     ]
 
 
-def test_fits_at_the_same_time_change_no_byte_of_the_result(tmp_path, monkeypatch):
+@pytest.mark.usefixtures("no_export")
+def test_fits_at_the_same_time_change_no_byte_of_the_record(tmp_path, monkeypatch):
+    """The record has the losses of every epoch and round, and the file of the folds every prediction."""
     task, results = "binary-classification", []
     train_set = stored(tmp_path / "train_set", classes_of(table(120), CASES[task]), task, CASES[task])
     for cores in (1, 3):
@@ -300,6 +309,7 @@ def test_fits_at_the_same_time_change_no_byte_of_the_result(tmp_path, monkeypatc
     assert results[0] == results[1]
 
 
+@pytest.mark.usefixtures("no_export")
 def test_an_interrupt_while_two_fits_run_ends_both_and_the_next_call_goes_on(tmp_path, monkeypatch):
     """The next test shows that a training that goes on ends with the same model."""
     train_set = stored(tmp_path / "train_set", table(120), "regression")
@@ -312,7 +322,7 @@ def test_an_interrupt_while_two_fits_run_ends_both_and_the_next_call_goes_on(tmp
     options = {"folds": 2, "candidates": ["mlp"]}
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path, train_set, "regression", interrupt, **options)
-    assert not (tmp_path / "model" / "model.pt2").exists()
+    assert not (tmp_path / "model" / "training.json").exists()
     assert record(run(tmp_path, train_set, "regression", **options))["chosen"] == "mlp"
 
 
@@ -386,6 +396,7 @@ def test_a_class_that_is_missing_from_a_fold_or_from_all_rows_is_no_obstacle(tmp
     assert pl.read_parquet(outputs["yardsticks"] / "folds.parquet").columns == [ROW, "truth", "p0", "p1", "p2", "p3"]
 
 
+@pytest.mark.usefixtures("no_export")
 def test_folds_by_time_with_one_class_late_choose_the_cheapest(tmp_path):
     frame = table(60).with_columns(score=pl.Series(["no", "yes"] * 15 + ["no"] * 30))
     train_set = stored(tmp_path / "train_set", frame, "binary-classification", ("no", "yes"))
@@ -393,6 +404,7 @@ def test_folds_by_time_with_one_class_late_choose_the_cheapest(tmp_path):
     assert record(outputs)["chosen"] == "linear"
 
 
+@pytest.mark.usefixtures("no_export")
 @pytest.mark.parametrize(("by", "column"), [("group", "team"), ("time", "day")])
 def test_folds_follow_the_split(tmp_path, by, column):
     outputs = run(
@@ -408,13 +420,21 @@ def test_folds_follow_the_split(tmp_path, by, column):
     assert len(record(outputs)["folds"]) == 2
 
 
+class Enough(Exception):
+    """The rows are in folds; no model is needed."""
+
+
 def folds_of(folder, train_set, monkeypatch, **config):
     """The pairs of positions that the step divides its rows into."""
     calls = []
-    monkeypatch.setattr(
-        splitting, "folds", lambda *arguments, **keywords: calls.append(folds(*arguments, **keywords)) or calls[-1]
-    )
-    run(folder, train_set, candidates=["linear"], **config)
+
+    def divide(*arguments, **keywords):
+        calls.append(folds(*arguments, **keywords))
+        raise Enough
+
+    monkeypatch.setattr(splitting, "folds", divide)
+    with pytest.raises(Enough):
+        run(folder, train_set, candidates=["linear"], **config)
     return calls[0]
 
 
@@ -447,6 +467,7 @@ def test_the_key_of_the_split_is_the_key_of_the_folds():
         load(path, {"train.key": "[age]"})
 
 
+@pytest.mark.usefixtures("no_export")
 def test_first_stops_at_the_candidate_that_reaches_the_thresholds(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression")
     easy = run(tmp_path / "easy", train_set, "regression", choose="first", success=[{"metric": "rmse", "at_most": 100}])
@@ -471,6 +492,7 @@ def test_a_fit_learns_from_so_many_rows_and_says_so(tmp_path, monkeypatch, quali
     assert yardsticks.names(outputs["yardsticks"]) == ("constant", "trees"), "that was no candidate"
 
 
+@pytest.mark.usefixtures("no_export")
 def test_a_network_goes_on_from_the_last_fold_for_a_third_of_its_epochs(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression", team="ignore")
     budget = {"minutes": 30, "epochs": 6}
@@ -481,6 +503,7 @@ def test_a_network_goes_on_from_the_last_fold_for_a_third_of_its_epochs(tmp_path
     assert final["train_loss"][0] < candidate["folds"][0]["train_loss"][0]
 
 
+@pytest.mark.usefixtures("no_export")
 def test_a_yardstick_that_the_budget_does_not_allow_is_left_out_and_that_is_said(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression", team="ignore")
     outputs = run(tmp_path / "run", train_set, "regression", candidates=["linear"], budget={"minutes": 1e-6})
@@ -509,6 +532,7 @@ def test_a_blend_is_chosen_where_it_is_clearly_better_and_exported_as_one_graph(
     assert any(n.startswith("blend of ") and n.endswith("ms for 1,000 rows") for n in notes)
 
 
+@pytest.mark.usefixtures("no_export")
 @pytest.mark.parametrize(("limit", "expected"), [(241, mlp.SMALL), (240, mlp.LARGE)])
 def test_folds_and_the_final_fit_have_one_config_that_the_record_tells(tmp_path, monkeypatch, limit, expected):
     """Each fold has fewer rows than the limit from which on another config is taken, the whole part has not."""
@@ -534,6 +558,7 @@ def test_folds_and_the_final_fit_have_one_config_that_the_record_tells(tmp_path,
     assert candidate["weights"] == sum(p.numel() for p in calls[-1][1].parameters())
 
 
+@pytest.mark.usefixtures("no_export")
 def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression")
     outputs = run(tmp_path / "run", train_set, "regression", budget={"minutes": 1e-9})
@@ -549,6 +574,7 @@ def test_a_candidate_that_does_not_fit_in_the_budget_is_skipped_with_the_reason(
     ]
 
 
+@pytest.mark.usefixtures("no_export")
 def test_the_budget_is_kept_though_candidates_alone_take_longer(tmp_path, monkeypatch):
     """By a clock that goes on by a second at each look at it."""
     clock = itertools.count()
@@ -566,6 +592,7 @@ def test_the_budget_is_kept_though_candidates_alone_take_longer(tmp_path, monkey
     assert record(outputs)["budget_cut"][0].startswith("mlp stopped after epoch ")
 
 
+@pytest.mark.usefixtures("no_export")
 def test_a_candidate_that_can_not_catch_up_is_given_up_after_the_first_fold(tmp_path):
     frame = table().with_columns(score=pl.col("z 0") * 2 + pl.col("x").fill_null(0))
     train_set = stored(tmp_path / "train_set", frame, "regression")
@@ -583,6 +610,7 @@ def test_a_budget_that_was_enough_left_no_trace_in_the_result(tmp_path, trained)
     assert digests(outputs["model"]) == digests(more["model"])
 
 
+@pytest.mark.usefixtures("no_export")
 def test_left_to_itself_it_takes_the_first_that_is_good_enough(tmp_path):
     train_set = stored(tmp_path / "train_set", table(), "regression")
     plain = TrainConfig(task="regression").choose

@@ -103,12 +103,6 @@ def test_a_run_without_register_stage_registers_nothing(place, project):
     assert rows_of(place / "mlflow.db")["logged_models"] == 0
 
 
-def test_the_next_run_is_the_next_version_and_takes_the_alias(place, model, project):
-    project(place, "first", model=model, number=1)
-    assert project(place, "second", model=model, number=2)["model"]["version"] == "2"
-    assert aliases(place) == {"candidate": "2"}
-
-
 def test_an_old_run_that_is_projected_late_does_not_take_the_alias_back(place, model, project):
     project(place, "second", model=model, number=2)
     project(place, "first", model=model, number=1)
@@ -217,9 +211,10 @@ def test_what_was_registered_before_it_rotted_stays_registered(place, model, pro
     assert aliases(place) == {"candidate": "1"}
 
 
-def test_promotion_moves_the_champion_and_each_remembers_the_other(place, model, project):
+def test_the_next_run_takes_the_alias_and_promotion_moves_the_champion_which_remembers_the_other(place, model, project):
     project(place, "first", model=model, number=1)
-    project(place, "second", model=model, number=2)
+    assert project(place, "second", model=model, number=2)["model"]["version"] == "2"
+    assert aliases(place) == {"candidate": "2"}
     assert tracked.promote(place, "first", None) == "1"
     assert tracked.promote(place, "second", None) == "2"
     assert tracked.promote(place, "second", None) == "2"
@@ -496,7 +491,8 @@ def test_files_that_no_run_of_the_workspace_registered_are_refused_unless_they_a
     ).read_text()
 
 
-@pytest.mark.parametrize("is_tracked", [True, False])
+# Both begin with a tracked run; "False" tracks another one in the copy too.
+@pytest.mark.parametrize("is_tracked", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_promoting_in_a_copied_workspace_writes_nothing_to_the_original(
     place, model, project, write_run, tmp_path, is_tracked
 ):
