@@ -22,6 +22,11 @@ from model_code import families
 
 BATCH = 20_000
 """Rows that are read at once."""
+_WHOLE = 2**63
+_LONGEST = 1e6
+"""Seconds of a request; more is no measurement."""
+_FIRST, _LAST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
+"""Requests are from between."""
 TIME, REQUEST, ROW, ANSWER, EXTRA = "_time", "_request", "_row", "_answer.", "_extra."
 """Names and prefixes of columns beside the model's inputs."""
 
@@ -71,13 +76,14 @@ def exchange_of(line: bytes, names: Sequence[str]) -> Exchange | None:
     if not isinstance(inputs, list) and (content.get("event") != "answer" or "status" not in content):
         return None
     seconds = content["milliseconds"] / 1000 if "milliseconds" in content else content.get("seconds")
+    status = content.get("status")
     return Exchange(
         _time(content["time"]),
         str(request),
         _records(inputs) if isinstance(inputs, list) else (),
         _records(content.get("answers") or []),
-        content.get("status"),
-        seconds,
+        status if isinstance(status, int) and 100 <= status < 600 else None,
+        float(seconds) if isinstance(seconds, int | float) and 0 <= seconds < _LONGEST else None,
         content.get("model"),
     )
 
@@ -123,7 +129,10 @@ def _records(rows: Any) -> Records:
 
 def _time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    if not _FIRST <= moment < _LAST:
+        raise ValueError("a time of no request")
+    return moment.astimezone(UTC)
 
 
 @dataclass
@@ -210,8 +219,8 @@ def _typed(rows: Records, schema: Mapping[str, Any]) -> tuple[pl.DataFrame, dict
     """
     inputs = [dict(entry) for entry in schema["inputs"]]
     names = [entry["name"] for entry in inputs]
-    raw = pl.from_dicts(rows, infer_schema_length=None, strict=False) if rows else pl.DataFrame()
-    raw = raw.with_columns(pl.lit(None, pl.String).alias(name) for name in names if name not in raw.columns)
+    columns = dict.fromkeys([*names, *(name for row in rows for name in row)])
+    raw = pl.DataFrame({name: _series([row.get(name) for row in rows]) for name in columns})
     for entry in inputs:
         if raw[entry["name"]].dtype.is_numeric():
             entry["reading"] = None  # the server read it: a number is that number, whatever text would mean
@@ -237,8 +246,27 @@ def answer_names(schema: Mapping[str, Any]) -> dict[str, pl.DataType]:
 
 def _answers(answers: Records, schema: Mapping[str, Any]) -> pl.DataFrame:
     kinds = answer_names(schema)
-    columns = [
-        pl.Series(f"{ANSWER}{name}", [answer.get(name) for answer in answers], strict=False).cast(kind, strict=False)
-        for name, kind in kinds.items()
-    ]
-    return pl.DataFrame(columns)
+    return pl.DataFrame(
+        {
+            f"{ANSWER}{name}": _series([answer.get(name) for answer in answers]).cast(kind, strict=False)
+            for name, kind in kinds.items()
+        }
+    )
+
+
+def _series(values: Sequence[Any]) -> pl.Series:
+    """Return JSON values as a column of numbers or truth values, or where they are of several kinds as text."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {bool}:
+        return pl.Series(values, dtype=pl.Boolean)
+    if kinds == {int} and all(value is None or abs(value) < _WHOLE for value in values):
+        return pl.Series(values, dtype=pl.Int64)
+    if kinds and kinds <= {int, float}:
+        return pl.Series([None if value is None else float(value) for value in values], dtype=pl.Float64)
+    return pl.Series(
+        [value if value is None or isinstance(value, str) else _text(value) for value in values], dtype=pl.String
+    )
+
+
+def _text(value: object) -> str:
+    return orjson.dumps(value).decode()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import random
 
 import pytest
 from monitored import SCHEMA
@@ -95,3 +96,46 @@ def test_requests_that_another_model_answered_are_skipped(tmp_path):
     skipped = Skipped()
     (batch,) = batches([path], SCHEMA, skipped, digest="a")
     assert (batch.requests["_request"].to_list(), skipped.of_others) == (["a"], 1)
+
+
+VALUES = [
+    None,
+    1,
+    -1.5,
+    "red",
+    "",
+    "1e999",
+    10**30,
+    True,
+    [1],
+    {"a": {"b": [1]}},
+    "\x00",
+    1e308,
+    "NaN",
+    "2026-01-01",
+    [],
+    {},
+]
+NAMES_IN_USE = ["income", "colour", "x", "_time", "_request", "_answer.prediction", "row", ""]
+TIMES = [TIME, TIME, TIME, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-03-01", 5, None, "x"]
+
+
+def test_whatever_a_line_holds_it_is_read_counted_or_passed_over(tmp_path):
+    draw, path, rows = random.Random(0), tmp_path / "capture.jsonl", 0  # noqa: S311  the same lines each time
+    for _ in range(60):
+        contents = [
+            {
+                "time": draw.choice(TIMES),
+                "request_id": draw.choice(["a", None, 5]),
+                "inputs": [{draw.choice(NAMES_IN_USE): draw.choice(VALUES) for _ in range(3)} for _ in range(3)],
+                "answers": [
+                    {"prediction": draw.choice(VALUES), "probability_good": draw.choice(VALUES)} for _ in range(2)
+                ],
+                "status": draw.choice([200, "x", None, 10**30]),
+                "seconds": draw.choice([0.1, "x", None, 1e300]),
+            }
+            for _ in range(3)
+        ]
+        path.write_text("".join(json.dumps(content) + "\n" for content in contents))
+        rows += sum(batch.rows.height for batch in batches([path], SCHEMA, Skipped()))
+    assert rows > 60
