@@ -114,7 +114,7 @@ for command in (
     results.report, results.predict, serving.serve, results.runs, results.show, comparing.compare, approving.review,
     approving.approve, approving.reject, approving.revoke, approving.approvers, approving.promote, approving.rollback,
     deploying.deploy, deploying.deployments, deploying.trace, monitoring.monitor,
-    results.ui, results.doctor, infra.infra,
+    results.ui, results.home, results.doctor, infra.infra,
 ):  # fmt: skip
     main.add_command(command)
 

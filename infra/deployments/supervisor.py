@@ -55,7 +55,7 @@ class Supervisor:
                     log=self.directory / "server.log",
                 )
                 code = self.server.wait()
-                if self.stopping or code in (0, 2, 3):
+                if self.stopping or code in (0, 2, 3) or not (self.directory / "desired.json").is_file():
                     return code
                 pause = _FIRST_PAUSE if time.monotonic() - started > _HEALTHY else min(2 * pause, _LONGEST_PAUSE)
                 time.sleep(pause)

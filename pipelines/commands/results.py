@@ -1,4 +1,4 @@
-"""Commands about finished runs: report, predict, runs, show, ui and doctor."""
+"""Commands about finished runs: report, predict, runs, show, ui, home and doctor."""
 
 from __future__ import annotations
 
@@ -194,6 +194,20 @@ def ui(workspace: Path, tracking_uri: str | None, port: int, write: bool, as_jso
             click.echo(link, err=True)
 
     serve(workspace, tracking_uri or default_uri(workspace), port, show_link, write=write)
+
+
+@click.command()
+@workspace_of_runs
+@as_json
+def home(workspace: Path, as_json: bool) -> None:
+    """Write one page for all: what is in use by whose signature, promises beside what is measured, what waits, all runs."""
+    from pipelines.pages.home.page import write_page
+
+    path = write_page(workspace)
+    if as_json:
+        print_json({"home": str(path)})
+    else:
+        click.echo(path)
 
 
 @click.command()
