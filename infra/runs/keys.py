@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -133,6 +134,7 @@ def _python() -> str:
     return f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
+@cache  # it is read from a file, for each of eight stages; what a process has imported stays
 def _version(package: str) -> str:
     """Return the release without its build (torch 2.13.0+cpu), which differs between machines."""
     try:
