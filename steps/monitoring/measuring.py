@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from steps.wording import absent, listed
 Array = np.ndarray[Any, Any]
 
 _READERS: Mapping[str, Callable[[Path], pl.DataFrame]] = {
-    ".csv": pl.read_csv,
+    ".csv": partial(pl.read_csv, infer_schema=False),
     ".parquet": pl.read_parquet,
     ".jsonl": pl.read_ndjson,
     ".ndjson": pl.read_ndjson,
@@ -40,7 +41,7 @@ def read_labels(path: Path, target: str) -> pl.DataFrame:
     if path.suffix not in _READERS:
         raise InputError(f"{path.name}: labels are a file {listed(_READERS, 'or')}")
     try:
-        table = _READERS[path.suffix](path)
+        table = _READERS[path.suffix](path).select(pl.all().cast(pl.String))
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path.name}: labels cannot be read: {error}") from None
     if target not in table.columns:
@@ -49,7 +50,7 @@ def read_labels(path: Path, target: str) -> pl.DataFrame:
         raise InputError(
             f"{path.name}: labels need columns that say which row they belong to: request_id and row, or a key of yours"
         )
-    return table.select(pl.all().cast(pl.String)).rename({target: LABEL}).drop_nulls(LABEL)
+    return table.rename({target: LABEL}).drop_nulls(LABEL)
 
 
 def join(rows: pl.LazyFrame, labels: pl.DataFrame) -> pl.DataFrame:
