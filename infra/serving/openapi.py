@@ -60,7 +60,7 @@ def document(schema: Mapping[str, Any], digest: str, limits: Limits) -> Json:
 
 def _invocations() -> Json:
     rows = {"$ref": "#/components/schemas/Rows"}
-    parameters = {"params": {"type": "object", "properties": {"intervals": {"type": "number"}}}}
+    parameters = {"params": {"type": "object", "properties": {"intervals": {"type": ["number", "string", "null"]}}}}
     lists = {
         "columns": {"type": "array", "items": {"type": "string"}},
         "data": {"type": "array", "items": {"type": "array"}},
