@@ -183,7 +183,7 @@ class Server:
             most_rows=self.limits.rows,
             level=request.query_params.get("intervals", _attribute(headers.get(ATTRIBUTES, ""), "intervals")),
         )
-        if len(content) > _SMALL:
+        if len(content) > _SMALL or "parquet" in headers.get("content-type", "").lower():
             return await self._in_thread(lambda: model.reply(question()))
         small = question()
         return model.quick_reply(small) or await self._in_thread(lambda: model.reply(small))

@@ -19,6 +19,7 @@ import polars as pl
 from infra.serving.media import MediaType
 from infra.serving.parquet import check_size
 from infra.serving.refusals import Refusal, unreadable
+from infra.serving.unpack import unpack
 from model_code.tabular.from_values import series_of
 
 MLFLOW = ("dataframe_split", "dataframe_records", "instances", "inputs")
@@ -290,15 +291,23 @@ def _series(name: str, values: Sequence[Any]) -> pl.Series:
 
 
 def _parquet(content: bytes, names: Sequence[str], most_rows: int) -> Body:
-    """Read the columns of a Parquet file that may be inputs."""
+    table = unpack(content, names, most_rows)
+    return Body(lambda: table)
+
+
+def parquet_table(content: bytes, names: Sequence[str], most_rows: int) -> pl.DataFrame:
+    """Return the columns of a Parquet file that may be inputs; ``unpack`` calls this in a process of its own.
+
+    Raises:
+        Refusal: 400, it cannot be read, or unpacks to too much; 413, it has too many rows.
+    """
     try:
         file = io.BytesIO(content)
         check_rows(pl.scan_parquet(file).select(pl.len()).collect().item(), most_rows)
         check_size(content, most_rows, MOST_UNPACKED)
         columns = list(pl.read_parquet_schema(file))
         nested = [name.partition(".")[0] for name in names]
-        table = pl.read_parquet(file, columns=[columns[place] for place in _useful_places(columns, [*names, *nested])])
-        return Body(lambda: table)
+        return pl.read_parquet(file, columns=[columns[place] for place in _useful_places(columns, [*names, *nested])])
     except Refusal:
         raise
     except BaseException as error:

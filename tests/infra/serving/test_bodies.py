@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from model_server import INTERVALS, JSON, model
 
+from infra.serving import unpack
 from infra.serving.refusals import Refusal
 
 ROWS = [
@@ -277,3 +279,8 @@ def test_any_json_is_answered_or_refused(document):
 @pytest.mark.slow
 def test_very_much_json_is_answered_or_refused():
     settings(max_examples=4_000)(given(DOCUMENTS)(check_document))()
+
+
+def test_a_parquet_file_that_ends_the_process_which_reads_it_is_refused(monkeypatch):
+    monkeypatch.setattr(unpack, "sys", SimpleNamespace(executable="/bin/false"))
+    assert "no Parquet file that can be read" in refusal(*FORMS["Parquet"]).message

@@ -173,11 +173,11 @@ def fuzz(server, count, seed):
         if chance.random() < 0.5:
             choices = chance.choices(PIECES, k=chance.randrange(60))
             body = b"".join(piece if isinstance(piece, bytes) else bytes([piece]) for piece in choices)
-            kind = chance.choice(KINDS)
+            kind = chance.choices(KINDS, (6, 6, 6, 1, 6, 1, 1))[0]
         else:
-            form = chance.randrange(len(whole))
+            form = chance.choices(range(len(whole)), (10, 10, 10, 1))[0]  # a process reads each Parquet file
             body, kind = bytearray(whole[form]), KINDS[form]
-            for _ in range(chance.randrange(1, 4)):
+            for _ in range(chance.randrange(4)):
                 body[chance.randrange(len(body))] = chance.randrange(256)
             body = bytes(body[: chance.choice((len(body), chance.randrange(len(body)) + 1))])
         connection.request(
