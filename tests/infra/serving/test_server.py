@@ -199,7 +199,7 @@ def test_no_body_makes_it_fail_or_stand_still(server):
 
 @pytest.mark.slow
 def test_no_body_of_very_many_makes_it_fail_or_stand_still(server, capsys):
-    statuses = fuzz(server, 20_000, time.time_ns())
+    statuses = fuzz(server, 5_000, time.time_ns())
     with capsys.disabled():
         sys.stdout.write(f"\n{dict(statuses)}\n")
     assert set(statuses) <= {200, 400, 406, 413, 415}
