@@ -13,7 +13,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from infra.approvals import standing
+from infra.approvals.statement import Decision
 from infra.deployments import state
 from infra.deployments.state import Desired, Status, Version
 from infra.files import is_locked
@@ -249,3 +252,34 @@ ReadWritePaths={workspace.resolve()}
 [Install]
 WantedBy=default.target
 """
+
+
+def compose_file(workspace: Path, name: str, image: str) -> str:
+    """Return a compose file that serves the approved model of a deployment from an image of infra/docker/serving.Dockerfile.
+
+    The container gets the model's files alone, read-only, and the digest that was approved; it loads no other.
+
+    Raises:
+        InputError: there is no such deployment, or no model answers in it.
+        GateRefused: the approval of its model does not stand.
+    """
+    _, target = _existing(workspace, name)
+    if target.stable is None:
+        raise InputError(f"no model answers in deployment {name}")
+    store = open_store(workspace, target.store)
+    entry = standing.of_training(store, target.stable.training, list(TRAINING.sources))
+    assert isinstance(entry.content, Decision)
+    model = store.open(target.stable.training, "model").resolve()
+    service = {
+        "image": image,
+        "command": ["serve"],
+        "environment": {"FOURSCORE_MODEL_DIGEST": entry.content.model_digest},
+        "volumes": [{"type": "bind", "source": str(model), "target": "/opt/ml/model", "read_only": True}],
+        "ports": [f"127.0.0.1:{target.port or 8080}:8080"],
+        "read_only": True,
+        "tmpfs": ["/tmp"],  # noqa: S108 - of the container
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "restart": "unless-stopped",
+    }
+    return yaml.safe_dump({"services": {name: service}}, sort_keys=False)

@@ -64,7 +64,7 @@ def deploy(
 @as_json
 @click.pass_context
 def deployments(context: click.Context, workspace: Path, as_json: bool) -> None:
-    """What runs where, since when and by whose approval; rollback, destroy, unit."""
+    """What runs where, since when and by whose approval; rollback, destroy, unit, compose."""
     if context.invoked_subcommand:
         return
     from pipelines import deployment
@@ -119,6 +119,17 @@ def unit(name: str, workspace: Path) -> None:
     from pipelines import deployment
 
     click.echo(deployment.systemd_unit(workspace, name), nl=False)
+
+
+@deployments.command()
+@click.argument("name")
+@click.option("--image", default="fourscore-serving", show_default=True, help="Of infra/docker/serving.Dockerfile.")
+@workspace_of_runs
+def compose(name: str, image: str, workspace: Path) -> None:
+    """Print a compose file that serves the approved model of NAME from a container."""
+    from pipelines import deployment
+
+    click.echo(deployment.compose_file(workspace, name, image), nl=False)
 
 
 @click.command()

@@ -10,15 +10,18 @@ import time
 import uuid
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import signed
 import tracked
+import yaml
 from cli import fourscore
 from judged import judged, key_of
 
 from infra.deployments import state
 from infra.store.local import LocalStore
+from model_code.digest import directory_digest
 from pipelines import deployment
 from pipelines.approval import revoke
 from steps.errors import FourscoreError, GateRefused, InputError
@@ -167,6 +170,12 @@ def test_people_see_what_runs_and_what_stays(workspace, live):
     unit = run("deployments", "unit", "live").stdout
     assert "ExecStart=" in unit
     assert "infra.deployments.supervisor" in unit
+    service = yaml.safe_load(run("deployments", "compose", "live").stdout)["services"]["live"]
+    (volume,) = service["volumes"]
+    assert (volume["read_only"], directory_digest(Path(volume["source"]))) == (
+        True,
+        service["environment"]["FOURSCORE_MODEL_DIGEST"],
+    )
     assert "history.jsonl" in run("deployments", "destroy", "live").stdout
     assert "nothing is deployed" in run("deployments").stdout
     missing = run("deployments", "rollback", "live")
