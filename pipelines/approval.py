@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -149,8 +150,10 @@ def initiate(store: Store, path: Path, name: str, signer: Signer) -> Entry:
     """Write an approvers.yaml in which one person may do everything, and adopt it.
 
     Raises:
-        InputError: the file exists, or the store has approvers.
+        InputError: the file exists, the store has approvers, or the name cannot be one.
     """
+    if not re.fullmatch(policy.NAME, name):
+        raise InputError(f"--name {name!r:.80}: a name has letters, digits and _ . @ -, such as credit-risk")
     if path.exists():
         raise InputError(f"{path} exists; change it and adopt the change: fourscore approvers adopt --reason '...'")
     if log.read(store).policy:

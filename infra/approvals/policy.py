@@ -13,7 +13,8 @@ from infra.approvals.keys import PublicKey
 from steps.core import Config
 from steps.wording import listed
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}$")]
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,62}$"
+Name = Annotated[str, Field(pattern=NAME)]
 Quorum = dict[Name, Annotated[int, Field(ge=1, le=20)]]
 
 

@@ -95,6 +95,12 @@ def test_a_person_alone_is_led_from_the_first_key_to_the_approval_and_back(place
         return result.stdout
 
     assert "no key to sign with" in fourscore("approve", "one", "--reason", "x", cwd=place).stderr
+    odd = fourscore("approvers", "init", "--name", "The Owner", cwd=place)
+    assert (odd.returncode, "such as credit-risk" in odd.stderr, (place / "approvers.yaml").exists()) == (
+        2,
+        True,
+        False,
+    )
     assert "wrote approvers.yaml" in run("approvers", "init", "--name", "owner")
     assert yaml.safe_load((place / "approvers.yaml").read_text())["quorum"] == {"reviewer": 1}
     assert "approved by owner until" in run("approve", "one", "--reason", "it is good enough")
