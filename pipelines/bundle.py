@@ -15,6 +15,7 @@ difference that comes from there is named.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import io
 import json
 import tarfile
@@ -80,7 +81,7 @@ def pack(workspace: Path, run: str, target: Path) -> dict[str, Any]:
         "test_rows": subject.card.review.test_rows,
         "policy": force.digest() if force else None,
         "valid_days": force.valid_days if force else None,
-        "files": {"problem.json": dsse.digest_of(problem), "report.html": sha256_of(report)},
+        "files": {"problem.json": hashlib.sha256(problem).hexdigest(), "report.html": sha256_of(report)},
     }
     with arriving(target) as file, tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
         _add(archive, "bundle.json", json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n")
@@ -199,7 +200,7 @@ def verify(bundle: Path) -> Recomputation:
         content = _content(folder / "bundle", bundle)
         store = LocalStore(folder / "bundle")
         lineage = statement.lineage_of(store, content["registration"], TRAINING.sources)
-        _check_files(store, folder / "bundle", lineage, bundle)
+        _check_files(store, folder / "bundle", content["files"], bundle)
         if content["training"] not in lineage:
             raise CorruptExecution(f"{bundle}: its registration is of another model than it names")
         if not content["test_rows"]:
@@ -338,10 +339,9 @@ def _content(folder: Path, bundle: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def _check_files(store: LocalStore, folder: Path, lineage: Mapping[str, Manifest], bundle: Path) -> None:
+def _check_files(store: LocalStore, folder: Path, files: Mapping[str, str], bundle: Path) -> None:
     """Compare every file with the digests of the bundle, and every key with what it is made of."""
-    content = _content(folder, bundle)
-    for name, digest in content["files"].items():
+    for name, digest in files.items():
         if name not in ("problem.json", "report.html") or sha256_of(folder / name) != digest:
             raise CorruptExecution(f"{bundle}: {name} is not the file that was packed")
     for directory in sorted((folder / "store").iterdir()):

@@ -121,11 +121,11 @@ def prepare(request: Request) -> Monitoring:
                 f"run {trained.run} has no {artifact}, with which requests could be compared; name a run that was evaluated"
             )
         sources[artifact] = PublishedArtifact(stage.key, artifact)
-    plan = make_plan(MONITORING, configs(request.settings), sources, place.store, _name(trained))
+    plan = make_plan(MONITORING, configs(request.settings), sources, place.store, name_of(trained))
     return Monitoring(request, trained, plan, place)
 
 
-def _name(trained: RunRecord) -> str:
+def name_of(trained: RunRecord) -> str:
     """Return the name that the runs of monitoring have in common; they are not runs of the problem."""
     return f"{trained.problem_name}-monitoring"
 
@@ -183,7 +183,7 @@ def _record(monitoring: Monitoring) -> RunRecord:
     problem = Path(trained.problem_path)
     return RunRecord(
         run=monitoring.run,
-        problem_name=_name(trained),
+        problem_name=name_of(trained),
         problem_path=trained.problem_path,
         problem=trained.problem,
         overrides=dict(monitoring.request.settings),

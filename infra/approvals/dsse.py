@@ -7,7 +7,6 @@ signed is the payload with its type and both lengths, so that it cannot be taken
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -79,10 +78,6 @@ def unseal(line: bytes) -> Envelope:
     if len({name for name, _ in pairs}) < len(pairs):
         raise ValueError("a key has signed it twice")
     return Envelope(_bytes(content["payload"]), tuple(pairs))
-
-
-def digest_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def canonical(content: Any) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
@@ -101,13 +101,6 @@ quorum: {{reviewer: 1}}  # role: how many people of it must approve a model
 change: {{admin: 1}}  # role: how many people of it must adopt a change of this file
 valid_days: 365  # after which an approval has expired
 """
-
-
-def people_of(policy: Approvers, ids: Sequence[str] | set[str]) -> list[Approver]:
-    """Return the approvers to whom keys of these ids belong."""
-    keys = policy.keys
-    names = {keys[one].name for one in ids if one in keys}
-    return [approver for approver in policy.approvers if approver.name in names]
 
 
 def of_json(content: Any) -> Approvers:

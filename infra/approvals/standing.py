@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,13 +169,6 @@ def check_policy(log: Log, own: Approvers | None, where: str) -> None:
 def revocations(log: Log) -> Mapping[str, Entry]:
     """Return the revoked statements and what revoked them."""
     return {entry.content.statement: entry for entry in log.entries if isinstance(entry.content, Revocation)}
-
-
-def of_model(log: Log, digest: str) -> Iterator[Entry]:
-    """Yield the decisions about a model with this digest of its directory."""
-    yield from (
-        entry for entry in log.entries if isinstance(entry.content, Decision) and entry.content.model_digest == digest
-    )
 
 
 def _decisions(log: Log, registration: str) -> Iterable[Entry]:

@@ -12,7 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -111,6 +111,7 @@ class Versions:
         self.stable = self._loaded(target, target.stable)
         self.trial_ends = 0.0
         self.address, self.reason = "", ""
+        self._status: Status | None = None
         self.last_request: str | None = None
         if target.trial:
             self._begin_trial(target)
@@ -137,10 +138,9 @@ class Versions:
     def say(self) -> None:
         """Write what the server does, if that has changed."""
         current = self.status()
-        before = state.status(self.directory)
-        fields = ("number", "state", "address", "pid", "stable", "trial", "reason", "last_request")
-        if before is None or any(getattr(before, name) != getattr(current, name) for name in fields):
+        if self._status is None or replace(self._status, time=current.time) != current:
             state.say(self.directory, current)
+            self._status = current
 
     def status(self) -> Status:
         trial = self.trial
@@ -189,11 +189,12 @@ class Versions:
         self.trial_ends = time.monotonic() + target.seconds
 
     def _end_trial(self, *, accepted: bool, reason: str) -> None:
+        ended = state.end_trial(self.directory, self.target.number, accepted=accepted, reason=reason)
+        if ended is None:
+            return  # people have changed their minds, and the next look comes to that
         if accepted and self.trial:
             self.previous, self.stable = self.stable, self.trial
-        self.trial, self.reason = None, reason
-        ended = state.end_trial(self.directory, self.target.number, accepted=accepted, reason=reason)
-        self.target = ended or self.target
+        self.trial, self.reason, self.target = None, reason, ended
         log.write("trial", accepted=accepted, reason=reason, run=self.stable.version.run)
 
 
@@ -203,6 +204,10 @@ class DeploymentServer(Server):
     def __init__(self, versions: Versions, settings: Settings) -> None:
         super().__init__(versions.stable.model, settings)
         self.versions = versions
+
+    @property
+    def model(self) -> Model:
+        return self.versions.stable.model
 
     async def answer(self, request: Request) -> Response:
         request_id = request.headers.get("x-request-id") or uuid.uuid4().hex

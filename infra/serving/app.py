@@ -44,9 +44,9 @@ class Server:
 
     def __init__(self, model: Model, settings: Settings) -> None:
         """Take a loaded model."""
-        self.model, self.settings, self.limits = model, settings, settings.limits
-        self.counts = counts.Counts(model.digest)
-        self._capture = Capture(settings.capture, model.digest, self.counts) if settings.capture else None
+        self._model, self.settings, self.limits = model, settings, settings.limits
+        self.counts = counts.Counts()
+        self._capture = Capture(settings.capture, self.counts) if settings.capture else None
         model.keeps_evidence = self._capture is not None
         self._openapi = openapi.document(model.schema, model.digest, settings.limits)
         self._threads = ThreadPoolExecutor(min(cpu_count() or 1, 4), thread_name_prefix="answer")
@@ -63,6 +63,11 @@ class Server:
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=LOOPBACK)] if settings.host in LOOPBACK else [],
             exception_handlers={HTTPException: self.unknown_route},
         )
+
+    @property
+    def model(self) -> Model:
+        """The model that is served now."""
+        return self._model
 
     async def ping(self, request: Request) -> Response:
         """Say that the model is loaded; its digest says which one."""
@@ -88,7 +93,7 @@ class Server:
             self._capture.close()
 
     async def metrics(self, _request: Request) -> Response:
-        return Response(self.counts.text(), media_type=counts.CONTENT_TYPE)
+        return Response(self.counts.text(self.model.digest), media_type=counts.CONTENT_TYPE)
 
     async def unknown_route(self, request: Request, error: Exception) -> Response:
         """Answer an unknown path or method."""

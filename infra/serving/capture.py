@@ -26,16 +26,14 @@ FILE_BYTES, FILES = 64 << 20, 16
 class Capture:
     """The writer of one folder, whose files only their owner reads."""
 
-    def __init__(
-        self, folder: Path, digest: str, counts: Counts, *, file_bytes: int = FILE_BYTES, files: int = FILES
-    ) -> None:
+    def __init__(self, folder: Path, counts: Counts, *, file_bytes: int = FILE_BYTES, files: int = FILES) -> None:
         """Make the folder and start the thread.
 
         Raises:
             OSError: the folder cannot be made.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder, self._digest, self._counts = folder, digest, counts
+        self._folder, self._counts = folder, counts
         self._file_bytes, self._files = file_bytes, files
         self._queue: Queue[bytes | None] = Queue(MOST_WAITING)
         self._waiting_bytes = 0
@@ -47,7 +45,7 @@ class Capture:
     def keep(self, request_id: str, evidence: Evidence) -> None:
         """Hand over one request; its rows are as they were read."""
         time = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = {"time": time, "request_id": request_id, "model": self._digest, "rows": evidence.rows}
+        line = {"time": time, "request_id": request_id, "model": evidence.model, "rows": evidence.rows}
         parts = {"inputs": orjson.Fragment(evidence.inputs), "answers": orjson.Fragment(evidence.answers)}
         data = orjson.dumps(line | parts, option=orjson.OPT_APPEND_NEWLINE)
         if self._waiting_bytes + len(data) > MOST_WAITING_BYTES:

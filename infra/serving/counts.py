@@ -17,9 +17,7 @@ BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0
 class Counts:
     """What one process has answered since it started."""
 
-    def __init__(self, digest: str) -> None:
-        """Take the digest of the model, which labels the metrics."""
-        self._digest = digest
+    def __init__(self) -> None:
         self._started = time.time()
         self.requests: Counter[tuple[str, int]] = Counter()
         """(path, status) -> requests."""
@@ -38,13 +36,13 @@ class Counts:
             self._buckets[bisect_left(BOUNDS, seconds)] += 1
             self._seconds += seconds
 
-    def text(self) -> str:
-        """Return the page of metrics."""
-        return "\n".join(self._lines()) + "\n"
+    def text(self, digest: str) -> str:
+        """Return the page of metrics; the digest is that of the model that is served now."""
+        return "\n".join(self._lines(digest)) + "\n"
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self, digest: str) -> Iterator[str]:
         yield from _head("model_info", "gauge", "The model that is served.")
-        yield f'fourscore_model_info{{digest="{self._digest}"}} 1'
+        yield f'fourscore_model_info{{digest="{digest}"}} 1'
         yield from _head("requests_total", "counter", "Requests by path and status.")
         for (path, status), count in sorted(self.requests.items()):
             yield f'fourscore_requests_total{{path="{path}",status="{status}"}} {count}'

@@ -26,6 +26,8 @@ MOST_EVIDENCE = 1_000
 class Evidence:
     """The first rows of a request as they were read, and their answers: JSON of two lists."""
 
+    model: str
+    """Digest of the model that answered."""
     rows: int
     """How many rows the request had."""
     inputs: bytes
@@ -54,13 +56,14 @@ class Question:
     level: float | None
     """The level of prediction intervals."""
 
-    keeps_evidence: bool = False
+    evidence_of: str | None = None
+    """Digest of the model whose evidence is kept; None: none is."""
 
     def reply(self, inputs: Rows, rows: Rows, remarks: Sequence[Remark] = ()) -> Reply:
         """Return the answers in the form that is asked for."""
         texts = [remark.text for remark in remarks]
         content = answers.encode(rows, texts, self.accepted, header=self.body.header)
-        evidence = Evidence(len(rows), _json(inputs), _json(rows)) if self.keeps_evidence else None
+        evidence = Evidence(self.evidence_of, len(rows), _json(inputs), _json(rows)) if self.evidence_of else None
         unlike = {remark.column: remark.count for remark in remarks}
         return Reply(content, self.accepted.name, len(rows), unlike, evidence)
 
@@ -95,7 +98,7 @@ class Model:
         accepted = media.answer_type(accept)
         body = bodies.read_body(content, media.content_type(content_type), self.names, most_rows)
         level = _level(body.level if body.level is not None else level, self.level)
-        return Question(body, accepted, level, self.keeps_evidence)
+        return Question(body, accepted, level, self.digest if self.keeps_evidence else None)
 
     def quick_reply(self, question: Question) -> Reply | None:
         """Answer a few rows of ordinary values in well under a millisecond; None for other rows.

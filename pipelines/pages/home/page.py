@@ -15,6 +15,7 @@ from infra.store.local import LocalStore
 from pipelines import deployment, listing
 from pipelines.approval import standing_of
 from pipelines.listing import Entry
+from pipelines.monitor import name_of
 from pipelines.pages.report.page import environment
 from pipelines.terminal import duration
 from pipelines.training import TRAINING
@@ -112,7 +113,7 @@ def _report(workspace: Path, run: str) -> str | None:
 
 
 def _last_monitoring(workspace: Path, trained: RunRecord) -> RunRecord | None:
-    name = f"{trained.problem_name}-monitoring"
+    name = name_of(trained)
     return next((record for record in records.every(workspace) if record.problem_name == name), None)
 
 

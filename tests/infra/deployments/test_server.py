@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from infra.deployments import state
-from infra.deployments.server import Versions
+from infra.deployments.server import DeploymentServer, Versions
 from infra.deployments.state import Desired, Version
+from infra.serving.settings import Settings
 from model_code.digest import directory_digest
 from steps.errors import GateRefused
 
@@ -96,3 +97,12 @@ def test_the_file_of_what_the_server_does_is_written_only_when_it_changes(direct
     try_out(directory, versions)
     versions.say()
     assert state.status(directory).state == "trial"
+
+
+def test_what_is_served_now_names_itself(directory, versions):
+    server = DeploymentServer(versions, Settings())
+    assert server.model is versions.stable.model
+    try_out(directory, versions, seconds=0)
+    trial = versions.trial.model
+    versions.follow()
+    assert server.model is trial
